@@ -1,0 +1,45 @@
+# `make help` lists what there is. Everything runs from .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MEMBERS := contracts shared services/intent services/router services/frontier services/simulator
+SERVICES := services/intent services/router services/frontier services/simulator
+
+.PHONY: help setup check test demo up bench generate clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv and install everything into it, at the pinned versions
+
+$(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		-e contracts -e 'shared[models,otel,cli,local]' $(SERVICES:%=-e %) --group dev
+	touch $@
+
+check: $(STAMP) ## formatting, lint, types, the floors of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(MEMBERS:=/src) tools
+	$(BIN)/lint-imports
+
+test: $(STAMP) ## all tests, on a real Kafka and a real Redis
+	$(BIN)/python -m pytest tests/unit tests/contract tests/integration tests/e2e
+
+demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
+	$(BIN)/sprat demo
+
+up: $(STAMP) ## Kafka, Redis and every service on this machine, until Ctrl-C
+	$(BIN)/sprat up
+
+bench: $(STAMP) ## the README's figures; SPRAT_DATA names the folder of evaluation data
+	$(BIN)/python -m tests.bench
+
+generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
+	$(BIN)/python tools/generate.py
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

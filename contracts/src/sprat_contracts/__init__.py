@@ -1,0 +1,60 @@
+"""The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O; pydantic is all it needs."""
+
+from sprat_contracts.announcements import ModelAnnounced
+from sprat_contracts.base import TASKS, Message
+from sprat_contracts.dead_letters import DeadLetterReason
+from sprat_contracts.egress import EgressRecord
+from sprat_contracts.feedback import FeedbackGiven
+from sprat_contracts.frontier import Egress, FrontierAnswered, FrontierRequested, Usage
+from sprat_contracts.outputs import (
+    OUTPUTS,
+    Alternative,
+    Entity,
+    IntentOutput,
+    NerOutput,
+    Output,
+    TranslationOutput,
+)
+from sprat_contracts.predictions import Declined, ModelRef, Origin, Prediction
+from sprat_contracts.results import Result, Route
+from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
+from sprat_contracts.topics import Topic, Topics
+from sprat_contracts.wire import Envelope, Event, KafkaRecord, WireError, decode, encode
+
+__all__ = [
+    "OUTPUTS",
+    "TASKS",
+    "Alternative",
+    "DeadLetterReason",
+    "Declined",
+    "Egress",
+    "EgressRecord",
+    "Entity",
+    "Envelope",
+    "Event",
+    "FeedbackGiven",
+    "FrontierAnswered",
+    "FrontierRequested",
+    "IntentOutput",
+    "KafkaRecord",
+    "Message",
+    "ModelAnnounced",
+    "ModelRef",
+    "NerOutput",
+    "Origin",
+    "Output",
+    "Prediction",
+    "Result",
+    "Route",
+    "TaskOptions",
+    "Tasks",
+    "TextSubmitted",
+    "Topic",
+    "Topics",
+    "TranslationOptions",
+    "TranslationOutput",
+    "Usage",
+    "WireError",
+    "decode",
+    "encode",
+]

@@ -1,0 +1,27 @@
+"""`ModelAnnounced`: who serves what. The topic is compacted; a tombstone retires a model."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from sprat_contracts.base import EpochMs, Message, TaskName
+from sprat_contracts.texts import LanguageTag, ModelName
+
+
+class ModelAnnounced(Message):
+    """A service says which model it serves, and from when on the texts are its own."""
+
+    event_type: ClassVar[str] = "dev.sprat.model.announced.v1"
+
+    task: Annotated[TaskName, Field(description="The task served.")]
+    model: Annotated[ModelName, Field(description="The name by which texts ask for it.")] = "default"
+    version: Annotated[str, Field(min_length=1, description="Content hash of the artefact.")]
+    labels: Annotated[tuple[str, ...] | None, Field(description="The labels it knows; null for open tasks.")] = None
+    label_set: Annotated[str | None, Field(description="Hash of the labels.")] = None
+    languages: Annotated[tuple[LanguageTag, ...], Field(description="Languages it reads; empty means any.")] = ()
+    targets: Annotated[tuple[LanguageTag, ...], Field(description="Languages it translates into.")] = ()
+    owns_from: Annotated[
+        EpochMs | None,
+        Field(description="Texts appended at or after this moment are its own; null: known, not serving yet."),
+    ] = None
+    card: Annotated[dict[str, Any], Field(description="Scores, calibration, licence: the artefact's card.")] = {}

@@ -1,0 +1,35 @@
+"""What every message shares: frozen, strict, tolerant of fields it does not know, silent about its content in errors."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EpochMs = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+TimingsMs = dict[str, Annotated[float, Field(ge=0)]]
+
+TASKS = ("intent", "ner", "translation")
+"""The tasks of this version. Readers must expect others."""
+
+
+class Part(BaseModel):
+    """A part of a message.
+
+    Unknown fields are kept and handed on, so that a newer writer's field survives every hop. Validation errors never
+    carry the input: texts must not reach headers, logs or spans.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", strict=True, hide_input_in_errors=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Message(Part):
+    """A message on a topic: the JSON value of a Kafka record."""
+
+    event_type: ClassVar[str]
+    """The CloudEvents `type` of this message; a breaking change gets a new one."""
+
+    plain_json_allowed: ClassVar[bool] = False
+    """May the record come without any `ce_` header, as plain JSON?"""

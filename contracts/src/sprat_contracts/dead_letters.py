@@ -1,0 +1,87 @@
+"""Dead letters: the original record untouched, with headers that say what was wrong with it and where it stood."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ERROR_CODE = "sprat_error_code"
+ERROR_DETAIL = "sprat_error_detail"
+ORIGIN_TOPIC = "sprat_origin_topic"
+ORIGIN_PARTITION = "sprat_origin_partition"
+ORIGIN_OFFSET = "sprat_origin_offset"
+ORIGIN_TIMESTAMP = "sprat_origin_timestamp"
+SERVICE = "sprat_service"
+VERSION = "sprat_version"
+REPLAYS = "sprat_replays"
+REPLAY_FOR = "sprat_replay_for"
+MAX_REPLAYS = 3
+
+_OURS = frozenset({
+    ERROR_CODE,
+    ERROR_DETAIL,
+    ORIGIN_TOPIC,
+    ORIGIN_PARTITION,
+    ORIGIN_OFFSET,
+    ORIGIN_TIMESTAMP,
+    SERVICE,
+    VERSION,
+    REPLAYS,
+    REPLAY_FOR,
+})
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterReason:
+    """Why a record could not be handled, where it stood, and who says so. Written as headers of the dead letter."""
+
+    code: str
+    """Open list: invalid_json, invalid_text, invalid_cloudevent, structured_mode, unknown_task, model_error, …"""
+    detail: str
+    """Field and reason for a person; never the text."""
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    service: str
+    version: str
+    replays: int = 0
+
+    def headers(self, original: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Give the dead letter's headers: the original ones untouched, less an earlier round's, plus these."""
+        kept = [(name, value) for name, value in original if name not in _OURS]
+        ours = {
+            ERROR_CODE: self.code,
+            ERROR_DETAIL: self.detail,
+            ORIGIN_TOPIC: self.topic,
+            ORIGIN_PARTITION: str(self.partition),
+            ORIGIN_OFFSET: str(self.offset),
+            ORIGIN_TIMESTAMP: str(self.timestamp_ms),
+            SERVICE: self.service,
+            VERSION: self.version,
+            REPLAYS: str(self.replays),
+        }
+        return kept + [(name, value.encode()) for name, value in ours.items()]
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "DeadLetterReason":
+        """Read the reason back.
+
+        Raises:
+            ValueError: a header is missing or not of its type; the message names it.
+        """
+        found = {name: value.decode("utf-8", "replace") for name, value in headers if name in _OURS}
+        try:
+            return cls(
+                code=found[ERROR_CODE],
+                detail=found[ERROR_DETAIL],
+                topic=found[ORIGIN_TOPIC],
+                partition=int(found[ORIGIN_PARTITION]),
+                offset=int(found[ORIGIN_OFFSET]),
+                timestamp_ms=int(found[ORIGIN_TIMESTAMP]),
+                service=found[SERVICE],
+                version=found[VERSION],
+                replays=int(found.get(REPLAYS, "0")),
+            )
+        except KeyError as missing:
+            raise ValueError(f"not a dead letter: header {missing.args[0]} is missing") from None

@@ -1,0 +1,63 @@
+"""`FrontierRequested` and `FrontierAnswered`: a hard case on its way to a large model and back."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sprat_contracts.base import Message, Part, Probability, TimingsMs
+from sprat_contracts.outputs import Output
+from sprat_contracts.predictions import Declined, ModelRef, Prediction
+
+
+class FrontierRequested(Message):
+    """A case that the router does not keep. It carries all that the next steps need, so that nobody keeps state."""
+
+    event_type: ClassVar[str] = "dev.sprat.frontier.requested.v1"
+
+    prediction: Annotated[Prediction, Field(description="The small model's prediction, whole.")]
+    reasons: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, description="Why it was escalated: low_confidence, out_of_scope, declined, no_service, …"),
+    ]
+    threshold: Annotated[
+        Probability | None, Field(description="The `keep_at` that held when it was decided; null without a prediction.")
+    ] = None
+    labels: Annotated[
+        tuple[str, ...] | None, Field(description="The labels to choose from, as announced; null where none are.")
+    ] = None
+    label_set: Annotated[str | None, Field(description="Hash of the labels.")] = None
+
+
+class Usage(Part):
+    """Tokens, as the provider counted them."""
+
+    input_tokens: Annotated[int, Field(ge=0, description="Tokens of the prompt.")]
+    output_tokens: Annotated[int, Field(ge=0, description="Tokens of the answer.")]
+
+
+class Egress(Part):
+    """What left the house for this answer."""
+
+    left: Annotated[bool, Field(description="Did anything of the text leave?")]
+    masked: Annotated[dict[str, int], Field(description="Type of personal data → items masked before it left.")] = {}
+    provider: Annotated[str | None, Field(description="Who received it; null where nothing left.")] = None
+    region: Annotated[str | None, Field(description="The provider's region, as configured.")] = None
+
+
+class FrontierAnswered(Message):
+    """The whole request back, with an answer or the reason why there is none."""
+
+    event_type: ClassVar[str] = "dev.sprat.frontier.answered.v1"
+
+    request: FrontierRequested
+    output: Annotated[Output | None, Field(description="The frontier's answer; null where it declined.")] = None
+    model: Annotated[ModelRef | None, Field(description="The provider's model that answered.")] = None
+    usage: Annotated[Usage | None, Field(description="Tokens used; null where no call was made for it.")] = None
+    cost_eur: Annotated[float, Field(ge=0, description="Cost of this answer in euros; 0 from the cache.")] = 0.0
+    egress: Annotated[Egress | None, Field(description="What left; null where nothing was to leave.")] = None
+    cached: Annotated[bool, Field(description="True when an earlier answer served.")] = False
+    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    declined: Annotated[
+        Declined | None,
+        Field(description="Why not: deadline, budget, policy, masking, provider, no_labels, …: an open list."),
+    ] = None

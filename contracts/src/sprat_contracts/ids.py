@@ -1,0 +1,34 @@
+"""Ids that every producer derives alike, so that a redelivered event carries the same id.
+
+`uuid5(NAMESPACE, name)`, where the name is the UTF-8 of the JSON array `[stage, ce_source, ce_id, task]` without white
+space, with non-ASCII characters unescaped (as `JSON.stringify` writes it). `test_vectors.json` beside the schemas
+holds examples.
+"""
+
+import json
+from uuid import UUID, uuid5
+
+NAMESPACE = UUID("5b1c8a52-3f0e-5a36-9c3d-7a4e7d1f2b60")
+
+PREDICTION = "prediction"
+REQUEST = "frontier-request"
+ANSWER = "frontier-answer"
+RESULT = "result"
+TRACE = "trace"
+
+
+def derive(stage: str, source: str, id: str, task: str = "") -> UUID:
+    """Give the id of what `stage` makes of the text (`source`, `id`) for `task`; `task` is empty where none applies."""
+    name = json.dumps([stage, source, id, task], ensure_ascii=False, separators=(",", ":"))
+    return uuid5(NAMESPACE, name)
+
+
+def plain_text_identity(topic: str, partition: int, offset: int, timestamp_ms: int) -> tuple[str, str]:
+    """Give (source, id) of a plain JSON record from its coordinates; every service derives the same."""
+    return f"/{topic}/{partition}", f"{offset}-{timestamp_ms}"
+
+
+def root_traceparent(source: str, id: str) -> str:
+    """Give the W3C traceparent that all services continue when the text came without a trace."""
+    trace = derive(TRACE, source, id)
+    return f"00-{trace.hex}-{trace.hex[16:]}-01"

@@ -1,0 +1,56 @@
+"""`Prediction`: what a small model says of one text and task, or why it says nothing."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName, TimingsMs
+from sprat_contracts.outputs import Output
+from sprat_contracts.texts import TextSubmitted
+
+TextId = Annotated[str, Field(min_length=1, description="The CloudEvents id of the text.")]
+TextSource = Annotated[str, Field(min_length=1, description="The CloudEvents source of the text.")]
+
+
+class Origin(Part):
+    """Where the text stands on the texts topic. Who needs order sorts by it."""
+
+    partition: Annotated[int, Field(ge=0, description="Partition of the texts topic.")]
+    offset: Annotated[int, Field(ge=0, description="Offset in that partition.")]
+    appended_at: Annotated[EpochMs, Field(description="When the broker appended the text: epoch milliseconds.")]
+    key: Annotated[str | None, Field(description="The upstream's record key, base64; null where it gave none.")] = None
+
+
+class ModelRef(Part):
+    """Which model answered."""
+
+    name: Annotated[str, Field(min_length=1, description="Name of the artefact or of the provider's model.")]
+    version: Annotated[str, Field(min_length=1, description="Content hash of the artefact; of a frontier, its name.")]
+
+
+class Declined(Part):
+    """Why there is no answer."""
+
+    code: Annotated[str, Field(min_length=1, description="Open list: language, target, deadline, policy, masking, …")]
+    detail: Annotated[str, Field(description="For a person; never holds the text.")] = ""
+
+
+class Prediction(Message):
+    """What a small model says of one text and task."""
+
+    event_type: ClassVar[str] = "dev.sprat.prediction.made.v1"
+
+    text_id: TextId
+    text_source: TextSource
+    task: Annotated[TaskName, Field(description="The task answered.")]
+    origin: Origin
+    submitted: Annotated[TextSubmitted, Field(description="The text as it was submitted, unknown fields included.")]
+    output: Annotated[Output | None, Field(description="The answer; null where the model declined.")]
+    confidence: Annotated[
+        Probability | None,
+        Field(description="Calibrated chance, 0–1, that the output is right, at the card's out-of-scope share."),
+    ]
+    model: Annotated[ModelRef | None, Field(description="Who answered; null where no model serves the task.")]
+    cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
+    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None

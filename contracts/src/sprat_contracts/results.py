@@ -1,0 +1,54 @@
+"""`Result`: how a text and a task ended. Written by the router alone, one for every accepted pair."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
+from sprat_contracts.frontier import Egress
+from sprat_contracts.outputs import Output
+from sprat_contracts.predictions import Declined, ModelRef, Origin, TextId, TextSource
+
+
+class Route(Part):
+    """What the router decided and why."""
+
+    decision: Annotated[str, Field(description="`kept` or `escalated`.")]
+    reason: Annotated[str, Field(description="confident, low_confidence, out_of_scope, declined, no_service, …")]
+    threshold: Annotated[Probability | None, Field(description="The `keep_at` that held; null where none did.")] = None
+
+
+class Result(Message):
+    """How a text and a task ended. Keep the first with an output for each (`text_source`, `text_id`, `task`)."""
+
+    event_type: ClassVar[str] = "dev.sprat.result.decided.v1"
+
+    text_id: TextId
+    text_source: TextSource
+    task: Annotated[TaskName, Field(description="The task answered.")]
+    requested: Annotated[tuple[TaskName, ...], Field(description="All known tasks of that text, for joins.")]
+    origin: Origin
+    status: Annotated[
+        str,
+        Field(
+            description="`answered`; `degraded`: the small answer, because the frontier declined; `unanswered`: none."
+        ),
+    ]
+    output: Annotated[Output | None, Field(description="The answer; null where unanswered.")]
+    declined: Annotated[Declined | None, Field(description="Who would not answer and why; null where answered.")] = None
+    confidence: Annotated[
+        Probability | None, Field(description="Calibrated chance that the output is right; null from a frontier.")
+    ] = None
+    source: Annotated[str, Field(description="`small`, `frontier` or `none`.")]
+    route: Route
+    model: Annotated[ModelRef | None, Field(description="The model whose answer this is.")] = None
+    cached: Annotated[bool, Field(description="True when the answer came from a cache.")] = False
+    cost_eur: Annotated[float, Field(ge=0, description="What the frontier charged for it, in euros.")] = 0.0
+    egress: Annotated[Egress | None, Field(description="What left the house; null where nothing was to leave.")] = None
+    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    language: Annotated[str, Field(description="Language of the text, as submitted.")]
+    tenant: Annotated[str, Field(description="The text's tenant.")]
+    reference: Annotated[
+        Mapping[str, str] | None, Field(description="The upstream's own keys and values, untouched.")
+    ] = None

@@ -1,0 +1,102 @@
+"""`TextSubmitted`: what an upstream system publishes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from sprat_contracts.base import TASKS, Message, Part
+
+LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FrontierRule = Literal["allow", "redact", "deny"]
+
+_MODEL = Field(description="Which model of the task is to answer.")
+
+
+class TaskOptions(Part):
+    """What every task may say."""
+
+    model: Annotated[ModelName, _MODEL] = "default"
+
+
+class TranslationOptions(TaskOptions):
+    """A translation needs a target."""
+
+    target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47.")]
+
+
+class Tasks(Part):
+    """The tasks asked for, each with its options. At least one known task; unknown ones are reported and left out."""
+
+    intent: Annotated[TaskOptions | None, Field(description="Say what the writer wants.")] = None
+    ner: Annotated[TaskOptions | None, Field(description="Find the named entities.")] = None
+    translation: Annotated[TranslationOptions | None, Field(description="Translate into `target`.")] = None
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> "Tasks":
+        if not self.known:
+            raise PydanticCustomError("no_known_task", "at least one known task is needed: " + ", ".join(TASKS))
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: options for name, options in handler(self).items() if options is not None or name not in TASKS}
+
+    @property
+    def known(self) -> dict[str, TaskOptions]:
+        """The known tasks that are asked for, by name."""
+        return {name: options for name in TASKS if (options := getattr(self, name)) is not None}
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of tasks that nobody has heard of."""
+        return tuple(self.model_extra or ())
+
+
+class TextSubmitted(Message):
+    """A text and the tasks that someone wants done on it."""
+
+    event_type: ClassVar[str] = "dev.sprat.text.submitted.v1"
+    plain_json_allowed: ClassVar[bool] = True
+
+    text: Annotated[str, Field(min_length=1, max_length=20_000, description="What to read: 1–20,000 code points.")]
+    tasks: Annotated[Tasks, Field(description="What to do.")]
+    language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47.")] = "en"
+    tenant: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",
+            description="Whose budget and policy. Not authenticated: Kafka's ACLs guard the topic.",
+        ),
+    ] = "default"
+    frontier: Annotated[
+        FrontierRule,
+        Field(
+            description="May a hard case leave the house: whole (`allow`), with personal data masked (`redact`) or not "
+            "at all (`deny`)? Anything else counts as `deny`. The stricter of this and the tenant's policy holds."
+        ),
+    ] = "redact"
+    deadline_ms: Annotated[
+        int | None,
+        Field(gt=0, le=604_800_000, description="Milliseconds after arrival that a hard case may wait for a frontier."),
+    ] = None
+    reference: Annotated[
+        Mapping[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=256)]] | None,
+        Field(max_length=16, description="The upstream's own keys and values, returned untouched."),
+    ] = None
+
+    @field_validator("text")
+    @classmethod
+    def _not_blank(cls, text: str) -> str:
+        if not text.strip():
+            raise PydanticCustomError("blank_text", "the text is blank")
+        return text
+
+    @field_validator("frontier", mode="before")
+    @classmethod
+    def _anything_else_is_deny(cls, rule: object) -> object:
+        return rule if rule in ("allow", "redact") else "deny"

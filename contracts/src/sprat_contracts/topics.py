@@ -1,0 +1,105 @@
+"""The topics: names, clean-up, retention, limits. `sprat topics create` makes them; services never do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sprat_contracts.announcements import ModelAnnounced
+from sprat_contracts.base import TASKS, Message
+from sprat_contracts.egress import EgressRecord
+from sprat_contracts.feedback import FeedbackGiven
+from sprat_contracts.frontier import FrontierAnswered, FrontierRequested
+from sprat_contracts.predictions import Prediction
+from sprat_contracts.results import Result
+from sprat_contracts.texts import TextSubmitted
+
+DAY_MS = 86_400_000
+KIB = 1024
+DEFAULT_PREFIX = "sprat"
+DEFAULT_PARTITIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and what it needs of the broker."""
+
+    name: str
+    message: type[Message] | None
+    """What its records hold; None for dead letters, which hold what came."""
+    cleanup: Literal["delete", "compact"]
+    retention_ms: int | None
+    """How long a record stays; None where compaction decides."""
+    max_record_bytes: int
+    partitions: int
+
+    def config(self) -> dict[str, str]:
+        """Give the broker's settings of this topic."""
+        settings = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(self.max_record_bytes),
+            "message.timestamp.type": "LogAppendTime",
+        }
+        return settings if self.retention_ms is None else settings | {"retention.ms": str(self.retention_ms)}
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of all topics under a prefix, and the table of their settings.
+
+    Texts, predictions and results have equal partition counts (`partitions`), which must never change. `models` has
+    one, so that announcements stand in one order.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+    partitions: int = DEFAULT_PARTITIONS
+
+    @property
+    def texts(self) -> str:
+        return f"{self.prefix}.texts.v1"
+
+    def predictions(self, task: str) -> str:
+        return f"{self.prefix}.predictions.{task}.v1"
+
+    def results(self, task: str) -> str:
+        return f"{self.prefix}.results.{task}.v1"
+
+    @property
+    def frontier_requests(self) -> str:
+        return f"{self.prefix}.frontier.requests.v1"
+
+    @property
+    def frontier_answers(self) -> str:
+        return f"{self.prefix}.frontier.answers.v1"
+
+    @property
+    def models(self) -> str:
+        return f"{self.prefix}.models.v1"
+
+    @property
+    def dead_letters(self) -> str:
+        return f"{self.prefix}.dead-letters.v1"
+
+    @property
+    def egress(self) -> str:
+        return f"{self.prefix}.audit.egress.v1"
+
+    @property
+    def feedback(self) -> str:
+        return f"{self.prefix}.feedback.v1"
+
+    def table(self) -> tuple[Topic, ...]:
+        """Give every topic with its settings."""
+
+        def delete(name: str, message: type[Message] | None, days: int, kib: int) -> Topic:
+            return Topic(name, message, "delete", days * DAY_MS, kib * KIB, self.partitions)
+
+        return (
+            delete(self.texts, TextSubmitted, 7, 512),
+            *(delete(self.predictions(task), Prediction, 2, 2048) for task in TASKS),
+            delete(self.frontier_requests, FrontierRequested, 2, 2048),
+            delete(self.frontier_answers, FrontierAnswered, 2, 2048),
+            *(delete(self.results(task), Result, 7, 2048) for task in TASKS),
+            Topic(self.models, ModelAnnounced, "compact", None, 1024 * KIB, 1),
+            delete(self.dead_letters, None, 14, 3072),
+            delete(self.egress, EgressRecord, 400, 1024),
+            delete(self.feedback, FeedbackGiven, 400, 1024),
+        )

@@ -1,0 +1,195 @@
+"""The wire format: CloudEvents 1.0 over Kafka in binary mode. JSON value, `ce_` headers, W3C trace context."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from sprat_contracts.base import Message
+from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
+from sprat_contracts.ids import plain_text_identity, root_traceparent
+
+M = TypeVar("M", bound=Message)
+
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+_CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
+_MAX_ATTRIBUTE = 1024
+_MAX_PROBLEMS = 5
+
+
+class KafkaRecord(Protocol):
+    """What a Kafka client hands over; aiokafka's ConsumerRecord is one."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class WireError(ValueError):
+    """A record that is not what its topic holds. `code` is for machines, `detail` for people; neither holds the text."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The CloudEvents context of a record, and the trace that it continues."""
+
+    id: str
+    source: str
+    traceparent: str
+    tracestate: str | None = None
+    time: str | None = None
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """`ce_` attributes beside the mandatory ones, without the prefix: tenant, status, …"""
+    replay_for: str | None = None
+    """The only service that is to handle this replayed record; None for all."""
+    replays: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[M]):
+    """A decoded record."""
+
+    envelope: Envelope
+    message: M
+
+
+def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
+    """Read a record.
+
+    Raises:
+        WireError: structured_mode, unsupported_content_type, invalid_header, invalid_cloudevent, unexpected_type,
+            empty_value, invalid_json or invalid_message (of texts: invalid_text, no_known_task).
+    """
+    envelope = read_envelope(record, message_type)
+    if not record.value:
+        raise WireError("empty_value", "the record has no value")
+    try:
+        return Event(envelope, message_type.model_validate_json(record.value))
+    except ValidationError as error:
+        raise _wire_error(error, message_type) from None
+
+
+def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
+    """Read the headers alone; the same errors as `decode` but for the value's."""
+    headers = _text_headers(record)
+    content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type.startswith("application/cloudevents"):
+        raise WireError(
+            "structured_mode", "header content-type: a CloudEvent in structured mode; send it in binary mode"
+        )
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise WireError("unsupported_content_type", "header content-type: only application/json is read")
+    if any(name.startswith("ce_") for name in headers):
+        source, id = _cloudevent_identity(headers, message_type.event_type)
+    elif message_type.plain_json_allowed:
+        source, id = plain_text_identity(record.topic, record.partition, record.offset, record.timestamp)
+    else:
+        raise WireError("invalid_cloudevent", "header ce_id: missing; only texts may come as plain JSON")
+    traceparent = headers.get("traceparent", "")
+    continued = _TRACEPARENT.match(traceparent) is not None
+    replays = headers.get(REPLAYS, "0")
+    return Envelope(
+        id=id,
+        source=source,
+        traceparent=traceparent if continued else root_traceparent(source, id),
+        tracestate=headers.get("tracestate") if continued else None,
+        time=headers.get("ce_time"),
+        extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
+        replay_for=headers.get(REPLAY_FOR),
+        replays=int(replays) if replays.isdecimal() and len(replays) < 4 else 0,
+    )
+
+
+def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Give the value and the headers of a record; an absent time is now."""
+    time = envelope.time or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.id.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", message.event_type.encode()),
+        ("ce_time", time.encode()),
+        ("content-type", b"application/json"),
+        ("traceparent", envelope.traceparent.encode()),
+    ]
+    if envelope.tracestate:
+        headers.append(("tracestate", envelope.tracestate.encode()))
+    headers.extend((f"ce_{name}", value.encode()) for name, value in envelope.extensions.items())
+    return message.model_dump_json().encode(), headers
+
+
+def _text_headers(record: KafkaRecord) -> dict[str, str]:
+    """Decode the headers; of a name that stands twice the last counts, as in most clients."""
+    headers: dict[str, str] = {}
+    for name, value in record.headers:
+        try:
+            headers[name] = (value or b"").decode()
+        except UnicodeDecodeError:
+            raise WireError("invalid_header", f"header {_shown(name)}: not UTF-8") from None
+    return headers
+
+
+def _cloudevent_identity(headers: Mapping[str, str], event_type: str) -> tuple[str, str]:
+    if headers.get("ce_specversion") != "1.0":
+        raise WireError("invalid_cloudevent", "header ce_specversion: missing or not 1.0")
+    for name in ("ce_id", "ce_source", "ce_type"):
+        if not 0 < len(headers.get(name, "")) <= _MAX_ATTRIBUTE:
+            raise WireError("invalid_cloudevent", f"header {name}: missing, empty or over {_MAX_ATTRIBUTE} characters")
+    if headers["ce_type"] != event_type:
+        raise WireError("unexpected_type", f"header ce_type: {event_type} is expected on this topic")
+    return headers["ce_source"], headers["ce_id"]
+
+
+def _wire_error(error: ValidationError, message_type: type[Message]) -> WireError:
+    """Say which fields are wrong and why, without a word of the input: keys that are not ours are shown as `*`."""
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    if problems[0]["type"] == "json_invalid":
+        return WireError("invalid_json", problems[0]["msg"])
+    known = _field_names(message_type)
+    told = [
+        ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
+        + f": {problem['msg']}"
+        for problem in problems[:_MAX_PROBLEMS]
+    ]
+    if len(problems) > _MAX_PROBLEMS:
+        told.append(f"and {len(problems) - _MAX_PROBLEMS} more")
+    if message_type.plain_json_allowed:
+        code = "no_known_task" if [p["type"] for p in problems] == ["no_known_task"] else "invalid_text"
+    else:
+        code = "invalid_message"
+    return WireError(code, "; ".join(told))
+
+
+@cache
+def _field_names(message_type: type[Message]) -> frozenset[str]:
+    """Give all field names below a message: those may be told in an error."""
+    names: set[str] = set()
+    definitions = message_type.model_json_schema(mode="validation")
+    for schema in (definitions, *definitions.get("$defs", {}).values()):
+        names.update(schema.get("properties", {}))
+    return frozenset(names)
+
+
+def _shown(name: str) -> str:
+    """Give a header's name as far as it is harmless to show."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else "*"
