@@ -1,0 +1,137 @@
+"""Announcing a model, and following what others announce, on the compacted `models` topic."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
+from sprat_contracts.ids import derive, root_traceparent
+
+from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
+from sprat.errors import Fatal, Retryable
+from sprat.model_table import model_key
+from sprat.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_STALE_MS = 60_000
+"""A first announcement that no second one followed within this time belongs to a start that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A record of the models topic: None in `announced` is a tombstone."""
+
+    key: bytes | None
+    announced: ModelAnnounced | None
+    appended_at: int
+
+
+class ModelsReader:
+    """Reads the models topic from its beginning, each time up to the end that it has at that moment."""
+
+    def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
+        self._topic = settings.topics.models
+        self._apply = apply
+        self._consumer = AIOKafkaConsumer(
+            self._topic, **settings.client(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        self._partitions: list[TopicPartition] = []
+
+    async def start(self) -> None:
+        """Connect and read to the end.
+
+        Raises:
+            Fatal: the topic does not exist.
+        """
+        try:
+            await self._consumer.start()
+        except UnknownTopicOrPartitionError:
+            raise Fatal(f"topic {self._topic} does not exist: run `sprat topics create`") from None
+        self._partitions = list(self._consumer.assignment())
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Read to the present end of the topic.
+
+        Raises:
+            Retryable: Kafka does not answer.
+        """
+        try:
+            ends = await self._consumer.end_offsets(self._partitions)
+            for partition, end in ends.items():
+                while await self._consumer.position(partition) < end:
+                    for records in (await self._consumer.getmany(timeout_ms=200)).values():
+                        for record in records:
+                            self._take(record)
+        except KafkaError as error:
+            raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    def _take(self, record: ConsumerRecord) -> None:
+        if record.value is None:
+            self._apply(Announcement(record.key, None, record.timestamp))
+            return
+        try:
+            announced = decode(record, ModelAnnounced).message
+        except WireError as error:
+            log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
+            return
+        self._apply(Announcement(record.key, announced, record.timestamp))
+
+
+async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> int:
+    """Announce a model and give its `owns_from`: that of an earlier announcement, else the broker's timestamp of a
+    first one that carries null, which a second one at once carries.
+
+    Replicas that start together agree: they take the earliest first announcement that is not stale.
+
+    Returns:
+        Epoch milliseconds from which on texts are this model's.
+    """
+    key = model_key(model.task, model.model)
+    history: list[Announcement] = []
+    reader = ModelsReader(settings, lambda seen: history.append(seen) if seen.key == key else None)
+    await reader.start()
+    try:
+        owns_from = _agreed(history, None)
+        if owns_from is None:
+            first = await _publish(settings, publisher, model.model_copy(update={"owns_from": None}), service)
+            await reader.catch_up()
+            owns_from = _agreed(history, first.timestamp_ms)
+        if owns_from is None:
+            raise Fatal("the announcement was not found on the models topic")
+        ours = model.model_copy(update={"owns_from": owns_from})
+        last = history[-1].announced if history else None
+        if last is None or last.model_dump() != ours.model_dump():
+            await _publish(settings, publisher, ours, service)
+    finally:
+        await reader.stop()
+    return owns_from
+
+
+def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
+    """Give the `owns_from` that stands since the last tombstone; without one, and with a first announcement of our own
+    made at `first_at`, the moment of the earliest that is not stale."""
+    since: list[Announcement] = []
+    for seen in history:
+        since = [] if seen.announced is None else [*since, seen]
+    for seen in reversed(since):
+        if seen.announced is not None and seen.announced.owns_from is not None:
+            return seen.announced.owns_from
+    if first_at is None:
+        return None
+    return min((seen.appended_at for seen in since if first_at - seen.appended_at < _STALE_MS), default=None)
+
+
+async def _publish(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> Acknowledged:
+    source = f"/{settings.prefix}/{service}"
+    id = str(derive("announcement", source, f"{model.task}/{model.model}", model.version))
+    value, headers = encode(model, Envelope(id=id, source=source, traceparent=root_traceparent(source, id)))
+    record = OutRecord(settings.topics.models, model_key(model.task, model.model), value, headers)
+    return (await publisher.publish([record]))[0]

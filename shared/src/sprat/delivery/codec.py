@@ -1,0 +1,59 @@
+"""Between records and messages: decoding what came, encoding what a handler gives."""
+
+from sprat_contracts import DeadLetterReason, Envelope, KafkaRecord, Message, WireError, decode, encode
+from sprat_contracts.dead_letters import REPLAYS
+
+from sprat.delivery.outcomes import Emit, Received
+from sprat.delivery.publisher import OutRecord
+from sprat.errors import Rejected
+
+
+def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Message]:
+    """Decode one record.
+
+    Raises:
+        Rejected: it is not what its topic holds.
+    """
+    try:
+        event = decode(record, message_type)
+    except WireError as error:
+        raise Rejected(error.code, error.detail) from None
+    return Received(
+        message=event.message,
+        envelope=event.envelope,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        appended_at=record.timestamp,
+        key=record.key,
+    )
+
+
+def event_record(emit: Emit, cause: Envelope, traceparent: str, source: str) -> OutRecord:
+    """Encode what a handler emits; it continues the trace of its cause."""
+    envelope = Envelope(
+        id=emit.id,
+        source=source,
+        traceparent=traceparent,
+        tracestate=cause.tracestate,
+        extensions=emit.extensions,
+    )
+    value, headers = encode(emit.message, envelope)
+    return OutRecord(emit.topic, emit.key, value, headers)
+
+
+def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: str, version: str) -> OutRecord:
+    """Make the dead letter of a record: key, value and headers as they came, and the reason beside them."""
+    replays = next((value for name, value in record.headers if name == REPLAYS), b"0") or b"0"
+    reason = DeadLetterReason(
+        code=rejected.code,
+        detail=rejected.detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        service=service,
+        version=version,
+        replays=int(replays) if replays.isdigit() and len(replays) < 4 else 0,
+    )
+    return OutRecord(topic, record.key, record.value, reason.headers(record.headers))

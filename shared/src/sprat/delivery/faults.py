@@ -1,0 +1,62 @@
+"""Faults: a switch for tests that kills the process at a point of its loop, and the limit on the service's own faults."""
+
+import os
+import signal
+from collections import deque
+from typing import Literal
+
+from sprat.errors import Fatal
+from sprat.settings import FaultSettings
+
+Point = Literal["decoded", "inferred", "publishing", "published", "committed"]
+
+
+class KillSwitch:
+    """Kills its own process, as a power cut would, at a chosen point of the loop. Off unless the settings say so."""
+
+    def __init__(self, settings: FaultSettings) -> None:
+        self._settings = settings
+        self._seen = 0
+
+    def armed(self, point: Point) -> bool:
+        """Is this the point, and was it not done before?"""
+        settings = self._settings
+        return (
+            settings.kill_at == point
+            and self._seen >= settings.after_records
+            and (settings.once is None or not settings.once.exists())
+        )
+
+    def passing(self, point: Point, records: int = 0) -> None:
+        """Die here if armed. `records` counts what was handled so far."""
+        self._seen += records
+        if self.armed(point):
+            if self._settings.once is not None:
+                self._settings.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FaultLimit:
+    """Stops a service that fails by its own fault too often, so that a bad deployment leaves its backlog in Kafka
+    instead of pouring it into the dead letters. Bad input never counts."""
+
+    def __init__(self, consecutive: int = 20, ratio: float = 0.2, window: int = 500) -> None:
+        self._consecutive = consecutive
+        self._ratio = ratio
+        self._recent: deque[bool] = deque(maxlen=window)
+        self._run = 0
+
+    def record(self, *, own_fault: bool) -> None:
+        """Count one handled record.
+
+        Raises:
+            Fatal: the limit is passed; nothing of this batch may be committed.
+        """
+        self._run = self._run + 1 if own_fault else 0
+        self._recent.append(own_fault)
+        full = len(self._recent) == self._recent.maxlen
+        if self._run >= self._consecutive or (full and sum(self._recent) > self._ratio * len(self._recent)):
+            raise Fatal(
+                f"this service fails by its own fault too often ({self._run} in a row, {sum(self._recent)} of the last "
+                f"{len(self._recent)}): it stops, its backlog stays in Kafka; roll the model or the code back"
+            )

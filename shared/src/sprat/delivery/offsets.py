@@ -1,0 +1,67 @@
+"""Committing offsets. An offset is always that of the *next* record to read."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from sprat_contracts import KafkaRecord
+
+from sprat.delivery.publisher import AUTHORISATION_ERRORS
+from sprat.errors import Fatal, Retryable
+
+log = logging.getLogger(__name__)
+
+_COMMIT_S = 30.0
+
+
+class Consumer(Protocol):
+    """What the loops need of an aiokafka consumer."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    def assignment(self) -> frozenset[TopicPartition]: ...
+
+
+def next_offsets(records: Iterable[KafkaRecord]) -> dict[TopicPartition, int]:
+    """Give what to commit once these records are done."""
+    offsets: dict[TopicPartition, int] = {}
+    for record in records:
+        partition = TopicPartition(record.topic, record.partition)
+        offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
+    return offsets
+
+
+async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> bool:
+    """Commit exactly these offsets; False where the partitions are no longer ours, and their records come again to
+    whoever has them now.
+
+    Raises:
+        Retryable: the group's coordinator does not answer.
+        Fatal: not allowed.
+    """
+    try:
+        async with asyncio.timeout(_COMMIT_S):
+            await consumer.commit(dict(offsets))
+    except (CommitFailedError, IllegalStateError) as error:
+        log.warning("offsets not committed, the partitions have moved on: %s", type(error).__name__)
+        return False
+    except AUTHORISATION_ERRORS as error:
+        raise Fatal(f"Kafka does not let this service commit: {type(error).__name__}; mend its ACLs") from None
+    except (KafkaError, TimeoutError) as error:
+        raise Retryable(f"offsets not committed: {type(error).__name__}") from None
+    return True
+
+
+def seek_back(consumer: Consumer, records: Iterable[KafkaRecord]) -> None:
+    """Go back to the first of these records in each partition that is still ours."""
+    first: dict[TopicPartition, int] = {}
+    for record in records:
+        partition = TopicPartition(record.topic, record.partition)
+        first[partition] = min(first.get(partition, record.offset), record.offset)
+    ours = consumer.assignment()
+    for partition, offset in first.items():
+        if partition in ours:
+            consumer.seek(partition, offset)

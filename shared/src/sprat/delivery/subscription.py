@@ -1,0 +1,104 @@
+"""The FastStream side of a loop: what this library must be told so that it loses nothing."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from sprat.settings import KafkaSettings
+
+log = logging.getLogger("sprat.faststream")
+
+POLL_MS = 20
+"""FastStream sleeps this long after an empty poll of the same length: it bounds both latency and idle CPU."""
+SESSION_MS = 30_000
+REBALANCE_MS = 60_000
+MAX_POLL_MS = 300_000
+
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+
+
+def make_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
+    """Make the FastStream broker of a service: it only consumes; publishing is `Publisher`'s."""
+    return KafkaBroker(
+        settings.bootstrap.split(","),
+        client_id=client_id,
+        security=_security(settings),
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        # Handlers get the records themselves: no validation of a batch as one value, no thread hop for injection.
+        apply_types=False,
+        parser=_tolerant_parser,
+        decoder=_identity,
+        logger=log,
+        log_level=logging.DEBUG,
+    )
+
+
+def subscribe(
+    broker: KafkaBroker,
+    topics: Sequence[str],
+    group: str,
+    handle: Handle,
+    *,
+    payload: Any,
+    listener: Any,
+    max_records: int,
+    description: str,
+) -> Any:
+    """Register a batch subscriber that commits nothing by itself; `payload` is the message that AsyncAPI shows."""
+
+    async def consume(message):  # type: ignore[no-untyped-def] # annotated below, for AsyncAPI
+        await handle(message.raw_message)
+
+    consume.__annotations__["message"] = payload
+    subscriber = broker.subscriber(
+        *topics,
+        group_id=group,
+        batch=True,
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+        auto_offset_reset="earliest",
+        batch_timeout_ms=POLL_MS,
+        max_records=max_records,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=3_000,
+        rebalance_timeout_ms=REBALANCE_MS,
+        max_poll_interval_ms=MAX_POLL_MS,
+        listener=listener,
+        title=group,
+        description=description,
+    )
+    subscriber(consume)
+    return subscriber
+
+
+async def _identity(message: KafkaAckableMessage) -> KafkaAckableMessage:
+    return message
+
+
+async def _tolerant_parser(records: tuple[ConsumerRecord, ...]) -> KafkaAckableMessage:
+    """Wrap the records as they are. FastStream's own parser decodes every header as UTF-8 and fails the whole batch on
+    one that is not."""
+    return KafkaAckableMessage(raw_message=records, body=b"", headers={}, consumer=None)
+
+
+def _security(settings: KafkaSettings) -> BaseSecurity | None:
+    client = settings.client()
+    context = client.get("ssl_context")
+    if "sasl_mechanism" not in client:
+        return BaseSecurity(ssl_context=context) if context else None
+    kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return kinds[client["sasl_mechanism"]](
+        client["sasl_plain_username"],
+        client["sasl_plain_password"],
+        ssl_context=context,
+        use_ssl=context is not None,
+    )

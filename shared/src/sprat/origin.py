@@ -1,0 +1,22 @@
+"""Where a text stands, as every message derived from it says, and the key that all of them carry."""
+
+import base64
+
+from sprat_contracts import Message, Origin
+
+from sprat.delivery.outcomes import Received
+
+
+def origin_of(received: Received[Message]) -> Origin:
+    """Make the origin of a text that was just read."""
+    return Origin(
+        partition=received.partition,
+        offset=received.offset,
+        appended_at=received.appended_at,
+        key=None if received.key is None else base64.b64encode(received.key).decode(),
+    )
+
+
+def record_key(origin: Origin, text_id: str) -> bytes:
+    """Give the upstream's key, or the text's id where it gave none."""
+    return text_id.encode() if origin.key is None else base64.b64decode(origin.key)

@@ -1,0 +1,50 @@
+"""How a service with a small model is wired: announce, own, answer."""
+
+from collections.abc import Callable
+
+from sprat_contracts import ModelAnnounced, TextSubmitted, Topics
+
+from sprat.announcing import announce
+from sprat.delivery.answering import Answering
+from sprat.delivery.group_start import start_group_at
+from sprat.delivery.inference import Inference
+from sprat.models.card import Card
+from sprat.models.question import Model
+from sprat.service import Chassis, Subscription
+from sprat.specialist import Specialist
+
+MakeHandler = Callable[[Topics, Card, str, int], Specialist]
+
+
+async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: MakeHandler) -> Subscription:
+    """Announce a probed model as `task/name`, start its group where its ownership begins, and wire its loop.
+
+    Raises:
+        Fatal: a topic does not exist.
+        ModelError: the model is broken.
+    """
+    model.probe()
+    card = model.card
+    owns_from = await announce(chassis.settings.kafka, chassis.publisher, announcement(card, name), chassis.name)
+    group = f"{chassis.group}.{name}"
+    await start_group_at(chassis.settings.kafka, group, chassis.topics.texts, owns_from)
+    inference = Inference(model)
+    chassis.stack.callback(inference.close)
+    answering = Answering(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
+    loop = chassis.batch_loop(make_handler(chassis.topics, card, name, owns_from), answering)
+    return Subscription([chassis.topics.texts], group, loop.handle, TextSubmitted, f"Answers {card.task}.")
+
+
+def announcement(card: Card, name: str) -> ModelAnnounced:
+    """Say what a model serves; `owns_from` is agreed when it is announced."""
+    return ModelAnnounced(
+        task=card.task,
+        model=name,
+        version=card.version,
+        labels=card.labels,
+        label_set=card.label_set,
+        languages=card.languages,
+        targets=card.targets,
+        card=card.model_dump(mode="json"),
+    )
+

@@ -1,0 +1,139 @@
+"""Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or an `.env` file. Built once, in `__main__`."""
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
+
+from sprat.errors import UserError
+
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class Section(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KafkaSettings(Section):
+    """How to reach Kafka, and how patient to be with it."""
+
+    bootstrap: Annotated[str, Field(description="host:port, several separated by commas.")] = "127.0.0.1:9092"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = DEFAULT_PREFIX
+    partitions: Annotated[int, Field(ge=1, le=1024, description="Of texts, predictions and results.")] = (
+        DEFAULT_PARTITIONS
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    max_records: Annotated[int, Field(ge=1, le=1000, description="Records of one batch.")] = 64
+    hold_s: Annotated[float, Field(gt=0, le=60, description="How long to resend before seeking back.")] = 10.0
+    give_up_s: Annotated[
+        float, Field(gt=0, le=3600, description="How long nothing may get through before the service exits.")
+    ] = 300.0
+
+    @property
+    def topics(self) -> Topics:
+        """The names of the topics."""
+        return Topics(self.prefix, self.partitions)
+
+    def client(self) -> dict[str, Any]:
+        """Give the arguments that every aiokafka client of this installation takes.
+
+        Raises:
+            UserError: a certificate file cannot be read.
+        """
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap.split(","),
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL"):
+            if self.sasl_username is None or self.sasl_password is None:
+                raise UserError("SASL needs SPRAT_KAFKA__SASL_USERNAME and SPRAT_KAFKA__SASL_PASSWORD")
+            arguments |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value(),
+            }
+        if self.security_protocol.endswith("SSL"):
+            arguments["ssl_context"] = self._ssl_context()
+        return arguments
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_cafile)
+            if self.ssl_certfile is not None:
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+        except OSError as error:
+            raise UserError(f"SPRAT_KAFKA__SSL_*: a certificate cannot be read: {error}") from None
+        return context
+
+
+class RedisSettings(Section):
+    """The cache. Redis slow or gone is a counted miss, never an error."""
+
+    url: Annotated[SecretStr, Field(description="redis://… or rediss://…; it may hold a password.")] = SecretStr(
+        "redis://127.0.0.1:6379/0"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=5)] = 0.05
+    ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
+
+
+class FaultSettings(Section):
+    """For tests: kill the process at a point of its loop."""
+
+    kill_at: Literal["", "decoded", "inferred", "publishing", "published", "committed"] = ""
+    after_records: Annotated[int, Field(ge=0)] = 0
+    once: Annotated[Path | None, Field(description="Made before the kill; while it exists, nothing is killed.")] = None
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPRAT_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    faults: FaultSettings = FaultSettings()
+    secret: Annotated[
+        SecretStr, Field(min_length=16, description="Key of all keyed hashes; the same for all services.")
+    ]
+    health_host: Annotated[str, Field(description="Address of /livez and /readyz.")] = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    drain_s: Annotated[float, Field(gt=0, le=300, description="How long a stop or a rebalance may wait for work in hand.")] = (
+        20.0
+    )
+
+
+def load_settings(settings_type: type[S]) -> S:
+    """Read the settings.
+
+    Raises:
+        UserError: naming each variable that is missing or wrong, and why.
+    """
+    try:
+        return settings_type()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"SPRAT_{'__'.join(str(step).upper() for step in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_context=False, include_url=False)
+        )
+        raise UserError(f"settings: {problems}") from None

@@ -1,0 +1,52 @@
+"""Logs: JSON lines for machines, readable ones on a terminal. Never a text, never a secret."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, service, logger, message, and what the call passed as `extra`."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the line. Of an exception: its type, message and the place, as one string."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"]) -> None:
+    """Send all logs to stderr in one style; `auto` is readable on a terminal, JSON elsewhere."""
+    handler = logging.StreamHandler(sys.stderr)
+    readable = style == "text" or (style == "auto" and sys.stderr.isatty())
+    handler.setFormatter(
+        logging.Formatter(f"%(asctime)s %(levelname)-7s {service} %(message)s", "%H:%M:%S")
+        if readable
+        else JsonFormatter(service)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs every failed connection attempt as an error, many a second; what matters reaches us as an exception.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Its warnings and assignments say at length what the service says in a line.
+    logging.getLogger("sprat.faststream").setLevel(logging.ERROR)

@@ -1,0 +1,112 @@
+"""Traces: each record continues the trace it came with, so that one text has one trace id on every topic.
+
+Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made and the incoming context is handed on as it is.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from sprat_contracts import Envelope
+
+from sprat.errors import UserError
+
+
+class RecordSpan(Protocol):
+    """The processing of one record."""
+
+    traceparent: str
+
+    def end(self, error: str | None = None) -> None:
+        """Close it; `error` is a code, never a text."""
+        ...
+
+
+class _Untraced:
+    __slots__ = ("traceparent",)
+
+    def __init__(self, traceparent: str) -> None:
+        self.traceparent = traceparent
+
+    def end(self, error: str | None = None) -> None:
+        pass
+
+
+class _Traced:
+    __slots__ = ("_span", "traceparent")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        context = span.get_span_context()
+        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+    def end(self, error: str | None = None) -> None:
+        if error is not None:
+            self._span.set_attribute("error.type", error)
+            self._span.set_status(trace.StatusCode.ERROR)
+        self._span.end()
+
+
+class Tracing:
+    """Makes a `process {topic}` span a record, where spans are exported."""
+
+    def __init__(self, group: str, *, exporting: bool) -> None:
+        self._group = group
+        self._tracer = trace.get_tracer("sprat") if exporting else None
+
+    def process(self, envelope: Envelope, topic: str, partition: int, offset: int) -> RecordSpan:
+        """Begin the processing of a record: a child of the context it came with."""
+        if self._tracer is None:
+            return _Untraced(envelope.traceparent)
+        parent = span_context(envelope.traceparent)
+        attributes: Mapping[str, str | int] = {
+            "messaging.system": "kafka",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": topic,
+            "messaging.destination.partition.id": str(partition),
+            "messaging.kafka.offset": offset,
+            "messaging.consumer.group.name": self._group,
+            "messaging.message.id": envelope.id,
+        }
+        return _Traced(
+            self._tracer.start_span(
+                f"process {topic}",
+                context=trace.set_span_in_context(NonRecordingSpan(parent)),
+                kind=SpanKind.CONSUMER,
+                attributes=attributes,
+                links=[Link(parent)],
+            )
+        )
+
+
+def span_context(traceparent: str) -> SpanContext:
+    """Read a valid W3C traceparent."""
+    _, trace_id, span_id, flags = traceparent.split("-")
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+
+
+def configure_tracing(service: str, version: str) -> bool:
+    """Export spans where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; say whether they are.
+
+    Raises:
+        UserError: the endpoint is set but the exporter is not installed.
+    """
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return False
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
+    except ImportError:
+        raise UserError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set but the exporter is missing: install sprat[otel], or unset it"
+        ) from None
+    resource = Resource.create({"service.name": service, "service.version": version, "service.namespace": "sprat"})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return True
