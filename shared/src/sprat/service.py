@@ -213,8 +213,7 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
         log.info("ready", extra={"group": subscription.group, "health_port": settings.health_port})
         await _watchdog(chassis, progress, subscriber)
     finally:
-        health.should_exit = True
-        serving.cancel()
+        health.should_exit = health.force_exit = True
         await asyncio.gather(serving, return_exceptions=True)
 
 

@@ -42,14 +42,12 @@ class Outbox:
             if item.pending is None:
                 item.pending = self._encode(item, handler)
         letters = self.topics.dead_letters
-        pairs = [(item, record) for item in items for record in item.pending or ()]
-        if self.kill.armed("publishing") and pairs:
-            await self._send(pairs[: (len(pairs) + 1) // 2], handler)
+        events = [(item, record) for item in items for record in item.pending or () if record.topic != letters]
+        if self.kill.armed("publishing") and events:
+            await self._send(events[: (len(events) + 1) // 2])
             self.kill.passing("publishing")
-        await self._send([pair for pair in pairs if pair[1].topic != letters], handler)
-        await self._send(
-            [(item, record) for item in items for record in item.pending or () if record.topic == letters], handler
-        )
+        await self._send(events)
+        await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
 
     def _encode(self, item: Item, handler: Handler) -> list[OutRecord]:
         """Encode an outcome. One with an event too large for its topic is replaced by the handler's smaller one."""
@@ -78,24 +76,24 @@ class Outbox:
             raise Fatal("a record that was not decoded emits an event")
         return event_record(emit, item.received.envelope, item.span.traceparent, self._source)
 
-    async def _send(self, pairs: Sequence[tuple[Item, OutRecord]], handler: Handler) -> None:
+    async def _send(self, pairs: Sequence[tuple[Item, OutRecord]]) -> None:
         if not pairs:
             return
-        lost: frozenset[int] = frozenset()
         try:
             await self.publisher.publish([record for _, record in pairs])
         except NotAcknowledged as error:
-            lost = frozenset(error.places)
+            _settle(pairs, frozenset(error.places))
             raise
         except TooLarge as error:
             raise Fatal(
                 f"topic {pairs[error.places[0]][1].topic} takes smaller records than `sprat topics create` gives it; "
                 "`sprat topics list` shows the difference"
             ) from None
-        except Fatal:
-            lost = frozenset(range(len(pairs)))
-            raise
-        finally:
-            for place, (item, record) in enumerate(pairs):
-                if place not in lost and item.pending is not None:
-                    item.pending.remove(record)
+        _settle(pairs, frozenset())
+
+
+def _settle(pairs: Sequence[tuple[Item, OutRecord]], lost: frozenset[int]) -> None:
+    """Strike out what is acknowledged."""
+    for place, (item, record) in enumerate(pairs):
+        if place not in lost and item.pending is not None:
+            item.pending.remove(record)

@@ -1,0 +1,7 @@
+"""The intent service's decisions: those of every specialist."""
+
+from sprat.specialist import Specialist
+
+
+class IntentHandler(Specialist):
+    """Events in, outcomes out. An intent needs the text alone, so nothing is added to what specialists share."""

@@ -1,0 +1,42 @@
+"""The router: settings → policy and table of models → handler → run."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from sprat.announcing import Announcement, ModelsReader
+from sprat.model_table import ModelTable
+from sprat.policy import load_policy
+from sprat.service import Chassis, Subscription, run_service
+from sprat.settings import ServiceSettings
+from sprat_contracts import FrontierAnswered, Prediction, TextSubmitted
+from sprat_router.handler import RouterHandler
+
+
+class RouterSettings(ServiceSettings):
+    """All settings of the service."""
+
+    policy: Annotated[Path, Field(description="The policy file.")]
+
+
+async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
+    """Read the policy, then the models topic to its end, before anything else is read."""
+    table = ModelTable()
+
+    def apply(seen: Announcement) -> None:
+        table.apply(seen.key, seen.announced)
+
+    policy = load_policy(settings.policy)
+    reader = ModelsReader(settings.kafka, apply)
+    chassis.stack.push_async_callback(reader.stop)
+    await reader.start()
+    handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
+    loop = chassis.batch_loop(handler, refresh=reader.catch_up)
+    payload = TextSubmitted | Prediction | FrontierAnswered
+    return Subscription(handler.inputs, chassis.group, loop.handle, payload, "Judges texts, keeps or escalates.")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_service("router", version("sprat-router"), RouterSettings, build))

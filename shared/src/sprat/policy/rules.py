@@ -1,0 +1,110 @@
+"""What a policy says, as documented models. `load.py` reads them from a file."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sprat_contracts.texts import FrontierRule
+
+STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
+ALL_OTHERS: Final = "*"
+"""The tenant whose policy holds for every tenant that is not named."""
+
+KeepAt = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="a confidence from 0 to 1; the small model's answer is kept at or above it",
+    ),
+]
+
+
+class Section(BaseModel):
+    """A part of the policy file. Unknown fields are errors here: a typo must not silently loosen a rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TaskPolicy(Section):
+    """When the small model's answer is good enough."""
+
+    keep_at: KeepAt = 0.8
+
+
+class IntentPolicy(TaskPolicy):
+    """As for every task, and what to do with a text that the model takes to be outside every known intent."""
+
+    out_of_scope: Annotated[
+        Literal["keep", "escalate"],
+        Field(description="keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"),
+    ] = "keep"
+
+
+class TaskPolicies(Section):
+    """One section a task; a task left out has the defaults."""
+
+    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope")] = IntentPolicy()
+    ner: Annotated[TaskPolicy, Field(description="the field keep_at")] = TaskPolicy()
+    translation: Annotated[TaskPolicy, Field(description="the field keep_at")] = TaskPolicy()
+
+
+class TenantPolicy(Section):
+    """What of a tenant's texts may leave the house, where to, and how long a hard case may wait."""
+
+    frontier: Annotated[
+        FrontierRule,
+        Field(description="allow: whole; redact: with personal data masked; deny: not at all"),
+    ] = "deny"
+    regions: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], ...],
+        Field(description="a list of the regions a text may go to: lower-case letters, digits and hyphens, as [eu]"),
+    ] = ()
+    deadline_ms: Annotated[
+        int,
+        Field(
+            gt=0,
+            le=604_800_000,
+            description="1 to 604800000: the milliseconds that a hard case may wait where its text does not say",
+        ),
+    ] = 30_000
+
+    @model_validator(mode="after")
+    def _somewhere_to_go(self) -> "TenantPolicy":
+        if self.frontier != "deny" and not self.regions:
+            raise PydanticCustomError(
+                "no_region", "frontier is not deny, but no region is named; add regions, as [eu], or say deny"
+            )
+        return self
+
+
+class Policy(Section):
+    """The whole file."""
+
+    tasks: Annotated[TaskPolicies, Field(description="the sections intent, ner, translation")] = TaskPolicies()
+    tenants: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=256)], TenantPolicy],
+        Field(description='a section for each tenant, and "*" for all others'),
+    ] = {}
+
+    def tenant(self, name: str) -> TenantPolicy:
+        """Give the tenant's policy; else that of all others; without one nothing leaves."""
+        return self.tenants.get(name) or self.tenants.get(ALL_OTHERS) or TenantPolicy()
+
+    def task(self, name: str) -> TaskPolicy:
+        """Give a task's policy.
+
+        Raises:
+            KeyError: not a task of this version.
+        """
+        if name not in TaskPolicies.model_fields:
+            raise KeyError(name)
+        found: TaskPolicy = getattr(self.tasks, name)
+        return found
+
+
+def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:
+    """Give the stricter of what the text and its tenant's policy allow."""
+    return min(text_rule, tenant.frontier, key=STRICTEST_FIRST.index)

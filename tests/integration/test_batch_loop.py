@@ -1,0 +1,188 @@
+"""The batch loop on a real broker: nothing is lost, nothing is committed too early, a bad record stops nobody."""
+
+import asyncio
+import json
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from conftest import Kafka, Redis
+from stream import (
+    FakeModel,
+    eventually,
+    lag,
+    made_topics,
+    publish,
+    read_all,
+    read_until,
+    running,
+    settings_for,
+)
+
+from sprat.delivery.publisher import NotAcknowledged
+from sprat.errors import Fatal
+from sprat.service import Chassis, Subscription
+from sprat.serving import serve_model
+from sprat.settings import ServiceSettings
+from sprat.specialist import Specialist
+from sprat_contracts import DeadLetterReason, Prediction, decode
+
+
+def text(body: str, **fields: object) -> bytes:
+    return json.dumps({"text": body, "tasks": {"intent": {}}, **fields}).encode()
+
+
+def building(model: FakeModel):
+    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+        return await serve_model(chassis, model, "default", Specialist)
+
+    return build
+
+
+async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(300)])
+        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 300)
+        await eventually(lambda: chassis.counts["records"] == 300)
+    assert len({decode(record, Prediction).envelope.id for record in records}) == 300
+    assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
+
+
+async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [b"{not json"] * 50 + [text("hello")] + [b"\xff\x00"] * 49)
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        await eventually(lambda: chassis.counts["records"] == 100)
+    assert await read_all(kafka.bootstrap, topics.dead_letters) == []
+    assert chassis.counts["skipped_invalid"] == 99
+
+
+async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    bodies = [f"hello {n}" for n in range(40)]
+    bodies[17] = "poison"
+    async with running("intent", settings, building(FakeModel())):
+        await publish(kafka.bootstrap, topics.texts, [text(body) for body in bodies])
+        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 40)
+    predictions = [decode(record, Prediction).message for record in records]
+    declined = [prediction for prediction in predictions if prediction.declined]
+    assert [prediction.submitted.text for prediction in declined] == ["poison"]
+    assert declined[0].declined is not None
+    assert declined[0].declined.code == "model_error"
+    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+    assert json.loads(letter.value)["text"] == "poison"
+    assert DeadLetterReason.from_headers(letter.headers).code == "model_error"
+
+
+async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"poison {n}") for n in range(60)])
+        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+    assert isinstance(error, Fatal)
+    assert "own fault" in str(error)
+    letters = await read_all(kafka.bootstrap, topics.dead_letters)
+    left = await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts])
+    assert left + len(letters) == 60
+    assert left >= 40
+
+
+async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    model = FakeModel()
+    async with running("intent", settings, building(model)) as chassis:
+        real, attempts = chassis.publisher.publish, []
+
+        async def half_fails(records, hold_s=None):
+            attempts.append(len(records))
+            if len(attempts) <= 2 and len(records) > 1:
+                half = len(records) // 2
+                await real(records[:half])
+                raise NotAcknowledged(tuple(range(half, len(records))), KafkaTimeoutError.__name__)
+            return await real(records, hold_s)
+
+        monkeypatch.setattr(chassis.publisher, "publish", half_fails)
+        await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(30)])
+        await eventually(lambda: chassis.counts["records"] >= 30)
+    records = await read_all(kafka.bootstrap, topics.predictions("intent"))
+    assert len(records) == 30, "what was acknowledged is not sent again"
+    assert sorted(model.asked) == sorted(f"hello {n}" for n in range(30)), "the model ran once for each text"
+    assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
+
+
+async def test_equal_questions_are_answered_from_the_cache(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, redis_server.url)
+    topics = await made_topics(settings)
+    model = FakeModel()
+    async with running("intent", settings, building(model)):
+        await publish(kafka.bootstrap, topics.texts, [text("hello")])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        await publish(kafka.bootstrap, topics.texts, [text("hello"), text("hello", tenant="other")])
+        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 3)
+    by_tenant = sorted((p.submitted.tenant, p.cached) for p in (decode(r, Prediction).message for r in records))
+    assert by_tenant == [("default", False), ("default", True), ("other", False)], "no tenant sees another's cache"
+    assert model.asked == ["hello", "hello"]
+
+
+async def test_texts_older_than_the_first_announcement_are_not_the_specialists(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    await publish(kafka.bootstrap, topics.texts, [text("old")] * 5)
+    await asyncio.sleep(0.01)
+    model = FakeModel()
+    async with running("intent", settings, building(model)):
+        await publish(kafka.bootstrap, topics.texts, [text("new")])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+    assert model.asked == ["new"]
+
+
+async def test_what_arrives_while_the_service_is_down_waits_for_it(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())):
+        pass
+    await publish(kafka.bootstrap, topics.texts, [text("meanwhile")])
+    async with running("intent", settings, building(FakeModel())):
+        (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+    assert decode(record, Prediction).message.submitted.text == "meanwhile"
+
+
+async def test_the_trace_and_unknown_fields_go_on(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with running("intent", settings, building(FakeModel())):
+        await publish(
+            kafka.bootstrap, topics.texts, [text("hello", novelty={"deep": [1]})], [("traceparent", parent)], key=b"\x00k"
+        )
+        (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+    event = decode(record, Prediction)
+    assert event.envelope.traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+    assert event.message.submitted.model_extra == {"novelty": {"deep": [1]}}
+    assert record.key == b"\x00k"
+    assert event.message.origin.key == "AGs="
+
+
+async def test_a_second_instance_takes_over_and_nothing_is_answered_twice(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=4)
+    topics = await made_topics(settings)
+    bodies = [text(f"hello {n}") for n in range(400)]
+    async with running("intent", settings, building(FakeModel(delay_s=0.05))) as second:
+        async with running("intent", settings, building(FakeModel(delay_s=0.05))) as first:
+            await publish(kafka.bootstrap, topics.texts, bodies)
+            await eventually(lambda: first.counts["records"] + second.counts["records"] > 50)
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 400)
+        await eventually(lambda: first.counts["records"] + second.counts["records"] >= 400)
+    records = await read_all(kafka.bootstrap, topics.predictions("intent"))
+    assert len({decode(record, Prediction).envelope.id for record in records}) == 400
+    assert len(records) == 400, "the one that left had drained and committed what it had in hand"
+
+

@@ -1,0 +1,173 @@
+"""The router judges texts, hands on what it does not know, and ends what is too large."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from router_records import (
+    ALL_TASKS,
+    ANSWERED,
+    APPENDED_AT,
+    EGRESS,
+    LABELS,
+    TOPICS,
+    announced,
+    answer,
+    prediction,
+    received,
+    requests,
+    results,
+    router,
+    text,
+)
+from sprat.errors import Fatal, Rejected
+from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
+from sprat_contracts.ids import RESULT, derive
+
+
+def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
+    outcome = router(announced()).receive(received(text()))
+    assert (outcome.events, outcome.rejected, outcome.skipped) == ((), None, "served")
+
+
+@pytest.mark.parametrize(
+    ("announcements", "labels"),
+    [
+        pytest.param([], None, id="nothing announced"),
+        pytest.param([announced(owns_from=None)], LABELS, id="known but not serving yet"),
+        pytest.param([announced(owns_from=APPENDED_AT + 1)], LABELS, id="the text came first"),
+        pytest.param([announced(model="other")], None, id="another model"),
+    ],
+)
+def test_a_known_task_that_nobody_serves_is_escalated(
+    announcements: list[ModelAnnounced], labels: tuple[str, ...] | None
+) -> None:
+    outcome = router(*announcements).receive(received(text(), key=b"\xffk"))
+    (request,) = requests(outcome)
+    assert outcome.rejected is None
+    assert (request.reasons, request.threshold, request.labels) == (("no_service",), None, labels)
+    assert request.label_set == (labels and "h1")
+    made = request.prediction
+    assert (made.text_id, made.text_source, made.task, made.submitted) == ("t-1", "/app", "intent", text())
+    assert (made.output, made.confidence, made.model) == (None, None, None)
+    assert made.declined == Declined(code="no_service", detail="no model intent/default served when the text arrived")
+    assert made.origin.model_dump() == {
+        "partition": 3,
+        "offset": 7,
+        "appended_at": APPENDED_AT,
+        "key": base64.b64encode(b"\xffk").decode(),
+    }
+
+
+def test_each_task_and_model_is_looked_up_by_itself() -> None:
+    handler = router(announced("intent", model="small"), announced("ner"), announced("translation", owns_from=None))
+    outcome = handler.receive(received(text(tasks=ALL_TASKS | {"intent": {"model": "small"}})))
+    assert [request.prediction.task for request in requests(outcome)] == ["translation"]
+
+
+@pytest.mark.parametrize(
+    ("unknown", "told"),
+    [
+        pytest.param(["mood"], "mood", id="one"),
+        pytest.param(["mood", "a.b-c_9"], "mood, a.b-c_9", id="two"),
+        pytest.param(["mood", "Anna Müller", "x" * 65, ""], "mood, 3 more", id="names that may be anything"),
+        pytest.param(["Anna Müller"], "1 not shown", id="nothing to show"),
+        pytest.param([f"t{n}" for n in range(9)], "t0, t1, t2, t3, t4, 4 more", id="many"),
+    ],
+)
+def test_unknown_tasks_are_one_dead_letter_beside_their_siblings(unknown: list[str], told: str) -> None:
+    outcome = router().receive(received(text(tasks={"intent": {}} | {name: {} for name in unknown})))
+    assert [request.prediction.task for request in requests(outcome)] == ["intent"]
+    assert outcome.rejected is not None
+    assert outcome.rejected.code == "unknown_task"
+    assert outcome.rejected.detail == f"tasks: unknown: {told}; known are intent, ner, translation"
+    assert not outcome.rejected.own_fault
+
+
+def test_an_unknown_task_beside_a_served_one_is_a_dead_letter_alone() -> None:
+    outcome = router(announced()).receive(received(text(tasks={"intent": {}, "mood": {}})))
+    assert (outcome.events, outcome.skipped) == ((), None)
+    assert outcome.rejected is not None
+
+
+@pytest.mark.parametrize("message", [text(), prediction(), answer()], ids=["text", "prediction", "answer"])
+def test_a_replay_is_handled_by_the_one_it_is_for(message: Any) -> None:
+    handler = router()
+    assert handler.receive(received(message, replay_for="intent")).skipped == "replay"
+    assert handler.receive(received(message, replay_for="router")) == handler.receive(received(message))
+
+
+def test_what_cannot_be_decoded_is_rejected_as_it_was_found() -> None:
+    rejected = Rejected("invalid_json", "at line 1")
+    assert router().malformed(rejected).rejected is rejected
+
+
+def test_unknown_fields_survive_every_hop() -> None:
+    handler = router()
+    news = {"news": {"deep": [1]}}
+    asked = text(tasks={"intent": {"later": 1}}, **news)
+    (first,) = requests(handler.receive(received(asked)))
+    assert first.prediction.submitted.model_extra == news
+    assert first.prediction.submitted.tasks.intent.model_extra == {"later": 1}
+    hard = prediction(submitted=asked, confidence=0.1, **news)
+    (request,) = requests(handler.receive(received(hard)))
+    assert request.prediction.model_extra == news
+    written = FrontierRequested.model_validate_json(request.model_dump_json())
+    back = FrontierAnswered.model_validate_json(FrontierAnswered(request=written).model_dump_json())
+    assert back.request.prediction.submitted.model_extra == news
+
+
+def _emit_of(message: Any) -> tuple[Any, Any]:
+    record = received(message, key=b"k")
+    return record, router().receive(record).events[0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [text(), prediction(), prediction(confidence=0.1), answer(**ANSWERED), answer(declined={"code": "budget"})],
+    ids=["text", "kept", "escalated", "answered", "degraded"],
+)
+def test_too_large_an_event_becomes_a_small_result_and_a_dead_letter(message: Any) -> None:
+    record, emit = _emit_of(message)
+    outcome = router().oversized(record, emit)
+    assert outcome.rejected is not None
+    assert (outcome.rejected.code, outcome.rejected.own_fault) == ("too_large", False)
+    (result,) = results(outcome)
+    assert outcome.events[0].id == str(derive(RESULT, "/app", "t-1", "intent"))
+    assert outcome.events[0].extensions["status"] == result.status == "unanswered"
+    assert (result.source, result.output, result.confidence, result.model) == ("none", None, None, None)
+    assert result.declined.code == "too_large"
+    assert result.timings_ms == {}
+    assert type(result).model_validate_json(result.model_dump_json()) == result
+
+
+def test_what_was_paid_and_what_left_stays_told_when_the_answer_is_too_large() -> None:
+    (result,) = results(router().oversized(*_emit_of(answer(**ANSWERED))))
+    assert (result.cost_eur, result.egress.model_dump()) == (0.002, EGRESS)
+    assert result.route == Route(decision="escalated", reason="low_confidence", threshold=0.8)
+
+
+def test_all_that_nobody_serves_of_a_text_ends_when_one_request_is_too_large() -> None:
+    outcome = router().oversized(*_emit_of(text(tasks=ALL_TASKS)))
+    assert [result.task for result in results(outcome)] == ["intent", "ner", "translation"]
+
+
+def test_every_topic_of_the_router_has_its_message() -> None:
+    handler = router()
+    assert handler.message_type(TOPICS.texts).__name__ == "TextSubmitted"
+    assert handler.message_type(TOPICS.predictions("ner")) is Prediction
+    assert handler.message_type(TOPICS.frontier_answers) is FrontierAnswered
+    assert len(handler.inputs) == 5
+
+
+def test_what_cannot_happen_stops_the_service() -> None:
+    handler = router()
+    record = received(text())
+    for impossible in (
+        lambda: handler.receive(received(announced())),
+        lambda: handler.answered(record, None, None),
+        lambda: handler.failed(record, None),
+    ):
+        with pytest.raises(Fatal):
+            impossible()

@@ -1,0 +1,168 @@
+"""The router keeps or escalates predictions, and concludes what the frontier said."""
+
+from typing import Any
+
+import pytest
+
+from router_records import (
+    ALL_TASKS,
+    ANSWERED,
+    EGRESS,
+    LABELS,
+    MODEL,
+    OUTPUTS_BY_TASK,
+    announced,
+    answer,
+    declined,
+    prediction,
+    received,
+    requests,
+    results,
+    router,
+    text,
+)
+from sprat.policy import IntentPolicy, Policy, TaskPolicies
+from sprat_contracts import FrontierRequested, ModelRef, Route
+from sprat_contracts.ids import REQUEST, RESULT, derive
+
+ESCALATE_OUT_OF_SCOPE = Policy(tasks=TaskPolicies(intent=IntentPolicy(out_of_scope="escalate")))
+
+
+@pytest.mark.parametrize("task", ["intent", "ner", "translation"])
+@pytest.mark.parametrize("confidence", [0.8, 1.0])
+def test_a_sure_prediction_is_kept(task: str, confidence: float) -> None:
+    sure = prediction(task, confidence=confidence, cached=True)
+    (emit,) = (outcome := router().receive(received(sure))).events
+    (result,) = results(outcome)
+    assert emit.topic == f"sprat.results.{task}.v1"
+    assert emit.id == str(derive(RESULT, "/app", "t-1", task))
+    assert emit.extensions == {"tenant": "default", "status": "answered"}
+    assert (result.status, result.source, result.output) == ("answered", "small", sure.output)
+    assert result.route == Route(decision="kept", reason="confident", threshold=0.8)
+    assert (result.confidence, result.model, result.cached) == (confidence, ModelRef(**MODEL), True)
+    assert (result.cost_eur, result.egress, result.declined) == (0.0, None, None)
+    assert result.timings_ms == sure.timings_ms
+
+
+NULL_LABEL = {"output": {"label": None}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "policy", "reasons"),
+    [
+        pytest.param({"confidence": 0.79}, Policy(), ("low_confidence",), id="unsure"),
+        pytest.param(NULL_LABEL | {"confidence": 0.5}, Policy(), ("low_confidence",), id="unsure out of scope"),
+        pytest.param(
+            NULL_LABEL | {"confidence": 0.9}, ESCALATE_OUT_OF_SCOPE, ("out_of_scope",), id="sure out of scope"
+        ),
+        pytest.param(
+            NULL_LABEL | {"confidence": 0.5}, ESCALATE_OUT_OF_SCOPE, ("out_of_scope", "low_confidence"), id="both"
+        ),
+        pytest.param(declined(), Policy(), ("declined",), id="declined"),
+        pytest.param({"confidence": None}, Policy(), ("declined",), id="no confidence"),
+        pytest.param({"output": None}, Policy(), ("declined",), id="no output"),
+        pytest.param({"declined": {"code": "x"}}, Policy(), ("declined",), id="declined in spite of an output"),
+        pytest.param({"output": OUTPUTS_BY_TASK["ner"]}, Policy(), ("declined",), id="the output of another task"),
+    ],
+)
+def test_a_hard_case_is_escalated_whole(fields: dict[str, Any], policy: Policy, reasons: tuple[str, ...]) -> None:
+    hard = prediction(**fields)
+    (emit,) = (outcome := router(announced(owns_from=None), policy=policy).receive(received(hard))).events
+    (request,) = requests(outcome)
+    assert request == FrontierRequested(prediction=hard, reasons=reasons, threshold=0.8, labels=LABELS, label_set="h1")
+    assert emit.topic == "sprat.frontier.requests.v1"
+    assert emit.id == str(derive(REQUEST, "/app", "t-1", "intent"))
+    assert emit.extensions == {"tenant": "default"}
+
+
+def test_a_sure_prediction_of_no_intent_is_kept_where_the_policy_says_so() -> None:
+    (result,) = results(router().receive(received(prediction(**NULL_LABEL))))
+    assert (result.status, result.route.decision, result.route.reason) == ("answered", "kept", "out_of_scope")
+
+
+@pytest.mark.parametrize("message", [prediction("ner", submitted=text()), answer(prediction("ner", submitted=text()))])
+def test_a_task_that_the_text_does_not_ask_for_is_a_dead_letter(message: Any) -> None:
+    outcome = router().receive(received(message))
+    assert outcome.events == ()
+    assert outcome.rejected is not None
+    assert outcome.rejected.code == "task_not_requested"
+
+
+def test_equal_questions_of_a_tenant_have_one_key() -> None:
+    def key(**fields: Any) -> bytes:
+        asked = prediction("translation", submitted=text(**fields), confidence=0.1)
+        return router().receive(received(asked)).events[0].key
+
+    options = {"target": "de", "a": 1}
+    question = key(tasks={"translation": options}, reference={"n": "1"})
+    assert question == b'default|translation|{"a":1,"model":"default","target":"de"}|Move 100 euros'
+    assert key(tasks={"translation": dict(reversed(options.items())), "ner": {}}) == question
+    assert key(tasks={"translation": options}, tenant="other") != question
+    assert key(tasks={"translation": options | {"target": "fr"}}) != question
+
+
+# Answers
+
+
+def test_the_frontiers_answer_is_the_result() -> None:
+    (emit,) = (outcome := router().receive(received(answer(**ANSWERED, cached=True)))).events
+    (result,) = results(outcome)
+    assert emit.extensions == {"tenant": "default", "status": "answered"}
+    assert (result.status, result.source, result.declined) == ("answered", "frontier", None)
+    assert result.output.label == "balance"
+    assert result.route == Route(decision="escalated", reason="low_confidence", threshold=0.8)
+    assert (result.confidence, result.model) == (None, ModelRef(name="large", version="large"))
+    assert (result.cost_eur, result.egress.model_dump(), result.cached) == (0.002, EGRESS, True)
+    assert result.timings_ms == {"model": 2.0, "wait": 11.0, "call": 300.0}
+
+
+@pytest.mark.parametrize("paid", [{}, {"cost_eur": 0.002, "egress": EGRESS}], ids=["free", "paid"])
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        pytest.param({"declined": {"code": "budget"}}, "budget", id="declined"),
+        pytest.param({"declined": {"code": "budget"}, "output": {"label": "balance"}}, "budget", id="declined, output"),
+        pytest.param({}, "no_output", id="neither"),
+        pytest.param({"output": OUTPUTS_BY_TASK["ner"]}, "no_output", id="the output of another task"),
+    ],
+)
+def test_without_the_frontiers_answer_the_small_one_has_to_do(
+    fields: dict[str, Any], code: str, paid: dict[str, Any]
+) -> None:
+    small = prediction(confidence=0.3, cached=True)
+    (result,) = results(router().receive(received(answer(small, **fields, **paid))))
+    assert (result.status, result.source, result.output) == ("degraded", "small", small.output)
+    assert result.declined.code == code
+    assert (result.confidence, result.model, result.cached) == (0.3, ModelRef(**MODEL), True)
+    assert (result.cost_eur, result.egress is None) == (paid.get("cost_eur", 0.0), not paid)
+    assert result.route.decision == "escalated"
+
+
+@pytest.mark.parametrize(
+    "small",
+    [declined(), declined("no_service") | {"model": None}, {"output": OUTPUTS_BY_TASK["ner"]}],
+    ids=["declined", "no service", "the output of another task"],
+)
+def test_with_neither_answer_the_pair_ends_unanswered(small: dict[str, Any]) -> None:
+    (result,) = results(router().receive(received(answer(prediction(**small), declined={"code": "policy"}))))
+    assert (result.status, result.source, result.output) == ("unanswered", "none", None)
+    assert (result.confidence, result.model, result.cached) == (None, None, False)
+    assert result.declined.code == "policy"
+
+
+@pytest.mark.parametrize(
+    ("key", "record_key"),
+    [(None, b"t-1"), ("", b""), ("/2s=", b"\xffk"), ("a", b"t-1"), ("ü", b"t-1")],
+    ids=["none given", "an empty one", "bytes", "not base64", "not ASCII"],
+)
+def test_a_result_has_its_texts_key(key: str | None, record_key: bytes) -> None:
+    for message in (prediction(key=key), answer(prediction(key=key))):
+        assert router().receive(received(message)).events[0].key == record_key
+
+
+def test_a_result_tells_what_its_text_said() -> None:
+    submitted = text(tasks=ALL_TASKS | {"mood": {}}, language="de-AT", tenant="acme-bank", reference={"case": "7"})
+    (result,) = results(router().receive(received(prediction(submitted=submitted))))
+    assert result.requested == ("intent", "ner", "translation")
+    assert (result.language, result.tenant, result.reference) == ("de-AT", "acme-bank", {"case": "7"})
+    assert result.origin == prediction().origin
