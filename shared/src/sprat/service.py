@@ -17,12 +17,14 @@ from sprat_contracts import Topics
 
 from sprat.cache import RedisCache
 from sprat.deadline import Deadline
+from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.assignment import Assignment
 from sprat.delivery.backoff import Backoff
 from sprat.delivery.batch_loop import BatchLoop
 from sprat.delivery.failure import Failure
 from sprat.delivery.faults import KillSwitch
+from sprat.delivery.flight_loop import FlightHandler, FlightLoop
 from sprat.delivery.gate import Gate
 from sprat.delivery.offsets import Consumer
 from sprat.delivery.outbox import Outbox
@@ -48,12 +50,9 @@ CONNECT_S = 120.0
 class Subscription:
     """What a built service reads, and how."""
 
-    topics: Sequence[str]
+    declaration: Declaration
     group: str
     handle: Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-    payload: Any
-    """The message or union of messages on the topics, for AsyncAPI."""
-    description: str
     let_go: Callable[[], Awaitable[None]] | None = None
     max_records: int | None = None
 
@@ -118,6 +117,21 @@ class Chassis:
             answering,
             refresh,
             give_up_s=self.settings.kafka.give_up_s,
+        )
+
+    def flight_loop(self, handler: FlightHandler, capacity: int) -> FlightLoop:
+        """Make the loop of a service whose work is slow and independent."""
+        return FlightLoop(
+            handler,
+            self.outbox(),
+            self.consumer,
+            self.tracing,
+            self.gate,
+            self.failure,
+            self.kill,
+            self.counts,
+            capacity,
+            self.settings.kafka.give_up_s,
         )
 
 
@@ -193,13 +207,13 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
         broker = make_broker(settings.kafka, f"sprat-{chassis.name}")
         subscriber = subscribe(
             broker,
-            subscription.topics,
+            tuple(subscription.declaration.reads),
             subscription.group,
             subscription.handle,
-            payload=subscription.payload,
+            payload=subscription.declaration.payload,
             listener=assignment,
             max_records=subscription.max_records or settings.kafka.max_records,
-            description=subscription.description,
+            description=subscription.declaration.description,
         )
         progress.assigned = lambda: assignment.assigned_once
         starting = asyncio.create_task(broker.start())

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from sprat_contracts import ModelAnnounced, TextSubmitted, Topics
+from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 
 from sprat.announcing import announce
+from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.group_start import start_group_at
 from sprat.delivery.inference import Inference
@@ -32,7 +33,18 @@ async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: M
     chassis.stack.callback(inference.close)
     answering = Answering(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
     loop = chassis.batch_loop(make_handler(chassis.topics, card, name, owns_from), answering)
-    return Subscription([chassis.topics.texts], group, loop.handle, TextSubmitted, f"Answers {card.task}.")
+    return Subscription(declare(card.task, chassis.topics), group, loop.handle)
+
+
+def declare(task: str, topics: Topics) -> Declaration:
+    """Say what a service with a small model for `task` reads and writes; it has the task's name."""
+    return Declaration(
+        service=task,
+        description=f"Answers {task} with a small model.",
+        reads={topics.texts: TextSubmitted},
+        follows={topics.models: ModelAnnounced},
+        writes={topics.predictions(task): Prediction, topics.models: ModelAnnounced, topics.dead_letters: None},
+    )
 
 
 def announcement(card: Card, name: str) -> ModelAnnounced:

@@ -11,7 +11,7 @@ from sprat.model_table import ModelTable
 from sprat.policy import load_policy
 from sprat.service import Chassis, Subscription, run_service
 from sprat.settings import ServiceSettings
-from sprat_contracts import FrontierAnswered, Prediction, TextSubmitted
+from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
 
 
@@ -34,8 +34,7 @@ async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
     await reader.start()
     handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
     loop = chassis.batch_loop(handler, refresh=reader.catch_up)
-    payload = TextSubmitted | Prediction | FrontierAnswered
-    return Subscription(handler.inputs, chassis.group, loop.handle, payload, "Judges texts, keeps or escalates.")
+    return Subscription(declare(chassis.topics), chassis.group, loop.handle)
 
 
 if __name__ == "__main__":

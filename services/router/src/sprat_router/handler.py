@@ -8,7 +8,6 @@ from sprat.errors import Fatal, Rejected
 from sprat.model_table import ModelTable
 from sprat.policy import Policy
 from sprat_contracts import (
-    TASKS,
     FrontierAnswered,
     FrontierRequested,
     Message,
@@ -18,6 +17,7 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_router.decisions import NO_SERVICE, decide
+from sprat_router.declaration import declare
 from sprat_router.requests import QuestionHash, request, request_event
 from sprat_router.results import concluded, kept, result_event, too_large
 from sprat_router.texts import unknown_tasks, unserved
@@ -33,11 +33,7 @@ class RouterHandler:
         self._policy = policy
         self._models = models
         self._question_hash = question_hash
-        self._types: dict[str, type[Message]] = {
-            topics.texts: TextSubmitted,
-            **{topics.predictions(task): Prediction for task in TASKS},
-            topics.frontier_answers: FrontierAnswered,
-        }
+        self._types = declare(topics).reads
 
     @property
     def inputs(self) -> tuple[str, ...]:

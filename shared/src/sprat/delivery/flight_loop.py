@@ -7,7 +7,7 @@ are committed up to the lowest one that is not finished, partition by partition.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,8 +25,8 @@ from sprat.delivery.offsets import Consumer, commit
 from sprat.delivery.outbox import Outbox
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.delivery.tracker import OffsetTracker
-from sprat.errors import Rejected, Retryable
-from sprat.telemetry.tracing import Tracing
+from sprat.errors import Fatal, Rejected, Retryable
+from sprat.telemetry.tracing import Tracing, current_traceparent
 
 log = logging.getLogger(__name__)
 
@@ -116,31 +116,39 @@ class FlightLoop:
             item.outcome = self.handler.malformed(rejected)
             return
         item.span = self.tracing.process(received.envelope, record.topic, record.partition, record.offset)
+        current_traceparent.set(item.span.traceparent)
         self.kill.passing("decoded", 1)
-        item.outcome = await self.handler.handle(received)
+
+        async def decide() -> None:
+            item.outcome = await self.handler.handle(received)
+
+        await self._patiently(decide)
         self.kill.passing("inferred")
 
     async def _publish(self, item: Item) -> None:
-        """Publish until acknowledged.
-
-        Raises:
-            Retryable: nothing got through for `give_up_s`; the process exits.
-        """
         outcome = item.decided()
         self.limit.record(own_fault=outcome.rejected is not None and outcome.rejected.own_fault)
-        deadline, backoff = Deadline(self.give_up_s), Backoff()
-        while True:
-            try:
-                await self.outbox.publish([item], self.handler)
-            except Retryable:
-                if deadline.passed:
-                    raise
-                await asyncio.sleep(backoff.next())
-            else:
-                break
+        await self._patiently(lambda: self.outbox.publish([item], self.handler))
         self.counts["records"] += 1
         self.counts["dead_letters"] += outcome.rejected is not None
         item.finish()
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Try a step until it succeeds.
+
+        Raises:
+            Fatal: it did not for `give_up_s`; the process exits, and the record comes again.
+        """
+        deadline, backoff = Deadline(self.give_up_s), Backoff()
+        while True:
+            try:
+                await step()
+            except Retryable as error:
+                if deadline.passed:
+                    raise Fatal(f"nothing got through for {self.give_up_s:.0f} s, last: {error}") from None
+                await asyncio.sleep(backoff.next())
+            else:
+                return
 
     async def _commit(self) -> None:
         """Commit what may be committed; while one commit is under way, the next waits and takes all with it."""

@@ -5,6 +5,7 @@ Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made and the incoming context i
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Protocol
 
 from opentelemetry import trace
@@ -12,6 +13,10 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from sprat_contracts import Envelope
 
 from sprat.errors import UserError
+
+
+current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
+"""The context of the record that the running task handles, for what it publishes beside its outcome."""
 
 
 class RecordSpan(Protocol):

@@ -1,0 +1,1 @@
+"""The intent service: what the writer of a text wants."""

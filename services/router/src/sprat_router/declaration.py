@@ -1,0 +1,32 @@
+"""What the router reads and writes."""
+
+from sprat.declaration import Declaration
+from sprat_contracts import (
+    TASKS,
+    FrontierAnswered,
+    FrontierRequested,
+    ModelAnnounced,
+    Prediction,
+    Result,
+    TextSubmitted,
+    Topics,
+)
+
+
+def declare(topics: Topics) -> Declaration:
+    """Say which topics the router reads and writes, each with its message."""
+    return Declaration(
+        service="router",
+        description="Judges texts, keeps or escalates predictions, concludes what the frontier said.",
+        reads={
+            topics.texts: TextSubmitted,
+            **{topics.predictions(task): Prediction for task in TASKS},
+            topics.frontier_answers: FrontierAnswered,
+        },
+        follows={topics.models: ModelAnnounced},
+        writes={
+            **{topics.results(task): Result for task in TASKS},
+            topics.frontier_requests: FrontierRequested,
+            topics.dead_letters: None,
+        },
+    )

@@ -1,0 +1,119 @@
+"""An artefact is a folder: CTranslate2 files, `tokenizer.json`, a head, and `card.json`, which names them all.
+
+The version is a hash of the card, and the card holds a hash of every file: one changed byte is another version.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sprat.models.card import Card
+from sprat.models.errors import BrokenArtefact
+
+CARD = "card.json"
+_MEND = "restore the folder from the repository, or run its recipe again"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A folder whose content has been compared with its card."""
+
+    folder: Path
+    card: Card
+
+
+def load_artefact(folder: Path, *, reader: str | None = None) -> Artefact:
+    """Read the card of `folder` and compare it with the files.
+
+    Args:
+        folder: where the artefact lies.
+        reader: the `Card.reader` that the caller implements; None takes any.
+
+    Raises:
+        BrokenArtefact: when anything is missing, changed, or meant for other code.
+    """
+    stated = _read_card(folder / CARD)
+    try:
+        card = Card.model_validate(stated)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, each["loc"])) or each["msg"] for each in error.errors(include_input=False))
+        raise BrokenArtefact(f"{folder / CARD}: not a card, look at {fields}; {_MEND}") from None
+    _compare_files(folder, card.files)
+    if (version := _version(stated)) != card.version:
+        raise BrokenArtefact(f"{folder / CARD}: says version {card.version} but its content is {version}; {_MEND}")
+    if reader is not None and card.reader != reader:
+        raise BrokenArtefact(
+            f"{folder / CARD}: made for {card.reader}, this program is {reader}; install the release that fits"
+        )
+    return Artefact(folder, card)
+
+
+def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
+    """Write `card.json` over the files that lie in `folder`; `version` and `files` are filled in here.
+
+    Raises:
+        ValidationError: when `card` lacks a field.
+    """
+    filled = {**card, "version": "0" * 16, "files": _hashes(folder)}
+    whole = Card.model_validate(filled).model_dump(mode="json")
+    whole["version"] = _version(whole)
+    text = json.dumps(whole, ensure_ascii=False, indent=1)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
+    return Card.model_validate(whole)
+
+
+def content_hash(folder: Path) -> str:
+    """Give the version that the content of `folder` has now, whatever its card says.
+
+    Raises:
+        BrokenArtefact: when there is no card that can be read.
+    """
+    card = _read_card(folder / CARD)
+    return _version({**card, "files": _hashes(folder)})
+
+
+def _version(card: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits over the card without its version, independent of white space and order of fields."""
+    content = {name: value for name, value in card.items() if name != "version"}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BrokenArtefact(f"{path}: not found; {_MEND}") from None
+    except (OSError, ValueError) as error:
+        raise BrokenArtefact(f"{path}: cannot be read ({error}); {_MEND}") from error
+    if not isinstance(card, dict):
+        raise BrokenArtefact(f"{path}: not a card, but a {type(card).__name__}; {_MEND}")
+    return card
+
+
+def _compare_files(folder: Path, files: Mapping[str, str]) -> None:
+    for name, expected in files.items():
+        if not _PLAIN_NAME.fullmatch(name):
+            raise BrokenArtefact(f"{folder / CARD}: lists a file outside its own folder; {_MEND}")
+        path = folder / name
+        if not path.is_file():
+            raise BrokenArtefact(f"{path}: missing; {_MEND}")
+        if (found := _hash(path)) != expected:
+            raise BrokenArtefact(f"{path}: has sha256 {found[:16]}…, the card says {expected[:16]}…; {_MEND}")
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CARD)
+    return {path.name: _hash(path) for path in paths if _PLAIN_NAME.fullmatch(path.name)}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,148 @@
+"""Measures the committed intent model on CLINC150, prints the figures beside their targets, draws the reliability.
+
+    python tests/bench/intent_quality.py --data DIR [--json FILE] [--no-picture]      (or SPRAT_DATA=DIR)
+
+Exits 1 when a target is missed, or when the card states anything else than what is measured.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from sprat.models import Score
+from sprat_intent.model import IntentModel
+from sprat_intent.quality import Bin, Seen, expected_calibration_error, reliability
+from sprat_intent.scores import SHARES, measure
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTEFACT = ROOT / "services/intent/src/sprat_intent/artefacts/en-fast"
+PICTURE = ROOT / "docs/images/intent_reliability.png"
+
+AT_LEAST = {
+    "in_scope_accuracy_raw": 0.95,
+    "auroc_out_of_scope": 0.955,
+    "tuned_in_scope_accuracy": 0.94,
+    "tuned_out_of_scope_recall": 0.67,
+}
+"""Targets: the higher, the better."""
+
+AT_MOST = {"ece_at_3": 0.03, "ece_at_10": 0.03, "ece_at_20": 0.03}
+"""Targets: the lower, the better."""
+
+INK, ACCENT, FAINT, MARK = "#22313f", "#1f77b4", "#aab7c0", "#d1495b"
+
+CARD_TOLERANCE = 0.003
+"""Another processor multiplies int8 in another way: up to a dozen of the 4,500 answers may differ."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--artefact", type=Path, default=ARTEFACT)
+    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw (default: %(default)s)")
+    parser.add_argument("--no-picture", action="store_true", help="measure only")
+    options = parser.parse_args(argv)
+    model = IntentModel.load(options.artefact)
+    scores, seen = measure(model, options.data)
+    complaints = [*missed(scores), *strayed(scores, model.card.scores)]
+    print(f"intent/{model.card.name}, version {model.card.version}, keep_at {model.card.keep_at}")
+    print(table(scores))
+    print("\n".join(complaints) or "All targets are met, and the card says the same.")
+    if options.json:
+        figures = {score.name: {"value": score.value, "protocol": score.protocol} for score in scores}
+        document = {"model": model.card.name, "version": model.card.version, "scores": figures, "missed": complaints}
+        options.json.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if not options.no_picture:
+        draw(seen, model.card.keep_at, options.picture)
+        print(f"drawn: {options.picture}")
+    return 1 if complaints else 0
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Name, value and target of each figure."""
+    lines = [f"{'figure':38}{'value':>8}  target"]
+    for score in scores:
+        least, most = AT_LEAST.get(score.name), AT_MOST.get(score.name)
+        target = f"≥ {least:g}" if least is not None else f"≤ {most:g}" if most is not None else ""
+        lines.append(f"{score.name:38}{score.value:8.4f}  {target}".rstrip())
+    return "\n".join(lines)
+
+
+def missed(scores: Sequence[Score]) -> list[str]:
+    """One line a target that is not met."""
+    values = {score.name: score.value for score in scores}
+    low = [f"{name} is {values[name]}, below {least}" for name, least in AT_LEAST.items() if values[name] < least]
+    return low + [f"{name} is {values[name]}, above {most}" for name, most in AT_MOST.items() if values[name] > most]
+
+
+def strayed(measured: Sequence[Score], stated: Sequence[Score]) -> list[str]:
+    """One line a figure that the card states otherwise."""
+    card = {score.name: score.value for score in stated}
+    return [
+        f"{score.name}: the card says {card.get(score.name)}, measured {score.value}"
+        for score in measured
+        if abs(card.get(score.name, float("inf")) - score.value) > CARD_TOLERANCE
+    ]
+
+
+def draw(seen: Seen, keep_at: float, path: Path) -> None:
+    """One panel a share of texts out of scope: stated confidence against truth, above the spread of the traffic."""
+    mpl.use("Agg")  # no screen
+    plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
+    figure, panels = plt.subplots(
+        2, len(SHARES), figsize=(11, 5.2), sharex=True, sharey="row", height_ratios=(3.2, 1), layout="constrained"
+    )
+    for share, curve, bars in zip(SHARES, *panels, strict=True):
+        bins = reliability(seen, share)
+        curve.set_title(
+            f"{share:.0%} of the texts out of scope\nECE {expected_calibration_error(bins):.3f}", fontsize=10.5
+        )
+        draw_curve(curve, bins)
+        bars.bar([each.stated for each in bins], [each.weight for each in bins], width=0.045, color=ACCENT)
+        bars.set(xlabel="stated confidence", yscale="log", ylim=(5e-4, 1))
+        bars.set_yticks([0.001, 0.01, 0.1, 1], ["0.1 %", "1 %", "10 %", "100 %"])
+        for panel in (curve, bars):
+            panel.axvline(keep_at, color=MARK, linewidth=1, linestyle="--", label=f"keep_at = {keep_at:g}")
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.tick_params(colors=INK, length=3)
+    panels[0][0].set(xlim=(0.2, 1.03), ylim=(0, 1.03), ylabel="share of answers that are right")
+    panels[1][0].set(ylabel="share of texts")
+    panels[0][0].legend(loc="lower right", fontsize=9, framealpha=1, edgecolor="white")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+
+
+def draw_curve(panel: Axes, bins: Sequence[Bin]) -> None:
+    """Truth over stated confidence, with the 95 % interval (Wilson) of each bin."""
+    panel.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, label="perfectly calibrated")
+    low, high = np.array([wilson(each.right, each.texts) for each in bins]).T
+    right, stated = np.array([each.right for each in bins]), [each.stated for each in bins]
+    # With a share of exactly 0 or 1, rounding may put the interval's end a hair inside.
+    spans = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
+    panel.errorbar(
+        stated, right, spans, fmt="o", markersize=5, color=ACCENT, elinewidth=1.2, label="measured, 95 % interval"
+    )
+
+
+def wilson(share: float, texts: float) -> tuple[float, float]:
+    """The interval that holds the true share in 95 of 100 cases."""
+    z = 1.96
+    middle, width = share + z * z / (2 * texts), z * math.sqrt(share * (1 - share) / texts + (z / (2 * texts)) ** 2)
+    return (middle - width) / (1 + z * z / texts), (middle + width) / (1 + z * z / texts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

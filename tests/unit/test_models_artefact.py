@@ -1,0 +1,160 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sprat.errors import Fatal
+from sprat.models import BrokenArtefact, Card, content_hash, label_set_hash, load_artefact, write_artefact
+
+LABELS = ("pay", "ask")
+DRAFT: dict[str, Any] = {
+    "name": "small",
+    "task": "intent",
+    "reader": "test/1",
+    "labels": LABELS,
+    "label_set": label_set_hash(LABELS),
+    "languages": ("en",),
+    "max_tokens": 16,
+    "licence": "Apache-2.0",
+    "made_of": [
+        {"name": "w", "authors": "a", "licence": "MIT", "source": "s", "used_for": "all", "sha256": None},
+    ],
+    "scores": [{"name": "accuracy", "value": 0.5, "protocol": "none"}],
+    "calibration": {
+        "method": "m",
+        "fitted_on": "f",
+        "outside_share": 0.1,
+        "longest_code_points": 10,
+        "parameters": {"right": [1.0]},
+    },
+    "keep_at": 0.5,
+    "keep_at_rule": "r",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    (tmp_path / "head.npz").write_bytes(b"head")
+    write_artefact(tmp_path, DRAFT)
+    return tmp_path
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    (folder / "card.json").write_text(json.dumps({**card, **changes}), encoding="utf-8")
+
+
+def test_what_was_written_is_read_again(folder: Path) -> None:
+    artefact = load_artefact(folder, reader="test/1")
+    assert artefact.card.labels == LABELS
+    assert set(artefact.card.files) == {"model.bin", "head.npz"}
+    assert artefact.card.version == content_hash(folder)
+    assert artefact.card.score("accuracy") == 0.5
+
+
+def test_writing_twice_gives_the_same_bytes(folder: Path) -> None:
+    before = (folder / "card.json").read_bytes()
+    write_artefact(folder, load_artefact(folder).card.model_dump())
+    assert (folder / "card.json").read_bytes() == before
+
+
+def test_the_version_covers_every_byte_of_files_and_card(folder: Path) -> None:
+    version = content_hash(folder)
+    (folder / "model.bin").write_bytes(b"weightS")
+    other_weights = content_hash(folder)
+    (folder / "model.bin").write_bytes(b"weights")
+    edit(folder, keep_at=0.6)
+    assert len({version, other_weights, content_hash(folder)}) == 3
+
+
+def test_white_space_and_order_of_the_card_do_not_change_the_version(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    turned = dict(reversed(card.items()))
+    (folder / "card.json").write_text(json.dumps(turned, indent=4), encoding="utf-8")
+    assert load_artefact(folder).card.version == card["version"]
+
+
+def test_a_file_that_the_card_does_not_name_is_no_part_of_the_artefact(folder: Path) -> None:
+    (folder / ".DS_Store").write_bytes(b"litter")
+    (folder / "notes.txt").write_bytes(b"litter")
+    assert load_artefact(folder).card.name == "small"
+
+
+def break_nothing_there(folder: Path) -> None:
+    (folder / "card.json").unlink()
+
+
+def break_no_json(folder: Path) -> None:
+    (folder / "card.json").write_text("{", encoding="utf-8")
+
+
+def break_not_an_object(folder: Path) -> None:
+    (folder / "card.json").write_text("[]", encoding="utf-8")
+
+
+def break_field(folder: Path) -> None:
+    edit(folder, keep_at=1.5)
+
+
+def break_label_hash(folder: Path) -> None:
+    edit(folder, labels=["pay"])
+
+
+def break_missing_file(folder: Path) -> None:
+    (folder / "head.npz").unlink()
+
+
+def break_changed_file(folder: Path) -> None:
+    (folder / "head.npz").write_bytes(b"heaD")
+
+
+def break_changed_card(folder: Path) -> None:
+    edit(folder, keep_at=0.9)
+
+
+def break_outside_path(folder: Path) -> None:
+    edit(folder, files={"../other": "0" * 64})
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        pytest.param(break_nothing_there, "card.json: not found", id="no card"),
+        pytest.param(break_no_json, "cannot be read", id="card is no JSON"),
+        pytest.param(break_not_an_object, "not a card, but a list", id="card is no object"),
+        pytest.param(break_field, "look at keep_at", id="field out of bounds"),
+        pytest.param(break_label_hash, "label_set is not the hash", id="labels against their hash"),
+        pytest.param(break_missing_file, "head.npz: missing", id="file missing"),
+        pytest.param(break_changed_file, "head.npz: has sha256", id="file changed"),
+        pytest.param(break_changed_card, "says version", id="card changed"),
+        pytest.param(break_outside_path, "outside its own folder", id="path out of the folder"),
+    ],
+)
+def test_a_broken_artefact_says_what_and_where_and_what_to_do(folder: Path, broken: Any, says: str) -> None:
+    broken(folder)
+    with pytest.raises(BrokenArtefact, match=says) as caught:
+        load_artefact(folder)
+    assert str(folder) in str(caught.value)
+    assert "recipe" in str(caught.value)
+    assert isinstance(caught.value, Fatal)
+
+
+def test_an_artefact_for_other_code_is_refused(folder: Path) -> None:
+    with pytest.raises(BrokenArtefact, match=r"made for test/1, this program is test/2"):
+        load_artefact(folder, reader="test/2")
+
+
+def test_a_card_is_frozen_and_takes_no_unknown_field(folder: Path) -> None:
+    card = load_artefact(folder).card
+    with pytest.raises(ValidationError):
+        card.name = "other"
+    with pytest.raises(ValidationError):
+        Card.model_validate({**card.model_dump(), "colour": "red"})
+
+
+def test_equal_label_sets_have_equal_hashes_whatever_their_order() -> None:
+    assert label_set_hash(("a", "b")) == label_set_hash(["b", "a", "a"])
+    assert label_set_hash(("a", "b")) != label_set_hash(("a", "c"))

@@ -1,0 +1,32 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sprat.models import PINS, pin_threads
+
+
+def test_pinning_sets_what_is_missing_and_leaves_what_the_operator_has_set() -> None:
+    environment = {"OMP_NUM_THREADS": "4"}
+    added = pin_threads(environment)
+    assert environment == {**PINS, "OMP_NUM_THREADS": "4"}
+    assert set(added) == set(PINS) - {"OMP_NUM_THREADS"}
+
+
+def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
+    program = (
+        "import os, sprat.models, numpy, tokenizers, ctranslate2;"
+        "numpy.ones((400, 400), 'float32') @ numpy.ones((400, 400), 'float32');"
+        "print(sprat.models.PINNED_IN_TIME, len(os.listdir('/proc/self/task')))"
+        if Path("/proc/self/task").is_dir()
+        else "import sprat.models; print(sprat.models.PINNED_IN_TIME, 1)"
+    )
+    bare = {name: value for name, value in os.environ.items() if name not in PINS}
+    done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "1"]
+
+
+def test_the_pin_says_when_it_came_too_late() -> None:
+    program = "import numpy, sprat.models; print(sprat.models.PINNED_IN_TIME)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
