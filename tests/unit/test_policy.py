@@ -37,11 +37,13 @@ def test_the_shipped_file_serves_the_demo_and_nobody_else() -> None:
     for name in ("acme-bank", "nordic-travel"):
         assert policy.tenant(name) == TenantPolicy(frontier="allow", regions=("eu", "local"), deadline_ms=30_000)
     assert policy.tenant("default").frontier == "deny"
-    assert policy.task("intent") == IntentPolicy(keep_at=0.8, out_of_scope="keep")
+    assert policy.task("intent") == IntentPolicy(keep_at=0.75, out_of_scope="keep")
 
 
-def test_the_shipped_files_defaults_are_the_defaults() -> None:
-    assert load_policy(SHIPPED).tasks == Policy().tasks
+def test_the_shipped_files_defaults_are_the_defaults_but_for_the_models_own_recommendation() -> None:
+    shipped = load_policy(SHIPPED).tasks
+    recommended = {"intent": shipped.intent.model_copy(update={"keep_at": 0.8})}
+    assert shipped.model_copy(update=recommended) == Policy().tasks
 
 
 def test_a_whole_file_is_read(write: Write) -> None:
