@@ -30,13 +30,17 @@ class Announcement:
 
 
 class ModelsReader:
-    """Reads the models topic from its beginning, each time up to the end that it has at that moment."""
+    """Reads the models topic from its beginning, each time up to the end that it has at that moment.
+
+    Between the times its partitions are paused: a broker answers the requests of a connection in order, and the question
+    for the end would wait behind a fetch that waits for records.
+    """
 
     def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
         self._topic = settings.topics.models
         self._apply = apply
         self._consumer = AIOKafkaConsumer(
-            self._topic, **settings.client(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+            self._topic, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100, **settings.client()
         )
         self._partitions: list[TopicPartition] = []
 
@@ -63,9 +67,11 @@ class ModelsReader:
             ends = await self._consumer.end_offsets(self._partitions)
             for partition, end in ends.items():
                 while await self._consumer.position(partition) < end:
-                    for records in (await self._consumer.getmany(timeout_ms=200)).values():
+                    self._consumer.resume(partition)
+                    for records in (await self._consumer.getmany(partition, timeout_ms=200)).values():
                         for record in records:
                             self._take(record)
+                self._consumer.pause(partition)
         except KafkaError as error:
             raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
 

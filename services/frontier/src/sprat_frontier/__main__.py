@@ -1,0 +1,72 @@
+"""The frontier service: settings → policy, provider, gateway → handler → run."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from sprat.cache import RedisCache
+from sprat.delivery.publisher import OutRecord
+from sprat.policy import load_policy
+from sprat.service import Chassis, Subscription, run_service
+from sprat.settings import ServiceSettings
+from sprat.telemetry.tracing import current_traceparent
+from sprat_contracts import EgressRecord, Envelope, encode
+from sprat_contracts.ids import derive, root_traceparent
+from sprat_frontier.clock import SystemClock
+from sprat_frontier.declaration import declare
+from sprat_frontier.gateway import Gateway
+from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.ports import Audit
+from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.settings import FrontierSettings
+
+WAITING = 256
+"""Requests in hand, most of them waiting for a call or for the provider to come back."""
+
+
+class FrontierServiceSettings(ServiceSettings):
+    """All settings of the service."""
+
+    frontier: FrontierSettings = FrontierSettings()
+    policy: Annotated[Path, Field(description="The policy file.")]
+
+
+async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscription:
+    """Wire the way out."""
+    provider = OpenAIProvider(settings.frontier)
+    chassis.stack.push_async_callback(provider.close)
+    store = RedisCache(
+        settings.redis.model_copy(update={"ttl_s": settings.frontier.answer_ttl_s}), f"{settings.kafka.prefix}:"
+    )
+    chassis.stack.push_async_callback(store.close)
+    handler = FrontierHandler(
+        topics=chassis.topics,
+        policies=load_policy(settings.policy),
+        store=store,
+        gateway=Gateway(settings.frontier, provider, audit=auditing(chassis), hash=chassis.keyed_hash),
+        hash=chassis.keyed_hash,
+        clock=SystemClock(),
+        endpoint=settings.frontier.base_url,
+    )
+    loop = chassis.flight_loop(handler, WAITING)
+    return Subscription(declare(chassis.topics), chassis.group, loop.handle, let_go=loop.let_go)
+
+
+def auditing(chassis: Chassis) -> Audit:
+    """Give what writes an egress record and returns when Kafka has acknowledged it."""
+    source = f"/{chassis.topics.prefix}/{chassis.name}"
+
+    async def audit(record: EgressRecord) -> None:
+        id = str(derive(f"egress-{record.phase}", source, record.call_id, record.task))
+        traceparent = current_traceparent.get() or root_traceparent(source, id)
+        envelope = Envelope(id=id, source=source, traceparent=traceparent, extensions={"tenant": record.tenant})
+        value, headers = encode(record, envelope)
+        await chassis.publisher.publish([OutRecord(chassis.topics.egress, record.text_hash.encode(), value, headers)])
+
+    return audit
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_service("frontier", version("sprat-frontier"), FrontierServiceSettings, build))

@@ -1,0 +1,97 @@
+"""From what the model wrote to the contract's output: parsed, checked against the question, offsets computed here."""
+
+import re
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
+from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.spans import Mention, locate
+
+_PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
+
+
+class InvalidAnswerError(ValueError):
+    """The model's answer is not an answer to the question. The message says why, without a word of it."""
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class _Intent(_Written):
+    label: str | None
+
+
+class _Entity(_Written):
+    text: str
+    label: str
+
+
+class _Ner(_Written):
+    entities: list[_Entity]
+
+
+class _Translation(_Written):
+    text: str
+
+
+def parse(question: FrontierQuestion, content: str) -> Output:
+    """Read what the model wrote.
+
+    Raises:
+        InvalidAnswerError: it is not JSON, not of the schema, or not possible for this question.
+    """
+    problem = "it is not of the schema"
+    try:
+        if question.task == "intent":
+            output: Output = IntentOutput(label=_Intent.model_validate_json(content).label)
+        elif question.task == "ner":
+            output = _entities(question.text, _Ner.model_validate_json(content))
+        else:
+            text = _Translation.model_validate_json(content).text
+            output = TranslationOutput(text=text, target=question.target or "")
+        check(question, output)
+    except ValidationError as error:
+        if error.errors(include_input=False, include_context=False, include_url=False)[0]["type"] == "json_invalid":
+            problem = "it is not JSON"
+    else:
+        return output
+    raise InvalidAnswerError(problem)
+
+
+def check(question: FrontierQuestion, output: Output) -> None:
+    """See whether an output is possible for the question; stored answers are checked by it, too.
+
+    Raises:
+        InvalidAnswerError: it is not.
+    """
+    if question.task == "intent":
+        if not isinstance(output, IntentOutput) or not (output.label is None or output.label in question.labels):
+            raise InvalidAnswerError("the label is not among those asked for")
+    elif question.task == "ner":
+        _check_entities(question, output)
+    elif not isinstance(output, TranslationOutput) or output.target != question.target or not output.text.strip():
+        raise InvalidAnswerError("there is no translation into the target language")
+    elif _paragraphs(output.text) != _paragraphs(question.text):
+        raise InvalidAnswerError("the translation has other paragraphs than the text")
+
+
+def _check_entities(question: FrontierQuestion, output: Output) -> None:
+    if not isinstance(output, NerOutput):
+        raise InvalidAnswerError("there is no list of entities")
+    for entity in output.entities:
+        if question.text[entity.start : entity.end] != entity.text or entity.label not in question.labels:
+            raise InvalidAnswerError("an entity is not in the text or its label was not asked for")
+
+
+def _entities(text: str, written: _Ner) -> NerOutput:
+    """Place the mentions; what does not stand in the text is left out, unless that is all."""
+    output = locate(text, [Mention(entity.text, entity.label) for entity in written.entities])
+    if written.entities and not output.entities:
+        raise InvalidAnswerError("none of the entities stands in the text")
+    return output
+
+
+def _paragraphs(text: str) -> int:
+    return len(_PARAGRAPHS.split(text.strip()))

@@ -1,0 +1,109 @@
+"""A circuit breaker for calls in a stream: who finds it open waits, and one call at a time tries the provider.
+
+closed ── failures in a row, or one Retry-After ──► open ── pause over ──► half-open: one probe
+  ▲                                                  ▲                        │
+  │                                                  └── it fails: twice the pause, or its Retry-After
+  └────────────────────────────────────────────────────── it works ───────────┘
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sprat_frontier.settings import BreakerSettings
+
+log = logging.getLogger(__name__)
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class NotAdmittedError(Exception):
+    """The provider is away for longer than the caller may wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to make one call. Whoever holds it tells the breaker how the call went, or gives it back."""
+
+    generation: int
+    probe: bool
+
+
+class CircuitBreaker:
+    """Guards one provider. For one event loop; not thread-safe."""
+
+    def __init__(self, settings: BreakerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._failures = 0
+        self._cooldown_s = settings.cooldown_s
+        self._open_until = 0.0
+        self._probing = False
+        self._changed = asyncio.Event()
+        self._generation = 0
+        """Changes with the state, so that late news of an earlier one count for nothing."""
+        self.state: BreakerState = "closed"
+
+    async def admit(self, remaining_s: Callable[[], float]) -> Permit:
+        """Wait for leave to make a call.
+
+        Raises:
+            NotAdmittedError: the next probe comes after `remaining_s()`, or none has worked by then.
+        """
+        while True:
+            if self.state == "open" and self._clock() >= self._open_until:
+                self._become("half_open")
+            if self.state == "closed" or (self.state == "half_open" and not self._probing):
+                self._probing = self.state == "half_open"
+                return Permit(self._generation, probe=self._probing)
+            left = remaining_s()
+            pause = self._open_until - self._clock() if self.state == "open" else left
+            if left <= 0 or pause > left:
+                raise NotAdmittedError
+            await self._change_or(pause)
+
+    def succeeded(self, permit: Permit) -> None:
+        """The provider answered, if only to refuse."""
+        if permit.generation != self._generation:
+            return
+        self._failures = 0
+        if permit.probe:
+            self._cooldown_s = self._settings.cooldown_s
+            self._become("closed")
+
+    def failed(self, permit: Permit, retry_after_s: float | None = None) -> None:
+        """The provider is away, or wants to be left alone for so long."""
+        if permit.generation != self._generation:
+            return
+        self._failures += 1
+        if not permit.probe and retry_after_s is None and self._failures < self._settings.failures:
+            return
+        if permit.probe and retry_after_s is None:
+            self._cooldown_s = min(2 * self._cooldown_s, self._settings.max_cooldown_s)
+        self._open_until = self._clock() + (self._cooldown_s if retry_after_s is None else retry_after_s)
+        self._become("open")
+
+    def release(self, permit: Permit) -> None:
+        """The call was not made, or nobody will know how it went: another may probe."""
+        if permit.probe and permit.generation == self._generation:
+            self._become("half_open")
+
+    def _become(self, state: BreakerState) -> None:
+        if state != self.state:
+            log.warning("the circuit breaker of the provider: %s → %s", self.state, state)
+        self.state = state
+        self._generation += 1
+        self._probing = False
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _change_or(self, pause_s: float) -> None:
+        """Wait for a change of state, but not longer than that."""
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return

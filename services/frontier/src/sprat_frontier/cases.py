@@ -1,0 +1,65 @@
+"""A request with what is decided of it once: question, rule, deadline, identity."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from sprat.policy import effective_rule
+from sprat_contracts import Declined, FrontierRequested, ids
+from sprat_frontier.clock import CaseDeadline, Clock
+from sprat_frontier.ports import Policies
+from sprat_frontier.questions import FrontierQuestion, question_of
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A hard case at the frontier's door."""
+
+    request: FrontierRequested
+    question: FrontierQuestion
+    rule: str
+    """allow, redact or deny: the stricter of the text's and the tenant's."""
+    regions: tuple[str, ...]
+    """Where the tenant lets its texts go."""
+    deadline: CaseDeadline
+    answer_id: str
+    """Of the event that answers it, the same at each delivery."""
+
+    def refusal(self, region: str) -> Declined | None:
+        """Say why the case must not go to a provider in that region, if so; the gravest reason first."""
+        if self.deadline.passed:
+            return Declined(code="deadline", detail="it came too late")
+        if self.rule == "deny":
+            return Declined(code="policy", detail="text or tenant let nothing leave")
+        if region not in self.regions:
+            return Declined(code="policy", detail=f"the tenant lets nothing go to the region {region}")
+        if self.rule != "allow":
+            return Declined(code="masking", detail="personal data would have to be masked, which is not possible yet")
+        return self.question.problem()
+
+
+def case_of(request: FrontierRequested, policies: Policies, clock: Clock) -> Case:
+    """Give the case that a request is about."""
+    prediction = request.prediction
+    submitted = prediction.submitted
+    tenant = policies.tenant(submitted.tenant)
+    wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
+    return Case(
+        request=request,
+        question=question_of(request),
+        rule=effective_rule(submitted.frontier, tenant),
+        regions=tuple(tenant.regions),
+        deadline=CaseDeadline(prediction.origin.appended_at + wait_ms, clock),
+        answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
+    )
+
+
+def record_key(request: FrontierRequested) -> bytes:
+    """Give the upstream's key, or the text's id where it gave none."""
+    prediction = request.prediction
+    if prediction.origin.key is not None:
+        try:
+            return base64.b64decode(prediction.origin.key, validate=True)
+        except binascii.Error:
+            pass
+    return prediction.text_id.encode()

@@ -1,0 +1,194 @@
+"""One call to an OpenAI-compatible API, with the official client: its retries are off, ours are in `gateway.py`."""
+
+import asyncio
+import json
+import logging
+import math
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sprat.errors import UserError
+from sprat_contracts import Usage
+from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.ports import Prepared, ProviderAnswer, ProviderError
+from sprat_frontier.prompts import prompt_for
+from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
+
+_MAX_RETRY_AFTER_S = 3600.0
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_BYTES_PER_TOKEN = 4
+_TRY_AGAIN = frozenset({408, 409, 429})
+_CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "rate_limited"}
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class _Message(_Lenient):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(_Lenient):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Tokens(_Lenient):
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class _Completion(_Lenient):
+    """What is read of a response; servers differ in the rest."""
+
+    model: str = Field(min_length=1, max_length=256)
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Tokens | None = None
+
+
+class OpenAIProvider:
+    """A `Provider` behind an OpenAI-compatible API.
+
+    Raises:
+        UserError: the default endpoint is to be asked without a key.
+    """
+
+    def __init__(self, settings: FrontierSettings) -> None:
+        if settings.api_key is None and settings.base_url == MISTRAL_URL:
+            raise UserError(f"SPRAT_FRONTIER__API_KEY is not set, and {MISTRAL_URL} wants one")
+        self.name = settings.provider
+        self.region = settings.region
+        self.model = settings.model
+        self._settings = settings
+        # They log every call; openai's clients before 3 log whole bodies at debug, and OPENAI_LOG may ask for that.
+        for logger in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
+            logging.getLogger(logger).setLevel(logging.WARNING)
+        self._client = AsyncOpenAI(
+            base_url=settings.base_url,
+            api_key="none" if settings.api_key is None else settings.api_key.get_secret_value(),
+            timeout=settings.timeout_s,
+            max_retries=0,
+            # A redirect would carry the text to a host that no policy has seen. A proxy has no business on loopback.
+            http_client=DefaultAsyncHttpxClient(
+                follow_redirects=False, trust_env=urlsplit(settings.base_url).hostname not in _LOOPBACK
+            ),
+        )
+        # Read from OPENAI_* variables otherwise, and no other provider's business.
+        self._client.organization = None
+        self._client.project = None
+
+    def prepare(self, question: FrontierQuestion) -> Prepared:
+        """Write the request; the question must have no `problem`."""
+        prompt = prompt_for(question)
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": question.task, "schema": prompt.schema, "strict": True},
+            },
+            "max_tokens": min(prompt.max_tokens, self._settings.max_output_tokens),
+        }
+        if self._settings.temperature is not None:
+            body["temperature"] = self._settings.temperature
+        return Prepared(question, body, len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()))
+
+    async def ask(self, prepared: Prepared) -> ProviderAnswer:
+        """Call once, for at most `timeout_s`.
+
+        Raises:
+            ProviderError: there is no usable answer. It has no cause or context: the client's own errors hold bodies.
+        """
+        reply = await self._send(prepared)
+        if isinstance(reply, ProviderError):
+            raise reply
+        return _answer(prepared, reply)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._client.close()
+
+    async def _send(self, prepared: Prepared) -> bytes | ProviderError:
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                response = await self._client.chat.completions.with_raw_response.create(**prepared.body)
+        except (TimeoutError, openai.APITimeoutError):
+            return ProviderError("timeout", f"no answer within {self._settings.timeout_s:g} s", retryable=True)
+        except openai.APIStatusError as error:
+            return _refusal(error.status_code, dict(error.response.headers))
+        except openai.APIConnectionError:
+            return ProviderError("unreachable", "no connection, or it broke", retryable=True)
+        body: bytes = response.content
+        return body
+
+
+def _refusal(status: int, headers: dict[str, str]) -> ProviderError:
+    """Say what a status other than success means; the response's body is not looked at, it may echo the request."""
+    server = status >= 500
+    code = "server_error" if server else _CODES.get(status, f"http_{status}")
+    retryable = server or status in _TRY_AGAIN
+    retry_after_s = _retry_after_s(headers) if retryable else None
+    return ProviderError(code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s)
+
+
+def _retry_after_s(headers: dict[str, str]) -> float | None:
+    """Read `retry-after-ms`, or `Retry-After` in seconds or as a date; at most an hour."""
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        elif "retry-after" in headers:
+            value = headers["retry-after"]
+            seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _answer(prepared: Prepared, body: bytes) -> ProviderAnswer:
+    """Read a response. What was billed is known even where the answer is of no use."""
+    completion = _completion(body)
+    if completion is None:
+        # Whose bytes these are, a proxy's or the provider's, nobody knows; another try is as good as the first.
+        raise ProviderError("garbled", "the response is not a chat completion", retryable=True)
+    choice = completion.choices[0]
+    content = choice.message.content or ""
+    usage = _usage(completion, prepared, content)
+    if choice.message.refusal or choice.finish_reason == "content_filter":
+        raise ProviderError("refused", "the model refused to answer", usage=usage)
+    if choice.finish_reason == "length":
+        raise ProviderError("invalid_answer", "the answer was cut off at its token limit", usage=usage)
+    try:
+        output = parse(prepared.question, content)
+    except InvalidAnswerError as error:
+        reason = str(error)
+    else:
+        return ProviderAnswer(output, completion.model, usage)
+    raise ProviderError("invalid_answer", reason, usage=usage)
+
+
+def _completion(body: bytes) -> _Completion | None:
+    try:
+        return _Completion.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _usage(completion: _Completion, prepared: Prepared, content: str) -> Usage:
+    """Give the tokens as counted; where a server counts none, an estimate, so that no call looks free."""
+    if completion.usage is not None:
+        return Usage(input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens)
+    return Usage(
+        input_tokens=math.ceil(prepared.bytes_out / _BYTES_PER_TOKEN),
+        output_tokens=math.ceil(len(content.encode()) / _BYTES_PER_TOKEN),
+    )

@@ -1,0 +1,94 @@
+"""Settings of the frontier service: `SPRAT_FRONTIER__BASE_URL` and so on."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from sprat.settings import Section
+
+MISTRAL_URL = "https://api.mistral.ai/v1"
+
+Euros = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class Price(Section):
+    """What a model costs, in euros per million tokens."""
+
+    input_eur: Euros
+    output_eur: Euros
+
+
+class BreakerSettings(Section):
+    """When to stop asking a provider that is away, and when to try it again."""
+
+    failures: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open the breaker.")] = 5
+    cooldown_s: Annotated[float, Field(gt=0, le=3600, description="First pause; doubled by each failed probe.")] = 5.0
+    max_cooldown_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_cooldown_s < self.cooldown_s:
+            raise ValueError("max_cooldown_s is below cooldown_s")
+        return self
+
+
+class FrontierSettings(Section):
+    """Which model to ask, where it stands, what it costs, how patient to be with it.
+
+    `provider` and `region` decide whether a text may leave at all. They have defaults for the default endpoint alone:
+    who sets another `base_url` says whose it is and where.
+    """
+
+    base_url: Annotated[str, Field(description="Of any OpenAI-compatible API, with its version path.")] = MISTRAL_URL
+    model: Annotated[str, Field(min_length=1, max_length=256)] = "mistral-medium-latest"
+    api_key: Annotated[SecretStr | None, Field(description="May be left out where the server wants none.")] = None
+    provider: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="As in gen_ai.provider.name.")
+    ] = "mistral_ai"
+    region: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="As the policies name it.")] = "eu"
+    prices: Annotated[
+        Mapping[str, Price],
+        Field(
+            description='By model, as the contract says: {"mistral-medium-latest": {"input_eur": …, "output_eur": …}}.'
+        ),
+    ] = {}
+    timeout_s: Annotated[float, Field(gt=0, le=600, description="For one call, from first to last byte.")] = 30.0
+    max_retries: Annotated[int, Field(ge=0, le=10, description="Further tries of a call that failed.")] = 3
+    retry_base_s: Annotated[float, Field(gt=0, le=60, description="First pause, doubled each time, with jitter.")] = 0.5
+    retry_cap_s: Annotated[float, Field(gt=0, le=600, description="Longest pause, but for a Retry-After.")] = 8.0
+    concurrency: Annotated[int, Field(ge=1, le=1000, description="Calls in flight.")] = 16
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="null: not sent; some models refuse it.")] = 0.0
+    max_output_tokens: Annotated[int, Field(ge=64, le=131_072)] = 16_384
+    answer_ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
+    breaker: BreakerSettings = BreakerSettings()
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_http_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("not an http(s) URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("credentials, query or fragment do not belong here; the key goes to API_KEY")
+        return url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        """Refuse here what an HTTP library would refuse later in an error that holds the key."""
+        if key is None or not key.get_secret_value().strip():
+            return None
+        value = key.get_secret_value().strip()
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ValueError("holds characters that do not fit a header")
+        return SecretStr(value)
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> Self:
+        if self.base_url != MISTRAL_URL:
+            missing = [name for name in ("provider", "region", "model") if name not in self.model_fields_set]
+            if missing:
+                raise ValueError(f"base_url is not the default one: say {', '.join(missing)}, too")
+        return self

@@ -1,0 +1,49 @@
+"""Run the simulator: `python -m sprat_simulator`. It ends at once on SIGTERM and SIGINT, whatever is in flight."""
+
+import logging
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+
+from sprat_simulator.app import build
+from sprat_simulator.gold import load_gold
+from sprat_simulator.settings import SimulatorSettings
+
+log = logging.getLogger("sprat_simulator")
+
+_HOST = "127.0.0.1"
+
+
+class _Server(uvicorn.Server):
+    """Waits for nobody: a simulated provider that hangs would hold up its own end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.force_exit = True
+
+
+def main() -> int:
+    """Serve until a signal; 2 when something given is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        settings = SimulatorSettings()
+        gold = load_gold(settings.gold) if settings.gold else {}
+        listener = socket.create_server((_HOST, settings.port))
+    except ValidationError as error:
+        wrong = [f"SPRAT_SIMULATOR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+    except (OSError, ValueError) as error:
+        wrong = [str(error)]
+    else:
+        log.info("simulated model at http://%s:%s/v1", *listener.getsockname()[:2])
+        config = uvicorn.Config(build(settings, gold), log_level="warning", access_log=False, lifespan="off")
+        _Server(config).run(sockets=[listener])
+        return 0
+    log.error("%s", "\n".join(wrong))
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The HTTP side: the API that clients of OpenAI know, and beside it how to set and watch the simulator."""
+
+import asyncio
+import itertools
+import json
+import math
+import time
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sprat_simulator.answering import Asked, BadRequestError, answer, read_request
+from sprat_simulator.gold import Gold
+from sprat_simulator.settings import Behaviour, SimulatorSettings
+from sprat_simulator.state import SimulatorState, Stats
+
+PREFIX = "simulated-"
+MODEL = PREFIX + "frontier"
+_CHARACTERS_PER_TOKEN = 4
+
+
+class Simulator:
+    """The endpoints."""
+
+    def __init__(self, state: SimulatorState, api_key: str | None = None) -> None:
+        self._state = state
+        self._api_key = api_key
+        self._numbers = itertools.count(1)
+
+    def app(self) -> Starlette:
+        """Give the ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", self.complete, methods=["POST"]),
+                Route("/v1/models", self.models, methods=["GET"]),
+                Route("/healthz", self.healthz, methods=["GET"]),
+                Route("/control", self.control, methods=["GET", "POST"]),
+                Route("/requests", self.requests, methods=["GET", "DELETE"]),
+                Route("/stats", self.stats, methods=["GET", "DELETE"]),
+            ]
+        )
+
+    async def complete(self, request: Request) -> Response:
+        """Answer a chat completion request, or fail as the behaviour says."""
+        stats = self._state.stats
+        stats.requests += 1
+        stats.in_flight += 1
+        stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
+        try:
+            return await self._complete(request)
+        finally:
+            self._state.stats.in_flight -= 1  # not `stats`: it may have been reset meanwhile
+
+    async def models(self, _: Request) -> Response:
+        """List the one model, with its price in euros per million tokens."""
+        behaviour = self._state.behaviour
+        price = {"input_eur": behaviour.input_eur, "output_eur": behaviour.output_eur}
+        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "sprat-simulator", "price": price}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def healthz(self, _: Request) -> Response:
+        """Say that it is there."""
+        return JSONResponse({"status": "ok"})
+
+    async def control(self, request: Request) -> Response:
+        """Show the behaviour; a POST changes the fields that it names, first."""
+        if request.method == "POST":
+            try:
+                changes = await request.json()
+                present = self._state.behaviour.model_dump()
+                self._state.behave(Behaviour.model_validate(present | changes))
+            except ValidationError as error:
+                details = error.errors(include_input=False, include_context=False, include_url=False)
+                return JSONResponse({"error": "not a behaviour", "details": details}, 422)
+            except (ValueError, TypeError):
+                return JSONResponse({"error": "not a JSON object"}, 422)
+        return JSONResponse(self._state.behaviour.model_dump())
+
+    async def requests(self, request: Request) -> Response:
+        """Show what was received since the start or the last DELETE."""
+        if self._state.kept is None:
+            return JSONResponse({"error": "start it with SPRAT_SIMULATOR_KEEP_REQUESTS=1"}, 404)
+        if request.method == "DELETE":
+            self._state.kept.clear()
+        return JSONResponse({"requests": list(self._state.kept)})
+
+    async def stats(self, request: Request) -> Response:
+        """Show the counts; a DELETE sets them to 0, but for what is in flight."""
+        if request.method == "DELETE":
+            in_flight = self._state.stats.in_flight
+            self._state.stats = Stats(in_flight=in_flight, max_in_flight=in_flight)
+        return JSONResponse(self._state.report())
+
+    async def _complete(self, request: Request) -> Response:
+        state, behaviour = self._state, self._state.behaviour
+        raw = await request.body()
+        state.keep(raw.decode(errors="replace"), len(raw))
+        if self._api_key is not None and request.headers.get("authorization") != f"Bearer {self._api_key}":
+            return _error(401, "the key is missing or wrong")
+        wait_s = state.bucket.wait_s(behaviour.rate_limit_per_s)
+        if wait_s > 0:
+            state.stats.rate_limited += 1
+            return _error(429, "too many requests", {"Retry-After": str(math.ceil(wait_s))})
+        try:
+            asked = read_request(json.loads(raw))
+        except ValueError as error:
+            return _error(400, str(error) if isinstance(error, BadRequestError) else "not JSON")
+        await asyncio.sleep(state.latency_s())
+        if state.happens("hang_rate"):
+            return await self._hang(request)
+        if state.happens("error_rate"):
+            state.stats.errors += 1
+            return _error(behaviour.error_status, "simulated")
+        return self._answer(asked)
+
+    def _answer(self, asked: Asked) -> Response:
+        state, behaviour = self._state, self._state.behaviour
+        if state.happens("garbled_rate"):
+            state.stats.spoilt += 1
+            return Response("<html>simulated</html>", media_type="text/html")
+        written = answer(asked, state.gold, behaviour)
+        content = written.content
+        if state.happens("malformed_rate"):
+            state.stats.spoilt += 1
+            content = content[: len(content) // 2]
+        elif state.happens("off_schema_rate"):
+            state.stats.spoilt += 1
+            content = json.dumps({"simulated": "of another schema"})
+        else:
+            state.stats.wrong += written.wrong
+        input_tokens, output_tokens = _tokens(asked.prompt), _tokens(content)
+        state.bill(input_tokens, output_tokens)
+        return JSONResponse(self._completion(asked.model, content, input_tokens, output_tokens))
+
+    def _completion(self, model: str, content: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{PREFIX}{next(self._numbers)}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": model if model.startswith(PREFIX) else PREFIX + model,
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": input_tokens,
+                "completion_tokens": output_tokens,
+                "total_tokens": input_tokens + output_tokens,
+            },
+        }
+
+    async def _hang(self, request: Request) -> Response:
+        """Never answer; end when the client gives up, so that nothing piles up."""
+        self._state.stats.hung += 1
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        return Response(status_code=499)
+
+
+def build(settings: SimulatorSettings, gold: Gold) -> Starlette:
+    """Give the application that the settings describe."""
+    state = SimulatorState(settings.behaviour, gold, settings.max_kept if settings.keep_requests else None)
+    return Simulator(state, settings.api_key.get_secret_value() if settings.api_key else None).app()
+
+
+def _tokens(text: str) -> int:
+    return max(1, math.ceil(len(text) / _CHARACTERS_PER_TOKEN))
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    body = {"error": {"message": message, "type": "simulated", "code": str(status)}}
+    return JSONResponse(body, status, headers)

@@ -1,0 +1,187 @@
+"""Bad and odd input through the real broker and all services: the table of what becomes of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka.errors import MessageSizeTooLargeError
+from conftest import Kafka, Redis
+from system import ALLOWED, System, whole_system
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(kafka: Kafka, redis_server: Redis) -> AsyncIterator[System]:
+    async with whole_system(kafka.bootstrap, redis_server.url, "badinput") as running:
+        yield running
+
+
+def text(body: Any = "what is my balance", tasks: Any = None, **fields: Any) -> dict[str, Any]:
+    return {"text": body, "tasks": {"intent": {}} if tasks is None else tasks, "tenant": ALLOWED, **fields}
+
+
+def cloudevent(id: str = "e-1", source: str = "/crm", **headers: bytes) -> list[tuple[str, bytes]]:
+    event = {
+        "ce_specversion": b"1.0",
+        "ce_id": id.encode(),
+        "ce_source": source.encode(),
+        "ce_type": b"dev.sprat.text.submitted.v1",
+        **headers,
+    }
+    return list(event.items())
+
+
+BAD = [
+    pytest.param(b"what is my balance", [], "invalid_json", "JSON", id="not JSON"),
+    pytest.param(b'["text"]', [], "invalid_text", "the value", id="JSON of the wrong shape"),
+    pytest.param(text(5), [], "invalid_text", "text", id="a number for a text"),
+    pytest.param(text(" \n\t "), [], "invalid_text", "text: the text is blank", id="blank text"),
+    pytest.param(text("a" * 20_001), [], "invalid_text", "text", id="20,001 code points"),
+    pytest.param(b'{"text": "\xff\xfe", "tasks": {"intent": {}}}', [], "invalid_json", "JSON", id="invalid UTF-8"),
+    pytest.param(text(), cloudevent(ce_subject=b"\xff"), "invalid_header", "ce_subject", id="invalid UTF-8 in a header"),
+    pytest.param(
+        {"specversion": "1.0", "id": "1", "source": "/x", "type": "t", "data": text()},
+        [("content-type", b"application/cloudevents+json; charset=utf-8")],
+        "structured_mode",
+        "binary mode",
+        id="structured mode",
+    ),
+    pytest.param(b'{"text":' + b"[" * 50_000, [], "invalid_json", "recursion", id="deep nesting"),
+    pytest.param(
+        b'{"text":"x","tasks":{"intent":{}},"more":' + b"[" * 150 + b"]" * 150 + b"}",
+        [],
+        "invalid_text",
+        "nest",
+        id="an unknown field too deep to carry",
+    ),
+    pytest.param(b'{"text": "\\ud83d alone", "tasks": {"intent": {}}}', [], "invalid_json", "JSON", id="lone surrogate"),
+    pytest.param(text(tasks={}), [], "no_known_task", "tasks", id="no task"),
+    pytest.param(text(tasks={"translation": {}}), [], "invalid_text", "tasks.translation.target", id="no target"),
+    pytest.param(text(), cloudevent(ce_type=b"com.example.other"), "unexpected_type", "ce_type", id="another type"),
+    pytest.param(None, [], "empty_value", "no value", id="no value at all"),
+]
+
+
+@pytest.mark.parametrize(("value", "headers", "code", "said"), BAD)
+async def test_a_bad_record_becomes_one_dead_letter_with_its_bytes_intact(
+    system: System, value: Any, headers: list[tuple[str, bytes]], code: str, said: str
+) -> None:
+    raw = json.dumps(value).encode() if isinstance(value, dict) else value
+    place = await system.submit(raw, headers, key=b"k\xff")
+    record, reason = await system.letter(place)
+    assert reason.code == code
+    assert said in reason.detail
+    assert (record.value, record.key) == (raw, b"k\xff")
+    assert list(record.headers[: len(headers)]) == headers
+    assert reason.service == "router"
+
+
+async def test_every_bad_record_had_exactly_one_dead_letter_and_no_result(system: System) -> None:
+    await system.settled()
+    places = [(reason.partition, reason.offset) for _, reason in system.letters]
+    assert len(places) == len(set(places))
+
+
+async def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(system: System) -> None:
+    place = await system.submit(text(tasks={"intent": {}, "sentiment": {"x": 1}}))
+    assert (await system.result(place)).status == "answered"
+    _, reason = await system.letter(place)
+    assert (reason.code, "sentiment" in reason.detail) == ("unknown_task", True)
+
+
+@pytest.mark.parametrize(
+    ("submitted", "task", "reason", "status"),
+    [
+        pytest.param(text("¿cuál es mi saldo?", language="es"), "intent", "declined", "answered", id="language"),
+        pytest.param(text(tasks={"translation": {"target": "xx"}}), "translation", "no_service", "answered", id="target"),
+        pytest.param(text(tasks={"ner": {}}), "ner", "no_service", "answered", id="task that no model serves"),
+        pytest.param(text(tasks={"intent": {"model": "hr"}}), "intent", "no_service", "unanswered", id="model"),
+        pytest.param(text(tasks={"ner": {}}, tenant="nobody"), "ner", "no_service", "unanswered", id="by policy"),
+    ],
+)
+async def test_what_no_model_serves_is_escalated(
+    system: System, submitted: dict[str, Any], task: str, reason: str, status: str
+) -> None:
+    result = await system.result(await system.submit(submitted | {"frontier": "allow"}), task)
+    assert (result.route.decision, result.route.reason) == ("escalated", reason)
+    assert result.status == status
+    if status == "unanswered":
+        assert result.declined is not None
+        assert result.declined.code == ("no_labels" if task == "intent" else "policy")
+    else:
+        assert result.model is not None
+        assert result.model.name.startswith("simulated")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("please move 100 euros to my savings\x00\x01\x7f", id="NUL and control characters"),
+        pytest.param("please move 100 euros to my savings 🙏🏽👨‍👩‍👧", id="emoji"),
+        pytest.param("‏שלום please move 100 euros to my savings‎", id="right to left"),
+        pytest.param("please move 100 euros to my savings. " + "x" * 19_963, id="20,000 code points"),
+        pytest.param("[CLS] please move 100 euros [SEP] to my savings [PAD]", id="special tokens in words"),
+        pytest.param("\u200b\u200d", id="nothing to read"),
+    ],
+)
+async def test_odd_texts_have_a_result(system: System, body: str) -> None:
+    result = await system.result(await system.submit(text(body, frontier="allow")))
+    assert result.status == "answered"
+    assert result.output is not None
+
+
+async def test_the_same_event_twice_gives_the_same_result_id(system: System) -> None:
+    places = [await system.submit(text(), cloudevent("twice", "/crm")) for _ in range(2)]
+    ids = set()
+    for place in places:
+        await system.result(place)
+        ids |= {event.envelope.id for event in system.results_of(place)}
+    assert len(ids) == 1
+
+
+async def test_the_same_id_from_two_sources_gives_two_result_ids(system: System) -> None:
+    places = [await system.submit(text(), cloudevent("same", source)) for source in ("/crm", "/mail")]
+    ids = set()
+    for place in places:
+        await system.result(place)
+        ids |= {event.envelope.id for event in system.results_of(place)}
+    assert len(ids) == 2
+
+
+async def test_a_record_above_the_brokers_limit_is_the_producers_error(system: System) -> None:
+    with pytest.raises(MessageSizeTooLargeError):
+        await system.submit(text(more="x" * 600_000))
+
+
+async def test_one_good_among_99_bad_is_answered_and_the_service_goes_on(system: System) -> None:
+    before = len(system.letters)
+    places = await asyncio.gather(*(system.submit(b"bad" if n != 50 else text(f"balance {n}")) for n in range(100)))
+    await system.result(places[50])
+    for place in (*places[:50], *places[51:]):
+        await system.letter(place)
+    await system.settled()
+    assert len(system.letters) - before == 99
+    assert (await system.result(await system.submit(text("please move 100 euros to my savings")))).status == "answered"
+
+
+async def test_every_accepted_pair_ended_in_one_result(system: System) -> None:
+    await system.settled()
+    ids = [event.envelope.id for _, event in system.results]
+    twice = {id for id in ids if ids.count(id) > 1}
+    assert len(twice) == 1, "only the event that was submitted twice"
+
+
+async def test_texts_leave_the_house_only_with_two_egress_records(system: System) -> None:
+    from stream import read_all  # noqa: PLC0415
+
+    records = [json.loads(record.value) for record in await read_all(system.bootstrap, system.topics.egress)]
+    calls: dict[str, list[str]] = {}
+    for record in records:
+        calls.setdefault(record["call_id"], []).append(record["phase"])
+    assert calls
+    assert all(sorted(phases) == ["attempt", "outcome"] for phases in calls.values())
+    assert "balance" not in json.dumps(records)

@@ -1,0 +1,97 @@
+import json
+import time
+
+import pytest
+
+import frontier_parts as parts
+from sprat_contracts import NerOutput
+from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.questions import question_of
+from sprat_frontier.spans import Mention, locate
+
+
+def question(text="x", task="intent", **changes):
+    return question_of(parts.request(text, task, **changes))
+
+
+def places(text, *mentions):
+    found = locate(text, [Mention(mention, "PER") for mention in mentions])
+    assert all(text[entity.start : entity.end] == entity.text for entity in found.entities)
+    return [entity.start for entity in found.entities]
+
+
+@pytest.mark.parametrize("label", ["transfer", None])
+def test_an_announced_label_or_none_is_an_answer(label):
+    assert parse(question(), json.dumps({"label": label})).label == label
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "reason"),
+    [
+        ("intent", '{"label": "tran', "not JSON"),
+        ("intent", '{"label": "delete_everything"}', "not among"),
+        ("intent", '{"label": 3}', "schema"),
+        ("intent", '{"label": "transfer", "more": 1}', "schema"),
+        ("intent", "", "not JSON"),
+        ("ner", '{"entities": [{"text": "Zoe", "label": "PER"}]}', "none of the entities"),
+        ("ner", '{"entities": [{"text": "Ann", "label": "DOG"}]}', "label"),
+        ("ner", '{"entities": {"text": "Ann"}}', "schema"),
+        ("translation", '{"text": "  "}', "no translation"),
+        ("translation", '{"text": "ein\\n\\nzwei"}', "paragraphs"),
+    ],
+)
+def test_what_does_not_answer_the_question_is_refused_without_being_repeated(task, content, reason):
+    with pytest.raises(InvalidAnswerError, match=reason) as caught:
+        parse(question("Ann went home", task), content)
+    for word in ("delete_everything", "Zoe", "DOG", "zwei"):
+        assert word not in str(caught.value)
+
+
+def test_offsets_are_code_points_whatever_stands_before():
+    text = "🏴‍☠️ e\u0301 שלום Zoë met Zoë in 東京"
+    found = parse(
+        question(text, "ner"),
+        json.dumps({"entities": [{"text": "Zoë", "label": "PER"}, {"text": "Zoë", "label": "PER"},
+                                 {"text": "東京", "label": "LOC"}]}),
+    )  # fmt: skip
+    assert [text[entity.start : entity.end] for entity in found.entities] == ["Zoë", "Zoë", "東京"]
+    assert found.entities[0].start < found.entities[1].start
+    assert all(entity.probability is None for entity in found.entities)
+
+
+def test_a_mention_is_sought_as_a_whole_word_first():
+    assert places("Annual fees, said Ann", "Ann") == [18]
+    assert places("東京都庁に行く", "東京") == [0]
+
+
+def test_mentions_are_sought_in_order_and_then_from_the_start():
+    text = "Ann, Bob, Ann"
+    assert places(text, "Ann", "Bob", "Ann") == [0, 5, 10]
+    assert places(text, "Bob", "Ann", "Ann") == [0, 5, 10]
+
+
+def test_more_mentions_than_the_text_has_and_invented_ones_are_left_out():
+    assert places("Ann and Bob", "Ann", "Ann", "Zoe", "", " Bob ") == [0, 8]
+
+
+def test_the_labels_of_an_announced_model_are_the_ones_looked_for():
+    asked = question("pay DE89370400440532013000", "ner", labels=("IBAN",))
+    found = parse(asked, '{"entities": [{"text": "DE89370400440532013000", "label": "IBAN"}]}')
+    assert found.entities[0].label == "IBAN"
+
+
+def test_a_thousand_entities_are_kept_and_more_are_said_to_be_missing():
+    found = locate("Ann " * 2000, [Mention("Ann", "PER")] * 1500)
+    assert (len(found.entities), found.truncated) == (1000, True)
+    assert NerOutput.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_text_made_to_be_slow_is_not():
+    begun = time.perf_counter()
+    locate("a" * 20_000, [Mention("a" * (1 + n % 50), "PER") for n in range(1000)])
+    assert time.perf_counter() - begun < 0.5
+
+
+def test_a_translation_says_its_target():
+    found = parse(question("one\n\n two", "translation"), '{"text": "eins\\n \\nzwei"}')
+    assert (found.text, found.target) == ("eins\n \nzwei", "de")

@@ -1,0 +1,125 @@
+import asyncio
+
+import pytest
+
+from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError
+from sprat_frontier.settings import BreakerSettings
+
+PAUSE_S = 0.03
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def breaker(time):
+    return CircuitBreaker(BreakerSettings(failures=3, cooldown_s=5, max_cooldown_s=15), time)
+
+
+def soon():
+    return 0.01
+
+
+async def fail(breaker, times=3):
+    permits = [await breaker.admit(soon) for _ in range(times)]
+    for permit in permits:
+        breaker.failed(permit)
+
+
+async def test_failures_in_a_row_open_it_and_a_success_starts_the_count_again(breaker):
+    await fail(breaker, 2)
+    breaker.succeeded(await breaker.admit(soon))
+    await fail(breaker, 2)
+    assert breaker.state == "closed"
+    await fail(breaker, 1)
+    assert breaker.state == "open"
+
+
+async def test_who_cannot_wait_for_the_next_probe_is_told_at_once(breaker):
+    await fail(breaker)
+    with pytest.raises(NotAdmittedError):
+        async with asyncio.timeout(0.005):
+            await breaker.admit(lambda: 4.9)
+
+
+async def test_after_the_pause_one_probe_goes_and_the_others_wait_for_it(breaker, time):
+    await fail(breaker)
+    time.now += 5
+    probe = await breaker.admit(soon)
+    assert (probe.probe, breaker.state) == (True, "half_open")
+    waiting = [asyncio.create_task(breaker.admit(lambda: 60)) for _ in range(20)]
+    await asyncio.sleep(PAUSE_S)
+    assert not any(task.done() for task in waiting)
+    breaker.succeeded(probe)
+    permits = await asyncio.gather(*waiting)
+    assert breaker.state == "closed"
+    assert not any(permit.probe for permit in permits)
+
+
+async def test_each_failed_probe_doubles_the_pause_up_to_its_limit_and_success_resets_it(breaker, time):
+    await fail(breaker)
+    for pause in (5, 10, 15, 15):
+        with pytest.raises(NotAdmittedError):
+            await breaker.admit(lambda pause=pause: pause - 0.1)
+        time.now += pause
+        breaker.failed(await breaker.admit(soon))
+    time.now += 15
+    breaker.succeeded(await breaker.admit(soon))
+    await fail(breaker)
+    time.now += 5
+    assert (await breaker.admit(soon)).probe
+
+
+async def test_a_probe_given_back_lets_the_next_one_try(breaker, time):
+    await fail(breaker)
+    time.now += 5
+    probe = await breaker.admit(soon)
+    waiting = asyncio.create_task(breaker.admit(lambda: 60))
+    await asyncio.sleep(0)
+    breaker.release(probe)
+    assert (await waiting).probe
+
+
+async def test_waiters_give_up_at_their_deadline_while_a_probe_hangs(breaker, time):
+    await fail(breaker)
+    time.now += 5
+    await breaker.admit(soon)
+    left = iter([0.01, 0])
+    with pytest.raises(NotAdmittedError):
+        await breaker.admit(lambda: next(left))
+
+
+async def test_a_retry_after_opens_it_at_once_for_that_long(breaker, time):
+    breaker.failed(await breaker.admit(soon), retry_after_s=2)
+    with pytest.raises(NotAdmittedError):
+        await breaker.admit(lambda: 1.9)
+    time.now += 2
+    breaker.succeeded(await breaker.admit(soon))
+    assert breaker.state == "closed"
+
+
+async def test_late_news_of_calls_from_before_count_for_nothing(breaker, time):
+    old = [await breaker.admit(soon) for _ in range(6)]
+    for permit in old[:3]:
+        breaker.failed(permit)
+    time.now += 5
+    probe = await breaker.admit(soon)
+    breaker.failed(old[3])
+    breaker.succeeded(old[4])
+    breaker.release(old[5])
+    assert breaker.state == "half_open"
+    breaker.succeeded(probe)
+    breaker.failed(probe)
+    assert breaker.state == "closed"

@@ -1,0 +1,116 @@
+import asyncio
+
+import pytest
+
+import frontier_parts as parts
+from sprat_contracts import IntentOutput
+from sprat_frontier.ports import ProviderError
+
+OUTPUT = IntentOutput(label="transfer")
+AWAY = ProviderError("server_error", "HTTP status 503", retryable=True)
+
+
+def frontier(script, **changes):
+    return parts.Frontier(parts.FakeProvider(script), parts.settings(**changes))
+
+
+async def test_every_try_has_its_attempt_before_and_its_outcome_after():
+    tried = frontier(lambda n: AWAY if n < 2 else OUTPUT)
+    assert (await tried.answer(parts.request())).output == OUTPUT
+    assert tried.audit.phases == [
+        ("attempt", None), ("outcome", "server_error"),
+        ("attempt", None), ("outcome", "server_error"),
+        ("attempt", None), ("outcome", "answered"),
+    ]  # fmt: skip
+    records = tried.audit.records
+    assert [record.call_id for record in records[::2]] == [record.call_id for record in records[1::2]]
+    assert len({record.call_id for record in records}) == 3
+
+
+async def test_records_say_who_where_how_much_and_nothing_of_the_text():
+    asked = frontier(lambda _: OUTPUT)
+    await asked.answer(parts.request("a very private sentence"))
+    attempt, outcome = asked.audit.records
+    assert (attempt.tenant, attempt.task, attempt.provider, attempt.region) == ("acme", "intent", "simulated", "eu")
+    assert (attempt.model, attempt.bytes_out, attempt.usage, attempt.cost_eur) == ("large", 23, None, 0)
+    assert (outcome.usage.input_tokens, outcome.cost_eur) == (1000, pytest.approx(0.00206))
+    assert attempt.text_hash == parts.keyed_hash("egress-text", "acme", "a very private sentence")
+    assert "private" not in attempt.model_dump_json() + outcome.model_dump_json()
+
+
+async def test_tries_end_after_the_last_retry():
+    tried = frontier(lambda _: AWAY, max_retries=2, breaker={"failures": 100})
+    answered = await tried.answer(parts.request())
+    assert answered.declined.detail == "server_error: HTTP status 503"
+    assert len(tried.provider.asked) == 3
+
+
+async def test_the_questions_own_fault_is_not_tried_again_and_does_not_open_the_breaker():
+    tried = frontier(lambda _: ProviderError("http_400", "HTTP status 400"))
+    for n in range(5):
+        assert (await tried.answer(parts.request(id=f"t-{n}"))).declined.code == "provider"
+    assert len(tried.provider.asked) == 5
+    assert tried.breaker.state == "closed"
+
+
+async def test_no_try_begins_that_would_come_after_the_deadline():
+    slow = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
+    tried = frontier(lambda _: slow)
+    async with asyncio.timeout(1):
+        answered = await tried.answer(parts.request(deadline_ms=10_000))
+    assert answered.declined.code == "deadline"
+    assert "rate_limited" in answered.declined.detail
+    assert len(tried.provider.asked) == 1
+
+
+async def test_no_more_calls_are_in_flight_than_allowed_and_who_gets_none_in_time_is_declined():
+    busy = frontier(lambda _: OUTPUT, concurrency=2)
+    busy.provider.gate.clear()
+    tasks = [asyncio.create_task(busy.answer(parts.request(f"text {n}"))) for n in range(5)]
+    await asyncio.sleep(0.01)
+    hasty = await busy.answer(parts.request("hasty", deadline_ms=30))
+    assert hasty.declined.code == "deadline"
+    assert not hasty.egress.left
+    assert len(busy.provider.asked) == 2
+    busy.provider.gate.set()
+    assert all(answered.output == OUTPUT for answered in await asyncio.gather(*tasks))
+
+
+async def test_in_an_outage_one_call_probes_hasty_cases_are_declined_and_patient_ones_answered_at_its_end():
+    outage = True
+    tried = frontier(lambda _: AWAY if outage else OUTPUT, concurrency=16)
+    patient = [asyncio.create_task(tried.answer(parts.request(f"patient {n}"))) for n in range(10)]
+    await asyncio.sleep(0.03)
+    assert tried.breaker.state == "open"
+    before = len(tried.provider.asked)
+    assert before == 10
+    hasty = await tried.answer(parts.request("hasty", deadline_ms=10))
+    assert hasty.declined.code == "deadline"
+    assert not hasty.egress.left
+    await asyncio.sleep(0.3)
+    probes = len(tried.provider.asked) - before
+    assert 2 <= probes <= 5, "one for each pause of 50, 100, 100 ms"
+    assert not any(task.done() for task in patient)
+    outage = False
+    assert all(answered.output == OUTPUT for answered in await asyncio.gather(*patient))
+    assert tried.breaker.state == "closed"
+    assert len(tried.provider.asked) == before + probes + 10
+
+
+async def test_a_case_that_probes_through_a_long_outage_does_not_use_up_its_tries():
+    pauses = {"failures": 1, "cooldown_s": 0.005, "max_cooldown_s": 0.005}
+    tried = frontier(lambda n: AWAY if n < 12 else OUTPUT, max_retries=1, breaker=pauses)
+    assert (await tried.answer(parts.request())).output == OUTPUT
+    assert len(tried.provider.asked) == 13
+
+
+async def test_an_audit_that_fails_during_a_probe_does_not_block_the_breaker():
+    tried = frontier(lambda n: AWAY if n < 3 else OUTPUT, max_retries=0)
+    for n in range(3):
+        await tried.answer(parts.request(f"text {n}"))
+    assert tried.breaker.state == "open"
+    tried.audit.error = OSError("kafka is away")
+    with pytest.raises(OSError, match="kafka"):
+        await tried.answer(parts.request())
+    tried.audit.error = None
+    assert (await tried.answer(parts.request())).output == OUTPUT

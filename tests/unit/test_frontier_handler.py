@@ -1,0 +1,217 @@
+import asyncio
+import base64
+from dataclasses import replace
+
+import pytest
+
+import frontier_parts as parts
+from sprat.delivery.outcomes import Outcome
+from sprat.errors import Rejected, Retryable
+from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, ids
+from sprat_frontier.ports import ProviderError
+
+OUTPUT = IntentOutput(label="transfer")
+
+
+@pytest.fixture
+def frontier():
+    return parts.Frontier()
+
+
+async def test_an_answer_says_model_tokens_cost_and_what_left(frontier):
+    answered = await frontier.answer(parts.request())
+    assert answered.output == OUTPUT
+    assert (answered.model.name, answered.model.version) == ("simulated-large", "simulated-large")
+    assert answered.usage.input_tokens == 1000
+    assert answered.cost_eur == pytest.approx(0.00206)
+    assert answered.egress == Egress(left=True, masked={}, provider="simulated", region="eu")
+    assert (answered.cached, answered.declined) == (False, None)
+    assert set(answered.timings_ms) == {"frontier", "frontier_call"}
+
+
+async def test_the_event_has_the_derived_id_the_answers_topic_and_the_tenant(frontier):
+    (emit,) = (await frontier.handler.handle(parts.received(parts.request()))).events
+    assert emit.topic == "sprat.frontier.answers.v1"
+    assert emit.id == str(ids.derive(ids.ANSWER, "/test", "t-1", "intent"))
+    assert emit.extensions == {"tenant": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [(None, b"t-1"), (base64.b64encode(b"\xff\x00key").decode(), b"\xff\x00key"), ("", b""), ("no base64!", b"t-1")],
+)
+async def test_the_record_has_the_upstreams_key_or_the_texts_id(frontier, key, expected):
+    (emit,) = (await frontier.handler.handle(parts.received(parts.request(key=key)))).events
+    assert emit.key == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "detail"),
+    [
+        ({"age_ms": 20_000}, "deadline", "too late"),
+        ({"age_ms": 500, "deadline_ms": 500}, "deadline", "too late"),
+        ({"age_ms": 500, "deadline_ms": 500, "frontier": "deny"}, "deadline", "too late"),
+        ({"frontier": "deny"}, "policy", "nothing leave"),
+        ({"frontier": "whatever"}, "policy", "nothing leave"),
+        ({"tenant": "nobody"}, "policy", "nothing leave"),
+        ({"tenant": "abroad"}, "policy", "region eu"),
+        ({"tenant": "abroad", "frontier": "redact"}, "policy", "region eu"),
+        ({"frontier": "redact"}, "masking", "not possible yet"),
+        ({"tenant": "masked"}, "masking", "not possible yet"),
+        ({"labels": None}, "no_labels", "announced"),
+        ({"labels": ()}, "no_labels", "announced"),
+        ({"labels": None, "frontier": "redact"}, "masking", "not possible yet"),
+    ],
+)
+async def test_what_must_not_or_cannot_be_asked_is_declined_and_nothing_leaves(frontier, changes, code, detail):
+    answered = await frontier.answer(parts.request(**changes))
+    assert answered.declined.code == code
+    assert detail in answered.declined.detail
+    assert answered.egress == Egress(left=False, masked={})
+    assert (answered.output, answered.cost_eur, answered.usage) == (None, 0, None)
+    assert not frontier.provider.asked
+    assert not frontier.audit.records
+    assert frontier.handler.counts == {f"declined.{code}": 1}
+
+
+async def test_a_task_that_the_frontier_does_not_know_is_declined(frontier):
+    known = parts.request()
+    unknown = known.model_copy(update={"prediction": known.prediction.model_copy(update={"task": "summary"})})
+    assert (await frontier.answer(unknown)).declined.code == "task"
+
+
+async def test_a_translation_without_target_is_declined(frontier):
+    known = parts.request()
+    odd = known.model_copy(update={"prediction": known.prediction.model_copy(update={"task": "translation"})})
+    assert (await frontier.answer(odd)).declined.code == "target"
+
+
+async def test_the_texts_own_deadline_goes_before_the_tenants(frontier):
+    assert (await frontier.answer(parts.request(age_ms=25_000, deadline_ms=30_000))).output == OUTPUT
+
+
+async def test_a_deadline_that_passes_during_the_call_declines_and_the_late_answer_is_kept(frontier):
+    frontier.provider.gate.clear()
+    late = await frontier.answer(parts.request(deadline_ms=30))
+    assert late.declined.code == "deadline"
+    assert late.egress.left
+    frontier.provider.gate.set()
+    await frontier.handler.drain(1)
+    answered = await frontier.answer(parts.request(id="t-2"))
+    assert (answered.output, answered.cached) == (OUTPUT, True)
+    assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
+
+
+async def test_who_joined_a_call_and_has_more_time_asks_again_when_its_owner_runs_out():
+    away = ProviderError("server_error", "HTTP status 500", retryable=True)
+    frontier = parts.Frontier(parts.FakeProvider(lambda n: away if n == 0 else OUTPUT))
+    frontier.gateway._settings = parts.settings(retry_base_s=0.1, retry_cap_s=0.1)
+    hasty = asyncio.create_task(frontier.answer(parts.request(deadline_ms=30)))
+    await asyncio.sleep(0)
+    patient = asyncio.create_task(frontier.answer(parts.request(id="t-2")))
+    assert (await hasty).declined.code == "deadline"
+    assert (await patient).output == OUTPUT
+    assert not (await patient).cached
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "detail"),
+    [
+        (ProviderError("unauthorised", "HTTP status 401"), "provider", "unauthorised: HTTP status 401"),
+        (ProviderError("timeout", "no answer within 1 s", retryable=True), "provider", "timeout"),
+        (ProviderError("invalid_answer", "it is not JSON"), "invalid_answer", "it is not JSON"),
+        (ProviderError("refused", "the model refused to answer"), "refused", "refused"),
+    ],
+)
+async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail):
+    frontier = parts.Frontier(parts.FakeProvider(lambda _: error), parts.settings(max_retries=0))
+    answered = await frontier.answer(parts.request())
+    assert answered.declined.code == code
+    assert detail in answered.declined.detail
+    assert answered.egress.left
+    assert not frontier.store.values
+
+
+async def test_an_answer_of_no_use_is_paid_by_the_case_it_was_asked_for():
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0}
+    billed = ProviderError("invalid_answer", "it is not JSON", usage=parts.Usage(**usage))
+    frontier = parts.Frontier(parts.FakeProvider(lambda _: billed))
+    frontier.provider.gate.clear()
+    tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(3)]
+    await asyncio.sleep(0.01)
+    frontier.provider.gate.set()
+    assert [answered.cost_eur for answered in await asyncio.gather(*tasks)] == [2.0, 0, 0]
+    assert [record.cost_eur for record in frontier.audit.records] == [0, 2.0]
+
+
+async def test_nothing_leaves_while_the_audit_cannot_be_written(frontier):
+    frontier.audit.error = Retryable("kafka is away")
+    with pytest.raises(Retryable):
+        await frontier.answer(parts.request())
+    assert not frontier.provider.asked
+    frontier.audit.error = None
+    assert (await frontier.answer(parts.request())).output == OUTPUT
+
+
+async def test_an_answer_is_kept_even_if_its_outcome_cannot_be_written(frontier):
+    frontier.provider.gate.clear()
+    task = asyncio.create_task(frontier.answer(parts.request()))
+    await asyncio.sleep(0.01)
+    frontier.audit.error = Retryable("kafka is away")
+    frontier.provider.gate.set()
+    with pytest.raises(Retryable):
+        await task
+    assert (await frontier.answer(parts.request())).output == OUTPUT
+    assert len(frontier.provider.asked) == 1
+
+
+async def test_a_stop_gives_up_the_calls_that_take_too_long_and_says_so(frontier):
+    frontier.provider.gate.clear()
+    task = asyncio.create_task(frontier.answer(parts.request()))
+    await asyncio.sleep(0.01)
+    await frontier.handler.drain(0.01)
+    with pytest.raises(Retryable):
+        await task
+    assert frontier.audit.phases == [("attempt", None), ("outcome", "cancelled")]
+
+
+async def test_a_cancelled_case_does_not_cancel_the_call_that_others_wait_for(frontier):
+    frontier.provider.gate.clear()
+    first = asyncio.create_task(frontier.answer(parts.request(id="t-1")))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(frontier.answer(parts.request(id="t-2")))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    frontier.provider.gate.set()
+    assert (await second).output == OUTPUT
+
+
+async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_letter(frontier):
+    asked = parts.received(parts.request())
+    (emit,) = (await frontier.handler.handle(asked)).events
+    outcome = frontier.handler.oversized(asked, emit)
+    (smaller,) = outcome.events
+    assert isinstance(smaller.message, FrontierAnswered)
+    assert (smaller.message.output, smaller.message.declined.code) == (None, "too_large")
+    assert (smaller.id, smaller.key, smaller.message.cost_eur) == (emit.id, emit.key, emit.message.cost_eur)
+    assert outcome.rejected.code == "too_large"
+
+
+async def test_a_record_that_is_no_request_becomes_a_dead_letter(frontier):
+    rejected = Rejected("invalid_json", "the value is not JSON")
+    assert frontier.handler.message_type("sprat.frontier.requests.v1") is FrontierRequested
+    assert frontier.handler.malformed(rejected) == Outcome(rejected=rejected)
+
+
+@pytest.mark.parametrize(("replay_for", "answered"), [("frontier", True), ("router", False)])
+async def test_a_replay_for_another_service_is_skipped(frontier, replay_for, answered):
+    asked = parts.received(parts.request())
+    asked = replace(asked, envelope=replace(asked.envelope, replay_for=replay_for))
+    outcome = await frontier.handler.handle(asked)
+    assert (len(outcome.events) == 1, outcome.skipped is None) == (answered, answered)
+    assert len(frontier.provider.asked) == int(answered)
+
+
+async def test_unknown_fields_of_the_text_survive(frontier):
+    answered = await frontier.answer(parts.request(extra_field={"a": [1]}))
+    assert answered.request.prediction.submitted.model_extra == {"extra_field": {"a": [1]}}

@@ -1,0 +1,92 @@
+"""Answers are bought once: kept ones, and equal questions in flight."""
+
+import asyncio
+import json
+
+import pytest
+
+import frontier_parts as parts
+from sprat_contracts import IntentOutput
+
+OUTPUT = IntentOutput(label="transfer")
+
+
+@pytest.fixture
+def frontier():
+    return parts.Frontier()
+
+
+async def test_a_kept_answer_serves_another_text_with_the_same_words_for_nothing(frontier):
+    await frontier.answer(parts.request(id="t-1"))
+    answered = await frontier.answer(parts.request(id="t-2"))
+    assert (answered.output, answered.cached, answered.cost_eur, answered.usage) == (OUTPUT, True, 0, None)
+    assert answered.egress.left
+    assert len(frontier.provider.asked) == 1
+
+
+async def test_a_redelivered_request_is_not_paid_again_and_tells_what_the_first_one_told(frontier):
+    first = await frontier.answer(parts.request())
+    frontier.restart()
+    frontier.clock.ms += 60_000
+    again = await frontier.answer(parts.request())
+    assert len(frontier.provider.asked) == 1
+    assert again.model_dump(exclude={"timings_ms"}) == first.model_dump(exclude={"timings_ms"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"text": "Please move 100 euros"}, {"tenant": "nordic"}, {"labels": ("a", "b")}, {"language": "de"},
+     {"tasks": {"intent": {"model": "other"}}}, {"frontier": "redact"}],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+async def test_another_question_does_not_get_the_kept_answer(frontier, changes):
+    await frontier.answer(parts.request())
+    answered = await frontier.answer(parts.request(**changes))
+    assert not answered.cached
+    assert len(frontier.provider.asked) == (2 if answered.output else 1)
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b'{"output": {"label": "transfer"}}', "label"])
+async def test_a_kept_value_that_is_no_answer_to_the_question_is_asked_again(frontier, value):
+    await frontier.answer(parts.request())
+    ((key, kept),) = frontier.store.values.items()
+    if value == "label":
+        value = kept.replace(b'"transfer"', b'"delete_everything"')
+        assert value != kept
+    frontier.store.values[key] = value
+    assert (await frontier.answer(parts.request())).output == OUTPUT
+    assert len(frontier.provider.asked) == 2
+
+
+async def test_without_a_store_everything_is_answered_and_paid(frontier):
+    frontier.store.away = True
+    for _ in range(2):
+        assert (await frontier.answer(parts.request())).output == OUTPUT
+    assert len(frontier.provider.asked) == 2
+
+
+async def test_keys_and_kept_values_do_not_show_the_text(frontier):
+    await frontier.answer(parts.request("a very private sentence"))
+    assert "private" not in json.dumps([[key, value.decode()] for key, value in frontier.store.values.items()])
+
+
+async def test_equal_questions_in_flight_are_asked_once_and_paid_once(frontier):
+    frontier.provider.gate.clear()
+    tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(50)]
+    await asyncio.sleep(0.01)
+    frontier.provider.gate.set()
+    answers = await asyncio.gather(*tasks)
+    assert len(frontier.provider.asked) == 1
+    assert {answered.output.label for answered in answers} == {"transfer"}
+    assert sorted(answered.cached for answered in answers) == [False] + [True] * 49
+    assert sum(answered.cost_eur for answered in answers) == pytest.approx(0.00206)
+
+
+async def test_equal_questions_of_two_tenants_are_two_questions():
+    frontier = parts.Frontier()
+    frontier.provider.gate.clear()
+    tasks = [asyncio.create_task(frontier.answer(parts.request(tenant=tenant))) for tenant in ("acme", "nordic")]
+    await asyncio.sleep(0.01)
+    assert len(frontier.provider.asked) == 2
+    frontier.provider.gate.set()
+    await asyncio.gather(*tasks)

@@ -1,0 +1,71 @@
+import pytest
+from pydantic import ValidationError
+
+import frontier_parts as parts
+from sprat.errors import UserError
+from sprat_contracts import Usage
+from sprat_frontier.pricing import cost_eur, price_of
+from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
+
+KEY = "sk-very-secret-0123456789"
+
+
+def test_the_default_is_mistral_in_the_eu():
+    found = FrontierSettings()
+    assert (found.base_url, found.provider, found.region) == (MISTRAL_URL, "mistral_ai", "eu")
+
+
+@pytest.mark.parametrize("missing", ["provider", "region", "model"])
+def test_another_endpoint_does_not_inherit_whose_and_where_the_default_is(missing):
+    given = {"base_url": "http://127.0.0.1:9/v1", "provider": "vllm", "region": "local", "model": "m"}
+    with pytest.raises(ValidationError, match=missing):
+        FrontierSettings.model_validate({name: value for name, value in given.items() if name != missing})
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "nothing", "https://user:pw@host/v1", "https://host/v1?key=1"])
+def test_a_base_url_that_is_none_or_holds_secrets_is_refused(url):
+    with pytest.raises(ValidationError) as caught:
+        parts.settings(base_url=url)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [KEY + "\u00e4", KEY + " x", KEY + "\nX-Evil: 1"])
+def test_a_key_that_fits_no_header_is_refused_without_being_shown(key):
+    with pytest.raises(ValidationError) as caught:
+        FrontierSettings(api_key=key)
+    assert KEY not in str(caught.value)
+    assert KEY not in repr(caught.value)
+
+
+def test_a_key_from_a_file_loses_its_line_end_and_an_empty_one_is_none():
+    assert FrontierSettings(api_key=KEY + "\n").api_key.get_secret_value() == KEY
+    assert FrontierSettings(api_key=" \n").api_key is None
+    assert KEY not in repr(FrontierSettings(api_key=KEY))
+
+
+def test_the_default_endpoint_without_a_key_ends_at_the_start():
+    with pytest.raises(UserError, match="SPRAT_FRONTIER__API_KEY"):
+        OpenAIProvider(FrontierSettings())
+
+
+def test_a_model_without_a_price_ends_at_the_start_and_says_what_to_set():
+    with pytest.raises(UserError, match="SPRAT_FRONTIER__PRICES has no price for other"):
+        price_of(parts.settings(model="other"))
+
+
+def test_a_cost_is_tokens_times_price_per_million():
+    price = price_of(parts.settings())
+    assert cost_eur(price, Usage(input_tokens=500_000, output_tokens=250_000)) == pytest.approx(2.5)
+    assert cost_eur(price, None) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout_s": 0}, {"max_retries": -1}, {"concurrency": 0}, {"prices": {"m": {"input_eur": -1, "output_eur": 0}}},
+     {"breaker": {"cooldown_s": 9, "max_cooldown_s": 1}}, {"unknown": 1}],
+    ids=lambda wrong: next(iter(wrong)),
+)  # fmt: skip
+def test_numbers_out_of_bounds_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        parts.settings(**wrong)
