@@ -1,12 +1,18 @@
 """What tests on the real broker share: topics, publishing, reading, and a service run inside the test."""
 
 import asyncio
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
 from sprat.admin.topics import create_topics
@@ -82,6 +88,44 @@ async def publish(
     async with producing(bootstrap) as producer:
         sent = [await producer.send(topic, value=value, key=key, headers=list(headers)) for value in values]
         await asyncio.gather(*sent)
+
+
+async def produce_raw(
+    bootstrap: str, topic: str, value: bytes, headers: list[tuple[str, bytes]], name: bytes
+) -> RecordMetadata:
+    """Publish a record into partition 0 whose one header has a name of arbitrary bytes, as librdkafka can.
+
+    aiokafka cannot write it, so the batch is built with a name of the same length, which is then replaced.
+    """
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=100_000,
+    )
+    builder.append(0, int(time.time() * 1000), None, value, headers)
+    batch = bytearray(builder.build())
+    at = bytes(batch).index(headers[0][0].encode())
+    batch[at : at + len(name)] = name
+    struct.pack_into(">I", batch, 17, calc_crc32c(bytes(batch[21:])))
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    await client.bootstrap()
+    try:
+        await client._wait_on_metadata(topic)
+        node = client.cluster.leader_for_partition(TopicPartition(topic, 0))
+        await client.ready(node)
+        request = ProduceRequest(
+            transactional_id=None, required_acks=-1, timeout=5000, topics=[(topic, [(0, bytes(batch))])]
+        )
+        response = await client.send(node, request)
+    finally:
+        await client.close()
+    ((_, ((partition, error, offset, timestamp, *_),)),) = response.topics
+    assert error == 0
+    return RecordMetadata(topic, partition, TopicPartition(topic, partition), offset, timestamp, None, None)
 
 
 async def read_all(bootstrap: str, *topics: str) -> list[ConsumerRecord]:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.errors import MessageSizeTooLargeError
 from conftest import Kafka, Redis
+from stream import produce_raw
 from system import ALLOWED, System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,6 +79,15 @@ async def test_a_bad_record_becomes_one_dead_letter_with_its_bytes_intact(
     assert (record.value, record.key) == (raw, b"k\xff")
     assert list(record.headers[: len(headers)]) == headers
     assert reason.service == "router"
+
+
+async def test_a_header_name_that_is_not_utf_8_does_not_block_its_partition(system: System) -> None:
+    place = await produce_raw(system.bootstrap, system.topics.texts, b"first", [("PLACE", b"v")], b"\xff\xfe\xc3\x28\x80")
+    after = await system.submit(text("please move 100 euros to my savings"), key=b"after")
+    record, reason = await system.letter(place)
+    assert (reason.code, record.value) == ("invalid_header", b"first")
+    assert record.headers[0] == ("\\xff\\xfe\\xc3(\\x80", b"v")
+    assert (await system.result(after)).status == "answered"
 
 
 async def test_every_bad_record_had_exactly_one_dead_letter_and_no_result(system: System) -> None:

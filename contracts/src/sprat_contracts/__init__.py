@@ -16,6 +16,7 @@ from sprat_contracts.outputs import (
     TranslationOutput,
 )
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Prediction
+from sprat_contracts.record import Record
 from sprat_contracts.results import Result, Route
 from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
@@ -44,6 +45,7 @@ __all__ = [
     "Origin",
     "Output",
     "Prediction",
+    "Record",
     "Result",
     "Route",
     "TaskOptions",

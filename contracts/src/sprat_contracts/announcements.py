@@ -24,4 +24,4 @@ class ModelAnnounced(Message):
         EpochMs | None,
         Field(description="Texts appended at or after this moment are its own; null: known, not serving yet."),
     ] = None
-    card: Annotated[dict[str, Any], Field(description="Scores, calibration, licence: the artefact's card.")] = {}
+    card: dict[str, Any] = Field(default_factory=dict, description="Scores, calibration, licence: the artefact's card.")

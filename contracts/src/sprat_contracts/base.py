@@ -1,4 +1,4 @@
-"""What every message shares: frozen, strict, tolerant of fields it does not know, silent about its content in errors."""
+"""What every message shares: frozen, strict, tolerant of unknown fields, silent about its content in errors."""
 
 from typing import Annotated, ClassVar
 

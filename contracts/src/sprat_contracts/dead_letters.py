@@ -1,6 +1,6 @@
 """Dead letters: the original record untouched, with headers that say what was wrong with it and where it stood."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 ERROR_CODE = "sprat_error_code"
@@ -15,18 +15,20 @@ REPLAYS = "sprat_replays"
 REPLAY_FOR = "sprat_replay_for"
 MAX_REPLAYS = 3
 
-_OURS = frozenset({
-    ERROR_CODE,
-    ERROR_DETAIL,
-    ORIGIN_TOPIC,
-    ORIGIN_PARTITION,
-    ORIGIN_OFFSET,
-    ORIGIN_TIMESTAMP,
-    SERVICE,
-    VERSION,
-    REPLAYS,
-    REPLAY_FOR,
-})
+_OURS = frozenset(
+    {
+        ERROR_CODE,
+        ERROR_DETAIL,
+        ORIGIN_TOPIC,
+        ORIGIN_PARTITION,
+        ORIGIN_OFFSET,
+        ORIGIN_TIMESTAMP,
+        SERVICE,
+        VERSION,
+        REPLAYS,
+        REPLAY_FOR,
+    }
+)
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -71,17 +73,25 @@ class DeadLetterReason:
             ValueError: a header is missing or not of its type; the message names it.
         """
         found = {name: value.decode("utf-8", "replace") for name, value in headers if name in _OURS}
+        found.setdefault(REPLAYS, "0")
         try:
             return cls(
                 code=found[ERROR_CODE],
                 detail=found[ERROR_DETAIL],
                 topic=found[ORIGIN_TOPIC],
-                partition=int(found[ORIGIN_PARTITION]),
-                offset=int(found[ORIGIN_OFFSET]),
-                timestamp_ms=int(found[ORIGIN_TIMESTAMP]),
+                partition=_number(found, ORIGIN_PARTITION),
+                offset=_number(found, ORIGIN_OFFSET),
+                timestamp_ms=_number(found, ORIGIN_TIMESTAMP),
                 service=found[SERVICE],
                 version=found[VERSION],
-                replays=int(found.get(REPLAYS, "0")),
+                replays=_number(found, REPLAYS),
             )
         except KeyError as missing:
             raise ValueError(f"not a dead letter: header {missing.args[0]} is missing") from None
+
+
+def _number(found: Mapping[str, str], header: str) -> int:
+    try:
+        return int(found[header])
+    except ValueError:
+        raise ValueError(f"not a dead letter: header {header} is not a number") from None

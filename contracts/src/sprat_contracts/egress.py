@@ -1,4 +1,4 @@
-"""`EgressRecord`: what left the perimeter. Two for every call: the attempt, before it; the outcome, after it. No text."""
+"""`EgressRecord`: what left the perimeter. Two for every call: the attempt, before it; the outcome, after it."""
 
 from typing import Annotated, ClassVar
 
@@ -9,7 +9,7 @@ from sprat_contracts.frontier import Usage
 
 
 class EgressRecord(Message):
-    """One phase of one call to a provider outside."""
+    """One phase of one call to a provider outside. It holds no word of the text."""
 
     event_type: ClassVar[str] = "dev.sprat.egress.recorded.v1"
 
@@ -23,7 +23,7 @@ class EgressRecord(Message):
     bytes_out: Annotated[int, Field(ge=0, description="Bytes of the request body.")]
     usage: Annotated[Usage | None, Field(description="Tokens; null in an attempt or without an answer.")] = None
     cost_eur: Annotated[float, Field(ge=0, description="Cost in euros; 0 in an attempt.")] = 0.0
-    masked: Annotated[dict[str, int], Field(description="Type of personal data → items masked.")] = {}
+    masked: dict[str, int] = Field(default_factory=dict, description="Type of personal data → items masked.")
     text_hash: Annotated[str, Field(description="Keyed hash of the text, to find one's own; not reversible.")]
     outcome: Annotated[
         str | None, Field(description="`answered` or what went wrong, in a word; null in an attempt.")

@@ -39,7 +39,9 @@ class Egress(Part):
     """What left the house for this answer."""
 
     left: Annotated[bool, Field(description="Did anything of the text leave?")]
-    masked: Annotated[dict[str, int], Field(description="Type of personal data → items masked before it left.")] = {}
+    masked: dict[str, int] = Field(
+        default_factory=dict, description="Type of personal data → items masked before it left."
+    )
     provider: Annotated[str | None, Field(description="Who received it; null where nothing left.")] = None
     region: Annotated[str | None, Field(description="The provider's region, as configured.")] = None
 
@@ -49,14 +51,14 @@ class FrontierAnswered(Message):
 
     event_type: ClassVar[str] = "dev.sprat.frontier.answered.v1"
 
-    request: FrontierRequested
+    request: Annotated[FrontierRequested, Field(description="The request, whole.")]
     output: Annotated[Output | None, Field(description="The frontier's answer; null where it declined.")] = None
     model: Annotated[ModelRef | None, Field(description="The provider's model that answered.")] = None
     usage: Annotated[Usage | None, Field(description="Tokens used; null where no call was made for it.")] = None
     cost_eur: Annotated[float, Field(ge=0, description="Cost of this answer in euros; 0 from the cache.")] = 0.0
     egress: Annotated[Egress | None, Field(description="What left; null where nothing was to leave.")] = None
     cached: Annotated[bool, Field(description="True when an earlier answer served.")] = False
-    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[
         Declined | None,
         Field(description="Why not: deadline, budget, policy, masking, provider, no_labels, …: an open list."),

@@ -19,8 +19,12 @@ TRACE = "trace"
 
 def derive(stage: str, source: str, id: str, task: str = "") -> UUID:
     """Give the id of what `stage` makes of the text (`source`, `id`) for `task`; `task` is empty where none applies."""
-    name = json.dumps([stage, source, id, task], ensure_ascii=False, separators=(",", ":"))
-    return uuid5(NAMESPACE, name)
+    return uuid5(NAMESPACE, name(stage, source, id, task))
+
+
+def name(stage: str, source: str, id: str, task: str = "") -> str:
+    """Give the name that `derive` hashes."""
+    return json.dumps([stage, source, id, task], ensure_ascii=False, separators=(",", ":"))
 
 
 def plain_text_identity(topic: str, partition: int, offset: int, timestamp_ms: int) -> tuple[str, str]:

@@ -43,7 +43,7 @@ class Prediction(Message):
     text_id: TextId
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task answered.")]
-    origin: Origin
+    origin: Annotated[Origin, Field(description="Where the text stands on the texts topic.")]
     submitted: Annotated[TextSubmitted, Field(description="The text as it was submitted, unknown fields included.")]
     output: Annotated[Output | None, Field(description="The answer; null where the model declined.")]
     confidence: Annotated[
@@ -52,5 +52,5 @@ class Prediction(Message):
     ]
     model: Annotated[ModelRef | None, Field(description="Who answered; null where no model serves the task.")]
     cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
-    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None

@@ -28,7 +28,7 @@ class Result(Message):
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task answered.")]
     requested: Annotated[tuple[TaskName, ...], Field(description="All known tasks of that text, for joins.")]
-    origin: Origin
+    origin: Annotated[Origin, Field(description="Where the text stands on the texts topic.")]
     status: Annotated[
         str,
         Field(
@@ -41,12 +41,12 @@ class Result(Message):
         Probability | None, Field(description="Calibrated chance that the output is right; null from a frontier.")
     ] = None
     source: Annotated[str, Field(description="`small`, `frontier` or `none`.")]
-    route: Route
+    route: Annotated[Route, Field(description="What the router decided and why.")]
     model: Annotated[ModelRef | None, Field(description="The model whose answer this is.")] = None
     cached: Annotated[bool, Field(description="True when the answer came from a cache.")] = False
     cost_eur: Annotated[float, Field(ge=0, description="What the frontier charged for it, in euros.")] = 0.0
     egress: Annotated[Egress | None, Field(description="What left the house; null where nothing was to leave.")] = None
-    timings_ms: Annotated[TimingsMs, Field(description="Stage → milliseconds spent in it.")] = {}
+    timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     language: Annotated[str, Field(description="Language of the text, as submitted.")]
     tenant: Annotated[str, Field(description="The text's tenant.")]
     reference: Annotated[

@@ -1,9 +1,16 @@
 """`TextSubmitted`: what an upstream system publishes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sprat_contracts.base import TASKS, Message, Part
@@ -11,6 +18,10 @@ from sprat_contracts.base import TASKS, Message, Part
 LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
+
+MAX_DEPTH = 64
+"""Levels that fields unknown to this version may nest. Every hop puts a text deeper, and JSON readers have limits: what
+is accepted here must be readable in the last message that carries it."""
 
 _MODEL = Field(description="Which model of the task is to answer.")
 
@@ -29,6 +40,10 @@ class TranslationOptions(TaskOptions):
 
 class Tasks(Part):
     """The tasks asked for, each with its options. At least one known task; unknown ones are reported and left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [task], "properties": {task: {"type": "object"}}} for task in TASKS]}
+    )
 
     intent: Annotated[TaskOptions | None, Field(description="Say what the writer wants.")] = None
     ner: Annotated[TaskOptions | None, Field(description="Find the named entities.")] = None
@@ -61,7 +76,15 @@ class TextSubmitted(Message):
     event_type: ClassVar[str] = "dev.sprat.text.submitted.v1"
     plain_json_allowed: ClassVar[bool] = True
 
-    text: Annotated[str, Field(min_length=1, max_length=20_000, description="What to read: 1–20,000 code points.")]
+    text: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=20_000,
+            description="What to read: 1–20,000 code points, not all of them white space.",
+            json_schema_extra={"pattern": r"\S"},
+        ),
+    ]
     tasks: Annotated[Tasks, Field(description="What to do.")]
     language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47.")] = "en"
     tenant: Annotated[
@@ -96,7 +119,28 @@ class TextSubmitted(Message):
             raise PydanticCustomError("blank_text", "the text is blank")
         return text
 
+    @model_validator(mode="after")
+    def _not_too_deep(self) -> "TextSubmitted":
+        parts = (self, self.tasks, *self.tasks.known.values())
+        if any(_deeper(value, MAX_DEPTH) for part in parts for value in (part.model_extra or {}).values()):
+            raise PydanticCustomError("too_deep", f"unknown fields nest more than {MAX_DEPTH} levels deep")
+        return self
+
     @field_validator("frontier", mode="before")
     @classmethod
     def _anything_else_is_deny(cls, rule: object) -> object:
         return rule if rule in ("allow", "redact") else "deny"
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Say whether a JSON value has more than so many levels of arrays and objects."""
+    containers = _containers([value])
+    for _ in range(levels):
+        containers = _containers(
+            inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
+    return bool(containers)
+
+
+def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [value for value in values if isinstance(value, dict | list)]

@@ -54,36 +54,45 @@ class Topics:
 
     @property
     def texts(self) -> str:
+        """What upstream systems publish."""
         return f"{self.prefix}.texts.v1"
 
     def predictions(self, task: str) -> str:
+        """What the small models of a task say."""
         return f"{self.prefix}.predictions.{task}.v1"
 
     def results(self, task: str) -> str:
+        """How texts ended, for one task. Written by the router alone."""
         return f"{self.prefix}.results.{task}.v1"
 
     @property
     def frontier_requests(self) -> str:
+        """Hard cases on their way to a frontier model."""
         return f"{self.prefix}.frontier.requests.v1"
 
     @property
     def frontier_answers(self) -> str:
+        """Hard cases on their way back."""
         return f"{self.prefix}.frontier.answers.v1"
 
     @property
     def models(self) -> str:
+        """Who serves what; compacted."""
         return f"{self.prefix}.models.v1"
 
     @property
     def dead_letters(self) -> str:
+        """Records that could not be handled, as they came."""
         return f"{self.prefix}.dead-letters.v1"
 
     @property
     def egress(self) -> str:
+        """What left the perimeter."""
         return f"{self.prefix}.audit.egress.v1"
 
     @property
     def feedback(self) -> str:
+        """Corrections by people."""
         return f"{self.prefix}.feedback.v1"
 
     def table(self) -> tuple[Topic, ...]:

@@ -15,7 +15,7 @@ from sprat_contracts.ids import plain_text_identity, root_traceparent
 
 M = TypeVar("M", bound=Message)
 
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
 _MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
@@ -25,23 +25,43 @@ class KafkaRecord(Protocol):
     """What a Kafka client hands over; aiokafka's ConsumerRecord is one."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """Name of the topic."""
+        ...
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """Partition of the topic."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Offset in the partition."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Epoch milliseconds, the broker's clock."""
+        ...
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """As it was produced."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """As it was produced; None is a tombstone."""
+        ...
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """In their order; a name may stand twice."""
+        ...
 
 
 class WireError(ValueError):
-    """A record that is not what its topic holds. `code` is for machines, `detail` for people; neither holds the text."""
+    """A record that is not what its topic holds. `code` is for machines, `detail` for people; neither holds a text."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -100,18 +120,18 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise WireError("unsupported_content_type", "header content-type: only application/json is read")
     if any(name.startswith("ce_") for name in headers):
-        source, id = _cloudevent_identity(headers, message_type.event_type)
+        source, event_id = _cloudevent_identity(headers, message_type.event_type)
     elif message_type.plain_json_allowed:
-        source, id = plain_text_identity(record.topic, record.partition, record.offset, record.timestamp)
+        source, event_id = plain_text_identity(record.topic, record.partition, record.offset, record.timestamp)
     else:
         raise WireError("invalid_cloudevent", "header ce_id: missing; only texts may come as plain JSON")
     traceparent = headers.get("traceparent", "")
-    continued = _TRACEPARENT.match(traceparent) is not None
+    continued = _TRACEPARENT.fullmatch(traceparent) is not None
     replays = headers.get(REPLAYS, "0")
     return Envelope(
-        id=id,
+        id=event_id,
         source=source,
-        traceparent=traceparent if continued else root_traceparent(source, id),
+        traceparent=traceparent if continued else root_traceparent(source, event_id),
         tracestate=headers.get("tracestate") if continued else None,
         time=headers.get("ce_time"),
         extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
@@ -143,8 +163,9 @@ def _text_headers(record: KafkaRecord) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in record.headers:
         try:
+            name.encode()  # a reader that keeps bytes which are not UTF-8 hands them over as surrogates
             headers[name] = (value or b"").decode()
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise WireError("invalid_header", f"header {_shown(name)}: not UTF-8") from None
     return headers
 
@@ -167,7 +188,10 @@ def _wire_error(error: ValidationError, message_type: type[Message]) -> WireErro
         return WireError("invalid_json", problems[0]["msg"])
     known = _field_names(message_type)
     told = [
-        ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
+        (
+            ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
+            or "the value"
+        )
         + f": {problem['msg']}"
         for problem in problems[:_MAX_PROBLEMS]
     ]

@@ -218,8 +218,12 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
         progress.assigned = lambda: assignment.assigned_once
         starting = asyncio.create_task(broker.start())
         chassis.stack.push_async_callback(broker.stop)
+        if subscription.let_go is not None:
+            chassis.stack.push_async_callback(subscription.let_go)
         while subscriber.consumer is None and not starting.done():
             await asyncio.sleep(0.001)
+        if starting.done():
+            await starting
         chassis.consumers[:] = [subscriber.consumer]
         _watch_polls(subscriber.consumer, progress, chassis.failure)
         await starting

@@ -26,6 +26,10 @@ WAITING = 256
 """Requests in hand, most of them waiting for a call or for the provider to come back."""
 
 
+KEEP_S = 2.0
+"""How long a stop waits for the answers of calls under way, after the drain."""
+
+
 class FrontierServiceSettings(ServiceSettings):
     """All settings of the service."""
 
@@ -50,6 +54,8 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
         clock=SystemClock(),
         endpoint=settings.frontier.base_url,
     )
+    # A call under way is paid for: its answer is kept for the redelivered request.
+    chassis.stack.push_async_callback(handler.drain, KEEP_S)
     loop = chassis.flight_loop(handler, WAITING)
     return Subscription(declare(chassis.topics), chassis.group, loop.handle, let_go=loop.let_go)
 
@@ -59,9 +65,9 @@ def auditing(chassis: Chassis) -> Audit:
     source = f"/{chassis.topics.prefix}/{chassis.name}"
 
     async def audit(record: EgressRecord) -> None:
-        id = str(derive(f"egress-{record.phase}", source, record.call_id, record.task))
-        traceparent = current_traceparent.get() or root_traceparent(source, id)
-        envelope = Envelope(id=id, source=source, traceparent=traceparent, extensions={"tenant": record.tenant})
+        event_id = str(derive(f"egress-{record.phase}", source, record.call_id, record.task))
+        traceparent = current_traceparent.get() or root_traceparent(source, event_id)
+        envelope = Envelope(id=event_id, source=source, traceparent=traceparent, extensions={"tenant": record.tenant})
         value, headers = encode(record, envelope)
         await chassis.publisher.publish([OutRecord(chassis.topics.egress, record.text_hash.encode(), value, headers)])
 

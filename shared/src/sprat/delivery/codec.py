@@ -56,4 +56,10 @@ def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: st
         version=version,
         replays=int(replays) if replays.isdigit() and len(replays) < 4 else 0,
     )
-    return OutRecord(topic, record.key, record.value, reason.headers(record.headers))
+    return OutRecord(topic, record.key, record.value, reason.headers(map(_writable, record.headers)))
+
+
+def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
+    """Give a header as the producer can write it: a name's bytes that are not UTF-8 become `\\xff`; its value stays."""
+    name, value = header
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), value

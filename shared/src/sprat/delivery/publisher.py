@@ -9,11 +9,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.structs import RecordMetadata
 
 from sprat.deadline import Deadline
 from sprat.delivery.backoff import Backoff
@@ -29,7 +31,8 @@ AUTHORISATION_ERRORS = (
 )
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _LARGEST_RECORD = 3 * 1024 * 1024
-_ATTEMPT_MS = 15_000
+_REQUEST_MS = 15_000
+_STOP_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,19 @@ class NotAcknowledged(Retryable):
 
 
 class Publisher:
-    """An idempotent producer that waits for all replicas."""
+    """An idempotent producer that waits for all replicas.
+
+    aiokafka's idempotent producer keeps a record until it is acknowledged, however long the broker is away, and then
+    delivers it once. So a record without an answer yet is waited for again, never sent again: that would double it.
+    """
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._suspect = False
+        self._under_way: dict[int, tuple[OutRecord, asyncio.Future[RecordMetadata]]] = {}
+        self._retired: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Connect.
@@ -93,26 +102,33 @@ class Publisher:
         self._producer = await self._connect()
 
     async def stop(self) -> None:
-        """Send what is in hand and disconnect."""
+        """Send what is in hand, for a few seconds, and disconnect."""
         if self._producer is not None:
-            await self._producer.stop()
+            self._retire(self._producer)
             self._producer = None
+        if self._retired:
+            _, late = await asyncio.wait(self._retired, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def publish(self, records: Sequence[OutRecord], hold_s: float | None = None) -> list[Acknowledged]:
-        """Publish all and wait for every acknowledgement; what is not acknowledged is sent again, for `hold_s`.
+        """Publish all and wait for every acknowledgement, for `hold_s`. What failed is sent again; what has no answer
+        yet is waited for, also by a later call with the same record.
 
         Raises:
             TooLarge: some are too large for their topic; all others are acknowledged.
             NotAcknowledged: some are not acknowledged after `hold_s` (of the settings, unless given).
             Fatal: Kafka does not let this service write.
         """
-        done: list[Acknowledged | None] = [None] * len(records)
+        done: dict[int, Acknowledged] = {}
         too_large: list[int] = []
         pending = list(range(len(records)))
         deadline, backoff = Deadline(self._settings.hold_s if hold_s is None else hold_s), Backoff()
         while pending:
             failed: dict[int, BaseException] = {}
-            for place, result in zip(pending, await self._send([records[i] for i in pending]), strict=True):
+            results = await self._send([records[place] for place in pending], deadline)
+            for place, result in zip(pending, results, strict=True):
                 if isinstance(result, Acknowledged):
                     done[place] = result
                 elif isinstance(result, _TOO_LARGE):
@@ -124,10 +140,9 @@ class Publisher:
                 await self._hold(failed, deadline, backoff)
         if too_large:
             raise TooLarge(too_large)
-        return [acknowledged for acknowledged in done if acknowledged is not None]
+        return [done[place] for place in range(len(records))]
 
     async def _hold(self, failed: dict[int, BaseException], deadline: Deadline, backoff: Backoff) -> None:
-        self._suspect = True
         for error in failed.values():
             if isinstance(error, AUTHORISATION_ERRORS):
                 raise Fatal(f"Kafka does not let this service write: {type(error).__name__}; mend its ACLs") from None
@@ -139,42 +154,63 @@ class Publisher:
         log.warning("%d records not acknowledged: %s; again in %.1f s", len(failed), type(error).__name__, pause)
         await asyncio.sleep(pause)
 
-    async def _send(self, records: Sequence[OutRecord]) -> list[Acknowledged | BaseException]:
-        """Try once. After a failure the producer is made anew: an idempotent one whose batch expired goes on with a
-        gap in its sequence numbers, which the broker refuses."""
+    async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
+        """Send what is not under way yet, and wait for all until the deadline; TimeoutError for what has no answer."""
         if self._suspect or self._producer is None:
             try:
                 await self._renew()
             except (KafkaError, OSError) as error:
                 return [error] * len(records)
+        waiting = [await self._started(record) for record in records]
+        futures = {future for future in waiting if isinstance(future, asyncio.Future)}
+        if futures:
+            await asyncio.wait(futures, timeout=deadline.remaining())
+        return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
+
+    async def _started(self, record: OutRecord) -> "asyncio.Future[RecordMetadata] | BaseException":
+        """Give the future of a record that is under way, or hand the record to the producer."""
+        if id(record) in self._under_way:
+            return self._under_way[id(record)][1]
         producer = self._producer
-        assert producer is not None  # noqa: S101 - _renew made it
-        waiting: list[asyncio.Future[Acknowledged]] = []
-        for record in records:
-            try:
-                sent = await producer.send(
-                    record.topic, value=record.value, key=record.key, headers=list(record.headers)
-                )
-            except (KafkaError, OSError) as error:
-                sent = asyncio.get_running_loop().create_future()
-                sent.set_exception(error)
-            waiting.append(sent)
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        return [
-            result if isinstance(result, BaseException) else Acknowledged(result.partition, result.offset, result.timestamp)
-            for result in results
-        ]
+        if producer is None:
+            return KafkaConnectionError()
+        try:
+            future: asyncio.Future[RecordMetadata] = await producer.send(
+                record.topic, value=record.value, key=record.key, headers=list(record.headers)
+            )
+        except (KafkaError, OSError) as error:
+            return error  # it was not taken: sending it again cannot double it
+        self._under_way[id(record)] = (record, future)
+        return future
+
+    def _result(
+        self, record: OutRecord, future: "asyncio.Future[RecordMetadata] | BaseException"
+    ) -> Acknowledged | BaseException:
+        if isinstance(future, BaseException):
+            return future
+        if not future.done():
+            return TimeoutError()
+        self._under_way.pop(id(record), None)
+        error = future.exception()
+        if error is not None:
+            # The broker refused it: its sequence number is missing now, and everything behind it would be refused too.
+            self._suspect = True
+            return error
+        metadata = future.result()
+        return Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
 
     async def _renew(self) -> None:
-        old, self._producer = self._producer, None
-        if old is not None:
-            try:
-                async with asyncio.timeout(1):
-                    await old.stop()
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.debug("the old producer did not stop cleanly: %s", type(error).__name__)
-        self._producer = await self._connect()
+        """Go on with a new producer; the old one still delivers what it has taken."""
+        fresh = await self._connect()
+        if self._producer is not None:
+            self._retire(self._producer)
+        self._producer = fresh
         self._suspect = False
+
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(producer.stop())
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -183,7 +219,7 @@ class Publisher:
             acks="all",
             enable_idempotence=True,
             max_request_size=_LARGEST_RECORD + 64 * 1024,
-            request_timeout_ms=_ATTEMPT_MS,
+            request_timeout_ms=_REQUEST_MS,
             linger_ms=0,
         )
         try:

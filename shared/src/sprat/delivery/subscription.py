@@ -11,6 +11,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from sprat.delivery import tolerant_records
 from sprat.settings import KafkaSettings
 
 log = logging.getLogger("sprat.faststream")
@@ -26,12 +27,15 @@ Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 
 def make_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     """Make the FastStream broker of a service: it only consumes; publishing is `Publisher`'s."""
+    tolerant_records.install()
     return KafkaBroker(
         settings.bootstrap.split(","),
         client_id=client_id,
         security=_security(settings),
         consumer_only=True,
         allow_auto_create_topics=False,
+        # The gate has drained before the broker is stopped; None would cancel without a wait at all.
+        graceful_timeout=0.5,
         # Handlers get the records themselves: no validation of a batch as one value, no thread hop for injection.
         apply_types=False,
         parser=_tolerant_parser,

@@ -1,0 +1,1 @@
+"""Tools for whoever runs an installation: topics, dead letters, models."""

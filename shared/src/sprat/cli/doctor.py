@@ -1,0 +1,73 @@
+"""`sprat doctor`: what is reachable, what is missing, how to mend it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import typer
+
+from sprat.cli.checks.check import Check, Mark
+from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, load_command_settings
+from sprat.cli.terminal import faint, paint, printable, say, say_json
+from sprat.settings import KafkaSettings
+
+EPILOG = """\b
+Examples:
+  sprat doctor
+  sprat doctor --bootstrap kafka.internal:9093 --json | jq 'select(.state != "ok")'
+
+\b
+  ✓  as it should be
+  !  it may be meant so, or it costs something but loses nothing
+  ✗  texts do not get through, or not safely
+
+\b
+Exit codes:
+  0  nothing is broken
+  1  something is: a line begins with ✗
+  2  a mistake of yours in an option or a setting"""
+
+_SIGNS = {Mark.good: ("✓", "green"), Mark.warning: ("!", "yellow"), Mark.broken: ("✗", "red")}
+
+
+def doctor(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """Say what is reachable, what is missing, and how to mend it. Nothing is changed, and no secret is shown."""
+    kafka = kafka_settings(bootstrap, prefix)
+    if asyncio.run(_examine(kafka, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+async def _examine(kafka: KafkaSettings, *, as_json: bool) -> bool:
+    """Show every check as it is done; tell whether something is broken."""
+    something = False
+    async for check in _checks(kafka):
+        something |= check.mark is Mark.broken
+        _show(check, as_json=as_json)
+    return something
+
+
+async def _checks(kafka: KafkaSettings) -> AsyncIterator[Check]:
+    # Imported here, so that the help of this command stays fast.
+    from sprat.cli.checks.cluster import check_cluster  # noqa: PLC0415
+    from sprat.cli.checks.machine import check_machine  # noqa: PLC0415
+    from sprat.cli.checks.redis import check_redis  # noqa: PLC0415
+    from sprat.cli.checks.settings import check_settings  # noqa: PLC0415
+
+    settings = load_command_settings()
+    for check in check_machine(settings.health_port):
+        yield check
+    for check in check_settings():
+        yield check
+    async for check in check_redis(settings.redis):
+        yield check
+    async for check in check_cluster(kafka):
+        yield check
+
+
+def _show(check: Check, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"about": check.about, "state": check.mark.value, "found": check.found, "mend": check.mend or None})
+        return
+    sign, colour = _SIGNS[check.mark]
+    say(f"{paint(sign, colour)} {check.about:13} {printable(check.found)}")
+    if check.mend:
+        say(faint(f"  {'':13} → {printable(check.mend)}"))

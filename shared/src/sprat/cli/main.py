@@ -1,0 +1,118 @@
+"""`sprat`: the command line. A command is imported when it is called, so that `--help` and completion stay fast."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+try:
+    import typer
+    from typer.core import TyperCommand, TyperGroup
+except ImportError:  # the extra is not installed, yet the script always is
+    sys.exit("sprat: the command line is an extra: pip install 'sprat[cli]', or 'sprat[local]' for up and demo, too")
+
+from sprat.cli.plain import plain_app
+from sprat.errors import SpratError, UserError
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 it did not go well; 2 a mistake of yours, or Kafka cannot be reached; 130 interrupted.
+What each command means by them: sprat COMMAND --help. Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: where it is, and what it does in one line."""
+
+    target: str
+    """`module:name` of a function or of a typer application. The module's EPILOG, if any, ends the function's help."""
+    help: str
+
+
+COMMANDS = {
+    "up": Entry("sprat.cli.up:up", "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
+    "demo": Entry("sprat.cli.demo:demo", "Run it all, publish the sample texts, sum up, leave nothing running."),
+    "send": Entry("sprat.cli.send:send", "Publish a text and show its results."),
+    "watch": Entry("sprat.cli.watch:watch", "Follow the results live."),
+    "topics": Entry("sprat.cli.topics:app", "Make the topics, or compare them with what they should be."),
+    "doctor": Entry("sprat.cli.doctor:doctor", "Say what is reachable, what is missing and how to mend it."),
+}
+
+
+class _Commands(TyperGroup):
+    """The commands by name: for listing, their lines from the table; for running and completion, themselves."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its signature is typer's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        entry = COMMANDS.get(cmd_name)
+        return entry and TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load(command.name or ""), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it raises on purpose becomes a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except SpratError as error:
+            typer.echo(f"sprat: {error}", err=True)
+            raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def load(name: str) -> Any:
+    """Import a command.
+
+    Raises:
+        UserError: it needs a package that is not installed.
+    """
+    module_name, _, attribute = COMMANDS[name].target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sprat":
+            raise
+        raise UserError(f"`{name}` needs the Python package {error.name}: pip install 'sprat[local]'") from None
+    target = getattr(module, attribute)
+    if not isinstance(target, typer.Typer):
+        function, target = target, plain_app()
+        target.command(name, epilog=getattr(module, "EPILOG", None))(function)
+    command = typer.main.get_command(target)
+    command.name = name
+    return command
+
+
+app = plain_app(cls=_Commands, no_args_is_help=True, epilog=EXIT_CODES, add_completion=True)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and needed here alone
+
+        typer.echo(f"sprat {version('sprat')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _sprat(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Sprat: small models on the event stream.
+
+    First `sprat up` in one terminal; then `sprat send "please move 100 euros to my savings"` in another.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows another one instead of a stack trace.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app(prog_name="sprat")

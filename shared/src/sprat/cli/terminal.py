@@ -1,0 +1,68 @@
+"""Output for people: colour only on a terminal that wants it, and nothing of a text that a terminal would obey."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import typer
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that belong to words and emoji."""
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether the stream is a terminal that shows colour (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour a text for standard output, where that is wanted."""
+    return typer.style(text, fg=colour) if wants_colour(sys.stdout) else text
+
+
+def faint(text: str) -> str:
+    """Make a text of second rank for standard output, where that is wanted."""
+    return typer.style(text, dim=True) if wants_colour(sys.stdout) else text
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """Give a text on one line without control characters: what came from outside must not move a cursor.
+
+    A text longer than `limit` characters ends with an ellipsis.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1].rstrip() + "…"
+    return "".join(character if _harmless(character) else _stand_in(character) for character in text)
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS
+
+
+def _stand_in(character: str) -> str:
+    if character.isspace():
+        return "⏎" if character in "\n\r\u2028\u2029" else " "
+    return "\ufffd"
+
+
+def say(line: str) -> None:
+    """Print a line, at once: others read it through a pipe while the command goes on."""
+    print(line, flush=True)  # noqa: T201 - this is what a command line does
+
+
+def say_json(value: Any) -> None:
+    """Print a JSON object as one line."""
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def remark(line: str) -> None:
+    """Tell a person something that is no part of the output."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - as above
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Align rows of cells in columns."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

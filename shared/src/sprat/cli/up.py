@@ -1,0 +1,71 @@
+"""`sprat up`: everything on this machine, until Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
+
+
+def up(
+    *,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Use this Kafka (host:port) instead of an embedded one.", show_default=False)
+    ] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="Use this Redis (redis://…) instead of an embedded one.", show_default=False)
+    ] = None,
+    frontier: Annotated[
+        str,
+        typer.Option(
+            help="`simulated`, or the URL of an OpenAI-compatible API; its model, key, provider, region and prices "
+            "come from SPRAT_FRONTIER__MODEL, …__API_KEY, …__PROVIDER, …__REGION, …__PRICES."
+        ),
+    ] = "simulated",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep Kafka's data, the logs and the secret in this folder between runs.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="The policy file. Default: the demo's.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            show_default=False,
+        ),
+    ] = None,
+    partitions: Annotated[
+        int,
+        typer.Option(help="Of each topic that is made.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
+    ] = DEFAULT_PARTITIONS,
+    prefix: Annotated[
+        str, typer.Option(help="First part of all topics' names.", envvar="SPRAT_KAFKA__PREFIX")
+    ] = DEFAULT_PREFIX,
+) -> None:
+    """Run Kafka, Redis and every service on this machine until Ctrl-C, and show what goes through.
+
+    What dies is restarted. Without --data nothing is left afterwards.
+    """
+    from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
+
+    from sprat.local.options import POLICY, Options  # noqa: PLC0415 - as above
+    from sprat.local.session import Session  # noqa: PLC0415 - as above
+
+    options = Options(
+        bootstrap=bootstrap,
+        redis=redis,
+        frontier=frontier,
+        data=data,
+        policy=policy or POLICY,
+        partitions=partitions,
+        prefix=prefix,
+        usual_ports=True,
+    )
+    raise typer.Exit(Session(options, Console(highlight=False)).run())

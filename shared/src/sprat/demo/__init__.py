@@ -1,0 +1,1 @@
+"""The demo: the sample texts through the whole system, and the account of what came of them."""

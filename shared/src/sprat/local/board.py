@@ -1,0 +1,139 @@
+"""How a running installation looks: a live table on a terminal, plain lines elsewhere."""
+
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sprat.local.events import Event
+from sprat.local.installation import Installation
+from sprat.local.process import ServiceProcess, State
+from sprat.local.server import SupervisedServer
+from sprat.local.services import SERVICES
+from sprat.local.traffic import Figures
+
+_COLOURS = {
+    State.READY: "green",
+    State.STARTING: "yellow",
+    State.WAITING: "red",
+    State.SILENT: "red",
+    State.STOPPED: "dim",
+}
+_EVENTS = {"info": "cyan", "warning": "yellow", "error": "red"}
+
+
+class Board(Protocol):
+    """What shows an installation."""
+
+    def tell(self, event: Event) -> None:
+        """Show an event. Called from any thread."""
+        ...
+
+    def show(self, figures: Figures) -> None:
+        """Show the present figures."""
+        ...
+
+    def close(self) -> None:
+        """Leave the last state standing."""
+        ...
+
+
+class PlainBoard:
+    """Lines: one an event, one a second while something changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def tell(self, event: Event) -> None:
+        """Print it."""
+        self._console.print(f"{event.service}: {event.text}", markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, figures: Figures) -> None:
+        """Print them where they differ from the last ones."""
+        line = plain_line(figures)
+        if figures.results + figures.texts and line != self._last:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._last = line
+
+    def close(self) -> None:
+        """Nothing stands open."""
+
+
+class LiveBoard:
+    """A table that is redrawn in place; events scroll by above it."""
+
+    def __init__(self, console: Console, installation: Installation) -> None:
+        self._console = console
+        self._installation = installation
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def tell(self, event: Event) -> None:
+        """Print it above the table."""
+        line = Text(f"{event.service}: ", style=f"bold {_EVENTS[event.level]}")
+        self._console.print(line.append(event.text, style="default"), soft_wrap=True)
+
+    def show(self, figures: Figures) -> None:
+        """Redraw the table."""
+        self._live.update(Group(_totals(figures), _services(self._installation, figures)), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+
+def plain_line(figures: Figures) -> str:
+    """Give the figures in one line."""
+    if not figures.reachable:
+        return "Kafka does not answer"
+    return (
+        f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated}  degraded {figures.degraded}  "
+        f"unanswered {figures.unanswered}  lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
+    )
+
+
+def _totals(figures: Figures) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name in ("texts", "texts/s", "results", "kept", "escalated", "degraded", "unanswered", "cost"):
+        table.add_column(name, justify="right", header_style="dim", min_width=len(name))
+    table.add_row(
+        f"{figures.texts:,}",
+        f"{figures.texts_per_s:,.0f}" if figures.reachable else "-",
+        f"{figures.results:,}",
+        _share(figures.kept, figures.results),
+        _share(figures.escalated, figures.results),
+        f"{figures.degraded:,}",
+        f"{figures.unanswered:,}",
+        f"€{figures.cost_eur:.4f}",
+    )
+    return table
+
+
+def _services(installation: Installation, figures: Figures) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("service", header_style="dim", min_width=10)
+    table.add_column("state", header_style="dim", min_width=13)
+    table.add_column("lag", justify="right", header_style="dim", min_width=7)
+    table.add_column("restarts", justify="right", header_style="dim")
+    table.add_column("last end", header_style="dim")
+    suffixes = {spec.name: f".{spec.group}" for spec in SERVICES if spec.group}
+    every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
+    for process in every:
+        suffix = suffixes.get(process.name)
+        lag = [str(behind) for group, behind in figures.lag.items() if suffix and group.endswith(suffix)]
+        state = process.state if process.name != "kafka" or figures.reachable else State.SILENT
+        table.add_row(
+            process.name,
+            Text(str(state), style=_COLOURS[state]),
+            lag[0] if lag else "",
+            str(process.restarts or ""),
+            process.last_end,
+        )
+    return Group(Text(), table)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({100 * part / whole:.0f} %)" if whole else str(part)

@@ -1,0 +1,85 @@
+"""What a service's process gets to know: `SPRAT_*` variables, and threads pinned to one."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from sprat.errors import UserError
+from sprat.settings import KafkaSettings, ServiceSettings
+
+# Their defaults take a thread for every core in every process, which doubles the CPU used and gains nothing here.
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def threads() -> dict[str, str]:
+    """Give this process's own variables with the thread pools pinned: all that a service without Kafka needs."""
+    return dict(os.environ) | _ONE_THREAD
+
+
+def common(kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, embedded: bool) -> dict[str, str]:
+    """Give the variables that all services share, on top of this process's own environment.
+
+    What the person set (TLS, SASL, telemetry, the provider's key) goes through, but for an embedded broker, which
+    speaks plainly.
+    """
+    variables = threads()
+    if embedded:
+        variables["SPRAT_KAFKA__SECURITY_PROTOCOL"] = "PLAINTEXT"
+    return variables | {
+        "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "SPRAT_KAFKA__PREFIX": kafka.prefix,
+        "SPRAT_KAFKA__PARTITIONS": str(kafka.partitions),
+        "SPRAT_REDIS__URL": redis_url,
+        "SPRAT_SECRET": secret,
+        "SPRAT_POLICY": str(policy),
+        "SPRAT_HEALTH_HOST": "127.0.0.1",
+        "SPRAT_LOG_FORMAT": "json",
+    }
+
+
+def kafka_settings(overrides: Mapping[str, Any], *, embedded: bool) -> KafkaSettings:
+    """Give this process's own settings for Kafka: the person's variables, with these on top.
+
+    Raises:
+        UserError: naming the variable or option that is wrong.
+    """
+    plain = {"security_protocol": "PLAINTEXT"} if embedded else {}
+    try:
+        # The mandatory secret is the services' own affair; here it only has to be there.
+        settings = ServiceSettings(secret=SecretStr("not used by clients"), kafka=dict(overrides) | plain)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_context=False, include_url=False)
+        )
+        raise UserError(f"settings: {problems}") from None
+    return settings.kafka
+
+
+def kept_secret(folder: Path) -> str:
+    """Give the secret of an installation, made on its first run and readable by its owner alone.
+
+    The person's own `SPRAT_SECRET` wins. It must stay the same between runs: keyed hashes are made under it.
+    """
+    given = os.environ.get("SPRAT_SECRET")
+    if given:
+        return given
+    path = folder / "secret"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("ascii")
+    secret = secrets.token_urlsafe(32)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secret)
+    return secret

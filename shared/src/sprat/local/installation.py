@@ -1,0 +1,257 @@
+"""A whole installation on this machine: broker, cache, topics, services, each a process of its own."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sprat.admin.topics import TopicState, create_topics
+from sprat.errors import UserError
+from sprat.local import environment
+from sprat.local.background import Background
+from sprat.local.data_folder import DataFolder
+from sprat.local.events import Event, OnEvent, ignore
+from sprat.local.kafka import EmbeddedKafka
+from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
+from sprat.local.plan import Launches, choose_services, service_named
+from sprat.local.ports import is_free
+from sprat.local.process import ServiceProcess
+from sprat.local.progress import Progress, silent
+from sprat.local.redis import EmbeddedRedis
+from sprat.local.server import SupervisedServer
+from sprat.local.supervisor import Supervisor
+from sprat.settings import KafkaSettings
+from sprat_contracts import Topics
+
+_PREFIX = "sprat-run-"
+_SERVICES_GRACE_S = 2.5
+_KAFKA_GRACE_S = 1.5
+_REDIS_GRACE_S = 0.5
+_SETTLE_S = 3.0
+_NOT_RUNNING = "the installation is not running"
+
+
+class Installation:
+    """Starts everything, restarts what dies, stops everything. Also a context manager.
+
+    The methods block and may be called from any thread, also from one whose event loop runs.
+    """
+
+    def __init__(
+        self, options: Options | None = None, *, on_event: OnEvent = ignore, on_progress: Progress = silent
+    ) -> None:
+        self.options = options if options is not None else Options()
+        self.phases: dict[str, float] = {}
+        """What was reached → seconds after `start` was called."""
+        self.missing: tuple[str, ...] = ()
+        """Services of the table that are not installed here."""
+        self.topic_states: tuple[TopicState, ...] = ()
+        self._on_event = on_event
+        self._on_progress = on_progress
+        self._supervisor = Supervisor(on_event)
+        self._folder: DataFolder | None = None
+        self._kafka: EmbeddedKafka | None = None
+        self._redis: EmbeddedRedis | None = None
+        self._starting: list[Background[None]] = []
+        self._launches: Launches | None = None
+        self._began = 0.0
+
+    @property
+    def bootstrap(self) -> str:
+        """The address of Kafka, for clients."""
+        return self._kafka.bootstrap if self._kafka is not None else str(self.options.bootstrap)
+
+    @property
+    def redis_url(self) -> str:
+        """The URL of Redis."""
+        return self._redis.url if self._redis is not None else str(self.options.redis)
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """Settings for clients of this installation.
+
+        Raises:
+            UserError: a variable or option is wrong.
+        """
+        chosen = self.options
+        overrides = {"bootstrap": self.bootstrap, "prefix": chosen.prefix, "partitions": chosen.partitions}
+        return environment.kafka_settings(overrides, embedded=chosen.bootstrap is None)
+
+    @property
+    def topics(self) -> Topics:
+        """The names of the topics."""
+        return Topics(self.options.prefix, self.options.partitions)
+
+    @property
+    def folder(self) -> Path:
+        """Where data, secret and logs are; a temporary one is gone after `stop`."""
+        if self._folder is None:
+            raise UserError(_NOT_RUNNING)
+        return self._folder.path
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the services' logs, one file each."""
+        return self.folder / "logs"
+
+    @property
+    def processes(self) -> Mapping[str, ServiceProcess]:
+        """The services, by name; a second instance of `intent` is `intent-2`."""
+        return self._supervisor.services
+
+    @property
+    def servers(self) -> Mapping[str, SupervisedServer]:
+        """The embedded `kafka` and `redis`, where they are embedded."""
+        return self._supervisor.servers
+
+    def start(self) -> None:
+        """Start everything and return when every service is ready.
+
+        Raises:
+            UserError: something stands in the way; the message says what. Nothing is left running.
+        """
+        self._began = time.monotonic()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything: the services first, so that they drain, then Redis and Kafka. Takes at most 5 s."""
+        self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
+        self._supervisor.end()
+        settled = all(job.settle(_SETTLE_S) for job in self._starting)  # one that starts cannot be stopped yet
+        self._starting.clear()
+        if self._redis is not None and settled:
+            self._redis.stop(_REDIS_GRACE_S)
+        if self._kafka is not None and settled:
+            self._kafka.stop(grace_s=_KAFKA_GRACE_S)
+        if self._folder is not None:
+            self._folder.release()
+            self._folder = None
+            self._launches = None
+
+    def kill_all(self) -> None:
+        """Kill every process at once (SIGKILL). Safe in a signal handler; a `stop` under way then ends quickly."""
+        self._supervisor.kill_all()
+
+    def start_service(
+        self, name: str, *, instance: int = 1, env: Mapping[str, str] | None = None, wait: bool = True
+    ) -> ServiceProcess:
+        """Start a service, or another instance of it, with variables of its own; wait until it is ready.
+
+        Raises:
+            UserError: there is no such service, or it does not start.
+        """
+        process_name = name if instance == 1 else f"{name}-{instance}"
+        launch = self._running().launch(service_named(name), process_name, env or {})
+        process = ServiceProcess(launch, self._on_event, restart=self.options.restart)
+        self._supervisor.start(process)
+        if wait:
+            self.wait_ready(process_name)
+        return process
+
+    def stop_service(self, process_name: str, *, grace_s: float = 30.0) -> None:
+        """Stop one service for good: SIGTERM, SIGKILL after `grace_s`."""
+        self._supervisor.stop_services([process_name], grace_s)
+
+    def kill(self, process_name: str) -> None:
+        """SIGKILL one service; it is restarted like any that dies."""
+        self.processes[process_name].kill()
+
+    def wait_ready(self, *process_names: str, timeout_s: float | None = None) -> None:
+        """Wait until these services (none named: all) are ready.
+
+        Raises:
+            StartError: one is not in time.
+        """
+        names = process_names or tuple(self.processes)
+        timeout = timeout_s if timeout_s is not None else self.options.ready_timeout_s
+        self._supervisor.wait_ready([self.processes[name] for name in names], timeout)
+
+    def crash_server(self, name: str) -> None:
+        """SIGKILL the embedded `kafka` or `redis` and leave it down until `start_server`; Kafka's data stays."""
+        self._supervisor.crash_server(name)
+
+    def start_server(self, name: str) -> None:
+        """Bring it back, on the same port.
+
+        Raises:
+            LocalError: it does not come up.
+        """
+        self._supervisor.start_server(name)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        """Everything that does not need another is started at once: Kafka, Redis, the simulator."""
+        specs, self.missing = choose_services(self.options)
+        if not self.options.policy.is_file():
+            raise UserError(f"there is no policy file at {self.options.policy}")
+        self._folder = DataFolder.take(self.options.data, _PREFIX)
+        self.logs.mkdir(exist_ok=True)
+        self._launches = Launches(self.options, self.logs)
+        self._begin_servers()
+        early = [spec.name for spec in specs if not spec.needs_kafka]
+        for name in early:
+            self.start_service(name, wait=False)
+        for job in self._starting:
+            job.result()
+        self._reached("kafka and redis")
+        self._make_topics()
+        self._reached("topics")
+        secret = environment.kept_secret(self.folder)
+        policy = self.options.policy.absolute()
+        embedded = self.options.bootstrap is None
+        shared = environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded)
+        self._launches.share(shared)
+        for spec in specs:
+            if spec.name not in early:
+                self.start_service(spec.name, wait=False)
+        self.wait_ready()
+        self._reached("services")
+
+    def _begin_servers(self) -> None:
+        usual = self.options.usual_ports
+        if self.options.bootstrap is None:
+            port = USUAL_KAFKA_PORT if usual and is_free(USUAL_KAFKA_PORT) else None
+            self._kafka = EmbeddedKafka(self.folder / "kafka", port, self._on_progress)
+            self._begin(SupervisedServer("kafka", self._kafka, self._on_event, restart=self.options.restart))
+        if self.options.redis is None:
+            port = USUAL_REDIS_PORT if usual and is_free(USUAL_REDIS_PORT) else None
+            self._redis = EmbeddedRedis(port)
+            self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=self.options.restart))
+
+    def _begin(self, server: SupervisedServer) -> None:
+        def start() -> None:
+            server.start()
+            self._supervisor.supervise(server)
+
+        self._starting.append(Background(start, f"sprat-start-{server.name}"))
+
+    def _make_topics(self) -> None:
+        # On a thread of its own: the caller's may have a running event loop.
+        making = Background(lambda: asyncio.run(create_topics(self.kafka.client(), self.topics)), "sprat-topics")
+        self.topic_states = making.result()
+        for state in self.topic_states:
+            for difference in state.differences:
+                text = f"{state.name}: {difference.setting} is {difference.actual}, not {difference.expected}"
+                self._on_event(Event("topics", "warning", text))
+
+    def _running(self) -> Launches:
+        if self._launches is None:
+            raise UserError(_NOT_RUNNING)
+        return self._launches
+
+    def _reached(self, phase: str) -> None:
+        self.phases[phase] = time.monotonic() - self._began

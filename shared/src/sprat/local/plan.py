@@ -1,0 +1,76 @@
+"""Which services an installation runs, and with which variables each."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sprat.errors import UserError
+from sprat.local import environment
+from sprat.local.frontier import frontier_environment, simulator_environment
+from sprat.local.options import SIMULATED, Options
+from sprat.local.ports import free_port
+from sprat.local.process import Launch
+from sprat.local.services import FRONTIER, SERVICES, SIMULATOR, ServiceSpec, is_installed
+
+
+def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...]]:
+    """Give the services to run, and the names of those that would run if they were installed.
+
+    Raises:
+        UserError: one is missing that was asked for by name, or without which nothing works.
+    """
+    wanted = [
+        spec
+        for spec in SERVICES
+        if (options.services is None or spec.name in options.services)
+        and (spec.name != SIMULATOR or options.frontier == SIMULATED)
+    ]
+    missing = tuple(spec.name for spec in wanted if not is_installed(spec))
+    for spec in wanted:
+        if spec.name in missing and (spec.essential or options.services is not None):
+            raise UserError(f"the service {spec.name} is not installed: pip install sprat-{spec.name}")
+    return [spec for spec in wanted if spec.name not in missing], missing
+
+
+def service_named(name: str) -> ServiceSpec:
+    """Give a service of the table.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    for spec in SERVICES:
+        if spec.name == name:
+            return spec
+    raise UserError(f"there is no service {name}: known are {', '.join(spec.name for spec in SERVICES)}")
+
+
+class Launches:
+    """Puts together how each service is started."""
+
+    def __init__(self, options: Options, logs: Path) -> None:
+        self._options = options
+        self._logs = logs
+        self._simulator_port = free_port()
+        self._shared = environment.threads()
+
+    def share(self, variables: Mapping[str, str]) -> None:
+        """Give these variables to every service started from now on."""
+        self._shared = dict(variables)
+
+    def launch(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> Launch:
+        """Say how to start a service. What is said for one service wins over what is said for all."""
+        special: dict[str, str] = {}
+        if spec.name == SIMULATOR:
+            special = simulator_environment(self._options)
+        elif spec.name == FRONTIER:
+            special = frontier_environment(self._options, self._simulator_port)
+        own = self._options.service_environment.get(process_name, {})
+        return Launch(
+            name=process_name,
+            module=spec.module,
+            environment={**self._shared, **special, **self._options.environment, **own, **env},
+            port_variable=spec.port_variable,
+            # The frontier service must know where the simulator is; nobody else's port matters.
+            port=self._simulator_port if spec.name == SIMULATOR else None,
+            ready_path=spec.ready_path,
+            log=self._logs / f"{process_name}.log",
+        )

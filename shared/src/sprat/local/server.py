@@ -1,0 +1,90 @@
+"""The embedded Kafka or Redis under supervision: brought back when it dies."""
+
+import contextlib
+import os
+import signal
+import time
+from typing import Protocol
+
+from sprat.delivery.backoff import Backoff
+from sprat.local.errors import LocalError
+from sprat.local.events import Event, OnEvent
+from sprat.local.process import State
+
+
+class Embedded(Protocol):
+    """What the supervisor needs of an embedded server."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        ...
+
+    def start(self) -> None:
+        """Start it and return when it serves."""
+        ...
+
+    def kill(self) -> None:
+        """End it as a crash does; what it must keep stays."""
+        ...
+
+
+class SupervisedServer:
+    """An embedded server and its restarts. Its methods are called by one thread at a time; `kill` by any."""
+
+    def __init__(self, name: str, server: Embedded, on_event: OnEvent, *, restart: bool = True) -> None:
+        self.name = name
+        self.state = State.STOPPED
+        self.restarts = 0
+        self.last_end = ""
+        self._server = server
+        self._on_event = on_event
+        self._restart = restart
+        self._backoff = Backoff(0.5, 30.0)
+        self._due_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._server.pid
+
+    def start(self) -> None:
+        """Start it and return when it serves.
+
+        Raises:
+            LocalError: it does not come up.
+        """
+        self.state = State.STARTING
+        self._server.start()
+        self.state = State.READY
+
+    def crash(self) -> None:
+        """End it as a crash does, and leave it down: its data stays."""
+        self.state = State.STOPPED
+        self._server.kill()
+
+    def tick(self) -> None:
+        """Notice its death; bring it back when that is due."""
+        now = time.monotonic()
+        if self.state is State.READY and self.pid is None:
+            self.last_end = "ended unexpectedly"
+            pause = self._backoff.next()
+            self.state, self._due_at = (State.WAITING, now + pause) if self._restart else (State.STOPPED, 0.0)
+            again = f"; restart {self.restarts + 1} in {pause:.1f} s" if self._restart else ""
+            self._on_event(Event(self.name, "error", f"{self.last_end}{again}"))
+        elif self.state is State.WAITING and now >= self._due_at:
+            self.restarts += 1
+            try:
+                self.start()
+            except LocalError as error:
+                self.state, self._due_at = State.WAITING, time.monotonic() + self._backoff.next()
+                self._on_event(Event(self.name, "error", str(error)))
+            else:
+                self._on_event(Event(self.name, "info", "serves again"))
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to it; what comes of it is the supervisor's affair."""
+        pid = self.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)

@@ -1,0 +1,99 @@
+"""`sprat up`: an installation under a person's eyes, from its start until Ctrl-C."""
+
+import asyncio
+import logging
+import time
+
+from rich.console import Console
+from rich.text import Text
+
+from sprat.local.board import Board, LiveBoard, PlainBoard
+from sprat.local.events import Event
+from sprat.local.installation import Installation
+from sprat.local.lag import groups_of
+from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT, Options
+from sprat.local.ports import HOST
+from sprat.local.services import SERVICES
+from sprat.local.signals import Interrupted, StopSignals
+from sprat.local.traffic import Traffic
+
+_UPDATE_S = 1.0
+_EXAMPLE = 'sprat send "please move 100 euros to my savings" --task intent'
+
+
+class Session:
+    """One run of `sprat up`."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self._console = console
+        self._board: Board = PlainBoard(console)
+        self._installation = Installation(options, on_event=self._tell, on_progress=self._progress)
+
+    def run(self) -> int:
+        """Run until a signal; give the exit code.
+
+        Raises:
+            UserError: it cannot start; nothing is left running.
+        """
+        began = time.monotonic()
+        # It logs each lost connection as an error; what matters reaches the board.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        with StopSignals(self._installation.kill_all) as signals:
+            try:
+                self._installation.start()
+                asyncio.run(self._watch(signals, began))
+            except Interrupted:
+                pass
+            finally:
+                self._board.close()
+                stopping = time.monotonic()
+                self._installation.stop()
+                self._say(f"stopped in {time.monotonic() - stopping:.1f} s")
+        return 0
+
+    async def _watch(self, signals: StopSignals, began: float) -> None:
+        """Greet, and show the figures until the first signal."""
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def leave() -> None:
+            loop.call_soon_threadsafe(stop.set)
+
+        signals.instead(leave)
+        installation = self._installation
+        running = [spec for spec in SERVICES if spec.name in installation.processes]
+        groups = groups_of(running, installation.topics)
+        counts = {state.name: state.partitions or 0 for state in installation.topic_states}
+        async with Traffic(installation.kafka, installation.topics, groups, counts) as traffic:
+            self._greet(time.monotonic() - began)
+            if self._console.is_terminal:
+                self._board = LiveBoard(self._console, installation)
+            while not stop.is_set():
+                self._board.show(await traffic.look())
+                try:
+                    async with asyncio.timeout(_UPDATE_S):
+                        await stop.wait()
+                except TimeoutError:
+                    continue
+
+    def _greet(self, seconds: float) -> None:
+        installation, options = self._installation, self._installation.options
+        frontier = "simulated" if options.frontier == SIMULATED else options.frontier
+        self._say(f"Sprat is ready after {seconds:.1f} s", style="bold")
+        self._say(f"  Kafka     {installation.bootstrap}")
+        self._say(f"  Redis     {installation.redis_url}")
+        self._say(f"  frontier  {frontier}")
+        self._say(f"  logs      {installation.logs}")
+        for name in installation.missing:
+            self._say(f"  not installed: {name}")
+        usual = installation.bootstrap == f"{HOST}:{USUAL_KAFKA_PORT}"
+        self._say(f"  try       {_EXAMPLE}{'' if usual else f' --bootstrap {installation.bootstrap}'}")
+        self._say("  Ctrl-C stops everything\n")
+
+    def _tell(self, event: Event) -> None:
+        self._board.tell(event)
+
+    def _progress(self, line: str) -> None:
+        self._say(line)
+
+    def _say(self, line: str, style: str = "") -> None:
+        self._console.print(Text(line, style=style), soft_wrap=True)

@@ -1,0 +1,108 @@
+"""What goes through an installation: texts in, results out, what they cost, who is behind."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from sprat.local.lag import LagMeter
+from sprat.settings import KafkaSettings
+from sprat_contracts import TASKS, Topics
+
+_MAX_RECORDS = 2_000
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts since the watch began."""
+
+    texts: int = 0
+    texts_per_s: float = 0.0
+    results: int = 0
+    kept: int = 0
+    escalated: int = 0
+    degraded: int = 0
+    unanswered: int = 0
+    cost_eur: float = 0.0
+    lag: dict[str, int] = field(default_factory=dict)
+    reachable: bool = True
+    """Did Kafka answer the last time?"""
+
+    def take(self, result: Mapping[str, Any]) -> None:
+        """Count a result."""
+        self.results += 1
+        counted: Counter[str] = Counter((result["route"]["decision"], result["status"]))
+        self.kept += counted["kept"]
+        self.escalated += counted["escalated"]
+        self.degraded += counted["degraded"]
+        self.unanswered += counted["unanswered"]
+        self.cost_eur += float(result["cost_eur"])
+
+
+class Traffic:
+    """Watches an installation through one consumer of the results and one admin client."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Topics,
+        groups: Mapping[str, tuple[str, ...]],
+        partitions: Mapping[str, int],
+    ) -> None:
+        self.figures = Figures()
+        self._consumer = AIOKafkaConsumer(**settings.client(), enable_auto_commit=False, auto_offset_reset="latest")
+        self._admin = AIOKafkaAdminClient(**settings.client())
+        self._meter = LagMeter(self._consumer, self._admin, groups, partitions)
+        self._results = _partitions([topics.results(task) for task in TASKS], partitions)
+        self._texts = _partitions([topics.texts], partitions)
+        self._first_texts = 0
+        self._last: tuple[float, int] = (0.0, 0)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign(self._results)
+        await self._consumer.seek_to_end(*self._results)
+        await self._admin.start()
+        ends = await self._consumer.end_offsets(self._texts)
+        self._first_texts = sum(ends.values())
+        self._last = (time.monotonic(), 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+        await self._consumer.stop()
+
+    async def look(self) -> Figures:
+        """Bring the figures up to date, as far as Kafka answers."""
+        try:
+            while records := await self._consumer.getmany(timeout_ms=0, max_records=_MAX_RECORDS):
+                self._count(record for batch in records.values() for record in batch)
+            self.figures.lag, ends = await self._meter.measure()
+        except (KafkaError, OSError, TimeoutError):
+            self.figures.reachable = False
+            return self.figures
+        self.figures.reachable = True
+        now, texts = time.monotonic(), sum(ends[partition] for partition in self._texts) - self._first_texts
+        before, texts_before = self._last
+        self.figures.texts = texts
+        self.figures.texts_per_s = (texts - texts_before) / max(now - before, 0.001)
+        self._last = (now, texts)
+        return self.figures
+
+    def _count(self, records: Iterable[ConsumerRecord]) -> None:
+        for record in records:
+            # Foreign producers may write here, too; what is no Result is not counted.
+            try:
+                self.figures.take(json.loads(record.value or b""))
+            except (ValueError, TypeError, KeyError):
+                continue
+
+
+def _partitions(names: Iterable[str], counts: Mapping[str, int]) -> list[TopicPartition]:
+    return [TopicPartition(name, number) for name in names for number in range(counts[name])]

@@ -1,0 +1,68 @@
+"""What tests of all kinds share: one real broker and one real Redis for the whole run, and a prefix for each test.
+
+`SPRAT_TEST_BOOTSTRAP` and `SPRAT_TEST_REDIS` name servers that run already; else they are started, and die with pytest.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sprat.local.kafka import EmbeddedKafka
+from sprat.local.redis import EmbeddedRedis
+
+_HERE = Path(__file__).parent
+_KINDS = ("unit", "contract", "integration", "e2e", "bench")
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """A broker that tests share. Tests that stop or kill one start their own `EmbeddedKafka`."""
+
+    bootstrap: str
+
+
+@dataclass(frozen=True)
+class Redis:
+    """A Redis that tests share. Tests that stop or flush one start their own `EmbeddedRedis`."""
+
+    url: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with the kind that its folder names."""
+    for item in items:
+        if not item.path.is_relative_to(_HERE):
+            continue
+        kind = item.path.relative_to(_HERE).parts[0]
+        if kind in _KINDS:
+            item.add_marker(kind)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    existing = os.environ.get("SPRAT_TEST_BOOTSTRAP")
+    if existing:
+        yield Kafka(existing)
+        return
+    with EmbeddedKafka(on_progress=print) as broker:
+        yield Kafka(broker.bootstrap)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    existing = os.environ.get("SPRAT_TEST_REDIS")
+    if existing:
+        yield Redis(existing)
+        return
+    with EmbeddedRedis() as server:
+        yield Redis(server.url)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Give a topic prefix that no other test uses, so that tests share one broker in isolation."""
+    return f"t{secrets.token_hex(5)}"

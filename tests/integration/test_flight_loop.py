@@ -1,0 +1,124 @@
+"""The frontier's loop on a real broker: many in flight, a slow one holds up nobody, commits up to the lowest finished."""
+
+import asyncio
+import json
+
+from conftest import Kafka
+from stream import eventually, lag, made_topics, publish, read_all, running, settings_for
+
+from sprat.declaration import Declaration
+from sprat.delivery.outcomes import Emit, Outcome, Received
+from sprat.errors import Rejected, Retryable
+from sprat.service import Chassis, Subscription
+from sprat.settings import ServiceSettings
+from sprat_contracts import Message, TextSubmitted, Topics
+
+
+class Slow:
+    """Answers a text when its event is set; counts how often it is asked."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self.asked: list[str] = []
+        self.release: dict[str, asyncio.Event] = {}
+        self.failures: dict[str, int] = {}
+
+    def message_type(self, topic: str) -> type[Message]:
+        return TextSubmitted
+
+    def malformed(self, rejected: Rejected) -> Outcome:
+        return Outcome(rejected=rejected)
+
+    def oversized(self, received: Received, emit: Emit) -> Outcome:
+        return Outcome(rejected=Rejected("too_large", "the answer"))
+
+    async def handle(self, received: Received[TextSubmitted]) -> Outcome:
+        body = received.message.text
+        self.asked.append(body)
+        if self.failures.get(body, 0):
+            self.failures[body] -= 1
+            raise Retryable("away")
+        if body in self.release:
+            await self.release[body].wait()
+        return Outcome((Emit(self._topics.feedback, body.encode(), f"id-{body}", received.message),))
+
+
+def building(slow: Slow, capacity: int = 8):
+    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+        loop = chassis.flight_loop(slow, capacity)
+        declaration = Declaration("frontier", "", {chassis.topics.texts: TextSubmitted}, {})
+        return Subscription(declaration, chassis.group, loop.handle, loop.let_go)
+
+    return build
+
+
+def text(body: str) -> bytes:
+    return json.dumps({"text": body, "tasks": {"intent": {}}}).encode()
+
+
+async def test_a_slow_one_holds_up_nobody_and_its_offset_waits_for_it(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    slow = Slow(topics)
+    slow.release["t3"] = asyncio.Event()
+    async with running("frontier", settings, building(slow)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(10)])
+        await eventually(lambda: chassis.counts["records"] == 9)
+        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 7, "committed up to the slow one"
+        slow.release["t3"].set()
+        await eventually(lambda: chassis.counts["records"] == 10)
+    assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+
+
+async def test_a_full_house_stops_the_reading_and_goes_on_when_there_is_room(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    slow = Slow(topics)
+    slow.release = {f"t{n}": asyncio.Event() for n in range(3)}
+    async with running("frontier", settings, building(slow, capacity=3)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(8)])
+        await eventually(lambda: len(slow.asked) == 3)
+        await asyncio.sleep(0.3)
+        assert len(slow.asked) == 3
+        slow.release["t2"].set()
+        await eventually(lambda: len(slow.asked) == 8)
+        for event in slow.release.values():
+            event.set()
+        await eventually(lambda: chassis.counts["records"] == 8)
+
+
+async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    settings = settings.model_copy(update={"drain_s": 0.3})
+    topics = await made_topics(settings)
+    first = Slow(topics)
+    first.release = {"t5": asyncio.Event()}
+    async with running("frontier", settings, building(first)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(6)])
+        await eventually(lambda: chassis.counts["records"] == 5)
+    second = Slow(topics)
+    async with running("frontier", settings, building(second)) as chassis:
+        await eventually(lambda: chassis.counts["records"] == 1)
+    assert second.asked == ["t5"]
+    assert len(await read_all(kafka.bootstrap, topics.feedback)) == 6
+
+
+async def test_what_is_away_for_a_while_is_tried_again(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    slow = Slow(topics)
+    slow.failures["t0"] = 2
+    async with running("frontier", settings, building(slow)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text("t0")])
+        await eventually(lambda: chassis.counts["records"] == 1)
+    assert slow.asked == ["t0"] * 3
+
+
+async def test_a_bad_record_becomes_a_dead_letter(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    async with running("frontier", settings, building(Slow(topics))) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [b"bad", text("good")])
+        await eventually(lambda: chassis.counts["records"] == 2)
+    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+    assert letter.value == b"bad"

@@ -1,0 +1,238 @@
+"""One call to a provider, over real HTTP: what is sent, what is made of each answer, and what is never told."""
+
+import asyncio
+import json
+import logging
+import socket
+
+import pytest
+
+import frontier_parts as parts
+from sprat_frontier.ports import ProviderError
+from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.questions import question_of
+
+KEY = "sk-very-secret-0123456789"
+TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"
+SECRETS = (KEY, "private", "Zoë", "DE8937")
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    with parts.simulator(API_KEY=KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def behave(simulated):
+    simulated.reset()
+    return simulated.reset
+
+
+@pytest.fixture
+async def connect(simulated):
+    """Make a provider of the simulator's, or of another address."""
+    providers = []
+
+    def connect(**changes):
+        given = {"base_url": simulated.base_url, "api_key": KEY, "timeout_s": 5} | changes
+        providers.append(OpenAIProvider(parts.settings(**given)))
+        return providers[-1]
+
+    yield connect
+    for provider in providers:
+        await provider.close()
+
+
+async def ask(provider, text=TEXT, task="intent", **changes):
+    return await provider.ask(provider.prepare(question_of(parts.request(text, task, **changes))))
+
+
+async def failure(provider, *args, **changes):
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider, *args, **changes)
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    for secret in SECRETS:
+        assert secret not in repr(error)
+    return error
+
+
+def answer_with(body, status=200, headers=()):
+    """Serve one raw HTTP response on loopback; give the base URL and the task that serves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    head = [
+        f"HTTP/1.1 {status} X",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+    ]
+
+    async def serve(reader, writer):
+        await reader.read(65536)
+        writer.write("\r\n".join([*head, *headers, "", ""]).encode() + body)
+        await writer.drain()
+        writer.close()
+
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1", asyncio.start_server(serve, sock=listener)
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [("intent", TEXT), ("ner", "nobody was there"), ("translation", "one\n\ntwo \U0001f600")],
+)
+async def test_each_task_is_answered_by_a_model_that_says_it_is_simulated(connect, behave, task, text):
+    answer = await ask(connect(), text, task)
+    assert answer.model == "simulated-large"
+    assert answer.usage.input_tokens > 0
+    if task == "intent":
+        assert answer.output.label in (*parts.LABELS, None)
+    if task == "translation":
+        assert answer.output.target == "de"
+
+
+async def test_the_size_that_the_audit_is_told_is_the_size_that_left(connect, behave, simulated):
+    provider = connect()
+    prepared = provider.prepare(question_of(parts.request(TEXT + "\u2028\U0001f600")))
+    await provider.ask(prepared)
+    (kept,) = simulated.call("/requests")["requests"]
+    assert kept["bytes"] == prepared.bytes_out
+    assert json.loads(kept["body"]) == prepared.body
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "retryable"),
+    [
+        ({"error_rate": 1}, "server_error", True),
+        ({"error_rate": 1, "error_status": 408}, "http_408", True),
+        ({"error_rate": 1, "error_status": 409}, "http_409", True),
+        ({"error_rate": 1, "error_status": 400}, "http_400", False),
+        ({"error_rate": 1, "error_status": 403}, "unauthorised", False),
+        ({"error_rate": 1, "error_status": 404}, "no_such_model", False),
+        ({"error_rate": 1, "error_status": 422}, "http_422", False),
+        ({"error_rate": 1, "error_status": 307}, "http_307", False),
+        ({"hang_rate": 1}, "timeout", True),
+        ({"latency_ms": 600}, "timeout", True),
+        ({"garbled_rate": 1}, "garbled", True),
+        ({"malformed_rate": 1}, "invalid_answer", False),
+        ({"off_schema_rate": 1}, "invalid_answer", False),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else None,
+)
+async def test_each_failure_has_its_code_and_tells_no_secret(  # noqa: PLR0917 - fixtures and parameters come by name
+    connect, behave, caplog, behaviour, code, retryable
+):
+    caplog.set_level(logging.DEBUG)
+    behave(**behaviour)
+    error = await failure(connect(timeout_s=0.3))
+    assert (error.code, error.retryable) == (code, retryable)
+    assert (error.usage is not None) == (code == "invalid_answer")
+    for secret in SECRETS:
+        assert secret not in caplog.text
+
+
+async def test_nothing_of_a_good_call_is_logged_either_whatever_the_level(connect, behave, caplog, monkeypatch):
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="openai")
+    await ask(connect())
+    for secret in SECRETS:
+        assert secret not in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith(("openai", "httpx", "httpcore"))]
+
+
+async def test_a_wrong_key_is_told_without_the_key(connect, behave):
+    wrong = "sk-another-secret"
+    error = await failure(connect(api_key=wrong))
+    assert (error.code, error.retryable) == ("unauthorised", False)
+    assert wrong not in repr(error)
+
+
+async def test_no_server_at_the_address_is_unreachable(connect):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert (await failure(connect(base_url=f"http://127.0.0.1:{port}/v1"))).code == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "code", "detail"),
+    [
+        ({"content": '{"label": "tra'}, "length", "invalid_answer", "cut off"),
+        ({"content": None, "refusal": "I will not"}, "stop", "refused", "refused"),
+        ({"content": ""}, "content_filter", "refused", "refused"),
+        ({"content": None}, "stop", "invalid_answer", "not JSON"),
+    ],
+)
+async def test_answers_of_no_use_are_billed(connect, message, finish, code, detail):
+    usage = {"prompt_tokens": 12, "completion_tokens": 3}
+    choices = [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}]
+    url, server = answer_with(json.dumps({"model": "m", "choices": choices, "usage": usage}).encode())
+    async with await server:
+        error = await failure(connect(base_url=url))
+    assert (error.code, error.usage.input_tokens, error.usage.output_tokens) == (code, 12, 3)
+    assert detail in error.detail
+    assert "I will not" not in repr(error)
+
+
+async def test_a_server_that_counts_no_tokens_gets_an_estimate(connect):
+    choices = [{"message": {"content": '{"label": "transfer"}'}}]
+    url, server = answer_with(json.dumps({"model": "m", "choices": choices}).encode())
+    async with await server:
+        answer = await ask(connect(base_url=url))
+    assert answer.usage.input_tokens > 100
+    assert answer.usage.output_tokens == 6
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"model": "m", "choices": []}', b"\xff\xfe", b'{"a":' * 3000])
+async def test_a_success_that_is_no_completion_is_garbled(connect, body):
+    url, server = answer_with(body)
+    async with await server:
+        assert (await failure(connect(base_url=url))).code == "garbled"
+
+
+async def test_a_redirect_is_not_followed(connect, behave, simulated):
+    url, server = answer_with(b"{}", 307, [f"location: {simulated.base_url}/chat/completions"])
+    async with await server:
+        assert (await failure(connect(base_url=url))).code == "http_307"
+    assert simulated.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (["retry-after: 7"], 7),
+        (["retry-after: 0.5"], 0.5),
+        (["retry-after-ms: 250", "retry-after: 7"], 0.25),
+        (["retry-after: Wed, 01 Jan 2020 00:00:00 GMT"], None),
+        (["retry-after: 99999999"], 3600),
+        (["retry-after: nan"], None),
+        (["retry-after: -3"], None),
+        (["retry-after: soon"], None),
+        ([], None),
+    ],
+    ids=str,
+)
+async def test_retry_after_is_read_in_all_its_forms(connect, headers, expected):
+    url, server = answer_with(b"{}", 429, headers)
+    async with await server:
+        error = await failure(connect(base_url=url))
+    assert (error.code, error.retryable, error.retry_after_s) == ("rate_limited", True, expected)
+
+
+async def test_openai_variables_of_the_environment_do_not_reach_another_provider(connect, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(await reader.read(65536))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await failure(connect(base_url=f"http://127.0.0.1:{port}/v1", api_key=None))
+    assert seen
+    for secret in (b"org-secret", b"project-secret", b"sk-of-somebody-else"):
+        assert secret not in seen[0]

@@ -1,0 +1,142 @@
+"""Children die with their parent, however it dies, and only their parent hears a terminal's Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sprat.local import lifeline
+from sprat.local.ports import is_free
+
+SERVERS = """
+import sys, time
+from sprat.local.kafka import EmbeddedKafka
+from sprat.local.redis import EmbeddedRedis
+kafka, redis = EmbeddedKafka(), EmbeddedRedis()
+kafka.start(); redis.start()
+print(kafka.pid, redis.pid, kafka.port, redis.port, kafka.folder, flush=True)
+time.sleep(60)
+"""
+SLEEPERS = """
+import sys, time
+from sprat.local import lifeline
+children = [lifeline.spawn(["sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
+print(*(child.pid for child in children), flush=True)
+time.sleep(60)
+"""
+MECHANISMS = [
+    pytest.param(
+        "parent-death signal",
+        marks=pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's own"),
+    ),
+    "watcher",
+]
+
+
+def run_parent(script: str, *arguments: str) -> tuple["subprocess.Popen[str]", list[str]]:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True, process_group=0
+    )
+    assert parent.stdout is not None
+    return parent, parent.stdout.readline().split()
+
+
+def end(parent: "subprocess.Popen[str]", number: signal.Signals = signal.SIGKILL) -> None:
+    parent.send_signal(number)
+    parent.wait(10)
+    assert parent.stdout is not None
+    parent.stdout.close()
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process runs; one that is dead and not yet reaped does not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return holds()
+
+
+def test_when_the_parent_is_killed_its_servers_are_gone_and_their_ports_free(kafka):
+    parent, words = run_parent(SERVERS)
+    pids, ports = [int(word) for word in words[:2]], [int(word) for word in words[2:4]]
+    assert all(lives(pid) for pid in pids)
+    end(parent)
+    assert within(2, lambda: not any(lives(pid) for pid in pids))
+    assert all(is_free(port) for port in ports)
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_children_are_gone_within_two_seconds_of_their_parents_death(mechanism, number):
+    parent, words = run_parent(SLEEPERS, mechanism)
+    pids = [int(word) for word in words]
+    assert all(lives(pid) for pid in pids)
+    end(parent, number)
+    assert within(2, lambda: not any(lives(pid) for pid in pids))
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_child_outlives_the_thread_that_asked_for_it(mechanism):
+    children: list[lifeline.Child] = []
+
+    def ask() -> None:
+        children.append(lifeline.spawn(["sleep", "60"], mechanism=mechanism))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    time.sleep(0.2)
+    (child,) = children
+    assert child.poll() is None
+    assert lifeline.stop(child, 5)
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_terminals_interrupt_reaches_only_the_parent(mechanism):
+    parent, words = run_parent(SLEEPERS, mechanism)
+    pids = [int(word) for word in words]
+    assert all(os.getpgid(pid) == pid for pid in pids)
+    end(parent)
+
+
+def test_the_watchers_successor_knows_all_children():
+    first = lifeline.spawn(["sleep", "60"], mechanism="watcher")
+    watcher = lifeline._mine().watcher
+    assert watcher is not None
+    watcher.kill()
+    watcher.wait()
+    second = lifeline.spawn(["sleep", "60"], mechanism="watcher")
+    successor = lifeline._mine().watcher
+    assert successor is not None
+    assert successor.pid != watcher.pid
+    assert successor.stdin is not None
+    time.sleep(0.3)  # it asks when each child started
+    successor.stdin.close()
+    assert [first.wait(2), second.wait(2)] == [-signal.SIGKILL, -signal.SIGKILL]
+    successor.wait(2)
+
+
+def test_a_child_that_ignores_the_polite_request_is_killed_after_its_grace():
+    child = lifeline.spawn(
+        [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"]
+    )
+    time.sleep(0.5)
+    assert not lifeline.stop(child, 0.2)
+    assert child.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the program is started directly")
+def test_a_program_that_does_not_exist_ends_with_127():
+    assert lifeline.spawn(["/nonexistent/program"]).wait(5) == 127

@@ -1,0 +1,176 @@
+"""The sample texts are what they claim to be, and the loader says where a file is wrong."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sprat.demo.samples import Broken, Samples, SamplesError, load_samples
+from sprat_contracts import TextSubmitted, WireError, decode
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "compose" / "samples"
+CARD = ROOT / "services" / "intent" / "src" / "sprat_intent" / "artefacts" / "en-fast" / "card.json"
+
+GOOD_TEXT = '{"id": "s-1", "tasks": {"intent": {}}, "text": "hello", "gold": {"intent": "greeting"}}'
+GOOD_BROKEN = '{"id": "b-1", "what": "w", "expect": "invalid_json: r", "value_base64": "eA=="}'
+
+
+@dataclass
+class Record:
+    """A Kafka record as a client hands it over; not frozen, for the protocol `KafkaRecord` has settable members."""
+
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    topic: str = "sprat.texts.v1"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 1_700_000_000_000
+    key: bytes | None = None
+
+
+@pytest.fixture(scope="module")
+def samples() -> Samples:
+    """Read the shipped files once."""
+    return load_samples(FOLDER)
+
+
+def read(broken: Broken) -> TextSubmitted:
+    """Read a broken record as the router does."""
+    return decode(Record(broken.value, broken.headers), TextSubmitted).message
+
+
+def golds(samples: Samples, task: str) -> list[object]:
+    """Give the gold answers of one task."""
+    return [sample.gold[task] for sample in samples.texts if task in sample.gold]
+
+
+def test_there_are_enough_texts_of_every_kind(samples: Samples) -> None:
+    """The demo's figures per task need some dozens of texts each."""
+    intents = golds(samples, "intent")
+    assert len(samples.texts) >= 270
+    assert len(set(intents) - {None}) >= 70
+    assert intents.count(None) >= 30
+    assert len(golds(samples, "ner")) >= 25
+    assert len(golds(samples, "translation")) >= 25
+    assert sum(sample.submitted.get("language", "en") != "en" for sample in samples.texts) >= 15
+    assert len(samples.broken) >= 30
+
+
+def test_ids_and_texts_are_unique(samples: Samples) -> None:
+    """Equal texts would meet in the cache and flatter the small models."""
+    ids = [sample.id for sample in samples.texts] + [broken.id for broken in samples.broken]
+    texts = [sample.submitted["text"].casefold() for sample in samples.texts]
+    assert len(set(ids)) == len(ids)
+    assert len(set(texts)) == len(texts)
+
+
+def test_every_text_is_a_valid_record_with_a_gold_answer_for_each_of_its_tasks(samples: Samples) -> None:
+    """A text that the router would refuse belongs to the broken ones."""
+    for sample in samples.texts:
+        event = decode(Record(json.dumps(sample.submitted, ensure_ascii=False).encode()), TextSubmitted)
+        assert event.message.tasks.unknown == (), sample.id
+        assert set(event.message.tasks.known) == set(sample.gold), sample.id
+
+
+def test_every_gold_intent_is_a_label_of_the_model(samples: Samples) -> None:
+    """A label that the model does not know could never be right."""
+    if not CARD.exists():
+        pytest.skip("the intent artefact has not been built")
+    labels = set(json.loads(CARD.read_text(encoding="utf-8"))["labels"])
+    assert set(golds(samples, "intent")) - {None} <= labels
+
+
+def test_gold_entities_stand_where_their_offsets_say(samples: Samples) -> None:
+    """Offsets count Unicode code points, emoji and combining marks included."""
+    for sample in samples.texts:
+        end = 0
+        for entity in sample.gold.get("ner", []):
+            assert sample.submitted["text"][entity["start"] : entity["end"]] == entity["text"], sample.id
+            assert entity["label"] in {"PER", "ORG", "LOC"}, sample.id
+            assert end <= entity["start"] < entity["end"], sample.id
+            end = entity["end"]
+
+
+def test_some_names_stand_behind_characters_beyond_the_basic_plane(samples: Samples) -> None:
+    """Only those tell code points from UTF-16 units and bytes."""
+    behind = [
+        sample.id
+        for sample in samples.texts
+        if sample.gold.get("ner")
+        and max(sample.submitted["text"][: sample.gold["ner"][0]["start"]], default="") > "\uffff"
+    ]
+    assert len(behind) >= 3
+
+
+def test_every_broken_record_is_refused_with_the_code_it_expects(samples: Samples) -> None:
+    """One dead letter each, and the code is the one that the file promises."""
+    for broken in samples.broken:
+        if not broken.accepted_tasks:
+            with pytest.raises(WireError) as refused:
+                read(broken)
+            assert refused.value.code == broken.expect.partition(":")[0], broken.id
+
+
+def test_a_broken_record_with_accepted_tasks_has_exactly_one_unknown_task(samples: Samples) -> None:
+    """The unknown one becomes the dead letter, the known ones get their Results."""
+    beside = [broken for broken in samples.broken if broken.accepted_tasks]
+    assert beside
+    for broken in beside:
+        tasks = read(broken).tasks
+        assert len(tasks.unknown) == 1, broken.id
+        assert set(tasks.known) == set(broken.accepted_tasks), broken.id
+
+
+def test_generated_values_and_headers_are_built_as_documented(tmp_path: Path) -> None:
+    """Literal parts and repetitions are joined; headers are bytes."""
+    line = '{"id": "b-1", "what": "w", "expect": "c: r", "generate": ["<", {"repeat": "ab", "times": 3}, ">"]'
+    write(tmp_path, GOOD_TEXT, line + ', "headers": [["ce_id", "/w=="]]}')
+    (broken,) = load_samples(tmp_path).broken
+    assert broken.value == b"<ababab>"
+    assert broken.headers == (("ce_id", b"\xff"),)
+
+
+def test_what_the_file_leaves_out_stays_out_of_the_record(tmp_path: Path) -> None:
+    """Defaults are the contract's business; id and gold are not part of the record."""
+    write(tmp_path, GOOD_TEXT, GOOD_BROKEN)
+    (sample,) = load_samples(tmp_path).texts
+    assert sample.submitted == {"tasks": {"intent": {}}, "text": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "broken", "told"),
+    [
+        (GOOD_TEXT + "\n{", GOOD_BROKEN, r"texts\.jsonl:2: not JSON"),
+        ("[]", GOOD_BROKEN, r"texts\.jsonl:1: not a JSON object"),
+        (GOOD_TEXT + "\n\n" + GOOD_TEXT, GOOD_BROKEN, r"texts\.jsonl:3: id: s-1 stands twice"),
+        (GOOD_TEXT, GOOD_BROKEN.replace("b-1", "s-1"), r"broken\.jsonl:1: id: s-1 stands twice"),
+        (GOOD_TEXT.replace('"text"', '"txt"'), GOOD_BROKEN, r"texts\.jsonl:1: text: missing"),
+        (GOOD_TEXT.replace('{"intent": {}}', '["intent"]'), GOOD_BROKEN, r"texts\.jsonl:1: tasks: not an object"),
+        (GOOD_TEXT.replace('{"intent": "g', '{"ner": "g'), GOOD_BROKEN, r"texts\.jsonl:1: gold: answers tasks .*: ner"),
+        (GOOD_TEXT, GOOD_BROKEN.replace("eA==", "e"), r"broken\.jsonl:1: value_base64: not base64"),
+        (GOOD_TEXT, GOOD_BROKEN.replace('"value_base64"', '"value"'), r"broken\.jsonl:1: value_base64, generate"),
+        (GOOD_TEXT, GOOD_BROKEN.replace('"value_base64": "eA=="', '"generate": [7]'), r"broken\.jsonl:1: generate"),
+        (GOOD_TEXT, GOOD_BROKEN[:-1] + ', "headers": [["a"]]}', r"broken\.jsonl:1: headers"),
+        (GOOD_TEXT, GOOD_BROKEN[:-1] + ', "accepted_tasks": "intent"}', r"broken\.jsonl:1: accepted_tasks"),
+    ],
+)
+def test_an_error_names_file_line_and_field(tmp_path: Path, texts: str, broken: str, told: str) -> None:
+    """Whoever edits a samples file is told where to look."""
+    write(tmp_path, texts, broken)
+    with pytest.raises(SamplesError, match=told):
+        load_samples(tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The operating system's error becomes ours."""
+    with pytest.raises(SamplesError, match=r"texts\.jsonl: No such file"):
+        load_samples(tmp_path)
+
+
+def write(folder: Path, texts: str, broken: str) -> None:
+    """Put the two files into a folder."""
+    (folder / "texts.jsonl").write_text(texts, encoding="utf-8")
+    (folder / "broken.jsonl").write_text(broken, encoding="utf-8")
