@@ -184,7 +184,9 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 20) -> Non
         await asyncio.sleep(0.02)
 
 
-def card(task: str = "intent", version: str = "0123456789abcdef", labels: tuple[str, ...] | None = ("greet", "leave")) -> Card:
+def card(
+    task: str = "intent", version: str = "0123456789abcdef", labels: tuple[str, ...] | None = ("greet", "leave")
+) -> Card:
     """Give the card of a fake model."""
     return Card(
         name="fake",
@@ -223,7 +225,7 @@ class FakeModel:
         pass
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        time.sleep(self._delay_s)  # noqa: ASYNC251 - it runs on the model's thread
+        time.sleep(self._delay_s)
         self.asked += [question.text for question in questions]
         if any("poison" in question.text for question in questions):
             raise RuntimeError("the model breaks")

@@ -14,7 +14,6 @@ import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
-from stream import SECRET, eventually, lag, made_topics, running
 
 from sprat.local.ports import free_port
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
@@ -26,6 +25,7 @@ from sprat_intent.__main__ import IntentSettings
 from sprat_intent.__main__ import build as build_intent
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
+from stream import SECRET, eventually, lag, made_topics, running
 
 POLICY = Path(__file__).parent.parent / "compose" / "policy.yaml"
 ALLOWED = "acme-bank"

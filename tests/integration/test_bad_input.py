@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiokafka.errors import MessageSizeTooLargeError
+
 from conftest import Kafka, Redis
 from stream import produce_raw
 from system import ALLOWED, System, whole_system
@@ -43,7 +44,9 @@ BAD = [
     pytest.param(text(" \n\t "), [], "invalid_text", "text: the text is blank", id="blank text"),
     pytest.param(text("a" * 20_001), [], "invalid_text", "text", id="20,001 code points"),
     pytest.param(b'{"text": "\xff\xfe", "tasks": {"intent": {}}}', [], "invalid_json", "JSON", id="invalid UTF-8"),
-    pytest.param(text(), cloudevent(ce_subject=b"\xff"), "invalid_header", "ce_subject", id="invalid UTF-8 in a header"),
+    pytest.param(
+        text(), cloudevent(ce_subject=b"\xff"), "invalid_header", "ce_subject", id="invalid UTF-8 in a header"
+    ),
     pytest.param(
         {"specversion": "1.0", "id": "1", "source": "/x", "type": "t", "data": text()},
         [("content-type", b"application/cloudevents+json; charset=utf-8")],
@@ -59,7 +62,9 @@ BAD = [
         "nest",
         id="an unknown field too deep to carry",
     ),
-    pytest.param(b'{"text": "\\ud83d alone", "tasks": {"intent": {}}}', [], "invalid_json", "JSON", id="lone surrogate"),
+    pytest.param(
+        b'{"text": "\\ud83d alone", "tasks": {"intent": {}}}', [], "invalid_json", "JSON", id="lone surrogate"
+    ),
     pytest.param(text(tasks={}), [], "no_known_task", "tasks", id="no task"),
     pytest.param(text(tasks={"translation": {}}), [], "invalid_text", "tasks.translation.target", id="no target"),
     pytest.param(text(), cloudevent(ce_type=b"com.example.other"), "unexpected_type", "ce_type", id="another type"),
@@ -82,7 +87,9 @@ async def test_a_bad_record_becomes_one_dead_letter_with_its_bytes_intact(
 
 
 async def test_a_header_name_that_is_not_utf_8_does_not_block_its_partition(system: System) -> None:
-    place = await produce_raw(system.bootstrap, system.topics.texts, b"first", [("PLACE", b"v")], b"\xff\xfe\xc3\x28\x80")
+    place = await produce_raw(
+        system.bootstrap, system.topics.texts, b"first", [("PLACE", b"v")], b"\xff\xfe\xc3\x28\x80"
+    )
     after = await system.submit(text("please move 100 euros to my savings"), key=b"after")
     record, reason = await system.letter(place)
     assert (reason.code, record.value) == ("invalid_header", b"first")
@@ -107,7 +114,9 @@ async def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(syst
     ("submitted", "task", "reason", "status"),
     [
         pytest.param(text("¿cuál es mi saldo?", language="es"), "intent", "declined", "answered", id="language"),
-        pytest.param(text(tasks={"translation": {"target": "xx"}}), "translation", "no_service", "answered", id="target"),
+        pytest.param(
+            text(tasks={"translation": {"target": "xx"}}), "translation", "no_service", "answered", id="target"
+        ),
         pytest.param(text(tasks={"ner": {}}), "ner", "no_service", "answered", id="task that no model serves"),
         pytest.param(text(tasks={"intent": {"model": "hr"}}), "intent", "no_service", "unanswered", id="model"),
         pytest.param(text(tasks={"ner": {}}, tenant="nobody"), "ner", "no_service", "unanswered", id="by policy"),
@@ -132,7 +141,7 @@ async def test_what_no_model_serves_is_escalated(
     [
         pytest.param("please move 100 euros to my savings\x00\x01\x7f", id="NUL and control characters"),
         pytest.param("please move 100 euros to my savings 🙏🏽👨‍👩‍👧", id="emoji"),
-        pytest.param("‏שלום please move 100 euros to my savings‎", id="right to left"),
+        pytest.param("\u200fשלום please move 100 euros to my savings\u200e", id="right to left"),
         pytest.param("please move 100 euros to my savings. " + "x" * 19_963, id="20,000 code points"),
         pytest.param("[CLS] please move 100 euros [SEP] to my savings [PAD]", id="special tokens in words"),
         pytest.param("\u200b\u200d", id="nothing to read"),

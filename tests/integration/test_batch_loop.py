@@ -5,7 +5,15 @@ import json
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
+
 from conftest import Kafka, Redis
+from sprat.delivery.publisher import NotAcknowledged
+from sprat.errors import Fatal
+from sprat.service import Chassis, Subscription
+from sprat.serving import serve_model
+from sprat.settings import ServiceSettings
+from sprat.specialist import Specialist
+from sprat_contracts import DeadLetterReason, Prediction, decode
 from stream import (
     FakeModel,
     eventually,
@@ -17,14 +25,6 @@ from stream import (
     running,
     settings_for,
 )
-
-from sprat.delivery.publisher import NotAcknowledged
-from sprat.errors import Fatal
-from sprat.service import Chassis, Subscription
-from sprat.serving import serve_model
-from sprat.settings import ServiceSettings
-from sprat.specialist import Specialist
-from sprat_contracts import DeadLetterReason, Prediction, decode
 
 
 def text(body: str, **fields: object) -> bytes:
@@ -49,7 +49,9 @@ async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(kafk
     assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
 
 
-async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(kafka: Kafka, prefix: str) -> None:
+async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(
+    kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     async with running("intent", settings, building(FakeModel())) as chassis:
@@ -78,7 +80,9 @@ async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, 
     assert DeadLetterReason.from_headers(letter.headers).code == "model_error"
 
 
-async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
+async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_nothing(
+    kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     async with running("intent", settings, building(FakeModel())) as chassis:
@@ -161,7 +165,11 @@ async def test_the_trace_and_unknown_fields_go_on(kafka: Kafka, prefix: str) -> 
     parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with running("intent", settings, building(FakeModel())):
         await publish(
-            kafka.bootstrap, topics.texts, [text("hello", novelty={"deep": [1]})], [("traceparent", parent)], key=b"\x00k"
+            kafka.bootstrap,
+            topics.texts,
+            [text("hello", novelty={"deep": [1]})],
+            [("traceparent", parent)],
+            key=b"\x00k",
         )
         (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
     event = decode(record, Prediction)
@@ -184,5 +192,3 @@ async def test_a_second_instance_takes_over_and_nothing_is_answered_twice(kafka:
     records = await read_all(kafka.bootstrap, topics.predictions("intent"))
     assert len({decode(record, Prediction).envelope.id for record in records}) == 400
     assert len(records) == 400, "the one that left had drained and committed what it had in hand"
-
-

@@ -1,17 +1,16 @@
-"""The frontier's loop on a real broker: many in flight, a slow one holds up nobody, commits up to the lowest finished."""
+"""The frontier's loop on a real broker: many in flight, a slow one holds up nobody."""
 
 import asyncio
 import json
 
 from conftest import Kafka
-from stream import eventually, lag, made_topics, publish, read_all, running, settings_for
-
 from sprat.declaration import Declaration
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
 from sprat.service import Chassis, Subscription
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
+from stream import eventually, lag, made_topics, publish, read_all, running, settings_for
 
 
 class Slow:

@@ -132,7 +132,7 @@ async def test_an_outage_opens_the_breaker_and_its_end_answers_all_who_could_wai
     tried = frontier(connect(), breaker={"failures": 3, "cooldown_s": 0.1, "max_cooldown_s": 0.2}, concurrency=8)
     patient = [asyncio.create_task(tried.answer(parts.request(f"patient {n}"))) for n in range(20)]
     async with asyncio.timeout(5):
-        while tried.breaker.state != "open":  # noqa: ASYNC110 - it announces nothing
+        while tried.breaker.state != "open":
             await asyncio.sleep(0.01)
     hasty = await asyncio.gather(*(tried.answer(parts.request(f"h {n}", deadline_ms=50)) for n in range(10)))
     assert {answered.declined.code for answered in hasty} == {"deadline"}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
-from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
-from sprat_contracts.ids import derive, root_traceparent
 
 from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
 from sprat.errors import Fatal, Retryable
 from sprat.model_table import model_key
 from sprat.settings import KafkaSettings
+from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
+from sprat_contracts.ids import derive, root_traceparent
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +32,20 @@ class Announcement:
 class ModelsReader:
     """Reads the models topic from its beginning, each time up to the end that it has at that moment.
 
-    Between the times its partitions are paused: a broker answers the requests of a connection in order, and the question
-    for the end would wait behind a fetch that waits for records.
+    Between the times its partitions are paused: a broker answers the requests of a connection in order, and the
+    question for the end would wait behind a fetch that waits for records.
     """
 
     def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
         self._topic = settings.topics.models
         self._apply = apply
         self._consumer = AIOKafkaConsumer(
-            self._topic, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100, **settings.client()
+            self._topic,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            **settings.client(),
         )
         self._partitions: list[TopicPartition] = []
 
@@ -92,8 +97,10 @@ class ModelsReader:
 
 
 async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> int:
-    """Announce a model and give its `owns_from`: that of an earlier announcement, else the broker's timestamp of a
-    first one that carries null, which a second one at once carries.
+    """Announce a model and give its `owns_from`.
+
+    That of an earlier announcement, else the broker's timestamp of a first one that carries null, which a second
+    one at once carries.
 
     Replicas that start together agree: they take the earliest first announcement that is not stale.
 
@@ -122,8 +129,11 @@ async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAn
 
 
 def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
-    """Give the `owns_from` that stands since the last tombstone; without one, and with a first announcement of our own
-    made at `first_at`, the moment of the earliest that is not stale."""
+    """Give the `owns_from` that stands since the last tombstone.
+
+    Without one, and with a first announcement of our own made at `first_at`, the moment of the earliest that is
+    not stale.
+    """
     since: list[Announcement] = []
     for seen in history:
         since = [] if seen.announced is None else [*since, seen]

@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -30,8 +30,10 @@ class Cache(Protocol):
 
 
 class RedisCache:
-    """`Cache` on Redis: one MGET and one pipelined SET a batch. After a failure it rests for a second, so that a dead
-    Redis costs one time-out a second and not one a batch."""
+    """`Cache` on Redis: one MGET and one pipelined SET a batch.
+
+    After a failure it rests for a second, so that a dead Redis costs one time-out a second and not one a batch.
+    """
 
     def __init__(self, settings: RedisSettings, namespace: str) -> None:
         self._timeout_s = settings.timeout_s
@@ -56,7 +58,7 @@ class RedisCache:
             return nothing
         try:
             async with asyncio.timeout(self._timeout_s):
-                found: list[bytes | None] = await self._redis.mget([self._namespace + key for key in keys])
+                found: list[Any] = await self._redis.mget([self._namespace + key for key in keys])
         except (RedisError, OSError, TimeoutError) as error:
             self._rest(error)
             self.counts["miss"] += len(keys)

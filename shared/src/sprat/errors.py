@@ -1,4 +1,4 @@
-"""Errors of the chassis. Three leaves decide what happens to a record:
+"""Errors of the chassis. Three leaves decide what happens to a record.
 
 * SpratError
   + Rejected         the record is bad: one dead letter, its neighbours go on

@@ -2,9 +2,8 @@
 
 import base64
 
-from sprat_contracts import Message, Origin
-
 from sprat.delivery.outcomes import Received
+from sprat_contracts import Message, Origin
 
 
 def origin_of(received: Received[Message]) -> Origin:

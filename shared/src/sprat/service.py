@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError, KafkaError
-from sprat_contracts import Topics
 
 from sprat.cache import RedisCache
 from sprat.deadline import Deadline
@@ -37,6 +36,7 @@ from sprat.keyed_hash import KeyedHash
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import Tracing, configure_tracing
+from sprat_contracts import Topics
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
         chassis.stack.push_async_callback(broker.stop)
         if subscription.let_go is not None:
             chassis.stack.push_async_callback(subscription.let_go)
-        while subscriber.consumer is None and not starting.done():
+        while subscriber.consumer is None and not starting.done():  # noqa: ASYNC110 - FastStream has no event for it
             await asyncio.sleep(0.001)
         if starting.done():
             await starting
@@ -236,8 +236,11 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
 
 
 def _watch_polls(consumer: Any, progress: Progress, failure: Failure) -> None:
-    """Note every poll. FastStream shows its handler only polls that found something, and goes on for ever after an
-    authorisation error; there is no hook for either, so the consumer's own method is wrapped."""
+    """Note every poll.
+
+    FastStream shows its handler only polls that found something, and goes on for ever after an authorisation
+    error; there is no hook for either, so the consumer's own method is wrapped.
+    """
     poll = consumer.getmany
 
     async def watched(*arguments: Any, **options: Any) -> Any:

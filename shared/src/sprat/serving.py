@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
-
 from sprat.announcing import announce
 from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
@@ -13,6 +11,7 @@ from sprat.models.card import Card
 from sprat.models.question import Model
 from sprat.service import Chassis, Subscription
 from sprat.specialist import Specialist
+from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 
 MakeHandler = Callable[[Topics, Card, str, int], Specialist]
 
@@ -59,4 +58,3 @@ def announcement(card: Card, name: str) -> ModelAnnounced:
         targets=card.targets,
         card=card.model_dump(mode="json"),
     )
-

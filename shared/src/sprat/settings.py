@@ -1,4 +1,4 @@
-"""Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or an `.env` file. Built once, in `__main__`."""
+"""Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or `.env`. Built once, in `__main__`."""
 
 import ssl
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 from sprat.errors import UserError
-
+from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -118,9 +117,9 @@ class ServiceSettings(BaseSettings):
     health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
-    drain_s: Annotated[float, Field(gt=0, le=300, description="How long a stop or a rebalance may wait for work in hand.")] = (
-        20.0
-    )
+    drain_s: Annotated[
+        float, Field(gt=0, le=300, description="How long a stop or a rebalance may wait for work in hand.")
+    ] = 20.0
 
 
 def load_settings(settings_type: type[S]) -> S:

@@ -1,13 +1,12 @@
 """The decisions of every service with a small model: what is its own, what it declines, what it makes of an answer."""
 
-from sprat_contracts import Declined, Message, ModelRef, Origin, Prediction, TaskOptions, TextSubmitted, Topics
-from sprat_contracts.ids import PREDICTION, derive
-
 from sprat.delivery.outcomes import Answered, Ask, Emit, Outcome, Received
 from sprat.errors import Rejected
 from sprat.models.card import Card
 from sprat.models.question import Question
 from sprat.origin import origin_of
+from sprat_contracts import Declined, Message, ModelRef, Prediction, TaskOptions, TextSubmitted, Topics
+from sprat_contracts.ids import PREDICTION, derive
 
 
 class Specialist:

@@ -51,7 +51,7 @@ class FrontierHandler:
         self.counts: Counter[str] = Counter()
         """answered, stored, coalesced, and declined with its code: `declined.policy`."""
 
-    def message_type(self, topic: str) -> type[FrontierRequested]:  # noqa: ARG002 - the protocol's
+    def message_type(self, topic: str) -> type[FrontierRequested]:
         """Give what its one topic holds."""
         return FrontierRequested
 
@@ -78,7 +78,7 @@ class FrontierHandler:
         """Reject: nobody else reads the requests."""
         return Outcome(rejected=rejected)
 
-    def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:  # noqa: ARG002 - the protocol's
+    def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
         """Decline instead, with a dead letter beside it; what it cost is still told."""
         rejected = Rejected("too_large", f"the answer is too large for the topic {emit.topic}")
         declined = Declined(code=rejected.code, detail=rejected.detail)

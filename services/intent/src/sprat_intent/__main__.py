@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from sprat.serving import serve_model
+
 from sprat.service import Chassis, Subscription, run_service
+from sprat.serving import serve_model
 from sprat.settings import Section, ServiceSettings
 from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel
@@ -15,7 +16,7 @@ SHIPPED = Path(__file__).parent / "artefacts" / "en-fast"
 
 
 class IntentSection(Section):
-    """`SPRAT_INTENT__…`"""
+    """The settings `SPRAT_INTENT__…`."""
 
     artefact: Annotated[Path, Field(description="Folder of the model.")] = SHIPPED
     model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"

@@ -63,7 +63,7 @@ class RouterHandler:
         """Reject: of texts the router alone is the judge, and nobody else reads its other topics."""
         return Outcome(rejected=rejected)
 
-    def answered(self, received: Received[Message], ask: Ask, answered: Answered) -> Outcome:  # noqa: ARG002 - the protocol's
+    def answered(self, received: Received[Message], ask: Ask, answered: Answered) -> Outcome:
         """Never happens, for the router asks no model.
 
         Raises:
@@ -71,7 +71,7 @@ class RouterHandler:
         """
         raise Fatal("the router was given an answer to a question that it never asked")
 
-    def failed(self, received: Received[Message], ask: Ask) -> Outcome:  # noqa: ARG002 - the protocol's
+    def failed(self, received: Received[Message], ask: Ask) -> Outcome:
         """Never happens, for the router asks no model.
 
         Raises:

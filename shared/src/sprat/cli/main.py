@@ -41,10 +41,10 @@ COMMANDS = {
 class _Commands(TyperGroup):
     """The commands by name: for listing, their lines from the table; for running and completion, themselves."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its signature is typer's
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         entry = COMMANDS.get(cmd_name)
         return entry and TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from sprat_contracts import OUTPUTS
 
 from sprat.cache import Cache
 from sprat.delivery.inference import Inference
@@ -16,6 +15,7 @@ from sprat.delivery.outcomes import Answered, Ask, Handler
 from sprat.errors import Fatal
 from sprat.keyed_hash import KeyedHash
 from sprat.models.question import Answer, Model
+from sprat_contracts import OUTPUTS
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,10 @@ class Answering:
         item.tokens = self.model.tokens(ask.question)
 
     async def answer(self, items: Sequence[Item], handler: Handler) -> None:
-        """Decide all items that ask: look them up, run the model on the misses, keep what it says. Equal questions are
-        asked once. Where the model broke on a text, the handler says what becomes of it."""
+        """Decide all items that ask: look them up, run the model on the misses, keep what it says.
+
+        Equal questions are asked once. Where the model broke on a text, the handler says what becomes of it.
+        """
         asking = [item for item in items if item.ask is not None and item.outcome is None]
         if not asking:
             return

@@ -4,8 +4,11 @@ import random
 
 
 class Backoff:
-    """Growing pauses in seconds: `first`, doubling up to `most`, each shortened at random by up to a half, so that
-    replicas do not come back in step."""
+    """Growing pauses in seconds.
+
+    `first`, doubling up to `most`, each shortened at random by up to a half, so that replicas do not come back in
+    step.
+    """
 
     def __init__(self, first: float = 0.1, most: float = 5.0) -> None:
         self._first = first

@@ -1,6 +1,6 @@
-"""The loop of a service that handles batches. The order of its steps is the promise that nothing is lost:
+"""The loop of a service that handles batches. The order of its steps is the promise that nothing is lost.
 
-decode → cache → model → publish, wait for every acknowledgement → dead letters, wait too → commit exactly these offsets.
+decode → cache → model → publish, wait for every acknowledgement → dead letters, wait too → commit exactly these.
 """
 
 import asyncio
@@ -9,8 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-from sprat_contracts import KafkaRecord
 
 from sprat.delivery.answering import Answering
 from sprat.delivery.backoff import Backoff
@@ -24,6 +22,7 @@ from sprat.delivery.outbox import Outbox
 from sprat.delivery.outcomes import Handler, Outcome
 from sprat.errors import Fatal, Rejected, Retryable
 from sprat.telemetry.tracing import Tracing
+from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +53,11 @@ class BatchLoop:
     _backoff: Backoff = field(default_factory=Backoff)
 
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
-        """Handle a batch. Never raises: FastStream would swallow it, and the position has moved on already. What fails
-        is sought back and comes again; what cannot go on closes the gate and reports the failure."""
+        """Handle a batch.
+
+        Never raises: FastStream would swallow it, and the position has moved on already. What fails is sought
+        back and comes again; what cannot go on closes the gate and reports the failure.
+        """
         if not self.gate.enter():
             return
         try:
@@ -93,7 +95,7 @@ class BatchLoop:
         for item in items:
             rejected = item.decided().rejected
             self.limit.record(own_fault=rejected is not None and rejected.own_fault)
-        await self.outbox.publish(items, self.handler)
+        await self.outbox.publish(items, self.handler.oversized)
         self.kill.passing("published")
         await commit(self.consumer(), next_offsets(item.record for item in items))
         self.kill.passing("committed")
@@ -102,8 +104,11 @@ class BatchLoop:
             item.finish()
 
     def _decode(self, record: KafkaRecord) -> Item:
-        """Decode a record by itself: a bad one never stops its neighbours. One that is held from a failed attempt is
-        taken up where it was, so that a retry never runs the model again."""
+        """Decode a record by itself: a bad one never stops its neighbours.
+
+        One that is held from a failed attempt is taken up where it was, so that a retry never runs the model
+        again.
+        """
         held = self._held.take(record)
         if held is not None:
             return held

@@ -1,11 +1,10 @@
 """Between records and messages: decoding what came, encoding what a handler gives."""
 
-from sprat_contracts import DeadLetterReason, Envelope, KafkaRecord, Message, WireError, decode, encode
-from sprat_contracts.dead_letters import REPLAYS
-
 from sprat.delivery.outcomes import Emit, Received
 from sprat.delivery.publisher import OutRecord
 from sprat.errors import Rejected
+from sprat_contracts import DeadLetterReason, Envelope, KafkaRecord, Message, WireError, decode, encode
+from sprat_contracts.dead_letters import REPLAYS
 
 
 def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Message]:
@@ -60,6 +59,6 @@ def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: st
 
 
 def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
-    """Give a header as the producer can write it: a name's bytes that are not UTF-8 become `\\xff`; its value stays."""
+    """Give a header as the producer can write it: bytes of its name that are not UTF-8 are escaped."""
     name, value = header
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), value

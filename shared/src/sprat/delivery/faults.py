@@ -1,4 +1,4 @@
-"""Faults: a switch for tests that kills the process at a point of its loop, and the limit on the service's own faults."""
+"""Faults: a switch for tests that kills the process at a point of its loop, and a limit on the service's own."""
 
 import os
 import signal
@@ -37,8 +37,10 @@ class KillSwitch:
 
 
 class FaultLimit:
-    """Stops a service that fails by its own fault too often, so that a bad deployment leaves its backlog in Kafka
-    instead of pouring it into the dead letters. Bad input never counts."""
+    """Stops a service that fails by its own fault too often. Bad input never counts.
+
+    A bad deployment then leaves its backlog in Kafka instead of pouring it into the dead letters.
+    """
 
     def __init__(self, consecutive: int = 20, ratio: float = 0.2, window: int = 500) -> None:
         self._consecutive = consecutive

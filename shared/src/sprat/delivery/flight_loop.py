@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
-from sprat_contracts import KafkaRecord, Message
 
 from sprat.deadline import Deadline
 from sprat.delivery.backoff import Backoff
@@ -27,6 +26,7 @@ from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.delivery.tracker import OffsetTracker
 from sprat.errors import Fatal, Rejected, Retryable
 from sprat.telemetry.tracing import Tracing, current_traceparent
+from sprat_contracts import KafkaRecord, Message
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class FlightLoop:
     async def _publish(self, item: Item) -> None:
         outcome = item.decided()
         self.limit.record(own_fault=outcome.rejected is not None and outcome.rejected.own_fault)
-        await self._patiently(lambda: self.outbox.publish([item], self.handler))
+        await self._patiently(lambda: self.outbox.publish([item], self.handler.oversized))
         self.counts["records"] += 1
         self.counts["dead_letters"] += outcome.rejected is not None
         item.finish()

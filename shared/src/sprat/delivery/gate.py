@@ -1,4 +1,4 @@
-"""Admission of work: open while partitions are assigned, closed on revoke and on stop, and a wait for what is in hand."""
+"""Admission of work: open while partitions are assigned, closed on revoke and on stop; and the drain."""
 
 import asyncio
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from sprat_contracts import KafkaRecord, Message
-
 from sprat.delivery.outcomes import Ask, Outcome, Received
 from sprat.delivery.publisher import OutRecord
 from sprat.telemetry.tracing import RecordSpan
+from sprat_contracts import KafkaRecord, Message
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from sprat_contracts import KafkaRecord
 
 from sprat.delivery.publisher import AUTHORISATION_ERRORS
 from sprat.errors import Fatal, Retryable
+from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,17 @@ _COMMIT_S = 30.0
 class Consumer(Protocol):
     """What the loops need of an aiokafka consumer."""
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
-    def seek(self, partition: TopicPartition, offset: int) -> None: ...
-    def assignment(self) -> frozenset[TopicPartition]: ...
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit the next offset of each partition."""
+        ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from there."""
+        ...
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """Give the partitions that are ours."""
+        ...
 
 
 def next_offsets(records: Iterable[KafkaRecord]) -> dict[TopicPartition, int]:
@@ -35,8 +43,10 @@ def next_offsets(records: Iterable[KafkaRecord]) -> dict[TopicPartition, int]:
 
 
 async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> bool:
-    """Commit exactly these offsets; False where the partitions are no longer ours, and their records come again to
-    whoever has them now.
+    """Commit exactly these offsets.
+
+    Returns:
+        False where the partitions are no longer ours; their records come again to whoever has them now.
 
     Raises:
         Retryable: the group's coordinator does not answer.

@@ -1,16 +1,19 @@
 """From outcomes to acknowledged records: events first, then dead letters; both before any commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-from sprat_contracts import Topics
+from typing import Any
 
 from sprat.delivery.codec import dead_letter, event_record
 from sprat.delivery.faults import KillSwitch
 from sprat.delivery.item import Item
+from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.delivery.outcomes import Emit, Handler, Outcome
 from sprat.errors import Fatal
+from sprat_contracts import Topics
+
+Shrink = Callable[[Received[Any], Emit], Outcome]
+"""Makes the small outcome that replaces one whose event is too large for its topic: a handler's `oversized`."""
 
 
 @dataclass(slots=True)
@@ -30,9 +33,10 @@ class Outbox:
         self._limits = {topic.name: topic.max_record_bytes for topic in self.topics.table()}
         self._source = f"/{self.topics.prefix}/{self.service}"
 
-    async def publish(self, items: Sequence[Item], handler: Handler) -> None:
-        """Publish every event and wait for all acknowledgements, then every dead letter. What is acknowledged is not
-        sent again by a later attempt.
+    async def publish(self, items: Sequence[Item], shrink: Shrink) -> None:
+        """Publish every event and wait for all acknowledgements, then every dead letter.
+
+        What is acknowledged is not sent again by a later attempt.
 
         Raises:
             NotAcknowledged: some are not acknowledged; the items know which.
@@ -40,7 +44,7 @@ class Outbox:
         """
         for item in items:
             if item.pending is None:
-                item.pending = self._encode(item, handler)
+                item.pending = self._encode(item, shrink)
         letters = self.topics.dead_letters
         events = [(item, record) for item in items for record in item.pending or () if record.topic != letters]
         if self.kill.armed("publishing") and events:
@@ -49,13 +53,13 @@ class Outbox:
         await self._send(events)
         await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
 
-    def _encode(self, item: Item, handler: Handler) -> list[OutRecord]:
+    def _encode(self, item: Item, shrink: Shrink) -> list[OutRecord]:
         """Encode an outcome. One with an event too large for its topic is replaced by the handler's smaller one."""
         outcome = item.decided()
         for emit in outcome.events:
             record = self._event(item, emit)
             if record.size > self._limits[emit.topic]:
-                outcome = self._shrunk(item, emit, handler)
+                outcome = self._shrunk(item, emit, shrink)
                 break
         records = [self._event(item, emit) for emit in outcome.events]
         if outcome.rejected is not None:
@@ -65,10 +69,10 @@ class Outbox:
         return records
 
     @staticmethod
-    def _shrunk(item: Item, emit: Emit, handler: Handler) -> Outcome:
+    def _shrunk(item: Item, emit: Emit, shrink: Shrink) -> Outcome:
         if item.received is None:
             raise Fatal("a record that was not decoded emits an event")
-        item.outcome = handler.oversized(item.received, emit)
+        item.outcome = shrink(item.received, emit)
         return item.outcome
 
     def _event(self, item: Item, emit: Emit) -> OutRecord:

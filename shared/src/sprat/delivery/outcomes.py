@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
-
-from sprat_contracts import Envelope, Message
+from typing import Any, Generic, Protocol, TypeVar
 
 from sprat.errors import Rejected
 from sprat.models.question import Answer, Question
+from sprat_contracts import Envelope, Message
 
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
@@ -73,7 +72,7 @@ class Handler(Protocol):
         """Give the message that a topic of this service holds."""
         ...
 
-    def receive(self, received: Received[Message]) -> Outcome | Ask:
+    def receive(self, received: Received[Any]) -> Outcome | Ask:
         """Decide on a record at once, or ask the model first."""
         ...
 
@@ -81,14 +80,14 @@ class Handler(Protocol):
         """Decide on a record that cannot be decoded: the judge of a topic rejects it, others skip it."""
         ...
 
-    def answered(self, received: Received[Message], ask: Ask, answered: Answered) -> Outcome:
+    def answered(self, received: Received[Any], ask: Ask, answered: Answered) -> Outcome:
         """Make the outcome of the model's answer."""
         ...
 
-    def failed(self, received: Received[Message], ask: Ask) -> Outcome:
+    def failed(self, received: Received[Any], ask: Ask) -> Outcome:
         """Make the outcome where the model broke on this one text."""
         ...
 
-    def oversized(self, received: Received[Message], emit: Emit) -> Outcome:
+    def oversized(self, received: Received[Any], emit: Emit) -> Outcome:
         """Make the outcome that replaces one whose event `emit` is too large for its topic; it must be small."""
         ...

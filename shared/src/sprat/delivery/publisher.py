@@ -4,18 +4,17 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
-    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
-from aiokafka.structs import RecordMetadata
 
 from sprat.deadline import Deadline
 from sprat.delivery.backoff import Backoff
@@ -62,8 +61,10 @@ class Acknowledged:
 
 
 class TooLarge(SpratError):
-    """Records that their topic does not take, at these places of what was to be published; the others are
-    acknowledged."""
+    """Records that their topic does not take, by their places in what was to be published.
+
+    All others are acknowledged.
+    """
 
     def __init__(self, places: Sequence[int]) -> None:
         super().__init__(f"{len(places)} records are larger than their topic allows")
@@ -90,7 +91,7 @@ class Publisher:
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._suspect = False
-        self._under_way: dict[int, tuple[OutRecord, asyncio.Future[RecordMetadata]]] = {}
+        self._under_way: dict[int, tuple[OutRecord, asyncio.Future[Any]]] = {}
         self._retired: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -113,8 +114,10 @@ class Publisher:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def publish(self, records: Sequence[OutRecord], hold_s: float | None = None) -> list[Acknowledged]:
-        """Publish all and wait for every acknowledgement, for `hold_s`. What failed is sent again; what has no answer
-        yet is waited for, also by a later call with the same record.
+        """Publish all and wait for every acknowledgement, for `hold_s`.
+
+        What failed is sent again; what has no answer yet is waited for, also by a later call with the same
+        record.
 
         Raises:
             TooLarge: some are too large for their topic; all others are acknowledged.
@@ -167,15 +170,16 @@ class Publisher:
             await asyncio.wait(futures, timeout=deadline.remaining())
         return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
 
-    async def _started(self, record: OutRecord) -> "asyncio.Future[RecordMetadata] | BaseException":
+    async def _started(self, record: OutRecord) -> "asyncio.Future[Any] | BaseException":
         """Give the future of a record that is under way, or hand the record to the producer."""
         if id(record) in self._under_way:
-            return self._under_way[id(record)][1]
+            _, under_way = self._under_way[id(record)]
+            return under_way
         producer = self._producer
         if producer is None:
-            return KafkaConnectionError()
+            raise Fatal("the publisher was not started")
         try:
-            future: asyncio.Future[RecordMetadata] = await producer.send(
+            future: asyncio.Future[Any] = await producer.send(
                 record.topic, value=record.value, key=record.key, headers=list(record.headers)
             )
         except (KafkaError, OSError) as error:
@@ -184,7 +188,7 @@ class Publisher:
         return future
 
     def _result(
-        self, record: OutRecord, future: "asyncio.Future[RecordMetadata] | BaseException"
+        self, record: OutRecord, future: "asyncio.Future[Any] | BaseException"
     ) -> Acknowledged | BaseException:
         if isinstance(future, BaseException):
             return future

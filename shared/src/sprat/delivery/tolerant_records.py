@@ -1,7 +1,7 @@
-"""Reads records whose header names are not UTF-8, which other clients can write (librdkafka takes any bytes).
+"""Reads records whose header names are not UTF-8: librdkafka writes any bytes.
 
-aiokafka decodes header names strictly: `getmany` raises UnicodeDecodeError at such a record, at every call, for ever, and
-the whole partition stands still. Here the strict and fast reader comes first; a batch that it cannot decode is read
+aiokafka decodes header names strictly: `getmany` raises UnicodeDecodeError at such a record, at every call, for ever,
+and the whole partition stands still. Here the strict and fast reader comes first; a batch that it cannot decode is read
 again by aiokafka's own Python reader with `surrogateescape`, so that
 `name.encode("utf-8", "surrogateescape")` gives the original bytes back.
 """
@@ -25,10 +25,10 @@ class _Bytes(bytearray):
         return super().decode(encoding, errors)
 
 
-class _LenientBatch(_DefaultRecordBatchPy):
+class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # as below
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _Bytes(self._buffer)
+        self._buffer: Any = _Bytes(self._buffer)
 
 
 class _Batch:
@@ -53,7 +53,10 @@ class _Batch:
 
 
 class TolerantMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only
+    """Gives batches that can be read whatever their header names hold."""
+
     def next_batch(self, *_: Any) -> Any:
+        """Give the next batch."""
         raw = self._next_slice
         batch = super().next_batch()
         return _Batch(raw) if isinstance(batch, DefaultRecordBatch) and raw is not None else batch

@@ -1,7 +1,7 @@
 """What the demo saw on the topics: results, predictions and dead letters by the text that they belong to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ class Account:
 
     def take(self, record: KafkaRecord) -> None:
         """Note a record of any topic of the installation."""
-        trace = trace_id(record)
+        trace = trace_id(record.headers)
         if trace:
             self.traces[trace].append(record)
         try:
@@ -98,8 +98,7 @@ class Account:
         self.endings[pair].append(Ending(event.envelope.id, result, record.timestamp))
 
 
-def trace_id(record: KafkaRecord) -> str:
-    """Give the trace id of a record; empty without a readable one."""
-    headers: Mapping[str, bytes] = dict(record.headers)
-    parts = headers.get("traceparent", b"").split(b"-")
+def trace_id(headers: Iterable[tuple[str, bytes]]) -> str:
+    """Give the trace id that headers carry; empty without a readable one."""
+    parts = dict(headers).get("traceparent", b"").split(b"-")
     return parts[1].decode("ascii", "replace") if len(parts) == 4 else ""

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sprat.demo.account import Account, Ending, Pair
 from sprat.demo.judging import is_right
+from sprat_contracts import Output, Result
 
 MISSING = object()
 """Stands for the gold answer that a pair does not have; None is one (outside every intent)."""
@@ -42,8 +43,9 @@ class TaskFigures:
     """All answers that the small model gave, those escalated later among them."""
     frontier: Accuracy
     frontier_simulated: bool
-    reasons: Mapping[str, int]
-    """Why the router kept or escalated → pairs."""
+    kept_because: Mapping[str, int]
+    """The router's reason → pairs."""
+    escalated_because: Mapping[str, int]
     declined: Mapping[str, int]
     """Why the frontier did not answer → pairs."""
     cost_eur: float
@@ -62,12 +64,14 @@ class Latency:
 
 def task_figures(task: str, golds: Mapping[Pair, Any], account: Account) -> TaskFigures:
     """Sum up one task over the pairs that were accepted; of a pair with several Results the first counts."""
-    endings = {pair: account.endings[pair][0] for pair in golds if pair.task == task and account.endings.get(pair)}
-    results = {pair: ending.result for pair, ending in endings.items()}
+    pairs = [pair for pair in golds if pair.task == task]
+    results = {pair: account.endings[pair][0].result for pair in pairs if account.endings.get(pair)}
+    small = {pair: account.predictions[pair].output for pair in pairs if pair in account.predictions}
+    kept = {pair: result.output for pair, result in results.items() if result.route.decision == "kept"}
+    large = {pair: result for pair, result in results.items() if result.source == "frontier"}
     statuses = Counter(result.status for result in results.values())
     decisions = Counter(result.route.decision for result in results.values())
     paid = [result.cost_eur for result in results.values() if result.cost_eur > 0]
-    pairs = [pair for pair in golds if pair.task == task]
     return TaskFigures(
         pairs=len(pairs),
         kept=decisions["kept"],
@@ -75,36 +79,35 @@ def task_figures(task: str, golds: Mapping[Pair, Any], account: Account) -> Task
         answered=statuses["answered"],
         degraded=statuses["degraded"],
         unanswered=statuses["unanswered"],
-        small_kept=_accuracy(
-            golds, ((p, r.output) for p, r in results.items() if r.route.decision == "kept"), by_small_model=True
-        ),
-        small_all=_accuracy(
-            golds,
-            ((pair, account.predictions[pair].output) for pair in pairs if pair in account.predictions),
-            by_small_model=True,
-        ),
-        frontier=_accuracy(
-            golds, ((p, r.output) for p, r in results.items() if r.source == "frontier"), by_small_model=False
-        ),
-        frontier_simulated=all(
-            r.model is not None and r.model.name.startswith("simulated-")
-            for r in results.values()
-            if r.source == "frontier"
-        ),
-        reasons=dict(Counter(result.route.reason for result in results.values()).most_common()),
-        declined=dict(
-            Counter(
-                r.declined.code for r in results.values() if r.route.decision == "escalated" and r.declined is not None
-            ).most_common()
-        ),
+        small_kept=_accuracy(golds, kept, by_small_model=True),
+        small_all=_accuracy(golds, small, by_small_model=True),
+        frontier=_accuracy(golds, {pair: result.output for pair, result in large.items()}, by_small_model=False),
+        frontier_simulated=any(_is_simulated(result) for result in large.values()),
+        kept_because=_reasons(results.values(), "kept"),
+        escalated_because=_reasons(results.values(), "escalated"),
+        declined=_declines(results.values()),
         cost_eur=sum(result.cost_eur for result in results.values()),
         all_frontier_eur=sum(paid) / len(paid) * len(pairs) if paid else None,
     )
 
 
-def latency(endings: Iterable[Ending], wanted: Callable[[Ending], bool]) -> Latency:
-    """Give the percentiles of those that are wanted."""
-    values = sorted(ending.latency_ms for ending in endings if wanted(ending))
+def _reasons(results: Iterable[Result], decision: str) -> dict[str, int]:
+    return dict(Counter(result.route.reason for result in results if result.route.decision == decision).most_common())
+
+
+def _declines(results: Iterable[Result]) -> dict[str, int]:
+    """Count why escalated pairs got no answer from the frontier."""
+    codes = (r.declined.code for r in results if r.route.decision == "escalated" and r.declined is not None)
+    return dict(Counter(codes).most_common())
+
+
+def _is_simulated(result: Result) -> bool:
+    return result.model is not None and result.model.name.startswith("simulated-")
+
+
+def latency(endings: Iterable[Ending]) -> Latency:
+    """Give the percentiles of the time from text to Result."""
+    values = sorted(ending.latency_ms for ending in endings)
     return Latency(len(values), percentile(values, 50), percentile(values, 95))
 
 
@@ -113,12 +116,11 @@ def percentile(ordered: Sequence[float], percent: float) -> float | None:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
 
 
-def _accuracy(golds: Mapping[Pair, Any], outputs: Iterable[tuple[Pair, Any]], *, by_small_model: bool) -> Accuracy:
-    judged = [
-        verdict
-        for pair, output in outputs
-        if output is not None
-        and golds[pair] is not MISSING
-        and (verdict := is_right(output, golds[pair], by_small_model=by_small_model)) is not None
+def _accuracy(golds: Mapping[Pair, Any], outputs: Mapping[Pair, Output | None], *, by_small_model: bool) -> Accuracy:
+    verdicts = [
+        is_right(output, golds[pair], by_small_model=by_small_model)
+        for pair, output in outputs.items()
+        if output is not None and golds[pair] is not MISSING
     ]
+    judged = [verdict for verdict in verdicts if verdict is not None]
     return Accuracy(sum(judged), len(judged))

@@ -1,4 +1,4 @@
-"""What the demo puts on the texts topic: the samples as an upstream system would publish them, the broken ones as they are."""
+"""What the demo publishes: the samples as an upstream system would, the broken records as they are."""
 
 import json
 import secrets
@@ -64,4 +64,6 @@ def _of_sample(sample: Sample) -> Outgoing:
     traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
     envelope = Envelope(id=sample.id, source=SOURCE, traceparent=traceparent)
     _, headers = encode(TextSubmitted.model_validate(sample.submitted), envelope)
-    return Outgoing(sample, sample.id.encode(), json.dumps(sample.submitted, ensure_ascii=False).encode(), tuple(headers))
+    return Outgoing(
+        sample, sample.id.encode(), json.dumps(sample.submitted, ensure_ascii=False).encode(), tuple(headers)
+    )

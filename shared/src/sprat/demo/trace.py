@@ -37,13 +37,9 @@ def pick_trace(published: Iterable[Published], account: Account) -> Trace | None
 
     Where there is none, the text with most hops.
     """
-    traces = [_trace(one, account) for one in published if one.accepted_tasks]
-    whole = [trace for one, trace in zip(_accepted(published), traces, strict=True) if _went_out(one, account)]
-    return max(whole or traces, key=lambda trace: len(trace.hops), default=None)
-
-
-def _accepted(published: Iterable[Published]) -> list[Published]:
-    return [one for one in published if one.accepted_tasks]
+    accepted = [one for one in published if one.accepted_tasks]
+    whole = [one for one in accepted if _went_out(one, account)]
+    return max((_trace(one, account) for one in whole or accepted), key=lambda trace: len(trace.hops), default=None)
 
 
 def _went_out(one: Published, account: Account) -> bool:
@@ -54,15 +50,13 @@ def _went_out(one: Published, account: Account) -> bool:
 
 
 def _trace(one: Published, account: Account) -> Trace:
-    source, id = one.identity
-    trace = dict(one.outgoing.headers).get("traceparent", b"").decode("ascii", "replace").split("-")
-    name = trace[1] if len(trace) == 4 else ""
+    name = trace_id(one.outgoing.headers)
     records = sorted(account.traces.get(name, []), key=lambda record: (record.timestamp, _depth(record)))
     hops = tuple(
         Hop(record.timestamp - one.timestamp_ms, record.topic, record.partition, record.offset, _says(record))
         for record in records
     )
-    return Trace(name, id, hops)
+    return Trace(name, one.identity[1], hops)
 
 
 _ORDER = (".texts.", ".predictions.", ".frontier.requests.", ".audit.", ".frontier.answers.", ".results.")

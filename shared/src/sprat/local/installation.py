@@ -233,11 +233,8 @@ class Installation:
             self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=self.options.restart))
 
     def _begin(self, server: SupervisedServer) -> None:
-        def start() -> None:
-            server.start()
-            self._supervisor.supervise(server)
-
-        self._starting.append(Background(start, f"sprat-start-{server.name}"))
+        self._supervisor.supervise(server)
+        self._starting.append(Background(server.start, f"sprat-start-{server.name}"))
 
     def _make_topics(self) -> None:
         # On a thread of its own: the caller's may have a running event loop.

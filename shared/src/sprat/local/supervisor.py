@@ -28,7 +28,7 @@ class Supervisor:
         self._thread: threading.Thread | None = None
 
     def supervise(self, server: SupervisedServer) -> None:
-        """Bring this server back from now on when it dies."""
+        """Bring this server back when it dies, once it was started."""
         with self._lock:
             self.servers[server.name] = server
 

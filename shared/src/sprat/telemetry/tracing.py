@@ -10,10 +10,9 @@ from typing import Protocol
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
-from sprat_contracts import Envelope
 
 from sprat.errors import UserError
-
+from sprat_contracts import Envelope
 
 current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
 """The context of the record that the running task handles, for what it publishes beside its outcome."""
