@@ -39,7 +39,7 @@ bench: $(STAMP) ## the README's figures; SPRAT_DATA names the folder of evaluati
 	$(BIN)/python -m tests.bench
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
-	$(BIN)/python tools/generate.py
+	$(BIN)/python -m tools.generate
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `decode` reads. With confluent-kafka:
+    """What `decode` reads.
 
-    `Record(m.topic(), m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers() or ())`
+    With confluent-kafka:
+    `Record(m.topic(), m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers() or ())`.
     """
 
     topic: str

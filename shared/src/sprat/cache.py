@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from sprat.settings import RedisSettings
@@ -15,6 +17,7 @@ from sprat.settings import RedisSettings
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
+_CONNECTIONS = 8
 
 
 class Cache(Protocol):
@@ -39,13 +42,17 @@ class RedisCache:
         self._timeout_s = settings.timeout_s
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
-        self._redis: Redis = Redis.from_url(
+        # Who finds all connections taken waits for one; redis-py's own pool would raise instead.
+        pool = BlockingConnectionPool.from_url(
             settings.url.get_secret_value(),
+            max_connections=_CONNECTIONS,
+            timeout=settings.timeout_s,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
-            retry=None,
+            retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
+        self._redis: Redis = Redis.from_pool(pool)
         self._resume_at = 0.0
         self.counts: Counter[str] = Counter()
         """hit, miss, error."""

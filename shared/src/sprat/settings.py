@@ -11,6 +11,8 @@ from sprat.errors import UserError
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="ServiceSettings")
+Point = Literal["decoded", "inferred", "publishing", "published", "committed"]
+"""Points of a loop, in its order."""
 
 
 class Section(BaseModel):
@@ -34,6 +36,17 @@ class KafkaSettings(Section):
     ssl_cafile: Path | None = None
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
+    instance_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{1,200}$",
+            description="Static membership: a restarted process of this name takes its partitions over at once. Unique "
+            "for each process, as a StatefulSet's pod name is. Stopping it leaves its partitions waiting for it.",
+        ),
+    ] = None
+    session_timeout_ms: Annotated[
+        int, Field(ge=1_000, le=300_000, description="How long a killed process keeps its partitions from the others.")
+    ] = 30_000
     max_records: Annotated[int, Field(ge=1, le=1000, description="Records of one batch.")] = 64
     hold_s: Annotated[float, Field(gt=0, le=60, description="How long to resend before seeking back.")] = 10.0
     give_up_s: Annotated[
@@ -88,11 +101,13 @@ class RedisSettings(Section):
 
 
 class FaultSettings(Section):
-    """For tests: kill the process at a point of its loop."""
+    """For tests: kill the process at points of its loop, one point in each of its lives."""
 
-    kill_at: Literal["", "decoded", "inferred", "publishing", "published", "committed"] = ""
-    after_records: Annotated[int, Field(ge=0)] = 0
-    once: Annotated[Path | None, Field(description="Made before the kill; while it exists, nothing is killed.")] = None
+    kill_at: tuple[Point, ...] = ()
+    after_records: Annotated[int, Field(ge=0, description="Records that each life handles before it ends.")] = 0
+    folder: Annotated[
+        Path | None, Field(description="Where a kill leaves a file of the point's name; that point is done then.")
+    ] = None
 
 
 class ServiceSettings(BaseSettings):

@@ -26,6 +26,9 @@ WAITING = 256
 """Requests in hand, most of them waiting for a call or for the provider to come back."""
 
 
+STORE_S = 1.0
+"""How long to wait for a kept answer: a miss is paid for, so it is more than a cache's time-out."""
+
 KEEP_S = 2.0
 """How long a stop waits for the answers of calls under way, after the drain."""
 
@@ -41,9 +44,8 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
     """Wire the way out."""
     provider = OpenAIProvider(settings.frontier)
     chassis.stack.push_async_callback(provider.close)
-    store = RedisCache(
-        settings.redis.model_copy(update={"ttl_s": settings.frontier.answer_ttl_s}), f"{settings.kafka.prefix}:"
-    )
+    patient = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
+    store = RedisCache(settings.redis.model_copy(update=patient), f"{settings.kafka.prefix}:")
     chassis.stack.push_async_callback(store.close)
     handler = FrontierHandler(
         topics=chassis.topics,

@@ -18,7 +18,6 @@ log = logging.getLogger("sprat.faststream")
 
 POLL_MS = 20
 """FastStream sleeps this long after an empty poll of the same length: it bounds both latency and idle CPU."""
-SESSION_MS = 30_000
 REBALANCE_MS = 60_000
 MAX_POLL_MS = 300_000
 
@@ -53,6 +52,7 @@ def subscribe(
     *,
     payload: Any,
     listener: Any,
+    settings: KafkaSettings,
     max_records: int,
     description: str,
 ) -> Any:
@@ -72,8 +72,9 @@ def subscribe(
         batch_timeout_ms=POLL_MS,
         max_records=max_records,
         partition_assignment_strategy=(StickyPartitionAssignor,),
-        session_timeout_ms=SESSION_MS,
-        heartbeat_interval_ms=3_000,
+        group_instance_id=settings.instance_id,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=min(3_000, settings.session_timeout_ms // 3),
         rebalance_timeout_ms=REBALANCE_MS,
         max_poll_interval_ms=MAX_POLL_MS,
         listener=listener,

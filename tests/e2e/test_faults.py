@@ -1,0 +1,163 @@
+"""Faults while traffic is on: every accepted pair still ends in one result, and no group is left with lag."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from stream import eventually, lag, read_all
+
+from sprat.local.installation import Installation
+from sprat.local.options import Options, Simulation
+from sprat_contracts import Prediction, Result, decode, ids
+from sprat_contracts.topics import Topics
+
+POINTS = ("decoded", "inferred", "publishing", "published", "committed")
+SURE = "please move {} euros from checking to my savings account"
+HARD = "virez {} euros sur mon compte épargne"
+SOURCE = "/tests/faults"
+pytestmark = pytest.mark.timeout(300)
+
+
+def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Give a text: every third is in a language that the small model declines, and may leave."""
+    hard = number % 3 == 0
+    value = {
+        "text": (HARD if hard else SURE).format(number),
+        "language": "fr" if hard else "en",
+        "tasks": {"intent": {}},
+        "tenant": "acme-bank",
+        "frontier": "allow",
+        "deadline_ms": 240_000,
+    }
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": f"{run}-{number}",
+        "ce_source": SOURCE,
+        "ce_type": "dev.sprat.text.submitted.v1",
+    }
+    return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
+
+
+async def submit(bootstrap: str, topics: Topics, run: str, count: int, over_s: float) -> None:
+    """Publish `count` texts, spread over some seconds; what the broker cannot take yet waits in the producer."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
+    await producer.start()
+    began, sent = time.monotonic(), []
+    for number in range(count):
+        await asyncio.sleep(max(0.0, began + over_s * number / count - time.monotonic()))
+        value, headers = event(run, number)
+        sent.append(await producer.send(topics.texts, value=value, key=str(number).encode(), headers=headers))
+    await asyncio.gather(*sent)
+    await producer.stop()
+
+
+async def settled(installation: Installation) -> None:
+    """Wait until no group has lag, twice in a row."""
+    topics = installation.topics
+    groups = {
+        f"{topics.prefix}.router": [topics.texts, topics.predictions("intent"), topics.frontier_answers],
+        f"{topics.prefix}.intent.default": [topics.texts],
+        f"{topics.prefix}.frontier": [topics.frontier_requests],
+    }
+
+    async def quiet() -> bool:
+        return not sum([await lag(installation.bootstrap, group, read) for group, read in groups.items()])
+
+    for _ in range(2):
+        await eventually(quiet, 120)
+        await asyncio.sleep(0.5)
+
+
+async def ends(installation: Installation, run: str) -> Counter[str]:
+    """Give how often each result id of a run stands on the results topic."""
+    records = await read_all(installation.bootstrap, installation.topics.results("intent"))
+    events = [decode(record, Result) for record in records]
+    return Counter(event.envelope.id for event in events if event.message.text_id.startswith(f"{run}-"))
+
+
+async def every_pair_ended(installation: Installation, run: str, count: int) -> None:
+    await settled(installation)
+    expected = {str(ids.derive(ids.RESULT, SOURCE, f"{run}-{number}", "intent")) for number in range(count)}
+    found = await ends(installation, run)
+    assert set(found) == expected
+    assert await read_all(installation.bootstrap, installation.topics.dead_letters) == []
+
+
+async def nothing_was_paid_twice(installation: Installation) -> None:
+    """Of each text at most one call was answered: a crash pays again only for calls without an answer."""
+    records = [
+        json.loads(record.value) for record in await read_all(installation.bootstrap, installation.topics.egress)
+    ]
+    answered = Counter(record["text_hash"] for record in records if record["outcome"] == "answered")
+    assert answered
+    assert [n for n in answered.values() if n > 1] == []
+
+
+def options(**more: object) -> Options:
+    return Options(simulation=Simulation(latency_ms=5, jitter_ms=5), **more)
+
+
+@pytest.mark.parametrize(("service", "after_records"), [("intent", 80), ("router", 160), ("frontier", 20)])
+async def test_a_service_killed_at_five_points_of_its_loop_loses_nothing(
+    service: str, after_records: int, tmp_path: Path
+) -> None:
+    count = 2_100
+    faults = {
+        "SPRAT_FAULTS__KILL_AT": json.dumps(POINTS),
+        "SPRAT_FAULTS__FOLDER": str(tmp_path),
+        "SPRAT_FAULTS__AFTER_RECORDS": str(after_records),
+    }
+    with Installation(options(service_environment={service: faults})) as installation:
+        await submit(installation.bootstrap, installation.topics, "kill", count, over_s=12)
+        await eventually(lambda: len(list(tmp_path.iterdir())) == len(POINTS), 90)
+        await every_pair_ended(installation, "kill", count)
+        assert {path.name for path in tmp_path.iterdir()} == set(POINTS)
+        await nothing_was_paid_twice(installation)
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    with Installation(options(environment={"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "10000"})) as running:
+        yield running
+
+
+async def test_redis_stopped_and_started_mid_run_loses_nothing(installation: Installation) -> None:
+    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "redis", 600, over_s=6))
+    await asyncio.sleep(2)
+    await asyncio.to_thread(installation.crash_server, "redis")
+    await asyncio.sleep(2)
+    await asyncio.to_thread(installation.start_server, "redis")
+    await submitting
+    await every_pair_ended(installation, "redis", 600)
+
+
+async def test_the_broker_stopped_for_20_seconds_mid_run_loses_nothing(installation: Installation) -> None:
+    before = {name: process.pid for name, process in installation.processes.items()}
+    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "broker", 800, over_s=24))
+    await asyncio.sleep(2)
+    await asyncio.to_thread(installation.crash_server, "kafka")
+    await asyncio.sleep(20)
+    await asyncio.to_thread(installation.start_server, "kafka")
+    await submitting
+    await every_pair_ended(installation, "broker", 800)
+    assert {name: process.pid for name, process in installation.processes.items()} == before, "no service died of it"
+
+
+async def test_of_two_instances_one_leaves_and_nothing_is_answered_twice(installation: Installation) -> None:
+    await asyncio.to_thread(installation.start_service, "intent", instance=2)
+    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "two", 800, over_s=6))
+    await asyncio.sleep(3)
+    await asyncio.to_thread(installation.stop_service, "intent-2")
+    await submitting
+    await every_pair_ended(installation, "two", 800)
+    predictions = await read_all(installation.bootstrap, installation.topics.predictions("intent"))
+    events = [decode(record, Prediction) for record in predictions]
+    twice = [
+        id for id, n in Counter(e.envelope.id for e in events if e.message.text_id.startswith("two-")).items() if n > 1
+    ]
+    assert twice == [], "the one that left had committed what it had in hand"

@@ -1,0 +1,71 @@
+"""The cache on a real Redis: an accelerator that is never an error."""
+
+import asyncio
+import time
+
+from conftest import Redis
+from pydantic import SecretStr
+
+from sprat.cache import RedisCache
+from sprat.local.ports import free_port
+from sprat.local.redis import EmbeddedRedis
+from sprat.settings import RedisSettings
+
+
+def cache(url: str, **more: object) -> RedisCache:
+    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:")
+
+
+async def test_what_was_put_is_found_and_expires(redis_server: Redis, prefix: str) -> None:
+    kept = cache(redis_server.url, ttl_s=1, timeout_s=0.5)
+    await kept.put_many({f"{prefix}a": b"1", f"{prefix}b": b"\x00\xff"})
+    assert await kept.get_many([f"{prefix}a", f"{prefix}x", f"{prefix}b"]) == [b"1", None, b"\x00\xff"]
+    await asyncio.sleep(1.2)
+    assert await kept.get(f"{prefix}a") is None
+    assert kept.counts == {"hit": 2, "miss": 2}
+    await kept.close()
+
+
+async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(redis_server: Redis, prefix: str) -> None:
+    kept = cache(redis_server.url, timeout_s=5)
+    await kept.put(prefix, b"here")
+    assert await asyncio.gather(*(kept.get(prefix) for _ in range(300))) == [b"here"] * 300
+    assert kept.counts["error"] == 0
+    await kept.close()
+
+
+async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url)
+        await kept.put("a", b"1")
+        server.kill()
+        began = time.monotonic()
+        assert [await kept.get("a") for _ in range(50)] == [None] * 50
+        assert time.monotonic() - began < 0.5
+        assert kept.counts["error"] == 1
+        server.start()
+        await asyncio.sleep(1.1)
+        await kept.put("a", b"2")
+        assert await kept.get("a") == b"2"
+        await kept.close()
+
+
+async def test_a_redis_that_hangs_is_left_after_50_ms() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url)
+        await kept.put("a", b"1")
+        server.pause()
+        try:
+            began = time.monotonic()
+            assert await kept.get("a") is None
+            assert time.monotonic() - began < 0.3
+        finally:
+            server.resume()
+        await kept.close()
+
+
+async def test_a_redis_that_never_was_is_a_miss() -> None:
+    kept = cache(f"redis://127.0.0.1:{free_port()}/0")
+    assert await kept.get("a") is None
+    await kept.put("a", b"1")
+    await kept.close()

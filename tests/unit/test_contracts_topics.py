@@ -1,0 +1,70 @@
+"""The topics: the figures that DESIGN.md promises."""
+
+import pytest
+
+from sprat_contracts import TASKS, Topics
+
+KIB, MIB, DAY_MS = 1024, 1024 * 1024, 24 * 60 * 60 * 1000
+
+TABLE = {
+    "texts.v1": ("delete", 7, 512 * KIB),
+    "predictions.intent.v1": ("delete", 2, 2 * MIB),
+    "predictions.ner.v1": ("delete", 2, 2 * MIB),
+    "predictions.translation.v1": ("delete", 2, 2 * MIB),
+    "frontier.requests.v1": ("delete", 2, 2 * MIB),
+    "frontier.answers.v1": ("delete", 2, 2 * MIB),
+    "results.intent.v1": ("delete", 7, 2 * MIB),
+    "results.ner.v1": ("delete", 7, 2 * MIB),
+    "results.translation.v1": ("delete", 7, 2 * MIB),
+    "models.v1": ("compact", None, 1 * MIB),
+    "dead-letters.v1": ("delete", 14, 3 * MIB),
+    "audit.egress.v1": ("delete", 400, 1 * MIB),
+    "feedback.v1": ("delete", 400, 1 * MIB),
+}
+
+
+@pytest.mark.parametrize("prefix", ["sprat", "acme.eu"])
+def test_the_table_has_the_promised_names_and_figures(prefix: str) -> None:
+    told = {
+        topic.name: (topic.cleanup, topic.retention_ms and topic.retention_ms / DAY_MS, topic.max_record_bytes)
+        for topic in Topics(prefix).table()
+    }
+    assert told == {f"{prefix}.{name}": figures for name, figures in TABLE.items()}
+
+
+def test_names_are_those_of_the_table() -> None:
+    topics = Topics()
+    named = [
+        topics.texts,
+        *map(topics.predictions, TASKS),
+        topics.frontier_requests,
+        topics.frontier_answers,
+        *map(topics.results, TASKS),
+        topics.models,
+        topics.dead_letters,
+        topics.egress,
+        topics.feedback,
+    ]
+    assert [topic.name for topic in topics.table()] == named
+
+
+def test_texts_predictions_and_results_have_equally_many_partitions_and_models_has_one() -> None:
+    partitions = {topic.name: topic.partitions for topic in Topics(partitions=12).table()}
+    assert partitions.pop("sprat.models.v1") == 1
+    assert set(partitions.values()) == {12}
+    assert Topics().partitions == 8
+
+
+def test_the_brokers_clock_holds_on_every_topic() -> None:
+    for topic in Topics().table():
+        config = topic.config()
+        assert config["message.timestamp.type"] == "LogAppendTime"
+        assert config["cleanup.policy"] == topic.cleanup
+        assert config["max.message.bytes"] == str(topic.max_record_bytes)
+        assert ("retention.ms" in config) == (topic.cleanup == "delete")
+
+
+def test_a_dead_letter_has_room_for_the_largest_record_and_its_reason() -> None:
+    largest = {topic.name: topic.max_record_bytes for topic in Topics().table()}
+    room = largest.pop("sprat.dead-letters.v1")
+    assert room > max(largest.values()) + 64 * KIB

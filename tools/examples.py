@@ -1,0 +1,157 @@
+"""One text on its way through the whole system, as an example of every message."""
+
+from functools import cache
+
+from sprat_contracts import (
+    Alternative,
+    Declined,
+    Egress,
+    EgressRecord,
+    FeedbackGiven,
+    FrontierAnswered,
+    FrontierRequested,
+    IntentOutput,
+    Message,
+    ModelAnnounced,
+    ModelRef,
+    Origin,
+    Prediction,
+    Result,
+    Route,
+    TaskOptions,
+    Tasks,
+    TextSubmitted,
+    Usage,
+)
+
+TEXT_ID = "order-4711/message-3"
+TEXT_SOURCE = "/shop/chat"
+APPENDED_AT = 1_767_225_600_000
+PROVIDER = "mistral_ai"
+PROVIDER_MODEL = "mistral-medium-latest"
+
+_OUTPUT = IntentOutput(
+    label="transfer",
+    alternatives=(
+        Alternative(label="transfer", probability=0.62),
+        Alternative(label="pay_bill", probability=0.21),
+        Alternative(label="balance", probability=0.05),
+    ),
+)
+_RIGHT = IntentOutput(label="pay_bill")
+_LABELS = ("balance", "pay_bill", "transfer")
+_SMALL = ModelRef(name="en-fast", version="2f8d51a09c3e")
+_EGRESS = Egress(left=True, masked={}, provider=PROVIDER, region="eu")
+
+
+@cache
+def examples() -> dict[str, Message]:
+    """Give an example of every message, by its CloudEvents type: a hard case, escalated and answered."""
+    submitted = TextSubmitted(
+        text="Could you send what I owe for the electricity over to them?",
+        tasks=Tasks(intent=TaskOptions()),
+        tenant="shop",
+        frontier="allow",
+        deadline_ms=60_000,
+        reference={"conversation": "c-193"},
+    )
+    prediction = Prediction(
+        text_id=TEXT_ID,
+        text_source=TEXT_SOURCE,
+        task="intent",
+        origin=Origin(partition=3, offset=41, appended_at=APPENDED_AT, key="YzE5Mw=="),
+        submitted=submitted,
+        output=_OUTPUT,
+        confidence=0.62,
+        model=_SMALL,
+        timings_ms={"wait": 4.1, "model": 2.3},
+    )
+    request = FrontierRequested(
+        prediction=prediction, reasons=("low_confidence",), threshold=0.8, labels=_LABELS, label_set="9c1e0b7d"
+    )
+    answer = FrontierAnswered(
+        request=request,
+        output=_RIGHT,
+        model=ModelRef(name=PROVIDER_MODEL, version=PROVIDER_MODEL),
+        usage=Usage(input_tokens=181, output_tokens=9),
+        cost_eur=0.00011,
+        egress=_EGRESS,
+        timings_ms={"frontier": 412.0, "frontier_call": 398.5},
+    )
+    shown = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())
+    return {message.event_type: message for message in shown}
+
+
+def degraded() -> Result:
+    """Give a Result that holds the small answer, because the frontier declined."""
+    answer = examples()[FrontierAnswered.event_type]
+    if not isinstance(answer, FrontierAnswered):
+        raise TypeError("the examples are miswired")
+    declined = Declined(code="deadline", detail="the answer did not come in time")
+    return _result(answer).model_copy(
+        update={
+            "status": "degraded",
+            "source": "small",
+            "output": _OUTPUT,
+            "confidence": 0.62,
+            "model": _SMALL,
+            "declined": declined,
+            "cost_eur": 0.0,
+            "egress": Egress(left=False),
+        }
+    )
+
+
+def _result(answer: FrontierAnswered) -> Result:
+    prediction = answer.request.prediction
+    return Result(
+        text_id=prediction.text_id,
+        text_source=prediction.text_source,
+        task=prediction.task,
+        requested=(prediction.task,),
+        origin=prediction.origin,
+        status="answered",
+        output=answer.output,
+        source="frontier",
+        route=Route(decision="escalated", reason="low_confidence", threshold=0.8),
+        model=answer.model,
+        cost_eur=answer.cost_eur,
+        egress=answer.egress,
+        timings_ms=dict(prediction.timings_ms) | dict(answer.timings_ms),
+        language=prediction.submitted.language,
+        tenant=prediction.submitted.tenant,
+        reference=prediction.submitted.reference,
+    )
+
+
+def _announcement() -> ModelAnnounced:
+    return ModelAnnounced(
+        task="intent",
+        version=_SMALL.version,
+        labels=_LABELS,
+        label_set="9c1e0b7d",
+        languages=("en",),
+        owns_from=APPENDED_AT - 3_600_000,
+        card={"name": _SMALL.name, "licence": "Apache-2.0"},
+    )
+
+
+def _egress_record() -> EgressRecord:
+    return EgressRecord(
+        call_id="01J9Z7-1",
+        phase="outcome",
+        tenant="shop",
+        task="intent",
+        provider=PROVIDER,
+        region="eu",
+        model=PROVIDER_MODEL,
+        bytes_out=912,
+        usage=Usage(input_tokens=181, output_tokens=9),
+        cost_eur=0.00011,
+        text_hash="b7f0c2",
+        outcome="answered",
+    )
+
+
+def _feedback() -> FeedbackGiven:
+    return FeedbackGiven(text_id=TEXT_ID, text_source=TEXT_SOURCE, task="intent", output=_RIGHT, by="agent-17")

@@ -1,0 +1,59 @@
+"""Test vectors of the ids: what another language's implementation must give."""
+
+from typing import Any
+
+from sprat_contracts import ids
+
+_DERIVED = (
+    (ids.RESULT, "/shop/chat", "order-4711/message-3", "intent"),
+    (ids.PREDICTION, "/shop/chat", "order-4711/message-3", "intent"),
+    (ids.REQUEST, "/shop/chat", "order-4711/message-3", "ner"),
+    (ids.ANSWER, "/shop/chat", "order-4711/message-3", "translation"),
+    (ids.TRACE, "/shop/chat", "order-4711/message-3", ""),
+    (ids.RESULT, "/büro/Köln", "Straße-ß-日本語-🐟", "intent"),
+    (ids.RESULT, 'say "hi"', "back\\slash", "ner"),
+    (ids.RESULT, "line\nbreak\ttab", "\u0000\u001f\u007f", "intent"),
+    (ids.RESULT, "</script>", "a/b & c", "intent"),
+    (ids.RESULT, "\u2028\u2029", "e\u0301 is not \u00e9", "intent"),
+    (ids.RESULT, "/sprat.texts.v1/3", "41-1767225600000", "intent"),
+    (ids.RESULT, " ", " ", ""),
+)
+_PLAIN = (("sprat.texts.v1", 3, 41, 1_767_225_600_000), ("acme.texts.v1", 0, 0, 0))
+
+
+def vectors() -> dict[str, Any]:
+    """Give the document."""
+    return {
+        "about": "id = uuid5(namespace, name); name = the JSON array [stage, source, id, task] in UTF-8, without white "
+        "space, non-ASCII characters unescaped: what JSON.stringify writes. A text without traceparent begins the "
+        "trace 00-<trace id>-<last 16 digits of it>-01, where the trace id is the hex of the id of stage `trace`.",
+        "namespace": str(ids.NAMESPACE),
+        "derived": [
+            {
+                "stage": stage,
+                "source": source,
+                "id": id_,
+                "task": task,
+                "name": ids.name(stage, source, id_, task),
+                "uuid": str(ids.derive(stage, source, id_, task)),
+            }
+            for stage, source, id_, task in _DERIVED
+        ],
+        "plain_json": [_plain(*place) for place in _PLAIN],
+        "traceparent": [
+            {"source": source, "id": id_, "traceparent": ids.root_traceparent(source, id_)}
+            for _, source, id_, _ in _DERIVED[4:6]
+        ],
+    }
+
+
+def _plain(topic: str, partition: int, offset: int, timestamp_ms: int) -> dict[str, Any]:
+    source, id_ = ids.plain_text_identity(topic, partition, offset, timestamp_ms)
+    return {
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": timestamp_ms,
+        "source": source,
+        "id": id_,
+    }
