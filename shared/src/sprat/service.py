@@ -212,6 +212,7 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
             subscription.handle,
             payload=subscription.declaration.payload,
             listener=assignment,
+            settings=settings.kafka,
             max_records=subscription.max_records or settings.kafka.max_records,
             description=subscription.declaration.description,
         )

@@ -120,6 +120,8 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
         if isinstance(error.__cause__, KafkaConnectionError):
             raise _unreachable(kafka, overheard.said) from None
         raise
+    except BrokenPipeError:  # the reader of our output has left, as `head` does; nothing of Kafka's
+        raise
     except (KafkaConnectionError, ConnectionError, TimeoutError):
         raise _unreachable(kafka, overheard.said) from None
     except _ACLS as error:

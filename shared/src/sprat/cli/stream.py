@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.cli.connection import client_arguments
 from sprat.errors import UserError
@@ -91,21 +91,29 @@ class Stream:
         Raises:
             UserError: a topic does not exist.
         """
-        consumer = AIOKafkaConsumer(
-            *self._topics, **self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="latest"
-        )
+        partitions = await self._partitions()
+        consumer = AIOKafkaConsumer(**self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="latest")
         self._consumer = consumer
-        try:
-            await consumer.start()
-        except UnknownTopicOrPartitionError:
-            raise UserError(f"not all of {', '.join(self._topics)} exist: run `sprat topics create`") from None
-        partitions = list(consumer.assignment())
+        consumer.assign(partitions)
+        await consumer.start()
         places: dict[TopicPartition, int] = dict(await consumer.end_offsets(partitions))
         if since_ms is not None:
             found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
             places |= {partition: place.offset for partition, place in found.items() if place is not None}
         for partition, offset in places.items():
             consumer.seek(partition, offset)
+
+    async def _partitions(self) -> list[TopicPartition]:
+        """Give all partitions of the topics. A consumer would wait for a missing topic until it times out."""
+        admin = AIOKafkaAdminClient(**self._client)
+        try:
+            await admin.start()
+            described = await admin.describe_topics(self._topics)
+        finally:
+            await admin.close()
+        if missing := [each["topic"] for each in described if each["error_code"]]:
+            raise UserError(f"there is no topic {', '.join(sorted(missing))}: run `sprat topics create`")
+        return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:
         """Give what has come; wait for it at most so long."""

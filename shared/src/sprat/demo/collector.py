@@ -7,6 +7,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sprat.demo.account import Account
+from sprat.local.closing import close_in_time
 from sprat.settings import KafkaSettings
 
 _POLL_MS = 100
@@ -42,7 +43,7 @@ class Collector:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        await self.consumer.stop()
+        await close_in_time(self.consumer.stop)
 
     async def catch_up(self, timeout_s: float) -> bool:
         """Wait until all is read that stands on the topics now; False where that takes longer than `timeout_s`."""

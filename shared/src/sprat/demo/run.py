@@ -14,6 +14,7 @@ from sprat.demo.collector import Collector
 from sprat.demo.publishing import Outgoing, Published, outgoing
 from sprat.demo.report import Report, Run, expected_letters, expected_pairs, is_complete, make_report
 from sprat.demo.samples import Samples
+from sprat.local.closing import close_in_time
 from sprat.local.installation import Installation
 from sprat.local.lag import LagMeter, groups_of
 from sprat.local.services import SERVICES
@@ -70,7 +71,7 @@ class Demo:
                 await self._send(producer, record)
                 self._progress()
         finally:
-            await producer.stop()
+            await close_in_time(producer.stop)
         return (len(records) - 1) / (time.monotonic() - began)
 
     async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> None:
@@ -106,7 +107,7 @@ class Demo:
                     return lag
                 await asyncio.sleep(0.1)
         finally:
-            await admin.close()
+            await close_in_time(admin.close)
 
     def _endings(self) -> int:
         return len(self._account.endings) + len(self._account.letters)

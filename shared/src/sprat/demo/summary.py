@@ -118,13 +118,13 @@ class Summary:
         self._console.print(Text(line, style="bold cyan"))
 
     def _line(self, line: str, style: str = "") -> None:
-        self._console.print(Padding(Text(line, style=style), (0, 0, 0, 2)))
+        self._console.print(Padding(Text(line, style=style), (0, 0, 0, 2), expand=False))
 
     def _note(self, line: str) -> None:
         self._line(line, style="dim")
 
     def _table(self, table: Table) -> None:
-        self._console.print(Padding(table, (0, 0, 0, 2)))
+        self._console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def _table(first: str, *, numbers: tuple[str, ...]) -> Table:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sprat.admin.topics import TopicState, create_topics
@@ -26,10 +25,7 @@ from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 
 _PREFIX = "sprat-run-"
-_SERVICES_GRACE_S = 2.5
-_KAFKA_GRACE_S = 1.5
-_REDIS_GRACE_S = 0.5
-_SETTLE_S = 3.0
+_SERVICES_GRACE_S, _REDIS_GRACE_S, _KAFKA_GRACE_S = 2.5, 0.5, 1.5  # together below the 5 s that a stop may take
 _NOT_RUNNING = "the installation is not running"
 
 
@@ -75,9 +71,9 @@ class Installation:
         Raises:
             UserError: a variable or option is wrong.
         """
-        chosen = self.options
-        overrides = {"bootstrap": self.bootstrap, "prefix": chosen.prefix, "partitions": chosen.partitions}
-        return environment.kafka_settings(overrides, embedded=chosen.bootstrap is None)
+        topics, embedded = self.topics, self.options.bootstrap is None
+        overrides = {"bootstrap": self.bootstrap, "prefix": topics.prefix, "partitions": topics.partitions}
+        return environment.kafka_settings(overrides, embedded=embedded)
 
     @property
     def topics(self) -> Topics:
@@ -123,11 +119,13 @@ class Installation:
         """Stop everything: the services first, so that they drain, then Redis and Kafka. Takes at most 5 s."""
         self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
         self._supervisor.end()
-        settled = all(job.settle(_SETTLE_S) for job in self._starting)  # one that starts cannot be stopped yet
+        settled = all(job.settle(_SERVICES_GRACE_S) for job in self._starting)  # one that starts cannot be stopped yet
         self._starting.clear()
         if self._redis is not None and settled:
             self._redis.stop(_REDIS_GRACE_S)
         if self._kafka is not None and settled:
+            if self.options.data is None:
+                self._kafka.kill()  # its data goes anyway: no need to close it in order
             self._kafka.stop(grace_s=_KAFKA_GRACE_S)
         if self._folder is not None:
             self._folder.release()
@@ -188,9 +186,7 @@ class Installation:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _start(self) -> None:
@@ -210,11 +206,9 @@ class Installation:
         self._reached("kafka and redis")
         self._make_topics()
         self._reached("topics")
-        secret = environment.kept_secret(self.folder)
-        policy = self.options.policy.absolute()
+        secret, policy = environment.kept_secret(self.folder), self.options.policy.absolute()
         embedded = self.options.bootstrap is None
-        shared = environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded)
-        self._launches.share(shared)
+        self._launches.share(environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded))
         for spec in specs:
             if spec.name not in early:
                 self.start_service(spec.name, wait=False)
@@ -222,15 +216,17 @@ class Installation:
         self._reached("services")
 
     def _begin_servers(self) -> None:
-        usual = self.options.usual_ports
+        restart = self.options.restart
         if self.options.bootstrap is None:
-            port = USUAL_KAFKA_PORT if usual and is_free(USUAL_KAFKA_PORT) else None
-            self._kafka = EmbeddedKafka(self.folder / "kafka", port, self._on_progress)
-            self._begin(SupervisedServer("kafka", self._kafka, self._on_event, restart=self.options.restart))
+            self._kafka = EmbeddedKafka(self.folder / "kafka", self._usual(USUAL_KAFKA_PORT), self._on_progress)
+            self._begin(SupervisedServer("kafka", self._kafka, self._on_event, restart=restart))
         if self.options.redis is None:
-            port = USUAL_REDIS_PORT if usual and is_free(USUAL_REDIS_PORT) else None
-            self._redis = EmbeddedRedis(port)
-            self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=self.options.restart))
+            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT))
+            self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=restart))
+
+    def _usual(self, port: int) -> int | None:
+        """Give this port where it is wanted and free, else None: any."""
+        return port if self.options.usual_ports and is_free(port) else None
 
     def _begin(self, server: SupervisedServer) -> None:
         self._supervisor.supervise(server)

@@ -59,10 +59,15 @@ class Launches:
     def launch(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> Launch:
         """Say how to start a service. What is said for one service wins over what is said for all."""
         special: dict[str, str] = {}
+        # Static membership: restarted, the first instance takes its partitions over at once, where Kafka would keep
+        # them from everybody until the dead one's session times out. Others leave the group when they are stopped. On
+        # somebody's own Kafka another installation may use the same names, and the two would throw each other out.
+        if process_name == spec.name and self._options.bootstrap is None:
+            special["SPRAT_KAFKA__INSTANCE_ID"] = process_name
         if spec.name == SIMULATOR:
-            special = simulator_environment(self._options)
+            special |= simulator_environment(self._options)
         elif spec.name == FRONTIER:
-            special = frontier_environment(self._options, self._simulator_port)
+            special |= frontier_environment(self._options, self._simulator_port)
         own = self._options.service_environment.get(process_name, {})
         return Launch(
             name=process_name,

@@ -67,13 +67,16 @@ class Session:
             self._greet(time.monotonic() - began)
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)
-            while not stop.is_set():
-                self._board.show(await traffic.look())
-                try:
-                    async with asyncio.timeout(_UPDATE_S):
-                        await stop.wait()
-                except TimeoutError:
-                    continue
+            following = asyncio.create_task(self._follow(traffic))
+            await asyncio.wait({following, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            following.cancel()  # a broker that does not answer must not hold up the end
+
+    async def _follow(self, traffic: Traffic) -> None:
+        while True:
+            self._board.show(await traffic.look())
+            await asyncio.sleep(_UPDATE_S)
 
     def _greet(self, seconds: float) -> None:
         installation, options = self._installation, self._installation.options

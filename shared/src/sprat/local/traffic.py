@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from sprat.local.closing import close_in_time
 from sprat.local.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
@@ -75,8 +76,7 @@ class Traffic:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._admin.close()
-        await self._consumer.stop()
+        await close_in_time(self._admin.close, self._consumer.stop)
 
     async def look(self) -> Figures:
         """Bring the figures up to date, as far as Kafka answers."""

@@ -1,14 +1,14 @@
 """Kafka and what stands in it: topics, groups with their members and lag, models."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from sprat.admin.topics import list_topics
+from sprat.admin.topics import TopicState, list_topics
 from sprat.announcing import Announcement, ModelsReader
 from sprat.cli.checks.check import Check, broken, good, warning
 from sprat.cli.connection import UnreachableError, client_arguments, reaching
@@ -30,11 +30,12 @@ async def check_cluster(kafka: KafkaSettings) -> AsyncIterator[Check]:
                 brokers = len((await admin.describe_cluster())["brokers"])
                 took_ms = (time.monotonic() - began) * 1000
                 yield good("kafka", f"{_asked(kafka)}: {brokers} broker{'s' * (brokers != 1)}, {took_ms:.0f} ms")
-                topics = await _topics(kafka)
-                yield topics
+                states = await list_topics(client_arguments(kafka), kafka.topics)
+                yield _topics(kafka, states)
                 async for check in _groups(kafka, admin):
                     yield check
-            yield await _models(kafka)
+            if any(state.name == kafka.topics.models and state.status != "missing" for state in states):
+                yield await _models(kafka)
     except UnreachableError as error:
         mend = "sprat up; or name a broker: --bootstrap HOST:PORT, SPRAT_KAFKA__BOOTSTRAP"
         yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", mend)
@@ -56,8 +57,7 @@ async def _admin(kafka: KafkaSettings) -> AsyncIterator[Any]:
         await admin.close()
 
 
-async def _topics(kafka: KafkaSettings) -> Check:
-    states = await list_topics(client_arguments(kafka), kafka.topics)
+def _topics(kafka: KafkaSettings, states: Sequence[TopicState]) -> Check:
     missing = [state.name for state in states if state.status == "missing"]
     different = [state.name for state in states if state.status == "differs"]
     if missing:
@@ -79,7 +79,7 @@ async def _groups(kafka: KafkaSettings, admin: Any) -> AsyncIterator[Check]:
         count, lag = members.get(prefix + name, 0), 0
         if prefix + name in known:
             lag = await _lag(kafka, admin, prefix + name)
-        found = f"{name}: {count} member{'s' * (count != 1)}, {lag} records behind"
+        found = f"{name}: {count} member{'s' * (count != 1)}, {lag} record{'s' * (lag != 1)} behind"
         if count:
             yield good("groups", found)
         elif name in NEEDED:

@@ -12,6 +12,7 @@ from sprat.cli.checks.check import Check, good, warning
 from sprat.local import jars, jvm
 from sprat.local.errors import LocalError
 from sprat.local.kafka_jars import KAFKA_VERSION
+from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
 from sprat.local.ports import HOST, is_free
 from sprat.local.redis import redis_program
 
@@ -29,6 +30,7 @@ def check_machine(health_port: int) -> Iterator[Check]:
     yield _java()
     yield _jars()
     yield _redis_program()
+    yield _usual_ports()
     yield _health(health_port)
 
 
@@ -104,6 +106,14 @@ def _redis_program() -> Check:
         return good("redis program", f"{redis_program().name} is installed, for the embedded Redis")
     except LocalError as error:
         return warning("redis program", str(error))
+
+
+def _usual_ports() -> Check:
+    """`sprat up` does with others, but then clients need to be told."""
+    taken = [str(port) for port in (USUAL_KAFKA_PORT, USUAL_REDIS_PORT) if not is_free(port)]
+    if not taken:
+        return good("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")
+    return good("ports", f"in use: {', '.join(taken)}; a new `sprat up` would take others and say which")
 
 
 def _health(port: int) -> Check:

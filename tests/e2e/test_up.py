@@ -1,0 +1,118 @@
+"""`sprat up`: ready, answering, restarting what dies, and gone without a trace."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from sprat.local.ports import is_free
+from sprat_contracts import Topics
+from up_process import UpProcess, gone
+
+TOPICS = Topics()
+TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
+MODULES = ("sprat_simulator", "sprat_router", "sprat_intent", "sprat_frontier")
+
+
+@pytest.fixture
+def up() -> Iterator[UpProcess]:
+    process = UpProcess()
+    yield process
+    process.end()
+
+
+async def answer(bootstrap: str, within_s: float) -> dict[str, object]:
+    """Publish a text as plain JSON and give its Result."""
+    consumer = AIOKafkaConsumer(TOPICS.results("intent"), bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(TOPICS.texts, json.dumps(TEXT).encode())
+        wanted = f"{sent.offset}-{sent.timestamp}"
+        async with asyncio.timeout(within_s):
+            async for record in consumer:
+                result = json.loads(record.value)
+                if result["text_id"] == wanted:
+                    return dict(result)
+    finally:
+        await producer.stop()
+        await consumer.stop()
+    raise AssertionError("unreachable")
+
+
+@pytest.mark.timeout(180)
+async def test_up_answers_restarts_what_is_killed_and_stops_within_five_seconds(up: UpProcess) -> None:
+    await asyncio.to_thread(up.wait_ready)
+    children, port, folder = up.children(), up.port, up.run_folder
+    assert (await answer(up.bootstrap, 20))["status"] == "answered"
+
+    for module in ("sprat_intent", "sprat_frontier"):
+        first = up.pid_of(module)
+        assert first is not None
+        children += up.children()
+        signal_at = time.monotonic()
+        next(child for child in up.children() if child.pid == first).send_signal(signal.SIGKILL)
+        await asyncio.to_thread(up.wait_for, lambda m=module, pid=first: up.pid_of(m) not in {None, pid}, 10)
+        assert time.monotonic() - signal_at < 10
+        name = module.removeprefix("sprat_")
+        assert f"{name}: died: killed by SIGKILL; restart 1 in" in up.output
+    # The group waits for the killed member until its session has run out.
+    assert (await answer(up.bootstrap, 90))["status"] == "answered"
+
+    children += up.children()
+    code, seconds = await asyncio.to_thread(up.interrupt)
+    assert (code, seconds < 5) == (0, True), up.output
+    assert gone(children, 0.5)
+    assert is_free(port)
+    assert not folder.exists()
+
+
+def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:
+    up.wait_ready()
+    children, port = up.children(), up.port
+    assert {module for module in MODULES if up.pid_of(module)} == set(MODULES)
+    up.process.kill()
+
+    assert gone(children, 5)
+    assert is_free(port)
+
+
+def test_up_that_is_interrupted_while_it_starts_leaves_no_process(up: UpProcess) -> None:
+    up.wait_for(lambda: len(up.children()) >= 3, 30)  # Kafka, Redis and the simulator
+    children = up.children()
+    code, seconds = up.interrupt(signal.SIGTERM)
+
+    assert (code, seconds < 5) == (0, True), up.output
+    assert gone(children, 0.5)
+
+
+def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
+    up.wait_ready()
+    children, folder = up.children(), up.run_folder
+    router = next(child for child in children if child.pid == up.pid_of("sprat_router"))
+    router.suspend()  # it would be waited for
+    up.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    code, seconds = up.interrupt()
+
+    assert (code, seconds < 1.5) == (0, True), up.output
+    assert gone(children, 0.5)
+    assert not folder.exists()
+
+
+def test_up_says_why_it_cannot_start() -> None:
+    up = UpProcess("--frontier", "http://127.0.0.1:9/v1")
+    try:
+        code = up.process.wait(60)
+        up.end()
+    finally:
+        up.end()
+
+    assert code == 2
+    assert "frontier does not start: exit code 2" in up.output
+    assert "say provider, region, model" in up.output

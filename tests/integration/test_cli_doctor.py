@@ -1,0 +1,151 @@
+"""`sprat doctor` on a real broker and a real Redis."""
+
+import asyncio
+import json
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from cli_records import environment, sprat
+from sprat.admin.topics import create_topics
+from sprat.local.ports import free_port
+from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
+from sprat_contracts.ids import root_traceparent
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+def examine(kafka, redis_server, prefix, tmp_path):
+    async def examine(*arguments, **more):
+        settings = {
+            "SPRAT_KAFKA__PARTITIONS": "2",
+            "SPRAT_REDIS__URL": redis_server.url,
+            "SPRAT_SECRET": "a-secret-nobody-may-see",
+            "SPRAT_HEALTH_PORT": "0",
+        }
+        env = environment(kafka.bootstrap, prefix, **(settings | more))
+        code, out, err = await sprat("doctor", *arguments, "--json", env=env, cwd=tmp_path)
+        assert err == ""
+        assert "may-see" not in out
+        checks = {}
+        for row in map(json.loads, out.splitlines()):
+            checks.setdefault(row["about"], []).append(row)
+        return code, checks
+
+    return examine
+
+
+async def join(kafka, topics, group):
+    consumer = AIOKafkaConsumer(
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{topics.prefix}.{group}",
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    return consumer
+
+
+async def announce(kafka, topics, model):
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    value, headers = encode(model, Envelope("id", "/test", root_traceparent("/test", "id")))
+    await producer.send_and_wait(topics.models, value, f"{model.task}/{model.model}".encode(), headers=headers)
+    await producer.send_and_wait(topics.texts, b"{}")
+    await producer.stop()
+
+
+async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, examine):
+    await announce(kafka, topics, ModelAnnounced(task="intent", version="0123456789", labels=("a", "b"), owns_from=1))
+    members = [await join(kafka, topics, group) for group in ("router", "frontier", "intent")]
+    record = await members[0].getone()
+    await members[0].commit({TopicPartition(record.topic, record.partition): 0})
+    await members[1].commit({TopicPartition(record.topic, record.partition): 1})
+    code, checks = await examine()
+    for member in members:
+        await member.stop()
+    assert [row for rows in checks.values() for row in rows if row["state"] == "broken"] == []
+    assert code == 0
+    found = {row["found"] for row in checks["groups"]}
+    assert {"frontier: 1 member, 0 records behind", "router: 1 member, 1 record behind"} <= found
+    assert checks["models"][0]["found"] == "intent/default 01234567, 2 labels"
+    assert checks["topics"][0]["found"] == f"all 13 as they should be, prefix {topics.prefix}"
+    assert checks["kafka"][0]["found"].startswith(f"{kafka.bootstrap} (PLAINTEXT): 1 broker")
+    assert checks["redis"][0]["state"] == checks["redis memory"][0]["state"] == "ok"
+
+
+async def test_a_missing_topic_is_broken_and_what_mends_it_is_said(kafka, topics, examine):
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topics.feedback])
+    await admin.close()
+    code, checks = await examine()
+    assert code == 1
+    (row,) = checks["topics"]
+    assert row["state"] == "broken"
+    assert row["found"] == f"1 of 13 missing: {topics.feedback}"
+    assert row["mend"] == "sprat topics create"
+
+
+async def test_groups_without_members_and_models_are_told(topics, examine):
+    code, checks = await examine()
+    assert code == 1
+    assert [(row["found"].partition(":")[0], row["state"]) for row in checks["groups"]] == [
+        ("frontier", "broken"),
+        ("router", "broken"),
+    ]
+    assert checks["models"][0]["state"] == "warning"
+
+
+async def test_without_any_topic_it_ends_soon_and_says_what_to_do(examine):
+    async with asyncio.timeout(8):
+        code, checks = await examine()
+    assert code == 1
+    assert checks["topics"][0]["found"].startswith("13 of 13 missing")
+    assert checks["topics"][0]["mend"] == "sprat topics create"
+
+
+async def test_nothing_reachable_is_told_for_each_with_what_to_do(examine):
+    kafka, redis = f"127.0.0.1:{free_port()}", f"redis://:hidden-word@127.0.0.1:{free_port()}/0"
+    code, checks = await examine("--bootstrap", kafka, SPRAT_REDIS__URL=redis)
+    assert code == 1
+    assert checks["kafka"][0]["found"] == f"{kafka} (PLAINTEXT) cannot be reached: nothing listens there"
+    assert checks["redis"][0]["state"] == "warning"
+    assert "hidden-word" not in json.dumps(checks)
+    assert "topics" not in checks
+
+
+async def test_keys_are_never_shown_and_half_a_frontier_is_broken(topics, examine):
+    _, checks = await examine(
+        SPRAT_FRONTIER__BASE_URL="https://models.internal/v1", SPRAT_FRONTIER__API_KEY="hidden-word"
+    )
+    (row,) = checks["frontier"]
+    assert row["state"] == "broken"
+    assert row["found"] == "models.internal, the default model, key set"
+    assert "SPRAT_FRONTIER__REGION" in row["mend"]
+    assert "hidden-word" not in json.dumps(checks)
+
+
+async def test_a_policy_that_cannot_be_read_is_broken(topics, examine, tmp_path):
+    (tmp_path / "policy.yaml").write_text("tasks:\n  intent: {keep_at: 7}\n", "utf-8")
+    _, checks = await examine(SPRAT_POLICY="policy.yaml")
+    (row,) = checks["policy"]
+    assert row["state"] == "broken"
+    assert "policy.yaml:2:" in row["found"]
+
+
+async def test_for_people_each_line_has_its_sign(kafka, topics, tmp_path):
+    env = environment(kafka.bootstrap, topics.prefix, SPRAT_KAFKA__PARTITIONS="2")
+    code, out, _ = await sprat("doctor", env=env, cwd=tmp_path)
+    assert code == 1
+    assert "✓ kafka         " in out
+    assert "✗ groups        router: 0 members" in out
+    assert "                → start it: `sprat up`" in out
+    assert "\x1b" not in out

@@ -1,0 +1,155 @@
+"""`sprat send` on a real broker, with a stand-in for the services."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from cli_records import answering, environment, kept, sprat, start_sprat, unanswered
+from sprat.admin.topics import create_topics
+from sprat_contracts import IntentOutput, Topics, TranslationOutput
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+def send(kafka, prefix, tmp_path):
+    async def send(*arguments, stdin=""):
+        return await sprat("send", *arguments, env=environment(kafka.bootstrap, prefix), cwd=tmp_path, stdin=stdin)
+
+    return send
+
+
+def answer(event, task):
+    """By the text: `reject` ends as a dead letter, `hard` unanswered, `silence` not at all."""
+    about = {
+        "text_id": event.envelope.id,
+        "text_source": event.envelope.source,
+        "task": task,
+        "tenant": event.message.tenant,
+        "reference": event.message.reference,
+    }
+    text = event.message.text
+    if text == "silence":
+        return None
+    if text == "reject":
+        return "invalid_text"
+    if text == "hard":
+        return unanswered(**about)
+    if task == "translation":
+        return kept(**about, output=TranslationOutput(text=text[::-1], target="de"))
+    return kept(**about, output=IntentOutput(label="transfer"))
+
+
+async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer) as seen:
+        code, out, err = await send("move it", "--task", "intent", "--task", "translation=de", "--key", "customer-7")
+    assert (code, err) == (0, "sending the text itself\n")
+    assert "intent       transfer  97 % sure\n" in out
+    assert "translation  [de] ti evom" in out
+    (record, event) = seen[0]
+    assert record.key == b"customer-7"
+    assert event.message.text == "move it"
+    assert out.count(f"trace {event.envelope.traceparent.split('-')[1]}") == 2
+
+
+async def test_json_gives_the_result_itself_and_nothing_else(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        options = ("--reference", "order=42", "--tenant", "acme", "--id", "my-id", "--json")
+        code, out, err = await send("move it", *options)
+    assert (code, err) == (0, "")
+    written = json.loads(out)
+    assert written["type"] == "result"
+    assert written["result"]["text_id"] == "my-id"
+    assert (written["result"]["tenant"], written["result"]["reference"]) == ("acme", {"order": "42"})
+
+
+async def test_a_dead_letter_is_shown_with_its_reason_and_ends_the_wait(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, _ = await send("reject", "--timeout", "30")
+    assert code == 1
+    assert "dead letter  invalid_text: text: broken on purpose  · by router 1.2.3" in out
+    assert "no result" not in out
+
+
+async def test_an_unanswered_text_is_told_with_exit_code_1(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, _ = await send("hard")
+    assert code == 1
+    assert "intent       no answer: no_labels: no labels are announced" in out
+
+
+async def test_no_result_in_time_is_told_with_exit_code_1(topics, send):
+    code, out, _ = await send("silence", "--timeout", "0.3", "--id", "my-id")
+    assert code == 1
+    assert "intent       no result within 0.3 s; `sprat doctor` says whether a service is missing  text my-id" in out
+
+
+async def test_a_file_and_standard_input_are_sent_line_by_line(kafka, topics, send, tmp_path):
+    lines = ["first", json.dumps({"text": "second", "tasks": {"translation": {"target": "de"}}}), "", "hard"]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines), "utf-8")
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, err = await send("texts.jsonl")
+        assert (code, err) == (1, "sending file texts.jsonl: 3 texts\n")
+        assert out.count(" · trace ") == 3
+        assert "transfer  97 % sure  “first”" in out
+        assert "[de] dnoces  97 % sure  “second”" in out
+        code, out, err = await send("-", stdin="third\nfourth\n")
+        assert (code, err, out.count(" · trace ")) == (0, "sending standard input: 2 texts\n", 2)
+
+
+async def test_many_texts_each_get_their_result(kafka, topics, send):
+    texts = "".join(f"text {number}\n" for number in range(450))
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, _ = await send("-", "--json", stdin=texts)
+    ids = [json.loads(line)["result"]["text_id"] for line in out.splitlines()]
+    assert code == 0
+    assert len(ids) == len(set(ids)) == 450
+
+
+async def test_nothing_is_sent_when_one_line_is_not_valid(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer) as seen:
+        code, _, err = await send("-", stdin='fine\n{"text": ""}\n')
+        assert code == 2
+        assert err.startswith("sprat: standard input, line 2: text: ")
+        await send("the next one")
+    assert [event.message.text for _, event in seen] == ["the next one"]
+
+
+async def test_without_waiting_it_says_where_the_record_stands(topics, send):
+    code, out, _ = await send("hi", "--no-wait", "--json", "--id", "my-id")
+    assert code == 0
+    written = json.loads(out)
+    assert (written["type"], written["text_id"], written["topic"]) == ("sent", "my-id", topics.texts)
+    assert written["offset"] == 0
+
+
+async def test_results_of_others_and_earlier_ones_are_not_shown(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        await send("earlier", "--id", "one")
+        first, second = await asyncio.gather(send("mine", "--json"), send("theirs", "--json"))
+    assert [len(out.splitlines()) for _, out, _ in (first, second)] == [1, 1]
+
+
+async def test_missing_topics_are_said_before_anything_is_sent(send):
+    async with asyncio.timeout(5):
+        code, _, err = await send("hi")
+    assert code == 2
+    assert "sprat: there is no topic " in err
+    assert "run `sprat topics create`" in err
+
+
+async def test_ctrl_c_ends_it_with_130_and_no_stack_trace(kafka, prefix, topics, tmp_path):
+    process = await start_sprat("send", "silence", env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+    assert await process.stderr.readline() == b"sending the text itself\n"
+    await asyncio.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(5):
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (130, b"", b"")

@@ -1,0 +1,115 @@
+"""`sprat watch` on a real broker."""
+
+import asyncio
+import json
+import signal
+import sys
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
+from sprat.admin.topics import create_topics
+from sprat_contracts import Topics
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+async def producer(kafka):
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+def env(kafka, prefix):
+    return environment(kafka.bootstrap, prefix)
+
+
+async def publish(producer, topics, *results):
+    for result in results:
+        value, headers = result_record(result, TRACEPARENT)
+        await producer.send_and_wait(topics.results(result.task), value, headers=headers)
+
+
+async def following(env, tmp_path, *arguments):
+    process = await start_sprat("watch", *arguments, env=env, cwd=tmp_path)
+    assert await process.stderr.readline() == b"following; Ctrl-C ends\n"
+    return process
+
+
+async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topics, producer, tmp_path):
+    await publish(producer, topics, kept(text_id="before"))
+    process = await following(env, tmp_path)
+    await publish(producer, topics, kept(text_id="after"), unanswered(text_id="last"))
+    async with asyncio.timeout(5):
+        lines = [(await process.stdout.readline()).decode() for _ in range(2)]
+    assert "answered    intent       transfer  97 % sure" in lines[0]
+    assert " after · trace 4bf92f3577b34da6a3ce929d0e0e4736" in lines[0]
+    assert "unanswered" in lines[1]
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(5):
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_filters_hold_together(env, topics, producer, tmp_path):
+    results = [
+        kept(text_id="other-tenant"),
+        kept(text_id="wanted", tenant="acme", status="degraded"),
+        kept(text_id="other-status", tenant="acme"),
+        kept(text_id="other-task", tenant="acme", status="degraded", task="ner"),
+        unanswered(text_id="wanted-too", tenant="acme"),
+    ]
+    await publish(producer, topics, *results)
+    filters = ("--task", "intent", "--tenant", "acme", "--status", "degraded", "--status", "unanswered")
+    code, out, _ = await sprat("watch", *filters, "--since", "1h", "--count", "2", "--json", env=env, cwd=tmp_path)
+    assert code == 0
+    assert {json.loads(line)["result"]["text_id"] for line in out.splitlines()} == {"wanted", "wanted-too"}
+
+
+async def test_dead_letters_are_followed_where_wanted(env, topics, producer, tmp_path):
+    process = await following(env, tmp_path, "--dead-letters", "--tenant", "nobody", "--count", "1")
+    sent = await producer.send_and_wait(topics.texts, b"\xff broken", headers=[("ce_id", b"my-id")])
+    record = type("Record", (), {**sent._asdict(), "headers": [("ce_id", b"my-id")]})
+    await producer.send_and_wait(
+        topics.dead_letters, b"\xff broken", headers=dead_letter_headers(record, "invalid_json")
+    )
+    async with asyncio.timeout(5):
+        out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert f"invalid_json: text: broken on purpose  · by router 1.2.3 · {topics.texts}" in out.decode()
+
+
+async def test_a_record_that_is_no_result_is_told_and_passed_over(env, topics, producer, tmp_path):
+    process = await following(env, tmp_path, "--count", "1")
+    await producer.send_and_wait(topics.results("intent"), b"{}")
+    await publish(producer, topics, kept(text_id="fine"))
+    async with asyncio.timeout(5):
+        out, err = await process.communicate()
+    assert b"is not readable: invalid_cloudevent" in err
+    assert b" fine " in out
+
+
+async def test_a_reader_that_leaves_ends_it_quietly(env, topics, producer, tmp_path):
+    command = f"{sys.executable} -m sprat.cli watch --since 1h 2>stderr | head -1; echo ${{PIPESTATUS[0]}}"
+    piped = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, env=env, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    running = asyncio.create_task(piped.communicate())
+    async with asyncio.timeout(10):
+        while not running.done():
+            await publish(producer, topics, kept())
+            await asyncio.sleep(0.2)
+    out, _ = await running
+    assert out.splitlines()[-1] == b"1"
+    assert (tmp_path / "stderr").read_text() == "following; Ctrl-C ends\n"

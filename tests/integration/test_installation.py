@@ -1,0 +1,78 @@
+"""An installation as a library: on servers that run already, and with data that is kept."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from conftest import Kafka, Redis
+from sprat.errors import UserError
+from sprat.local.events import Event
+from sprat.local.installation import Installation
+from sprat.local.options import Options
+
+
+def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(
+    kafka: Kafka, redis_server: Redis, prefix: str
+) -> None:
+    options = Options(bootstrap=kafka.bootstrap, redis=redis_server.url, prefix=prefix, partitions=2)
+    with Installation(options) as installation:
+        assert installation.servers == {}
+        assert set(installation.processes) == {"simulator", "router", "intent", "frontier"}
+        assert {state.partitions for state in installation.topic_states if ".texts." in state.name} == {2}
+        folder = installation.folder
+
+    assert not folder.exists()
+    with Installation(Options(bootstrap=kafka.bootstrap, redis=redis_server.url, services=())) as again:
+        assert again.processes == {}
+
+
+def test_topics_that_differ_are_told_and_used_as_they_are(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
+    told: list[Event] = []
+    shared = {"bootstrap": kafka.bootstrap, "redis": redis_server.url, "prefix": prefix, "services": ()}
+    with Installation(Options(partitions=2, **shared)):
+        pass
+    with Installation(Options(partitions=3, **shared), on_event=told.append):
+        pass
+
+    assert Event("topics", "warning", f"{prefix}.texts.v1: partitions is 2, not 3") in told
+
+
+async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_meanwhile(tmp_path: Path) -> None:
+    options = Options(data=tmp_path / "data", services=())
+    first = Installation(options)
+    await asyncio.to_thread(first.start)
+    secret = (first.folder / "secret").read_text()
+    producer = AIOKafkaProducer(bootstrap_servers=first.bootstrap)
+    await producer.start()
+    sent = await producer.send_and_wait(first.topics.texts, b"{}")
+    await producer.stop()
+    with pytest.raises(UserError, match="in use by another process"):
+        await asyncio.to_thread(Installation(options).start)
+    await asyncio.to_thread(first.stop)
+
+    second = Installation(options)
+    await asyncio.to_thread(second.start)
+    consumer = AIOKafkaConsumer(bootstrap_servers=second.bootstrap)
+    await consumer.start()
+    place = TopicPartition(sent.topic, sent.partition)
+    ends = await consumer.end_offsets([place])
+    await consumer.stop()
+    kept = (second.folder / "secret").read_text()
+    await asyncio.to_thread(second.stop)
+
+    assert ends[place] == sent.offset + 1
+    assert kept == secret
+
+
+def test_a_policy_that_does_not_exist_is_named_before_anything_starts(tmp_path: Path) -> None:
+    installation = Installation(Options(policy=tmp_path / "none.yaml"))
+
+    with pytest.raises(UserError, match=r"no policy file at .*none\.yaml"):
+        installation.start()
+
+
+def test_an_unreachable_broker_is_told(redis_server: Redis) -> None:
+    with pytest.raises(UserError, match="cannot be reached"):
+        Installation(Options(bootstrap="127.0.0.1:9", redis=redis_server.url, services=())).start()

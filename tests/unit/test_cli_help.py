@@ -1,0 +1,129 @@
+"""The command line itself: help, versions, and a person's mistakes."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.cli.main import COMMANDS, app, load
+from sprat.errors import SpratError, UserError
+
+MINE = ("send", "watch", "doctor")
+
+
+@pytest.fixture(autouse=True)
+def nobodys_settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("BOOTSTRAP", "PREFIX", "PARTITIONS", "SECURITY_PROTOCOL"):
+        monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_help_lists_every_command_with_its_line():
+    shown = run("--help").output
+    assert all(f"{name} " in shown and entry.help in shown for name, entry in COMMANDS.items())
+    assert "Exit codes:" in shown
+
+
+def test_help_imports_nothing_heavy():
+    """Else `sprat --help` and completion would take a second."""
+    script = (
+        "import sys; from typer.testing import CliRunner; from sprat.cli.main import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "sys.exit(', '.join({'aiokafka', 'pydantic', 'redis', 'rich', 'asyncio'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr == "\n"
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_the_help_of_a_command_has_an_example_and_its_exit_codes(name):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"sprat {name}" in result.output.split("Examples:")[1]
+    assert "Exit codes:" in result.output
+    assert "--json" in result.output
+
+
+@pytest.mark.parametrize("name", ["create", "list"])
+def test_the_help_of_topics_has_an_example_and_its_exit_codes(name):
+    result = run("topics", name, "--help")
+    assert f"sprat topics {name}" in result.output.split("Examples:")[1]
+    assert "Exit codes:" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_is_there(name):
+    assert load(name).name == name
+
+
+def test_version_is_the_distributions():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.output.startswith("sprat ")
+    assert result.output.strip()[-1].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de"),
+        (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
+        (["send", "hi", "--task", "intent=de"], "it has no target"),
+        (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent stands twice"),
+        (["send", "hi", "--reference", "order"], "--reference order: needs KEY=VALUE"),
+        (["send", "hi", "--language", "not a tag"], "the text: language: "),
+        (["send", "   "], "the text: text: the text is blank"),
+        (["send", "x" * 20_001], "the text: text: "),
+        (["send", "hi", "--id", ""], "header ce_id"),
+        (["send", "notes.txt"], "there is no file 'notes.txt'; to send these words themselves, add --text"),
+        (["send", "hi", "--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
+        (["send", "hi", "--prefix", "no spaces"], "--prefix: "),
+        (["watch", "--since", "yesterday"], "--since yesterday: needs a number and s, m, h or d"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, said):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.startswith("sprat: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["send"], ["nonsense"], ["send", "hi", "--frontier", "perhaps"], ["watch", "-x"]]
+)
+def test_wrong_usage_points_to_the_help(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Try 'sprat" in result.stderr or "Try 'root" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (UserError("mend this"), 2, "sprat: mend this\n"),
+        (SpratError("gone"), 1, "sprat: gone\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_command_raises_becomes_an_exit_code(monkeypatch, raised, code, said):
+    def fail(*_, **__):
+        raise raised
+
+    monkeypatch.setattr("sprat.cli.doctor.kafka_settings", fail)
+    result = run("doctor")
+    assert (result.exit_code, result.stderr) == (code, said)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    def missing(_name):
+        raise ModuleNotFoundError("No module named 'jgo'", name="jgo")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(UserError, match=r"`up` needs the Python package jgo: pip install 'sprat\[local\]'"):
+        load("up")

@@ -1,0 +1,168 @@
+"""Results and dead letters in words."""
+
+import json
+
+import pytest
+
+from cli_records import kept, unanswered
+from sprat.cli.lines import (
+    answer,
+    certainty,
+    cost,
+    dead_letter,
+    dead_letter_json,
+    in_brief,
+    in_full,
+    left,
+    result_json,
+    route,
+    who,
+)
+from sprat.cli.stream import SeenDeadLetter, SeenResult
+from sprat.cli.terminal import printable, table
+from sprat.cli.watch import parse_span
+from sprat_contracts import (
+    DeadLetterReason,
+    Declined,
+    Egress,
+    Entity,
+    Envelope,
+    IntentOutput,
+    ModelRef,
+    NerOutput,
+    Route,
+    TranslationOutput,
+)
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+def seen(result):
+    return SeenResult(Envelope("result-1", "/router", TRACEPARENT), result, decided_at=1_041)
+
+
+def test_a_kept_answer_says_all_in_two_lines():
+    first, second = in_full(seen(kept()), about="“please move…”")
+    assert first == "intent       transfer  97 % sure  “please move…”"
+    said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing left the house · 41 ms · €0"
+    assert second == f"{'':13}{said} · trace {TRACE}"
+
+
+def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
+    result = kept(
+        source="frontier",
+        confidence=None,
+        model=ModelRef(name="mistral-medium-latest", version="mistral-medium-latest"),
+        route=Route(decision="escalated", reason="low_confidence", threshold=0.8),
+        egress=Egress(left=True, masked={"IBAN": 1, "EMAIL": 2}, provider="mistral_ai", region="eu"),
+        cost_eur=0.00012,
+    )
+    first, second = in_full(seen(result))
+    assert first == "intent       transfer  how sure: unknown"
+    assert "frontier model mistral-medium-latest · escalated: low_confidence (needs 80 %)" in second
+    assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012 ·" in second
+
+
+def test_a_degraded_answer_says_so_and_why():
+    result = kept(status="degraded", confidence=0.61, declined=Declined(code="masking"))
+    first, second = in_full(seen(result))
+    assert first == "intent       transfer  61 % sure  (degraded)"
+    assert "but the frontier declined: masking" in second
+
+
+def test_no_answer_says_why():
+    assert in_full(seen(unanswered()))[0] == "intent       no answer: no_labels: no labels are announced"
+    assert who(unanswered()) == "nobody"
+
+
+def test_outside_every_intent_is_an_answer():
+    assert answer(kept(output=IntentOutput(label=None))) == "none of the known intents"
+
+
+def test_names_are_listed():
+    entities = tuple(
+        Entity(start=9 * place, end=9 * place + 4, text=f"Ann{place}", label="PER", probability=0.9)
+        for place in range(10)
+    )
+    assert answer(kept(task="ner", output=NerOutput(entities=entities[:2]))) == "PER “Ann0”, PER “Ann1”"
+    assert answer(kept(task="ner", output=NerOutput(entities=entities))).endswith("PER “Ann7” and 2 more")
+    assert answer(kept(task="ner", output=NerOutput(entities=()))) == "no names"
+
+
+def test_a_translation_stays_on_its_line_and_moves_no_cursor():
+    output = TranslationOutput(text="Hallo\n\x1b[2JWelt\u202e", target="de")
+    assert answer(kept(task="translation", output=output)) == "[de] Hallo⏎\ufffd[2JWelt\ufffd"
+    assert answer(kept(task="translation", output=output), limit=8) == "[de] Ha…"
+
+
+def test_emoji_and_other_scripts_are_shown_as_they_are():
+    assert printable("👩‍💻 ماتریس Straße 漢字") == "👩‍💻 ماتریس Straße 漢字"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [(1.0, "100 % sure"), (0.99999, "99 % sure"), (0.0, "0 % sure"), (None, "how sure: unknown")],
+)
+def test_certainty_is_never_rounded_up(confidence, said):
+    assert certainty(kept(confidence=confidence)) == said
+
+
+@pytest.mark.parametrize(
+    ("euros", "said"), [(0, "€0"), (0.00012, "€0.00012"), (1.5, "€1.5"), (2.0, "€2"), (1e-9, "€<0.000001")]
+)
+def test_cost_is_written_as_people_do(euros, said):
+    assert cost(euros) == said
+
+
+def test_what_came_from_the_cache_says_so():
+    assert who(kept(cached=True)) == "small model en-fast 01234567, from the cache"
+
+
+def test_what_did_not_leave_says_so():
+    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing left the house"
+
+
+def test_a_threshold_that_did_not_hold_is_not_told():
+    assert route(kept(route=Route(decision="escalated", reason="declined"))) == "escalated: declined"
+
+
+def test_a_brief_line_holds_everything():
+    line = in_brief(seen(kept(tenant="acme")))
+    assert "\n" not in line
+    for part in ("answered", "intent", "transfer", "97 % sure", "small model", "kept", "41 ms", "€0", "acme", TRACE):
+        assert part in line
+
+
+def test_json_is_the_message_as_it_was_written():
+    written = json.loads(json.dumps(result_json(seen(kept(new_field="kept")))))
+    assert written["result"]["output"]["label"] == "transfer"
+    assert written["result"]["new_field"] == "kept"
+    assert (written["type"], written["trace_id"], written["total_ms"]) == ("result", TRACE, 41)
+
+
+@pytest.fixture
+def letter():
+    reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
+    return SeenDeadLetter(reason, {"ce_id": "id\x1b-1", "traceparent": TRACEPARENT}, 1_050, 0, 5)
+
+
+def test_a_dead_letter_says_why_who_and_where(letter):
+    line = dead_letter(letter)
+    assert "invalid_text: text: blank  · by router 0.1.0 · sprat.texts.v1 3@17" in line
+    assert f"id\ufffd-1 · trace {TRACE}" in line
+
+
+def test_a_dead_letter_is_json_without_its_value(letter):
+    written = dead_letter_json(letter)
+    assert written["origin"] == {"topic": "sprat.texts.v1", "partition": 3, "offset": 17}
+    assert (written["code"], written["trace_id"]) == ("invalid_text", TRACE)
+
+
+@pytest.mark.parametrize(("span", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("7d", 604_800)])
+def test_spans_have_units(span, seconds):
+    assert parse_span(span) == seconds
+
+
+def test_tables_are_aligned():
+    assert table([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]

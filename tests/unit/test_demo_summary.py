@@ -1,0 +1,41 @@
+"""The summary reads well without colour."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from demo_records import TOPICS, account, letter_of, published, published_broken, record, result
+from sprat.demo.report import Run, make_report
+from sprat.demo.summary import Summary
+from sprat.local.options import Simulation
+
+RUN = Run(4.2, {"topics": 1.1, "services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)
+
+
+def printed(*, lost: bool) -> str:
+    texts = [published("s-1"), published("s-2", 1), published_broken()]
+    endings = [
+        record(TOPICS.results("intent"), result("s-1")),
+        record(TOPICS.results("intent"), result("s-2", decision="escalated", cost_eur=0.001), "r-2"),
+    ]
+    seen = account(*endings[: 1 if lost else 2], letter_of(texts[2]))
+    console = Console(file=StringIO(), width=110)
+    Summary(make_report(texts, seen, RUN), console, Simulation()).print()
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_the_summary_says_what_was_promised_in_plain_text() -> None:
+    text = printed(lost=False)
+
+    assert "2 Results, 0 lost, 0 duplicated; 1 dead letters; lag 0 in 1 groups" in text
+    assert "first Result 4.2 s after the start of the command" in text
+    assert "(simulated)" in text
+    assert "50 % less" in text
+    assert text.rstrip().endswith("Everything as promised.")
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_the_summary_names_what_was_lost() -> None:
+    assert "s-2, intent: no Result ids instead of one" in printed(lost=True)
