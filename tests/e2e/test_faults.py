@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from stream import eventually, lag, read_all
 
 from sprat.local.installation import Installation
 from sprat.local.options import Options, Simulation
 from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics
+from stream import eventually, lag, read_all
 
 POINTS = ("decoded", "inferred", "publishing", "published", "committed")
 SURE = "please move {} euros from checking to my savings account"

@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from conftest import Redis
 from pydantic import SecretStr
 
+from conftest import Redis
 from sprat.cache import RedisCache
 from sprat.local.ports import free_port
 from sprat.local.redis import EmbeddedRedis

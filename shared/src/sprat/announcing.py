@@ -45,6 +45,8 @@ class ModelsReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
+            # A topic that does not exist is asked for as long as this before it is told.
+            request_timeout_ms=5_000,
             **settings.client(),
         )
         self._partitions: list[TopicPartition] = []

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import deque
+
 from sprat.errors import Fatal
 from sprat.settings import FaultSettings, Point
 

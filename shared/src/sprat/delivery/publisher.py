@@ -187,9 +187,7 @@ class Publisher:
         self._under_way[id(record)] = (record, future)
         return future
 
-    def _result(
-        self, record: OutRecord, future: "asyncio.Future[Any] | BaseException"
-    ) -> Acknowledged | BaseException:
+    def _result(self, record: OutRecord, future: "asyncio.Future[Any] | BaseException") -> Acknowledged | BaseException:
         if isinstance(future, BaseException):
             return future
         if not future.done():

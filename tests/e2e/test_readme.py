@@ -1,0 +1,205 @@
+"""The README's programs, as they stand there, against the whole system; only address and prefix are other ones."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from confluent_kafka import Producer
+
+from conftest import Kafka, Redis
+from readme import commands, programs
+from sprat.local.jars import class_path
+from sprat_contracts import Event, Result
+from stream import SECRET, eventually
+from system import POLICY, System, whole_system
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PREFIX = "readme"
+PROGRAMS = programs()
+SAID_S = 60
+needs_kcat = pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed (apt install kcat)")
+needs_javac = pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(kafka: Kafka, redis_server: Redis) -> AsyncIterator[System]:
+    async with whole_system(kafka.bootstrap, redis_server.url, PREFIX) as running:
+        yield running
+
+
+@asynccontextmanager
+async def started(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program with all that it starts, and end them with the block."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | (environment or {}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.communicate()
+
+
+async def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a program to its end, which must be a good one, and give what it said."""
+    async with started(command, environment) as process:
+        said, _ = await asyncio.wait_for(process.communicate(), SAID_S)
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def said(command: Sequence[str], *words: str) -> str:
+    """Run a program that never ends until one of its lines holds all these words, and give the line."""
+    async with started(command) as process, asyncio.timeout(SAID_S):
+        assert process.stdout is not None
+        lines: list[str] = []
+        async for raw in process.stdout:
+            lines.append(raw.decode())
+            if all(word in lines[-1] for word in words):
+                return lines[-1]
+    raise AssertionError("".join(lines))
+
+
+def here(system: System, program: str) -> str:
+    """Give a program of the README for this system's broker and prefix."""
+    code = PROGRAMS[program].replace("127.0.0.1:9092", system.bootstrap).replace("Topics()", f'Topics("{PREFIX}")')
+    return re.sub(r"\bsprat(?=\.(texts|results)\.)", PREFIX, code)
+
+
+def python(system: System, program: str) -> list[str]:
+    return [sys.executable, "-c", here(system, program)]
+
+
+def java(system: System, program: str, folder: Path) -> list[str]:
+    code = here(system, program)
+    (name,) = re.findall(r"public class (\w+)", code)
+    file = folder / f"{name}.java"
+    file.write_text(code, "utf-8")
+    return ["java", "-Xmx128m", "-cp", class_path(), str(file)]
+
+
+def shell(system: System, program: str) -> list[str]:
+    (line,) = commands(here(system, program))
+    return ["bash", "-euo", "pipefail", "-c", line]
+
+
+async def ended(system: System, id: str, task: str = "intent") -> Event[Result]:
+    """Wait for the Result of a text."""
+
+    def found() -> list[Event[Result]]:
+        return [e for _, e in system.results if (e.message.text_id, e.message.task) == (id, task)]
+
+    await eventually(found, 30)
+    return found()[0]
+
+
+async def test_a_record_produced_with_confluent_kafka_plain_json_no_headers_is_answered(system: System) -> None:
+    places = []
+    producer = Producer({"bootstrap.servers": system.bootstrap})
+    value = json.dumps({"text": "please move 100 euros to my savings", "tasks": {"intent": {}}})
+    producer.produce(system.topics.texts, value, on_delivery=lambda _, record: places.append(record))
+    await asyncio.to_thread(producer.flush, 30)
+    (place,) = places
+    id = f"{place.offset()}-{place.timestamp()[1]}"
+    result = (await ended(system, id)).message
+    assert result.text_source == f"/{system.topics.texts}/{place.partition()}"
+    assert (result.status, result.output.label, result.source) == ("answered", "transfer", "small")
+
+
+async def test_a_text_is_published_and_read_with_python(system: System) -> None:
+    place = await run(python(system, "publish-python"))
+    assert re.match(rf"{PREFIX}\.texts\.v1 \d+@\d+$", place)
+    assert (await ended(system, "mail-4711")).message.requested == ("intent", "ner")
+    ner = (await ended(system, "mail-4711", "ner")).message
+    assert (ner.status, ner.tenant, ner.reference) == ("answered", "acme-bank", {"ticket": "T-4711"})
+    whole = python(system, "read-python")
+    assert "transfer" in await said(whole, "mail-4711", " intent answered ")
+
+
+async def test_a_repeated_send_is_the_same_text_and_the_reader_takes_it_once(system: System) -> None:
+    await run(python(system, "publish-python"))
+    await run(python(system, "publish-python"))
+
+    def results() -> list[str]:
+        return [e.envelope.id for _, e in system.results if (e.message.text_id, e.message.task) == ("mail-4711", "ner")]
+
+    await eventually(lambda: len(results()) >= 2, 30)
+    assert len(set(results())) == 1
+    take = here(system, "read-python").partition("texts = {}")[2].partition("while True")[0]
+    names: dict[str, object] = {}
+    exec(f"texts = {{}}{take}", names)
+    nothing = {"text_source": "/s", "text_id": "1", "task": "ner", "requested": ["ner", "intent"], "output": None}
+    intent = {**nothing, "task": "intent", "output": {"label": "transfer"}}
+    answer = {**nothing, "output": {"entities": []}}
+    steps = [nothing, intent, intent, answer, {**answer, "output": {"entities": [1]}}, nothing]
+    taken = [names["take"](step) for step in steps]
+    assert [one is not None for one in taken] == [False, True, False, True, False, False]
+    assert taken[3] == {"ner": answer, "intent": intent}
+
+
+async def test_a_text_is_published_and_read_with_the_contracts(system: System) -> None:
+    await run(python(system, "publish-contracts"))
+    assert (await ended(system, "mail-4712")).message.origin.key is not None
+    assert " balance 0." in await said(python(system, "read-contracts"), "mail-4712", "small")
+
+
+@needs_kcat
+async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
+    before = len(system.results)
+    await run(shell(system, "publish-kcat"))
+    await eventually(lambda: len(system.results) > before, 30)
+    _, event = system.results[-1]
+    assert (event.message.status, event.message.output.label) == ("answered", "transfer")
+    await run(python(system, "publish-contracts"))
+    await ended(system, "mail-4712")
+    found = [json.loads(line) for line in (await run(shell(system, "read-kcat"))).splitlines()]
+    assert "mail-4712" in {result["text_id"] for result in found}
+    assert {(result["tenant"], result["status"]) for result in found} == {("acme-bank", "answered")}
+
+
+@needs_javac
+async def test_a_text_is_published_and_read_with_java(system: System, tmp_path: Path) -> None:
+    place = await run(java(system, "publish-java", tmp_path))
+    assert re.search(rf"^{PREFIX}\.texts\.v1 \d+@\d+$", place, re.MULTILINE)
+    assert (await ended(system, "mail-4713")).message.status != "unanswered"
+    line = await said(java(system, "read-java", tmp_path), '"text_id":"mail-4713"')
+    assert json.loads(line)["tenant"] == "acme-bank"
+
+
+async def test_the_commands_do_what_is_said_of_them(system: System, redis_server: Redis) -> None:
+    environment = {
+        "SPRAT_KAFKA__BOOTSTRAP": system.bootstrap,
+        "SPRAT_KAFKA__PREFIX": PREFIX,
+        "SPRAT_KAFKA__PARTITIONS": str(system.topics.partitions),
+        "SPRAT_REDIS__URL": redis_server.url,
+        "SPRAT_SECRET": SECRET,
+        "SPRAT_POLICY": str(POLICY),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    answers = {}
+    for line in commands(PROGRAMS["commands"]):
+        answers[line.split()[1], len(answers)] = await run(["bash", "-c", line], environment)
+    send, hard, watch, topics, doctor = answers.values()
+    assert re.search(r"^intent +transfer +\d\d % sure$", send, re.MULTILINE)
+    assert "nothing left the house" in send
+    assert {line.split()[0] for line in hard.splitlines()} >= {"ner", "translation"}
+    assert len([line for line in watch.splitlines() if "· trace " in line]) == 1
+    assert f"{PREFIX}.results.ner.v1" in topics
+    assert "✗" not in doctor

@@ -1,0 +1,200 @@
+"""What the libraries would do by default, and must not do here. Each test names the trap."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from conftest import Kafka
+from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
+from sprat.errors import Fatal
+from sprat.health import Progress
+from sprat.local.ports import free_port
+from sprat.service import Chassis, Subscription, _watchdog
+from sprat.serving import serve_model
+from sprat.settings import ServiceSettings
+from sprat.specialist import Specialist
+from stream import SECRET, FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
+
+
+def text(body: str) -> bytes:
+    return json.dumps({"text": body, "tasks": {"intent": {}}}).encode()
+
+
+def building(model: FakeModel, handler: type[Specialist] = Specialist):
+    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+        return await serve_model(chassis, model, "default", handler)
+
+    return build
+
+
+async def test_an_exception_in_a_handler_is_not_swallowed_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
+    """FastStream logs it at best, and the next commit would pass the record."""
+
+    class Broken(Specialist):
+        def answered(self, received: Received, ask: Ask, answered: Answered) -> Outcome:
+            raise ZeroDivisionError("with a text in it")
+
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel(), Broken)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text("hello")])
+        assert isinstance(await asyncio.wait_for(chassis.failure.wait(), 20), ZeroDivisionError)
+        await publish(kafka.bootstrap, topics.texts, [text("and another")])
+        await asyncio.sleep(0.3)
+        assert await lag(kafka.bootstrap, f"{chassis.group}.default", [topics.texts]) == 2
+
+
+async def test_a_reply_to_header_directs_no_result_anywhere(kafka: Kafka, prefix: str) -> None:
+    """FastStream publishes a handler's return value wherever a record's `reply_to` header says."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())):
+        headers = [("reply_to", topics.feedback.encode()), ("correlation_id", b"1")]
+        await publish(kafka.bootstrap, topics.texts, [text("hello")], headers)
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        await asyncio.sleep(0.2)
+    assert await read_all(kafka.bootstrap, topics.feedback) == []
+
+
+async def test_an_authorisation_error_while_reading_ends_the_process(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastStream logs it and tries again every five seconds, for ever."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    await made_topics(settings)
+
+    async def refused(self, *partitions, timeout_ms=0, max_records=None):
+        raise TopicAuthorizationFailedError("texts")
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", _only_in_groups(refused))
+    async with running("intent", settings, building(FakeModel())) as chassis:
+        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+    assert isinstance(error, Fatal)
+    assert "ACL" in str(error)
+
+
+def _only_in_groups(refused):
+    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
+
+    real = AIOKafkaConsumer.getmany
+
+    def getmany(self, *partitions, **options):
+        return (refused if self._group_id else real)(self, *partitions, **options)
+
+    return getmany
+
+
+async def test_a_dead_consume_loop_ends_the_process(kafka: Kafka, prefix: str) -> None:
+    """A ping of the broker stays green, and FastStream calls itself running."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())) as chassis:
+        progress = Progress()
+        progress.turned_at = time.monotonic() - 1_000
+        subscriber = type("Subscriber", (), {"tasks": []})()
+        with pytest.raises(Fatal, match="not turned"):
+            await asyncio.wait_for(_watchdog(chassis, progress, subscriber), 5)
+
+
+async def test_the_event_loop_goes_on_while_the_model_computes(kafka: Kafka, prefix: str) -> None:
+    """A model on the event loop stops heartbeats and health."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel(delay_s=1.0))):
+        await publish(kafka.bootstrap, topics.texts, [text("hello")])
+        longest, last = 0.0, time.monotonic()
+        while time.monotonic() - last < 0.8 and not await _any(kafka.bootstrap, topics.predictions("intent")):
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+            await asyncio.sleep(0.01)
+    assert longest < 0.5
+
+
+async def _any(bootstrap: str, topic: str) -> bool:
+    return bool(await read_all(bootstrap, topic))
+
+
+async def test_a_new_group_begins_where_its_ownership_begins_and_not_at_the_end(kafka: Kafka, prefix: str) -> None:
+    """`auto_offset_reset` is `latest` by default: what arrives between start and first commit would be lost."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    model = FakeModel()
+    async with running("intent", settings, building(model)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text(f"at once {n}") for n in range(20)])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 20)
+        await eventually(lambda: chassis.counts["records"] == 20)
+
+
+def service_environment(kafka: Kafka, prefix: str) -> dict[str, str]:
+    return os.environ | {
+        "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "SPRAT_KAFKA__PREFIX": prefix,
+        "SPRAT_REDIS__URL": "redis://127.0.0.1:1/0",
+        "SPRAT_SECRET": SECRET,
+        "SPRAT_HEALTH_PORT": "0",
+        "SPRAT_POLICY": str(Path(__file__).parents[2] / "compose" / "policy.yaml"),
+    }
+
+
+async def test_sigterm_drains_and_exits_with_0_and_no_text_is_in_the_log(kafka: Kafka, prefix: str) -> None:
+    topics = await made_topics(settings_for(kafka.bootstrap, prefix))
+    port = free_port()
+    environment = service_environment(kafka, prefix) | {"SPRAT_HEALTH_PORT": str(port)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sprat_intent"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        await eventually(lambda: ready(port))
+        await publish(kafka.bootstrap, topics.texts, [text("hello, my name is Zyxwvut")] * 20 + [b'{"text": "Zyxwvut'])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        process.send_signal(signal.SIGTERM)
+        _, log = await asyncio.to_thread(process.communicate, timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert {line["service"] for line in lines} == {"intent"}
+    assert "Zyxwvut" not in log
+    assert SECRET not in log
+
+
+async def ready(port: int) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
+
+def test_a_missing_setting_is_one_line_and_exit_code_2() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "sprat_router"], env=environment, capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 2
+    assert "SPRAT_SECRET" in done.stderr
+    assert "SPRAT_POLICY" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_topics_that_do_not_exist_are_never_made_by_a_service(kafka: Kafka, prefix: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sprat_router"],
+        env=service_environment(kafka, prefix),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "sprat topics create" in done.stderr
+    assert "Traceback" not in done.stderr
