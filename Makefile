@@ -18,6 +18,7 @@ $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		-e contracts -e 'shared[models,otel,cli,local]' $(SERVICES:%=-e %) --group dev
+	$(BIN)/python -m sprat.local
 	touch $@
 
 check: $(STAMP) ## formatting, lint, types, the floors of the house
