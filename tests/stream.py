@@ -55,7 +55,7 @@ async def running(
             Publisher(settings.kafka, f"test-{name}"),
             RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
             stack,
-            Tracing(name, exporting=False),
+            Tracing(exporting=False),
         )
         work = asyncio.create_task(_work(chassis, settings, build))
         try:

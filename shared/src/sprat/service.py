@@ -163,7 +163,7 @@ async def _run(name: str, version: str, settings: S, build: Build[S], *, exporti
             Publisher(settings.kafka, f"sprat-{name}"),
             RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
             stack,
-            Tracing(f"{settings.kafka.prefix}.{name}", exporting=exporting),
+            Tracing(exporting=exporting),
         )
         work = asyncio.create_task(_work(chassis, settings, build))
         stopping = asyncio.create_task(stop.wait())
@@ -203,6 +203,7 @@ async def _work(chassis: Chassis, settings: S, build: Build[S]) -> None:
         chassis.stack.push_async_callback(chassis.cache.close)
         chassis.stack.push_async_callback(chassis.publisher.stop)
         subscription = await build(chassis, settings)
+        chassis.tracing.group = subscription.group
         assignment = Assignment(chassis.gate, settings.drain_s, subscription.let_go)
         broker = make_broker(settings.kafka, f"sprat-{chassis.name}")
         subscriber = subscribe(

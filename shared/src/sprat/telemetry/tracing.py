@@ -56,8 +56,9 @@ class _Traced:
 class Tracing:
     """Makes a `process {topic}` span a record, where spans are exported."""
 
-    def __init__(self, group: str, *, exporting: bool) -> None:
-        self._group = group
+    def __init__(self, *, exporting: bool) -> None:
+        self.group = ""
+        """The consumer group, once it is known."""
         self._tracer = trace.get_tracer("sprat") if exporting else None
 
     def process(self, envelope: Envelope, topic: str, partition: int, offset: int) -> RecordSpan:
@@ -72,7 +73,7 @@ class Tracing:
             "messaging.destination.name": topic,
             "messaging.destination.partition.id": str(partition),
             "messaging.kafka.offset": offset,
-            "messaging.consumer.group.name": self._group,
+            "messaging.consumer.group.name": self.group,
             "messaging.message.id": envelope.id,
         }
         return _Traced(

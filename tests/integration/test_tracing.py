@@ -1,0 +1,120 @@
+"""One text, one trace: on every topic, and in the spans that are exported."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from conftest import Kafka, Redis
+from stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
+from system import ALLOWED, whole_system
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()
+
+
+def trace_of(record) -> str:
+    return dict(record.headers)["traceparent"].decode().split("-")[1]
+
+
+async def test_one_text_has_one_trace_id_on_every_topic(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
+    async with whole_system(kafka.bootstrap, redis_server.url, prefix) as system:
+        value = {"text": "quel est mon solde", "language": "fr", "tasks": {"intent": {}}, "tenant": ALLOWED}
+        place = await system.submit(value | {"frontier": "allow"}, [("traceparent", PARENT), ("tracestate", b"a=b")])
+        assert (await system.result(place)).source == "frontier"
+        await eventually(lambda: _both_egress(system), 20)
+        t = system.topics
+        passed = (t.predictions("intent"), t.frontier_requests, t.egress, t.frontier_answers, t.results("intent"))
+        for topic in passed:
+            records = await read_all(kafka.bootstrap, topic)
+            assert {trace_of(record) for record in records} == {TRACE}, topic
+
+
+async def _both_egress(system) -> bool:
+    return len(await read_all(system.bootstrap, system.topics.egress)) == 2
+
+
+class Collector:
+    """Takes spans as an OpenTelemetry collector would."""
+
+    def __init__(self) -> None:
+        self.spans: list = []
+        self.url = ""
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    collector = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            request = ExportTraceServiceRequest.FromString(_plain(body, self.headers.get("content-encoding")))
+            for resource in request.resource_spans:
+                collector.spans += [span for scope in resource.scope_spans for span in scope.spans]
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    collector.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield collector
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _plain(body: bytes, encoding: str | None) -> bytes:
+    import gzip  # noqa: PLC0415
+
+    return gzip.decompress(body) if encoding == "gzip" else body
+
+
+async def test_a_span_for_each_record_is_exported_and_continues_the_texts_trace(kafka: Kafka, prefix: str) -> None:
+    topics = await made_topics(settings_for(kafka.bootstrap, prefix))
+    with collecting() as collector:
+        environment = os.environ | {
+            "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
+            "SPRAT_KAFKA__PREFIX": prefix,
+            "SPRAT_REDIS__URL": "redis://127.0.0.1:1/0",
+            "SPRAT_SECRET": SECRET,
+            "SPRAT_HEALTH_PORT": "0",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+        }
+        process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment)
+        try:
+            await _announced(kafka.bootstrap, topics.models)
+            value = {"text": "what is my balance, says Zyxwvut", "tasks": {"intent": {}}}
+            await publish(kafka.bootstrap, topics.texts, [json.dumps(value).encode()], [("traceparent", PARENT)])
+            (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, 20)
+    (span,) = collector.spans
+    attributes = {item.key: item.value for item in span.attributes}
+    assert span.name == f"process {topics.texts}"
+    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
+    sent = dict(record.headers)["traceparent"].decode()
+    assert sent.split("-")[2] == span.span_id.hex(), "what it sends is its child"
+    assert attributes["messaging.consumer.group.name"].string_value.endswith("intent.default")
+    assert attributes["messaging.kafka.offset"].int_value == 0
+    assert "Zyxwvut" not in str(span)
+
+
+async def _announced(bootstrap: str, topic: str) -> None:
+    await read_until(bootstrap, [topic], 2)
+    await asyncio.sleep(1)
