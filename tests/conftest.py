@@ -5,6 +5,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 
 from sprat.local.kafka import EmbeddedKafka
 from sprat.local.redis import EmbeddedRedis
+
+# A shell that starts pytest in the background has it ignore SIGINT, and every child would inherit that: no Ctrl-C could
+# be tested. A handler, unlike an ignored signal, is not inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _HERE = Path(__file__).parent
 _KINDS = ("unit", "contract", "integration", "e2e", "bench")
