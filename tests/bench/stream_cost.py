@@ -11,12 +11,13 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sprat.admin.topics import create_topics
 from sprat.local.kafka import EmbeddedKafka
@@ -91,8 +92,6 @@ async def publish(bootstrap: str, topic: str, texts: list[str], rate: float) -> 
 
 async def predicted(bootstrap: str, topics: Topics, count: int) -> None:
     """Wait until the predictions topic holds `count` records."""
-    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
-
     consumer = AIOKafkaConsumer(topics.predictions("intent"), bootstrap_servers=bootstrap)
     await consumer.start()
     while sum((await consumer.end_offsets(list(consumer.assignment()))).values()) < count:
@@ -144,16 +143,19 @@ def measure(texts: list[str], rounds: int, folder: Path, rate: float = 0.0) -> d
     }
 
 
-def main() -> None:
-    import tempfile  # noqa: PLC0415
+def clinc150_texts(data: Path) -> list[str]:
+    """Give the texts of CLINC150's test set."""
+    rows = (data / "intent/clinc150/tsv/test.tsv").read_text().splitlines()
+    return [row.split("\t")[0] for row in rows]
 
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPRAT_DATA"), help="folder of evaluation data")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    rows = (arguments.data / "intent/clinc150/tsv/test.tsv").read_text().splitlines()
-    texts = [row.split("\t")[0] for row in rows]
+    texts = clinc150_texts(arguments.data)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(texts, arguments.rounds, Path(folder))
     if arguments.json:
