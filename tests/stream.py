@@ -17,10 +17,11 @@ from pydantic import SecretStr
 
 from sprat.admin.topics import create_topics
 from sprat.cache import RedisCache
+from sprat.chassis import Chassis
 from sprat.delivery.publisher import Publisher
 from sprat.models.card import Calibration, Card, label_set_hash
 from sprat.models.question import Answer, Question
-from sprat.service import Chassis, _stop, _work
+from sprat.service import stop_work, work_until_cancelled
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import IntentOutput, Topics
@@ -47,24 +48,23 @@ async def running(
     name: str, settings: ServiceSettings, build: Callable[[Chassis, Any], Awaitable[Any]]
 ) -> AsyncIterator[Chassis]:
     """Run a service inside the test, until the block ends; it is stopped as SIGTERM would."""
-    async with AsyncExitStack() as stack:
-        chassis = Chassis(
-            name,
-            "0.test",
-            settings,
-            Publisher(settings.kafka, f"test-{name}"),
-            RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
-            stack,
-            Tracing(exporting=False),
-        )
-        work = asyncio.create_task(_work(chassis, settings, build))
-        try:
-            await eventually(lambda: bool(chassis.consumers) or work.done())
-            if work.done():
-                work.result()
-            yield chassis
-        finally:
-            await _stop(chassis, work, [])
+    chassis = Chassis(
+        name,
+        "0.test",
+        settings,
+        Publisher(settings.kafka, f"test-{name}"),
+        RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
+        AsyncExitStack(),
+        Tracing(exporting=False),
+    )
+    work = asyncio.create_task(work_until_cancelled(chassis, settings, build))
+    try:
+        await eventually(lambda: bool(chassis.consumers) or work.done())
+        if work.done():
+            work.result()
+        yield chassis
+    finally:
+        await stop_work(chassis, work)
 
 
 @asynccontextmanager
@@ -88,6 +88,14 @@ async def publish(
     async with producing(bootstrap) as producer:
         sent = [await producer.send(topic, value=value, key=key, headers=list(headers)) for value in values]
         await asyncio.gather(*sent)
+
+
+async def produce_empty(bootstrap: str, topic: str) -> RecordMetadata:
+    """Publish a record without key and value into partition 0, as any client can but aiokafka's `send`."""
+    async with producing(bootstrap) as producer:
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=None)
+        return await (await producer.send_batch(batch, topic, partition=0))
 
 
 async def produce_raw(

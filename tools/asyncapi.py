@@ -81,10 +81,10 @@ def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
     place = channel_id(topics, topic.name)
     message = topic.message.__name__ if topic.message else DEAD_LETTER
     config = topic.config()
-    settings: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_record_bytes}
+    settings: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_batch_bytes}
     if topic.retention_ms is not None:
         settings["retention.ms"] = topic.retention_ms
-    settings["message.timestamp.type"] = config["message.timestamp.type"]
+    settings |= {name: config[name] for name in ("compression.type", "message.timestamp.type")}
     return {
         "address": topic.name,
         "description": _ABOUT_TOPICS.get(place) or _ABOUT_TOPICS[place.partition(".")[0]],

@@ -67,17 +67,8 @@ def _document(declaration: Declaration) -> dict[str, Any]:
         for topic, message in declaration.follows.items()
     }
     for topic, (message, description) in (reads | follows).items():
-        subscribe(
-            broker,
-            [topic],
-            f"receive:{topic}",
-            _never,
-            payload=message,
-            listener=None,
-            settings=settings,
-            max_records=settings.max_records,
-            description=description,
-        )
+        alone = Declaration(declaration.service, description, {topic: message}, {})
+        subscribe(broker, alone, f"receive:{topic}", _never, None, settings)
     for topic, written in declaration.writes.items():
         broker.publisher(topic, schema=written or NoMessage, title=f"send:{topic}", description=about)
     specification = AsyncAPI(broker, title=declaration.service, version="1", schema_version="3.0.0")

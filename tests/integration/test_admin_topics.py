@@ -50,6 +50,7 @@ async def test_what_differs_is_reported_and_left_as_it_is(client, prefix):
         assert set(states[topics.feedback].differences) == {
             Difference("partitions", "2", "5"),
             Difference("cleanup.policy", "delete", "compact"),
+            Difference("compression.type", "uncompressed", "producer"),
             Difference("max.message.bytes", "1048576", "1000"),
             Difference("retention.ms", str(400 * 86_400_000), "604800000"),
         }

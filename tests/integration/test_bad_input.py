@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiokafka.errors import MessageSizeTooLargeError
+from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
-from stream import produce_raw
+from stream import produce_empty, produce_raw
 from system import ALLOWED, System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,6 +70,7 @@ BAD = [
     pytest.param(text(tasks={"translation": {}}), [], "invalid_text", "tasks.translation.target", id="no target"),
     pytest.param(text(), cloudevent(ce_type=b"com.example.other"), "unexpected_type", "ce_type", id="another type"),
     pytest.param(None, [], "empty_value", "no value", id="no value at all"),
+    pytest.param(text(more="x" * 530_000), [], "too_large", "524288 bytes", id="above 512 KiB"),
 ]
 
 
@@ -95,6 +97,48 @@ async def test_a_header_name_that_is_not_utf_8_does_not_block_its_partition(syst
     assert (reason.code, record.value) == ("invalid_header", b"first")
     assert record.headers[0] == ("\\xff\\xfe\\xc3(\\x80", b"v")
     assert (await system.result(after)).status == "answered"
+
+
+async def test_a_replay_for_nobody_is_a_dead_letter_and_not_skipped_by_all(system: System) -> None:
+    _, reason = await system.letter(await system.submit(text(), [("sprat_replay_for", b"nobody")]))
+    assert (reason.code, reason.detail) == ("unknown_service", "header sprat_replay_for: names no service")
+
+
+async def test_a_record_of_nothing_is_one_dead_letter_of_nothing(system: System) -> None:
+    place = await produce_empty(system.bootstrap, system.topics.texts)
+    record, reason = await system.letter(place)
+    assert (record.key, record.value, reason.code) == (None, None, "empty_value")
+
+
+async def test_a_compressed_text_is_measured_by_what_is_in_it(system: System) -> None:
+    large = {"compression.type": "gzip", "message.max.bytes": 10_000_000}
+    producer = Producer({"bootstrap.servers": system.bootstrap, **large})
+    refused: list[object] = []
+    producer.produce(system.topics.texts, b" " * 4_000_000, on_delivery=lambda error, _: refused.append(error))
+    producer.flush(10)
+    assert "MSG_SIZE_TOO_LARGE" in str(refused[0])
+
+
+async def test_a_burst_of_a_librdkafka_client_is_taken(system: System) -> None:
+    """It sends batches of up to a million bytes; the broker's limit holds for a batch."""
+    producer = Producer({"bootstrap.servers": system.bootstrap, "linger.ms": 200})
+    refused: list[object] = []
+    for number in range(2_000):
+        producer.produce(
+            system.topics.texts,
+            json.dumps(text(f"please move {number} euros to my savings", more="x" * 900)).encode(),
+            partition=0,
+            on_delivery=lambda error, _: refused.append(error) if error else None,
+        )
+    producer.flush(30)
+    assert refused == []
+    await system.settled()
+
+
+async def test_an_unknown_target_among_an_intents_options_is_nobodys_business(system: System) -> None:
+    for target in (5, "de"):
+        wanted = text("please move 100 euros to my savings", tasks={"intent": {"target": target}})
+        assert (await system.result(await system.submit(wanted))).route.decision == "kept"
 
 
 async def test_every_bad_record_had_exactly_one_dead_letter_and_no_result(system: System) -> None:
@@ -173,7 +217,7 @@ async def test_the_same_id_from_two_sources_gives_two_result_ids(system: System)
 
 async def test_a_record_above_the_brokers_limit_is_the_producers_error(system: System) -> None:
     with pytest.raises(MessageSizeTooLargeError):
-        await system.submit(text(more="x" * 600_000))
+        await system.submit(text(more="x" * 1_100_000))
 
 
 async def test_one_good_among_99_bad_is_answered_and_the_service_goes_on(system: System) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from conftest import Kafka, Redis
-from sprat.delivery.publisher import NotAcknowledged
+from sprat.chassis import Chassis, Subscription
+from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.errors import Fatal
-from sprat.service import Chassis, Subscription
+from sprat.local.kafka import EmbeddedKafka
 from sprat.serving import serve_model
 from sprat.settings import ServiceSettings
 from sprat.specialist import Specialist
@@ -120,6 +122,50 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
     assert len(records) == 30, "what was acknowledged is not sent again"
     assert sorted(model.asked) == sorted(f"hello {n}" for n in range(30)), "the model ran once for each text"
     assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
+
+
+async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"max_records": 4})})
+    topics = await made_topics(settings)
+    model = FakeModel()
+    async with running("intent", settings, building(model)) as chassis:
+        real, down = chassis.publisher.publish, [True]
+
+        async def away(records, hold_s=None):
+            if down[0]:
+                raise NotAcknowledged(tuple(range(len(records))), "KafkaTimeoutError")
+            return await real(records, hold_s)
+
+        monkeypatch.setattr(chassis.publisher, "publish", away)
+        for key in (b"a", b"b", b"c", b"d"):
+            await publish(kafka.bootstrap, topics.texts, [text(f"hello {key} {n}") for n in range(6)], key=key)
+        await asyncio.sleep(3)
+        down[0] = False
+        await eventually(lambda: chassis.counts["records"] == 24, 30)
+    assert len(model.asked) == 24, "the model ran once for each text"
+    assert len(await read_all(kafka.bootstrap, topics.predictions("intent"))) == 24
+
+
+async def test_publishing_to_a_frozen_broker_ends_in_time() -> None:
+    with EmbeddedKafka() as broker:
+        settings = settings_for(broker.bootstrap, "frozen")
+        topics = await made_topics(settings)
+        publisher = Publisher(settings.kafka, "test")
+        await publisher.start()
+        records = [OutRecord(topics.texts, b"one key", b"x" * 5_000) for _ in range(64)]
+        await publisher.publish(records[:1])
+        broker.pause()
+        began = time.monotonic()
+        with pytest.raises(NotAcknowledged):
+            await publisher.publish(records, hold_s=1)
+        assert time.monotonic() - began < 2.5
+        broker.resume()
+        assert len(await publisher.publish(records, hold_s=10)) == 64
+        await publisher.stop()
+        assert len(await read_all(broker.bootstrap, topics.texts)) == 64 + 1, "what was under way is not sent again"
 
 
 async def test_equal_questions_are_answered_from_the_cache(kafka: Kafka, redis_server: Redis, prefix: str) -> None:

@@ -3,11 +3,14 @@
 import asyncio
 import json
 
+import pytest
+from aiokafka.errors import CoordinatorNotAvailableError
+
 from conftest import Kafka
+from sprat.chassis import Chassis, Subscription
 from sprat.declaration import Declaration
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
-from sprat.service import Chassis, Subscription
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
 from stream import eventually, lag, made_topics, publish, read_all, running, settings_for
@@ -21,6 +24,7 @@ class Slow:
         self.asked: list[str] = []
         self.release: dict[str, asyncio.Event] = {}
         self.failures: dict[str, int] = {}
+        self.broken: str | None = None
 
     def message_type(self, topic: str) -> type[Message]:
         return TextSubmitted
@@ -31,9 +35,14 @@ class Slow:
     def oversized(self, received: Received, emit: Emit) -> Outcome:
         return Outcome(rejected=Rejected("too_large", "the answer"))
 
+    def failed(self, received: Received) -> Outcome:
+        return Outcome((Emit(self._topics.feedback, b"", "failed", received.message),))
+
     async def handle(self, received: Received[TextSubmitted]) -> Outcome:
         body = received.message.text
         self.asked.append(body)
+        if body == self.broken:
+            raise ZeroDivisionError(body)
         if self.failures.get(body, 0):
             self.failures[body] -= 1
             raise Retryable("away")
@@ -121,3 +130,37 @@ async def test_a_bad_record_becomes_a_dead_letter(kafka: Kafka, prefix: str) -> 
         await eventually(lambda: chassis.counts["records"] == 2)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert letter.value == b"bad"
+
+
+async def test_offsets_whose_commit_failed_go_with_the_next_try(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    async with running("frontier", settings, building(Slow(topics))) as chassis:
+        consumer, failures = chassis.consumers[0], [2]
+        real = consumer.commit
+
+        async def sometimes(offsets):
+            if failures[0]:
+                failures[0] -= 1
+                raise CoordinatorNotAvailableError
+            await real(offsets)
+
+        monkeypatch.setattr(consumer, "commit", sometimes)
+        await publish(kafka.bootstrap, topics.texts, [text("only one")])
+        await eventually(lambda: chassis.counts["records"] == 1 and chassis.gate.in_hand == 0)
+        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+
+
+async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    slow = Slow(topics)
+    slow.broken = "odd"
+    async with running("frontier", settings, building(slow)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text("odd"), text("even")])
+        await eventually(lambda: chassis.counts["records"] == 2)
+    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+    assert json.loads(letter.value)["text"] == "odd"
+    assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2

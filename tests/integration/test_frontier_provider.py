@@ -120,9 +120,7 @@ async def test_the_size_that_the_audit_is_told_is_the_size_that_left(connect, be
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
-async def test_each_failure_has_its_code_and_tells_no_secret(  # noqa: PLR0917 - fixtures and parameters come by name
-    connect, behave, caplog, behaviour, code, retryable
-):
+async def test_each_failure_has_its_code_and_tells_no_secret(connect, behave, caplog, behaviour, code, retryable):
     caplog.set_level(logging.DEBUG)
     behave(**behaviour)
     error = await failure(connect(timeout_s=0.3))

@@ -11,17 +11,22 @@ from pathlib import Path
 
 import httpx
 import pytest
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedError
+from confluent_kafka import Producer
 
 from conftest import Kafka
+from sprat.chassis import Chassis, Subscription
+from sprat.delivery.gate import Gate
 from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
+from sprat.delivery.watch import watchdog
 from sprat.errors import Fatal
 from sprat.health import Progress
 from sprat.local.ports import free_port
-from sprat.service import Chassis, Subscription, _watchdog
 from sprat.serving import serve_model
 from sprat.settings import ServiceSettings
 from sprat.specialist import Specialist
+from sprat_contracts import DeadLetterReason
 from stream import SECRET, FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
@@ -36,8 +41,27 @@ def building(model: FakeModel, handler: type[Specialist] = Specialist):
     return build
 
 
-async def test_an_exception_in_a_handler_is_not_swallowed_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
-    """FastStream logs it at best, and the next commit would pass the record."""
+async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kafka: Kafka, prefix: str) -> None:
+    """FastStream logs the exception at best, and the next commit would pass the record."""
+
+    class Broken(Specialist):
+        def receive(self, received: Received) -> Outcome | Ask:
+            if "odd" in received.message.text:
+                raise ZeroDivisionError("with a text in it")
+            return super().receive(received)
+
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel(), Broken)) as chassis:
+        await publish(kafka.bootstrap, topics.texts, [text("hello"), text("odd"), text("bye")])
+        await eventually(lambda: chassis.counts["records"] == 3)
+    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+    reason = DeadLetterReason.from_headers(letter.headers)
+    assert (reason.code, reason.detail) == ("defect", "the service has a defect: ZeroDivisionError")
+
+
+async def test_an_exception_in_the_loop_is_not_swallowed_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
+    """FastStream goes on after a handler's exception, and the position has moved on already."""
 
     class Broken(Specialist):
         def answered(self, received: Received, ask: Ask, answered: Answered) -> Outcome:
@@ -93,16 +117,72 @@ def _only_in_groups(refused):
     return getmany
 
 
-async def test_a_dead_consume_loop_ends_the_process(kafka: Kafka, prefix: str) -> None:
+@pytest.mark.parametrize(
+    ("progress_s", "moved_s", "in_hand", "said"),
+    [
+        pytest.param(1_000, 0, 0, "not turned", id="no polls"),
+        pytest.param(0, 1_000, 1, "not moved", id="work that hangs"),
+    ],
+)
+async def test_a_loop_that_stands_still_ends_the_process(
+    progress_s: float, moved_s: float, in_hand: int, said: str
+) -> None:
     """A ping of the broker stays green, and FastStream calls itself running."""
+    gate, progress = Gate(), Progress()
+    for _ in range(in_hand):
+        gate.enter()
+    gate.moved_at = time.monotonic() - moved_s
+    progress.turned_at = time.monotonic() - progress_s
+    subscriber = type("Subscriber", (), {"tasks": []})()
+    with pytest.raises(Fatal, match=said):
+        await asyncio.wait_for(watchdog(None, subscriber, progress, gate), 5)
+
+
+async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> None:
+    """Polls find nothing then, for ever, and nothing public tells."""
     settings = settings_for(kafka.bootstrap, prefix)
     await made_topics(settings)
+    consumer = AIOKafkaConsumer(settings.kafka.topics.texts, bootstrap_servers=kafka.bootstrap)
+    await consumer.start()
+    subscriber = type("Subscriber", (), {"tasks": []})()
+    watching = asyncio.create_task(watchdog(consumer, subscriber, Progress(), Gate()))
+    await asyncio.sleep(1.2)
+    assert not watching.done()
+    consumer._fetcher._fetch_task.cancel()
+    with pytest.raises(Fatal, match="fetches no more"):
+        await asyncio.wait_for(watching, 5)
+    await consumer.stop()
+
+
+async def test_a_poll_that_fails_ends_the_process_before_anything_more_is_committed(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have taken records of other partitions with it, and their positions have moved on."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+
+    async def corrupt(self, *partitions, timeout_ms=0, max_records=None):
+        raise CorruptRecordException
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", _only_in_groups(corrupt))
     async with running("intent", settings, building(FakeModel())) as chassis:
-        progress = Progress()
-        progress.turned_at = time.monotonic() - 1_000
-        subscriber = type("Subscriber", (), {"tasks": []})()
-        with pytest.raises(Fatal, match="not turned"):
-            await asyncio.wait_for(_watchdog(chassis, progress, subscriber), 5)
+        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+        assert "CorruptRecord" in str(error)
+        await publish(kafka.bootstrap, topics.texts, [text("hello")])
+        assert not chassis.gate.is_open
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+async def test_texts_of_every_compression_are_answered(kafka: Kafka, prefix: str, compression: str) -> None:
+    """Without its codec aiokafka stands still, and loses what it took from other partitions."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    async with running("intent", settings, building(FakeModel())):
+        producer = Producer({"bootstrap.servers": kafka.bootstrap, "compression.type": compression})
+        for number in range(20):
+            producer.produce(topics.texts, text(f"hello {number} " + "hello " * 50))
+        producer.flush(20)
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 20)
 
 
 async def test_the_event_loop_goes_on_while_the_model_computes(kafka: Kafka, prefix: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import TASKS, TextSubmitted, Topics
 
 KIB, MIB, DAY_MS = 1024, 1024 * 1024, 24 * 60 * 60 * 1000
 
@@ -60,8 +60,14 @@ def test_the_brokers_clock_holds_on_every_topic() -> None:
         config = topic.config()
         assert config["message.timestamp.type"] == "LogAppendTime"
         assert config["cleanup.policy"] == topic.cleanup
-        assert config["max.message.bytes"] == str(topic.max_record_bytes)
+        assert config["compression.type"] == "uncompressed"
         assert ("retention.ms" in config) == (topic.cleanup == "delete")
+
+
+def test_the_brokers_limit_leaves_room_for_a_batch_of_librdkafka_and_for_the_largest_record() -> None:
+    for topic in Topics().table():
+        assert int(topic.config()["max.message.bytes"]) == max(topic.max_record_bytes, 1024 * KIB)
+    assert TextSubmitted.max_bytes == 512 * KIB, "the contract's limit of a text is judged when it is read"
 
 
 def test_a_dead_letter_has_room_for_the_largest_record_and_its_reason() -> None:

@@ -31,5 +31,8 @@ class Message(Part):
     event_type: ClassVar[str]
     """The CloudEvents `type` of this message; a breaking change gets a new one."""
 
+    max_bytes: ClassVar[int | None] = None
+    """The largest value that is read; None where the topic's own limit is enough."""
+
     plain_json_allowed: ClassVar[bool] = False
     """May the record come without any `ce_` header, as plain JSON?"""

@@ -95,3 +95,9 @@ def _number(found: Mapping[str, str], header: str) -> int:
         return int(found[header])
     except ValueError:
         raise ValueError(f"not a dead letter: header {header} is not a number") from None
+
+
+def replays_of(headers: Iterable[tuple[str, bytes]]) -> int:
+    """Give how often a record was replayed; 0 where its header says nothing that makes sense."""
+    counts = [value for name, value in headers if name == REPLAYS]
+    return int(counts[-1]) if counts and counts[-1] and counts[-1].isdigit() and len(counts[-1]) < 4 else 0

@@ -75,6 +75,7 @@ class TextSubmitted(Message):
 
     event_type: ClassVar[str] = "dev.sprat.text.submitted.v1"
     plain_json_allowed: ClassVar[bool] = True
+    max_bytes: ClassVar[int | None] = 512 * 1024
 
     text: Annotated[
         str,

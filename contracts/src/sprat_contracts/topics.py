@@ -14,6 +14,7 @@ from sprat_contracts.texts import TextSubmitted
 
 DAY_MS = 86_400_000
 KIB = 1024
+SMALLEST_BATCH_LIMIT = KIB * KIB
 DEFAULT_PREFIX = "sprat"
 DEFAULT_PARTITIONS = 8
 
@@ -31,11 +32,18 @@ class Topic:
     max_record_bytes: int
     partitions: int
 
+    @property
+    def max_batch_bytes(self) -> int:
+        """What the broker takes at once: its limit holds for a batch, and librdkafka sends up to a million bytes."""
+        return max(self.max_record_bytes, SMALLEST_BATCH_LIMIT)
+
     def config(self) -> dict[str, str]:
         """Give the broker's settings of this topic."""
         settings = {
             "cleanup.policy": self.cleanup,
-            "max.message.bytes": str(self.max_record_bytes),
+            # The broker unpacks what comes compressed: every client can read it, and the limit holds for what is in it.
+            "compression.type": "uncompressed",
+            "max.message.bytes": str(self.max_batch_bytes),
             "message.timestamp.type": "LogAppendTime",
         }
         return settings if self.retention_ms is None else settings | {"retention.ms": str(self.retention_ms)}

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import ValidationError
 
 from sprat_contracts.base import Message
-from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
+from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.ids import plain_text_identity, root_traceparent
 
 M = TypeVar("M", bound=Message)
@@ -98,11 +98,13 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
 
     Raises:
         WireError: structured_mode, unsupported_content_type, invalid_header, invalid_cloudevent, unexpected_type,
-            empty_value, invalid_json or invalid_message (of texts: invalid_text, no_known_task).
+            empty_value, too_large, invalid_json or invalid_message (of texts: invalid_text, no_known_task).
     """
     envelope = read_envelope(record, message_type)
     if not record.value:
         raise WireError("empty_value", "the record has no value")
+    if message_type.max_bytes is not None and len(record.value) > message_type.max_bytes:
+        raise WireError("too_large", f"the value has more than {message_type.max_bytes} bytes")
     try:
         return Event(envelope, message_type.model_validate_json(record.value))
     except ValidationError as error:
@@ -127,7 +129,6 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
         raise WireError("invalid_cloudevent", "header ce_id: missing; only texts may come as plain JSON")
     traceparent = headers.get("traceparent", "")
     continued = _TRACEPARENT.fullmatch(traceparent) is not None
-    replays = headers.get(REPLAYS, "0")
     return Envelope(
         id=event_id,
         source=source,
@@ -136,7 +137,7 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
         time=headers.get("ce_time"),
         extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
-        replays=int(replays) if replays.isdecimal() and len(replays) < 4 else 0,
+        replays=replays_of(record.headers),
     )
 
 

@@ -1,5 +1,6 @@
 """Announcing a model, and following what others announce, on the compacted `models` topic."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sprat_contracts.ids import derive, root_traceparent
 
 log = logging.getLogger(__name__)
 
+_CATCH_UP_S = 10.0
 _STALE_MS = 60_000
 """A first announcement that no second one followed within this time belongs to a start that failed."""
 
@@ -71,16 +73,22 @@ class ModelsReader:
             Retryable: Kafka does not answer.
         """
         try:
-            ends = await self._consumer.end_offsets(self._partitions)
-            for partition, end in ends.items():
-                while await self._consumer.position(partition) < end:
-                    self._consumer.resume(partition)
-                    for records in (await self._consumer.getmany(partition, timeout_ms=200)).values():
-                        for record in records:
-                            self._take(record)
-                self._consumer.pause(partition)
-        except KafkaError as error:
+            async with asyncio.timeout(_CATCH_UP_S):
+                await self._read_to_the_end()
+        except (KafkaError, TimeoutError) as error:
             raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
+
+    async def _read_to_the_end(self) -> None:
+        ends = await self._consumer.end_offsets(self._partitions)
+        for partition, end in ends.items():
+            if await self._consumer.position(partition) > end:  # the topic was made anew
+                self._consumer.seek(partition, 0)
+            while await self._consumer.position(partition) < end:
+                self._consumer.resume(partition)
+                for records in (await self._consumer.getmany(partition, timeout_ms=200)).values():
+                    for record in records:
+                        self._take(record)
+            self._consumer.pause(partition)
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -17,5 +17,10 @@ def origin_of(received: Received[Message]) -> Origin:
 
 
 def record_key(origin: Origin, text_id: str) -> bytes:
-    """Give the upstream's key, or the text's id where it gave none."""
-    return text_id.encode() if origin.key is None else base64.b64decode(origin.key)
+    """Give the upstream's key; the text's id where it gave none, or where a foreign producer wrote no base64."""
+    if origin.key is not None:
+        try:
+            return base64.b64decode(origin.key, validate=True)
+        except ValueError:
+            return text_id.encode()
+    return text_id.encode()

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from sprat.announcing import announce
+from sprat.chassis import Chassis, Subscription
 from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.group_start import start_group_at
 from sprat.delivery.inference import Inference
 from sprat.models.card import Card
 from sprat.models.question import Model
-from sprat.service import Chassis, Subscription
 from sprat.specialist import Specialist
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 
@@ -32,7 +32,7 @@ async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: M
     chassis.stack.callback(inference.close)
     answering = Answering(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
     loop = chassis.batch_loop(make_handler(chassis.topics, card, name, owns_from), answering)
-    return Subscription(declare(card.task, chassis.topics), group, loop.handle)
+    return Subscription(declare(card.task, chassis.topics), group, loop.handle, loop.let_go)
 
 
 def declare(task: str, topics: Topics) -> Declaration:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sprat.errors import UserError
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
@@ -133,7 +133,7 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
     drain_s: Annotated[
-        float, Field(gt=0, le=300, description="How long a stop or a rebalance may wait for work in hand.")
+        float, Field(gt=0, le=50, description="How long a stop or a rebalance may wait for work in hand.")
     ] = 20.0
 
 
@@ -151,3 +151,5 @@ def load_settings(settings_type: type[S]) -> S:
             for problem in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise UserError(f"settings: {problems}") from None
+    except SettingsError as error:  # a variable that should hold JSON, or an .env file that cannot be read
+        raise UserError(f"settings: {error}") from None

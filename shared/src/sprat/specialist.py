@@ -4,8 +4,17 @@ from sprat.delivery.outcomes import Answered, Ask, Emit, Outcome, Received
 from sprat.errors import Rejected
 from sprat.models.card import Card
 from sprat.models.question import Question
-from sprat.origin import origin_of
-from sprat_contracts import Declined, Message, ModelRef, Prediction, TaskOptions, TextSubmitted, Topics
+from sprat.origin import origin_of, record_key
+from sprat_contracts import (
+    Declined,
+    Message,
+    ModelRef,
+    Prediction,
+    TaskOptions,
+    TextSubmitted,
+    Topics,
+    TranslationOptions,
+)
 from sprat_contracts.ids import PREDICTION, derive
 
 
@@ -64,14 +73,14 @@ class Specialist:
         """Judge language and target; both are matched by their primary subtag: `en-GB` is served by `en`."""
         if self.card.languages and not _among(text.language, self.card.languages):
             return Declined(code="language", detail=f"serves {', '.join(self.card.languages)}")
-        target = getattr(options, "target", None)
+        target = _target(options)
         if target is not None and not _among(target, self.card.targets):
             return Declined(code="target", detail=f"translates into {', '.join(self.card.targets) or 'nothing'}")
         return None
 
     def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
         """Make the model's question."""
-        return Question(text.text, text.language, getattr(options, "target", None))
+        return Question(text.text, text.language, _target(options))
 
     def answered(self, received: Received[TextSubmitted], ask: Ask, answered: Answered) -> Outcome:
         """Predict what the model says."""
@@ -107,9 +116,14 @@ class Specialist:
             declined=declined,
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
-        key = received.key if received.key is not None else envelope.id.encode()
+        key = record_key(prediction.origin, envelope.id)
         emit = Emit(self.topics.predictions(task), key, id, prediction, {"tenant": received.message.tenant})
         return Outcome((emit,))
+
+
+def _target(options: TaskOptions) -> str | None:
+    """Give what a translation is to become. A `target` among another task's options is an unknown field of theirs."""
+    return options.target if isinstance(options, TranslationOptions) else None
 
 
 def _among(tag: str, served: tuple[str, ...]) -> bool:

@@ -7,9 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.cache import RedisCache
+from sprat.chassis import Chassis, Subscription
+from sprat.delivery.patience import patiently
 from sprat.delivery.publisher import OutRecord
+from sprat.errors import Retryable
 from sprat.policy import load_policy
-from sprat.service import Chassis, Subscription, run_service
+from sprat.service import run_service
 from sprat.settings import ServiceSettings
 from sprat.telemetry.tracing import current_traceparent
 from sprat_contracts import EgressRecord, Envelope, encode
@@ -55,6 +58,8 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
         hash=chassis.keyed_hash,
         clock=SystemClock(),
         endpoint=settings.frontier.base_url,
+        max_wait_s=settings.frontier.max_wait_s,
+        counts=chassis.counts,
     )
     # A call under way is paid for: its answer is kept for the redelivered request.
     chassis.stack.push_async_callback(handler.drain, KEEP_S)
@@ -71,7 +76,13 @@ def auditing(chassis: Chassis) -> Audit:
         traceparent = current_traceparent.get() or root_traceparent(source, event_id)
         envelope = Envelope(id=event_id, source=source, traceparent=traceparent, extensions={"tenant": record.tenant})
         value, headers = encode(record, envelope)
-        await chassis.publisher.publish([OutRecord(chassis.topics.egress, record.text_hash.encode(), value, headers)])
+        letter = OutRecord(chassis.topics.egress, record.text_hash.encode(), value, headers)
+
+        async def publish() -> None:
+            await chassis.publisher.publish([letter])
+
+        # Waited for, not made anew: the audit must not tell of an attempt that was none.
+        await patiently(publish, Retryable, chassis.settings.kafka.give_up_s)
 
     return audit
 

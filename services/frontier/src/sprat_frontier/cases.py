@@ -1,7 +1,5 @@
 """A request with what is decided of it once: question, rule, deadline, identity."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 
 from sprat.policy import effective_rule
@@ -38,28 +36,21 @@ class Case:
         return self.question.problem()
 
 
-def case_of(request: FrontierRequested, policies: Policies, clock: Clock) -> Case:
-    """Give the case that a request is about."""
+def case_of(request: FrontierRequested, policies: Policies, clock: Clock, max_wait_s: float) -> Case:
+    """Give the case that a request is about.
+
+    Its deadline is cut to `max_wait_s` from now: a house full of cases with time would keep out those without.
+    """
     prediction = request.prediction
     submitted = prediction.submitted
     tenant = policies.tenant(submitted.tenant)
+    latest_ms = clock.now_ms() + round(max_wait_s * 1000)
     wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
     return Case(
         request=request,
         question=question_of(request),
         rule=effective_rule(submitted.frontier, tenant),
         regions=tuple(tenant.regions),
-        deadline=CaseDeadline(prediction.origin.appended_at + wait_ms, clock),
+        deadline=CaseDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),
         answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
     )
-
-
-def record_key(request: FrontierRequested) -> bytes:
-    """Give the upstream's key, or the text's id where it gave none."""
-    prediction = request.prediction
-    if prediction.origin.key is not None:
-        try:
-            return base64.b64decode(prediction.origin.key, validate=True)
-        except binascii.Error:
-            pass
-    return prediction.text_id.encode()

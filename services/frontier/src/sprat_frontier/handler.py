@@ -8,8 +8,9 @@ from typing import Any
 
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
-from sprat_contracts import Declined, Egress, FrontierAnswered, FrontierRequested, ModelRef, Topics
-from sprat_frontier.cases import Case, case_of, record_key
+from sprat.origin import record_key
+from sprat_contracts import Declined, Egress, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
+from sprat_frontier.cases import Case, case_of
 from sprat_frontier.clock import Clock
 from sprat_frontier.flights import Flight, Flights
 from sprat_frontier.gateway import Bought, DeadlinePassedError, Gateway
@@ -39,6 +40,8 @@ class FrontierHandler:
         hash: Hash,
         clock: Clock,
         endpoint: str,
+        max_wait_s: float = 120.0,
+        counts: Counter[str] | None = None,
     ) -> None:
         self._topics = topics
         self._policies = policies
@@ -47,8 +50,9 @@ class FrontierHandler:
         self._hash = hash
         self._clock = clock
         self._endpoint = endpoint
+        self._max_wait_s = max_wait_s
         self._flights = Flights()
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
         """answered, stored, coalesced, and declined with its code: `declined.policy`."""
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
@@ -64,7 +68,7 @@ class FrontierHandler:
         if received.envelope.replay_for not in {None, SERVICE}:
             return Outcome(skipped="replay for another service")
         begun = perf_counter()
-        case = case_of(received.message, self._policies, self._clock)
+        case = case_of(received.message, self._policies, self._clock, self._max_wait_s)
         key = answer_key(self._hash, case.question, case.rule, self._gateway.provider, self._endpoint)
         stored = read_stored(await self._store.get(key), case.question)
         if stored is not None:
@@ -77,6 +81,19 @@ class FrontierHandler:
     def malformed(self, rejected: Rejected) -> Outcome:
         """Reject: nobody else reads the requests."""
         return Outcome(rejected=rejected)
+
+    def failed(self, received: Received[FrontierRequested]) -> Outcome:
+        """Decline where this code broke on the request: its pair ends all the same."""
+        self.counts["declined.defect"] += 1
+        prediction = received.message.prediction
+        emit = Emit(
+            topic=self._topics.frontier_answers,
+            key=record_key(prediction.origin, prediction.text_id),
+            id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
+            message=FrontierAnswered(request=received.message, declined=Declined(code="defect", detail="see the logs")),
+            extensions={"tenant": prediction.submitted.tenant},
+        )
+        return Outcome(events=(emit,))
 
     def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
         """Decline instead, with a dead letter beside it; what it cost is still told."""
@@ -164,7 +181,7 @@ class FrontierHandler:
             timings["frontier_call"] = round(call_ms, 3)
         emit = Emit(
             topic=self._topics.frontier_answers,
-            key=record_key(case.request),
+            key=record_key(case.request.prediction.origin, case.request.prediction.text_id),
             id=case.answer_id,
             message=FrontierAnswered(request=case.request, timings_ms=timings, **answer),
             extensions={"tenant": case.question.tenant},

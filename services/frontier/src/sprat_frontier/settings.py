@@ -61,6 +61,9 @@ class FrontierSettings(Section):
     concurrency: Annotated[int, Field(ge=1, le=1000, description="Calls in flight.")] = 16
     temperature: Annotated[float | None, Field(ge=0, le=2, description="null: not sent; some models refuse it.")] = 0.0
     max_output_tokens: Annotated[int, Field(ge=64, le=131_072)] = 16_384
+    max_wait_s: Annotated[
+        float, Field(gt=0, le=250, description="How long a case is held at the most, whatever its deadline.")
+    ] = 120.0
     answer_ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
     breaker: BreakerSettings = BreakerSettings()
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sprat.service import Chassis, Subscription, run_service
+from sprat.chassis import Chassis, Subscription
+from sprat.service import run_service
 from sprat.serving import serve_model
 from sprat.settings import Section, ServiceSettings
 from sprat_intent.handler import IntentHandler

@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.announcing import Announcement, ModelsReader
+from sprat.chassis import Chassis, Subscription
 from sprat.model_table import ModelTable
 from sprat.policy import load_policy
-from sprat.service import Chassis, Subscription, run_service
+from sprat.service import run_service
 from sprat.settings import ServiceSettings
 from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
@@ -34,7 +35,7 @@ async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
     await reader.start()
     handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
     loop = chassis.batch_loop(handler, refresh=reader.catch_up)
-    return Subscription(declare(chassis.topics), chassis.group, loop.handle)
+    return Subscription(declare(chassis.topics), chassis.group, loop.handle, loop.let_go)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from sprat.errors import Fatal, Rejected
 from sprat.model_table import ModelTable
 from sprat.policy import Policy
 from sprat_contracts import (
+    TASKS,
     FrontierAnswered,
     FrontierRequested,
     Message,
@@ -16,6 +17,7 @@ from sprat_contracts import (
     TextSubmitted,
     Topics,
 )
+from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_router.decisions import NO_SERVICE, decide
 from sprat_router.declaration import declare
 from sprat_router.requests import QuestionHash, request, request_event
@@ -23,6 +25,8 @@ from sprat_router.results import concluded, kept, result_event, too_large
 from sprat_router.texts import unknown_tasks, unserved
 
 SERVICE = "router"
+
+_REPLAYED_FOR = frozenset({*TASKS, "frontier"})
 
 
 class RouterHandler:
@@ -47,7 +51,7 @@ class RouterHandler:
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record; the router never asks a model."""
         if received.envelope.replay_for not in (None, SERVICE):
-            return Outcome(skipped="replay")
+            return _replayed_for_another(received.envelope.replay_for)
         match received.message:
             case TextSubmitted() as text:
                 return self._judge(text, received)
@@ -115,3 +119,10 @@ def _not_asked_for(prediction: Prediction) -> Outcome | None:
     if prediction.task in prediction.submitted.tasks.known:
         return None
     return Outcome(rejected=Rejected("task_not_requested", "task: not one of the known tasks that the text asks for"))
+
+
+def _replayed_for_another(service: str | None) -> Outcome:
+    """Leave a replay to the service that it is for; one for nobody would be skipped by all, and its pairs lost."""
+    if service in _REPLAYED_FOR:
+        return Outcome(skipped="replay")
+    return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service"))

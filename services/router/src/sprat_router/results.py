@@ -78,7 +78,7 @@ def result_event(result: Result, topics: Topics) -> Emit:
     """Make the event of a Result, keyed as its text was."""
     return Emit(
         topic=topics.results(result.task),
-        key=_record_key(result),
+        key=record_key(result.origin, result.text_id),
         id=str(derive(RESULT, result.text_source, result.text_id, result.task)),
         message=result,
         extensions={"tenant": result.tenant, "status": result.status},
@@ -125,11 +125,3 @@ def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
 def _added(small: dict[str, float], frontier: dict[str, float]) -> dict[str, float]:
     """Give the time spent in every stage; where both name a stage, in both together."""
     return small | {stage: small.get(stage, 0.0) + spent for stage, spent in frontier.items()}
-
-
-def _record_key(result: Result) -> bytes:
-    """Give the upstream's key, or the text's id; also where a foreign producer wrote what is no base64."""
-    try:
-        return record_key(result.origin, result.text_id)
-    except ValueError:
-        return result.text_id.encode()

@@ -64,11 +64,11 @@ class Answering:
             answer = hit or fresh[item.cache_key]
             if item.received is None or item.ask is None:
                 raise Fatal("an item without a question was answered")
-            item.outcome = (
-                handler.failed(item.received, item.ask)
-                if answer is None
-                else handler.answered(item.received, item.ask, Answered(answer, hit is not None, timings))
-            )
+            if answer is not None:
+                item.outcome = handler.answered(item.received, item.ask, Answered(answer, hit is not None, timings))
+            else:
+                log.error("the model broke on one text", extra=item.about())
+                item.outcome = handler.failed(item.received, item.ask)
 
     async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
         keys = list(asks)

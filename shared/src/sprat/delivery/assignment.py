@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from sprat.deadline import Deadline
+from sprat.delivery.failure import Failure
 from sprat.delivery.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -17,24 +18,29 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     Every rebalance of aiokafka is eager: all partitions are revoked, and positions are reset to the committed offsets.
     """
 
-    def __init__(self, gate: Gate, drain_s: float, let_go: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, gate: Gate, failure: Failure, drain_s: float, let_go: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._gate = gate
+        self._failure = failure
         self._drain_s = drain_s
         self._let_go = let_go
-        self.partitions: frozenset[TopicPartition] = frozenset()
-        self.assigned_once = False
+        self.assigned = False
+        """Does the group know what is ours? A member without partitions is a stand-by, and assigned, too."""
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Close the gate and wait for what is in hand, at most `drain_s`; what is left comes again elsewhere."""
         self._gate.close()
-        self.partitions = frozenset()
+        self.assigned = False
         if not await self._gate.drained(Deadline(self._drain_s)):
             log.warning("not drained within %.0f s; what is in hand comes again", self._drain_s)
         if self._let_go is not None:
-            await self._let_go()
+            try:
+                await self._let_go()
+            except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
+                self._failure.report(error)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Admit work again."""
-        self.partitions = frozenset(assigned)
-        self.assigned_once = True
+        self.assigned = True
         self._gate.open()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sprat.delivery.answering import Answering
 from sprat.delivery.backoff import Backoff
-from sprat.delivery.codec import receive
+from sprat.delivery.codec import defect, receive
 from sprat.delivery.failure import Failure
 from sprat.delivery.faults import FaultLimit, KillSwitch
 from sprat.delivery.gate import Gate
@@ -20,7 +20,7 @@ from sprat.delivery.item import Held, Item
 from sprat.delivery.offsets import Consumer, commit, next_offsets, seek_back
 from sprat.delivery.outbox import Outbox
 from sprat.delivery.outcomes import Handler, Outcome
-from sprat.errors import Fatal, Rejected, Retryable
+from sprat.errors import Fatal, Rejected, Retryable, SpratError
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import KafkaRecord
 
@@ -81,20 +81,24 @@ class BatchLoop:
                     return
                 await self._run(part)
                 done += len(part)
+                self._failing_since = None
+                self._backoff.reset()
         except Retryable as error:
             await self._hold(error, items[done:], records[done:])
-        else:
-            self._failing_since = None
-            self._backoff.reset()
-            self._held.forget()
+
+    async def let_go(self) -> None:
+        """Forget what is held: the partitions have moved on, and their records come again to whoever has them."""
+        self._held.forget()
+        self._failing_since = None
 
     async def _run(self, items: Sequence[Item]) -> None:
         if self.answering is not None:
             await self.answering.answer(items, self.handler)
         self.kill.passing("inferred")
         for item in items:
-            rejected = item.decided().rejected
-            self.limit.record(own_fault=rejected is not None and rejected.own_fault)
+            if item.pending is None:  # not one that is held from a failed attempt, and was counted then
+                rejected = item.decided().rejected
+                self.limit.record(own_fault=rejected is not None and rejected.own_fault)
         await self.outbox.publish(items, self.handler.oversized)
         self.kill.passing("published")
         await commit(self.consumer(), next_offsets(item.record for item in items))
@@ -119,7 +123,13 @@ class BatchLoop:
             item.outcome = self.handler.malformed(rejected)
             return item
         item.span = self.tracing.process(received.envelope, record.topic, record.partition, record.offset)
-        step = self.handler.receive(received)
+        try:
+            step = self.handler.receive(received)
+        except SpratError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
+            item.outcome = Outcome(rejected=defect(error))
+            return item
         if isinstance(step, Outcome):
             item.outcome = step
         elif self.answering is None:
@@ -168,5 +178,5 @@ class BatchLoop:
             log.info(
                 "dead letter: %s",
                 outcome.rejected.code,
-                extra={"topic": item.record.topic, "partition": item.record.partition, "offset": item.record.offset},
+                extra=item.about(),
             )

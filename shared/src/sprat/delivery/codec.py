@@ -4,7 +4,7 @@ from sprat.delivery.outcomes import Emit, Received
 from sprat.delivery.publisher import OutRecord
 from sprat.errors import Rejected
 from sprat_contracts import DeadLetterReason, Envelope, KafkaRecord, Message, WireError, decode, encode
-from sprat_contracts.dead_letters import REPLAYS
+from sprat_contracts.dead_letters import replays_of
 
 
 def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Message]:
@@ -43,7 +43,6 @@ def event_record(emit: Emit, cause: Envelope, traceparent: str, source: str) -> 
 
 def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: str, version: str) -> OutRecord:
     """Make the dead letter of a record: key, value and headers as they came, and the reason beside them."""
-    replays = next((value for name, value in record.headers if name == REPLAYS), b"0") or b"0"
     reason = DeadLetterReason(
         code=rejected.code,
         detail=rejected.detail,
@@ -53,7 +52,7 @@ def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: st
         timestamp_ms=record.timestamp,
         service=service,
         version=version,
-        replays=int(replays) if replays.isdigit() and len(replays) < 4 else 0,
+        replays=replays_of(record.headers),
     )
     return OutRecord(topic, record.key, record.value, reason.headers(map(_writable, record.headers)))
 
@@ -62,3 +61,8 @@ def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
     """Give a header as the producer can write it: bytes of its name that are not UTF-8 are escaped."""
     name, value = header
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), value
+
+
+def defect(error: Exception) -> Rejected:
+    """Make the reason of a dead letter of what a handler did not foresee; of the error only its type is told."""
+    return Rejected("defect", f"the service has a defect: {type(error).__name__}", own_fault=True)

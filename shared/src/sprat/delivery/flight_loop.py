@@ -7,15 +7,13 @@ are committed up to the lowest one that is not finished, partition by partition.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
 
-from sprat.deadline import Deadline
-from sprat.delivery.backoff import Backoff
-from sprat.delivery.codec import receive
+from sprat.delivery.codec import defect, receive
 from sprat.delivery.failure import Failure
 from sprat.delivery.faults import FaultLimit, KillSwitch
 from sprat.delivery.gate import Gate
@@ -23,8 +21,9 @@ from sprat.delivery.item import Item
 from sprat.delivery.offsets import Consumer, commit
 from sprat.delivery.outbox import Outbox
 from sprat.delivery.outcomes import Emit, Outcome, Received
+from sprat.delivery.patience import patiently
 from sprat.delivery.tracker import OffsetTracker
-from sprat.errors import Fatal, Rejected, Retryable
+from sprat.errors import Rejected, Retryable, SpratError
 from sprat.telemetry.tracing import Tracing, current_traceparent
 from sprat_contracts import KafkaRecord, Message
 
@@ -44,6 +43,10 @@ class FlightHandler(Protocol):
 
     def malformed(self, rejected: Rejected) -> Outcome:
         """Decide on a record that cannot be decoded."""
+        ...
+
+    def failed(self, received: Received[Any]) -> Outcome:
+        """Decline where the handler itself broke on the record."""
         ...
 
     def oversized(self, received: Received[Any], emit: Emit) -> Outcome:
@@ -67,6 +70,7 @@ class FlightLoop:
     give_up_s: float = 300.0
     limit: FaultLimit = field(default_factory=FaultLimit)
     _tracker: OffsetTracker = field(default_factory=OffsetTracker)
+    _owed: dict[TopicPartition, int] = field(default_factory=dict)
     _flights: set[asyncio.Task[None]] = field(default_factory=set)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _committing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -86,10 +90,15 @@ class FlightLoop:
 
     async def let_go(self) -> None:
         """After the drain: commit what is finished, drop the rest; it comes again to whoever has the partition."""
-        await self._commit()
-        for flight in self._flights:
-            flight.cancel()
-        self._tracker.clear()
+        try:
+            await self._commit()
+        except Retryable as error:
+            log.warning("%s; what was finished comes again", error)
+        finally:
+            for flight in self._flights:
+                flight.cancel()
+            self._tracker.clear()
+            self._owed.clear()
 
     def _landed(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)
@@ -102,7 +111,7 @@ class FlightLoop:
             await self._publish(item)
             self.kill.passing("published")
             self._tracker.finish(TopicPartition(item.record.topic, item.record.partition), item.record.offset)
-            await self._commit()
+            await patiently(self._commit, Retryable, self.give_up_s)
             self.kill.passing("committed")
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, nothing more may be committed
             self.gate.close(for_good=True)
@@ -120,44 +129,35 @@ class FlightLoop:
         self.kill.passing("decoded", 1)
 
         async def decide() -> None:
-            item.outcome = await self.handler.handle(received)
+            try:
+                item.outcome = await self.handler.handle(received)
+            except SpratError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
+                log.error("a defect in the handler: %s", type(error).__name__, extra=item.about())  # noqa: TRY400
+                item.outcome = replace(self.handler.failed(received), rejected=defect(error))
 
-        await self._patiently(decide)
+        await patiently(decide, Retryable, self.give_up_s)
         self.kill.passing("inferred")
 
     async def _publish(self, item: Item) -> None:
         outcome = item.decided()
         self.limit.record(own_fault=outcome.rejected is not None and outcome.rejected.own_fault)
-        await self._patiently(lambda: self.outbox.publish([item], self.handler.oversized))
+        await patiently(lambda: self.outbox.publish([item], self.handler.oversized), Retryable, self.give_up_s)
         self.counts["records"] += 1
         self.counts["dead_letters"] += outcome.rejected is not None
+        if outcome.rejected is not None:
+            log.info("dead letter: %s", outcome.rejected.code, extra=item.about())
         item.finish()
 
-    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Try a step until it succeeds.
+    async def _commit(self) -> None:
+        """Commit what may be committed; while one commit is under way, the next waits and takes all with it.
 
         Raises:
-            Fatal: it did not for `give_up_s`; the process exits, and the record comes again.
+            Retryable: it failed; what is owed goes with the next one.
         """
-        deadline, backoff = Deadline(self.give_up_s), Backoff()
-        while True:
-            try:
-                await step()
-            except Retryable as error:
-                if deadline.passed:
-                    raise Fatal(f"nothing got through for {self.give_up_s:.0f} s, last: {error}") from None
-                await asyncio.sleep(backoff.next())
-            else:
-                return
-
-    async def _commit(self) -> None:
-        """Commit what may be committed; while one commit is under way, the next waits and takes all with it."""
         async with self._committing:
-            offsets = self._tracker.committable()
-            if not offsets:
-                return
-            try:
-                await commit(self.consumer(), offsets)
-            except Retryable as error:
-                # Later commits carry higher offsets of the same partitions; until then the records may come again.
-                log.warning("%s", error)
+            self._owed |= self._tracker.committable()
+            if self._owed:
+                await commit(self.consumer(), self._owed)
+                self._owed.clear()

@@ -1,6 +1,7 @@
 """Admission of work: open while partitions are assigned, closed on revoke and on stop; and the drain."""
 
 import asyncio
+import time
 
 from sprat.deadline import Deadline
 
@@ -14,6 +15,8 @@ class Gate:
         self._in_hand = 0
         self._empty = asyncio.Event()
         self._empty.set()
+        self.moved_at = time.monotonic()
+        """When work last began or ended, monotonic seconds."""
 
     @property
     def is_open(self) -> bool:
@@ -30,12 +33,14 @@ class Gate:
         if not self._open:
             return False
         self._in_hand += 1
+        self.moved_at = time.monotonic()
         self._empty.clear()
         return True
 
     def leave(self) -> None:
         """End a piece of work."""
         self._in_hand -= 1
+        self.moved_at = time.monotonic()
         if self._in_hand == 0:
             self._empty.set()
 

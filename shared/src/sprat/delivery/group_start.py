@@ -24,8 +24,8 @@ async def start_group_at(settings: KafkaSettings, group: str, topic: str, timest
     if not missing:
         return
     consumer = AIOKafkaConsumer(**settings.client(), group_id=group, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign(missing)
         # The ends first: a text appended between the two look-ups must not fall between them.
         ends = await consumer.end_offsets(missing)
@@ -42,8 +42,8 @@ async def start_group_at(settings: KafkaSettings, group: str, topic: str, timest
 
 async def _without_offset(settings: KafkaSettings, group: str, topic: str) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(**settings.client())
-    await admin.start()
     try:
+        await admin.start()
         (description,) = await admin.describe_topics([topic])
         if description["error_code"] != 0:
             raise Fatal(f"topic {topic} does not exist: run `sprat topics create`")

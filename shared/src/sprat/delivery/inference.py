@@ -28,11 +28,20 @@ class Inference:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _bisect(self, questions: list[Question]) -> list[Answer | None]:
-        try:
-            return list(self._model.answer(questions))
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever a model raises is the text's or the model's
-            if len(questions) == 1:
-                log.error("the model broke on one text: %s", type(error).__name__)  # noqa: TRY400 - traces may hold it
-                return [None]
+        answers = self._answered(questions)
+        if answers is not None:
+            return [*answers]
+        if len(questions) == 1:
+            return [None]
         middle = len(questions) // 2
         return self._bisect(questions[:middle]) + self._bisect(questions[middle:])
+
+    def _answered(self, questions: list[Question]) -> list[Answer] | None:
+        """Give the answers; None where the model breaks, or where they are not answers: NaN is no confidence."""
+        try:
+            answers = list(self._model.answer(questions))
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever a model raises is the text's or the model's
+            log.warning("the model broke on %d texts: %s", len(questions), type(error).__name__)
+            return None
+        sound = len(answers) == len(questions) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
+        return answers if sound else None

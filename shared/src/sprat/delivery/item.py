@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sprat.delivery.outcomes import Ask, Outcome, Received
 from sprat.delivery.publisher import OutRecord
-from sprat.telemetry.tracing import RecordSpan
+from sprat.telemetry.tracing import RecordSpan, trace_id
 from sprat_contracts import KafkaRecord, Message
 
 Place = tuple[str, int, int]
@@ -31,6 +31,11 @@ class Item:
         """Where the record stands."""
         return self.record.topic, self.record.partition, self.record.offset
 
+    def about(self) -> dict[str, object]:
+        """Give what a log line says of the record: its place and its trace, nothing of the text."""
+        where = dict(zip(("topic", "partition", "offset"), self.place, strict=True))
+        return where if self.span is None else where | {"trace_id": trace_id(self.span.traceparent)}
+
     def decided(self) -> Outcome:
         """Give the outcome; nobody asks before it is there."""
         if self.outcome is None:
@@ -51,8 +56,8 @@ class Held:
     items: dict[Place, Item] = field(default_factory=dict)
 
     def keep(self, items: list[Item]) -> None:
-        """Keep what was decided."""
-        self.items = {item.place: item for item in items if item.outcome is not None}
+        """Keep what was decided, beside what is kept of other partitions."""
+        self.items |= {item.place: item for item in items if item.outcome is not None}
 
     def take(self, record: KafkaRecord) -> Item | None:
         """Give the held item of a record that came again."""

@@ -28,6 +28,10 @@ class Consumer(Protocol):
         """Read on from there."""
         ...
 
+    def pause(self, *partitions: TopicPartition) -> None:
+        """Read no more from these."""
+        ...
+
     def assignment(self) -> frozenset[TopicPartition]:
         """Give the partitions that are ours."""
         ...

@@ -9,7 +9,7 @@ from sprat.delivery.faults import KillSwitch
 from sprat.delivery.item import Item
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.errors import Fatal
+from sprat.errors import Fatal, Rejected
 from sprat_contracts import Topics
 
 Shrink = Callable[[Received[Any], Emit], Outcome]
@@ -55,25 +55,30 @@ class Outbox:
 
     def _encode(self, item: Item, shrink: Shrink) -> list[OutRecord]:
         """Encode an outcome. One with an event too large for its topic is replaced by the handler's smaller one."""
-        outcome = item.decided()
-        for emit in outcome.events:
-            record = self._event(item, emit)
-            if record.size > self._limits[emit.topic]:
-                outcome = self._shrunk(item, emit, shrink)
-                break
-        records = [self._event(item, emit) for emit in outcome.events]
-        if outcome.rejected is not None:
-            records.append(
-                dead_letter(item.record, outcome.rejected, self.topics.dead_letters, self.service, self.version)
-            )
-        return records
+        events, large = self._events(item, item.decided())
+        if large is not None and item.received is not None:
+            item.outcome = shrink(item.received, large)
+            events, large = self._events(item, item.outcome)
+            if large is not None:  # the text itself is what does not fit: only its dead letter is left
+                events = []
+        rejected = item.decided().rejected
+        return events if rejected is None else [*events, self._letter(item, rejected)]
 
-    @staticmethod
-    def _shrunk(item: Item, emit: Emit, shrink: Shrink) -> Outcome:
-        if item.received is None:
-            raise Fatal("a record that was not decoded emits an event")
-        item.outcome = shrink(item.received, emit)
-        return item.outcome
+    def _events(self, item: Item, outcome: Outcome) -> tuple[list[OutRecord], Emit | None]:
+        """Encode the events; and name the first that is too large for its topic."""
+        records = [(emit, self._event(item, emit)) for emit in outcome.events]
+        large = next((emit for emit, record in records if record.size > self._limits[emit.topic]), None)
+        return [record for _, record in records], large
+
+    def _letter(self, item: Item, rejected: Rejected) -> OutRecord:
+        """Make the dead letter; without its value where that does not fit, as a compressed upload may be."""
+        topic = self.topics.dead_letters
+        letter = dead_letter(item.record, rejected, topic, self.service, self.version)
+        if letter.size > self._limits[topic]:
+            told = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
+            letter = dead_letter(item.record, told, topic, self.service, self.version)
+            letter.value = b""
+        return letter
 
     def _event(self, item: Item, emit: Emit) -> OutRecord:
         if item.received is None or item.span is None:

@@ -34,20 +34,21 @@ _REQUEST_MS = 15_000
 _STOP_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class OutRecord:
-    """A record to publish, encoded."""
+    """A record to publish, encoded; and the producer's promise, once it has taken it."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+    under_way: "asyncio.Future[Any] | None" = None
 
     @property
     def size(self) -> int:
-        """Bytes that the record takes in its topic, give or take the varints."""
+        """Bytes that the record takes in its topic, at the most: its own, and the head of a batch."""
         headers = sum(len(name) + len(value or b"") + 4 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + 32
+        return len(self.key or b"") + len(self.value or b"") + headers + 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Publisher:
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
         self._suspect = False
-        self._under_way: dict[int, tuple[OutRecord, asyncio.Future[Any]]] = {}
+        self._renewing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -159,40 +160,51 @@ class Publisher:
 
     async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
         """Send what is not under way yet, and wait for all until the deadline; TimeoutError for what has no answer."""
-        if self._suspect or self._producer is None:
-            try:
+        try:
+            async with asyncio.timeout(deadline.remaining()):
                 await self._renew()
-            except (KafkaError, OSError) as error:
-                return [error] * len(records)
-        waiting = [await self._started(record) for record in records]
+        except (KafkaError, OSError, TimeoutError) as error:
+            return [error] * len(records)
+        waiting = [await self._started(record, deadline) for record in records]
         futures = {future for future in waiting if isinstance(future, asyncio.Future)}
         if futures:
             await asyncio.wait(futures, timeout=deadline.remaining())
         return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
 
-    async def _started(self, record: OutRecord) -> "asyncio.Future[Any] | BaseException":
+    async def _started(self, record: OutRecord, deadline: Deadline) -> "asyncio.Future[Any] | BaseException":
         """Give the future of a record that is under way, or hand the record to the producer."""
-        if id(record) in self._under_way:
-            _, under_way = self._under_way[id(record)]
-            return under_way
-        producer = self._producer
-        if producer is None:
+        if record.under_way is not None:
+            return record.under_way
+        if self._producer is None:
             raise Fatal("the publisher was not started")
         try:
-            future: asyncio.Future[Any] = await producer.send(
+            # Cancelled, or failing, `send` has not taken the record: sending it again cannot double it.
+            async with asyncio.timeout(deadline.remaining()):
+                record.under_way = await self._hand_over(self._producer, record)
+        except (KafkaError, OSError, TimeoutError) as error:
+            return error
+        return record.under_way
+
+    @staticmethod
+    async def _hand_over(producer: AIOKafkaProducer, record: OutRecord) -> "asyncio.Future[Any]":
+        if record.key is not None or record.value is not None:
+            taken: asyncio.Future[Any] = await producer.send(
                 record.topic, value=record.value, key=record.key, headers=list(record.headers)
             )
-        except (KafkaError, OSError) as error:
-            return error  # it was not taken: sending it again cannot double it
-        self._under_way[id(record)] = (record, future)
-        return future
+            return taken
+        # A record of nothing but headers, which `send` refuses: the dead letter of one.
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=None, headers=list(record.headers))
+        partition = min(await producer.partitions_for(record.topic))
+        sent: asyncio.Future[Any] = await producer.send_batch(batch, record.topic, partition=partition)
+        return sent
 
     def _result(self, record: OutRecord, future: "asyncio.Future[Any] | BaseException") -> Acknowledged | BaseException:
         if isinstance(future, BaseException):
             return future
         if not future.done():
             return TimeoutError()
-        self._under_way.pop(id(record), None)
+        record.under_way = None
         error = future.exception()
         if error is not None:
             # The broker refused it: its sequence number is missing now, and everything behind it would be refused too.
@@ -202,12 +214,15 @@ class Publisher:
         return Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
 
     async def _renew(self) -> None:
-        """Go on with a new producer; the old one still delivers what it has taken."""
-        fresh = await self._connect()
-        if self._producer is not None:
-            self._retire(self._producer)
-        self._producer = fresh
-        self._suspect = False
+        """Where the producer is suspect, go on with a new one; the old one still delivers what it has taken."""
+        async with self._renewing:
+            if self._producer is not None and not self._suspect:
+                return
+            fresh = await self._connect()
+            if self._producer is not None:
+                self._retire(self._producer)
+            self._producer = fresh
+            self._suspect = False
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
         task = asyncio.create_task(producer.stop())

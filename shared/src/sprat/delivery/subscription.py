@@ -11,7 +11,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from sprat.delivery import tolerant_records
+from sprat.declaration import Declaration
 from sprat.settings import KafkaSettings
 
 log = logging.getLogger("sprat.faststream")
@@ -26,7 +26,6 @@ Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 
 def make_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
     """Make the FastStream broker of a service: it only consumes; publishing is `Publisher`'s."""
-    tolerant_records.install()
     return KafkaBroker(
         settings.bootstrap.split(","),
         client_id=client_id,
@@ -46,31 +45,27 @@ def make_broker(settings: KafkaSettings, client_id: str) -> KafkaBroker:
 
 def subscribe(
     broker: KafkaBroker,
-    topics: Sequence[str],
+    declaration: Declaration,
     group: str,
     handle: Handle,
-    *,
-    payload: Any,
     listener: Any,
     settings: KafkaSettings,
-    max_records: int,
-    description: str,
 ) -> Any:
-    """Register a batch subscriber that commits nothing by itself; `payload` is the message that AsyncAPI shows."""
+    """Register a batch subscriber that commits nothing by itself."""
 
     async def consume(message: Any) -> None:  # annotated below with what AsyncAPI is to show
         await handle(message.raw_message)
 
-    consume.__annotations__["message"] = payload
+    consume.__annotations__["message"] = declaration.payload
     subscriber = broker.subscriber(
-        *topics,
+        *declaration.reads,
         group_id=group,
         batch=True,
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",
         batch_timeout_ms=POLL_MS,
-        max_records=max_records,
+        max_records=settings.max_records,
         partition_assignment_strategy=(StickyPartitionAssignor,),
         group_instance_id=settings.instance_id,
         session_timeout_ms=settings.session_timeout_ms,
@@ -79,7 +74,7 @@ def subscribe(
         max_poll_interval_ms=MAX_POLL_MS,
         listener=listener,
         title=group,
-        description=description,
+        description=declaration.description,
     )
     subscriber(consume)
     return subscriber

@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from sprat.telemetry.tracing import current_traceparent, trace_id
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio")
 
@@ -26,6 +28,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        traceparent = current_traceparent.get()
+        if traceparent is not None:
+            line["trace_id"] = trace_id(traceparent)
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -49,4 +54,4 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     # It logs every failed connection attempt as an error, many a second; what matters reaches us as an exception.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # Its warnings and assignments say at length what the service says in a line.
-    logging.getLogger("sprat.faststream").setLevel(logging.ERROR)
+    logging.getLogger("sprat.faststream").setLevel(logging.CRITICAL)

@@ -87,6 +87,11 @@ class Tracing:
         )
 
 
+def trace_id(traceparent: str) -> str:
+    """Give the trace id of a valid W3C traceparent: 32 hexadecimal digits."""
+    return traceparent.split("-")[1]
+
+
 def span_context(traceparent: str) -> SpanContext:
     """Read a valid W3C traceparent."""
     _, trace_id, span_id, flags = traceparent.split("-")
@@ -115,3 +120,10 @@ def configure_tracing(service: str, version: str) -> bool:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return True
+
+
+def flush_tracing() -> None:
+    """Export what is waiting, and end the exporter."""
+    shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
+    if shutdown is not None:
+        shutdown()

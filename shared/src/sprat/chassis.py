@@ -1,0 +1,113 @@
+"""What the chassis lends to a service, and what a built service gives back."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from aiokafka import ConsumerRecord
+
+from sprat.cache import RedisCache
+from sprat.declaration import Declaration
+from sprat.delivery.answering import Answering
+from sprat.delivery.batch_loop import BatchLoop
+from sprat.delivery.failure import Failure
+from sprat.delivery.faults import KillSwitch
+from sprat.delivery.flight_loop import FlightHandler, FlightLoop
+from sprat.delivery.gate import Gate
+from sprat.delivery.offsets import Consumer
+from sprat.delivery.outbox import Outbox
+from sprat.delivery.outcomes import Handler
+from sprat.delivery.publisher import Publisher
+from sprat.keyed_hash import KeyedHash
+from sprat.settings import ServiceSettings
+from sprat.telemetry.tracing import Tracing
+from sprat_contracts import Topics
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What a built service reads, and how."""
+
+    declaration: Declaration
+    group: str
+    handle: Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+    let_go: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(slots=True)
+class Chassis:
+    """What the chassis lends to a service."""
+
+    name: str
+    version: str
+    settings: ServiceSettings
+    publisher: Publisher
+    cache: RedisCache
+    stack: AsyncExitStack
+    tracing: Tracing
+    counts: Counter[str] = field(default_factory=Counter)
+    gate: Gate = field(default_factory=Gate)
+    failure: Failure = field(default_factory=Failure)
+    consumers: list[Consumer] = field(default_factory=list)
+    kill: KillSwitch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One switch, so that it counts all that the process handles."""
+        self.kill = KillSwitch(self.settings.faults)
+
+    @property
+    def topics(self) -> Topics:
+        """The names of the topics."""
+        return self.settings.kafka.topics
+
+    @property
+    def group(self) -> str:
+        """The consumer group of this service: one for each service, by its name."""
+        return f"{self.settings.kafka.prefix}.{self.name}"
+
+    @property
+    def keyed_hash(self) -> KeyedHash:
+        """Hashes under the installation's secret."""
+        return KeyedHash(self.settings.secret)
+
+    def consumer(self) -> Consumer:
+        """Give the running consumer."""
+        return self.consumers[0]
+
+    def outbox(self) -> Outbox:
+        """Give what publishes under this service's name."""
+        return Outbox(self.name, self.version, self.topics, self.publisher, self.kill)
+
+    def batch_loop(
+        self, handler: Handler, answering: Answering | None = None, refresh: Callable[[], Awaitable[None]] | None = None
+    ) -> BatchLoop:
+        """Make the loop of a service that handles batches."""
+        return BatchLoop(
+            handler,
+            self.outbox(),
+            self.consumer,
+            self.tracing,
+            self.gate,
+            self.failure,
+            self.kill,
+            self.counts,
+            answering,
+            refresh,
+            give_up_s=self.settings.kafka.give_up_s,
+        )
+
+    def flight_loop(self, handler: FlightHandler, capacity: int) -> FlightLoop:
+        """Make the loop of a service whose work is slow and independent."""
+        return FlightLoop(
+            handler,
+            self.outbox(),
+            self.consumer,
+            self.tracing,
+            self.gate,
+            self.failure,
+            self.kill,
+            self.counts,
+            capacity,
+            self.settings.kafka.give_up_s,
+        )
