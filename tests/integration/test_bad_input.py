@@ -69,6 +69,10 @@ BAD = [
     pytest.param(text(tasks={}), [], "no_known_task", "tasks", id="no task"),
     pytest.param(text(tasks={"translation": {}}), [], "invalid_text", "tasks.translation.target", id="no target"),
     pytest.param(text(), cloudevent(ce_type=b"com.example.other"), "unexpected_type", "ce_type", id="another type"),
+    pytest.param(b'{"text":"x","tasks":{"intent":{}},"n":NaN}', [], "invalid_text", "finite", id="NaN"),
+    pytest.param(
+        b'{"text":"x","tasks":{"intent":{}},"n":[1e999]}', [], "invalid_text", "finite", id="too large a number"
+    ),
     pytest.param(None, [], "empty_value", "no value", id="no value at all"),
     pytest.param(text(more="x" * 530_000), [], "too_large", "524288 bytes", id="above 512 KiB"),
 ]
@@ -100,8 +104,10 @@ async def test_a_header_name_that_is_not_utf_8_does_not_block_its_partition(syst
 
 
 async def test_a_replay_for_nobody_is_a_dead_letter_and_not_skipped_by_all(system: System) -> None:
-    _, reason = await system.letter(await system.submit(text(), [("sprat_replay_for", b"nobody")]))
-    assert (reason.code, reason.detail) == ("unknown_service", "header sprat_replay_for: names no service")
+    for service in (b"nobody", b"ner", b"frontier"):
+        _, reason = await system.letter(await system.submit(text(), [("sprat_replay_for", service)]))
+        assert reason.code == "unknown_service"
+        assert reason.detail.startswith("header sprat_replay_for: names no service")
 
 
 async def test_a_record_of_nothing_is_one_dead_letter_of_nothing(system: System) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -263,6 +264,47 @@ def test_a_missing_setting_is_one_line_and_exit_code_2() -> None:
     assert done.returncode == 2
     assert "SPRAT_SECRET" in done.stderr
     assert "SPRAT_POLICY" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_health_port_that_is_taken_is_one_line_and_exit_code_2(kafka: Kafka, prefix: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "sprat_router"],
+            env=service_environment(kafka, prefix) | {"SPRAT_HEALTH_PORT": port},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert f"SPRAT_HEALTH_PORT: {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SPRAT_REDIS__URL", "nonsense"),
+        ("SPRAT_KAFKA", "{bad"),
+        ("SPRAT_DRAIN_S", "-4"),
+        ("SPRAT_INTENT__ARTEFACT", "/nowhere"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
+    kafka: Kafka, prefix: str, variable: str, value: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sprat_intent"],
+        env=service_environment(kafka, prefix) | {variable: value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert variable.removeprefix("SPRAT_").split("__")[0].lower() in done.stderr.lower()
     assert "Traceback" not in done.stderr
 
 

@@ -1,7 +1,10 @@
 """What the package exports, and that every field says what it means."""
 
+import ast
 import importlib
 import pkgutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +72,12 @@ def test_every_message_has_its_own_type() -> None:
     types = [message.event_type for message in MESSAGES]
     assert len(set(types)) == len(types) == 8
     assert all(name.startswith("dev.sprat.") and name.endswith(".v1") for name in types)
+
+
+def test_the_contracts_import_pydantic_and_nothing_else_that_is_not_pythons_own() -> None:
+    allowed = {*sys.stdlib_module_names, "pydantic", "pydantic_core", "sprat_contracts"}
+    for path in Path(sprat_contracts.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.partition(".")[0] for name in names} <= allowed, path.name

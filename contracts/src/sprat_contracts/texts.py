@@ -1,6 +1,7 @@
 """`TextSubmitted`: what an upstream system publishes."""
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -121,10 +122,14 @@ class TextSubmitted(Message):
         return text
 
     @model_validator(mode="after")
-    def _not_too_deep(self) -> "TextSubmitted":
+    def _can_be_carried(self) -> "TextSubmitted":
+        """Refuse unknown fields that would not come through to the last message as they are."""
         parts = (self, self.tasks, *self.tasks.known.values())
-        if any(_deeper(value, MAX_DEPTH) for part in parts for value in (part.model_extra or {}).values()):
-            raise PydanticCustomError("too_deep", f"unknown fields nest more than {MAX_DEPTH} levels deep")
+        for value in [value for part in parts for value in (part.model_extra or {}).values()]:
+            if _deeper(value, MAX_DEPTH):
+                raise PydanticCustomError("too_deep", f"unknown fields nest more than {MAX_DEPTH} levels deep")
+            if not _finite(value):
+                raise PydanticCustomError("not_finite", "a number in an unknown field is not finite, which is no JSON")
         return self
 
     @field_validator("frontier", mode="before")
@@ -141,6 +146,15 @@ def _deeper(value: object, levels: int) -> bool:
             inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)
         )
     return bool(containers)
+
+
+def _finite(value: object) -> bool:
+    """Say whether all numbers in a JSON value, which nests no deeper than is allowed, are numbers."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    return all(map(_finite, value)) if isinstance(value, list) else True
 
 
 def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:

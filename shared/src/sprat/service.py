@@ -114,6 +114,8 @@ async def stop_work(chassis: Chassis, work: asyncio.Task[None]) -> int:
         log.warning("connections not closed within %.0f s", CLOSE_S)
     if isinstance(error, UserError):
         return 2
+    if error is None:
+        log.info("stopped")
     return 1 if error is not None else 0
 
 
@@ -130,13 +132,16 @@ async def work_until_cancelled(chassis: Chassis, settings: S, build: Build[S]) -
         return {"service": chassis.name, "version": chassis.version, "counts": dict(chassis.counts)}
 
     health = HealthServer(settings.health_host, settings.health_port, progress, about)
-    serving = asyncio.create_task(health.serve())
+    serving = asyncio.create_task(health.serve_bound())
     try:
-        await patiently(chassis.publisher.start, (KafkaError, OSError), CONNECT_S)
+        await patiently(
+            chassis.publisher.start, (KafkaError, OSError), CONNECT_S, f"Kafka at {settings.kafka.bootstrap}"
+        )
         chassis.stack.push_async_callback(chassis.cache.close)
         chassis.stack.push_async_callback(chassis.publisher.stop)
         try:
             subscription = await build(chassis, settings)
+            log.info("health on port %d", health.port)
             await _consume(chassis, settings, subscription, progress)
         except KafkaError as error:
             raise Fatal(f"Kafka: {type(error).__name__}; `sprat doctor` says what is missing") from None
@@ -167,7 +172,7 @@ async def _consume(chassis: Chassis, settings: ServiceSettings, subscription: Su
     watch_polls(consumer, progress, chassis.gate, chassis.failure)
     await starting
     progress.started = True
-    log.info("ready", extra={"group": subscription.group, "health_port": settings.health_port})
+    log.info("ready", extra={"group": subscription.group})
     await watchdog(consumer, subscriber, progress, chassis.gate)
 
 

@@ -3,8 +3,9 @@
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sprat.errors import UserError
@@ -48,7 +49,10 @@ class KafkaSettings(Section):
         int, Field(ge=1_000, le=300_000, description="How long a killed process keeps its partitions from the others.")
     ] = 30_000
     max_records: Annotated[int, Field(ge=1, le=1000, description="Records of one batch.")] = 64
-    hold_s: Annotated[float, Field(gt=0, le=60, description="How long to resend before seeking back.")] = 10.0
+    hold_s: Annotated[
+        float,
+        Field(gt=0, le=60, description="How long a batch waits for its acknowledgements before it is sought back."),
+    ] = 10.0
     give_up_s: Annotated[
         float, Field(gt=0, le=3600, description="How long nothing may get through before the service exits.")
     ] = 300.0
@@ -98,6 +102,13 @@ class RedisSettings(Section):
     )
     timeout_s: Annotated[float, Field(gt=0, le=5)] = 0.05
     ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
+
+    @field_validator("url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        if urlsplit(url.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("not a redis://, rediss:// or unix:// URL")
+        return url
 
 
 class FaultSettings(Section):

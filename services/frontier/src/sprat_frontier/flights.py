@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from sprat.errors import SpratError
 from sprat_frontier.gateway import DeadlinePassedError, Progress
 from sprat_frontier.ports import ProviderError
 from sprat_frontier.stored import StoredAnswer
@@ -65,5 +66,5 @@ class Flights:
 def _told(task: "asyncio.Task[StoredAnswer]") -> None:
     """Look at the error, so that one whose waiters have all left is not reported as forgotten."""
     error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, DeadlinePassedError | ProviderError):
+    if error is not None and not isinstance(error, DeadlinePassedError | ProviderError | SpratError):
         log.error("a call to the provider broke: %s", type(error).__name__)

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.chassis import Chassis, Subscription
+from sprat.errors import UserError
+from sprat.models import BrokenArtefact
 from sprat.service import run_service
 from sprat.serving import serve_model
 from sprat.settings import Section, ServiceSettings
@@ -32,7 +34,10 @@ class IntentSettings(ServiceSettings):
 
 async def build(chassis: Chassis, settings: IntentSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
-    model = IntentModel.load(settings.intent.artefact, threads=settings.intent.threads)
+    try:
+        model = IntentModel.load(settings.intent.artefact, threads=settings.intent.threads)
+    except BrokenArtefact as error:
+        raise UserError(f"SPRAT_INTENT__ARTEFACT: {error}") from None
     return await serve_model(chassis, model, settings.intent.model, IntentHandler)
 
 

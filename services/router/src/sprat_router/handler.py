@@ -26,8 +26,6 @@ from sprat_router.texts import unknown_tasks, unserved
 
 SERVICE = "router"
 
-_REPLAYED_FOR = frozenset({*TASKS, "frontier"})
-
 
 class RouterHandler:
     """The router's decisions; the same record, policy and announcements give the same outcome."""
@@ -51,7 +49,7 @@ class RouterHandler:
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record; the router never asks a model."""
         if received.envelope.replay_for not in (None, SERVICE):
-            return _replayed_for_another(received.envelope.replay_for)
+            return _replayed_for_another(received)
         match received.message:
             case TextSubmitted() as text:
                 return self._judge(text, received)
@@ -121,8 +119,11 @@ def _not_asked_for(prediction: Prediction) -> Outcome | None:
     return Outcome(rejected=Rejected("task_not_requested", "task: not one of the known tasks that the text asks for"))
 
 
-def _replayed_for_another(service: str | None) -> Outcome:
+def _replayed_for_another(received: Received[Message]) -> Outcome:
     """Leave a replay to the service that it is for; one for nobody would be skipped by all, and its pairs lost."""
-    if service in _REPLAYED_FOR:
+    service = received.envelope.replay_for
+    text = received.message
+    asked = text.tasks.known if isinstance(text, TextSubmitted) else TASKS
+    if service in asked or (service == "frontier" and not isinstance(text, TextSubmitted)):
         return Outcome(skipped="replay")
-    return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service"))
+    return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service that would handle it"))

@@ -3,12 +3,15 @@
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
 from sprat.telemetry.tracing import current_traceparent, trace_id
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_QUIET_S = 60.0
 _NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio")
 
 
@@ -37,6 +40,20 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+def _once_a_minute() -> Callable[[logging.LogRecord], bool]:
+    """Make a filter that lets one line a minute pass: an exporter without a collector says so with every try."""
+    last = [float("-inf")]
+
+    def passes(_: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now - last[0] < _QUIET_S:
+            return False
+        last[0] = now
+        return True
+
+    return passes
+
+
 def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"]) -> None:
     """Send all logs to stderr in one style; `auto` is readable on a terminal, JSON elsewhere."""
     handler = logging.StreamHandler(sys.stderr)
@@ -53,5 +70,7 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
         logging.getLogger(name).setLevel(logging.WARNING)
     # It logs every failed connection attempt as an error, many a second; what matters reaches us as an exception.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for name in ("exporter.otlp.proto.http.trace_exporter", "exporter.otlp.proto.http", "sdk.trace.export"):
+        logging.getLogger(f"opentelemetry.{name}").addFilter(_once_a_minute())
     # Its warnings and assignments say at length what the service says in a line.
     logging.getLogger("sprat.faststream").setLevel(logging.CRITICAL)

@@ -4,6 +4,7 @@ Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made and the incoming context i
 """
 
 import os
+import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Protocol
@@ -13,6 +14,9 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 
 from sprat.errors import UserError
 from sprat_contracts import Envelope
+
+_EXPORT_S = 2
+_FLUSH_S = 2.0
 
 current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
 """The context of the record that the running task handles, for what it publishes beside its outcome."""
@@ -117,13 +121,15 @@ def configure_tracing(service: str, version: str) -> bool:
         ) from None
     resource = Resource.create({"service.name": service, "service.version": version, "service.namespace": "sprat"})
     provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_EXPORT_S)))
     trace.set_tracer_provider(provider)
     return True
 
 
 def flush_tracing() -> None:
-    """Export what is waiting, and end the exporter."""
+    """Export what is waiting, for a moment: a collector that is gone must not hold a stop up."""
     shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
     if shutdown is not None:
-        shutdown()
+        ending = threading.Thread(target=shutdown, daemon=True)
+        ending.start()
+        ending.join(_FLUSH_S)
