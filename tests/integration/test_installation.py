@@ -1,6 +1,8 @@
 """An installation as a library: on servers that run already, and with data that is kept."""
 
 import asyncio
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,9 +63,62 @@ async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_mea
     await consumer.stop()
     kept = (second.folder / "secret").read_text()
     await asyncio.to_thread(second.stop)
+    with pytest.raises(UserError, match=r"has 8 partitions, not 3, and that cannot change: --partitions 8"):
+        await asyncio.to_thread(Installation(replace(options, partitions=3)).start)
 
     assert ends[place] == sent.offset + 1
     assert kept == secret
+
+
+def test_servers_that_die_are_told_with_the_reason_and_their_log_and_come_back() -> None:
+    told: list[Event] = []
+    with Installation(Options(services=()), on_event=told.append) as installation:
+        logs = installation.logs
+        for server in installation.servers.values():
+            server.kill()
+        deadline = time.monotonic() + 30
+        while sum(event.text == "serves again" for event in told) < 2:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+        assert {(name, server.restarts, server.last_end) for name, server in installation.servers.items()} == {
+            ("kafka", 1, "killed by SIGKILL"),
+            ("redis", 1, "killed by SIGKILL"),
+        }
+        assert all(server.port for server in installation.servers.values())
+    for name in ("kafka", "redis"):
+        first = next(event.text for event in told if event.service == name)
+        assert first.startswith("died: killed by SIGKILL; restart 1 in ")
+        assert f"; log: {logs / name}.log" in first
+
+
+def test_a_failed_start_says_its_last_words_once_and_names_no_file_that_is_gone(
+    kafka: Kafka, redis_server: Redis, prefix: str
+) -> None:
+    told: list[Event] = []
+    options = Options(
+        bootstrap=kafka.bootstrap,
+        redis=redis_server.url,
+        prefix=prefix,
+        services=("simulator",),
+        service_environment={"simulator": {"SPRAT_SIMULATOR_WRONG_RATE": "7"}},
+    )
+    with pytest.raises(UserError) as caught:
+        Installation(options, on_event=told.append).start()
+
+    said = "\n".join([*(event.text for event in told), str(caught.value)])
+    assert said.count("SPRAT_SIMULATOR_WRONG_RATE") == 1
+    assert "The last lines of its log:" in said
+    assert "sprat-run-" not in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"redis": "nonsense"}, r"^--redis: .*redis://"), ({"prefix": "no spaces"}, r"^settings: --prefix: ")],
+    ids=["redis", "prefix"],
+)
+def test_a_wrong_option_is_named_before_anything_starts(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Installation(Options(services=(), **wrong)).start()
 
 
 def test_a_policy_that_does_not_exist_is_named_before_anything_starts(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_what_is_left_behind_is_a_breach(run: Run, problem: str) -> None:
 def test_a_record_that_is_not_what_its_topic_holds_is_a_breach() -> None:
     made = report([published()], account(record(RESULTS, result()), Record(RESULTS, b"?")))
 
-    assert made.problems == ("1 records are not what their topic holds",)
+    assert made.problems == ("1 record of a kind that the topic does not hold",)
 
 
 def test_the_file_for_machines_holds_the_promised_keys() -> None:

@@ -44,6 +44,12 @@ def test_a_wrong_option_is_named() -> None:
         environment.kafka_settings({"prefix": "no spaces"}, embedded=True)
 
 
+def test_a_wrong_variable_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPRAT_DRAIN_S", "-4")
+    with pytest.raises(UserError, match=r"^settings: SPRAT_DRAIN_S: "):
+        environment.kafka_settings({}, embedded=True)
+
+
 def test_threads_are_pinned() -> None:
     assert environment.threads()["OMP_NUM_THREADS"] == "1"
 

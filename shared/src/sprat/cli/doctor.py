@@ -51,11 +51,12 @@ async def _checks(kafka: KafkaSettings) -> AsyncIterator[Check]:
     from sprat.cli.checks.machine import check_machine  # noqa: PLC0415
     from sprat.cli.checks.redis import check_redis  # noqa: PLC0415
     from sprat.cli.checks.settings import check_settings  # noqa: PLC0415
+    from sprat.cli.checks.variables import check_variables  # noqa: PLC0415
 
     settings = load_command_settings()
     for check in check_machine(settings.health_port):
         yield check
-    for check in check_settings():
+    for check in (*check_settings(), *check_variables()):
         yield check
     async for check in check_redis(settings.redis):
         yield check

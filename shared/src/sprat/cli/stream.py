@@ -1,14 +1,17 @@
 """Reading results and dead letters as they come, from a moment on."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from sprat.cli.connection import client_arguments
 from sprat.errors import UserError
+from sprat.local.closing import cancel_requests, close_in_time
 from sprat.settings import KafkaSettings
 from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decode
 
@@ -110,7 +113,7 @@ class Stream:
             await admin.start()
             described = await admin.describe_topics(self._topics)
         finally:
-            await admin.close()
+            await close_in_time(admin.close)
         if missing := [each["topic"] for each in described if each["error_code"]]:
             raise UserError(f"there is no topic {', '.join(sorted(missing))}: run `sprat topics create`")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
@@ -124,7 +127,21 @@ class Stream:
     async def stop(self) -> None:
         """Disconnect."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await close_in_time(self._consumer.stop)
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Tell whether Kafka answers in time. `read` cannot: nothing new looks like nobody there."""
+        requests = cancel_requests()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._consumer.end_offsets(list(self._consumer.assignment()))
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        except asyncio.CancelledError:
+            if cancel_requests() > requests:
+                raise
+            return False
+        return True
 
     def _seen(self, record: ConsumerRecord) -> Seen | None:
         headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}

@@ -14,7 +14,13 @@ def up(
         str | None, typer.Option(help="Use this Kafka (host:port) instead of an embedded one.", show_default=False)
     ] = None,
     redis: Annotated[
-        str | None, typer.Option(help="Use this Redis (redis://…) instead of an embedded one.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Use this Redis (redis://…) instead of an embedded one. A password in it shows in `ps` here, but not "
+            "in the variable.",
+            envvar="SPRAT_REDIS__URL",
+            show_default=False,
+        ),
     ] = None,
     frontier: Annotated[
         str,
@@ -51,7 +57,10 @@ def up(
 ) -> None:
     """Run Kafka, Redis and every service on this machine until Ctrl-C, and show what goes through.
 
-    What dies is restarted. Without --data nothing is left afterwards.
+    What dies is restarted. Without --data nothing is left afterwards, unless `sprat up` itself is killed by SIGKILL:
+    its processes end with it, its temporary folder stays until the next `sprat up` or `sprat demo` removes it.
+    At Ctrl-C the services get 2.5 s to finish what they have in hand; what they do not is done by the next run on the
+    same Kafka. A second Ctrl-C kills at once.
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 

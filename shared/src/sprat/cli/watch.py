@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -32,8 +32,17 @@ Exit codes:
   2  a mistake of yours, or Kafka cannot be reached"""
 
 _POLL_S = 1.0
+_ASK_EVERY_S, _ASK_S = 2.0, 3.0
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,9})([smhd])")
+
+
+class Answering(Protocol):
+    """What can be asked whether Kafka answers."""
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Tell whether it does in time."""
+        ...
 
 
 class Task(StrEnum):
@@ -93,7 +102,7 @@ def watch(
     stream = Stream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
     with reaching(kafka):
         try:
-            asyncio.run(_follow(stream, since_ms, count, as_json=as_json))
+            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, count, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
@@ -110,19 +119,40 @@ def parse_span(span: str) -> int:
     return int(found[1]) * _UNITS_S[found[2]]
 
 
-async def _follow(stream: Stream, since_ms: int | None, count: int | None, *, as_json: bool) -> None:
-    shown = 0
+async def _follow(stream: Stream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool) -> None:
+    minding = None
     try:
         await stream.start(since_ms)
         if not as_json:
             remark("following; Ctrl-C ends")
-        while count is None or shown < count:
-            for seen in await stream.read(_POLL_S):
-                shown += _show(seen, as_json=as_json)
-                if shown == count:
-                    break
+        minding = asyncio.create_task(mind(stream, bootstrap))
+        await _show_all(stream, count, as_json=as_json)
     finally:
+        if minding is not None:
+            minding.cancel()
         await stream.stop()
+
+
+async def _show_all(stream: Stream, count: int | None, *, as_json: bool) -> None:
+    shown = 0
+    while count is None or shown < count:
+        for seen in await stream.read(_POLL_S):
+            shown += _show(seen, as_json=as_json)
+            if shown == count:
+                return
+
+
+async def mind(stream: Answering, bootstrap: str) -> None:
+    """Say once on stderr that Kafka went away, and once that it is back."""
+    answered = True
+    while True:
+        await asyncio.sleep(_ASK_EVERY_S)
+        answers = await stream.answers(_ASK_S)
+        if answered and not answers:
+            remark(f"Kafka at {bootstrap} does not answer, waiting")
+        elif answers and not answered:
+            remark(f"Kafka at {bootstrap} answers again")
+        answered = answers
 
 
 def _show(seen: Seen, *, as_json: bool) -> bool:

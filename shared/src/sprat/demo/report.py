@@ -137,9 +137,9 @@ def _problems(published: Sequence[Published], golds: Mapping[Pair, Any], account
     yield from _letter_problems(expected_letters(published), account)
     for group, behind in run.lag.items():
         if behind:
-            yield f"group {group} is {behind} records behind"
+            yield f"group {group} is {behind} record{'s' * (behind != 1)} behind"
     if account.unreadable:
-        yield f"{account.unreadable} records are not what their topic holds"
+        yield f"{account.unreadable} record{'s' * (account.unreadable != 1)} of a kind that the topic does not hold"
     if run.timed_out:
         yield "nothing more came for too long: given up"
 

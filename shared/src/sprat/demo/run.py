@@ -97,7 +97,8 @@ class Demo:
         admin = AIOKafkaAdminClient(**installation.kafka.client())
         await admin.start()
         try:
-            groups = groups_of([s for s in SERVICES if s.name in installation.processes], installation.topics)
+            running = [spec for spec in SERVICES if spec.name in installation.processes]
+            groups = groups_of(running, installation.topics, installation.intent_model)
             counts = {state.name: state.partitions or 0 for state in installation.topic_states}
             meter = LagMeter(collector.consumer, admin, groups, counts)
             deadline = time.monotonic() + _LAG_PATIENCE_S

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sprat.local.events import Event
 from sprat.local.installation import Installation
+from sprat.local.lag import group_of
 from sprat.local.process import ServiceProcess, State
 from sprat.local.server import SupervisedServer
 from sprat.local.services import SERVICES
@@ -117,18 +118,19 @@ def _services(installation: Installation, figures: Figures) -> RenderableType:
     table.add_column("service", header_style="dim", min_width=10)
     table.add_column("state", header_style="dim", min_width=13)
     table.add_column("lag", justify="right", header_style="dim", min_width=7)
+    table.add_column("port", justify="right", header_style="dim")
     table.add_column("restarts", justify="right", header_style="dim")
     table.add_column("last end", header_style="dim")
-    suffixes = {spec.name: f".{spec.group}" for spec in SERVICES if spec.group}
+    groups = {spec.name: group_of(spec, installation.topics, installation.intent_model) for spec in SERVICES}
     every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
     for process in every:
-        suffix = suffixes.get(process.name)
-        lag = [str(behind) for group, behind in figures.lag.items() if suffix and group.endswith(suffix)]
+        lag = figures.lag.get(groups.get(process.name) or "")
         state = process.state if process.name != "kafka" or figures.reachable else State.SILENT
         table.add_row(
             process.name,
             Text(str(state), style=_COLOURS[state]),
-            lag[0] if lag else "",
+            "" if lag is None else str(lag),
+            str(process.port or ""),
             str(process.restarts or ""),
             process.last_end,
         )

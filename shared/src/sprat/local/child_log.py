@@ -1,5 +1,8 @@
 """A child process with a log file: waiting until it serves, and saying why it does not."""
 
+import os
+import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from sprat.local.errors import StartError
 _POLL_S = 0.02
 _LINES = 12
 _TAIL_BYTES = 8_192
+_FULL_BYTES = 1 << 20
+"""With less left than this, a broker ends of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,12 @@ class LoggedChild:
         """Tell whether the process runs."""
         return self.process.poll() is None
 
+    @property
+    def end(self) -> str:
+        """Say how it ended; empty while it runs."""
+        code = self.process.poll()
+        return "" if code is None else reason(code) + _no_space(self.log.parent)
+
     def wait_until(self, serves: Callable[[], bool], timeout_s: float) -> None:
         """Wait until it serves.
 
@@ -37,22 +48,43 @@ class LoggedChild:
         deadline = time.monotonic() + timeout_s
         while not serves():
             if not self.alive:
-                raise StartError(self._obituary(f"ended with {self.process.returncode}"))
+                raise StartError(f"{self.name} does not start: {self.end}", self.log, self.last_lines())
             if time.monotonic() > deadline:
                 self.process.kill()
                 self.process.wait()
-                raise StartError(self._obituary(f"did not answer within {timeout_s:g} s"))
+                raise StartError(f"{self.name} did not answer within {timeout_s:g} s", self.log, self.last_lines())
             time.sleep(_POLL_S)
 
     def last_lines(self) -> str:
-        """Give the last lines that it wrote in this run."""
+        """Give the last lines that it wrote in this run; where there are none, those of the run before."""
+        lines = self._tail(self.log_from)
+        if not lines and (before := self._tail(0)):
+            return f"(nothing in this run; before it:)\n{before}"
+        return lines
+
+    def _tail(self, begin: int) -> str:
         with self.log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(self.log_from, size - _TAIL_BYTES))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(begin, size - _TAIL_BYTES))
             return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-_LINES:])
 
-    def _obituary(self, what: str) -> str:
-        return f"{self.name} {what}. Its log is {self.log}; the last lines:\n{self.last_lines() or '(none)'}"
+
+def reason(code: int) -> str:
+    """Say how a process with this return code ended."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def _no_space(folder: Path) -> str:
+    """Say that the disk is full: then the log, on the same disk, cannot say it."""
+    try:
+        return f" (no space left on the disk of {folder})" if shutil.disk_usage(folder).free < _FULL_BYTES else ""
+    except OSError:
+        return ""
 
 
 def start(

@@ -33,14 +33,20 @@ class DataFolder:
         """
         if kept is None:
             _sweep(prefix)
-            folder = Path(tempfile.mkdtemp(prefix=prefix))
+            try:
+                folder = Path(tempfile.mkdtemp(prefix=prefix))
+            except OSError as error:
+                raise LocalError(f"no temporary folder can be made: {error.strerror}: {error.filename}") from error
         else:
             folder = kept.absolute()
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LocalError(f"the data folder {folder} cannot be made: {error.strerror}") from error
-        lock = _lock(folder)
+        try:
+            lock = _lock(folder)
+        except OSError as error:
+            raise LocalError(f"the data folder {folder} cannot be used: {error.strerror}") from error
         if lock is None:
             raise LocalError(
                 f"the data folder {folder} is in use by another process: stop that, or name another folder"

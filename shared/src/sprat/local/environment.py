@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from sprat.errors import UserError
-from sprat.settings import KafkaSettings, ServiceSettings
+from sprat.local.options import Options
+from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 
 # Their defaults take a thread for every core in every process, which doubles the CPU used and gains nothing here.
 _ONE_THREAD = {
@@ -59,11 +61,40 @@ def kafka_settings(overrides: Mapping[str, Any], *, embedded: bool) -> KafkaSett
         settings = ServiceSettings(secret=SecretStr("not used by clients"), kafka=dict(overrides) | plain)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            f"{_name(problem['loc'], overrides)}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise UserError(f"settings: {problems}") from None
+    except SettingsError as error:  # a variable that should hold JSON, or an .env file that cannot be read
+        raise UserError(f"settings: {error}") from None
     return settings.kafka
+
+
+def check(options: Options) -> None:
+    """Find out what is wrong before anything starts.
+
+    Raises:
+        UserError: naming the option or variable, or the policy file that is not there.
+    """
+    if not options.policy.is_file():
+        raise UserError(f"there is no policy file at {options.policy}")
+    overrides: dict[str, Any] = {"prefix": options.prefix, "partitions": options.partitions}
+    if options.bootstrap is not None:
+        overrides["bootstrap"] = options.bootstrap
+    kafka_settings(overrides, embedded=options.bootstrap is None)
+    try:
+        if options.redis is not None:
+            RedisSettings(url=SecretStr(options.redis))
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_context=False, include_url=False)
+        raise UserError(f"--redis: {'; '.join(problem['msg'] for problem in problems)}") from None
+
+
+def _name(steps: tuple[int | str, ...], options: Mapping[str, Any]) -> str:
+    """Name a setting as the person gave it: as an option or as a variable."""
+    if len(steps) == 2 and steps[0] == "kafka" and steps[1] in options:
+        return f"--{steps[1]}"
+    return f"SPRAT_{'__'.join(str(step).upper() for step in steps)}"
 
 
 def kept_secret(folder: Path) -> str:

@@ -1,17 +1,17 @@
 """A whole installation on this machine: broker, cache, topics, services, each a process of its own."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from sprat.admin.topics import TopicState, create_topics
+from sprat.admin.topics import TopicState
 from sprat.errors import UserError
 from sprat.local import environment
 from sprat.local.background import Background
 from sprat.local.data_folder import DataFolder
-from sprat.local.events import Event, OnEvent, ignore
+from sprat.local.errors import LocalError, StartError
+from sprat.local.events import OnEvent, ignore
 from sprat.local.kafka import EmbeddedKafka
 from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
 from sprat.local.plan import Launches, choose_services, service_named
@@ -20,7 +20,9 @@ from sprat.local.process import ServiceProcess
 from sprat.local.progress import Progress, silent
 from sprat.local.redis import EmbeddedRedis
 from sprat.local.server import SupervisedServer
+from sprat.local.services import INTENT, intent_model
 from sprat.local.supervisor import Supervisor
+from sprat.local.topics import make_topics
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 
@@ -47,6 +49,8 @@ class Installation:
         self._on_event = on_event
         self._on_progress = on_progress
         self._supervisor = Supervisor(on_event)
+        self.kill_all = self._supervisor.kill_all
+        """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
         self._folder: DataFolder | None = None
         self._kafka: EmbeddedKafka | None = None
         self._redis: EmbeddedRedis | None = None
@@ -71,14 +75,19 @@ class Installation:
         Raises:
             UserError: a variable or option is wrong.
         """
-        topics, embedded = self.topics, self.options.bootstrap is None
+        topics = self.topics
         overrides = {"bootstrap": self.bootstrap, "prefix": topics.prefix, "partitions": topics.partitions}
-        return environment.kafka_settings(overrides, embedded=embedded)
+        return environment.kafka_settings(overrides, embedded=self.options.bootstrap is None)
 
     @property
     def topics(self) -> Topics:
-        """The names of the topics."""
+        """Their names."""
         return Topics(self.options.prefix, self.options.partitions)
+
+    @property
+    def intent_model(self) -> str:
+        """The name by which texts ask for the intent service's model."""
+        return intent_model({**self.options.environment, **self.options.service_environment.get(INTENT, {})})
 
     @property
     def folder(self) -> Path:
@@ -89,7 +98,7 @@ class Installation:
 
     @property
     def logs(self) -> Path:
-        """Folder of the services' logs, one file each."""
+        """Folder of the logs of services, Kafka and Redis, one file each."""
         return self.folder / "logs"
 
     @property
@@ -99,7 +108,7 @@ class Installation:
 
     @property
     def servers(self) -> Mapping[str, SupervisedServer]:
-        """The embedded `kafka` and `redis`, where they are embedded."""
+        """`kafka` and `redis`, where they are embedded."""
         return self._supervisor.servers
 
     def start(self) -> None:
@@ -111,8 +120,12 @@ class Installation:
         self._began = time.monotonic()
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, StartError) and self.options.data is None:
+                raise error.without_log() from None  # it went with the temporary folder
+            if isinstance(error, OSError):  # such as a full disk
+                raise LocalError(f"it cannot start: {error}") from error
             raise
 
     def stop(self) -> None:
@@ -122,19 +135,14 @@ class Installation:
         settled = all(job.settle(_SERVICES_GRACE_S) for job in self._starting)  # one that starts cannot be stopped yet
         self._starting.clear()
         if self._redis is not None and settled:
-            self._redis.stop(_REDIS_GRACE_S)
+            self._redis.stop(grace_s=_REDIS_GRACE_S)
         if self._kafka is not None and settled:
             if self.options.data is None:
                 self._kafka.kill()  # its data goes anyway: no need to close it in order
             self._kafka.stop(grace_s=_KAFKA_GRACE_S)
         if self._folder is not None:
             self._folder.release()
-            self._folder = None
-            self._launches = None
-
-    def kill_all(self) -> None:
-        """Kill every process at once (SIGKILL). Safe in a signal handler; a `stop` under way then ends quickly."""
-        self._supervisor.kill_all()
+            self._folder = self._launches = None
 
     def start_service(
         self, name: str, *, instance: int = 1, env: Mapping[str, str] | None = None, wait: bool = True
@@ -167,8 +175,8 @@ class Installation:
             StartError: one is not in time.
         """
         names = process_names or tuple(self.processes)
-        timeout = timeout_s if timeout_s is not None else self.options.ready_timeout_s
-        self._supervisor.wait_ready([self.processes[name] for name in names], timeout)
+        timeout_s = self.options.ready_timeout_s if timeout_s is None else timeout_s
+        self._supervisor.wait_ready([self.processes[name] for name in names], timeout_s)
 
     def crash_server(self, name: str) -> None:
         """SIGKILL the embedded `kafka` or `redis` and leave it down until `start_server`; Kafka's data stays."""
@@ -189,39 +197,40 @@ class Installation:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self) -> None:
-        """Everything that does not need another is started at once: Kafka, Redis, the simulator."""
+    def _start(self) -> None:  # what does not need another is started at once: Kafka, Redis, the simulator
         specs, self.missing = choose_services(self.options)
-        if not self.options.policy.is_file():
-            raise UserError(f"there is no policy file at {self.options.policy}")
+        environment.check(self.options)
         self._folder = DataFolder.take(self.options.data, _PREFIX)
         self.logs.mkdir(exist_ok=True)
         self._launches = Launches(self.options, self.logs)
         self._begin_servers()
-        early = [spec.name for spec in specs if not spec.needs_kafka]
-        for name in early:
-            self.start_service(name, wait=False)
+        for spec in specs:
+            if not spec.needs_kafka:
+                self.start_service(spec.name, wait=False)
         for job in self._starting:
             job.result()
         self._reached("kafka and redis")
-        self._make_topics()
+        embedded = self._kafka is not None
+        self.topic_states = make_topics(
+            self.kafka, self.topics, self.options.data if embedded else None, self._on_event
+        )
         self._reached("topics")
         secret, policy = environment.kept_secret(self.folder), self.options.policy.absolute()
-        embedded = self.options.bootstrap is None
         self._launches.share(environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded))
         for spec in specs:
-            if spec.name not in early:
+            if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
         self.wait_ready()
         self._reached("services")
 
     def _begin_servers(self) -> None:
-        restart = self.options.restart
+        restart, logs = self.options.restart, self.logs
         if self.options.bootstrap is None:
-            self._kafka = EmbeddedKafka(self.folder / "kafka", self._usual(USUAL_KAFKA_PORT), self._on_progress)
+            port = self._usual(USUAL_KAFKA_PORT)
+            self._kafka = EmbeddedKafka(self.folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._begin(SupervisedServer("kafka", self._kafka, self._on_event, restart=restart))
         if self.options.redis is None:
-            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT))
+            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT), logs / "redis.log")
             self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=restart))
 
     def _usual(self, port: int) -> int | None:
@@ -231,15 +240,6 @@ class Installation:
     def _begin(self, server: SupervisedServer) -> None:
         self._supervisor.supervise(server)
         self._starting.append(Background(server.start, f"sprat-start-{server.name}"))
-
-    def _make_topics(self) -> None:
-        # On a thread of its own: the caller's may have a running event loop.
-        making = Background(lambda: asyncio.run(create_topics(self.kafka.client(), self.topics)), "sprat-topics")
-        self.topic_states = making.result()
-        for state in self.topic_states:
-            for difference in state.differences:
-                text = f"{state.name}: {difference.setting} is {difference.actual}, not {difference.expected}"
-                self._on_event(Event("topics", "warning", text))
 
     def _running(self) -> Launches:
         if self._launches is None:

@@ -12,9 +12,15 @@ Partitions = Mapping[str, int]
 """Topic → how many partitions it has."""
 
 
-def groups_of(specs: Iterable[ServiceSpec], topics: Topics) -> dict[str, tuple[str, ...]]:
+def group_of(spec: ServiceSpec, topics: Topics, intent_model: str) -> str | None:
+    """Give the consumer group of a service; None without one."""
+    return f"{topics.prefix}.{spec.group.format(model=intent_model)}" if spec.group else None
+
+
+def groups_of(specs: Iterable[ServiceSpec], topics: Topics, intent_model: str) -> dict[str, tuple[str, ...]]:
     """Give the consumer groups of these services, each with the topics that it reads."""
-    return {f"{topics.prefix}.{spec.group}": spec.reads(topics) for spec in specs if spec.group}
+    named = ((group_of(spec, topics, intent_model), spec) for spec in specs)
+    return {group: spec.reads(topics) for group, spec in named if group is not None}
 
 
 class LagMeter:

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -10,6 +11,7 @@ _HIGHEST = 64_000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _IANA_EPHEMERAL = (49_152, 65_535)
 _TRIES = 200
+_POLL_S = 0.02
 
 
 def free_ports(count: int) -> tuple[int, ...]:
@@ -40,6 +42,16 @@ def is_free(port: int) -> bool:
     if sock is None:
         return False
     sock.close()
+    return True
+
+
+def wait_free(port: int, timeout_s: float) -> bool:
+    """Wait until a server could listen on this loopback port; tell whether it can."""
+    deadline = time.monotonic() + timeout_s
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
     return True
 
 

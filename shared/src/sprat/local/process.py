@@ -68,6 +68,7 @@ class ServiceProcess:
         self._child: child_log.LoggedChild | None = None
         self._tail: LogTail | None = None
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._was_ready = False
         self._started_at = 0.0
         self._due_at = 0.0
         """When to look next: at the probe, or for the restart."""
@@ -103,7 +104,7 @@ class ServiceProcess:
         now = time.monotonic()
         if self.state is State.WAITING:
             if now >= self._due_at:
-                self.start()
+                self._start_again(now)
             return
         alive = self._child.alive
         self._tail.look()
@@ -139,13 +140,22 @@ class ServiceProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
 
+    def _start_again(self, now: float) -> None:
+        try:
+            self.start()
+        except OSError as error:  # a full disk, no process left: it may pass
+            self._due_at = now + self._backoff.next()
+            self._on_event(Event(self.name, "error", f"cannot be started: {error.strerror}: {error.filename}"))
+
     def _died(self, code: int, now: float) -> None:
         self.exit_code = code
-        self.last_end = _reason(code)
-        plain = f"\n{self._tail.plain}" if self._tail is not None and self._tail.plain else ""
+        self.last_end = child_log.reason(code)
+        # One that was never ready fails the whole start, whose error holds its last words and where its log is.
+        words = f"\n{self._tail.plain}" if self._tail is not None and self._tail.plain else ""
+        more = f"; log: {self.log}{words}" if self._was_ready else ""
         if not self._restart or (code == USER_ERROR and self.restarts == 0 and self.state is State.STARTING):
             self.state = State.STOPPED
-            self._on_event(Event(self.name, "error", f"ended: {self.last_end}; log: {self.log}{plain}"))
+            self._on_event(Event(self.name, "error", f"ended: {self.last_end}{more}"))
             return
         if now - self._started_at > _HEALTHY_AFTER_S:
             self._backoff.reset()
@@ -153,28 +163,18 @@ class ServiceProcess:
         self.restarts += 1
         self.state = State.WAITING
         self._due_at = now + pause
-        text = f"died: {self.last_end}; restart {self.restarts} in {pause:.1f} s; log: {self.log}{plain}"
+        text = f"died: {self.last_end}; restart {self.restarts} in {pause:.1f} s{more}"
         self._on_event(Event(self.name, "error", text))
 
     def _probe(self, now: float) -> None:
         if _answers(self.port, self._launch.ready_path):
             if self.state is State.STARTING and self.restarts:
                 self._on_event(Event(self.name, "info", f"ready again after {now - self._started_at:.1f} s"))
-            self.state = State.READY
+            self.state, self._was_ready = State.READY, True
             self._due_at = now + _PROBE_EVERY_S
         elif self.state is not State.STARTING:
             self.state = State.SILENT
             self._due_at = now + 1.0
-
-
-def _reason(code: int) -> str:
-    """Say how a process ended."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"
 
 
 def _answers(port: int, path: str) -> bool:

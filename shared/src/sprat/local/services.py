@@ -1,8 +1,10 @@
 """The table of services that an installation runs. A new service is one line here."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat_contracts import TASKS, Topics
 
@@ -33,7 +35,7 @@ class ServiceSpec:
     module: str
     """Run as `python -m module`."""
     group: str = ""
-    """Its consumer group, after the prefix and a dot; empty without one."""
+    """Its consumer group, after the prefix and a dot; empty without one. `{model}` stands for its model's name."""
     reads: Reads = _nothing
     """The topics that its group reads."""
     essential: bool = False
@@ -45,6 +47,7 @@ class ServiceSpec:
 
 
 SIMULATOR = "simulator"
+INTENT = "intent"
 FRONTIER = "frontier"
 
 SERVICES = (
@@ -57,9 +60,25 @@ SERVICES = (
         ready_path="/healthz",
     ),
     ServiceSpec("router", "sprat_router", "router", _routed, essential=True),
-    ServiceSpec("intent", "sprat_intent", "intent.default", _texts),
+    ServiceSpec(INTENT, "sprat_intent", "intent.{model}", _texts),
     ServiceSpec(FRONTIER, "sprat_frontier", "frontier", _requests, essential=True),
 )
+
+
+DEFAULT_MODEL = "default"
+
+
+class _IntentModel(BaseSettings):
+    """By which name the intent service's model is asked for, as that service reads it."""
+
+    model_config = SettingsConfigDict(env_prefix="SPRAT_INTENT__", env_file=".env", extra="ignore")
+
+    model: str = DEFAULT_MODEL
+
+
+def intent_model(environment: Mapping[str, str]) -> str:
+    """Give the name of the intent service's model; `environment` holds what the service is given on top of ours."""
+    return environment.get("SPRAT_INTENT__MODEL") or _IntentModel().model
 
 
 def is_installed(spec: ServiceSpec) -> bool:

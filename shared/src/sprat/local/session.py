@@ -4,21 +4,25 @@ import asyncio
 import logging
 import time
 
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
+from sprat.errors import UserError
 from sprat.local.board import Board, LiveBoard, PlainBoard
+from sprat.local.closing import CLOSE_S
 from sprat.local.events import Event
+from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
 from sprat.local.lag import groups_of
-from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT, Options
-from sprat.local.ports import HOST
+from sprat.local.options import Options
 from sprat.local.services import SERVICES
 from sprat.local.signals import Interrupted, StopSignals
 from sprat.local.traffic import Traffic
 
 _UPDATE_S = 1.0
-_EXAMPLE = 'sprat send "please move 100 euros to my savings" --task intent'
+_AT_ONCE_S = 0.01
+"""Nothing was there to stop, as after a wrong option: then one line, the error's, is enough."""
 
 
 class Session:
@@ -44,11 +48,15 @@ class Session:
                 asyncio.run(self._watch(signals, began))
             except Interrupted:
                 pass
+            except KafkaError as error:  # between its start and the first look at it
+                raise UserError(f"Kafka at {self._installation.bootstrap} went away: {type(error).__name__}") from None
             finally:
                 self._board.close()
                 stopping = time.monotonic()
                 self._installation.stop()
-                self._say(f"stopped in {time.monotonic() - stopping:.1f} s")
+                took = time.monotonic() - stopping
+                if took > _AT_ONCE_S:
+                    self._say(f"stopped in {took:.1f} s")
         return 0
 
     async def _watch(self, signals: StopSignals, began: float) -> None:
@@ -61,7 +69,7 @@ class Session:
         signals.instead(leave)
         installation = self._installation
         running = [spec for spec in SERVICES if spec.name in installation.processes]
-        groups = groups_of(running, installation.topics)
+        groups = groups_of(running, installation.topics, installation.intent_model)
         counts = {state.name: state.partitions or 0 for state in installation.topic_states}
         async with Traffic(installation.kafka, installation.topics, groups, counts) as traffic:
             self._greet(time.monotonic() - began)
@@ -72,6 +80,7 @@ class Session:
             if following.done():
                 following.result()
             following.cancel()  # a broker that does not answer must not hold up the end
+            await asyncio.wait({following}, timeout=CLOSE_S)
 
     async def _follow(self, traffic: Traffic) -> None:
         while True:
@@ -79,18 +88,9 @@ class Session:
             await asyncio.sleep(_UPDATE_S)
 
     def _greet(self, seconds: float) -> None:
-        installation, options = self._installation, self._installation.options
-        frontier = "simulated" if options.frontier == SIMULATED else options.frontier
         self._say(f"Sprat is ready after {seconds:.1f} s", style="bold")
-        self._say(f"  Kafka     {installation.bootstrap}")
-        self._say(f"  Redis     {installation.redis_url}")
-        self._say(f"  frontier  {frontier}")
-        self._say(f"  logs      {installation.logs}")
-        for name in installation.missing:
-            self._say(f"  not installed: {name}")
-        usual = installation.bootstrap == f"{HOST}:{USUAL_KAFKA_PORT}"
-        self._say(f"  try       {_EXAMPLE}{'' if usual else f' --bootstrap {installation.bootstrap}'}")
-        self._say("  Ctrl-C stops everything\n")
+        for line in greeting(self._installation):
+            self._say(line)
 
     def _tell(self, event: Event) -> None:
         self._board.tell(event)

@@ -31,15 +31,14 @@ class Supervisor:
         """Bring this server back when it dies, once it was started."""
         with self._lock:
             self.servers[server.name] = server
+        self._run_thread()
 
     def start(self, process: ServiceProcess) -> None:
         """Start a service and look after it from now on."""
         with self._lock:
             process.start()
             self.services[process.name] = process
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sprat-supervisor", daemon=True)
-            self._thread.start()
+        self._run_thread()
         self._wake.set()
 
     def wait_ready(self, processes: Iterable[ServiceProcess], timeout_s: float) -> None:
@@ -53,10 +52,12 @@ class Supervisor:
         while waiting := [process for process in waiting if process.state is not State.READY]:
             for process in waiting:
                 if process.state is State.STOPPED or process.restarts >= _GIVE_UP_AFTER:
-                    raise StartError(f"{process.name} does not start: {process.last_end}{_last_words(process)}")
+                    why = f"{process.name} does not start: {process.last_end}"
+                    raise StartError(why, process.log, process.last_words())
             if time.monotonic() > deadline:
                 late = waiting[0]
-                raise StartError(f"{late.name} is not ready after {timeout_s:.0f} s{_last_words(late)}")
+                why = f"{late.name} is not ready after {timeout_s:.0f} s"
+                raise StartError(why, late.log, late.last_words())
             time.sleep(0.01)
 
     def stop_services(self, names: Iterable[str], grace_s: float) -> None:
@@ -102,6 +103,12 @@ class Supervisor:
     def _all(self) -> list[ServiceProcess | SupervisedServer]:
         return [*self.servers.values(), *self.services.values()]
 
+    def _run_thread(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="sprat-supervisor", daemon=True)
+                self._thread.start()
+
     def _run(self) -> None:
         while not self._ending:
             with self._lock:
@@ -111,8 +118,3 @@ class Supervisor:
                 busy = any(process.state is State.STARTING for process in self.services.values())
             self._wake.wait(_QUICK_S if busy else _CALM_S)
             self._wake.clear()
-
-
-def _last_words(process: ServiceProcess) -> str:
-    words = process.last_words()
-    return f". Its log is {process.log}; the last lines:\n{words}" if words else f". Its log is {process.log}"

@@ -1,5 +1,6 @@
 """What goes through an installation: texts in, results out, what they cost, who is behind."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -11,12 +12,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from sprat.local.closing import close_in_time
+from sprat.local.closing import cancel_requests, close_in_time
 from sprat.local.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
 
 _MAX_RECORDS = 2_000
+_LOOK_S = 3.0
+"""A broker that takes longer is frozen or gone; its clients would wait for it up to 40 s."""
 
 
 @dataclass(slots=True)
@@ -80,19 +83,29 @@ class Traffic:
 
     async def look(self) -> Figures:
         """Bring the figures up to date, as far as Kafka answers."""
+        requests = cancel_requests()
         try:
-            while records := await self._consumer.getmany(timeout_ms=0, max_records=_MAX_RECORDS):
-                self._count(record for batch in records.values() for record in batch)
-            self.figures.lag, ends = await self._meter.measure()
+            async with asyncio.timeout(_LOOK_S):
+                while records := await self._consumer.getmany(timeout_ms=0, max_records=_MAX_RECORDS):
+                    self._count(record for batch in records.values() for record in batch)
+                self.figures.lag, ends = await self._meter.measure()
         except (KafkaError, OSError, TimeoutError):
-            self.figures.reachable = False
-            return self.figures
+            return self._unanswered()
+        except asyncio.CancelledError:
+            if cancel_requests() > requests:
+                raise
+            return self._unanswered()
         self.figures.reachable = True
         now, texts = time.monotonic(), sum(ends[partition] for partition in self._texts) - self._first_texts
         before, texts_before = self._last
         self.figures.texts = texts
         self.figures.texts_per_s = (texts - texts_before) / max(now - before, 0.001)
         self._last = (now, texts)
+        return self.figures
+
+    def _unanswered(self) -> Figures:
+        """What was measured before says nothing of now."""
+        self.figures.reachable, self.figures.lag, self.figures.texts_per_s = False, {}, 0.0
         return self.figures
 
     def _count(self, records: Iterable[ConsumerRecord]) -> None:

@@ -69,7 +69,8 @@ def _frontier(seen: _Seen) -> Check:
     if not seen.frontier__base_url and not key:
         return warning(
             "frontier",
-            "no endpoint and no key: hard cases end degraded or unanswered",
+            "in this shell: no endpoint and no key; a frontier service started from here would decline hard cases (one "
+            "that runs already, as under `sprat up`, has its own settings)",
             "for Mistral set SPRAT_FRONTIER__API_KEY; for another SPRAT_FRONTIER__BASE_URL, MODEL, PROVIDER, REGION",
         )
     host = urlsplit(seen.frontier__base_url).hostname or "the default endpoint"

@@ -1,0 +1,45 @@
+"""What `sprat up` says when everything runs."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from sprat.local.installation import Installation
+from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT
+from sprat.local.ports import HOST
+from sprat.local.services import DEFAULT_MODEL
+from sprat_contracts.topics import DEFAULT_PREFIX
+
+_EXAMPLE = 'sprat send "please move 100 euros to my savings"'
+
+
+def greeting(installation: Installation) -> Iterator[str]:
+    """Give its lines."""
+    frontier = installation.options.frontier
+    yield f"  Kafka     {installation.bootstrap}"
+    yield f"  Redis     {without_password(installation.redis_url)}"
+    yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
+    yield f"  logs      {installation.logs}"
+    for name in installation.missing:
+        yield f"  not installed: {name}"
+    yield f"  try       {example(installation)}"
+    yield "  Ctrl-C stops everything\n"
+
+
+def example(installation: Installation) -> str:
+    """Give a command that is answered by this installation, with the options that it needs for that."""
+    model, prefix = installation.intent_model, installation.options.prefix
+    parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
+    if installation.bootstrap != f"{HOST}:{USUAL_KAFKA_PORT}":
+        parts += ["--bootstrap", installation.bootstrap]
+    if prefix != DEFAULT_PREFIX:
+        parts += ["--prefix", prefix]
+    return " ".join(parts)
+
+
+def without_password(url: str) -> str:
+    """Give a URL without what may be secret in it: user, password, query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(set)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

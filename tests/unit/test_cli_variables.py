@@ -1,0 +1,48 @@
+"""`sprat doctor` on variables that nothing reads."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from sprat.cli.checks.variables import SERVICES_OWN, _names, check_variables
+from sprat.settings import ServiceSettings
+from sprat_frontier.__main__ import FrontierServiceSettings
+from sprat_intent.__main__ import IntentSettings
+from sprat_router.__main__ import RouterSettings
+
+
+def read_by(*models: type[BaseModel]) -> Iterator[str]:
+    for model in models:
+        yield from _names(model, "SPRAT_")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SPRAT_KAFKA_BOOTSTRAP", "SPRAT_KAFKA__BOOTSTRAP"),
+        ("SPRAT_KAFKA__BOOTSTRP", "SPRAT_KAFKA__BOOTSTRAP"),
+        ("SPRAT_FRONTIER_API_KEY", "SPRAT_FRONTIER__API_KEY"),
+        ("sprat_redis_url", "SPRAT_REDIS__URL"),
+    ],
+)
+def test_a_mistyped_name_is_told_with_the_right_one(name: str, meant: str) -> None:
+    (check,) = check_variables({name: "value-nobody-may-see"})
+    assert check.found == f"{name} is no setting: nothing reads it"
+    assert check.mend == f"did you mean {meant}?"
+
+
+def test_one_that_is_like_no_other_is_told() -> None:
+    (check,) = check_variables({"SPRAT_COLOUR": "red"})
+    assert "SPRAT_COLOUR" in check.found
+
+
+def test_what_somebody_reads_is_not_told() -> None:
+    names = ("SPRAT_KAFKA", "SPRAT_FRONTIER__PRICES__LARGE__INPUT_EUR", "SPRAT_LEGAL__FOLDER", "SPRAT_SIMULATOR_SEED")
+    every = (*names, *read_by(IntentSettings, RouterSettings, FrontierServiceSettings), "PATH")
+    assert list(check_variables(dict.fromkeys(every, "x"))) == []
+
+
+def test_the_table_holds_what_the_services_read() -> None:
+    services = set(read_by(IntentSettings, RouterSettings, FrontierServiceSettings))
+    assert services - set(read_by(ServiceSettings)) == set(SERVICES_OWN)

@@ -1,0 +1,34 @@
+"""`sprat watch` while Kafka is away."""
+
+import asyncio
+
+from sprat.cli import watch
+
+
+class Stream:
+    """Answers as it is told, then never again."""
+
+    def __init__(self, answers: str) -> None:
+        self._answers = [each == "y" for each in answers]
+        self.done = asyncio.Event()
+
+    async def answers(self, timeout_s: float) -> bool:
+        if not self._answers:
+            self.done.set()
+            await asyncio.Event().wait()
+        return self._answers.pop(0)
+
+
+async def test_that_kafka_went_away_is_said_once_and_that_it_is_back(monkeypatch, capsys):
+    monkeypatch.setattr(watch, "_ASK_EVERY_S", 0.0)
+    stream = Stream("ynnyy")
+    minding = asyncio.create_task(watch.mind(stream, "h:1"))
+    await asyncio.wait_for(stream.done.wait(), 1)
+    minding.cancel()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == ["Kafka at h:1 does not answer, waiting", "Kafka at h:1 answers again"]
+
+
+def test_it_is_said_after_about_five_seconds():
+    assert watch._ASK_EVERY_S + watch._ASK_S <= 5

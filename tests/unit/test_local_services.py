@@ -1,0 +1,32 @@
+"""The table of services says what the services say of themselves."""
+
+import pytest
+
+from sprat.local.lag import groups_of
+from sprat.local.services import FRONTIER, INTENT, SERVICES, intent_model
+from sprat.serving import declare as declare_model
+from sprat_contracts import Topics
+from sprat_frontier.declaration import declare as declare_frontier
+from sprat_router.declaration import declare as declare_router
+
+TOPICS = Topics("other")
+
+
+def test_each_group_reads_what_its_service_declares() -> None:
+    declared = {
+        "router": declare_router(TOPICS),
+        INTENT: declare_model("intent", TOPICS),
+        FRONTIER: declare_frontier(TOPICS),
+    }
+
+    assert {spec.name: spec.reads(TOPICS) for spec in SERVICES if spec.group} == {
+        name: tuple(declaration.reads) for name, declaration in declared.items()
+    }
+
+
+def test_the_group_of_the_intent_service_has_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPRAT_INTENT__MODEL", raising=False)
+    assert intent_model({}) == "default"
+    assert intent_model({"SPRAT_INTENT__MODEL": "legal"}) == "legal"
+    monkeypatch.setenv("SPRAT_INTENT__MODEL", "hr")
+    assert set(groups_of(SERVICES, TOPICS, intent_model({}))) == {"other.router", "other.intent.hr", "other.frontier"}
