@@ -138,6 +138,7 @@ async def test_clients_outlive_a_broker_that_is_frozen_and_goes_on():
         async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, enable_idempotence=True) as producer:
             await producer.send_and_wait("frozen", b"1")
             broker.pause()
+            await asyncio.sleep(0.3)  # on a busy machine its threads take a moment to stop
             sending = await producer.send("frozen", b"2")
             await asyncio.sleep(0.5)
             assert not sending.done()
