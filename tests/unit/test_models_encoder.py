@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sprat.models import BrokenArtefact, ModelError
-from sprat.models.encoder import Encoder, micro_batches
+from sprat.models.encoder import Encoder
+from sprat.models.states import States, micro_batches
 from sprat.models.tokens import Tokens
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
@@ -177,18 +178,17 @@ class Failing:
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
 def test_nonsense_and_failures_of_the_runtime_are_errors_without_the_text(model: object, says: str) -> None:
-    broken = Encoder(model, Tokens.load(FOLDER, max_tokens=MAX_TOKENS), threads=1)
+    broken = Encoder(States(model, threads=1), Tokens.load(FOLDER, max_tokens=MAX_TOKENS))
     with pytest.raises(ModelError, match=says) as caught:
         broken.encode(["secret"])
     assert "secret" not in str(caught.value)
 
 
 def test_an_empty_sequence_never_reaches_the_runtime() -> None:
-    broken = Encoder(Failing(), Tokens.load(FOLDER, max_tokens=MAX_TOKENS), threads=1)
     with pytest.raises(ValueError, match="kill"):
-        broken._mean([[1], []])
+        States(Failing(), threads=1).reduced([[1], []], lambda states: states)
 
 
 def test_the_served_model_is_int8(encoder: Encoder) -> None:
-    assert isinstance(encoder._model, ctranslate2.Encoder)
-    assert "int8" in encoder._model.compute_type
+    assert isinstance(encoder._states._model, ctranslate2.Encoder)
+    assert "int8" in encoder._states._model.compute_type

@@ -1,27 +1,16 @@
-"""Texts to vectors on the CPU: a CTranslate2 encoder, mean-pooled over its tokens, each vector of length 1.
+"""Texts to vectors: the encoder's token vectors, mean-pooled over each text, each vector of length 1."""
 
-The runtime kills the process on an empty batch or sequence and on an id far beyond the vocabulary, and answers NaN on
-an id just beyond it. So ids come from one guarded place (:class:`~sprat.models.tokens.Tokens`), the sizes are compared
-when the model is loaded, and a probe batch is looked at before the first real text.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
 from sprat.models.errors import BrokenArtefact, ModelError
+from sprat.models.states import States, Vectors
 from sprat.models.tokens import SPECIAL_TOKENS, Tokens
-
-Vectors = NDArray[np.float32]
-
-MICRO_BATCH_TOKENS = 200
-"""Tokens handed to one thread at once. On a CPU more of them gain nothing."""
 
 SMALLEST_NORM = 1e-12
 """Below it a vector is left as it is: scaling it to length 1 would only blow up rounding errors."""
@@ -42,10 +31,9 @@ class Encoded:
 class Encoder:
     """Thread-safe; holds no state between calls. One instance is enough for a process."""
 
-    def __init__(self, model: ctranslate2.Encoder, tokens: Tokens, threads: int) -> None:
+    def __init__(self, states: States, tokens: Tokens) -> None:
         self.tokens = tokens
-        self._model = model
-        self._pool = ThreadPoolExecutor(threads, "encoder") if threads > 1 else None
+        self._states = states
 
     @classmethod
     def load(cls, folder: Path, *, max_tokens: int, threads: int = 1) -> Self:
@@ -61,8 +49,7 @@ class Encoder:
         """
         tokens = Tokens.load(folder, max_tokens=max_tokens)
         try:
-            model = ctranslate2.Encoder(str(folder), device="cpu", inter_threads=threads, intra_threads=1)
-            encoder = cls(model, tokens, threads)
+            encoder = cls(States.load(folder, threads), tokens)
             encoder.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the encoder cannot be used ({error}); write the artefact again") from error
@@ -92,32 +79,13 @@ class Encoder:
     def _pooled(self, sequences: Sequence[Sequence[int]]) -> Vectors:
         if not sequences:
             return np.zeros((0, 0), dtype=np.float32)
-        places = list(micro_batches([len(sequence) for sequence in sequences]))
-        parts = self._spread([[sequences[place] for place in batch] for batch in places])
-        width = parts[0].shape[1]
-        vectors = np.empty((len(sequences), width), dtype=np.float32)
-        for batch, part in zip(places, parts, strict=True):
-            vectors[batch] = part
-        if not np.isfinite(vectors).all():
-            raise ModelError("the encoder gave a vector that is not finite: its weights are damaged")
-        return vectors
+        return np.stack(self._states.reduced(sequences, _mean))
 
-    def _spread(self, batches: Sequence[list[Sequence[int]]]) -> list[Vectors]:
-        run: Iterable[Vectors] = (
-            map(self._mean, batches) if self._pool is None or len(batches) == 1 else self._pool.map(self._mean, batches)
-        )
-        return list(run)
 
-    def _mean(self, batch: list[Sequence[int]]) -> Vectors:
-        """Mean over the tokens of each sequence, scaled to length 1."""
-        if not all(batch) or not batch:
-            raise ValueError("an empty sequence would kill the process")  # the last guard before native code
-        try:
-            states = np.asarray(self._model.forward_batch(batch).last_hidden_state)
-        except RuntimeError as error:
-            raise ModelError(f"CTranslate2 failed on a batch of {len(batch)}: {error}") from error
-        means: Vectors = states.mean(axis=1)
-        return unit(means)
+def _mean(states: Vectors) -> Vectors:
+    """Mean over the tokens of each text, scaled to length 1."""
+    means: Vectors = states.mean(axis=1)
+    return unit(means)
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -125,20 +93,3 @@ def unit(vectors: Vectors) -> Vectors:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = (vectors / np.maximum(norms, SMALLEST_NORM)).astype(np.float32, copy=False)
     return scaled
-
-
-def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:
-    """Places of `lengths` in groups of one length, each at most `limit` tokens, or one text alone; shortest first.
-
-    One length, so that nothing is padded: padding costs time, and changes the rounding of its neighbours. int8 steps
-    blow that up to a difference of 0.02 in a vector, and a text would be judged by the company it comes in.
-    """
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[place]
-        if batch and (lengths[batch[0]] != length or (len(batch) + 1) * length > limit):
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

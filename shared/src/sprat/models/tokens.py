@@ -36,23 +36,8 @@ class Tokens:
         Raises:
             BrokenArtefact: when either cannot be read, or the tokenizer has ids that the model lacks.
         """
-        try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:
-            raise BrokenArtefact(
-                f"{folder / 'tokenizer.json'}: cannot be read ({error}); write the artefact again"
-            ) from error
-        highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-        rows = _vocabulary_size(folder / "vocabulary.json")
-        if not 0 <= highest < rows:
-            raise BrokenArtefact(
-                f"{folder}: tokenizer.json has ids up to {highest}, the model has {rows} entries; they belong to "
-                "different models: write the artefact again"
-            )
-        tokenizer.no_padding()
+        tokenizer, highest = guarded_tokenizer(folder)
         tokenizer.enable_truncation(max_tokens)
-        # Text such as "[SEP]" in a message is text: without this it would become the special token itself.
-        tokenizer.encode_special_tokens = True
         return cls(tokenizer, max_tokens, highest)
 
     def upper_bound(self, text: str) -> int:
@@ -63,14 +48,47 @@ class Tokens:
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """The ids of each text, and whether its end was cut off."""
         limit = self.max_tokens * CODE_POINTS_PER_TOKEN
-        # A lone surrogate cannot cross into the tokenizer; the contract rejects them, a caller without it may not.
-        cut = [text[:limit].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        cut = [without_surrogates(text[:limit]) for text in texts]
         encodings = self.tokenizer.encode_batch_fast(cut)
         ids = [encoding.ids for encoding in encodings]
         truncated = [
             len(text) > limit or bool(encoding.overflowing) for text, encoding in zip(texts, encodings, strict=True)
         ]
         return ids, truncated
+
+
+def guarded_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
+    """Read `tokenizer.json` of `folder`, neither padding nor truncating, and give it with its highest id.
+
+    Raises:
+        BrokenArtefact: when it cannot be read, or has ids that the model's `vocabulary.json` lacks.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:
+        raise BrokenArtefact(
+            f"{folder / 'tokenizer.json'}: cannot be read ({error}); write the artefact again"
+        ) from error
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    rows = _vocabulary_size(folder / "vocabulary.json")
+    if not 0 <= highest < rows:
+        raise BrokenArtefact(
+            f"{folder}: tokenizer.json has ids up to {highest}, the model has {rows} entries; they belong to "
+            "different models: write the artefact again"
+        )
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # Text such as "[SEP]" in a message is text: without this it would become the special token itself.
+    tokenizer.encode_special_tokens = True
+    return tokenizer, highest
+
+
+def without_surrogates(text: str) -> str:
+    """Give `text` with "?" for each lone surrogate, so that it is as long and can cross into the tokenizer.
+
+    The contract rejects them; a caller without it may not.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _vocabulary_size(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
 from sprat.policy.places import Document, Location, Place, UnreadableYamlError, read_yaml
-from sprat.policy.rules import Policy, Section, TenantPolicy
+from sprat.policy.rules import Policy, TenantPolicy
+from sprat.policy.section import Section
 
 MAX_BYTES = 256 * 1024
 """About 3,000 tenants; more is a mistake, and PyYAML would take seconds over it."""
@@ -109,7 +110,10 @@ def _declared(location: Location) -> tuple[type[Section] | None, FieldInfo | Non
 
 
 def _section_of(field: FieldInfo | None) -> type[Section] | None:
+    """Give the section that a field holds, alone or a list of."""
     kind: Any = field.annotation if field is not None else None
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sprat.policy.perimeter import PerimeterPolicy
+from sprat.policy.section import Section
 from sprat_contracts.texts import FrontierRule
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
@@ -20,12 +22,6 @@ KeepAt = Annotated[
         description="a confidence from 0 to 1; the small model's answer is kept at or above it",
     ),
 ]
-
-
-class Section(BaseModel):
-    """A part of the policy file. Unknown fields are errors here: a typo must not silently loosen a rule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TaskPolicy(Section):
@@ -86,8 +82,12 @@ class Policy(Section):
     tasks: Annotated[TaskPolicies, Field(description="the sections intent, ner, translation")] = TaskPolicies()
     tenants: Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=256)], TenantPolicy],
-        Field(description='a section for each tenant, and "*" for all others'),
-    ] = {}
+        Field(default_factory=dict, description='a section for each tenant, and "*" for all others'),
+    ]
+
+    perimeter: Annotated[PerimeterPolicy, Field(description="the fields terms, patterns, validators_alone")] = (
+        PerimeterPolicy()
+    )
 
     def tenant(self, name: str) -> TenantPolicy:
         """Give the tenant's policy; else that of all others; without one nothing leaves."""

@@ -1,0 +1,86 @@
+"""Weights of BERT's shape to a CTranslate2 int8 encoder, without torch. Used by recipes, never while serving."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ctranslate2.specs import TransformerEncoderModelSpec, TransformerEncoderSpec
+from ctranslate2.specs.common_spec import Activation
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+Weights = Mapping[str, NDArray[np.float32]]
+"""Name → array, named as `BertModel` names them (`encoder.layer.0.output.dense.weight`); matrices are out × in."""
+
+LAYER_NORM_EPSILON = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the arrays alone do not tell."""
+
+    layers: int
+    heads: int
+
+
+def write_bert(weights: Weights, shape: Shape, tokenizer: Path, folder: Path) -> None:
+    """Write `model.bin`, `config.json`, `vocabulary.json` and `tokenizer.json` into `folder`, which must exist.
+
+    The same arrays and tokenizer give the same bytes. `weights` stays as it is.
+
+    Raises:
+        KeyError: when an array is missing.
+    """
+    spec = TransformerEncoderModelSpec(_encoder(weights, shape), pooling_layer=False)
+    spec.register_vocabulary(_vocabulary(tokenizer))
+    spec.config.unk_token = "[UNK]"  # noqa: S105 - a token of the vocabulary, no secret
+    spec.config.layer_norm_epsilon = LAYER_NORM_EPSILON
+    spec.validate()
+    spec.optimize(quantization="int8")
+    spec.save(str(folder))
+    (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
+
+
+def _vocabulary(tokenizer: Path) -> list[str]:
+    ids = Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True)
+    return sorted(ids, key=ids.__getitem__)
+
+
+def _encoder(weights: Weights, shape: Shape) -> TransformerEncoderSpec:
+    """The whole of it. Every array is copied: quantising rewrites in place the ones it was given."""
+
+    def take(name: str) -> NDArray[np.float32]:
+        return weights[name].copy()
+
+    encoder = TransformerEncoderSpec(
+        shape.layers,
+        shape.heads,
+        pre_norm=False,
+        activation=Activation.GELU,
+        layernorm_embedding=True,
+        num_source_embeddings=1,
+    )
+    encoder.scale_embeddings = False
+    encoder.embeddings[0].weight = take("embeddings.word_embeddings.weight")
+    # One text, never a pair: the type is always 0, so its row is added to the positions once and for all.
+    encoder.position_encodings.encodings = (
+        take("embeddings.position_embeddings.weight") + weights["embeddings.token_type_embeddings.weight"][0]
+    )
+    encoder.layernorm_embedding.gamma = take("embeddings.LayerNorm.weight")
+    encoder.layernorm_embedding.beta = take("embeddings.LayerNorm.bias")
+    for number, layer in enumerate(encoder.layer):
+        _layer(layer, weights, f"encoder.layer.{number}")
+    return encoder
+
+
+def _layer(layer: TransformerEncoderSpec, weights: Weights, at: str) -> None:
+    for kind in ("weight", "bias"):
+        parts = [weights[f"{at}.attention.self.{name}.{kind}"] for name in ("query", "key", "value")]
+        setattr(layer.self_attention.linear[0], kind, np.concatenate(parts))
+        setattr(layer.self_attention.linear[1], kind, weights[f"{at}.attention.output.dense.{kind}"].copy())
+        setattr(layer.ffn.linear_0, kind, weights[f"{at}.intermediate.dense.{kind}"].copy())
+        setattr(layer.ffn.linear_1, kind, weights[f"{at}.output.dense.{kind}"].copy())
+    for norm, name in ((layer.self_attention.layer_norm, "attention.output"), (layer.ffn.layer_norm, "output")):
+        norm.gamma = weights[f"{at}.{name}.LayerNorm.weight"].copy()
+        norm.beta = weights[f"{at}.{name}.LayerNorm.bias"].copy()

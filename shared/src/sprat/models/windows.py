@@ -1,0 +1,104 @@
+"""Texts to overlapping windows of token ids, for models that say something of every token of a text of any length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from sprat.models.errors import BrokenArtefact
+from sprat.models.tokens import SPECIAL_TOKENS, guarded_tokenizer, without_surrogates
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """One text as the model reads it. The arrays are parallel: one entry a token, special tokens left out."""
+
+    ids: list[int]
+    starts: Integers
+    """First code point of the text that belongs to the token. Several tokens may share one (the letters of a Hangul
+    syllable); one that the tokenizer drops (control characters, accents in NFD) may belong to none."""
+    ends: Integers
+    """Behind the last one."""
+    words: Integers
+    """Number of the word that the token is part of: rises by one from word to word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of one text, as long as the model reads at once, or shorter."""
+
+    text: int
+    """Which text, by its place among those given."""
+    first: int
+    """Place of its first token among the text's :class:`Pieces`."""
+    ids: list[int]
+    """[CLS], the stretch, [SEP]: what the encoder gets."""
+
+
+class Windows:
+    """Gives no empty window, none longer than the model reads, and no id beyond the vocabulary. Thread-safe."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, edges: tuple[int, int], highest_id: int, *, max_tokens: int, overlap: int
+    ) -> None:
+        self.highest_id = highest_id
+        self.max_tokens = max_tokens
+        self._tokenizer = tokenizer
+        self._room = max_tokens - SPECIAL_TOKENS
+        self._overlap = overlap
+        self._opening, self._closing = edges
+
+    @classmethod
+    def load(cls, folder: Path, *, max_tokens: int, overlap: int) -> Self:
+        """Read `tokenizer.json` of `folder` and compare it with the model's `vocabulary.json`.
+
+        Args:
+            folder: where they lie.
+            max_tokens: length of a window, the two special tokens included.
+            overlap: tokens that a window shares with the next one, at least; less than half of it.
+
+        Raises:
+            BrokenArtefact: when either cannot be read, or they do not fit together.
+            ValueError: when `overlap` is too large for `max_tokens`.
+        """
+        if not 0 <= 2 * overlap < max_tokens - SPECIAL_TOKENS:
+            raise ValueError(f"windows of {max_tokens} tokens cannot overlap by {overlap}")
+        tokenizer, highest = guarded_tokenizer(folder)
+        opening, closing = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
+        if opening is None or closing is None:
+            raise BrokenArtefact(f"{folder / 'tokenizer.json'}: lacks [CLS] or [SEP]; write the artefact again")
+        return cls(tokenizer, (opening, closing), highest, max_tokens=max_tokens, overlap=overlap)
+
+    def cut(self, texts: Sequence[str]) -> tuple[list[Pieces], list[Window]]:
+        """The pieces of each text, and all windows, text by text. A text without any token has no window."""
+        readable = [without_surrogates(text) for text in texts]
+        pieces = [_pieces(each) for each in self._tokenizer.encode_batch(readable, add_special_tokens=False)]
+        windows = [
+            Window(place, start, [self._opening, *each.ids[start:end], self._closing])
+            for place, each in enumerate(pieces)
+            for start, end in self._stretches(each.words)
+        ]
+        return pieces, windows
+
+    def _stretches(self, words: Integers) -> Iterator[tuple[int, int]]:
+        """Bounds of the windows. One begins with a word, unless that word is longer than the overlap."""
+        start, count = 0, len(words)
+        while start < count:
+            end = min(start + self._room, count)
+            yield start, end
+            if end == count:
+                return
+            at_least = end - self._overlap
+            first_of_word = int(np.searchsorted(words, words[at_least]))
+            start = first_of_word if first_of_word >= at_least - self._overlap else at_least
+
+
+def _pieces(encoding: Encoding) -> Pieces:
+    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    return Pieces(encoding.ids, offsets[:, 0], offsets[:, 1], np.array(encoding.word_ids, dtype=np.int64))

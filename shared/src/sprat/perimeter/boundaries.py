@@ -1,0 +1,78 @@
+"""Where a word may begin and end.
+
+Two notions, and why masking rests on having both. A *seam* lies wherever not both neighbours are letters or digits: the
+usual "word boundary". A *cut* is stricter: accents and invisible joiners hold a word together too. Every cut is
+a seam. Found spans are widened to cuts, so replacing them opens no seam that was not there; and their values are
+looked for between seams. So what is not found in the original cannot stand in what leaves.
+
+Scripts that put no spaces between words (Chinese, Japanese, Thai, …) have a seam and a cut between any two characters.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+_UNSPACED: Final = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x31FF),  # Han radicals, kana, bopomofo
+    (0x3400, 0x9FFF),  # Han
+    (0xF900, 0xFAFF),  # Han, compatibility
+    (0xFF66, 0xFF9F),  # half-width kana
+    (0x1B000, 0x1B16F),  # kana, historic
+    (0x20000, 0x3FFFF),  # Han, supplementary planes
+)
+
+UNSPACED_RANGES: Final = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNSPACED)
+"""For a regular expression's character class."""
+
+
+def is_seam(text: str, at: int) -> bool:
+    """Can a word begin or end before `text[at]`?"""
+    if at <= 0 or at >= len(text):
+        return True
+    before, after = text[at - 1], text[at]
+    return not (before.isalnum() and after.isalnum()) or unspaced(before) or unspaced(after)
+
+
+def is_cut(text: str, at: int) -> bool:
+    """Can a word begin or end before `text[at]`, accents and invisible joiners held together with their letters?"""
+    if not is_seam(text, at):
+        return False
+    if at <= 0 or at >= len(text):
+        return True
+    before, after = text[at - 1], text[at]
+    if _clings(after):
+        return before.isspace()
+    return not (_clings(before) and after.isalnum()) or unspaced(after)
+
+
+def widen(text: str, start: int, end: int) -> tuple[int, int]:
+    """Give the smallest span around the given one whose ends are cuts."""
+    while not is_cut(text, start):
+        start -= 1
+    while not is_cut(text, end):
+        end += 1
+    return start, end
+
+
+def unspaced(character: str) -> bool:
+    """Say whether a character is of a script that puts no spaces between words."""
+    return character >= "\u0e00" and _in_unspaced(character)
+
+
+@lru_cache(maxsize=8192)
+def _in_unspaced(character: str) -> bool:
+    point = ord(character)
+    return any(first <= point <= last for first, last in _UNSPACED)
+
+
+def _clings(character: str) -> bool:
+    return not character.isascii() and _is_mark(character)
+
+
+@lru_cache(maxsize=8192)
+def _is_mark(character: str) -> bool:
+    """Is it an accent, an invisible character, or a modifier of the emoji before it?"""
+    return unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf"} or "\U0001f3fb" <= character <= "\U0001f3ff"

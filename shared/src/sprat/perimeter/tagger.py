@@ -1,0 +1,132 @@
+"""The tagger of personal data: names, addresses, and numbers of many kinds, by how they are used in a sentence.
+
+Rampart as a CTranslate2 encoder and a linear head. It reads short windows, because it was taught on short texts and
+finds fewer names in long ones; where windows overlap, a token's probabilities are averaged, those from the middle of a
+window counting most. So a long text costs its length, and is read to its end.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from sprat.models import BrokenArtefact, Card, ModelError, load_artefact
+from sprat.models.states import States, Vectors
+from sprat.models.windows import Pieces, Window, Windows
+from sprat.perimeter.decoding import decode
+from sprat.perimeter.folding import fold
+from sprat.perimeter.found import Found
+from sprat.perimeter.head import Floats, Head
+from sprat.perimeter.labels import Labels
+
+READER: Final = "sprat-perimeter-tagger/1"
+"""Revision of the way from text to finds. Raise it with every change that changes a find."""
+
+OVERLAP: Final = 10
+"""Tokens that two windows share."""
+
+ROUND_CODE_POINTS: Final = 100_000
+"""Texts are computed in rounds of about so many code points, so that many texts need no more memory than a few."""
+
+
+class Tagger:
+    """Thread-safe; holds no state between calls."""
+
+    def __init__(self, card: Card, states: States, windows: Windows, head: Head) -> None:
+        self.card = card
+        self.windows = windows
+        self._labels = Labels.of(card.labels or ())
+        self._states = states
+        self._head = head
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> Self:
+        """Load the artefact in `folder`, compare it with its card, and try it.
+
+        Args:
+            folder: where it lies.
+            threads: windows computed side by side, each on one core.
+
+        Raises:
+            BrokenArtefact: when it cannot be used.
+        """
+        card = load_artefact(folder, reader=READER).card
+        head = Head.load(folder, len(card.labels or ()))
+        try:
+            windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
+            tagger = cls(card, States.load(folder, threads), windows, head)
+            tagger.probe()
+        except (RuntimeError, ValueError, ModelError) as error:
+            raise BrokenArtefact(f"{folder}: the tagger cannot be used ({error}); run the recipe again") from error
+        return tagger
+
+    def find(self, text: str) -> list[Found]:
+        """Give what is personal in `text`, in its order, without overlaps; see :meth:`find_many`."""
+        return self.find_many([text])[0]
+
+    def find_many(self, texts: Sequence[str]) -> list[list[Found]]:
+        """Give what is personal in each text. It depends on that text alone, not on its neighbours.
+
+        Raises:
+            ModelError: when the runtime fails or computes nonsense; the texts have not been looked at then.
+        """
+        return [found for some in _rounds(texts) for found in self._find(some)]
+
+    def probabilities(self, windows: Sequence[Window]) -> list[Floats]:
+        """For each window, tokens × labels in the card's order, the special tokens left out.
+
+        Raises:
+            ModelError: when the runtime fails or computes nonsense.
+        """
+        return self._states.reduced([window.ids for window in windows], self._read)
+
+    def probe(self) -> None:
+        """Read a sentence, and the longest and highest-numbered window there can be.
+
+        Raises:
+            ModelError: when the tagger cannot.
+        """
+        self.find("Please call Anna Schmidt.")
+        self.probabilities([Window(0, 0, [self.windows.highest_id] * self.windows.max_tokens)])
+
+    def _find(self, texts: Sequence[str]) -> list[list[Found]]:
+        folded = [fold(text) for text in texts]
+        pieces, windows = self.windows.cut([each.text for each in folded])
+        rows = _averaged(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
+        return [
+            decode(text, each, some, probabilities, labels=self._labels, least=self.card.keep_at) if some.ids else []
+            for text, each, some, probabilities in zip(texts, folded, pieces, rows, strict=True)
+        ]
+
+    def _read(self, states: Vectors) -> Floats:
+        return self._head.probabilities(states[:, 1:-1])
+
+
+def _averaged(
+    pieces: Sequence[Pieces], windows: Sequence[Window], outcomes: Sequence[Floats], labels: int
+) -> list[Floats]:
+    """For each text tokens × labels. Near its edge a window has seen little, and counts little."""
+    sums = [np.zeros((len(each.ids), labels), np.float32) for each in pieces]
+    weights = [np.zeros((len(each.ids), 1), np.float32) for each in pieces]
+    for window, outcome in zip(windows, outcomes, strict=True):
+        count = len(outcome)
+        rising = np.arange(1, count + 1, dtype=np.float32)
+        weight = np.minimum(rising, rising[::-1])[:, None]
+        here = slice(window.first, window.first + count)
+        sums[window.text][here] += outcome * weight
+        weights[window.text][here] += weight
+    return [total / weight for total, weight in zip(sums, weights, strict=True)]
+
+
+def _rounds(texts: Sequence[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    length = 0
+    for text in texts:
+        if some and length + len(text) > ROUND_CODE_POINTS:
+            yield some
+            some, length = [], 0
+        some.append(text)
+        length += len(text)
+    if some:
+        yield some

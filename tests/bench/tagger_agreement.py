@@ -1,0 +1,117 @@
+"""Measures the committed tagger: agreement with its own ONNX, milliseconds a text by length, memory.
+
+    python tests/bench/tagger_agreement.py --data DIR [--json FILE] [--cache DIR]      (or SPRAT_DATA=DIR)
+
+Needs onnx and onnxruntime, and fetches the original weights on its first run. Exits 1 when the agreement is below
+99.5 %, or the card states another one. Times are CPU time of one thread; they are for comparing on one machine.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sprat.perimeter.tagger import Tagger
+
+ROOT = Path(__file__).resolve().parents[2]
+ARTEFACT = ROOT / "services/frontier/src/sprat_frontier/artefacts/rampart"
+sys.path.insert(0, str(ROOT / "services/frontier/recipe"))  # recipes are scripts, and this one knows the original
+
+from agreement import Agreement, agreement  # noqa: E402 - after the path
+from source import CACHE, fetch  # noqa: E402
+from texts import agreement_texts, annotated  # noqa: E402
+
+AT_LEAST = 0.995
+CARD_TOLERANCE = 0.001
+"""Another processor multiplies int8 in another way: some twenty of the tokens may differ."""
+
+WORDS = {20: 200, 200: 40, 2_000: 6}
+"""Words of a text → how many texts are timed."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--artefact", type=Path, default=ARTEFACT)
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where the original is kept (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    options = parser.parse_args(argv)
+    resident = memory(options.artefact)
+    tagger = Tagger.load(options.artefact)
+    figures: dict[str, Any] = {"version": tagger.card.version, **compared(tagger, options.data, options.cache)}
+    texts = [row.text for row in annotated(options.data)[::3]]
+    seconds = cpu_seconds(lambda: tagger.find_many(texts))
+    figures["texts_per_cpu_second"] = len(texts) / seconds
+    figures["ms_per_text"] = {words: timed(tagger, texts, words, count) for words, count in WORDS.items()}
+    figures["rss_mib"] = resident
+    print(f"{len(texts) / seconds:.0f} texts of presidio-research per CPU second, one after the other")
+    for words, (half, most) in figures["ms_per_text"].items():
+        print(f"{words:6} words  p50 {half:8.1f} ms  p95 {most:8.1f} ms")
+    print("resident: " + ", ".join(f"{size:.0f} MiB {when}" for when, size in resident.items()))
+    complaints = missed(figures["agreement"], tagger)
+    print("\n".join(complaints) or "The agreement is as promised, and the card says the same.")
+    if options.json:
+        options.json.write_text(json.dumps(figures | {"missed": complaints}, indent=1) + "\n", encoding="utf-8")
+    return 1 if complaints else 0
+
+
+def compared(tagger: Tagger, data: Path, cache: Path) -> dict[str, Any]:
+    """Agreement by origin of the texts, and over all."""
+    graph = fetch(cache)["onnx/model_q4.onnx"]
+    total, by_origin = Agreement(0, 0, 0), {}
+    for origin, texts in agreement_texts(data).items():
+        part = agreement(tagger, graph, texts)
+        by_origin[origin] = part.same / part.tokens
+        total += part
+        print(f"{origin:20}{len(texts):5} texts {part.tokens:6} tokens  {part.same / part.tokens:.2%} same label")
+    same, same_side = total.same / total.tokens, total.same_side / total.tokens
+    print(f"{'all':20}{total.tokens:17} tokens  {same:.2%} same label, {same_side:.2%} agree whether personal at all")
+    return {"agreement": same, "same_side": same_side, "agreement_by_origin": by_origin}
+
+
+def missed(found: float, tagger: Tagger) -> list[str]:
+    """What is not as promised."""
+    stated = tagger.card.score("agreement_with_onnx")
+    low = [f"agreement {found:.2%} is below {AT_LEAST:.1%}"] if found < AT_LEAST else []
+    strayed = [f"agreement {found:.2%}, but the card says {stated:.2%}"] if abs(found - stated) > CARD_TOLERANCE else []
+    return low + strayed
+
+
+def timed(tagger: Tagger, texts: Sequence[str], words: int, count: int) -> tuple[float, float]:
+    """CPU milliseconds a text, median and 95th percentile, each text alone."""
+    stream = " ".join(texts).split()
+    starts = [place * words % max(1, len(stream) - words) for place in range(count)]
+    pieces = [" ".join(stream[start : start + words]) for start in starts]
+    spent = [1e3 * cpu_seconds(lambda piece=piece: tagger.find(piece)) for piece in pieces]
+    return float(np.percentile(spent, 50)), float(np.percentile(spent, 95))
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def memory(artefact: Path) -> dict[str, float]:
+    """Resident MiB of a process of its own: all imported, the tagger loaded, 20,000 code points read."""
+    script = (
+        "import sys, psutil, pathlib, sprat.perimeter.tagger as t\n"
+        "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
+        "print(rss()); tagger = t.Tagger.load(pathlib.Path(sys.argv[1])); print(rss())\n"
+        "tagger.find('My name is Anna Schmidt. ' * 800); print(rss())\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script, str(artefact)], check=True, capture_output=True, text=True)
+    return dict(zip(("imported", "loaded", "used"), map(float, out.stdout.split()), strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

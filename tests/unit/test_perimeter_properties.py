@@ -1,0 +1,161 @@
+"""For any text and any finds: what leaves comes back exactly, and no masked value stands in it, placeholders aside."""
+
+import unicodedata
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from perimeter_finders import Spans
+from sprat.perimeter import Masked, mask, restore, restore_text
+from sprat.perimeter.folding import fold
+from sprat.perimeter.terms import Terms
+from sprat.perimeter.validators import Validators
+from sprat.policy import PerimeterPolicy, TermRule
+from sprat_contracts import Entity, NerOutput
+
+TYPES = ("PERSON", "PHONE", "EMAIL", "API_KEY", "LOCATION", "TERM_1")
+
+# Any character at all, and often those that have broken something somewhere.
+AWKWARD = (
+    "aAbß éÉe\u0301\u200b\u200d\u00ad\u00a0-–_.'1٣４²①ﬁĳ[]{}\n\t@+/小明กา"
+    "👍🏽👩‍💻İıΣσς\ufeff\u202eㅎ한\u1112\u1161\u11ab"
+)
+TEXTS = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(AWKWARD)), max_size=60)
+PIECES = st.lists(
+    st.sampled_from(
+        ["Anna", "anna", "ANNA", "Ann", "Anna Schmidt", "AnnaSchmidt", "[PERSON_1]", "[PERSON_2", "PERSON",
+         "_1]", "1", "12-3", "12 3", "123", " ", "-", "a@b.de", "A@B.DE",
+         "\u200b", "\u0301", "小明", "é", "e\u0301", ".", "[", "]", "x"]
+    ),
+    max_size=14,
+).map("".join)  # fmt: skip
+
+
+NUMBERS = st.lists(
+    st.sampled_from(
+        ["4111 1111 1111 1111", "4111", "DE89370400440532013000", "a@b.de", "+49 170 1234567", "10.0.0.7", " ",
+         "\u200b", "ssn ", "x", "536-90-4399", "http://a:b@c.de/", "password: ", "é", "\u00a0", "１"]
+    ),
+    max_size=10,
+).map("".join)  # fmt: skip
+
+
+@st.composite
+def texts_with_finds(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
+    text = draw(st.one_of(TEXTS, PIECES).filter(bool))
+    ends = st.integers(0, len(text))
+    finds = draw(st.lists(st.tuples(ends, ends, st.sampled_from(TYPES)), max_size=6))
+    return text, [(min(a, b), max(a, b), type) for a, b, type in finds if a != b]
+
+
+def pieces(masked: Masked) -> list[str]:
+    """Give what leaves, without the placeholders."""
+    edges = [
+        0,
+        *(edge for span in masked.spans for edge in (span.at, span.at + len(span.placeholder))),
+        len(masked.text),
+    ]
+    return [masked.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def stands(value: str, piece: str) -> bool:
+    """Does a value stand in a piece with no letter or digit touching its own from outside?"""
+    start = piece.find(value)
+    while start >= 0:
+        end = start + len(value)
+        before = start > 0 and piece[start - 1].isalnum() and value[0].isalnum()
+        after = end < len(piece) and piece[end].isalnum() and value[-1].isalnum()
+        if not (before or after):
+            return True
+        start = piece.find(value, start + 1)
+    return False
+
+
+@given(texts_with_finds())
+def test_what_leaves_comes_back_and_holds_no_masked_value(given_: tuple[str, list[tuple[int, int, str]]]) -> None:
+    text, finds = given_
+    masked = mask(text, "en", [Spans(finds)])
+    assert restore_text(masked.text, masked) == text
+    assert masked.unmasked() == text
+    for span in masked.spans:
+        assert masked.text[span.at : span.at + len(span.placeholder)] == span.placeholder
+        assert span.placeholder not in text
+    values = {masked.value(span) for span in masked.spans} | {text[start:end].strip() for start, end, _ in finds}
+    for value in values - {""}:
+        assert not any(stands(value, piece) for piece in pieces(masked))
+    for start, end, _ in finds:
+        kept = [at for at in range(start, end) if not any(span.start <= at < span.end for span in masked.spans)]
+        assert all(text[at].isspace() for at in kept)
+
+
+@given(texts_with_finds())
+def test_equal_values_have_one_placeholder_and_different_ones_two(
+    given_: tuple[str, list[tuple[int, int, str]]],
+) -> None:
+    text, finds = given_
+    by_value: dict[str, set[str]] = {}
+    by_placeholder: dict[str, set[str]] = {}
+    masked = mask(text, "en", [Spans(finds)])
+    for span in masked.spans:
+        value = masked.value(span)
+        by_value.setdefault(value, set()).add(span.placeholder)
+        bare = "".join(filter(str.isalnum, unicodedata.normalize("NFKD", value).casefold()))
+        by_placeholder.setdefault(span.placeholder, set()).add(unicodedata.normalize("NFKD", bare))
+    assert all(len(given) == 1 for given in by_value.values())
+    assert all(len({"".join(map(digits, value)) for value in values}) == 1 for values in by_placeholder.values())
+
+
+def digits(character: str) -> str:
+    return str(unicodedata.decimal(character, character))
+
+
+@given(PIECES.filter(bool))
+def test_masking_what_left_changes_nothing(text: str) -> None:
+    rules = (
+        TermRule(type="PERSON", words=("Anna Schmidt", "Anna", "小明")),
+        TermRule(type="PHONE", words=("12-3",)),
+        TermRule(type="EMAIL", words=("a@b.de",)),
+    )
+    finder = Terms.of(PerimeterPolicy(terms=rules))
+    left = mask(text, "en", [finder], validators_alone=["en"]).text
+    assert mask(left, "en", [finder], validators_alone=["en"]).text == left
+
+
+@given(texts_with_finds(), st.data())
+def test_entities_of_what_left_stand_in_the_original(
+    given_: tuple[str, list[tuple[int, int, str]]], data: st.DataObject
+) -> None:
+    text, finds = given_
+    masked = mask(text, "en", [Spans(finds)])
+    ends = st.integers(0, len(masked.text))
+    drawn = data.draw(st.lists(st.tuples(ends, ends, st.sampled_from(["PER", "LOC", "MISC"])), max_size=5))
+    told = [(min(a, b), max(a, b), label) for a, b, label in drawn if a != b]
+    entities = tuple(Entity(start=a, end=b, text=masked.text[a:b], label=label) for a, b, label in told)
+    restored = restore(NerOutput(entities=entities), masked)
+    assert isinstance(restored, NerOutput)
+    for entity in restored.entities:
+        assert text[entity.start : entity.end] == entity.text
+    for span in masked.spans:
+        assert any(entity.start <= span.start and span.end <= entity.end for entity in restored.entities)
+    for a, b, label in told:
+        if not any(span.at < b and a < span.after for span in masked.spans):
+            assert any((entity.text, entity.label) == (masked.text[a:b], label) for entity in restored.entities)
+
+
+@given(TEXTS)
+def test_folding_loses_no_place(text: str) -> None:
+    folded = fold(text)
+    for at in range(len(folded.text)):
+        start, end = folded.original(at, at + 1)
+        assert 0 <= start < end <= len(text)
+    starts = [folded.original(at, at + 1)[0] for at in range(len(folded.text))]
+    assert starts == sorted(starts)
+
+
+@given(st.one_of(TEXTS, NUMBERS))
+def test_validators_find_in_any_text_and_what_they_find_is_kept(text: str) -> None:
+    assume(text)
+    for language in ("en", "de-AT", ""):
+        masked = mask(text, language, [Validators()], validators_alone=["en", "de", ""])
+        assert masked.unmasked() == text
+        assert restore_text(masked.text, masked) == text

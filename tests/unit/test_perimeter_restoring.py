@@ -1,0 +1,146 @@
+"""From an answer about what left to one about the original."""
+
+import pytest
+
+from perimeter_finders import Words
+from sprat.perimeter import Masked, NotRestorable, mask, restore, restore_text
+from sprat_contracts import Alternative, Entity, IntentOutput, NerOutput, TranslationOutput
+
+TEXT = "Anna Müller e\u0301crit: call Ben, ANNA MÜLLER is in Rome 👩‍💻, a@b.de"
+WORDS = {"Anna Müller": "PERSON", "Ben": "PERSON", "Rome": "LOCATION", "a@b.de": "EMAIL"}
+
+
+@pytest.fixture
+def sent() -> Masked:
+    masked = mask(TEXT, "en", [Words(WORDS)])
+    assert masked.text == ("[PERSON_1] e\u0301crit: call [PERSON_2], [PERSON_1] is in [LOCATION_1] 👩‍💻, [EMAIL_1]")
+    return masked
+
+
+def ner(sent: Masked, *mentions: tuple[str, str], truncated: bool = False) -> NerOutput:
+    """Give the answer of a frontier that found these in what it got, each once, in order."""
+    entities: list[Entity] = []
+    for text, label in mentions:
+        start = sent.text.index(text, entities[-1].start if entities else 0)
+        entities.append(Entity(start=start, end=start + len(text), text=text, label=label))
+    return NerOutput(entities=tuple(entities), truncated=truncated)
+
+
+def told(output: object) -> list[tuple[str, str]]:
+    assert isinstance(output, NerOutput)
+    for entity in output.entities:
+        assert TEXT[entity.start : entity.end] == entity.text
+    assert list(output.entities) == sorted(output.entities, key=lambda entity: entity.start)
+    return [(entity.text, entity.label) for entity in output.entities]
+
+
+OWN = [("Anna Müller", "PER"), ("Ben", "PER"), ("ANNA MÜLLER", "PER"), ("Rome", "LOC"), ("a@b.de", "EMAIL")]
+
+
+def test_an_intent_stays_as_it_is(sent: Masked) -> None:
+    output = IntentOutput(label="transfer", alternatives=(Alternative(label="x", probability=0.5),))
+    assert restore(output, sent) is output
+
+
+def test_a_translation_gets_its_values_back(sent: Masked) -> None:
+    said = "Ruf [PERSON_2] an, schreibt [PERSON_1] ([EMAIL_1]). [PERSON_1] ist in [LOCATION_1]."
+    restored = restore(TranslationOutput(text=said, target="de"), sent)
+    assert restored == TranslationOutput(
+        text="Ruf Ben an, schreibt Anna Müller (a@b.de). ANNA MÜLLER ist in Rome.", target="de"
+    )
+
+
+def test_what_left_comes_back_exactly(sent: Masked) -> None:
+    assert restore_text(sent.text, sent) == TEXT
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("[PERSON_2]", ""), ("[PERSON_2]", "[PERSON_2] [PERSON_2]"), ("[PERSON_2]", "[PERSON_1]"),
+        ("[PERSON_2]", "[PERSON_3]"), ("[PERSON_2]", "[person_2]"), ("[PERSON_2]", "[PERSON 2]"),
+        ("[PERSON_2]", "[ PERSON_2 ]"), ("[PERSON_2]", "PERSON_2"), ("[PERSON_2]", "(PERSON_2)"),
+        ("[PERSON_2]", "[PERSON\\_2]"), ("call", "[PHONE_1]"), ("call", "[Person-2]"),
+        ("[PERSON_2]", "［PERSON_2］"), ("[PERSON_2]", "[PERSON_02]"),
+    ],
+)  # fmt: skip
+def test_a_lost_changed_or_invented_placeholder_makes_the_answer_useless(sent: Masked, change: tuple[str, str]) -> None:
+    answer = sent.text.replace(*change, 1)
+    with pytest.raises(NotRestorable) as caught:
+        restore(TranslationOutput(text=answer, target="de"), sent)
+    assert caught.value.code == "masking"
+    assert "Ben" not in str(caught.value)
+
+
+def test_placeholders_of_the_text_itself_must_come_back_too() -> None:
+    sent = mask("[PERSON_1] is Anna", "en", [Words({"Anna": "PERSON"})])
+    assert restore_text("[PERSON_2]: [PERSON_1]", sent) == "Anna: [PERSON_1]"
+    with pytest.raises(NotRestorable):
+        restore_text("[PERSON_2] only", sent)
+
+
+def test_a_value_that_looks_like_a_placeholder_is_not_restored_twice() -> None:
+    sent = mask("A [PERSON_1] and Ben", "en", [Words({"[PERSON_1]": "NOTE", "Ben": "PERSON"})])
+    assert sent.text == "A [NOTE_1] and [PERSON_2]"
+    assert restore_text("[PERSON_2] und [NOTE_1]", sent) == "Ben und [PERSON_1]"
+
+
+def test_what_was_masked_is_an_entity_even_where_the_frontier_says_nothing(sent: Masked) -> None:
+    restored = restore(NerOutput(entities=()), sent)
+    assert told(restored) == OWN
+    assert isinstance(restored, NerOutput)
+    assert {entity.probability for entity in restored.entities} == {None}
+
+
+def test_entities_between_placeholders_move_to_the_original(sent: Masked) -> None:
+    restored = restore(ner(sent, ("e\u0301crit", "MISC"), ("👩‍💻", "MISC")), sent)
+    assert [entity for entity in told(restored) if entity[1] == "MISC"] == [("e\u0301crit", "MISC"), ("👩‍💻", "MISC")]
+
+
+@pytest.mark.parametrize(
+    ("mention", "label", "expected"),
+    [
+        ("[PERSON_2]", "PER", "Ben"), ("PERSON_2", "PER", "Ben"), ("[PERSON_2", "PER", "Ben"),
+        ("call [PERSON_2]", "PER", "call Ben"), ("call [PERSON_", "PER", "call Ben"),
+        ("2], [PERSON_1", "PER", "Ben, ANNA MÜLLER"),
+    ],
+)  # fmt: skip
+def test_an_entity_that_touches_a_placeholder_of_its_kind_is_widened(
+    sent: Masked, mention: str, label: str, expected: str
+) -> None:
+    restored = told(restore(ner(sent, (mention, label)), sent))
+    assert (expected, label) in restored
+    assert len(restored) == len(OWN) - expected.count(",")
+
+
+@pytest.mark.parametrize(
+    ("mention", "label"),
+    [("[PERSON_2]", "ORG"), ("call [PERSON_2]", "ORG"), ("[LOCATION_1] 👩‍💻, [EMAIL_1]", "LOC"), ("PERSON", "MISC")],
+)
+def test_what_was_masked_keeps_its_own_type(sent: Masked, mention: str, label: str) -> None:
+    assert told(restore(ner(sent, (mention, label)), sent)) == OWN
+
+
+def test_two_entities_on_one_placeholder_are_one(sent: Masked) -> None:
+    assert told(restore(ner(sent, ("call [PERSON_2]", "PER"), ("[PERSON_2]", "PER")), sent))[1] == ("call Ben", "PER")
+
+
+def test_an_entity_that_is_not_in_what_left_is_refused(sent: Masked) -> None:
+    with pytest.raises(NotRestorable):
+        restore(NerOutput(entities=(Entity(start=0, end=3, text="Ann", label="PER"),)), sent)
+
+
+def test_the_contracts_limit_holds() -> None:
+    text = " ".join(f"w{number}" for number in range(1200))
+    sent = mask(text, "en", [Words({f"w{number}": "THING" for number in range(1200)})])
+    restored = restore(NerOutput(entities=()), sent)
+    assert isinstance(restored, NerOutput)
+    assert (len(restored.entities), restored.truncated) == (1000, True)
+    assert isinstance(kept := restore(ner(sent, truncated=True), mask("x", "en", [Words({})])), NerOutput)
+    assert kept.truncated
+
+
+def test_nothing_masked_nothing_changed() -> None:
+    sent = mask("Rome", "en", [Words({})])
+    output = NerOutput(entities=(Entity(start=0, end=4, text="Rome", label="LOC", probability=0.5),))
+    assert restore(output, sent) == output

@@ -1,0 +1,44 @@
+"""Time grows with the text, whatever stands in it: 20,000 characters, the longest text, made to be slow."""
+
+from time import perf_counter
+
+import pytest
+
+from sprat.perimeter import mask
+from sprat.perimeter.terms import Terms
+from sprat.perimeter.validators import Validators
+from sprat.policy import PatternRule, PerimeterPolicy, TermRule
+
+LENGTH = 20_000
+MAX_S = 6.0
+"""About ten times what the slowest takes; a quadratic step would take minutes."""
+
+PIECES = [
+    "1", "1 ", "11 ", "01 ", "4 ", "4111 ", "1.", "-1", "1()", "+1", "(1", "1x", "a1 ", "ü1 ", "１１１１ ",
+    "1\u200b", "+49 170 1234567 ", "0170 1234567 ", "0170 1234567, ", "123456789012 ", "ssn 123456789 ",
+    "passport 1 ", "passport ", "tel 123 ", "a@", "a.", "@", "http://", "http://a/?a=", "&a_", "1:", "x.yz/",
+    "AA11 ", "DE89 ", "sk-", "eyJ.", "eyJhbGciOiJIUzI1NiJ9.", "key=", "bearer ", "-----BEGIN PRIVATE KEY-----",
+    "\nAAAAAAAAAAAAAAAA", "-", "a-", "a_", "a", " ", "\n", "[", "[PERSON_", "[A_1]", "e\u0301", "\u200d",
+    "字", "0123456789abcdef", "01234567890123456789012345678901-", "M", '"@', "[ ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_validators_and_masking_are_linear(piece: str) -> None:
+    text = (piece * LENGTH)[:LENGTH]
+    begun = perf_counter()
+    masked = mask(text, "de", [Validators()], validators_alone=["de"])
+    assert perf_counter() - begun < MAX_S
+    assert masked.unmasked() == text
+
+
+def test_many_terms_and_patterns_cost_little() -> None:
+    policy = PerimeterPolicy(
+        terms=(TermRule(type="A", words=tuple(f"word{number} x" for number in range(10_000))),),
+        patterns=tuple(PatternRule(type="B", pattern=f"(?:(?:a|b|ab){{1,9}}c){{9}}{number}") for number in range(20)),
+    )
+    terms = Terms.of(policy)
+    for text in ("ab" * (LENGTH // 2), "word1 " * 3000, "abc" * 6000):
+        begun = perf_counter()
+        terms.find(text, "en")
+        assert perf_counter() - begun < MAX_S

@@ -1,0 +1,237 @@
+"""What has a form that can be checked: found where it is one, left where it only looks like one."""
+
+import pytest
+
+from sprat.perimeter.validators import Validators
+
+
+def found(text: str, type: str, language: str = "en") -> list[str]:
+    """Give what is found of a type, as it stands in the text."""
+    return [text[one.start : one.end] for one in Validators().find(text, language) if one.type == type]
+
+
+def whole(text: str, language: str = "en") -> set[str]:
+    """Give the types of what stands marked «so»; the marks are no part of the text."""
+    start, end = text.index("«"), text.index("»") - 1
+    plain = text.replace("«", "").replace("»", "")
+    return {one.type for one in Validators().find(plain, language) if (one.start, one.end) == (start, end)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write to «anna.schmidt+news@example.co.uk», please",
+        "mailto:«o'brien@example.com»?subject=x",
+        "<«a_b-c@sub.example.museum»>",
+        "to=«john@example.com»&x=1",
+        "«bounce-anna=example.org@lists.example.com» came back",
+        "«root@localhost»",
+        "«josé@münchen.de».",
+        "«jose\u0301@example.de»",
+        "«用户@例子.中国»",
+        "«x@xn--mnchen-3ya.de»",
+        '«"anna schmidt"@example.com» is quoted',
+        "«anna@[192.168.10.4]»",
+        "«an\u200bna@exam\u00adple.com»",
+        "«ａｎｎａ＠ｅｘａｍｐｌｅ．ｃｏｍ»",
+    ],
+)
+def test_an_email_address_is_found(text: str) -> None:
+    assert "EMAIL" in whole(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["meet @ home", "@anna", "anna@", "a @b.de", "5@10", "npm install pkg@1.2", "anna@intranet", "@@..@@", "x@-a.de"],
+)
+def test_what_is_no_email_address_is_left(text: str) -> None:
+    assert found(text, "EMAIL") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see «https://anna:geheim@git.example.com/repo.git».",
+        "(«http://example.com/~anna»)",
+        "«https://www.linkedin.com/in/anna-schmidt-123»",
+        "«linkedin.com/in/anna-schmidt»!",
+        "«https://github.com/anna»",
+        "«https://example.com/users/4711/orders»",
+        "«https://example.com/reset?token=abc», now",
+        "«https://example.com/x?a=1&email=anna%40example.com»",
+        "«https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXX»",
+        "«https://docs.example.com/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/edit»",
+        "«https://shop.example.com/unsubscribe/anna»",
+        "«postgres://app:s3cret@db.internal:5432/app»",
+    ],
+)
+def test_a_personal_web_address_is_found(text: str) -> None:
+    assert "URL" in whole(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://www.example.com/",
+        "https://example.com/products/blue-chairs",
+        "example.com/faq",
+        "a://",
+        "http:// x",
+        "1/2",
+        "and/or",
+    ],
+)
+def test_a_web_address_of_nobody_is_left(text: str) -> None:
+    assert found(text, "URL") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from «106.31.73.20», port 80",
+        "ip=«10.0.0.7»;",
+        "«10.0.0.7»:8080",
+        "at «6e40:4041:c617:e898:c11:40d2:c669:2eb4».",
+        "[«2001:db8::1»]:443",
+        "address:«2001:db8::1»",
+        "«::ffff:192.0.2.7»",
+        "«１０．０．０．７»",
+    ],
+)
+def test_an_ip_address_is_found(text: str) -> None:
+    assert "IP" in whole(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "0.0.0.0",
+        "::1",
+        "256.1.1.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "v1.2.3.4a",
+        "12:30:45",
+        "std::cab",
+        "a::b::c",
+        "1:2:3:4:5:6:7:8:9",
+    ],
+)
+def test_what_is_no_ip_address_of_anybody_is_left(text: str) -> None:
+    assert found(text, "IP") == []
+
+
+IBANS = [
+    "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "gb29 nwbk 6016 1331 9268 19",
+    "FR14 2004 1010 0505 0001 3M02 606", "NL91ABNA0417164300", "ES91 2100 0418 4502 0005 1332",
+    "IT60X0542811101000000123456", "PL61109010140000071219812874", "BE68 5390 0754 7034", "AT611904300234573201",
+    "CH93 0076 2011 6238 5295 7", "MT84MALT011000012345MTLCAST001S", "NO9386011117947",
+    "SE45 5000 0000 0583 9825 7466", "DE89-3704-0044-0532-0130-00",
+    "DE89\u00a03704\u202f0044\u20090532\u00a00130\u00a000",
+    "DE89\u200b3704\u200b0044\u200b0532\u200b0130\u200b00", "DE８９３７０４００４４０５３２０１３０００",
+    "DE٨٩ 3704 0044 0532 0130 00",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("iban", IBANS)
+def test_an_iban_is_found_however_it_is_written(iban: str) -> None:
+    assert "IBAN" in whole(f"pay «{iban}» by Monday 12")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE88370400440532013000",
+        "XX89370400440532013000",
+        "DE8937040044053201300",
+        "ADE89370400440532013000",
+        "DE89 3704",
+    ],
+)
+def test_what_is_no_iban_is_left(text: str) -> None:
+    assert found(text, "IBAN") == []
+
+
+def test_a_mistyped_iban_is_found_behind_the_word() -> None:
+    assert found("my IBAN: DE88 3704 0044 0532 0130 00, thanks", "IBAN") == ["DE88 3704 0044 0532 0130 00"]
+
+
+CARDS = [
+    "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "5555555555554444", "2223003122003222",
+    "378282246310005", "3782 822463 10005", "30569309025904", "6011111111111117", "3530111333300000",
+    "6304000000000000", "4222222222222", "4111\u00a01111\u202f1111\u20091111",
+    "4111\u200b1111\u200b1111\u200b1111", "４１１１１１１１１１１１１１１１", "٤١١١١١١١١١١١١١١١",
+    "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "𝟒𝟏𝟏𝟏 1111 1111 1111", "4111 - 1111 - 1111 - 1111",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_is_found_however_it_is_written(card: str) -> None:
+    assert "CARD" in whole(f"card «{card}», valid to 12/28")
+
+
+def test_a_card_is_found_with_other_digits_beside_it() -> None:
+    assert "4111 1111 1111 1111" in found("4111 1111 1111 1111 123", "CARD")
+
+
+def test_behind_a_word_for_it_any_brand_is_a_card() -> None:
+    assert found("points on credit card 060426070011", "CARD") == ["060426070011"]
+    assert found("order 060426070011", "CARD") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["4111111111111112", "9999999999999995", "411111111111", "a4111111111111111", "41111111111111111111"]
+)
+def test_what_is_no_card_is_left(text: str) -> None:
+    assert found(text, "CARD") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "phone"),
+    [
+        ("en", "+44 20 7946 0958"), ("en", "020 7946 0958"), ("en", "(541) 714-1388"), ("en", "541-714-1388"),
+        ("de", "030 1234567"), ("de", "0170/1234567"), ("de", "+49 (0)30 1234567"), ("de", "0049 30 1234567"),
+        ("de-AT", "01 234567890"), ("fr", "06 12 34 56 78"), ("es", "612 34 56 78"), ("it", "347 123 4567"),
+        ("nl", "06-12345678"), ("pl", "512 345 678"), ("da", "20 12 34 56"), ("sv", "070-174 06 05"),
+        ("fi", "040 1234567"), ("pt", "912 345 678"), ("cs", "601 123 456"), ("ja", "+48 512 345 678"),
+        ("xx", "+1-984-182-0190"), ("de", "０３０ １２３４５６７"), ("de", "030\u00a0123\u200945\u202f67"),
+        ("de", "+49\u200b170\u200b1234567"),
+    ],
+)  # fmt: skip
+def test_a_phone_number_is_found(language: str, phone: str) -> None:
+    assert "PHONE" in whole(f"«{phone}»!", language)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Phone: «467 3395»"), ("en", "call me at «60-56-85-91»"), ("de", "Tel. «4711 08 15»"),
+        ("el", "τηλ. «2310 55»"), ("en", "(37) «788-063» office"),
+    ],
+)  # fmt: skip
+def test_behind_a_word_for_it_any_number_is_a_phone(language: str, text: str) -> None:
+    start = text.index("«")
+    plain = text.replace("«", "").replace("»", "")
+    assert any(one.start <= start and one.type == "PHONE" for one in Validators().find(plain, language))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["on 2024-01-15", "am 15.01.2024", "order 12345678", "costs 1 234 567 €", "USD 5417141388", "in 1989-1999",
+     "10 000", "a0301234567b"],
+)  # fmt: skip
+def test_what_is_no_phone_number_is_left(text: str) -> None:
+    assert found(text, "PHONE") == []
+
+
+@pytest.mark.parametrize("type", ["CARD", "IBAN", "PHONE", "GOVERNMENT_ID", "TAX_ID"])
+def test_a_text_without_digits_has_no_numbers(type: str) -> None:
+    assert found("Nothing at all to find here, dear Anna; call me.", type) == []
+
+
+def test_offsets_are_those_of_the_text_as_it_is() -> None:
+    text = "e\u0301👩‍💻 ﬁ: 4111\u200b1111 1111\u00a01111\ufe0f, ü"
+    (one,) = [one for one in Validators().find(text, "en") if one.type == "CARD"]
+    assert text[one.start : one.end].startswith("4111\u200b1111 1111\u00a01111")
+    assert text[one.end :].lstrip("\ufe0f") == ", ü"
