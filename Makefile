@@ -17,7 +17,7 @@ $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		-e contracts -e 'shared[models,otel,cli,local]' $(SERVICES:%=-e %) --group dev
+		-e contracts -e 'shared[models,perimeter,otel,cli,local]' $(SERVICES:%=-e %) --group dev
 	$(BIN)/python -m sprat.local
 	touch $@
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
+from perimeter_finders import Words
 from sprat.delivery.outcomes import Received
+from sprat.perimeter import Finder
 from sprat.policy import Policy
 from sprat_contracts import (
     EgressRecord,
@@ -29,6 +31,7 @@ from sprat_frontier.gateway import Gateway
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.ports import Prepared, ProviderAnswer, ProviderError
 from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 
 NOW_MS = 1_760_000_000_000
@@ -42,6 +45,11 @@ POLICY = Policy.model_validate(
             "abroad": {"frontier": "allow", "regions": ["us"]},
         }
     }
+)
+
+
+FINDERS: tuple[Finder, ...] = (
+    Words({"Zoë Ångström": "PERSON", "Tromsø": "LOCATION", "zoe@example.org": "EMAIL", "Zoë": "PERSON"}),
 )
 
 
@@ -160,10 +168,17 @@ def received(message: FrontierRequested) -> Received[FrontierRequested]:
 class Frontier:
     """A handler with all its ports."""
 
-    def __init__(self, provider: Any = None, settings_: FrontierSettings | None = None, clock: Any = None) -> None:
+    def __init__(
+        self,
+        provider: Any = None,
+        settings_: FrontierSettings | None = None,
+        clock: Any = None,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.settings = settings_ or settings()
         self.provider = provider or FakeProvider()
         self.clock = clock or FakeClock()
+        self.redactor = redactor or Redactor(FINDERS, POLICY.perimeter, "1")
         self.store = MemoryStore()
         self.audit = AuditLog()
         self.breaker = CircuitBreaker(self.settings.breaker)
@@ -176,6 +191,7 @@ class Frontier:
         self.handler = FrontierHandler(
             topics=Topics(),
             policies=POLICY,
+            perimeter=self.redactor,
             store=self.store,
             gateway=self.gateway,
             hash=keyed_hash,

@@ -67,6 +67,14 @@ def test_it_is_cheaper_than_asking_the_frontier_everything(demo: Ran) -> None:
     assert 0 < demo.figures["cost_eur"] < demo.figures["all_frontier_eur"] / 2
 
 
+def test_what_was_to_be_masked_left_masked(demo: Ran) -> None:
+    leaving = demo.figures["leaving"]
+
+    assert 0 < leaving["texts_masked"] < leaving["texts"]
+    assert {"PERSON", "IBAN"} <= set(leaving["masked"])
+    assert not any("masking" in figures["declined"] for figures in demo.figures["tasks"].values())
+
+
 def test_one_trace_leads_over_every_hop(demo: Ran) -> None:
     topics = [hop["topic"] for hop in demo.figures["trace"]["hops"]]
 
@@ -82,7 +90,15 @@ def test_one_trace_leads_over_every_hop(demo: Ran) -> None:
 
 
 def test_the_summary_is_for_people(demo: Ran) -> None:
-    for part in ("Who answered", "(simulated)", "Cost", "Dead letters: 35", "hop by hop", "Everything as promised."):
+    for part in (
+        "Who answered",
+        "(simulated)",
+        "Cost",
+        "What left the house",
+        "Dead letters: 35",
+        "hop by hop",
+        "Everything as promised.",
+    ):
         assert part in demo.output
 
 

@@ -99,7 +99,12 @@ async def test_what_we_say_it_cost_is_what_the_provider_bills(connect, behave, s
 
 async def test_what_is_declined_never_reaches_the_provider(connect, behave, simulated):
     held = frontier(connect())
-    for changes in ({"frontier": "redact"}, {"frontier": "deny"}, {"tenant": "nobody"}, {"tenant": "abroad"}):
+    for changes in (
+        {"frontier": "redact", "language": "fi"},
+        {"frontier": "deny"},
+        {"tenant": "nobody"},
+        {"tenant": "abroad"},
+    ):
         assert (await held.answer(parts.request(TEXT, **changes))).declined
     assert simulated.bodies == []
 

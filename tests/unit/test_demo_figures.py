@@ -8,6 +8,7 @@ from demo_records import SOURCE, TOPICS, Record, account, prediction, record, re
 from sprat.demo.account import Pair
 from sprat.demo.figures import MISSING, Accuracy, percentile, task_figures
 from sprat.demo.judging import is_right
+from sprat.demo.leaving import Leaving, leaving
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
 
 RESULTS = TOPICS.results("intent")
@@ -102,3 +103,17 @@ def test_percentiles_are_values_that_occurred(values: list[float], percent: floa
 )
 def test_answers_are_compared_with_gold(*, output: Output, gold: Any, by_small_model: bool, right: bool | None) -> None:
     assert is_right(output, gold, by_small_model=by_small_model) is right
+
+
+def test_what_left_is_counted_by_text_and_what_was_masked_by_item() -> None:
+    items = {"PERSON": 2, "EMAIL": 1}
+    results = [
+        result("s-1"),
+        result("s-2", egress={"left": False}),
+        result("s-3", egress={"left": True}),
+        result("s-4", egress={"left": True, "masked": items}),
+        result("s-4", "ner", egress={"left": True, "masked": items}),
+    ]
+    seen = leaving(results)
+    assert seen == Leaving(texts=2, texts_masked=1, masked={"PERSON": 4, "EMAIL": 2})
+    assert seen.items == 6

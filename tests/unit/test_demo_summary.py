@@ -9,6 +9,7 @@ from sprat.demo.report import Run, make_report
 from sprat.demo.summary import Summary
 from sprat.local.options import Simulation
 
+LEFT = {"left": True, "masked": {"PERSON": 2, "IBAN": 1}, "provider": "simulated", "region": "eu"}
 RUN = Run(4.2, {"topics": 1.1, "services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)
 
 
@@ -16,7 +17,7 @@ def printed(*, lost: bool) -> str:
     texts = [published("s-1"), published("s-2", 1), published_broken()]
     endings = [
         record(TOPICS.results("intent"), result("s-1")),
-        record(TOPICS.results("intent"), result("s-2", decision="escalated", cost_eur=0.001), "r-2"),
+        record(TOPICS.results("intent"), result("s-2", decision="escalated", cost_eur=0.001, egress=LEFT), "r-2"),
     ]
     seen = account(*endings[: 1 if lost else 2], letter_of(texts[2]))
     console = Console(file=StringIO(), width=110)
@@ -32,6 +33,8 @@ def test_the_summary_says_what_was_promised_in_plain_text() -> None:
     assert "first Result 4.2 s after the start of the command" in text
     assert "(simulated)" in text
     assert "50 % less" in text
+    assert "What left the house: 1 texts, 1 of them with something masked" in text
+    assert "3 items masked: PERSON 2, IBAN 1" in text
     assert text.rstrip().endswith("Everything as promised.")
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 110

@@ -56,11 +56,12 @@ async def test_the_record_has_the_upstreams_key_or_the_texts_id(frontier, key, e
         ({"tenant": "nobody"}, "policy", "nothing leave"),
         ({"tenant": "abroad"}, "policy", "region eu"),
         ({"tenant": "abroad", "frontier": "redact"}, "policy", "region eu"),
-        ({"frontier": "redact"}, "masking", "not possible yet"),
-        ({"tenant": "masked"}, "masking", "not possible yet"),
+        ({"frontier": "redact", "language": "fi"}, "masking", "no finder of names knows"),
+        ({"tenant": "masked", "language": "fi"}, "masking", "no finder of names knows"),
+        ({"tenant": "abroad", "frontier": "redact", "language": "fi"}, "policy", "region eu"),
         ({"labels": None}, "no_labels", "announced"),
         ({"labels": ()}, "no_labels", "announced"),
-        ({"labels": None, "frontier": "redact"}, "masking", "not possible yet"),
+        ({"labels": None, "frontier": "redact"}, "no_labels", "announced"),
     ],
 )
 async def test_what_must_not_or_cannot_be_asked_is_declined_and_nothing_leaves(frontier, changes, code, detail):

@@ -1,4 +1,4 @@
-"""The frontier service: settings → policy, provider, gateway → handler → run."""
+"""The frontier service: settings → policy, perimeter, provider, gateway → handler → run."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from sprat_frontier.gateway import Gateway
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.ports import Audit
 from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 
 WAITING = 256
@@ -45,6 +46,9 @@ class FrontierServiceSettings(ServiceSettings):
 
 async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscription:
     """Wire the way out."""
+    policy = load_policy(settings.policy)
+    redactor = Redactor.load(settings.frontier.tagger, policy.perimeter)
+    chassis.stack.callback(redactor.close)
     provider = OpenAIProvider(settings.frontier)
     chassis.stack.push_async_callback(provider.close)
     patient = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
@@ -52,7 +56,8 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
     chassis.stack.push_async_callback(store.close)
     handler = FrontierHandler(
         topics=chassis.topics,
-        policies=load_policy(settings.policy),
+        policies=policy,
+        perimeter=redactor,
         store=store,
         gateway=Gateway(settings.frontier, provider, audit=auditing(chassis), hash=chassis.keyed_hash),
         hash=chassis.keyed_hash,

@@ -1,11 +1,13 @@
-"""A request with what is decided of it once: question, rule, deadline, identity."""
+"""A request with what is decided of it once: question, rule, deadline, identity, and what may leave of its text."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from sprat.perimeter import Masked, restore
 from sprat.policy import effective_rule
-from sprat_contracts import Declined, FrontierRequested, ids
+from sprat_contracts import Declined, FrontierRequested, Output, ids
 from sprat_frontier.clock import CaseDeadline, Clock
-from sprat_frontier.ports import Policies
+from sprat_frontier.ports import Policies, Told
 from sprat_frontier.questions import FrontierQuestion, question_of
 
 
@@ -15,6 +17,7 @@ class Case:
 
     request: FrontierRequested
     question: FrontierQuestion
+    """As it is asked: under `redact` with the masked text."""
     rule: str
     """allow, redact or deny: the stricter of the text's and the tenant's."""
     regions: tuple[str, ...]
@@ -22,6 +25,32 @@ class Case:
     deadline: CaseDeadline
     answer_id: str
     """Of the event that answers it, the same at each delivery."""
+    masked: Masked | None = None
+    """Under `redact`: what may leave, and the way back."""
+    unmaskable: str | None = None
+    """Under `redact`: why the text could not be masked, if so."""
+
+    def redacted(self, masked: Masked) -> "Case":
+        """Give the case as one that asks about the masked text."""
+        return replace(self, question=replace(self.question, text=masked.text), masked=masked)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many stretches of the text are masked, by type."""
+        return {} if self.masked is None else self.masked.counts
+
+    @property
+    def told(self) -> Told:
+        """What the audit is told of it."""
+        return Told(self.request.prediction.submitted.text, self.counts)
+
+    def restored(self, output: Output) -> Output:
+        """Give an answer to the question as one about the text itself.
+
+        Raises:
+            NotRestorable: it does not hold each placeholder as often as the masked text.
+        """
+        return output if self.masked is None else restore(output, self.masked)
 
     def refusal(self, region: str) -> Declined | None:
         """Say why the case must not go to a provider in that region, if so; the gravest reason first."""
@@ -31,8 +60,8 @@ class Case:
             return Declined(code="policy", detail="text or tenant let nothing leave")
         if region not in self.regions:
             return Declined(code="policy", detail=f"the tenant lets nothing go to the region {region}")
-        if self.rule != "allow":
-            return Declined(code="masking", detail="personal data would have to be masked, which is not possible yet")
+        if self.rule != "allow" and self.masked is None:
+            return Declined(code="masking", detail=self.unmaskable or "the text is not masked")
         return self.question.problem()
 
 

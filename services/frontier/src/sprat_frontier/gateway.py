@@ -11,7 +11,7 @@ from uuid import uuid4
 from sprat_contracts import EgressRecord
 from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError, Permit
 from sprat_frontier.clock import CaseDeadline
-from sprat_frontier.ports import Audit, Hash, Prepared, Provider, ProviderAnswer, ProviderError
+from sprat_frontier.ports import Audit, Hash, Prepared, Provider, ProviderAnswer, ProviderError, Told
 from sprat_frontier.pricing import cost_eur, price_of
 from sprat_frontier.questions import FrontierQuestion
 from sprat_frontier.settings import FrontierSettings
@@ -72,7 +72,12 @@ class Gateway:
         self._slots = asyncio.Semaphore(settings.concurrency)
 
     async def ask(
-        self, question: FrontierQuestion, deadline: CaseDeadline, progress: Progress, on_arrival: OnArrival
+        self,
+        question: FrontierQuestion,
+        told: Told,
+        deadline: CaseDeadline,
+        progress: Progress,
+        on_arrival: OnArrival,
     ) -> Bought:
         """Ask until there is an answer; a call under way is not cut short by the deadline, it is paid for anyway.
 
@@ -87,7 +92,7 @@ class Gateway:
         while True:
             async with self._permit(deadline) as permit:
                 try:
-                    return await self._call(prepared, permit, progress, on_arrival)
+                    return await self._call(prepared, told, permit, progress, on_arrival)
                 except ProviderError as error:
                     failed = error
             failures += not permit.probe
@@ -120,9 +125,16 @@ class Gateway:
         finally:
             self._slots.release()
 
-    async def _call(self, prepared: Prepared, permit: Permit, progress: Progress, on_arrival: OnArrival) -> Bought:
+    async def _call(
+        self,
+        prepared: Prepared,
+        told: Told,
+        permit: Permit,
+        progress: Progress,
+        on_arrival: OnArrival,
+    ) -> Bought:
         """Make one audited call and tell the breaker how it went."""
-        attempt = self._attempt(prepared)
+        attempt = self._attempt(prepared, told)
         await self._audit(attempt)
         progress.left = True
         begun = perf_counter()
@@ -144,7 +156,7 @@ class Gateway:
         await self._audit(self._outcome(attempt, "answered", answer))
         return bought
 
-    def _attempt(self, prepared: Prepared) -> EgressRecord:
+    def _attempt(self, prepared: Prepared, told: Told) -> EgressRecord:
         question = prepared.question
         return EgressRecord(
             call_id=str(uuid4()),
@@ -155,8 +167,8 @@ class Gateway:
             region=self.provider.region,
             model=self.provider.model,
             bytes_out=prepared.bytes_out,
-            masked={},
-            text_hash=self._hash("egress-text", question.tenant, question.text),
+            masked=dict(told.masked),
+            text_hash=self._hash("egress-text", question.tenant, told.text),
         )
 
     def _outcome(

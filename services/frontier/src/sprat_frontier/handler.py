@@ -9,12 +9,13 @@ from typing import Any
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
 from sprat.origin import record_key
+from sprat.perimeter import NotRestorable, NotVerified
 from sprat_contracts import Declined, Egress, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
 from sprat_frontier.cases import Case, case_of
 from sprat_frontier.clock import Clock
 from sprat_frontier.flights import Flight, Flights
 from sprat_frontier.gateway import Bought, DeadlinePassedError, Gateway
-from sprat_frontier.ports import AnswerStore, Hash, Policies, ProviderError
+from sprat_frontier.ports import AnswerStore, Hash, Masks, Policies, ProviderError
 from sprat_frontier.pricing import cost_eur
 from sprat_frontier.stored import StoredAnswer, answer_key, read_stored
 
@@ -26,6 +27,10 @@ _TOO_LATE = Declined(code="deadline", detail="the answer did not come in time")
 class FrontierHandler:
     """Answers or declines every request, in this order: a kept answer, deadline, policy, masking, labels, the call.
 
+    Under `redact` the kept answer is one to the masked text, so the text is masked before the look-up: that is cheap,
+    gives the same each time, and nothing leaves by it. What is asked, kept and shared holds placeholders alone; each
+    case puts its own values back into its own answer, as the last step.
+
     A call goes on when the case's deadline has passed: its answer is kept for the next one who asks. A redelivered
     request finds the answer that was bought for it and tells cost and egress as the first time.
     """
@@ -35,6 +40,7 @@ class FrontierHandler:
         *,
         topics: Topics,
         policies: Policies,
+        perimeter: Masks,
         store: AnswerStore,
         gateway: Gateway,
         hash: Hash,
@@ -45,6 +51,7 @@ class FrontierHandler:
     ) -> None:
         self._topics = topics
         self._policies = policies
+        self._perimeter = perimeter
         self._store = store
         self._gateway = gateway
         self._hash = hash
@@ -68,11 +75,12 @@ class FrontierHandler:
         if received.envelope.replay_for not in {None, SERVICE}:
             return Outcome(skipped="replay for another service")
         begun = perf_counter()
-        case = case_of(received.message, self._policies, self._clock, self._max_wait_s)
-        key = answer_key(self._hash, case.question, case.rule, self._gateway.provider, self._endpoint)
-        stored = read_stored(await self._store.get(key), case.question)
-        if stored is not None:
-            return self._answered(case, stored, begun, "stored")
+        case = await self._masked(case_of(received.message, self._policies, self._clock, self._max_wait_s))
+        key = self._key(case)
+        if case.unmaskable is None:
+            stored = read_stored(await self._store.get(key), case.question)
+            if stored is not None:
+                return self._answered(case, stored, begun, "stored")
         declined = case.refusal(self._gateway.provider.region)
         if declined is not None:
             return self._declined(case, declined, begun, NOTHING_LEFT)
@@ -107,13 +115,26 @@ class FrontierHandler:
         """Wait for the calls under way, so that their answers are kept; cancel what takes longer."""
         await self._flights.drain(timeout_s)
 
+    async def _masked(self, case: Case) -> Case:
+        """Mask the text where the rule says so."""
+        if case.rule != "redact":
+            return case
+        try:
+            return case.redacted(await self._perimeter.mask(case.question.text, case.question.language))
+        except NotVerified as error:
+            return replace(case, unmaskable=error.reason)
+
+    def _key(self, case: Case) -> str:
+        perimeter = "" if case.masked is None else self._perimeter.version
+        return answer_key(self._hash, case.question, case.rule, perimeter, self._gateway.provider, self._endpoint)
+
     async def _ask(self, case: Case, key: str, begun: float) -> Outcome:
         """Wait for the answer until the deadline. Who joined another's call and has more time than it, asks again."""
         while True:
             flight, task = self._flights.join(key, case.answer_id, lambda flight: self._buy(case, key, flight))
             await asyncio.wait({task}, timeout=case.deadline.remaining_s())
             if not task.done():
-                return self._declined(case, _TOO_LATE, begun, self._egress(flight.progress.left))
+                return self._declined(case, _TOO_LATE, begun, self._egress(case, flight.progress.left))
             if task.cancelled():
                 raise Retryable("the service stops; the call was given up")
             try:
@@ -121,17 +142,21 @@ class FrontierHandler:
             except DeadlinePassedError as late:
                 if flight.asked_by == case.answer_id or case.deadline.passed:
                     declined = Declined(code="deadline", detail=str(late))
-                    return self._declined(case, declined, begun, self._egress(flight.progress.left))
+                    return self._declined(case, declined, begun, self._egress(case, flight.progress.left))
             except ProviderError as error:
                 return self._failed(case, flight, error, begun)
 
     async def _buy(self, case: Case, key: str, flight: Flight) -> StoredAnswer:
-        """Call the provider and keep the answer as soon as it is there."""
+        """Call the provider and keep the answer as soon as it is there, unless it is of no use."""
 
         async def keep(bought: Bought) -> None:
+            try:
+                case.restored(bought.answer.output)
+            except NotRestorable:
+                return
             await self._store.put(key, self._stored(case, bought).model_dump_json().encode())
 
-        bought = await self._gateway.ask(case.question, case.deadline, flight.progress, keep)
+        bought = await self._gateway.ask(case.question, case.told, case.deadline, flight.progress, keep)
         return self._stored(case, bought)
 
     def _stored(self, case: Case, bought: Bought) -> StoredAnswer:
@@ -142,25 +167,24 @@ class FrontierHandler:
             model=ModelRef(name=answer.model, version=answer.model),
             usage=answer.usage,
             cost_eur=bought.cost_eur,
-            egress=self._egress(left=True),
+            egress=self._egress(case, left=True),
             call_ms=bought.call_ms,
         )
 
     def _answered(self, case: Case, stored: StoredAnswer, begun: float, how: str) -> Outcome:
         """Tell an answer. Only the case that it was bought for pays; of the others' equal text the same has left."""
         own = stored.asked_by == case.answer_id
+        egress = stored.egress.model_copy(update={"masked": dict(case.counts)})
+        billed = {"usage": stored.usage if own else None, "cost_eur": stored.cost_eur if own else 0.0}
+        call_ms = stored.call_ms if own else None
+        try:
+            output = case.restored(stored.output)
+        except NotRestorable as error:
+            declined = Declined(code=error.code, detail=error.reason)
+            return self._declined(case, declined, begun, egress, call_ms=call_ms, **billed)
         self.counts["answered" if own else how] += 1
-        return self._emit(
-            case,
-            begun,
-            output=stored.output,
-            model=stored.model,
-            usage=stored.usage if own else None,
-            cost_eur=stored.cost_eur if own else 0.0,
-            egress=stored.egress,
-            cached=not own,
-            call_ms=stored.call_ms if own else None,
-        )
+        told = {"output": output, "model": stored.model, "egress": egress, "cached": not own}
+        return self._emit(case, begun, call_ms=call_ms, **told, **billed)
 
     def _failed(self, case: Case, flight: Flight, error: ProviderError, begun: float) -> Outcome:
         """Tell a failure; what it cost is told to the case that it was asked for."""
@@ -169,7 +193,7 @@ class FrontierHandler:
         usage = error.usage if flight.asked_by == case.answer_id else None
         declined = Declined(code=code, detail=detail)
         cost = cost_eur(self._gateway.price, usage)
-        return self._declined(case, declined, begun, self._egress(left=True), usage=usage, cost_eur=cost)
+        return self._declined(case, declined, begun, self._egress(case, left=True), usage=usage, cost_eur=cost)
 
     def _declined(self, case: Case, declined: Declined, begun: float, egress: Egress, **billed: Any) -> Outcome:
         self.counts[f"declined.{declined.code}"] += 1
@@ -188,8 +212,8 @@ class FrontierHandler:
         )
         return Outcome(events=(emit,))
 
-    def _egress(self, left: bool) -> Egress:  # noqa: FBT001 - the field it fills is one
+    def _egress(self, case: Case, left: bool) -> Egress:  # noqa: FBT001 - the field it fills is one
         provider = self._gateway.provider
         if not left:
             return NOTHING_LEFT
-        return Egress(left=True, masked={}, provider=provider.name, region=provider.region)
+        return Egress(left=True, masked=dict(case.counts), provider=provider.name, region=provider.region)

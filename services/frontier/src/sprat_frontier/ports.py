@@ -1,9 +1,10 @@
 """What the frontier needs from outside, as the handler sees it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sprat.perimeter import Masked
 from sprat.policy import TenantPolicy
 from sprat_contracts import EgressRecord, Output, Usage
 from sprat_frontier.questions import FrontierQuestion
@@ -29,11 +30,36 @@ class Policies(Protocol):
         ...
 
 
+class Masks(Protocol):
+    """Masks texts; `sprat_frontier.redaction.Redactor` is one."""
+
+    version: str
+    """Of all that decides what is masked."""
+
+    async def mask(self, text: str, language: str) -> Masked:
+        """Give what may leave of a text, and the way back.
+
+        Raises:
+            NotVerified: it must not leave.
+        """
+        ...
+
+
 Audit = Callable[[EgressRecord], Awaitable[None]]
 """Writes a record and returns when Kafka has acknowledged it; raises when it cannot."""
 
 Hash = Callable[..., str]
 """Keyed hash over any number of strings."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Told:
+    """What the audit is told of a question, beside the question itself."""
+
+    text: str
+    """As it was submitted; its keyed hash is told, so that its owner finds it."""
+    masked: Mapping[str, int]
+    """How many stretches of it are masked in the question, by type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Settings of the frontier service: `SPRAT_FRONTIER__BASE_URL` and so on."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sprat.settings import Section
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
+SHIPPED = Path(__file__).parent / "artefacts" / "rampart"
 
 Euros = Annotated[float, Field(ge=0, le=10_000)]
 
@@ -65,6 +67,7 @@ class FrontierSettings(Section):
         float, Field(gt=0, le=250, description="How long a case is held at the most, whatever its deadline.")
     ] = 120.0
     answer_ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
+    tagger: Annotated[Path, Field(description="Folder of the model that finds names, for `redact`.")] = SHIPPED
     breaker: BreakerSettings = BreakerSettings()
 
     @field_validator("base_url")

@@ -1,4 +1,4 @@
-"""An answer as it is kept, and how it is found again."""
+"""An answer as it is kept, and how it is found again. One to a masked text is kept with its placeholders."""
 
 import json
 
@@ -24,8 +24,13 @@ class StoredAnswer(Part):
     call_ms: float
 
 
-def answer_key(hash: Hash, question: FrontierQuestion, rule: str, provider: Provider, endpoint: str) -> str:
-    """Give the key of the answer: equal for equal questions of one tenant to one provider, and for nothing else."""
+def answer_key(
+    hash: Hash, question: FrontierQuestion, rule: str, perimeter: str, provider: Provider, endpoint: str
+) -> str:
+    """Give the key of the answer: equal for equal questions of one tenant to one provider, and for nothing else.
+
+    `perimeter` is the version of what masked the question's text; empty where nothing did.
+    """
     return hash(
         "frontier-answer",
         PROMPT_VERSION,
@@ -33,6 +38,7 @@ def answer_key(hash: Hash, question: FrontierQuestion, rule: str, provider: Prov
         question.task,
         question.options,
         rule,
+        perimeter,
         question.label_set,
         json.dumps(question.labels, ensure_ascii=False),
         provider.name,

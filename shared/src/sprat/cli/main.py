@@ -33,6 +33,8 @@ COMMANDS = {
     "demo": Entry("sprat.cli.demo:demo", "Run it all, publish the sample texts, sum up, leave nothing running."),
     "send": Entry("sprat.cli.send:send", "Publish a text and show its results."),
     "watch": Entry("sprat.cli.watch:watch", "Follow the results live."),
+    "mask": Entry("sprat.cli.mask:mask", "Show what would leave of a text, with what is personal masked."),
+    "audit": Entry("sprat.cli.audit:app", "Sum up what left the house; compare attempts with outcomes."),
     "topics": Entry("sprat.cli.topics:app", "Make the topics, or compare them with what they should be."),
     "doctor": Entry("sprat.cli.doctor:doctor", "Say what is reachable, what is missing and how to mend it."),
 }

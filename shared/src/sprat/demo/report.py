@@ -7,6 +7,7 @@ from typing import Any
 
 from sprat.demo.account import Account, Pair, Place
 from sprat.demo.figures import MISSING, Latency, TaskFigures, latency, task_figures
+from sprat.demo.leaving import Leaving, leaving
 from sprat.demo.publishing import Published
 from sprat.demo.samples import Broken, Sample
 from sprat.demo.trace import Trace, pick_trace
@@ -53,6 +54,7 @@ class Report:
     latency: Mapping[str, Latency]
     cost_eur: float
     all_frontier_eur: float
+    leaving: Leaving
     lag: Mapping[str, int]
     trace: Trace | None
     problems: tuple[str, ...]
@@ -120,6 +122,7 @@ def make_report(published: Sequence[Published], account: Account, run: Run) -> R
         },
         cost_eur=sum(figures.cost_eur for figures in tasks.values()),
         all_frontier_eur=sum(figures.all_frontier_eur or 0.0 for figures in tasks.values()),
+        leaving=leaving(account.endings[pair][0].result for pair in golds if account.endings.get(pair)),
         lag=run.lag,
         trace=pick_trace(published, account),
         problems=tuple(_problems(published, golds, account, run)),

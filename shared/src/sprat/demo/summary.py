@@ -27,6 +27,7 @@ class Summary:
         self._quality()
         self._latency()
         self._cost()
+        self._leaving()
         self._dead_letters()
         self._trace()
         self._verdict()
@@ -61,7 +62,8 @@ class Summary:
             table.add_row(task, _share(each.small_kept), _share(each.small_all), _share(each.frontier) + mark)
         self._table(table)
         wrong = f"{100 * self._simulation.wrong_rate:.0f} %"
-        self._note(f"The simulated frontier answers from the same gold answers, but for a seeded {wrong} of questions.")
+        self._note(f"The simulated frontier answers from the same gold answers, but for a seeded {wrong} of questions,")
+        self._note("and for masked texts, which it does not know: there it says anything that fits.")
 
     def _latency(self) -> None:
         self._heading(f"From text to Result, at {self._report.published_per_s:.0f} records a second")
@@ -82,6 +84,11 @@ class Summary:
             f"At {simulation.input_eur:g} EUR a million tokens in, {simulation.output_eur:g} out. All by the frontier: "
             "each task's mean cost of a paid answer times all its pairs."
         )
+
+    def _leaving(self) -> None:
+        left = self._report.leaving
+        self._heading(f"What left the house: {left.texts} texts, {left.texts_masked} of them with something masked")
+        self._line(f"{left.items} items masked: {_counts(left.masked)}" if left.masked else "nothing was masked")
 
     def _dead_letters(self) -> None:
         self._heading(f"Dead letters: {self._report.dead_letters}")

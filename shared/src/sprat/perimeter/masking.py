@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sprat.perimeter.boundaries import is_seam
 from sprat.perimeter.errors import NotVerified
@@ -14,6 +15,9 @@ from sprat.perimeter.normal import manner, normal_form
 from sprat.perimeter.occurrences import occurrences
 from sprat.perimeter.overlaps import resolve
 from sprat.perimeter.placeholders import Numbering, resembling_in
+
+REVISION: Final = "sprat-perimeter/1"
+"""Of the code that decides what is masked. Raise it with every change that masks more, less or otherwise."""
 
 
 def mask(

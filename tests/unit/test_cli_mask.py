@@ -1,0 +1,246 @@
+"""`sprat mask`: what a person sees of what would leave."""
+
+import io
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from perimeter_finders import Broken, Words
+from sprat.cli import finders, mask, terminal
+from sprat.cli.finders import Asked, gather, shipped_tagger
+from sprat.cli.given import read_one
+from sprat.cli.main import app
+from sprat.errors import UserError
+
+TEXT = "Anna met Ben.\r\nAnna left\x1b[2J\tRome"
+NAMES = Words({"Anna": "PERSON", "Ben": "PERSON", "Rome": "CITY"})
+POLICY = """\
+perimeter:
+  terms: [{type: PROJECT, words: [Blue Heron]}]
+  patterns: [{type: CUSTOMER, pattern: 'K-[0-9]{6}'}]
+  validators_alone: [fi]
+"""
+
+
+@pytest.fixture(autouse=True)
+def an_empty_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Have these finders asked instead of the real ones."""
+
+    def ask(*asked, alone=()):
+        monkeypatch.setattr(mask, "gather", lambda *_, **__: Asked(asked, alone))
+
+    return ask
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(app, ["mask", *arguments], input=stdin)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_masked_text_stands_above_what_was_masked(asked):
+    asked(NAMES)
+    result = run(TEXT)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "[PERSON_1] met [PERSON_2].",
+        "[PERSON_1] left\ufffd[2J [CITY_1]",
+        "",
+        "PLACEHOLDER  TYPE    FINDER      TIMES",
+        "[PERSON_1]   PERSON  words       1",
+        "[PERSON_2]   PERSON  words       1",
+        "[PERSON_1]   PERSON  occurrence  1",
+        "[CITY_1]     CITY    words       1",
+        "4 masked: 1 CITY, 3 PERSON",
+    ]
+
+
+def test_values_are_shown_on_request_alone(asked):
+    asked(Words({"+49 30 1234": "PHONE"}))
+    text = "+49 30 1234, once more: +49-30-1234"
+    hidden, shown = run(text), run(text, "--show-values")
+    assert "1234" not in hidden.output
+    assert "[PHONE_1]    PHONE  words       1      +49 30 1234" in shown.stdout
+    assert "+49-30-1234" in shown.stdout
+
+
+def test_nothing_found_is_said(asked):
+    asked(NAMES)
+    assert run("where is my card?").stdout == "where is my card?\n\nnothing was found to mask\n"
+
+
+def test_placeholders_are_coloured_on_a_terminal_alone(asked, monkeypatch):
+    asked(NAMES)
+    assert "\x1b" not in run("Anna").output
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(terminal.sys, "stdout", Terminal())
+    masked = mask.masking("[PERSON_9] is Anna", "en", [NAMES])
+    assert mask.masked_lines(masked) == ["[PERSON_9] is \x1b[33m[PERSON_1]\x1b[0m"]
+    assert mask.found_lines(masked, show_values=False)[1] == "\x1b[33m[PERSON_1]\x1b[0m   PERSON  words   1"
+
+
+def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
+    asked(NAMES)
+    result = run(TEXT, "--json")
+    line = json.loads(result.stdout)
+    assert result.stdout.count("\n") == 1
+    assert line["text"] == "[PERSON_1] met [PERSON_2].\r\n[PERSON_1] left\x1b[2J\t[CITY_1]"
+    assert line["counts"] == {"CITY": 1, "PERSON": 3}
+    assert [TEXT[span["start"] : span["end"]] for span in line["spans"]] == ["Anna", "Ben", "Anna", "Rome"]
+    for span in line["spans"]:
+        assert line["text"].startswith(span["placeholder"], span["at"])
+        assert set(span) == {"start", "end", "at", "placeholder", "type", "finder"}
+    shown = json.loads(run(TEXT, "--json", "--show-values").stdout)
+    assert [span["value"] for span in shown["spans"]] == ["Anna", "Ben", "Anna", "Rome"]
+
+
+def test_what_cannot_be_verified_would_not_leave(asked):
+    asked(NAMES, Broken())
+    result = run("secret Anna")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "sprat: nothing of this text would leave: the finder broken failed: RuntimeError\n"
+    as_json = run("secret Anna", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["reason"] == "the finder broken failed: RuntimeError"
+    assert "secret" not in as_json.output
+
+
+def test_a_language_without_a_finder_of_names_is_told_with_what_to_do(asked):
+    asked(NAMES)
+    result = run("Anna", "--language", "fi-FI")
+    assert result.exit_code == 1
+    assert "(--language fi-FI; the tagger knows en); list the language in the policy's" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_where_the_policy_accepts_forms_alone_it_is_said_that_nobody_looked_for_names(asked):
+    asked(NAMES, alone=("fi",))
+    result = run("Anna", "--language", "fi")
+    assert result.exit_code == 1, "no finder can be asked"
+    asked(NAMES, Words({"Anna": "TERM"}, languages=None), alone=("fi",))
+    result = run("Anna", "--language", "fi")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("[TERM_1]\n")
+    assert result.stderr.startswith("nobody looked for names")
+
+
+def test_validators_alone_need_no_tagger(monkeypatch):
+    def never(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(finders, "_load_tagger", never)
+    result = run("Anna, anna@example.com", "--validators-alone")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Anna, [EMAIL_1]\n")
+    assert "nobody looked for names" in result.stderr
+
+
+def test_the_policys_terms_patterns_and_languages_count(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY, "utf-8")
+    result = run("blue  heron for K-123456", "--policy", str(path), "--validators-alone")
+    assert result.stdout.startswith("[PROJECT_1] for [CUSTOMER_1]\n")
+    assert gather(path, None, alone=True).validators_alone == ("fi",)
+
+
+def test_the_real_tagger_finds_names():
+    result = run("Please call Anna Schmidt on +49 30 901820.")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"Please call \[PERSON_1\] on \[PHONE_1\]\.", result.stdout.splitlines()[0])
+    assert "tagger" in result.stdout
+    assert "Schmidt" not in result.output
+
+
+def test_the_shipped_tagger_is_found_without_the_services_code():
+    folder = shipped_tagger()
+    assert folder.parts[-3:] == ("sprat_frontier", "artefacts", "rampart")
+    assert (folder / "card.json").is_file()
+
+
+def test_without_the_service_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setattr(finders, "find_spec", lambda _: None)
+    result = run("Anna")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "pip install sprat-frontier" in result.stderr
+    assert "--tagger FOLDER" in result.stderr
+    assert "--validators-alone" in result.stderr
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'ctranslate2'", name="ctranslate2")
+
+    monkeypatch.setattr(finders, "_gather", missing)
+    result = run("Anna")
+    assert result.exit_code == 2
+    assert "`mask` needs the Python package ctranslate2: pip install 'sprat[perimeter]'" in result.stderr
+
+
+def test_a_folder_that_is_no_tagger_is_a_mistake(tmp_path):
+    result = run("Anna", "--tagger", str(tmp_path))
+    assert result.exit_code == 2
+    assert "card.json" in result.stderr
+
+
+def test_files_and_standard_input_are_one_text_as_it_is(tmp_path, asked):
+    asked(NAMES)
+    path = tmp_path / "letter.txt"
+    path.write_bytes("\n  Zoë and Anna\r\n".encode())
+    for arguments, stdin in (((str(path),), None), (("-",), path.read_bytes())):
+        line = json.loads(run(*arguments, "--json", stdin=stdin).stdout)
+        assert line["text"] == "\n  Zoë and [PERSON_1]\r\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "content", "said"),
+    [
+        ("none.txt", None, "there is no file 'none.txt'; to mask these words themselves, add --text"),
+        ("./none", None, "there is no file './none'"),
+        (".", None, "file .: cannot be read: Is a directory"),
+        ("  ", None, "the text: there is nothing in it to mask"),
+        ("a\udcff", None, "the text: not valid Unicode"),
+        ("empty.txt", b" \n", "file empty.txt: there is nothing in it to mask"),
+        ("latin.txt", b"\xff", "file latin.txt: not UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(tmp_path, argument, content, said):
+    if content is not None:
+        (tmp_path / argument).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_one(argument, io.TextIOWrapper(io.BytesIO(b"")), as_text=False)
+    assert said in str(caught.value)
+
+
+def test_words_that_look_like_a_path_are_the_text_where_one_says_so(tmp_path):
+    (tmp_path / "Anna").write_text("from the file", "utf-8")
+    nothing = io.TextIOWrapper(io.BytesIO(b""))
+    assert read_one("Anna", nothing, as_text=False) == "from the file"
+    assert read_one("Anna", nothing, as_text=True) == "Anna"
+    assert read_one("-", nothing, as_text=True) == "-"
+    assert read_one("open 24/7", nothing, as_text=False) == "open 24/7"
+    assert read_one("x" * 5000, nothing, as_text=False) == "x" * 5000
+
+
+def test_a_tagger_and_none_is_a_mistake(tmp_path):
+    result = run("Anna", "--tagger", str(tmp_path), "--validators-alone")
+    assert result.exit_code == 2
+    assert result.stderr == "sprat: --tagger and --validators-alone: it is one or the other\n"
+
+
+def test_help_has_examples_and_exit_codes():
+    shown = run("--help").output
+    assert "sprat mask" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert "--json" in shown

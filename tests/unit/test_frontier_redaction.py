@@ -1,0 +1,235 @@
+"""`redact`: masked, asked, restored; what is kept, shared and audited holds placeholders and counts alone."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+
+import frontier_parts as parts
+from perimeter_finders import Broken, Words
+from sprat.errors import UserError
+from sprat.policy import PerimeterPolicy
+from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
+from sprat_frontier.ports import ProviderError
+from sprat_frontier.redaction import Redactor
+
+TEXT = "Zoë Ångström (zoe@example.org) of Tromsø, and Siemens: Zoë calls."
+MASKED = "[PERSON_1] ([EMAIL_1]) of [LOCATION_1], and Siemens: [PERSON_2] calls."
+COUNTS = {"EMAIL": 1, "LOCATION": 1, "PERSON": 2}
+VALUES = ("Zoë", "Ångström", "zoe@example.org", "Tromsø")
+LEFT = Egress(left=True, masked=COUNTS, provider="simulated", region="eu")
+
+
+def asked(task: str = "intent", text: str = TEXT, **changes):
+    return parts.request(text, task, **({"frontier": "redact"} | changes))
+
+
+def translating(text: str) -> parts.Frontier:
+    return parts.Frontier(parts.FakeProvider(lambda _: TranslationOutput(text=text, target="de")))
+
+
+def kept_words(frontier: parts.Frontier) -> str:
+    """Give all that is outside the process but for the answer itself: the store and the audit."""
+    stored = [[key, json.loads(value)] for key, value in frontier.store.values.items()]
+    audited = [record.model_dump(mode="json") for record in frontier.audit.records]
+    return json.dumps([stored, audited], ensure_ascii=False)
+
+
+async def test_an_intent_is_asked_with_the_masked_text():
+    frontier = parts.Frontier()
+    answered = await frontier.answer(asked())
+    assert answered.output == IntentOutput(label="transfer")
+    assert [question.text for question in frontier.provider.asked] == [MASKED]
+    assert answered.egress == LEFT
+    assert answered.request.prediction.submitted.text == TEXT
+
+
+async def test_a_text_with_nothing_personal_leaves_as_it_is():
+    frontier = parts.Frontier()
+    answered = await frontier.answer(asked(text="please move 100 euros"))
+    assert frontier.provider.asked[0].text == "please move 100 euros"
+    assert (answered.egress.left, answered.egress.masked) == (True, {})
+
+
+async def test_entities_stand_in_the_text_itself_and_what_was_masked_has_its_own_type():
+    said = NerOutput(
+        entities=(
+            Entity(start=0, end=10, text="[PERSON_1]", label="PER"),
+            Entity(start=12, end=21, text="[EMAIL_1]", label="MISC"),
+            Entity(start=44, end=51, text="Siemens", label="ORG"),
+        )
+    )
+    frontier = parts.Frontier(parts.FakeProvider(lambda _: said))
+    answered = await frontier.answer(asked("ner"))
+    assert frontier.provider.asked[0].text == MASKED
+    entities = answered.output.entities
+    assert [(one.text, one.label) for one in entities] == [
+        ("Zoë Ångström", "PER"),
+        ("zoe@example.org", "EMAIL"),
+        ("Tromsø", "LOC"),
+        ("Siemens", "ORG"),
+        ("Zoë", "PER"),
+    ]
+    assert all(TEXT[one.start : one.end] == one.text for one in entities)
+
+
+async def test_a_translation_has_its_values_back():
+    frontier = translating("[PERSON_2] ruft an; [PERSON_1] ([EMAIL_1]) aus [LOCATION_1], und Siemens.")
+    answered = await frontier.answer(asked("translation"))
+    assert answered.output.text == "Zoë ruft an; Zoë Ångström (zoe@example.org) aus Tromsø, und Siemens."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[PERSON_1] ([EMAIL_1]) aus [LOCATION_1], und Siemens.",
+        "[PERSON_1] [PERSON_1] ([EMAIL_1]) aus [LOCATION_1]: [PERSON_2].",
+        "[PERSON_1] ([EMAIL_1]) aus [LOCATION_1]: [PERSON_2], [PERSON_3].",
+        "[person_1] ([EMAIL_1]) aus [LOCATION_1]: [PERSON_2].",
+    ],
+    ids=["lost", "doubled", "invented", "other case"],
+)
+async def test_a_translation_that_changes_the_placeholders_is_declined_paid_for_and_not_kept(said):
+    frontier = translating(said)
+    answered = await frontier.answer(asked("translation"))
+    assert (answered.output, answered.declined.code) == (None, "masking")
+    assert "each placeholder" in answered.declined.detail
+    assert answered.egress == LEFT
+    assert (answered.usage, answered.cost_eur) == (
+        Usage(input_tokens=1000, output_tokens=10),
+        pytest.approx(0.00206),
+    )
+    assert not frontier.store.values
+    assert frontier.handler.counts == {"declined.masking": 1}
+
+
+async def test_what_is_kept_and_audited_holds_no_value():
+    frontier = translating("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
+    answered = await frontier.answer(asked("translation"))
+    assert "Ångström" in answered.output.text
+    words = kept_words(frontier)
+    assert "[PERSON_2] ruft [PERSON_1]" in words
+    assert [value for value in VALUES if value in words] == []
+
+
+async def test_both_records_of_a_call_count_by_type_and_hash_the_text_as_submitted():
+    frontier = parts.Frontier()
+    await frontier.answer(asked())
+    assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
+    assert [record.masked for record in frontier.audit.records] == [COUNTS, COUNTS]
+    assert {record.text_hash for record in frontier.audit.records} == {parts.keyed_hash("egress-text", "acme", TEXT)}
+
+
+async def test_a_kept_answer_is_restored_for_who_asks_and_another_value_gets_its_own():
+    frontier = translating("Guten Tag, [PERSON_1]")
+    finders = (Words({"Zoë": "PERSON", "Ada": "PERSON"}),)
+    frontier.redactor = Redactor(finders, PerimeterPolicy(), "1")
+    frontier.restart()
+    first = await frontier.answer(asked("translation", "Hello, Zoë"))
+    second = await frontier.answer(asked("translation", "Hello, Ada", id="t-2"))
+    assert [first.output.text, second.output.text] == ["Guten Tag, Zoë", "Guten Tag, Ada"]
+    assert (first.cached, second.cached, len(frontier.provider.asked)) == (False, True, 1)
+    assert second.egress.masked == {"PERSON": 1}
+
+
+async def test_a_redelivered_request_tells_what_the_first_one_told():
+    frontier = translating("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
+    first = await frontier.answer(asked("translation"))
+    frontier.restart()
+    frontier.clock.ms += 60_000
+    again = await frontier.answer(asked("translation"))
+    assert len(frontier.provider.asked) == 1
+    assert again.model_dump(exclude={"timings_ms"}) == first.model_dump(exclude={"timings_ms"})
+
+
+async def test_allow_and_redact_share_no_answer():
+    frontier = parts.Frontier()
+    for rule in ("allow", "redact", "allow", "redact"):
+        await frontier.answer(asked(text="please move 100 euros", frontier=rule, id=f"t-{rule}"))
+    assert len(frontier.provider.asked) == 2
+    assert len(frontier.store.values) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Redactor(parts.FINDERS, PerimeterPolicy(), "2"),
+        Redactor(parts.FINDERS, PerimeterPolicy(validators_alone=("fi",)), "1"),
+    ],
+    ids=["another tagger", "another policy"],
+)
+async def test_another_perimeter_does_not_get_the_kept_answer(other):
+    frontier = parts.Frontier()
+    await frontier.answer(asked())
+    frontier.redactor = other
+    frontier.restart()
+    assert not (await frontier.answer(asked(id="t-2"))).cached
+    assert len(frontier.provider.asked) == 2
+
+
+async def test_the_stricter_of_text_and_tenant_masks():
+    frontier = parts.Frontier()
+    await frontier.answer(asked(frontier="allow", tenant="masked"))
+    assert frontier.provider.asked[0].text == MASKED
+
+
+async def test_the_companys_own_terms_are_masked():
+    policy = PerimeterPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
+    frontier = parts.Frontier(redactor=Redactor(parts.FINDERS, policy, "1"))
+    answered = await frontier.answer(asked(text="about blue  heron, please"))
+    assert frontier.provider.asked[0].text == "about [PROJECT_1], please"
+    assert answered.egress.masked == {"PROJECT": 1}
+
+
+async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
+    frontier = parts.Frontier(redactor=Redactor((*parts.FINDERS, Broken()), PerimeterPolicy(), "1"))
+    answered = await frontier.answer(asked())
+    assert (answered.declined.code, answered.declined.detail) == ("masking", "the finder broken failed: RuntimeError")
+    assert answered.egress == Egress(left=False, masked={})
+    assert not frontier.provider.asked
+    assert not frontier.audit.records
+    assert "Zoë" not in answered.declined.model_dump_json() + caplog.text
+
+
+async def test_a_defect_in_masking_keeps_the_text_in_the_house_and_out_of_the_error(monkeypatch, caplog):
+    def broken(text, *_, **__):
+        raise KeyError(text)
+
+    monkeypatch.setattr("sprat_frontier.redaction.mask", broken)
+    answered = await parts.Frontier().answer(asked())
+    assert (answered.declined.code, answered.declined.detail) == ("masking", "masking failed: KeyError")
+    assert "Zoë" not in caplog.text
+
+
+async def test_a_failing_provider_leaves_counts_and_no_value_behind():
+    away = ProviderError("http_400", "HTTP status 400")
+    frontier = parts.Frontier(parts.FakeProvider(lambda _: away))
+    answered = await frontier.answer(asked())
+    assert (answered.declined.code, answered.egress) == ("provider", LEFT)
+    assert [value for value in VALUES if value in kept_words(frontier) + answered.declined.detail] == []
+
+
+async def test_masking_blocks_neither_the_event_loop_nor_the_cases_that_need_none():
+    class Slow:
+        name, languages = "slow", frozenset({"en"})
+
+        def __init__(self) -> None:
+            self.free = threading.Event()
+
+        def find(self, text, language):
+            self.free.wait(5)
+            return []
+
+    slow = Slow()
+    frontier = parts.Frontier(redactor=Redactor((slow,), PerimeterPolicy(), "1"))
+    masking = asyncio.create_task(frontier.answer(asked()))
+    assert (await frontier.answer(parts.request(id="t-2"))).output == IntentOutput(label="transfer")
+    assert not masking.done()
+    slow.free.set()
+    assert (await masking).egress.left
+
+
+def test_a_tagger_that_cannot_be_used_is_told_by_its_variable(tmp_path):
+    with pytest.raises(UserError, match="SPRAT_FRONTIER__TAGGER"):
+        Redactor.load(tmp_path, PerimeterPolicy())
