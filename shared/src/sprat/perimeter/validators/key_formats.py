@@ -46,7 +46,7 @@ KEY_FORMATS: Final[dict[str, str]] = {
     "npm": rf"npm_{_A}{{36}}",
     "pypi": rf"pypi-AgE{_W}{{50,1000}}+",
     "rubygems": rf"rubygems_{_H}{{48}}",
-    "crates.io": rf"cio{_A}{{32}}",
+    "cargo": rf"cio{_A}{{32}}",
     "nuget": r"oy2[a-z0-9]{43}",
     "clojars": r"CLOJARS_[a-z0-9]{60}",
     "docker": rf"dckr_[po]at_{_W}{{27,60}}+",
