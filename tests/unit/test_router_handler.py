@@ -24,6 +24,7 @@ from router_records import (
 from sprat.errors import Fatal, Rejected
 from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
 from sprat_contracts.ids import RESULT, derive
+from sprat_router.declaration import declare
 
 
 def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
@@ -158,7 +159,7 @@ def test_every_topic_of_the_router_has_its_message() -> None:
     assert handler.message_type(TOPICS.texts).__name__ == "TextSubmitted"
     assert handler.message_type(TOPICS.predictions("ner")) is Prediction
     assert handler.message_type(TOPICS.frontier_answers) is FrontierAnswered
-    assert len(handler.inputs) == 5
+    assert len(declare(TOPICS).reads) == 5
 
 
 def test_what_cannot_happen_stops_the_service() -> None:

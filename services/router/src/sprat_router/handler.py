@@ -37,13 +37,8 @@ class RouterHandler:
         self._question_hash = question_hash
         self._types = declare(topics).reads
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The topics that the router reads in one consumer group."""
-        return tuple(self._types)
-
     def message_type(self, topic: str) -> type[Message]:
-        """Give the message that one of `inputs` holds."""
+        """Give the message that a topic of the router's declaration holds."""
         return self._types[topic]
 
     def receive(self, received: Received[Message]) -> Outcome:

@@ -47,11 +47,11 @@ async def _examine(kafka: KafkaSettings, *, as_json: bool) -> bool:
 
 async def _checks(kafka: KafkaSettings) -> AsyncIterator[Check]:
     # Imported here, so that the help of this command stays fast.
-    from sprat.cli.checks.cluster import check_cluster  # noqa: PLC0415
-    from sprat.cli.checks.machine import check_machine  # noqa: PLC0415
-    from sprat.cli.checks.redis import check_redis  # noqa: PLC0415
-    from sprat.cli.checks.settings import check_settings  # noqa: PLC0415
-    from sprat.cli.checks.variables import check_variables  # noqa: PLC0415
+    from sprat.cli.checks.cluster import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
+    from sprat.cli.checks.machine import check_machine  # noqa: PLC0415 - as above
+    from sprat.cli.checks.redis import check_redis  # noqa: PLC0415 - as above
+    from sprat.cli.checks.settings import check_settings  # noqa: PLC0415 - as above
+    from sprat.cli.checks.variables import check_variables  # noqa: PLC0415 - as above
 
     settings = load_command_settings()
     for check in check_machine(settings.health_port):

@@ -56,9 +56,9 @@ def gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
 
 def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
     # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
-    from sprat.perimeter.terms import Terms  # noqa: PLC0415
-    from sprat.perimeter.validators import Validators  # noqa: PLC0415
-    from sprat.policy import PerimeterPolicy, load_policy  # noqa: PLC0415
+    from sprat.perimeter.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
+    from sprat.perimeter.validators import Validators  # noqa: PLC0415 - as above
+    from sprat.policy import PerimeterPolicy, load_policy  # noqa: PLC0415 - as above
 
     rules: PerimeterPolicy = PerimeterPolicy() if policy is None else load_policy(policy).perimeter
     finders: tuple[Finder, ...] = (Validators(), Terms.of(rules))
@@ -69,8 +69,8 @@ def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
 
 def _load_tagger(folder: Path) -> "Finder":
     from sprat.models import BrokenArtefact  # noqa: PLC0415 - as above
-    from sprat.perimeter import NameFinder  # noqa: PLC0415
-    from sprat.perimeter.tagger import Tagger  # noqa: PLC0415
+    from sprat.perimeter import NameFinder  # noqa: PLC0415 - as above
+    from sprat.perimeter.tagger import Tagger  # noqa: PLC0415 - as above
 
     try:
         tagger = Tagger.load(folder)

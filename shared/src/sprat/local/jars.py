@@ -111,9 +111,9 @@ def _fetch_all(folder: Path, on_progress: Progress) -> None:
 def _maven(download: Path) -> Any:  # jgo's types are private
     try:
         # Imported here: it takes time and is needed once.
-        from jgo.config import GlobalSettings  # noqa: PLC0415
-        from jgo.constants import MAVEN_CENTRAL_URL, default_maven_repo  # noqa: PLC0415
-        from jgo.maven import MavenContext  # noqa: PLC0415
+        from jgo.config import GlobalSettings  # noqa: PLC0415 - only to download
+        from jgo.constants import MAVEN_CENTRAL_URL, default_maven_repo  # noqa: PLC0415 - as above
+        from jgo.maven import MavenContext  # noqa: PLC0415 - as above
     except ImportError as error:
         raise DownloadError(_advice(f"the Python package jgo is missing ({error}); pip install jgo")) from error
     # The person's own Maven repository is looked at first, and the mirrors of jgo's settings come before the default.
