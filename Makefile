@@ -36,8 +36,8 @@ demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing 
 up: $(STAMP) ## Kafka, Redis and every service on this machine, until Ctrl-C
 	$(BIN)/sprat up
 
-bench: $(STAMP) ## the README's figures; SPRAT_DATA names the folder of evaluation data
-	$(BIN)/python -m tests.bench
+bench: $(STAMP) ## the figures of the README; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
+	$(BIN)/python -m tests.bench $(if $(PRESIDIO),--presidio $(PRESIDIO))
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
 	$(BIN)/python -m tools.generate

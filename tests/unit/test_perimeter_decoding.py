@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,16 @@ NAMES = ("O", "B-GIVEN_NAME", "I-GIVEN_NAME", "B-SURNAME", "I-SURNAME", "B-PHONE
 LABELS = Labels.of(NAMES)
 
 
-def decoded(text: str, *tokens: tuple[str, int, int, int], least: float = 0.5) -> set[tuple[str, str]]:
-    """Tokens are label, start, end, word; each label has 0.9."""
+def decoded(
+    text: str, *tokens: tuple[str, int, int, int], least: float = 0.5, doubted: float = 0.1
+) -> set[tuple[str, str]]:
+    """Tokens are label, start, end, word; each label has 0.9, and where it is O, all others have `doubted` together."""
     rows = np.full((len(tokens), len(NAMES)), 0.1 / 6, np.float32)
     for row, (label, *_) in zip(rows, tokens, strict=True):
         row[NAMES.index(label)] = 0.9
+        if label == "O":
+            row[:] = doubted / 6
+            row[NAMES.index(label)] = 1 - doubted
     starts, ends, words = (np.array([token[place] for token in tokens], np.int64) for place in (1, 2, 3))
     pieces = Pieces([5] * len(tokens), starts, ends, words)
     found = decode(text, fold(text), pieces, rows, labels=LABELS, least=least)
@@ -48,6 +55,33 @@ def test_the_sentence_keeps_its_punctuation_and_its_lines() -> None:
 
 def test_below_the_least_chance_nothing_is_found() -> None:
     assert decoded("Anna", ("B-GIVEN_NAME", 0, 4, 0), least=0.99) == set()
+
+
+def test_a_doubted_word_beside_a_name_belongs_to_it() -> None:
+    after = ("B-GIVEN_NAME", 0, 7, 0), ("O", 8, 10, 1), ("O", 11, 18, 2)
+    assert decoded("Siobhan Ní Bhriain", *after) == {("Siobhan Ní Bhriain", "PERSON")}
+    before = ("O", 0, 7, 0), ("I-SURNAME", 8, 15, 1)
+    assert decoded("Siobhan Bhriain", *before) == {("Siobhan Bhriain", "PERSON")}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Anna called", "Anna"), ("Anna, Peter", "Anna"), ("Anna\nPeter", "Anna"), ("Anna  Peter", "Anna")],
+)
+def test_a_doubted_word_does_not_where_it_is_small_or_parted_from_the_name(text: str, name: str) -> None:
+    at = re.search(r"\w+$", text)
+    assert at is not None
+    tokens = ("B-GIVEN_NAME", 0, 4, 0), ("O", at.start(), at.end(), 1)
+    assert decoded(text, *tokens) == {(name, "PERSON")}
+
+
+def test_a_word_without_any_doubt_stays_beside_a_name() -> None:
+    tokens = ("O", 0, 6, 0), ("B-GIVEN_NAME", 7, 11, 1)
+    assert decoded("Thanks Anna", *tokens, doubted=0.001) == {("Anna", "PERSON")}
+
+
+def test_a_number_takes_no_word_along() -> None:
+    assert decoded("Call 123", ("O", 0, 4, 0), ("B-PHONE", 5, 8, 1)) == {("123", "PHONE")}
 
 
 def test_a_label_without_a_type_is_refused() -> None:

@@ -2,14 +2,18 @@
 
 from source import PACKAGE, WANTED
 
+from sprat.perimeter.words import LEAST_BESIDE
+
 LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
 """As its authors list them in their model card, to which the package's README refers; the package lists none."""
 
-KEPT_RIGHT = 0.95
+MASKED_IN_VAIN = 1 / 16
+"""A word too many costs a little meaning; a name too few is a leak."""
 
 KEEP_AT_RULE = (
-    f"the least hundredth at which {KEPT_RIGHT:.0%} of the masked letters and digits lie in an annotated span, on the "
-    "templates of presidio-research (synth_dataset_v2) with an even number; a word is masked from there on"
+    "the least hundredth at which at most one in sixteen of the masked letters and digits lies in no annotated span, "
+    "on the templates of presidio-research (synth_dataset_v2) with an even number; a word is masked from there on, a "
+    f"capitalised one beside a name from {LEAST_BESIDE} on"
 )
 
 METHOD = "none: one minus the softmax's probability of O, the highest of the word's tokens, as the weights give it"

@@ -79,7 +79,7 @@ def build(data: Path, cache: Path, folder: Path) -> Card:
 def chosen(card: Card, folder: Path, rows: list[Annotated]) -> Card:
     """The card with the least hundredth at which what is masked is right often enough."""
     tries = (card.model_copy(update={"keep_at": step / 100}) for step in range(1, 100))
-    return next(each for each in tries if quality(loaded(each, folder), rows).precision >= about.KEPT_RIGHT)
+    return next(each for each in tries if quality(loaded(each, folder), rows).precision >= 1 - about.MASKED_IN_VAIN)
 
 
 def loaded(card: Card, folder: Path) -> Tagger:

@@ -5,11 +5,7 @@ that masks more is taken: one token is enough for its word, and an `I-` may begi
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sprat.models.windows import Pieces
 from sprat.perimeter.boundaries import widen
@@ -17,35 +13,12 @@ from sprat.perimeter.folding import Folded
 from sprat.perimeter.found import Found
 from sprat.perimeter.head import Floats
 from sprat.perimeter.labels import Labels
+from sprat.perimeter.words import JOINS, Run, personal_words
 
 FINDER: Final = "tagger"
 
-JOINS: Final = frozenset("-'’._@")
-"""One of these between two finds of one type, without white space, belongs to both: Jean-Luc, O'Neill."""
-
 NOT_AT_THE_EDGE: Final = '.,;:!?"“”„«»…'
 """Punctuation of the sentence, not of the value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Words without white space between them, or what has been joined of them. Offsets are those of the folded text."""
-
-    start: int
-    end: int
-    masses: Floats
-    """Probability of each type, summed over the tokens."""
-    chances: tuple[float, ...]
-    """Of each word, the chance that it is personal."""
-    begins: str | None
-    """The kind, where the first token is labelled as a beginning."""
-    kind: str
-    """Of the last word."""
-
-    def joined(self, other: "Run") -> "Run":
-        """Give both as one; `other` comes after."""
-        masses, chances = self.masses + other.masses, self.chances + other.chances
-        return Run(self.start, other.end, masses, chances, self.begins, other.kind)
 
 
 def decode(
@@ -62,7 +35,7 @@ def decode(
         least: the chance of being personal from which a word is.
     """
     found: list[Found] = []
-    for run in _phrases(folded.text, _runs(_words(pieces, probabilities, labels, least))):
+    for run in _phrases(folded.text, _runs(personal_words(folded.text, pieces, probabilities, labels, least))):
         if (trimmed := _trim(folded.text, run)) is None:
             continue
         start, end = widen(text, *folded.original(*trimmed))
@@ -73,25 +46,6 @@ def decode(
             one = Found(last.start, max(last.end, end), strongest.type, FINDER, strongest.score)
         found.append(one)
     return found
-
-
-def _words(pieces: Pieces, probabilities: Floats, labels: Labels, least: float) -> Iterator[Run]:
-    """The words that are personal, each as a run of its own."""
-    firsts = np.flatnonzero(np.diff(pieces.words, prepend=-1))
-    personal = np.maximum.reduceat(1 - probabilities[:, labels.outside], firsts)
-    masses = np.add.reduceat(probabilities @ labels.to_types, firsts)
-    starts, ends = np.minimum.reduceat(pieces.starts, firsts), np.maximum.reduceat(pieces.ends, firsts)
-    for word in np.flatnonzero((personal >= least) & (ends > starts)):
-        label = _likeliest(probabilities[firsts[word]], labels.outside)
-        kind = labels.kinds[label]
-        begins = kind if labels.begins[label] else None
-        yield Run(int(starts[word]), int(ends[word]), masses[word], (float(personal[word]),), begins, kind)
-
-
-def _likeliest(row: NDArray[np.float32], outside: int) -> int:
-    inside = row.copy()
-    inside[outside] = -1
-    return int(inside.argmax())
 
 
 def _runs(words: Iterable[Run]) -> Iterator[Run]:

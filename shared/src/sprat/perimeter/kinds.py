@@ -37,6 +37,7 @@ STRONGEST_FIRST: Final = (
     "URL",
     "EMAIL",
     "IBAN",
+    "IP",
     "CARD",
     "SOCIAL_SECURITY",
     "GOVERNMENT_ID",
@@ -46,7 +47,6 @@ STRONGEST_FIRST: Final = (
     "BANK_ACCOUNT",
     "ROUTING_NUMBER",
     "PHONE",
-    "IP",
 )
 """Which type an equally long stretch has: the more can be checked of it, the earlier. All others follow, by name."""
 _RANKS: Final = {type: rank for rank, type in enumerate(STRONGEST_FIRST)}

@@ -16,7 +16,7 @@ from sprat.perimeter.occurrences import occurrences
 from sprat.perimeter.overlaps import resolve
 from sprat.perimeter.placeholders import Numbering, resembling_in
 
-REVISION: Final = "sprat-perimeter/1"
+REVISION: Final = "sprat-perimeter/2"
 """Of the code that decides what is masked. Raise it with every change that masks more, less or otherwise."""
 
 

@@ -20,7 +20,7 @@ from sprat.perimeter.found import Found
 from sprat.perimeter.head import Floats, Head
 from sprat.perimeter.labels import Labels
 
-READER: Final = "sprat-perimeter-tagger/1"
+READER: Final = "sprat-perimeter-tagger/2"
 """Revision of the way from text to finds. Raise it with every change that changes a find."""
 
 OVERLAP: Final = 10
