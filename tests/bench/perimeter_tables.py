@@ -22,9 +22,15 @@ def text(figures: Mapping[str, Any]) -> str:
     )
 
 
+_HEADING = """# What the perimeter finds, type by type
+
+Written by `python -m tests.bench.perimeter_quality --data DIR --presidio PYTHON --markdown docs/perimeter.md`. The
+chapter "What leaves your house" of the [README](../README.md#what-leaves-your-house) says what it means."""
+
+
 def markdown(figures: Mapping[str, Any]) -> str:
     """All tables, as markdown."""
-    pieces: list[str] = []
+    pieces = [_HEADING]
     for title, head, rows in _all(figures):
         lines = [head, ["---"] * len(head), *rows]
         pieces.append(f"{title}:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
