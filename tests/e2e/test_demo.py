@@ -33,10 +33,10 @@ def test_every_pair_has_one_result_and_every_broken_record_one_dead_letter(demo:
     assert demo.figures["problems"] == []
     counts = ("texts", "broken", "pairs", "results", "dead_letters", "lost", "duplicated_ids", "several_ids")
     assert {name: demo.figures[name] for name in counts} == {
-        "texts": 302,
+        "texts": 352,
         "broken": 35,
-        "pairs": 318,
-        "results": 318,
+        "pairs": 374,
+        "results": 374,
         "dead_letters": 35,
         "lost": 0,
         "duplicated_ids": 0,
@@ -48,7 +48,7 @@ def test_every_pair_has_one_result_and_every_broken_record_one_dead_letter(demo:
 def test_each_task_is_accounted_for(demo: Ran) -> None:
     tasks = demo.figures["tasks"]
 
-    assert {task: figures["pairs"] for task, figures in tasks.items()} == {"intent": 266, "ner": 26, "translation": 26}
+    assert {task: figures["pairs"] for task, figures in tasks.items()} == {"intent": 302, "ner": 43, "translation": 29}
     for figures in tasks.values():
         assert figures["kept"] + figures["escalated"] == figures["pairs"]
         assert figures["answered"] + figures["degraded"] + figures["unanswered"] == figures["pairs"]

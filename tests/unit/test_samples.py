@@ -50,12 +50,12 @@ def golds(samples: Samples, task: str) -> list[object]:
 def test_there_are_enough_texts_of_every_kind(samples: Samples) -> None:
     """The demo's figures per task need some dozens of texts each."""
     intents = golds(samples, "intent")
-    assert len(samples.texts) >= 270
+    assert len(samples.texts) >= 320
     assert len(set(intents) - {None}) >= 70
     assert intents.count(None) >= 30
-    assert len(golds(samples, "ner")) >= 25
+    assert len(golds(samples, "ner")) >= 40
     assert len(golds(samples, "translation")) >= 25
-    assert sum(sample.submitted.get("language", "en") != "en" for sample in samples.texts) >= 15
+    assert sum(sample.submitted.get("language", "en") != "en" for sample in samples.texts) >= 60
     assert len(samples.broken) >= 30
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sprat_simulator.gold import Gold
+from sprat_simulator.masked_gold import answers_to
 from sprat_simulator.settings import Behaviour
 
 _MARK = "[simulated]"
@@ -58,7 +59,7 @@ def answer(asked: Asked, gold: Gold, behaviour: Behaviour) -> Written:
     """Answer; the same question under the same seed always gets the same answer."""
     if asked.schema is None:
         return Written(f"{_MARK} {asked.text}")
-    answers = gold.get(asked.text, {})
+    answers = answers_to(gold, asked.text)
     if asked.task not in answers:
         return Written(_dump(_fill(asked.schema, asked.text, behaviour.seed)))
     right = answers[asked.task]

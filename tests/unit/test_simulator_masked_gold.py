@@ -1,0 +1,43 @@
+"""A simulated model is right about a masked text, too."""
+
+import pytest
+
+from sprat_simulator.masked_gold import answers_to
+
+GOLD = {
+    "Call Anna Weber, Anna Weber of Rome": {
+        "intent": {"label": "make_call"},
+        "ner": {"entities": [{"text": "Anna Weber", "label": "PER"}, {"text": "Rome", "label": "LOC"}]},
+        "translation": {"text": "Rufen Sie Anna Weber an, Anna Weber aus Rom"},
+    },
+    "Pay 5 euros": {"intent": {"label": "transfer"}},
+    "Pay 50 euros": {"intent": {"label": "transfer"}},
+}
+
+
+def test_a_whole_text_is_looked_up() -> None:
+    assert answers_to(GOLD, "Pay 5 euros") == {"intent": {"label": "transfer"}}
+
+
+def test_a_masked_text_has_its_samples_answers_masked_alike() -> None:
+    assert answers_to(GOLD, "Call [PERSON_1], [PERSON_1] of Rome") == {
+        "intent": {"label": "make_call"},
+        "ner": {"entities": [{"text": "Rome", "label": "LOC"}]},
+        "translation": {"text": "Rufen Sie [PERSON_1] an, [PERSON_1] aus Rom"},
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call [PERSON_1], [PERSON_2] of Paris",
+        "Pay [NUMBER_1] euros",  # two samples fit
+        "Call somebody else",
+    ],
+)
+def test_what_fits_no_sample_or_several_has_none(text: str) -> None:
+    assert answers_to(GOLD, text) == {}
+
+
+def test_one_placeholder_stands_for_one_value() -> None:
+    assert answers_to({"Anna met Peter": {"intent": {"label": None}}}, "[PERSON_1] met [PERSON_1]") == {}
