@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-MEMBERS := contracts shared services/intent services/router services/frontier services/simulator
-SERVICES := services/intent services/router services/frontier services/simulator
+SERVICES := services/intent services/ner services/translation services/router services/frontier services/simulator
+MEMBERS := contracts shared encoder $(SERVICES)
 
 .PHONY: help setup check test demo up bench generate clean
 
@@ -17,7 +17,7 @@ $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		-e contracts -e 'shared[models,perimeter,otel,cli,local]' $(SERVICES:%=-e %) --group dev
+		-e contracts -e 'shared[models,perimeter,otel,cli,local]' -e encoder $(SERVICES:%=-e %) --group dev
 	$(BIN)/python -m sprat.local
 	touch $@
 

@@ -12,7 +12,7 @@ from sprat.declaration import Declaration
 from sprat.delivery.subscription import make_broker, subscribe
 from sprat.serving import declare as declare_specialist
 from sprat.settings import KafkaSettings
-from sprat_contracts import Topics
+from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
 from sprat_router.declaration import declare as declare_router
 
@@ -36,7 +36,8 @@ class Operation:
 
 def declarations(topics: Topics) -> tuple[Declaration, ...]:
     """Give what every service of the house declares."""
-    return (declare_specialist("intent", topics), declare_router(topics), declare_frontier(topics))
+    specialists = (declare_specialist(task, topics) for task in TASKS)
+    return (*specialists, declare_router(topics), declare_frontier(topics))
 
 
 def operations(declaration: Declaration) -> Iterator[tuple[Operation, dict[str, Any]]]:

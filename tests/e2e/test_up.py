@@ -15,7 +15,7 @@ from up_process import UpProcess, gone
 
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
-MODULES = ("sprat_simulator", "sprat_router", "sprat_intent", "sprat_frontier")
+MODULES = ("sprat_simulator", "sprat_router", "sprat_intent", "sprat_ner", "sprat_translation", "sprat_frontier")
 
 
 @pytest.fixture

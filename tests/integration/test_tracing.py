@@ -26,7 +26,7 @@ def trace_of(record) -> str:
 
 async def test_one_text_has_one_trace_id_on_every_topic(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
     async with whole_system(kafka.bootstrap, redis_server.url, prefix) as system:
-        value = {"text": "quel est mon solde", "language": "fr", "tasks": {"intent": {}}, "tenant": ALLOWED}
+        value = {"text": "vad är mitt saldo", "language": "sv", "tasks": {"intent": {}}, "tenant": ALLOWED}
         place = await system.submit(value | {"frontier": "allow"}, [("traceparent", PARENT), ("tracestate", b"a=b")])
         assert (await system.result(place)).source == "frontier"
         await eventually(lambda: _both_egress(system), 20)

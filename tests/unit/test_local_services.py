@@ -3,9 +3,9 @@
 import pytest
 
 from sprat.local.lag import groups_of
-from sprat.local.services import FRONTIER, INTENT, SERVICES, intent_model
+from sprat.local.services import FRONTIER, SERVICES, model_name
 from sprat.serving import declare as declare_model
-from sprat_contracts import Topics
+from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
 from sprat_router.declaration import declare as declare_router
 
@@ -15,7 +15,7 @@ TOPICS = Topics("other")
 def test_each_group_reads_what_its_service_declares() -> None:
     declared = {
         "router": declare_router(TOPICS),
-        INTENT: declare_model("intent", TOPICS),
+        **{task: declare_model(task, TOPICS) for task in TASKS},
         FRONTIER: declare_frontier(TOPICS),
     }
 
@@ -24,9 +24,16 @@ def test_each_group_reads_what_its_service_declares() -> None:
     }
 
 
-def test_the_group_of_the_intent_service_has_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPRAT_INTENT__MODEL", raising=False)
-    assert intent_model({}) == "default"
-    assert intent_model({"SPRAT_INTENT__MODEL": "legal"}) == "legal"
+    assert model_name("intent", {}) == "default"
+    assert model_name("intent", {"SPRAT_INTENT__MODEL": "legal", "SPRAT_NER__MODEL": "hr"}) == "legal"
     monkeypatch.setenv("SPRAT_INTENT__MODEL", "hr")
-    assert set(groups_of(SERVICES, TOPICS, intent_model({}))) == {"other.router", "other.intent.hr", "other.frontier"}
+    models = {task: model_name(task, {}) for task in TASKS}
+    assert set(groups_of(SERVICES, TOPICS, models)) == {
+        "other.router",
+        "other.intent.hr",
+        "other.ner.default",
+        "other.translation.default",
+        "other.frontier",
+    }

@@ -6,7 +6,17 @@ import pytest
 from pydantic import ValidationError
 
 from sprat.errors import Fatal
-from sprat.models import BrokenArtefact, Card, content_hash, label_set_hash, load_artefact, write_artefact
+from sprat.models import (
+    BrokenArtefact,
+    Card,
+    Part,
+    content_hash,
+    label_set_hash,
+    load_artefact,
+    load_part,
+    write_artefact,
+    write_part,
+)
 
 LABELS = ("pay", "ask")
 DRAFT: dict[str, Any] = {
@@ -158,3 +168,36 @@ def test_a_card_is_frozen_and_takes_no_unknown_field(folder: Path) -> None:
 def test_equal_label_sets_have_equal_hashes_whatever_their_order() -> None:
     assert label_set_hash(("a", "b")) == label_set_hash(["b", "a", "a"])
     assert label_set_hash(("a", "b")) != label_set_hash(("a", "c"))
+
+
+PART = {name: DRAFT[name] for name in ("name", "reader", "languages", "max_tokens", "licence", "made_of", "scores")}
+
+
+def test_a_part_needs_no_task_and_has_a_version_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    written = write_part(tmp_path, PART)
+    read = load_part(tmp_path, reader="test/1")
+    assert read == written
+    assert read.version == content_hash(tmp_path)
+    assert "task" not in json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
+    with pytest.raises(BrokenArtefact, match="look at task"):
+        load_artefact(tmp_path)
+
+
+def test_a_changed_part_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    write_part(tmp_path, PART)
+    (tmp_path / "model.bin").write_bytes(b"weightS")
+    with pytest.raises(BrokenArtefact, match=r"model\.bin: has sha256"):
+        load_part(tmp_path)
+
+
+def test_what_a_model_is_built_on_is_part_of_its_version(folder: Path) -> None:
+    alone = load_artefact(folder).card
+    assert "built_on" not in alone.model_dump()
+    versions = {
+        write_artefact(folder, {**DRAFT, "built_on": Part(name="encoder", version=digit * 16)}).version
+        for digit in "01"
+    }
+    assert len({alone.version, *versions}) == 3
+    assert load_artefact(folder).card.built_on == Part(name="encoder", version="1" * 16)

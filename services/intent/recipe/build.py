@@ -1,6 +1,6 @@
-"""Makes the artefact `en-fast`: fetch, convert, fit, calibrate, measure, write. About a minute on one core.
+"""Makes an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Minutes on one core.
 
-    python services/intent/recipe/build.py --data DIR      (or SPRAT_DATA=DIR)
+    python services/intent/recipe/build.py default --data DIR      (or SPRAT_DATA=DIR)
 
 DIR holds `intent/clinc150/tsv`. The README beside this file says how well it reproduces.
 """
@@ -10,75 +10,91 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import about
 import numpy as np
-from convert import convert
-from fit import fit_calibrator, fit_head
-from source import fetch
+from fit import fit_calibrator, fit_head, fit_near, mean_of
+from kinds import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, Kind
 from threadpoolctl import threadpool_limits
 
-from sprat.models import Calibration, Card, content_hash, label_set_hash, write_artefact
-from sprat.models.encoder import Encoder
+from sprat.models import Calibration, Card, Part, content_hash, label_set_hash, write_artefact
 from sprat_intent import quality
-from sprat_intent.calibration import METHOD, Calibrator
-from sprat_intent.clinc150 import Split, read_split
-from sprat_intent.head import Head
+from sprat_intent.calibration import HOME, METHOD, Calibrator, Calibrators
+from sprat_intent.clinc150 import Split, read_queries, read_split
+from sprat_intent.head import Floats, Head
 from sprat_intent.model import READER, IntentModel
 from sprat_intent.scores import measure
 
-HERE = Path(__file__).resolve().parent
-OUTPUT = HERE.parent / "src" / "sprat_intent" / "artefacts" / "en-fast"
+ROOT = Path(__file__).resolve().parents[3]
+ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
+QUERIES = ROOT / "tests/data"
 CACHE = Path.home() / ".cache" / "sprat" / "all-minilm-l6-v2"
-MAX_TOKENS = 128
 
 _start = time.monotonic()
 
 
-def main() -> None:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where everything comes from."""
+
+    data: Path
+    queries: Path
+    cache: Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and build."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("artefact", choices=sorted(KINDS), help="which one to make")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the artefact to write (default: %(default)s)")
+    parser.add_argument(
+        "--queries", type=Path, default=QUERIES, help="queries in other languages (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, help="the artefact to write (default: the committed one)")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where the weights are kept (default: %(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
+    output = options.output or ARTEFACTS / options.artefact
     # One thread: sums are then added in one order, and a second run gives the same bytes.
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         folder = Path(name)
-        card = build(options.data, options.cache, folder)
-        shutil.rmtree(options.output, ignore_errors=True)
-        shutil.copytree(folder, options.output)
-        options.output.chmod(0o755)  # a temporary folder is closed to others
-    say(f"wrote {options.output}, version {content_hash(options.output)}")
+        sources = Sources(options.data, options.queries, options.cache)
+        card = build(KINDS[options.artefact], sources, folder)
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(folder, output)
+        output.chmod(0o755)  # a temporary folder is closed to others
+    say(f"wrote {output}, version {content_hash(output)}")
     for score in card.scores:
         print(f"  {score.name:32} {score.value:.4f}")
 
 
-def build(data: Path, cache: Path, folder: Path) -> Card:
+def build(kind: Kind, sources: Sources, folder: Path) -> Card:
     """Write the whole artefact into `folder`, which is empty, and give its card."""
-    say("weights")
-    files = fetch(cache)
-    say("conversion to int8")
-    convert(files["model.safetensors"], files["tokenizer.json"], folder)
-    encoder = Encoder.load(folder, max_tokens=MAX_TOKENS)
+    say("encoder")
+    encoder, shared = kind.encoder(sources.cache, folder)
     say("vectors of 15,000 training texts")
-    train = read_split(data, "train")
+    train = read_split(sources.data, "train")
     gold, labels = np.array(train.labels), tuple(sorted(set(train.labels)))
     vectors = encoder.encode(train.texts).vectors
     say("head")
     head = fit_head(vectors, gold, labels)
-    head.save(folder)
     say("calibration")
-    inside, outside = read_split(data, "val"), outside_texts(data)
-    calibrator = calibrate(encoder, head, labels, inside, outside)
+    inside, outside = read_split(sources.data, "val"), outside_texts(sources.data)
+    known = {language: read_queries(sources.queries, language)[0] for language in kind.calibrated}
+    seen = {language: encoder.encode(split.texts).vectors for language, split in known.items()}
+    head = replace(head, means={language: mean_of(each) for language, each in seen.items()})
+    head.save(folder)
+    seen[HOME] = encoder.encode(inside.texts).vectors
+    strange = head.logits(encoder.encode(outside.texts).vectors, [HOME] * len(outside.texts))
+    calibrators = calibrate(head, labels, {HOME: inside, **known}, seen, strange)
     longest = max(len(text) for text in inside.texts + outside.texts)
-    draft = describe(labels, calibrator, longest)
-    keep_at = least_confidence(quality.see(IntentModel(draft, encoder, head, calibrator), inside, outside))
+    draft = describe(kind, shared, labels, calibrators, longest)
+    keep_at = least_confidence(quality.see(IntentModel(draft, encoder, head, calibrators), inside, outside))
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
-    scores, _ = measure(IntentModel(draft, encoder, head, calibrator), data)
+    scores, _ = measure(IntentModel(draft, encoder, head, calibrators), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
     return IntentModel.load(folder).card
 
@@ -89,37 +105,55 @@ def outside_texts(data: Path) -> Split:
     return Split(parts[0].texts + parts[1].texts, parts[0].labels + parts[1].labels)
 
 
-def calibrate(encoder: Encoder, head: Head, labels: tuple[str, ...], inside: Split, outside: Split) -> Calibrator:
-    """Fit the calibration on what the fitted head says of texts that are new to it."""
-    logits = head.logits(encoder.encode(inside.texts).vectors)
-    right = np.array(labels)[logits.argmax(axis=1)] == np.array(inside.labels)
-    return fit_calibrator(logits, right, head.logits(encoder.encode(outside.texts).vectors), about.OUTSIDE_SHARE)
+def calibrate(
+    head: Head, labels: tuple[str, ...], known: dict[str, Split], seen: dict[str, Floats], strange: Floats
+) -> Calibrators:
+    """Fit each language's calibration on what the fitted head says of texts that are new to it; English comes first.
+
+    Args:
+        head: what gives the logits.
+        labels: their order.
+        known: language → texts in scope.
+        seen: language → their vectors.
+        strange: logits of texts out of scope, English ones for every language.
+    """
+    fitted: dict[str, Calibrator] = {}
+    for language, split in known.items():
+        logits = head.logits(seen[language], [language] * len(split.texts))
+        right = np.array(labels)[logits.argmax(axis=1)] == np.array(split.labels)
+        fitted[language] = (
+            fit_near(fitted[HOME], logits, right, strange, OUTSIDE_SHARE)
+            if fitted
+            else fit_calibrator(logits, right, strange, OUTSIDE_SHARE)
+        )
+    return Calibrators(fitted)
 
 
-def describe(labels: tuple[str, ...], calibrator: Calibrator, longest: int) -> Card:
+def describe(kind: Kind, shared: Part | None, labels: tuple[str, ...], calibrators: Calibrators, longest: int) -> Card:
     """The card, still without scores, files, version and keep_at."""
     return Card(
-        name="en-fast",
+        name=kind.name,
         version="0" * 16,
         task="intent",
         reader=READER,
+        built_on=shared,
         labels=labels,
         label_set=label_set_hash(labels),
-        languages=("en",),
+        languages=kind.languages,
         max_tokens=MAX_TOKENS,
-        licence="Apache-2.0 AND CC-BY-3.0",
-        made_of=about.MADE_OF,
+        licence=kind.licence,
+        made_of=kind.made_of,
         scores=(),
         calibration=Calibration(
             method=METHOD,
-            fitted_on=about.FITTED_ON,
-            outside_share=about.OUTSIDE_SHARE,
+            fitted_on=kind.fitted_on,
+            outside_share=OUTSIDE_SHARE,
             longest_code_points=longest,
-            parameters=dict(calibrator.parameters()),
+            parameters=dict(calibrators.parameters()),
         ),
         keep_at=1.0,
-        keep_at_rule=about.KEEP_AT_RULE,
-        limits=about.LIMITS,
+        keep_at_rule=KEEP_AT_RULE,
+        limits=kind.limits,
         files={},
     )
 
@@ -127,7 +161,7 @@ def describe(labels: tuple[str, ...], calibrator: Calibrator, longest: int) -> C
 def least_confidence(seen: quality.Seen) -> float:
     """The least hundredth at which what is kept is right often enough."""
     hundredths = (step / 100 for step in range(100))
-    return next(at for at in hundredths if quality.kept(seen, at, about.OUTSIDE_SHARE)[1] >= about.KEPT_RIGHT)
+    return next(at for at in hundredths if quality.kept(seen, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
 
 
 def say(what: str) -> None:

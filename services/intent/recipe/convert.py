@@ -1,14 +1,19 @@
-"""The official float32 weights of all-MiniLM-L6-v2 to a CTranslate2 int8 encoder, without torch."""
+"""The encoder of `en-fast`: the official float32 weights of all-MiniLM-L6-v2 to CTranslate2 int8, without torch."""
 
 from pathlib import Path
 
 from safetensors.numpy import load_file
+from source import fetch
 
 from sprat.models.bert import Shape, write_bert
+from sprat.models.encoder import Encoder
 
 SHAPE = Shape(layers=6, heads=12)
+MAX_TOKENS = 128
 
 
-def convert(safetensors: Path, tokenizer: Path, folder: Path) -> None:
-    """Write `model.bin`, `config.json`, `vocabulary.json` and `tokenizer.json` into `folder`, which must exist."""
-    write_bert(load_file(safetensors), SHAPE, tokenizer, folder)
+def own_encoder(cache: Path, folder: Path) -> tuple[Encoder, None]:
+    """Write `model.bin`, `config.json`, `vocabulary.json` and `tokenizer.json` into `folder`, and load them."""
+    files = fetch(cache)
+    write_bert(load_file(files["model.safetensors"]), SHAPE, files["tokenizer.json"], folder)
+    return Encoder.load(folder, max_tokens=MAX_TOKENS), None

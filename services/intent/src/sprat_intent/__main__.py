@@ -15,7 +15,8 @@ from sprat.settings import Section, ServiceSettings
 from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel
 
-SHIPPED = Path(__file__).parent / "artefacts" / "en-fast"
+SHIPPED = Path(__file__).parent / "artefacts" / "default"
+"""On the multilingual encoder. `en-fast` beside it is for English alone, at half the cost."""
 
 
 class IntentSection(Section):

@@ -1,18 +1,23 @@
 """The linear head: one weight vector an intent, over the encoder's vectors."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sprat.models import BrokenArtefact
 from sprat.models.encoder import unit
+from sprat_intent.calibration import primary
 
 Floats = NDArray[np.float32]
 
 HEAD_FILE = "head.npz"
+
+_MEAN = "mean_"
+"""Begins the name of a language's own mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Head:
     """Width × labels."""
     bias: Floats
     """One a label."""
+    means: Mapping[str, Floats] = field(default_factory=dict)
+    """Language → the mean to take away instead: texts of one language share more than what all texts share."""
 
     @classmethod
     def load(cls, folder: Path, labels: int) -> Self:
@@ -36,10 +43,13 @@ class Head:
         path = folder / HEAD_FILE
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                head = cls(*(np.ascontiguousarray(arrays[name], np.float32) for name in ("mean", "weights", "bias")))
+                read = {name: np.ascontiguousarray(arrays[name], np.float32) for name in arrays.files}
+            means = {name.removeprefix(_MEAN): each for name, each in read.items() if name.startswith(_MEAN)}
+            head = cls(read["mean"], read["weights"], read["bias"], means)
         except (OSError, ValueError, KeyError) as error:
             raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
-        if head.mean.ndim != 1 or head.weights.shape != (head.mean.size, labels) or head.bias.shape != (labels,):
+        shapes = {each.shape for each in (head.mean, *means.values())}
+        if shapes != {(head.weights.shape[0],)} or head.weights.shape[1:] != (labels,) or head.bias.shape != (labels,):
             raise BrokenArtefact(
                 f"{path}: shaped {head.weights.shape}, the card has {labels} labels; run the recipe again"
             )
@@ -47,11 +57,14 @@ class Head:
 
     def save(self, folder: Path) -> None:
         """Write `head.npz` into `folder`, byte for byte the same for the same arrays."""
-        np.savez(folder / HEAD_FILE, mean=self.mean, weights=self.weights, bias=self.bias)
+        means = {_MEAN + language: mean for language, mean in sorted(self.means.items())}
+        arrays: dict[str, Any] = {"mean": self.mean, "weights": self.weights, "bias": self.bias, **means}
+        np.savez(folder / HEAD_FILE, **arrays)
 
-    def logits(self, vectors: Floats) -> Floats:
-        """Texts × labels, from the encoder's vectors."""
-        scores: Floats = self.centred(vectors, self.mean) @ self.weights + self.bias
+    def logits(self, vectors: Floats, languages: Sequence[str]) -> Floats:
+        """Texts × labels, from the encoder's vectors and the language of each text."""
+        means = np.stack([self.means.get(primary(language), self.mean) for language in languages])
+        scores: Floats = self.centred(vectors, means) @ self.weights + self.bias
         return scores
 
     @staticmethod

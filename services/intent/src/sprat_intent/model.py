@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sprat.models import Answer, BrokenArtefact, Card, Question, load_artefact
 from sprat.models.encoder import Encoder
 from sprat_contracts.outputs import Alternative, IntentOutput
-from sprat_intent.calibration import Calibrator, softmax
+from sprat_encoder import load as load_shared
+from sprat_intent.calibration import OUTSIDE, RIGHT, Calibrators, softmax
 from sprat_intent.head import Head
 
 READER = "sprat-intent-linear/1"
@@ -20,7 +21,7 @@ model's version, and the version is part of every cache key."""
 
 ALTERNATIVES = 3
 
-OUTSIDE = (0.0, 0.0, 1.0)
+SURELY_OUTSIDE = (0.0, 0.0, 1.0)
 """The chances of a text that is certainly outside every label."""
 
 _PROBE = Question("where is my order", "en")
@@ -47,12 +48,12 @@ class Readings:
 class IntentModel:
     """A frozen sentence encoder with a linear head. Thread-safe."""
 
-    def __init__(self, card: Card, encoder: Encoder, head: Head, calibrator: Calibrator) -> None:
+    def __init__(self, card: Card, encoder: Encoder, head: Head, calibrators: Calibrators) -> None:
         self.card = card
         self._labels = card.labels or ()
         self._encoder = encoder
         self._head = head
-        self._calibrator = calibrator
+        self._calibrators = calibrators
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -65,8 +66,13 @@ class IntentModel:
         if not card.labels:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
         head = Head.load(folder, len(card.labels))
-        calibrator = Calibrator.of(card.calibration)
-        return cls(card, Encoder.load(folder, max_tokens=card.max_tokens, threads=threads), head, calibrator)
+        calibrators = Calibrators.of(card.calibration)
+        return cls(card, load_encoder(folder, card, threads), head, calibrators)
+
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Languages with a calibration of their own, the one that the head was fitted in first."""
+        return tuple(self._calibrators.by_language)
 
     def tokens(self, question: Question) -> int:
         """Upper bound of the tokens that this question costs."""
@@ -76,7 +82,7 @@ class IntentModel:
         """Answer all, in order; see :class:`sprat.models.Model`."""
         if not questions:
             return []
-        readings = self.read([question.text for question in questions])
+        readings = self.read([question.text for question in questions], [question.language for question in questions])
         alternatives = self._alternatives(readings)
         return [
             Answer(
@@ -90,13 +96,18 @@ class IntentModel:
         """Compute one real batch; see :class:`sprat.models.Model`."""
         self.answer([_PROBE])
 
-    def read(self, texts: Sequence[str]) -> Readings:
-        """Everything the model knows of at least one text, for answers and for measuring."""
+    def read(self, texts: Sequence[str], languages: Sequence[str]) -> Readings:
+        """Everything the model knows of at least one text, for answers and for measuring.
+
+        Args:
+            texts: what to read.
+            languages: the tag of each.
+        """
         encoded = self._encoder.encode(texts)
-        logits = self._head.logits(encoded.vectors)
-        chances = self._calibrator.chances(logits)
-        chances[encoded.empty] = OUTSIDE  # nothing to read: no intent, and no need to ask anyone
-        right, outside = chances[:, 0], chances[:, 2]
+        logits = self._head.logits(encoded.vectors, languages)
+        chances = self._calibrators.chances(logits, languages)
+        chances[encoded.empty] = SURELY_OUTSIDE  # nothing to read: no intent, and no need to ask anyone
+        right, outside = chances[:, RIGHT], chances[:, OUTSIDE]
         is_outside = outside > right
         # A long text is outside only when each of its stretches is, and the calibration has seen but one stretch: its
         # claim is raised to their number. So a request buried in a long letter is escalated, not thrown away.
@@ -122,3 +133,14 @@ class IntentModel:
             )
             for places, row in zip(order, chances, strict=True)
         ]
+
+
+def load_encoder(folder: Path, card: Card, threads: int = 1) -> Encoder:
+    """Load the encoder in `folder`, or the shared one when the card says that the model was built on it.
+
+    Raises:
+        BrokenArtefact: when it is another one than the card says, or cannot be used.
+    """
+    if card.built_on is None:
+        return Encoder.load(folder, max_tokens=card.max_tokens, threads=threads)
+    return load_shared(card.built_on, max_tokens=card.max_tokens, threads=threads)

@@ -9,7 +9,7 @@ Protocols, in words:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +45,19 @@ class Seen:
     def weights(self, share: float) -> Doubles:
         """Weights, adding up to 1, under which `share` of the texts are out of scope."""
         count = int(self.inside.sum())
-        return np.where(self.inside, (1 - share) / count, share / (self.inside.size - count))
+        outside = max(self.inside.size - count, 1)  # none: then no weight is given to any
+        return np.where(self.inside, (1 - share) / count, share / outside)
 
 
-def see(model: IntentModel, inside: Split, outside: Split) -> Seen:
+NOTHING = Split((), ())
+
+
+def see(model: IntentModel, inside: Split, outside: Split = NOTHING) -> Seen:
     """Read both with the model, in batches as a service would."""
     texts, labels = inside.texts + outside.texts, model.card.labels or ()
-    parts = [model.read(texts[start : start + 500]) for start in range(0, len(texts), 500)]
+    tags = [inside.language] * len(inside.texts) + [outside.language] * len(outside.texts)
+    cuts = [slice(start, start + 500) for start in range(0, len(texts), 500)]
+    parts = [model.read(texts[cut], tags[cut]) for cut in cuts]
     best = np.concatenate([part.best for part in parts])
     gold = inside.labels + outside.labels
     return Seen(
@@ -62,6 +68,11 @@ def see(model: IntentModel, inside: Split, outside: Split) -> Seen:
         sent_out=np.concatenate([part.is_outside for part in parts]),
         confidence=np.concatenate([part.confidence for part in parts]),
     )
+
+
+def inside_only(seen: Seen) -> Seen:
+    """The in-scope texts alone."""
+    return Seen(*(getattr(seen, each.name)[seen.inside] for each in fields(seen)))
 
 
 def raw_accuracy(seen: Seen) -> float:
@@ -103,6 +114,20 @@ def at_threshold(seen: Seen, threshold: float) -> tuple[float, float]:
 def as_served(seen: Seen) -> tuple[float, float]:
     """The same two figures for the decisions that the service publishes."""
     return float(seen.right[seen.inside].mean()), float(seen.right[~seen.inside].mean())
+
+
+def recall_at_escalated(seen: Seen, share: float) -> float:
+    """Share of the texts out of scope whose chance of being so is above that of all but `share` of those in scope."""
+    threshold = np.quantile(seen.outside[seen.inside], 1 - share)
+    return float((seen.outside[~seen.inside] > threshold).mean())
+
+
+def escalated_for(seen: Seen, right: float) -> float:
+    """The least share to escalate, the least confident first, so that of those kept at least `right` are right."""
+    order = np.argsort(-seen.confidence, kind="stable")
+    shares = np.cumsum(seen.right[order]) / np.arange(1, seen.right.size + 1)
+    good = np.flatnonzero(shares >= right)
+    return 1.0 - (int(good[-1]) + 1 if good.size else 0) / seen.right.size
 
 
 def kept(seen: Seen, keep_at: float, share: float) -> tuple[float, float]:

@@ -1,10 +1,12 @@
 """The figures of the card, each with its protocol. The recipe writes them, the bench measures them again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sprat.models import Score
 from sprat_intent import quality
-from sprat_intent.clinc150 import read_split
+from sprat_intent.calibration import HOME
+from sprat_intent.clinc150 import read_outside, read_queries, read_split
 from sprat_intent.model import IntentModel
 
 SHARES = (0.03, 0.1, 0.2)
@@ -15,36 +17,85 @@ VALIDATION_SHARE = 100 / 3100
 """What validation happens to hold out of scope."""
 
 
-def measure(model: IntentModel, data: Path) -> tuple[tuple[Score, ...], quality.Seen]:
-    """Measure `model` on CLINC150; gives the figures, and the test set as the model saw it, for drawing.
+ESCALATED = 0.1
+"""Share of the texts in scope that is escalated where the recall of those out of scope is told."""
+
+
+def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], quality.Seen]:
+    """Measure `model`; gives the figures, and the test set as the model saw it, for drawing.
+
+    Args:
+        model: what to measure.
+        data: the folder of open data, with CLINC150.
+        queries: the folder of queries in other languages; not read for a model of English alone.
 
     Raises:
-        FileNotFoundError: when `data` does not hold CLINC150.
+        FileNotFoundError: when either folder lacks them.
     """
     seen = quality.see(model, read_split(data, "test"), read_split(data, "oos_test"))
     validation = quality.see(model, read_split(data, "val"), read_split(data, "oos_val"))
+    scores = [*_english(model, seen, validation)]
+    for language in model.calibrated:
+        if language != HOME:
+            scores += _elsewhere(model, queries, language, seen)
+    return tuple(scores), seen
+
+
+def _english(model: IntentModel, seen: quality.Seen, validation: quality.Seen) -> Iterator[Score]:
     assumed = model.card.calibration.outside_share
-    scores = [
-        ("in_scope_accuracy_raw", quality.raw_accuracy(seen), f"{TEST}: the best label, nothing sent out"),
-        ("auroc_out_of_scope", quality.auroc(seen), f"{TEST}: by the calibrated chance of being out of scope"),
-    ]
+    raw, auroc = quality.raw_accuracy(seen), quality.auroc(seen)
+    recall = quality.recall_at_escalated(seen, ESCALATED)
+    share, right = quality.kept(seen, model.card.keep_at, 0.0)
+    by = "by the calibrated chance of being out of scope"
+    yield _score("in_scope_accuracy_raw", raw, f"{TEST}: the best label, nothing sent out")
+    yield _score("auroc_out_of_scope", auroc, f"{TEST}: {by}")
+    rule = f"{TEST}: out-of-scope recall where {ESCALATED:.0%} of the texts in scope are sent out, {by}"
+    yield _score("recall_at_10_escalated", recall, rule)
+    yield _score("kept_share_en", share, f"{TEST}, those in scope: answers with confidence ≥ keep_at")
+    yield _score("kept_right_en", right, f"{TEST}, those in scope: of those kept, right as published")
     for name, share in (("tuned", assumed), ("tuned_unweighted", VALIDATION_SHARE)):
         inside, outside = quality.at_threshold(seen, quality.tuned_threshold(validation, share))
         rule = (
             f"{TEST}: threshold on the best logit with the best accuracy on validation (3,000 and 100), where "
             f"{share:.1%} is out of scope; an in-scope text sent out counts as wrong"
         )
-        scores += [(f"{name}_in_scope_accuracy", inside, rule), (f"{name}_out_of_scope_recall", outside, rule)]
+        yield _score(f"{name}_in_scope_accuracy", inside, rule)
+        yield _score(f"{name}_out_of_scope_recall", outside, rule)
     inside, outside = quality.as_served(seen)
     rule = f"{TEST}: label or null as published, calibrated for {assumed:.0%} out of scope"
-    scores += [("served_in_scope_accuracy", inside, rule), ("served_out_of_scope_recall", outside, rule)]
+    yield _score("served_in_scope_accuracy", inside, rule)
+    yield _score("served_out_of_scope_recall", outside, rule)
     for share in SHARES:
         at = f"{TEST}, weighted so that {share:.0%} is out of scope"
         error = quality.expected_calibration_error(quality.reliability(seen, share))
         part, right = quality.kept(seen, model.card.keep_at, share)
-        scores += [
-            (f"ece_at_{share * 100:.0f}", error, f"{at}: expected calibration error of the confidence, 15 equal bins"),
-            (f"kept_share_at_{share * 100:.0f}", part, f"{at}: answers with confidence ≥ keep_at"),
-            (f"kept_right_at_{share * 100:.0f}", right, f"{at}: of those kept, right as published"),
-        ]
-    return tuple(Score(name=name, value=round(value, 4), protocol=rule) for name, value, rule in scores), seen
+        name = f"{share * 100:.0f}"
+        yield _score(f"ece_at_{name}", error, f"{at}: expected calibration error of the confidence, 15 equal bins")
+        yield _score(f"kept_share_at_{name}", part, f"{at}: answers with confidence ≥ keep_at")
+        yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
+
+
+def _elsewhere(model: IntentModel, queries: Path, language: str, english: quality.Seen) -> Iterator[Score]:
+    """Of a language that the head was not fitted in."""
+    keep_at = model.card.keep_at
+    _, reported = read_queries(queries, language)
+    seen = quality.see(model, reported, read_outside(queries, language))
+    what = f"{len(reported.texts)} {language} queries of tests/data, one an intent, not calibrated by"
+    strange = f"{int((~seen.inside).sum())} {language} texts of tests/data outside every intent, fitted to nothing"
+    share, right = quality.kept(seen, keep_at, 0.0)
+    _, wanted = quality.kept(english, keep_at, 0.0)
+    yield _score(f"top1_{language}", quality.raw_accuracy(seen), f"{what}: the best label, nothing sent out")
+    yield _score(f"kept_share_{language}", share, f"{what}: answers with confidence ≥ keep_at")
+    yield _score(f"kept_right_{language}", right, f"{what}: of those kept, right as published")
+    yield _score(f"mean_confidence_{language}", float(seen.confidence[seen.inside].mean()), f"{what}: mean confidence")
+    yield _score(f"served_accuracy_{language}", quality.as_served(seen)[0], f"{what}: label or null as published")
+    least = quality.escalated_for(quality.inside_only(seen), wanted)
+    rule = f"{what}: least share to escalate so that {wanted:.1%} of those kept are right, as at keep_at in English"
+    yield _score(f"escalated_as_right_as_en_{language}", least, rule)
+    taken = float((~seen.sent_out & (seen.confidence >= keep_at))[~seen.inside].mean())
+    yield _score(f"outside_null_{language}", quality.as_served(seen)[1], f"{strange}: published without a label")
+    yield _score(f"outside_kept_as_label_{language}", taken, f"{strange}: published with a label and kept")
+
+
+def _score(name: str, value: float, protocol: str) -> Score:
+    return Score(name=name, value=round(value, 4), protocol=protocol)

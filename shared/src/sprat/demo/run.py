@@ -98,7 +98,7 @@ class Demo:
         await admin.start()
         try:
             running = [spec for spec in SERVICES if spec.name in installation.processes]
-            groups = groups_of(running, installation.topics, installation.intent_model)
+            groups = groups_of(running, installation.topics, installation.models)
             counts = {state.name: state.partitions or 0 for state in installation.topic_states}
             meter = LagMeter(collector.consumer, admin, groups, counts)
             deadline = time.monotonic() + _LAG_PATIENCE_S

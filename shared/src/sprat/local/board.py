@@ -4,7 +4,6 @@ from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from sprat.local.events import Event
@@ -13,6 +12,7 @@ from sprat.local.lag import group_of
 from sprat.local.process import ServiceProcess, State
 from sprat.local.server import SupervisedServer
 from sprat.local.services import SERVICES
+from sprat.local.totals import plain_line, plain_table, totals
 from sprat.local.traffic import Figures
 
 _COLOURS = {
@@ -79,49 +79,22 @@ class LiveBoard:
 
     def show(self, figures: Figures) -> None:
         """Redraw the table."""
-        self._live.update(Group(_totals(figures), _services(self._installation, figures)), refresh=True)
+        self._live.update(Group(totals(figures), _services(self._installation, figures)), refresh=True)
 
     def close(self) -> None:
         """Leave the last table standing."""
         self._live.stop()
 
 
-def plain_line(figures: Figures) -> str:
-    """Give the figures in one line."""
-    if not figures.reachable:
-        return "Kafka does not answer"
-    return (
-        f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated}  degraded {figures.degraded}  "
-        f"unanswered {figures.unanswered}  lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
-    )
-
-
-def _totals(figures: Figures) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for name in ("texts", "texts/s", "results", "kept", "escalated", "degraded", "unanswered", "cost"):
-        table.add_column(name, justify="right", header_style="dim", min_width=len(name))
-    table.add_row(
-        f"{figures.texts:,}",
-        f"{figures.texts_per_s:,.0f}" if figures.reachable else "-",
-        f"{figures.results:,}",
-        _share(figures.kept, figures.results),
-        _share(figures.escalated, figures.results),
-        f"{figures.degraded:,}",
-        f"{figures.unanswered:,}",
-        f"€{figures.cost_eur:.4f}",
-    )
-    return table
-
-
 def _services(installation: Installation, figures: Figures) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = plain_table()
     table.add_column("service", header_style="dim", min_width=10)
     table.add_column("state", header_style="dim", min_width=13)
     table.add_column("lag", justify="right", header_style="dim", min_width=7)
     table.add_column("port", justify="right", header_style="dim")
     table.add_column("restarts", justify="right", header_style="dim")
     table.add_column("last end", header_style="dim")
-    groups = {spec.name: group_of(spec, installation.topics, installation.intent_model) for spec in SERVICES}
+    groups = {spec.name: group_of(spec, installation.topics, installation.models) for spec in SERVICES}
     every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
     for process in every:
         lag = figures.lag.get(groups.get(process.name) or "")
@@ -135,7 +108,3 @@ def _services(installation: Installation, figures: Figures) -> RenderableType:
             process.last_end,
         )
     return Group(Text(), table)
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part:,} ({100 * part / whole:.0f} %)" if whole else str(part)

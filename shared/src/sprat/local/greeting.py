@@ -27,7 +27,7 @@ def greeting(installation: Installation) -> Iterator[str]:
 
 def example(installation: Installation) -> str:
     """Give a command that is answered by this installation, with the options that it needs for that."""
-    model, prefix = installation.intent_model, installation.options.prefix
+    model, prefix = installation.models["intent"], installation.options.prefix
     parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
     if installation.bootstrap != f"{HOST}:{USUAL_KAFKA_PORT}":
         parts += ["--bootstrap", installation.bootstrap]

@@ -20,11 +20,11 @@ from sprat.local.process import ServiceProcess
 from sprat.local.progress import Progress, silent
 from sprat.local.redis import EmbeddedRedis
 from sprat.local.server import SupervisedServer
-from sprat.local.services import INTENT, intent_model
+from sprat.local.services import model_name
 from sprat.local.supervisor import Supervisor
 from sprat.local.topics import make_topics
 from sprat.settings import KafkaSettings
-from sprat_contracts import Topics
+from sprat_contracts import TASKS, Topics
 
 _PREFIX = "sprat-run-"
 _SERVICES_GRACE_S, _REDIS_GRACE_S, _KAFKA_GRACE_S = 2.5, 0.5, 1.5  # together below the 5 s that a stop may take
@@ -85,9 +85,10 @@ class Installation:
         return Topics(self.options.prefix, self.options.partitions)
 
     @property
-    def intent_model(self) -> str:
-        """The name by which texts ask for the intent service's model."""
-        return intent_model({**self.options.environment, **self.options.service_environment.get(INTENT, {})})
+    def models(self) -> Mapping[str, str]:
+        """Task → the name by which texts ask for its model."""
+        own = self.options.service_environment
+        return {task: model_name(task, {**self.options.environment, **own.get(task, {})}) for task in TASKS}
 
     @property
     def folder(self) -> Path:

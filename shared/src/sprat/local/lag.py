@@ -12,14 +12,14 @@ Partitions = Mapping[str, int]
 """Topic → how many partitions it has."""
 
 
-def group_of(spec: ServiceSpec, topics: Topics, intent_model: str) -> str | None:
-    """Give the consumer group of a service; None without one."""
-    return f"{topics.prefix}.{spec.group.format(model=intent_model)}" if spec.group else None
+def group_of(spec: ServiceSpec, topics: Topics, models: Mapping[str, str]) -> str | None:
+    """Give the consumer group of a service, None without one; `models` has the name of each service's model."""
+    return f"{topics.prefix}.{spec.group.format(model=models.get(spec.name))}" if spec.group else None
 
 
-def groups_of(specs: Iterable[ServiceSpec], topics: Topics, intent_model: str) -> dict[str, tuple[str, ...]]:
+def groups_of(specs: Iterable[ServiceSpec], topics: Topics, models: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Give the consumer groups of these services, each with the topics that it reads."""
-    named = ((group_of(spec, topics, intent_model), spec) for spec in specs)
+    named = ((group_of(spec, topics, models), spec) for spec in specs)
     return {group: spec.reads(topics) for group, spec in named if group is not None}
 
 

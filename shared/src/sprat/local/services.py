@@ -47,7 +47,6 @@ class ServiceSpec:
 
 
 SIMULATOR = "simulator"
-INTENT = "intent"
 FRONTIER = "frontier"
 
 SERVICES = (
@@ -60,7 +59,7 @@ SERVICES = (
         ready_path="/healthz",
     ),
     ServiceSpec("router", "sprat_router", "router", _routed, essential=True),
-    ServiceSpec(INTENT, "sprat_intent", "intent.{model}", _texts),
+    *(ServiceSpec(task, f"sprat_{task}", f"{task}.{{model}}", _texts) for task in TASKS),
     ServiceSpec(FRONTIER, "sprat_frontier", "frontier", _requests, essential=True),
 )
 
@@ -68,17 +67,18 @@ SERVICES = (
 DEFAULT_MODEL = "default"
 
 
-class _IntentModel(BaseSettings):
-    """By which name the intent service's model is asked for, as that service reads it."""
+class _ModelName(BaseSettings):
+    """By which name a service's model is asked for, as that service reads it."""
 
-    model_config = SettingsConfigDict(env_prefix="SPRAT_INTENT__", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
     model: str = DEFAULT_MODEL
 
 
-def intent_model(environment: Mapping[str, str]) -> str:
-    """Give the name of the intent service's model; `environment` holds what the service is given on top of ours."""
-    return environment.get("SPRAT_INTENT__MODEL") or _IntentModel().model
+def model_name(task: str, environment: Mapping[str, str]) -> str:
+    """Give the name of the model that serves `task`; `environment` is what its service is given on top of ours."""
+    prefix = f"SPRAT_{task.upper()}__"
+    return environment.get(f"{prefix}MODEL") or _ModelName(_env_prefix=prefix).model
 
 
 def is_installed(spec: ServiceSpec) -> bool:

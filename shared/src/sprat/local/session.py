@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -14,7 +15,7 @@ from sprat.local.closing import CLOSE_S
 from sprat.local.events import Event
 from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
-from sprat.local.lag import groups_of
+from sprat.local.lag import LagMeter, groups_of
 from sprat.local.options import Options
 from sprat.local.services import SERVICES
 from sprat.local.signals import Interrupted, StopSignals
@@ -69,9 +70,10 @@ class Session:
         signals.instead(leave)
         installation = self._installation
         running = [spec for spec in SERVICES if spec.name in installation.processes]
-        groups = groups_of(running, installation.topics, installation.intent_model)
+        groups = groups_of(running, installation.topics, installation.models)
         counts = {state.name: state.partitions or 0 for state in installation.topic_states}
-        async with Traffic(installation.kafka, installation.topics, groups, counts) as traffic:
+        meter = partial(LagMeter, groups=groups, partitions=counts)
+        async with Traffic(installation.kafka, installation.topics, meter, counts) as traffic:
             self._greet(time.monotonic() - began)
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)

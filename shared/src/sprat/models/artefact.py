@@ -9,15 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sprat.models.card import Card
+from sprat.models.card import Card, PartCard
 from sprat.models.errors import BrokenArtefact
 
 CARD = "card.json"
 _MEND = "restore the folder from the repository, or run its recipe again"
+AnyCard = TypeVar("AnyCard", bound=PartCard)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -39,9 +40,22 @@ def load_artefact(folder: Path, *, reader: str | None = None) -> Artefact:
     Raises:
         BrokenArtefact: when anything is missing, changed, or meant for other code.
     """
+    return Artefact(folder, _checked(folder, Card, reader))
+
+
+def load_part(folder: Path, *, reader: str | None = None) -> PartCard:
+    """Read the card of a part that models share and compare it with the files of `folder`; see :func:`load_artefact`.
+
+    Raises:
+        BrokenArtefact: when anything is missing, changed, or meant for other code.
+    """
+    return _checked(folder, PartCard, reader)
+
+
+def _checked(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard:
     stated = _read_card(folder / CARD)
     try:
-        card = Card.model_validate(stated)
+        card = kind.model_validate(stated)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, each["loc"])) or each["msg"] for each in error.errors(include_input=False))
         raise BrokenArtefact(f"{folder / CARD}: not a card, look at {fields}; {_MEND}") from None
@@ -52,7 +66,7 @@ def load_artefact(folder: Path, *, reader: str | None = None) -> Artefact:
         raise BrokenArtefact(
             f"{folder / CARD}: made for {card.reader}, this program is {reader}; install the release that fits"
         )
-    return Artefact(folder, card)
+    return card
 
 
 def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
@@ -61,12 +75,25 @@ def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
     Raises:
         ValidationError: when `card` lacks a field.
     """
+    return _written(folder, card, Card)
+
+
+def write_part(folder: Path, card: Mapping[str, Any]) -> PartCard:
+    """Do the same for a part that models share.
+
+    Raises:
+        ValidationError: when `card` lacks a field.
+    """
+    return _written(folder, card, PartCard)
+
+
+def _written(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> AnyCard:
     filled = {**card, "version": "0" * 16, "files": _hashes(folder)}
-    whole = Card.model_validate(filled).model_dump(mode="json")
+    whole = kind.model_validate(filled).model_dump(mode="json")
     whole["version"] = _version(whole)
     text = json.dumps(whole, ensure_ascii=False, indent=1)
     (folder / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
-    return Card.model_validate(whole)
+    return kind.model_validate(whole)
 
 
 def content_hash(folder: Path) -> str:

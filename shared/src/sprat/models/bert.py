@@ -1,5 +1,6 @@
 """Weights of BERT's shape to a CTranslate2 int8 encoder, without torch. Used by recipes, never while serving."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ class Shape:
 
     layers: int
     heads: int
+    epsilon: float = LAYER_NORM_EPSILON
+    """Of the layers' normalisation."""
 
 
 def write_bert(weights: Weights, shape: Shape, tokenizer: Path, folder: Path) -> None:
@@ -30,12 +33,12 @@ def write_bert(weights: Weights, shape: Shape, tokenizer: Path, folder: Path) ->
     The same arrays and tokenizer give the same bytes. `weights` stays as it is.
 
     Raises:
-        KeyError: when an array is missing.
+        KeyError: when an array is missing, or the tokenizer names no token for what it does not know.
     """
     spec = TransformerEncoderModelSpec(_encoder(weights, shape), pooling_layer=False)
     spec.register_vocabulary(_vocabulary(tokenizer))
-    spec.config.unk_token = "[UNK]"  # noqa: S105 - a token of the vocabulary, no secret
-    spec.config.layer_norm_epsilon = LAYER_NORM_EPSILON
+    spec.config.unk_token = _unknown(tokenizer)
+    spec.config.layer_norm_epsilon = shape.epsilon
     spec.validate()
     spec.optimize(quantization="int8")
     spec.save(str(folder))
@@ -45,6 +48,12 @@ def write_bert(weights: Weights, shape: Shape, tokenizer: Path, folder: Path) ->
 def _vocabulary(tokenizer: Path) -> list[str]:
     ids = Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True)
     return sorted(ids, key=ids.__getitem__)
+
+
+def _unknown(tokenizer: Path) -> str:
+    """The token that stands for what the vocabulary lacks: WordPiece gives its name, Unigram its number."""
+    model = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]
+    return str(model["vocab"][model["unk_id"]][0] if model["type"] == "Unigram" else model["unk_token"])
 
 
 def _encoder(weights: Weights, shape: Shape) -> TransformerEncoderSpec:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+VERSION: Final = r"^[0-9a-f]{16}$"
 
 
 class _Frozen(BaseModel):
@@ -43,34 +45,26 @@ class Calibration(_Frozen):
     parameters: dict[str, tuple[float, ...]]
 
 
-class Card(_Frozen):
-    """The card of one artefact. `version` covers every other field, and through `files` every byte of the model."""
+class PartCard(BaseModel):
+    """What every card says: the whole card of a part that several models share, an encoder without a task, say.
+
+    `version` covers every other field, and through `files` every byte.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
     name: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$", description="Content hash, from sprat.models.artefact.")]
-    task: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(pattern=VERSION, description="Content hash, from sprat.models.artefact.")]
     reader: Annotated[
         str, Field(min_length=1, description="The code that turns the files into answers, with its revision.")
     ]
-    labels: tuple[str, ...] | None = None
-    label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
     languages: tuple[str, ...]
-    targets: tuple[str, ...] = ()
     max_tokens: Annotated[int, Field(ge=3, description="Tokens read of a text; the rest is not read.")]
     licence: Annotated[str, Field(min_length=1, description="SPDX expression for the artefact as a whole.")]
     made_of: Annotated[tuple[Work, ...], Field(description="Weights and data, with authors and licences.")]
     scores: tuple[Score, ...]
-    calibration: Calibration
-    keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
-    keep_at_rule: Annotated[str, Field(min_length=1, description="How keep_at was found.")]
     limits: Annotated[tuple[str, ...], Field(description="What it cannot do, in plain words.")] = ()
     files: Annotated[dict[str, str], Field(description="File name → sha256, in hexadecimal digits.")]
-
-    @model_validator(mode="after")
-    def _labels_match_their_hash(self) -> Self:
-        if self.label_set != (None if self.labels is None else label_set_hash(self.labels)):
-            raise ValueError("label_set is not the hash of labels")
-        return self
 
     def score(self, name: str) -> float:
         """Give the figure of that name.
@@ -79,6 +73,40 @@ class Card(_Frozen):
             KeyError: when the card has none.
         """
         return {score.name: score.value for score in self.scores}[name]
+
+
+class Part(_Frozen):
+    """A part that lies in another folder, as it was when the model was made: with another one it is another model."""
+
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(pattern=VERSION)]
+
+
+class Card(PartCard):
+    """The card of one model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Annotated[str, Field(min_length=1)]
+    built_on: Annotated[Part | None, Field(description="The shared part whose files are read, too.")] = None
+    labels: tuple[str, ...] | None = None
+    label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
+    targets: tuple[str, ...] = ()
+    calibration: Calibration
+    keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
+    keep_at_rule: Annotated[str, Field(min_length=1, description="How keep_at was found.")]
+
+    @model_validator(mode="after")
+    def _labels_match_their_hash(self) -> Self:
+        if self.label_set != (None if self.labels is None else label_set_hash(self.labels)):
+            raise ValueError("label_set is not the hash of labels")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A model with all its files in one folder says nothing of parts, and keeps the version it always had."""
+        fields: dict[str, Any] = whole(self)
+        return fields if self.built_on else {name: value for name, value in fields.items() if name != "built_on"}
 
 
 def label_set_hash(labels: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """Texts to token ids, with the guards that the runtime lacks."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ MOST_TOKENS_PER_CODE_POINT = 3
 """A Hangul syllable falls into up to three letters, each a token of its own; nothing else takes more than one."""
 
 SPECIAL_TOKENS = 2
-"""[CLS] before and [SEP] after every text."""
+"""One before and one after every text: [CLS] and [SEP], or <s> and </s>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Tokens:
     tokenizer: Tokenizer
     max_tokens: int
     highest_id: int
+    put_before: int = 0
+    """Characters that the tokenizer puts before every text: none, or one that stands for a space."""
 
     @classmethod
     def load(cls, folder: Path, *, max_tokens: int) -> Self:
@@ -38,12 +41,19 @@ class Tokens:
         """
         tokenizer, highest = guarded_tokenizer(folder)
         tokenizer.enable_truncation(max_tokens)
-        return cls(tokenizer, max_tokens, highest)
+        cut = tokenizer.pre_tokenizer.pre_tokenize_str("x") if tokenizer.pre_tokenizer else [("x", (0, 1))]
+        return cls(tokenizer, max_tokens, highest, sum(len(piece) for piece, _ in cut) - 1)
 
     def upper_bound(self, text: str) -> int:
-        """At most so many tokens has `text`, found without reading it. English text has about a quarter of it."""
-        each = 1 if text.isascii() else MOST_TOKENS_PER_CODE_POINT
-        return min(len(text) * each + SPECIAL_TOKENS, self.max_tokens)
+        """At most so many tokens has `text`, found without tokenising. English text has about a quarter of it.
+
+        No tokenizer makes more of a text than it has characters when all are decomposed: a Hangul syllable falls into
+        three letters, an Arabic ligature into eighteen.
+        """
+        most = SPECIAL_TOKENS + self.put_before + len(text)
+        if most < self.max_tokens and not text.isascii():
+            most += len(unicodedata.normalize("NFKD", text)) - len(text)
+        return min(most, self.max_tokens)
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """The ids of each text, and whether its end was cut off."""

@@ -38,7 +38,7 @@ class Window:
     first: int
     """Place of its first token among the text's :class:`Pieces`."""
     ids: list[int]
-    """[CLS], the stretch, [SEP]: what the encoder gets."""
+    """The opening token, the stretch, the closing token: what the encoder gets."""
 
 
 class Windows:
@@ -70,10 +70,13 @@ class Windows:
         if not 0 <= 2 * overlap < max_tokens - SPECIAL_TOKENS:
             raise ValueError(f"windows of {max_tokens} tokens cannot overlap by {overlap}")
         tokenizer, highest = guarded_tokenizer(folder)
-        opening, closing = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-        if opening is None or closing is None:
-            raise BrokenArtefact(f"{folder / 'tokenizer.json'}: lacks [CLS] or [SEP]; write the artefact again")
-        return cls(tokenizer, (opening, closing), highest, max_tokens=max_tokens, overlap=overlap)
+        edges = tokenizer.encode("").ids
+        if len(edges) != SPECIAL_TOKENS:
+            raise BrokenArtefact(
+                f"{folder / 'tokenizer.json'}: puts {len(edges)} tokens around a text, not one on each side; write the "
+                "artefact again"
+            )
+        return cls(tokenizer, (edges[0], edges[1]), highest, max_tokens=max_tokens, overlap=overlap)
 
     def cut(self, texts: Sequence[str]) -> tuple[list[Pieces], list[Window]]:
         """The pieces of each text, and all windows, text by text. A text without any token has no window."""

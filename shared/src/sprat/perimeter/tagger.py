@@ -5,15 +5,14 @@ finds fewer names in long ones; where windows overlap, a token's probabilities a
 window counting most. So a long text costs its length, and is read to its end.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-import numpy as np
-
 from sprat.models import BrokenArtefact, Card, ModelError, load_artefact
+from sprat.models.averaging import averaged, rounds
 from sprat.models.states import States, Vectors
-from sprat.models.windows import Pieces, Window, Windows
+from sprat.models.windows import Window, Windows
 from sprat.perimeter.decoding import decode
 from sprat.perimeter.folding import fold
 from sprat.perimeter.found import Found
@@ -25,9 +24,6 @@ READER: Final = "sprat-perimeter-tagger/2"
 
 OVERLAP: Final = 10
 """Tokens that two windows share."""
-
-ROUND_CODE_POINTS: Final = 100_000
-"""Texts are computed in rounds of about so many code points, so that many texts need no more memory than a few."""
 
 
 class Tagger:
@@ -71,7 +67,7 @@ class Tagger:
         Raises:
             ModelError: when the runtime fails or computes nonsense; the texts have not been looked at then.
         """
-        return [found for some in _rounds(texts) for found in self._find(some)]
+        return [found for some in rounds(texts) for found in self._find(some)]
 
     def probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """For each window, tokens × labels in the card's order, the special tokens left out.
@@ -93,7 +89,7 @@ class Tagger:
     def _find(self, texts: Sequence[str]) -> list[list[Found]]:
         folded = [fold(text) for text in texts]
         pieces, windows = self.windows.cut([each.text for each in folded])
-        rows = _averaged(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
+        rows = averaged(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
         return [
             decode(text, each, some, probabilities, labels=self._labels, least=self.card.keep_at) if some.ids else []
             for text, each, some, probabilities in zip(texts, folded, pieces, rows, strict=True)
@@ -101,32 +97,3 @@ class Tagger:
 
     def _read(self, states: Vectors) -> Floats:
         return self._head.probabilities(states[:, 1:-1])
-
-
-def _averaged(
-    pieces: Sequence[Pieces], windows: Sequence[Window], outcomes: Sequence[Floats], labels: int
-) -> list[Floats]:
-    """For each text tokens × labels. Near its edge a window has seen little, and counts little."""
-    sums = [np.zeros((len(each.ids), labels), np.float32) for each in pieces]
-    weights = [np.zeros((len(each.ids), 1), np.float32) for each in pieces]
-    for window, outcome in zip(windows, outcomes, strict=True):
-        count = len(outcome)
-        rising = np.arange(1, count + 1, dtype=np.float32)
-        weight = np.minimum(rising, rising[::-1])[:, None]
-        here = slice(window.first, window.first + count)
-        sums[window.text][here] += outcome * weight
-        weights[window.text][here] += weight
-    return [total / weight for total, weight in zip(sums, weights, strict=True)]
-
-
-def _rounds(texts: Sequence[str]) -> Iterator[list[str]]:
-    some: list[str] = []
-    length = 0
-    for text in texts:
-        if some and length + len(text) > ROUND_CODE_POINTS:
-            yield some
-            some, length = [], 0
-        some.append(text)
-        length += len(text)
-    if some:
-        yield some

@@ -1,0 +1,79 @@
+"""What the small models answer alone, as a person sees it: `sprat up`, `sprat send`, a tenant whose texts stay."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from up_process import UpProcess
+
+NEWS = (
+    "The prosecutors' office said on Thursday that the appellate court had overturned the ruling on procedural "
+    "grounds, remanding the contested merger of the two insurers to the regulatory commission."
+)
+BAD = {
+    "no space, no stop": "x" * 20_000,
+    "line breaks": "Hello there." + "\n" * 10_000 + "Where is my order?",
+    "emoji": "🙂🎉👩‍👩‍👧" * 100,
+    "mixed languages": "Wo ist my order, s'il vous plaît? 我的订单在哪里",
+    "markup": "<p>Where is <b>my order</b>?</p>" * 200,
+}
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Iterator[str]:
+    up = UpProcess()
+    try:
+        up.wait_ready()
+        yield up.bootstrap
+    finally:
+        up.end()
+
+
+def send(bootstrap: str, text: str, *options: str) -> dict[str, Any]:
+    """Give the one Result of a text."""
+    command = [sys.executable, "-m", "sprat.cli", "send", "-", *options, "--json", "--bootstrap", bootstrap]
+    given = json.dumps({"text": text}) + "\n"
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = done.stdout.splitlines()
+    result: dict[str, Any] = json.loads(line)
+    assert result["egress"] is None, "nothing leaves without a policy that allows it"
+    return result
+
+
+def test_names_and_places_are_found(bootstrap: str) -> None:
+    result = send(bootstrap, "Anna Schmidt moved from Lisbon to Siemens in Munich", "--task", "ner")
+    found = [(entity["text"], entity["label"]) for entity in result["output"]["entities"]]
+    assert found == [("Anna Schmidt", "PER"), ("Lisbon", "LOC"), ("Siemens", "ORG"), ("Munich", "LOC")]
+    assert (result["source"], result["status"], result["route"]["decision"]) == ("small", "answered", "kept")
+
+
+def test_a_german_wish_is_understood(bootstrap: str) -> None:
+    result = send(bootstrap, "bitte überweise 100 Euro auf mein Sparkonto", "--language", "de", "--task", "intent")
+    assert (result["output"]["label"], result["source"]) == ("transfer", "small")
+
+
+def test_a_sentence_of_service_is_translated(bootstrap: str) -> None:
+    result = send(bootstrap, "Where is my order?", "--task", "translation=de")
+    assert (result["output"]["text"], result["source"]) == ("Wo ist meine Bestellung?", "small")
+    assert (result["status"], result["route"]["decision"]) == ("answered", "kept")
+
+
+def test_a_sentence_of_news_is_not_guessed(bootstrap: str) -> None:
+    result = send(bootstrap, NEWS, "--task", "translation=de")
+    assert (result["route"]["decision"], result["declined"]["code"]) == ("escalated", "policy")
+    assert result["status"] in {"degraded", "unanswered"}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in BAD.items()])
+@pytest.mark.parametrize("task", ["intent", "ner", "translation=de"])
+def test_bad_input_ends_in_a_result(bootstrap: str, text: str, task: str) -> None:
+    assert send(bootstrap, text, "--task", task)["task"] == task.partition("=")[0]
+
+
+def test_an_unsupported_target_is_escalated(bootstrap: str) -> None:
+    result = send(bootstrap, "Where is my order?", "--task", "translation=fi")
+    assert (result["route"]["decision"], result["output"]) == ("escalated", None)

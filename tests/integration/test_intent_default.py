@@ -1,0 +1,141 @@
+"""The intent model as it is shipped: on the shared encoder, for eight languages, of which three are calibrated."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sprat_encoder
+from sprat.models import Answer, BrokenArtefact, Model, Part, Question, load_artefact, write_artefact
+from sprat_contracts.outputs import IntentOutput
+from sprat_intent.__main__ import SHIPPED, IntentSection
+from sprat_intent.calibration import Calibrators
+from sprat_intent.clinc150 import read_outside, read_queries
+from sprat_intent.model import IntentModel
+from sprat_intent.quality import inside_only, kept, raw_accuracy, see
+
+QUERIES = Path(__file__).resolve().parents[1] / "data"
+
+
+@pytest.fixture(scope="module")
+def model() -> IntentModel:
+    return IntentModel.load(SHIPPED)
+
+
+def ask(model: IntentModel, language: str, *texts: str) -> list[Answer]:
+    return model.answer([Question(text, language) for text in texts])
+
+
+def label(answer: Answer) -> str | None:
+    assert isinstance(answer.output, IntentOutput)
+    return answer.output.label
+
+
+def test_it_is_the_service_s_own_choice_and_lies_on_the_shared_encoder(model: IntentModel) -> None:
+    served: Model = model
+    assert IntentSection().artefact == SHIPPED
+    assert served.card.built_on == sprat_encoder.part()
+    assert served.card.languages == ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
+    assert model.calibrated == ("en", "de", "fr")
+    assert "model.bin" not in served.card.files
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        ("en", "please move 100 euros to my savings", "transfer"),
+        ("de", "bitte überweise 100 Euro auf mein Sparkonto", "transfer"),
+        ("de-AT", "Ich habe meinen Koffer am Flughafen verloren", "lost_luggage"),
+        ("fr", "quelle est la météo à Lyon demain", "weather"),
+        ("fr-CA", "fais un virement de 100 euros vers mon livret", "transfer"),
+    ],
+)
+def test_a_plain_request_is_understood_surely_enough_to_be_kept(
+    model: IntentModel, language: str, text: str, wanted: str
+) -> None:
+    (answer,) = ask(model, language, text)
+    assert label(answer) == wanted
+    assert answer.confidence >= model.card.keep_at
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("es", "por favor transfiere 100 euros a mi cuenta de ahorros"),
+        ("it", "per favore trasferisci 100 euro sul mio conto di risparmio"),
+        ("nl", "maak alsjeblieft 100 euro over naar mijn spaarrekening"),
+        ("pl", "przelej proszę 100 euro na moje konto oszczędnościowe"),
+        ("pt", "por favor transfere 100 euros para a minha conta poupança"),
+    ],
+)
+def test_a_language_without_calibration_is_understood_but_never_surer_than_any_calibrated_one(
+    model: IntentModel, language: str, text: str
+) -> None:
+    readings = model.read([text], [language])
+    assert (model.card.labels or ())[int(readings.best[0])] == "transfer"
+    by_language = Calibrators.of(model.card.calibration).by_language
+    each = [Calibrators({"en": one}).chances(readings.logits, ["en"])[0] for one in by_language.values()]
+    assert readings.right[0] == pytest.approx(min(chances[0] for chances in each))
+    assert readings.outside[0] == pytest.approx(min(chances[2] for chances in each))
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_queries_that_nothing_was_fitted_to_are_understood_and_the_confidence_holds(
+    model: IntentModel, language: str
+) -> None:
+    _, reported = read_queries(QUERIES, language)
+    seen = see(model, reported, read_outside(QUERIES, language))
+    inside = inside_only(seen)
+    assert raw_accuracy(seen) >= 0.88
+    assert abs(inside.confidence.mean() - inside.right.mean()) <= 0.06
+    share, right = kept(seen, model.card.keep_at, 0.0)
+    assert share >= 0.6
+    assert right >= 0.94
+    kept_as_label = ~seen.sent_out & (seen.confidence >= model.card.keep_at)
+    assert kept_as_label[~seen.inside].mean() <= 0.1
+
+
+def test_the_card_states_the_figures_that_were_promised(model: IntentModel) -> None:
+    score = model.card.score
+    assert score("in_scope_accuracy_raw") >= 0.955
+    assert score("auroc_out_of_scope") >= 0.964
+    assert score("recall_at_10_escalated") >= 0.905
+    assert min(score("top1_de"), score("top1_fr")) >= 0.88
+    assert all(score(f"ece_at_{share}") <= 0.03 for share in (3, 10, 20))
+
+
+def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(model: IntentModel) -> None:
+    questions = [
+        Question("überweise bitte 50 Euro", "de"),
+        Question("move 50 euros", "en"),
+        Question("vire 50 euros", "fr"),
+    ]
+    together = model.answer(questions * 5)
+    for question, answer in zip(questions, together, strict=False):
+        (alone,) = model.answer([question])
+        assert label(alone) == label(answer)
+        assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for path in SHIPPED.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_a_model_made_on_another_encoder_is_refused(copy: Path) -> None:
+    other = Part(name="e5-small", version="0" * 16)
+    write_artefact(copy, load_artefact(SHIPPED).card.model_dump() | {"built_on": other.model_dump()})
+    with pytest.raises(BrokenArtefact, match="was made on e5-small 0000000000000000"):
+        IntentModel.load(copy)
+
+
+def test_a_language_s_mean_of_another_width_is_refused(copy: Path) -> None:
+    with np.load(copy / "head.npz") as arrays:
+        changed = dict(arrays) | {"mean_de": np.zeros(3, np.float32)}
+    np.savez(copy / "head.npz", **changed)
+    write_artefact(copy, load_artefact(SHIPPED).card.model_dump())
+    with pytest.raises(BrokenArtefact, match="150 labels"):
+        IntentModel.load(copy)

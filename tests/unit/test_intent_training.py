@@ -1,0 +1,186 @@
+"""The parts of a training on made-up vectors: no encoder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from sprat.errors import UserError
+from sprat.labelled import Labelled
+from sprat_intent.training.crossing import cross
+from sprat_intent.training.figures import measure, seen_of
+from sprat_intent.training.fitting import features_of, fit_calibrator, fit_head, logits_of
+from sprat_intent.training.folds import text_folds
+from sprat_intent.training.preparing import LEAST_ROWS, prepare
+from sprat_intent.training.progress import silent
+from sprat_intent.training.regression import fit_multinomial
+from sprat_intent.training.suspects import suspects
+
+NOTHING = np.zeros((0, 16), np.float32)
+
+
+def clouds(labels=6, each=30, *, spread=0.35, seed=0, centres=0):
+    """Vectors of length 1 around one centre a label."""
+    middle = np.random.default_rng(centres).normal(size=(labels, 16))
+    middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+    gold = np.repeat(np.arange(labels), each)
+    vectors = middle[gold] + np.random.default_rng(seed).normal(scale=spread / 4, size=(len(gold), 16))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), gold.astype(np.int64)
+
+
+def labelled(rows):
+    texts, labels = zip(*rows, strict=True)
+    return Labelled(Path("hr.csv"), texts, labels, tuple(range(2, len(rows) + 2)), ("text", "label"))
+
+
+def plenty(label, count=LEAST_ROWS):
+    return [(f"{label} text {number}", label) for number in range(count)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_regression_finds_what_scikit_learn_finds(weighted):
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(400, 4))
+    classes = (rows[:, 0] + random.normal(size=400) > 0).astype(np.int64) + (rows[:, 1] > 1)
+    weights = random.uniform(0.5, 2, 400) if weighted else None
+    theirs = LogisticRegression(C=10, max_iter=5_000, tol=1e-10).fit(rows, classes, sample_weight=weights)
+    ours, bias = fit_multinomial(rows, classes, 3, c=10, weights=weights, tolerance=1e-13)
+    assert np.abs(ours.T - theirs.coef_).max() < 2e-3
+    assert np.abs(bias - bias.mean() - theirs.intercept_ + theirs.intercept_.mean()).max() < 2e-3
+
+
+def test_a_head_tells_its_labels_apart_and_is_the_same_every_time():
+    vectors, gold = clouds()
+    head, again = fit_head(vectors, gold, 6), fit_head(vectors, gold, 6)
+    assert (logits_of(head, vectors).argmax(axis=1) == gold).all()
+    assert head.weights.tobytes() == again.weights.tobytes()
+    assert head.weights.dtype == np.float32
+
+
+def test_folds_spread_every_label():
+    gold = np.repeat(np.arange(7), 5)
+    folds = text_folds(gold, 5)
+    assert all(len(set(folds[gold == label])) == 5 for label in range(7))
+    assert np.bincount(folds).tolist() == [7] * 5
+
+
+def test_held_out_logits_are_of_heads_that_had_not_seen_the_text():
+    vectors, gold = clouds()
+    shuffled = np.random.default_rng(1).permutation(gold)  # labels that mean nothing cannot be guessed
+    crossed = cross(vectors, shuffled, 6, NOTHING, silent)
+    assert (crossed.logits.argmax(axis=1) == shuffled).mean() < 0.35
+
+
+def test_labels_held_out_stand_in_for_texts_outside_and_what_is_outside_is_found():
+    vectors, gold = clouds(labels=12)
+    crossed = cross(vectors, gold, 12, NOTHING, silent)
+    assert crossed.stand_ins
+    right = crossed.logits.argmax(axis=1) == gold
+    calibrator = fit_calibrator(crossed.inside, right, crossed.outside, 0.1)
+    strange, _ = clouds(labels=12, seed=5, centres=99)
+    seen = seen_of(logits_of(crossed.head, vectors), gold, features_of(logits_of(crossed.head, strange)), calibrator)
+    assert seen.right[seen.inside].mean() > 0.95
+    assert seen.sent_out[~seen.inside].mean() > 0.8
+
+
+def test_with_two_labels_and_nothing_outside_everything_gets_a_label():
+    vectors, gold = clouds(labels=2)
+    crossed = cross(vectors, gold, 2, NOTHING, silent)
+    assert not crossed.stand_ins
+    calibrator = fit_calibrator(crossed.inside, crossed.logits.argmax(axis=1) == gold, crossed.outside, 0.1)
+    seen = seen_of(crossed.logits, gold, crossed.outside, calibrator)
+    figures = measure(seen, crossed.logits.argmax(axis=1), gold, ("a", "b"), 0.1)
+    assert figures.outside_recall is None
+    assert figures.outside_share == 0
+    assert figures.at(0.0).share == pytest.approx(1)
+
+
+def test_wrong_labels_are_listed_with_the_label_believed():
+    vectors, gold = clouds(labels=6, each=40)
+    wrong = np.random.default_rng(2).choice(len(gold), 12, replace=False)
+    given = gold.copy()
+    given[wrong] = (gold[wrong] + 1) % 6
+    names = [(f"text {place}", f"label {label}") for place, label in enumerate(given)]
+    training, _ = prepare(labelled(names))
+    listed = suspects(training, cross(vectors, given, 6, NOTHING, silent).logits)
+    assert {each.place for each in listed[:12]} == set(wrong.tolist())
+    assert all(each.believed == f"label {gold[each.place]}" for each in listed[:12])
+    assert all(each.row == each.place + 2 for each in listed)
+
+
+def test_figures_are_as_counted_by_hand():
+    logits = np.array([[5, 0, 0], [5, 0, 0], [0, 5, 0], [0, 5, 0], [0, 0, 5], [5, 0, 0]], np.float32)
+    gold = np.array([0, 0, 1, 1, 2, 2])
+    calibrator = fit_calibrator(features_of(logits), np.array([1, 1, 1, 1, 1, 0], bool), np.zeros((0, 2)), 0.0)
+    figures = measure(
+        seen_of(logits, gold, np.zeros((0, 2)), calibrator), logits.argmax(axis=1), gold, ("a", "b", "c"), 0.1
+    )
+    assert figures.accuracy.value == pytest.approx(5 / 6)
+    assert [(each.given, each.believed, each.texts, each.of) for each in figures.pairs] == [("c", "a", 1, 2)]
+    assert [each.recall for each in figures.labels] == [1, 1, 0.5]
+    assert figures.labels[0].precision == pytest.approx(2 / 3)
+    assert figures.least(0.8).keep_at == 0.5
+    assert figures.least(0.999) is None
+
+
+def test_equal_texts_count_once_and_contradictions_are_settled_by_the_most():
+    rows = [
+        *plenty("a"),
+        *plenty("b"),
+        ("A  text 0", "a"),
+        ("same", "a"),
+        ("Same", "b"),
+        ("SAME ", "b"),
+        ("tie", "a"),
+        ("tie", "b"),
+    ]
+    training, look = prepare(labelled(rows))
+    assert training.labels == ("a", "b")
+    assert len(training.texts) == 11
+    assert training.texts[-1] == "Same"
+    assert [repeat.rows for repeat in look.repeats] == [(2, 12)]
+    assert [(repeat.rows, repeat.labels) for repeat in look.torn] == [
+        ((13, 14, 15), ("b", "a")),
+        ((16, 17), ("a", "b")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (plenty("a"), 'hr.csv: column "label": every row has the label "a"; at least two labels are needed'),
+        (
+            [*plenty("a"), *plenty("b", 4)],
+            'hr.csv: row 7: 1 labels have fewer than 5 different texts: "b" 4; add texts',
+        ),
+        ([*plenty("a"), *[("same", "b")] * 9], '1 labels have fewer than 5 different texts: "b" 1'),
+    ],
+)
+def test_too_little_is_refused_with_what_to_do(rows, said):
+    with pytest.raises(UserError) as caught:
+        prepare(labelled(rows))
+    assert said in str(caught.value)
+
+
+def test_small_labels_are_left_out_when_asked():
+    training, look = prepare(labelled([*plenty("a"), *plenty("b"), *plenty("c", 2)]), drop_small=True)
+    assert training.labels == ("a", "b")
+    assert look.dropped == {"c": 2}
+
+
+def test_a_header_taken_for_a_row_is_hinted_at():
+    rows = [("Anfrage", "Thema"), *plenty("a"), *plenty("b")]
+    texts, labels = zip(*rows, strict=True)
+    data = Labelled(Path("hr.csv"), texts, labels, tuple(range(1, len(rows) + 1)), ("1", "2"))
+    with pytest.raises(UserError, match=r"is row 1 the columns' names\? Then name them"):
+        prepare(data)
+
+
+def test_a_million_rows_are_refused_with_a_way_out_and_sampled_evenly():
+    rows = [(f"text {number}", "ab"[number % 100 == 0]) for number in range(100_100)]
+    with pytest.raises(UserError, match=r"100,100 different texts; at most 100,000 are fitted.*--sample 100000"):
+        prepare(labelled(rows))
+    training, look = prepare(labelled(rows), sample=1_000)
+    assert np.bincount(training.gold).tolist() == [500, 500]
+    assert look.sampled_from == 100_100
