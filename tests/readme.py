@@ -10,7 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
+from sprat_ner.__main__ import NerSettings
 from sprat_router.__main__ import RouterSettings
+from sprat_translation.__main__ import TranslationSettings
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -39,7 +41,7 @@ def told_settings(page: Path) -> list[tuple[str, str]]:
 def settings() -> dict[str, str]:
     """Give every variable that a service reads, with its default as the pages write it."""
     found: dict[str, str] = {}
-    for service in (RouterSettings, IntentSettings, FrontierServiceSettings):
+    for service in (RouterSettings, IntentSettings, NerSettings, TranslationSettings, FrontierServiceSettings):
         found |= dict(_variables(service, "SPRAT_"))
     return found
 

@@ -1,6 +1,6 @@
 """Measures the committed intent models on CLINC150, prints the figures beside their targets, draws the reliability.
 
-    python tests/bench/intent_quality.py --data DIR [--artefact NAME ...] [--json FILE]      (or SPRAT_DATA=DIR)
+    python -m tests.bench.intent_quality --data DIR [--artefact NAME ...] [--json FILE]      (or SPRAT_DATA=DIR)
 
 Exits 1 when a target is missed, or when the card states anything else than what is measured.
 """
@@ -17,8 +17,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from tests.bench.figures import Targets, document, missed, strayed, table
 
-from sprat.models import Score
 from sprat_intent.model import IntentModel
 from sprat_intent.quality import Bin, Seen, expected_calibration_error, reliability
 from sprat_intent.scores import SHARES, measure
@@ -28,25 +28,29 @@ QUERIES = ROOT / "tests/data"
 ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
 PICTURE = ROOT / "docs/images/intent_reliability.png"
 
-AT_LEAST = {
-    "default": {
-        "in_scope_accuracy_raw": 0.955,
-        "auroc_out_of_scope": 0.964,
-        "recall_at_10_escalated": 0.905,
-        "top1_de": 0.88,
-        "top1_fr": 0.88,
-    },
-    "en-fast": {
-        "in_scope_accuracy_raw": 0.95,
-        "auroc_out_of_scope": 0.955,
-        "tuned_in_scope_accuracy": 0.94,
-        "tuned_out_of_scope_recall": 0.67,
-    },
+CALIBRATED = {"ece_at_3": 0.03, "ece_at_10": 0.03, "ece_at_20": 0.03}
+TARGETS = {
+    "default": Targets(
+        {
+            "in_scope_accuracy_raw": 0.955,
+            "auroc_out_of_scope": 0.964,
+            "recall_at_10_escalated": 0.905,
+            "top1_de": 0.88,
+            "top1_fr": 0.88,
+        },
+        CALIBRATED,
+    ),
+    "en-fast": Targets(
+        {
+            "in_scope_accuracy_raw": 0.95,
+            "auroc_out_of_scope": 0.955,
+            "tuned_in_scope_accuracy": 0.94,
+            "tuned_out_of_scope_recall": 0.67,
+        },
+        CALIBRATED,
+    ),
 }
-"""Targets of each artefact: the higher, the better."""
-
-AT_MOST = {"ece_at_3": 0.03, "ece_at_10": 0.03, "ece_at_20": 0.03}
-"""Targets of all: the lower, the better."""
+"""Of each artefact."""
 
 INK, ACCENT, FAINT, MARK = "#22313f", "#1f77b4", "#aab7c0", "#d1495b"
 
@@ -61,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
-    parser.add_argument("--artefact", nargs="+", choices=sorted(AT_LEAST), default=sorted(AT_LEAST))
+    parser.add_argument("--artefact", nargs="+", choices=sorted(TARGETS), default=sorted(TARGETS))
     parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw the first (default: %(default)s)")
     parser.add_argument("--no-picture", action="store_true", help="measure only")
@@ -70,46 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for place, name in enumerate(options.artefact):
         model = IntentModel.load(ARTEFACTS / name)
         scores, seen = measure(model, options.data, QUERIES)
-        complaints = [*missed(name, scores), *strayed(scores, model.card.scores)]
+        complaints = [*missed(scores, TARGETS[name]), *strayed(scores, model.card, _tolerance)]
         print(f"intent/{name}, version {model.card.version}, keep_at {model.card.keep_at}")
-        print(table(name, scores))
+        print(table(scores, TARGETS[name]))
         print("\n".join(complaints) or "All targets are met, and the card says the same.")
-        figures = {score.name: {"value": score.value, "protocol": score.protocol} for score in scores}
-        documents.append({"model": name, "version": model.card.version, "scores": figures, "missed": complaints})
+        documents.append(document(model.card, scores, complaints))
         if place == 0 and not options.no_picture:
             draw(seen, model.card.keep_at, options.picture)
             print(f"drawn: {options.picture}")
     if options.json:
         options.json.write_text(json.dumps(documents, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return 1 if any(document["missed"] for document in documents) else 0
-
-
-def table(artefact: str, scores: Sequence[Score]) -> str:
-    """Name, value and target of each figure."""
-    lines = [f"{'figure':38}{'value':>8}  target"]
-    for score in scores:
-        least, most = AT_LEAST[artefact].get(score.name), AT_MOST.get(score.name)
-        target = f"≥ {least:g}" if least is not None else f"≤ {most:g}" if most is not None else ""
-        lines.append(f"{score.name:38}{score.value:8.4f}  {target}".rstrip())
-    return "\n".join(lines)
-
-
-def missed(artefact: str, scores: Sequence[Score]) -> list[str]:
-    """One line a target that is not met."""
-    values = {score.name: score.value for score in scores}
-    targets = AT_LEAST[artefact].items()
-    low = [f"{name} is {values[name]}, below {least}" for name, least in targets if values[name] < least]
-    return low + [f"{name} is {values[name]}, above {most}" for name, most in AT_MOST.items() if values[name] > most]
-
-
-def strayed(measured: Sequence[Score], stated: Sequence[Score]) -> list[str]:
-    """One line a figure that the card states otherwise."""
-    card = {score.name: score.value for score in stated}
-    return [
-        f"{score.name}: the card says {card.get(score.name)}, measured {score.value}"
-        for score in measured
-        if abs(card.get(score.name, float("inf")) - score.value) > _tolerance(score.name)
-    ]
+    return 1 if any(each["missed"] for each in documents) else 0
 
 
 def _tolerance(name: str) -> float:

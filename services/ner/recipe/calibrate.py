@@ -1,0 +1,89 @@
+"""Fits the chances on development texts: as they are, and several put together, so that long texts are known, too."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from sprat_ner.calibration import NAME, TEXT, Calibrator, name_features, text_features
+from sprat_ner.gold import Sentence, laid_on
+from sprat_ner.model import NerModel
+from sprat_ner.quality import canonical, read
+
+CALIBRATION_C = 100.0
+"""So weak that it only keeps the parameters finite."""
+TOGETHER = (1, 2, 3, 5, 8, 13, 21)
+"""So many neighbouring texts make one; of each kind but the first, about as many words as it takes to read a third."""
+
+SHIFT_PRIOR = 1.0
+"""As if the shift of a language were 0, give or take 1."""
+
+Doubles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def texts_for(sets: Sequence[list[Sentence]], chance: random.Random) -> Iterator[Sentence]:
+    """All sentences, and groups of neighbours, as texts."""
+    for sentences in sets:
+        for many in TOGETHER:
+            groups = [sentences[first : first + many] for first in range(0, len(sentences), many)]
+            for group in groups:
+                if many == 1 or chance.random() < 1 / 3:
+                    yield joined(group)
+
+
+def joined(group: Sequence[Sentence]) -> Sentence:
+    """Several sentences as one text."""
+    words = [word for sentence in group for word in sentence.words]
+    return Sentence.of(words, [label for sentence in group for label in sentence.labels])
+
+
+def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Sequence[Sentence]]) -> Calibrator:
+    """Fit both calibrations on what the model makes of texts that it was not trained on.
+
+    Args:
+        model: with any calibration; it is not used.
+        sentences: English.
+        others: language → texts of it, for its shift.
+    """
+    english = Calibrator({what: _logistic(rows, right) for what, (rows, right) in features(model, sentences).items()})
+    shifts = {}
+    for language, texts in others.items():
+        for what, (rows, right) in features(model, texts).items():
+            weights = english.weights[what]
+            shifts[f"{what}_{language}"] = _shift(rows @ weights[1:] + weights[0], right)
+    return Calibrator(english.weights, shifts)
+
+
+def features(model: NerModel, sentences: Sequence[Sentence]) -> dict[str, tuple[Doubles, Flags]]:
+    """What the calibrations see, and what was right: of the names that were found, of the texts."""
+    names, names_right, rows, rows_right = [], [], [], []
+    for sentence, reading in zip(sentences, read(model, [each.text for each in sentences]), strict=True):
+        found = [(entity.start, entity.end, entity.label) for entity in reading.names]
+        if len(reading.row.labels):
+            rows.append(text_features(reading.row))
+            rows_right.append(canonical(laid_on(sentence.bounds, found)) == canonical(sentence.labels))
+        wanted = {(span.start, span.end, span.label) for span in sentence.spans()}
+        names += reading.row.names
+        names_right += [each in wanted for each in found]
+    return {NAME: (name_features(names), np.array(names_right)), TEXT: (np.array(rows), np.array(rows_right))}
+
+
+def _shift(log_odds: Doubles, right: Flags) -> float:
+    """The one number that, added to all log-odds, fits best; drawn to 0, for the texts are few (Newton's method)."""
+    shift = 0.0
+    for _ in range(50):
+        chances = 1 / (1 + np.exp(-(log_odds + shift)))
+        slope = float((right - chances).sum()) - SHIFT_PRIOR * shift
+        shift += slope / (float((chances * (1 - chances)).sum()) + SHIFT_PRIOR)
+    return shift
+
+
+def _logistic(rows: Doubles, right: Flags) -> Doubles:
+    """Bias and weights, scaling folded in."""
+    middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+    regression = LogisticRegression(C=CALIBRATION_C, max_iter=1000).fit((rows - middle) / spread, right)
+    weights = regression.coef_[0] / spread
+    return np.concatenate([regression.intercept_ - weights @ middle, weights])

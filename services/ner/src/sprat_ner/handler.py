@@ -1,0 +1,7 @@
+"""The NER service's decisions: those of every specialist."""
+
+from sprat.specialist import Specialist
+
+
+class NerHandler(Specialist):
+    """Events in, outcomes out. Names need the text and its language alone, so nothing is added to what is shared."""

@@ -1,0 +1,185 @@
+"""The NER model: texts in; names and checked forms out, with calibrated chances. No Kafka in it.
+
+A fine-tuned encoder with a linear head reads windows of a text; where they overlap, a token's chances are averaged. So
+a long text costs its length, and is read to its end.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, Self
+
+from sprat.models import Answer, BrokenArtefact, Card, ModelError, Question, load_artefact
+from sprat.models.averaging import averaged, rounds
+from sprat.models.states import States, Vectors
+from sprat.models.tokens import SPECIAL_TOKENS
+from sprat.models.windows import Pieces, Window, Windows
+from sprat.perimeter.found import Found
+from sprat.perimeter.head import Floats, Head
+from sprat_contracts.outputs import Entity, NerOutput
+from sprat_ner.calibration import Calibrator
+from sprat_ner.checked import CHECKED, find_checked
+from sprat_ner.decoding import Row, decode
+from sprat_ner.labels import HEAD, TYPES, served
+from sprat_ner.words import units
+
+READER: Final = "sprat-ner-tokens/1"
+"""Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the
+model's version, and the version is part of every cache key."""
+
+LABELS: Final = (*TYPES, *CHECKED)
+"""What is served."""
+
+OVERLAP: Final = 24
+"""Tokens that two windows share."""
+
+MOST_CODE_POINTS: Final = 24_000
+"""Read of a text, compatibility forms written out (a ligature may stand for eighteen letters). The contract allows
+20,000 as sent, so only what is meant to be costly is cut; its confidence is then 0."""
+
+MOST_ENTITIES: Final = 1000
+"""The contract's limit."""
+
+_PROBE: Final = Question("Anna Schmidt moved from Lisbon to Siemens in Munich", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model sees in one text, checked forms left out."""
+
+    row: Row
+    names: tuple[Entity, ...]
+    """Each with its calibrated chance of being right."""
+    confidence: float
+    """Calibrated chance that all names are right and none was missed."""
+
+
+class NerModel:
+    """Thread-safe; holds no state between calls."""
+
+    def __init__(self, card: Card, states: States, windows: Windows, head: Head, calibrator: Calibrator) -> None:
+        self.card = card
+        self._states = states
+        self._windows = windows
+        self._head = head
+        self._calibrator = calibrator
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> Self:
+        """Load the artefact in `folder`, compare it with its card, and try it.
+
+        Raises:
+            BrokenArtefact: when it cannot be served.
+        """
+        card = load_artefact(folder, reader=READER).card
+        if set(card.labels or ()) != set(LABELS):
+            raise BrokenArtefact(f"{folder}: its card has other labels than this program serves; run the recipe again")
+        head = Head.load(folder, len(HEAD))
+        calibrator = Calibrator.of(card.calibration)
+        try:
+            windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
+            model = cls(card, States.load(folder, threads), windows, head, calibrator)
+            model.probe()
+        except (RuntimeError, ValueError, ModelError) as error:
+            raise BrokenArtefact(f"{folder}: the model cannot be used ({error}); run the recipe again") from error
+        return model
+
+    def tokens(self, question: Question) -> int:
+        """Upper bound of the tokens that this question costs, those that windows share included."""
+        text = question.text
+        # No tokenizer makes more of a text than it has characters when all are decomposed, and one put before them.
+        most = 1 + min(len(text if text.isascii() else unicodedata.normalize("NFKD", text)), MOST_CODE_POINTS)
+        step = self._windows.max_tokens - SPECIAL_TOKENS - 2 * OVERLAP
+        return most + (most // step + 1) * (SPECIAL_TOKENS + 2 * OVERLAP)
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer all, in order; see :class:`sprat.models.Model`."""
+        readings = self.read([question.text for question in questions], [each.language for each in questions])
+        return [
+            Answer(_output(question, reading), reading.confidence)
+            for question, reading in zip(questions, readings, strict=True)
+        ]
+
+    def probe(self) -> None:
+        """Answer a sentence, and compute the longest and highest-numbered window there can be.
+
+        Raises:
+            ModelError: when the model cannot.
+        """
+        self.answer([_PROBE])
+        self._chances([Window(0, 0, [self._windows.highest_id] * self._windows.max_tokens)])
+
+    def read(self, texts: Sequence[str], languages: Sequence[str]) -> list[Reading]:
+        """Everything the model knows of each text, for answers and for measuring.
+
+        Args:
+            texts: the texts.
+            languages: of each, BCP 47.
+
+        Raises:
+            ModelError: when the runtime fails or computes nonsense.
+        """
+        tongues = iter(languages)
+        return [one for some in rounds(texts) for one in self._read(some, [next(tongues) for _ in some])]
+
+    def _read(self, whole: Sequence[str], languages: Sequence[str]) -> list[Reading]:
+        texts = [readable(text) for text in whole]
+        pieces, windows = self._windows.cut(texts)
+        tokens = averaged(pieces, windows, self._chances(windows), len(HEAD))
+        rows = [_row(text, piece, chances) for text, piece, chances in zip(texts, pieces, tokens, strict=True)]
+        names = iter(self._calibrator.names(rows, languages).tolist())
+        chances = self._calibrator.texts(rows, languages).tolist()
+        return [
+            Reading(row, _entities(text, row, names), chance if len(text) == len(all_of_it) else 0.0)
+            for text, all_of_it, row, chance in zip(texts, whole, rows, chances, strict=True)
+        ]
+
+    def _chances(self, windows: Sequence[Window]) -> list[Floats]:
+        return self._states.reduced([window.ids for window in windows], self._of_tokens)
+
+    def _of_tokens(self, states: Vectors) -> Floats:
+        return self._head.probabilities(states[:, 1:-1])
+
+
+def readable(text: str) -> str:
+    """Give the beginning of a text that is read: all of it, unless it is written to be costly."""
+    if text.isascii() or len(unicodedata.normalize("NFKC", text)) <= MOST_CODE_POINTS:
+        return text
+    lengths = accumulate(len(unicodedata.normalize("NFKC", character)) for character in text)
+    return text[: next((place for place, length in enumerate(lengths) if length > MOST_CODE_POINTS), len(text))]
+
+
+def _row(text: str, pieces: Pieces, chances: Floats) -> Row:
+    words = units(text, pieces.starts, pieces.ends)
+    return decode(text, words, served(chances[words.tokens]))
+
+
+def _entities(text: str, row: Row, chances: Iterator[float]) -> tuple[Entity, ...]:
+    """Names as entities, each with the next of the chances. None is cut from its last accent."""
+    entities = []
+    for name, chance in zip(row.names, chances, strict=False):
+        end = name.end
+        while end < len(text) and not text[end].isascii() and unicodedata.category(text[end])[0] == "M":
+            end += 1
+        entities.append(_entity(text, name.start, end, name.type, chance))
+    return tuple(entities)
+
+
+def _output(question: Question, reading: Reading) -> NerOutput:
+    """Names and checked forms in one row; where they overlap, the checked form is right."""
+    text = question.text
+    checked = find_checked(text, question.language)
+    certain = [_entity(text, each.start, each.end, each.type, 1.0) for each in checked]
+    names = [name for name in reading.names if not _overlaps(name, checked)] if checked else reading.names
+    entities = sorted([*certain, *names], key=lambda entity: entity.start)
+    return NerOutput(entities=tuple(entities[:MOST_ENTITIES]), truncated=len(entities) > MOST_ENTITIES)
+
+
+def _overlaps(name: Entity, checked: Sequence[Found]) -> bool:
+    return any(each.start < name.end and name.start < each.end for each in checked)
+
+
+def _entity(text: str, start: int, end: int, label: str, chance: float) -> Entity:
+    return Entity(start=start, end=end, text=text[start:end], label=label, probability=chance)

@@ -1,0 +1,55 @@
+import time
+
+import pytest
+
+from sprat_ner.checked import find_checked
+
+
+def found(text: str, language: str = "en") -> list[tuple[str, str]]:
+    return [(text[one.start : one.end], one.type) for one in find_checked(text, language)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Mail jane.doe+news@example.co.uk, please.", [("jane.doe+news@example.co.uk", "EMAIL")]),
+        ("jürgen@müller.example schreibt", [("jürgen@müller.example", "EMAIL")]),
+        ("See https://example.org/a_(b)?q=1#top.", [("https://example.org/a_(b)?q=1#top", "URL")]),
+        ("(www.example.org)", [("www.example.org", "URL")]),
+        ("at example.org/help, or not", [("example.org/help", "URL")]),
+        ("https://user:pass@example.org/x", [("https://user:pass@example.org/x", "URL")]),
+        ("IBAN DE89 3704 0044 0532 0130 00, thanks", [("DE89 3704 0044 0532 0130 00", "IBAN")]),
+        ("card 4111 1111 1111 1111 expires", [("4111 1111 1111 1111", "CARD")]),
+        ("Call +49 89 636 48018 today", [("+49 89 636 48018", "PHONE")]),
+        ("Call +44 20 7946 0018 or mail a@b.example", [("+44 20 7946 0018", "PHONE"), ("a@b.example", "EMAIL")]),
+    ],
+)
+def test_a_checkable_form_is_found_as_it_stands(text: str, wanted: list[tuple[str, str]]) -> None:
+    assert found(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("IBAN DE89 3704 0044 0532 0130 01", id="wrong check digits"),
+        pytest.param("card 4111 1111 1111 1112", id="wrong Luhn digit"),
+        pytest.param("call 123456", id="in no country's plan"),
+        pytest.param("Booking.com and e.g. this", id="no address"),
+        pytest.param("https:// and www. and a/b", id="beginnings alone"),
+        pytest.param("we met on 2024-11-25 at 10:30", id="a date"),
+    ],
+)
+def test_what_does_not_check_is_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_the_language_says_whose_phone_numbers_they_are() -> None:
+    assert found("Telefon 089 63648018", "de") == [("089 63648018", "PHONE")]
+
+
+@pytest.mark.parametrize("unit", ["a.", "www.", "http://", "(", ")", "a@", "://", "1 ", "@", "a-", "+49 "])
+def test_time_grows_with_the_length_alone(unit: str) -> None:
+    text = "https://x.example/" + unit * (20_000 // len(unit))
+    start = time.process_time()
+    find_checked(text, "en")
+    assert time.process_time() - start < 2

@@ -1,0 +1,170 @@
+import shutil
+import unicodedata
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from sprat.models import Answer, BrokenArtefact, Model, Question, label_set_hash, load_artefact, write_artefact
+from sprat_contracts.outputs import NerOutput
+from sprat_ner.model import LABELS, MOST_CODE_POINTS, MOST_ENTITIES, READER, NerModel, readable
+
+FOLDER = Path(__file__).resolve().parents[2] / "services/ner/src/sprat_ner/artefacts/default"
+ANNA = "Anna Schmidt moved from Lisbon to Siemens in Munich"
+
+
+@pytest.fixture(scope="module")
+def model() -> NerModel:
+    return NerModel.load(FOLDER)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for path in FOLDER.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def ask(model: NerModel, *texts: str, language: str = "en") -> list[Answer]:
+    return model.answer([Question(text, language) for text in texts])
+
+
+def output(answer: Answer) -> NerOutput:
+    assert isinstance(answer.output, NerOutput)
+    return answer.output
+
+
+def found(model: NerModel, text: str, language: str = "en") -> list[tuple[str, str]]:
+    (answer,) = ask(model, text, language=language)
+    entities = output(answer).entities
+    assert all(entity.text == text[entity.start : entity.end] for entity in entities)
+    assert all(before.end <= after.start for before, after in pairwise(entities))
+    return [(entity.text, entity.label) for entity in entities]
+
+
+def test_it_is_a_model_of_the_chassis(model: NerModel) -> None:
+    served: Model = model
+    assert served.card.task == "ner"
+    assert served.card.languages == ("en", "de")
+    assert served.card.reader == READER
+    assert served.card.labels == LABELS
+    served.probe()
+
+
+def test_names_are_found_surely_enough_to_be_kept(model: NerModel) -> None:
+    assert found(model, ANNA) == [("Anna Schmidt", "PER"), ("Lisbon", "LOC"), ("Siemens", "ORG"), ("Munich", "LOC")]
+    (answer,) = ask(model, ANNA)
+    assert answer.confidence >= model.card.keep_at
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "wanted"),
+    [
+        ("Der Bundestag in Berlin hat das Gesetz beschlossen, sagte Olaf Scholz.", "de",
+         [("Bundestag", "ORG"), ("Berlin", "LOC"), ("Olaf Scholz", "PER")]),
+        ("Meine Bestellung ist noch nicht angekommen, wann kommt das Paket?", "de", []),
+        ("please tell me when the package will arrive", "en", []),
+        ("The United Nations met in New York.", "en", [("United Nations", "ORG"), ("New York", "LOC")]),
+    ],
+)  # fmt: skip
+def test_plain_texts_are_read_right(model: NerModel, text: str, language: str, wanted: list[tuple[str, str]]) -> None:
+    assert found(model, text, language) == wanted
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_offsets_count_code_points_of_the_text_as_it_is(model: NerModel, form: str) -> None:
+    city = unicodedata.normalize(form, "Zürich")
+    text = f"👩🏽‍🚀😀  {unicodedata.normalize(form, 'Jürgen Müller')} lives in\t{city} 🇨🇭, near  Basel\u200b!"
+    assert ("Basel", "LOC") in found(model, text)
+    names = dict(found(model, text))
+    assert names[city] == "LOC"
+    assert names[unicodedata.normalize(form, "Jürgen Müller")] == "PER"
+
+
+def test_german_is_trusted_less_than_english(model: NerModel) -> None:
+    (english, german) = model.answer([Question(ANNA, "en-GB"), Question(ANNA, "de-AT")])
+    assert german.confidence < english.confidence
+    assert english.output != german.output  # the chances differ, the names do not
+    assert [each.text for each in output(english).entities] == [each.text for each in output(german).entities]
+
+
+def test_a_long_text_is_read_to_its_end(model: NerModel) -> None:
+    text = "We talked for a while about this and that. " * 60 + ANNA + ". " + "Nothing more was said that day. " * 60
+    assert found(model, text) == found(model, ANNA)
+    start = text.index(ANNA)
+    (answer,) = ask(model, text)
+    assert output(answer).entities[0].start == start
+
+
+def test_a_checked_form_stands_beside_the_names_and_wins_over_them(model: NerModel) -> None:
+    text = "Write to anna.schmidt@siemens.example, or see https://www.munich.example/Siemens, says Anna Schmidt."
+    (answer,) = ask(model, text)
+    found = [(entity.text, entity.label, entity.probability) for entity in output(answer).entities]
+    assert found[0] == ("anna.schmidt@siemens.example", "EMAIL", 1.0)
+    assert found[1] == ("https://www.munich.example/Siemens", "URL", 1.0)
+    assert [each[:2] for each in found[2:]] == [("Anna Schmidt", "PER")]
+    assert 0 < (found[2][2] or 0) < 1
+
+
+def test_no_more_are_given_than_the_contract_takes(model: NerModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_ENTITIES == 1000
+    monkeypatch.setattr("sprat_ner.model.MOST_ENTITIES", 3)
+    (four, three) = ask(model, "a@b.example " * 4, "a@b.example " * 3)
+    assert (len(output(four).entities), output(four).truncated) == (3, True)
+    assert (len(output(three).entities), output(three).truncated) == (3, False)
+
+
+def test_a_text_written_to_be_costly_is_read_in_part_and_not_trusted(model: NerModel) -> None:
+    ligature = "\ufdfa"
+    assert len(readable(ligature * 20_000)) == MOST_CODE_POINTS // 18
+    assert readable("é" * 20_000) == "é" * 20_000
+
+
+def test_a_text_with_nothing_to_read_names_nobody_for_sure(model: NerModel) -> None:
+    (answer,) = ask(model, "\x01\x02")
+    assert (output(answer).entities, answer.confidence) == ((), 1.0)
+
+
+def test_an_answer_depends_on_its_own_text_alone(model: NerModel) -> None:
+    texts = [ANNA, "hi", "x " * 300, ANNA, "Paris"]
+    together = ask(model, *texts)
+    assert together[0] == together[3]
+    for text, answer in zip(texts, together, strict=True):
+        (alone,) = ask(model, text)
+        assert answer.confidence == pytest.approx(alone.confidence, abs=0.02)
+        assert [each.text for each in output(answer).entities] == [each.text for each in output(alone).entities]
+    assert model.answer([]) == []
+
+
+@pytest.mark.parametrize("text", ["hello there", "가" * 300, "\ufdfa" * 60, "😀" * 400, "a" * 900, " ", "é" * 300])
+def test_the_cost_is_bounded_without_tokenising(model: NerModel, text: str) -> None:
+    _, windows = model._windows.cut([text])
+    assert sum(len(window.ids) for window in windows) <= model.tokens(Question(text, "en"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"reader": "something-else/1"}, id="another reader"),
+        pytest.param({"labels": ["PER"], "label_set": label_set_hash(["PER"])}, id="other labels"),
+    ],
+)
+def test_what_is_meant_for_other_code_is_refused(copy: Path, changes: dict[str, object]) -> None:
+    write_artefact(copy, load_artefact(copy).card.model_dump(mode="json") | changes)
+    with pytest.raises(BrokenArtefact):
+        NerModel.load(copy)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "head.npz", "tokenizer.json", "vocabulary.json", "card.json"])
+def test_a_missing_file_is_told(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BrokenArtefact, match=name.replace(".", r"\.")):
+        NerModel.load(copy)
+
+
+def test_a_calibration_of_another_kind_is_refused(copy: Path) -> None:
+    card = load_artefact(copy).card.model_dump(mode="json")
+    card["calibration"]["parameters"] = {"name": [1.0], "text": [1.0]}
+    write_artefact(copy, card)
+    with pytest.raises(BrokenArtefact, match="calibration"):
+        NerModel.load(copy)

@@ -1,0 +1,88 @@
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sprat_ner.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
+from sprat_ner.quality import Seen, auroc, calibration_error, canonical, kept, pooled
+
+
+def test_labelled_words_are_read_with_their_types_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv.gz"
+    path.write_bytes(gzip.compress(b"Anna\tB-person\nB.\tI-person\n\nFord\tB-product\n"))
+    first, second = read_sentences(path, {"person": "PER"})
+    assert (first.text, first.labels) == ("Anna B.", ("B-PER", "I-PER"))
+    assert first.spans() == [Span(0, 7, "PER")]
+    assert (second.words, second.labels) == (("Ford",), ("O",))
+
+
+def test_spans_are_read_by_code_points(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    row = {"text": "😀 Zürich-West!", "entities": [{"start": 2, "end": 13, "label": "LOC"}]}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (sentence,) = read_spans(path)
+    assert sentence.words == ("😀", "Zürich", "-", "West", "!")
+    assert sentence.spans() == [Span(2, 13, "LOC")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        (("B-PER", "I-PER", "O"), [(0, 1, "PER")]),
+        (("B-PER", "B-PER"), [(0, 0, "PER"), (1, 1, "PER")]),
+        (("I-PER", "I-LOC"), [(0, 0, "PER"), (1, 1, "LOC")]),
+    ],
+)
+def test_names_are_read_as_conll_reads_them(labels: tuple[str, ...], wanted: list[tuple[int, int, str]]) -> None:
+    assert list(named(labels)) == wanted
+
+
+def test_a_span_covers_every_word_that_it_touches() -> None:
+    assert laid_on([(0, 4), (5, 9), (10, 12)], [(2, 7, "ORG")]) == ("B-ORG", "I-ORG", "O")
+
+
+def test_what_is_not_served_counts_as_outside() -> None:
+    assert canonical(("B-MISC", "I-MISC", "I-PER")) == ("O", "O", "B-PER")
+
+
+def seen(*rows: tuple[str, str, float]) -> Seen:
+    """One-word texts: gold, given, confidence."""
+    return Seen(
+        tuple((gold,) for gold, _, _ in rows),
+        tuple((given,) for _, given, _ in rows),
+        np.array([confidence for _, _, confidence in rows]),
+        np.array([confidence for _, given, confidence in rows if given != "O"]),
+        np.array([gold == given for gold, given, _ in rows if given != "O"]),
+    )
+
+
+def test_f1_counts_exact_names() -> None:
+    one = seen(("B-PER", "B-PER", 0.9), ("B-LOC", "O", 0.2), ("O", "B-ORG", 0.6), ("O", "O", 1.0))
+    assert (one.counts.right, one.counts.found, one.counts.gold) == (1, 2, 2)
+    assert one.counts.f1 == one.counts.precision == one.counts.recall == pytest.approx(0.5)
+    assert one.right.tolist() == [True, False, False, True]
+    assert kept(one, 0.5) == (0.75, pytest.approx(2 / 3))
+    assert auroc(one.confidence, one.right) == 1
+    assert pooled([one, one]).counts.f1 == one.counts.f1
+
+
+def test_agreement_is_seqevals(tmp_path: Path) -> None:
+    metrics = pytest.importorskip("seqeval.metrics")
+    gold = [["B-PER", "I-PER", "O", "B-LOC"], ["B-ORG", "B-ORG"], ["O"]]
+    given = [["B-PER", "O", "O", "B-LOC"], ["B-ORG", "I-ORG"], ["B-PER"]]
+    one = Seen(tuple(map(tuple, gold)), tuple(map(tuple, given)), np.zeros(3), np.zeros(0), np.zeros(0, bool))
+    assert one.counts.f1 == pytest.approx(metrics.f1_score(gold, given))
+
+
+def test_chances_that_hold_have_no_error() -> None:
+    stated = np.array([0.75] * 4 + [0.1] * 10)
+    right = np.array([True, True, True, False] + [True] + [False] * 9)
+    assert calibration_error(stated, right) == pytest.approx(0)
+    assert calibration_error(np.array([0.9, 0.9]), np.array([False, False])) == pytest.approx(0.9)
+
+
+def test_a_sentence_keeps_its_words() -> None:
+    sentence = Sentence.of(["To", "Lisbon"], ["O", "B-LOC"])
+    assert (sentence.text, sentence.bounds, sentence.words) == ("To Lisbon", ((0, 2), (3, 9)), ("To", "Lisbon"))
