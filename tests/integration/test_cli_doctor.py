@@ -48,6 +48,7 @@ async def join(kafka, topics, group):
         bootstrap_servers=kafka.bootstrap,
         group_id=f"{topics.prefix}.{group}",
         auto_offset_reset="earliest",
+        enable_auto_commit=False,
     )
     await consumer.start()
     return consumer
@@ -64,7 +65,7 @@ async def announce(kafka, topics, model):
 
 async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, examine):
     await announce(kafka, topics, ModelAnnounced(task="intent", version="0123456789", labels=("a", "b"), owns_from=1))
-    members = [await join(kafka, topics, group) for group in ("router", "frontier", "intent")]
+    members = [await join(kafka, topics, group) for group in ("router", "frontier", "intent.default")]
     record = await members[0].getone()
     await members[0].commit({TopicPartition(record.topic, record.partition): 0})
     await members[1].commit({TopicPartition(record.topic, record.partition): 1})
@@ -78,6 +79,9 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     assert checks["models"][0]["found"] == "intent/default 01234567, 2 labels"
     assert checks["topics"][0]["found"] == f"all 13 as they should be, prefix {topics.prefix}"
     assert checks["kafka"][0]["found"].startswith(f"{kafka.bootstrap} (PLAINTEXT): 1 broker")
+    assert checks["brokers"][0]["found"] == "6 settings that matter here are as they should be"
+    assert checks["clock"][0]["found"].startswith("as Kafka's, give or take ")
+    assert checks["copies"][0]["found"] == "1 of each record on 1 broker"
     assert checks["redis"][0]["state"] == checks["redis memory"][0]["state"] == "ok"
 
 
@@ -102,6 +106,20 @@ async def test_groups_without_members_and_models_are_told(topics, examine):
         ("router", "broken"),
     ]
     assert checks["models"][0]["state"] == "warning"
+
+
+async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka, topics, examine):
+    await announce(kafka, topics, ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1))
+    code, checks = await examine()
+    assert code == 1
+    assert [row["state"] for row in checks["models"]] == ["ok", "broken"]
+    assert checks["models"][1]["found"].startswith("intent/hr is announced, but nobody serves it")
+
+
+async def test_a_shell_that_knows_another_count_of_partitions_is_told_which_to_set(topics, examine):
+    _, checks = await examine(SPRAT_KAFKA__PARTITIONS="8")
+    (row,) = checks["topics"]
+    assert (row["state"], row["mend"]) == ("broken", "export SPRAT_KAFKA__PARTITIONS=2")
 
 
 async def test_without_any_topic_it_ends_soon_and_says_what_to_do(examine):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from sprat.cli.main import COMMANDS, app, load
 from sprat.errors import SpratError, UserError
 
-MINE = ("send", "watch", "doctor")
+MINE = ("send", "watch", "trace", "lag", "top", "doctor")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,9 @@ def test_version_is_the_distributions():
         (["send", "notes.txt"], "there is no file 'notes.txt'; to send these words themselves, add --text"),
         (["send", "hi", "--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
         (["send", "hi", "--prefix", "no spaces"], "--prefix: "),
+        (["trace", "id", "--since", "yesterday"], "--since yesterday: needs a number and s, m, h or d"),
+        (["lag", "--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
+        (["top", "--prefix", "no spaces"], "--prefix: "),
         (["watch", "--since", "yesterday"], "--since yesterday: needs a number and s, m, h or d"),
     ],
 )

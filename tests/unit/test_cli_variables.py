@@ -9,7 +9,11 @@ from sprat.cli.checks.variables import SERVICES_OWN, _names, check_variables
 from sprat.settings import ServiceSettings
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
+from sprat_ner.__main__ import NerSettings
 from sprat_router.__main__ import RouterSettings
+from sprat_translation.__main__ import TranslationSettings
+
+SERVICES = (IntentSettings, NerSettings, TranslationSettings, RouterSettings, FrontierServiceSettings)
 
 
 def read_by(*models: type[BaseModel]) -> Iterator[str]:
@@ -39,10 +43,10 @@ def test_one_that_is_like_no_other_is_told() -> None:
 
 def test_what_somebody_reads_is_not_told() -> None:
     names = ("SPRAT_KAFKA", "SPRAT_FRONTIER__PRICES__LARGE__INPUT_EUR", "SPRAT_LEGAL__FOLDER", "SPRAT_SIMULATOR_SEED")
-    every = (*names, *read_by(IntentSettings, RouterSettings, FrontierServiceSettings), "PATH")
+    every = (*names, *read_by(*SERVICES), "PATH")
     assert list(check_variables(dict.fromkeys(every, "x"))) == []
 
 
 def test_the_table_holds_what_the_services_read() -> None:
-    services = set(read_by(IntentSettings, RouterSettings, FrontierServiceSettings))
+    services = set(read_by(*SERVICES))
     assert services - set(read_by(ServiceSettings)) == set(SERVICES_OWN)

@@ -33,9 +33,14 @@ COMMANDS = {
     "demo": Entry("sprat.cli.demo:demo", "Run it all, publish the sample texts, sum up, leave nothing running."),
     "send": Entry("sprat.cli.send:send", "Publish a text and show its results."),
     "watch": Entry("sprat.cli.watch:watch", "Follow the results live."),
+    "trace": Entry("sprat.cli.trace:trace", "Show every record that a text caused, across all topics."),
+    "dlq": Entry("sprat.cli.dlq:app", "See what could not be handled, and replay it."),
+    "feedback": Entry("sprat.cli.feedback:app", "Publish corrections; export them as a training file."),
     "mask": Entry("sprat.cli.mask:mask", "Show what would leave of a text, with what is personal masked."),
     "audit": Entry("sprat.cli.audit:app", "Sum up what left the house; compare attempts with outcomes."),
     "topics": Entry("sprat.cli.topics:app", "Make the topics, or compare them with what they should be."),
+    "lag": Entry("sprat.cli.lag:lag", "Show who is how far behind, and when it will have caught up."),
+    "top": Entry("sprat.cli.top:top", "Watch an installation that others started, live."),
     "doctor": Entry("sprat.cli.doctor:doctor", "Say what is reachable, what is missing and how to mend it."),
 }
 

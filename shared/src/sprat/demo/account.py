@@ -69,7 +69,7 @@ class Account:
         """By trace id, all records of the trace, in no order."""
         self.unreadable = 0
         """Records on our topics that are not what their topic holds."""
-        self._topics = topics
+        self.topics = topics
         self._results = {topics.results(task) for task in TASKS}
         self._predictions = {topics.predictions(task) for task in TASKS}
 
@@ -84,7 +84,7 @@ class Account:
             elif record.topic in self._predictions:
                 prediction = decode(record, Prediction).message
                 self.predictions[Pair(prediction.text_source, prediction.text_id, prediction.task)] = prediction
-            elif record.topic == self._topics.dead_letters:
+            elif record.topic == self.topics.dead_letters:
                 reason = DeadLetterReason.from_headers(record.headers)
                 letter = Letter(reason, record.value or b"", tuple(record.headers))
                 self.letters[letter.origin].append(letter)

@@ -62,8 +62,7 @@ class Summary:
             table.add_row(task, _share(each.small_kept), _share(each.small_all), _share(each.frontier) + mark)
         self._table(table)
         wrong = f"{100 * self._simulation.wrong_rate:.0f} %"
-        self._note(f"The simulated frontier answers from the same gold answers, but for a seeded {wrong} of questions,")
-        self._note("and for masked texts, which it does not know: there it says anything that fits.")
+        self._note(f"The simulated frontier answers from the same gold answers, but for a seeded {wrong} of questions.")
 
     def _latency(self) -> None:
         self._heading(f"From text to Result, at {self._report.published_per_s:.0f} records a second")

@@ -4,16 +4,15 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sprat.local.closing import cancel_requests, close_in_time
-from sprat.local.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
 
@@ -49,6 +48,14 @@ class Figures:
         self.cost_eur += float(result["cost_eur"])
 
 
+class Meter(Protocol):
+    """Measures who is how far behind."""
+
+    async def measure(self) -> tuple[dict[str, int], dict[TopicPartition, int]]:
+        """Give the lag in records by group, and end offsets, those of the texts among them."""
+        ...
+
+
 class Traffic:
     """Watches an installation through one consumer of the results and one admin client."""
 
@@ -56,13 +63,13 @@ class Traffic:
         self,
         settings: KafkaSettings,
         topics: Topics,
-        groups: Mapping[str, tuple[str, ...]],
+        meter: Callable[[AIOKafkaConsumer, AIOKafkaAdminClient], Meter],
         partitions: Mapping[str, int],
     ) -> None:
         self.figures = Figures()
         self._consumer = AIOKafkaConsumer(**settings.client(), enable_auto_commit=False, auto_offset_reset="latest")
         self._admin = AIOKafkaAdminClient(**settings.client())
-        self._meter = LagMeter(self._consumer, self._admin, groups, partitions)
+        self._meter = meter(self._consumer, self._admin)
         self._results = _partitions([topics.results(task) for task in TASKS], partitions)
         self._texts = _partitions([topics.texts], partitions)
         self._first_texts = 0

@@ -16,7 +16,7 @@ from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
 from sprat.local.ports import HOST, is_free
 from sprat.local.redis import redis_program
 
-SERVICES = ("intent", "router", "frontier", "simulator")
+SERVICES = ("intent", "ner", "translation", "router", "frontier", "simulator")
 """The services that this repository holds, by the names of their distributions."""
 
 _PROBE_S = 1.0

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.cli.checks.check import Check, broken, good, warning
+from sprat.cli.checks.frontier import Frontier, check_frontier
 from sprat.errors import UserError
+from sprat.policy import Policy, load_policy
 
 _SHORTEST_SECRET = 16
 
@@ -33,8 +34,13 @@ def check_settings() -> Iterator[Check]:
     """Look at secret, policy and frontier."""
     seen = _Seen()
     yield _secret(seen.secret.get_secret_value())
-    yield _policy(seen.policy)
-    yield _frontier(seen)
+    check, policy = _policy(seen.policy)
+    yield check
+    key = bool(seen.frontier__api_key.get_secret_value().strip())
+    wanted = Frontier(
+        seen.frontier__base_url, seen.frontier__model, seen.frontier__provider, seen.frontier__region, has_key=key
+    )
+    yield from check_frontier(wanted, policy)
 
 
 def _secret(secret: str) -> Check:
@@ -48,37 +54,16 @@ def _secret(secret: str) -> Check:
     )
 
 
-def _policy(path: Path | None) -> Check:
+def _policy(path: Path | None) -> tuple[Check, Policy | None]:
     if path is None:
         return warning(
             "policy",
             "SPRAT_POLICY is not set; a router that you start yourself needs it",
             "example: compose/policy.yaml",
-        )
-    from sprat.policy import load_policy  # noqa: PLC0415 - it costs time, and only here
-
+        ), None
     try:
         policy = load_policy(path)
     except UserError as error:
-        return broken("policy", str(error).replace("\n", "; "), "mend the file; the router does not start with it")
-    return good("policy", f"{path}: {len(policy.tenants)} tenants")
-
-
-def _frontier(seen: _Seen) -> Check:
-    key = bool(seen.frontier__api_key.get_secret_value().strip())
-    if not seen.frontier__base_url and not key:
-        return warning(
-            "frontier",
-            "in this shell: no endpoint and no key; a frontier service started from here would decline hard cases (one "
-            "that runs already, as under `sprat up`, has its own settings)",
-            "for Mistral set SPRAT_FRONTIER__API_KEY; for another SPRAT_FRONTIER__BASE_URL, MODEL, PROVIDER, REGION",
-        )
-    host = urlsplit(seen.frontier__base_url).hostname or "the default endpoint"
-    model = seen.frontier__model or "the default model"
-    found = f"{host}, {model}, key {'set' if key else 'not set'}"
-    missing = [
-        f"SPRAT_FRONTIER__{name.upper()}"
-        for name in ("model", "provider", "region")
-        if seen.frontier__base_url and not getattr(seen, f"frontier__{name}")
-    ]
-    return broken("frontier", found, f"set {', '.join(missing)}, too") if missing else good("frontier", found)
+        said = str(error).replace("\n", "; ")
+        return broken("policy", said, "mend the file; the router does not start with it"), None
+    return good("policy", f"{path}: {len(policy.tenants)} tenants"), policy

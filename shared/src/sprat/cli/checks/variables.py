@@ -8,12 +8,11 @@ from pydantic import BaseModel
 
 from sprat.cli.checks.check import Check, warning
 from sprat.settings import ServiceSettings
+from sprat_contracts import TASKS
 
 SERVICES_OWN = (
     "SPRAT_POLICY",
-    "SPRAT_INTENT__ARTEFACT",
-    "SPRAT_INTENT__MODEL",
-    "SPRAT_INTENT__THREADS",
+    *(f"SPRAT_{task.upper()}__{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",
     "SPRAT_FRONTIER__API_KEY",

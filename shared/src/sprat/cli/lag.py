@@ -1,0 +1,166 @@
+"""`sprat lag`: how far each consumer group is behind, and when it will have caught up."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
+from sprat.cli.pacing import drained, keeps_up, rate
+from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat.operating.groups import GroupState, Member
+from sprat.operating.lag import GroupLag, Measured, Pace, PartitionLag, measuring, pace
+from sprat.settings import KafkaSettings
+
+EPILOG = """\b
+Examples:
+  sprat lag
+  sprat lag --group router --all
+  sprat lag --over 10 --json | jq 'select(.type == "group") | {group, lag, drained_in_s}'
+
+\b
+It measures twice. COMING and GOING are records a second between the two; DRAINED IN says when nothing is left if it
+goes on like this, and "steady" where only the last few seconds are in hand. Partitions without lag are left out, unless
+--all. COMMITTED is where a group goes on; - says that it has committed nothing in a partition yet.
+
+\b
+Exit codes:
+  0  every group keeps up: it has no lag, or less with every second, or is steady
+  1  one does not, or has lag and no member; or there is no group at all
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_HEAD = (
+    "GROUP",
+    "MEMBERS",
+    "TOPIC",
+    "PARTITION",
+    "COMMITTED",
+    "END",
+    "LAG",
+    "COMING",
+    "GOING",
+    "DRAINED IN",
+    "READ BY",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A group in all its partitions, or in one."""
+
+    group: GroupState
+    partitions: tuple[PartitionLag, ...]
+    pace: Pace
+    whole: bool
+
+    @property
+    def keeps_up(self) -> bool:
+        """Is nothing left, or less with every second, or only what has just come?"""
+        return keeps_up(self.pace, len(self.group.members))
+
+
+def lag(
+    *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, metavar="NAME", help="Only this group, without the prefix; several times."),
+    ] = None,
+    over: Annotated[
+        float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Between the two measurements.")
+    ] = 2.0,
+    every: Annotated[bool, typer.Option("--all", help="Partitions without lag, too.")] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show how far each consumer group is behind in each partition, and when it will have caught up."""
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        before, after = asyncio.run(_measure_twice(kafka, over))
+    rows = [
+        row
+        for name, each in sorted(after.groups.items())
+        if not group or name in group
+        for row in _rows(before.groups.get(name), each, after.at_s - before.at_s)
+    ]
+    shown = [row for row in rows if row.whole or every or row.pace.lag or as_json]
+    for line in map(_json, shown) if as_json else ():
+        say_json(line)
+    if not as_json and shown:
+        _show(shown)
+    if not rows:
+        remark(
+            f"there is no consumer group {_named(kafka, group)}: is anything running on this Kafka, with this prefix?"
+        )
+    raise typer.Exit(0 if rows and all(row.keeps_up for row in rows if row.whole) else 1)
+
+
+async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured]:
+    async with measuring(client_arguments(kafka), kafka.topics) as meter:
+        before = await meter.measure()
+        await asyncio.sleep(seconds)
+        return before, await meter.measure()
+
+
+def _rows(before: GroupLag | None, after: GroupLag, seconds: float) -> list[Row]:
+    """Give a group's row, and one for each of its partitions."""
+    known = () if before is None else before.partitions
+    whole = Row(after.group, after.partitions, pace(known, after.partitions, seconds), whole=True)
+    parts = [Row(after.group, (each,), pace(known, [each], seconds), whole=False) for each in after.partitions]
+    return [whole, *parts]
+
+
+def _show(rows: Sequence[Row]) -> None:
+    head, *lines = table([_HEAD, *map(_cells, rows)])
+    say(faint(head))
+    for row, line in zip(rows, lines, strict=True):
+        say(line if row.keeps_up else paint(line, "red"))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    members = len(row.group.members)
+    paces = (f"{row.pace.lag:,}", rate(row.pace.coming), rate(row.pace.going), drained(row.pace, members))
+    if row.whole:
+        return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row.group))
+    (each,) = row.partitions
+    committed = "-" if each.committed is None else str(each.committed)
+    place = (each.partition.topic, str(each.partition.partition), committed, str(each.end))
+    return ("", "", *place, *paces, _reader(row.group.holder(each.partition)))
+
+
+def _state(group: GroupState) -> str:
+    if not group.members:
+        return "nobody"
+    return "" if group.state == "Stable" else printable(group.state)
+
+
+def _reader(member: Member | None) -> str:
+    return "nobody" if member is None else printable(f"{member.client}@{member.host}")
+
+
+def _named(kafka: KafkaSettings, groups: Sequence[str] | None) -> str:
+    return ", ".join(f"{kafka.prefix}.{printable(name)}" for name in groups or ["…"])
+
+
+def _json(row: Row) -> dict[str, Any]:
+    drained = row.pace.drained_in_s if row.group.members or not row.pace.lag else None
+    measured = {
+        "lag": row.pace.lag,
+        "coming_per_s": round(row.pace.coming, 3),
+        "going_per_s": round(row.pace.going, 3),
+        "drained_in_s": None if drained is None else round(drained, 1),
+        "keeps_up": row.keeps_up,
+    }
+    if row.whole:
+        members = [
+            {"client": each.client, "host": each.host, "partitions": len(each.holds)} for each in row.group.members
+        ]
+        return {"type": "group", "group": row.group.name, "state": row.group.state, **measured, "members": members}
+    (each,) = row.partitions
+    holder = row.group.holder(each.partition)
+    place = {"topic": each.partition.topic, "partition": each.partition.partition}
+    offsets = {"committed": each.committed, "end": each.end}
+    read_by = None if holder is None else {"client": holder.client, "host": holder.host}
+    return {"type": "partition", "group": row.group.name, **place, **offsets, **measured, "read_by": read_by}

@@ -1,0 +1,138 @@
+"""The corrections of one task, the last one for each text, and the texts that they are about."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sprat.delivery import tolerant_records
+from sprat.operating.dead_letters import Identity, identity_of
+from sprat.operating.reading import LookBack, Progress, read_since, silent
+from sprat_contracts import OUTPUTS, FeedbackGiven, KafkaRecord, Output, TextSubmitted, WireError, decode
+from sprat_contracts.ids import plain_text_identity
+
+SUPERSEDED: Final = "superseded"
+UNREADABLE: Final = "unreadable"
+WRONG_OUTPUT: Final = "wrong_output"
+EXPIRED: Final = "expired"
+NOT_FOUND: Final = "not_found"
+INVALID_TEXT: Final = "invalid_text"
+
+WHY: Final[Mapping[str, str]] = {
+    SUPERSEDED: "corrected again later",
+    UNREADABLE: "records that are no correction",
+    WRONG_OUTPUT: "the output is not one of the task",
+    EXPIRED: "given before the oldest text that is still there",
+    NOT_FOUND: "no text that is still there has this id and source",
+    INVALID_TEXT: "the text was not valid",
+}
+"""What the reasons say, in the order in which they are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person says is right."""
+
+    output: Output
+    by: str
+    given_at: int
+    """By the broker's clock: epoch milliseconds."""
+
+
+@dataclass(slots=True)
+class Corrections:
+    """The last correction of each text; of the others it is counted why they are none."""
+
+    task: str
+    latest: dict[Identity, Correction] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: KafkaRecord) -> None:
+        """Take a record of the feedback topic; those of other tasks are nobody's business here."""
+        try:
+            message = decode(record, FeedbackGiven).message
+        except WireError:
+            self.left_out[UNREADABLE] += 1
+            return
+        if message.task != self.task:
+            return
+        if not isinstance(message.output, OUTPUTS[self.task]):
+            self.left_out[WRONG_OUTPUT] += 1
+            return
+        text = (message.text_source, message.text_id)
+        before = self.latest.get(text)
+        if before is not None:
+            self.left_out[SUPERSEDED] += 1
+        if before is None or before.given_at <= record.timestamp:
+            self.latest[text] = Correction(message.output, message.by, record.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and what is right for it."""
+
+    text: TextSubmitted = field(repr=False)
+    output: Output
+
+
+async def read_corrections(
+    client: Mapping[str, Any], topic: str, task: str, since_ms: int | None, *, progress: Progress = silent
+) -> Corrections:
+    """Read the corrections of a task given at `since_ms` (epoch) or later, None: all.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+    """
+    tolerant_records.install()
+    corrections = Corrections(task)
+    async for record in read_since(client, [topic], since_ms, progress=progress):
+        corrections.add(record)
+    return corrections
+
+
+async def join(
+    client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: Progress = silent
+) -> list[Example]:
+    """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
+
+    It reads the headers of every text that is still there, until all are found: a text's id says nothing of where it
+    stands. Of texts with one id the first counts, as it does for results.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+    """
+    tolerant_records.install()
+    wanted = dict(corrections.latest)
+    found: list[tuple[int, Example]] = []
+    oldest: int | None = None
+    async with LookBack(client, progress) as looking:
+        async for records in looking.since([texts], None):
+            for record in records:
+                oldest = record.timestamp if oldest is None else min(oldest, record.timestamp)
+                correction = wanted.pop(_identity(record), None)
+                text = None if correction is None else _text(record)
+                if correction is not None and text is not None:
+                    found.append((record.timestamp, Example(text, correction.output)))
+                elif correction is not None:
+                    corrections.left_out[INVALID_TEXT] += 1
+            if not wanted:
+                break
+    for correction in wanted.values():
+        expired = oldest is None or correction.given_at < oldest
+        corrections.left_out[EXPIRED if expired else NOT_FOUND] += 1
+    return [example for _, example in sorted(found, key=lambda each: each[0])]
+
+
+def _text(record: KafkaRecord) -> TextSubmitted | None:
+    try:
+        return decode(record, TextSubmitted).message
+    except WireError:
+        return None
+
+
+def _identity(record: KafkaRecord) -> Identity:
+    return identity_of(record.headers) or plain_text_identity(
+        record.topic, record.partition, record.offset, record.timestamp
+    )

@@ -1,0 +1,122 @@
+"""Dead letters as an operator sees them: what stood where, who failed, and which text it was."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sprat_contracts import DeadLetterReason, KafkaRecord
+from sprat_contracts.dead_letters import SERVICE
+from sprat_contracts.ids import plain_text_identity
+
+Headers = Sequence[tuple[str, bytes]]
+"""In their order; a value that is null stays so, whatever the type says, as everywhere."""
+Identity = tuple[str, str]
+"""The CloudEvents source and id of an event."""
+
+_TEXTS = ".texts.v1"
+"""How the name of the texts' topic ends, whatever the prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter. Neither key, value nor headers show in its repr: they may hold a text."""
+
+    partition: int
+    offset: int
+    written_at: int
+    """When the broker appended it: epoch milliseconds."""
+    reason: DeadLetterReason
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+    """All of them, the original ones first."""
+    digest: str
+    """Of key and value."""
+
+    @property
+    def place(self) -> str:
+        """Give PARTITION:OFFSET, by which a person names it."""
+        return f"{self.partition}:{self.offset}"
+
+    @property
+    def identity(self) -> Identity | None:
+        """Give source and id of the original; None where it says none.
+
+        Those of a plain JSON text follow from where it stood.
+        """
+        if not self.is_plain_text:
+            return identity_of(self.headers)
+        reason = self.reason
+        return plain_text_identity(reason.topic, reason.partition, reason.offset, reason.timestamp_ms)
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Tell whether the original is a text without any header of a CloudEvent."""
+        return self.reason.topic.endswith(_TEXTS) and not _is_cloudevent(self.headers)
+
+    @property
+    def original_headers(self) -> list[tuple[str, bytes]]:
+        """Give the headers of the original, without those that the dead letter added."""
+        added = {name for name, _ in self.reason.headers(())}
+        return [(name, value) for name, value in self.headers if name not in added]
+
+    @property
+    def subject(self) -> Identity:
+        """Give what tells events apart: the identity, or where there is none the digest."""
+        return self.identity or ("", self.digest)
+
+    def without_value(self) -> "Letter":
+        """Give the same without its value, to hold many."""
+        return replace(self, value=None)
+
+
+def letter_of(record: KafkaRecord) -> Letter:
+    """Read a record of the dead letters' topic.
+
+    Raises:
+        ValueError: it is no dead letter; the message says which header is missing or wrong.
+    """
+    reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
+    if not reason.service:
+        raise ValueError(f"not a dead letter: header {SERVICE} is empty")
+    return Letter(
+        partition=record.partition,
+        offset=record.offset,
+        written_at=record.timestamp,
+        reason=reason,
+        key=record.key,
+        value=record.value,
+        headers=[(_writable(name), value) for name, value in record.headers],
+        digest=digest(record.key, record.value),
+    )
+
+
+def identity_of(headers: Headers) -> Identity | None:
+    """Give source and id that the headers name; None where one is missing, empty or not UTF-8."""
+    found = {name: value or b"" for name, value in headers}
+    try:
+        source, event_id = found.get("ce_source", b"").decode(), found.get("ce_id", b"").decode()
+    except UnicodeDecodeError:
+        return None
+    return (source, event_id) if source and event_id else None
+
+
+def digest(key: bytes | None, value: bytes | None) -> str:
+    """Give a digest of key and value; an absent one differs from an empty one."""
+    summed = hashlib.sha256()
+    for part in (key, value):
+        summed.update(b"-" if part is None else b"%d:" % len(part) + part)
+    return summed.hexdigest()
+
+
+def _writable(name: str) -> str:
+    """Give a header's name as a producer can write it: bytes that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _is_cloudevent(headers: Headers) -> bool:
+    """Tell whether the headers speak of a CloudEvent: in binary mode, or in structured mode, whose id is inside."""
+    return any(
+        name.startswith("ce_") or (name == "content-type" and (value or b"").startswith(b"application/cloudevents"))
+        for name, value in headers
+    )

@@ -1,0 +1,164 @@
+"""`sprat dlq replay` on a real broker: what could not be handled is sent again, to whom it is for, with its id."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from conftest import Kafka
+from letters import dlq
+from sprat.chassis import Chassis, Subscription
+from sprat.delivery.outcomes import Received
+from sprat.models.question import Answer, Question
+from sprat.serving import serve_model
+from sprat.settings import ServiceSettings
+from sprat.specialist import Specialist
+from sprat_contracts import DeadLetterReason, NerOutput, Result, TextSubmitted, decode
+from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
+from sprat_contracts.wire import read_envelope
+from sprat_router.__main__ import RouterSettings
+from sprat_router.__main__ import build as build_router
+from stream import (
+    FakeModel,
+    card,
+    eventually,
+    made_topics,
+    producing,
+    publish,
+    read_all,
+    read_until,
+    running,
+    settings_for,
+)
+from system import POLICY
+
+TEXT = b'{"text": "Please call Anna Schmidt on +49 30 901820", "tasks": {"intent": {}, "ner": {}}}'
+
+
+class Defective(Specialist):
+    """The service before it is mended."""
+
+    def receive(self, received: Received[TextSubmitted]):
+        raise RuntimeError("a defect")
+
+
+class FakeNer(FakeModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.card = card("ner", labels=("PER",))
+
+    def answer(self, questions: list[Question]) -> list[Answer]:
+        return [Answer(NerOutput(entities=()), 0.9) for _ in questions]
+
+
+def serving(model: FakeModel, handler: type[Specialist] = Specialist):
+    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+        return await serve_model(chassis, model, "default", handler)
+
+    return build
+
+
+@pytest.fixture
+def settings(kafka: Kafka, prefix: str) -> ServiceSettings:
+    return settings_for(kafka.bootstrap, prefix)
+
+
+@pytest.fixture
+def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return partial(dlq, kafka.bootstrap, prefix)
+
+
+async def test_a_text_that_a_service_failed_on_is_replayed_to_it_alone_and_ends_in_one_result_for_each_task(
+    settings, run, kafka, prefix
+) -> None:
+    topics = await made_topics(settings)
+    results = [topics.results("intent"), topics.results("ner")]
+    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    async with running("router", router, build_router) as routing, running("ner", settings, serving(FakeNer())) as ner:
+        async with running("intent", settings, serving(FakeModel(), Defective)):
+            await publish(kafka.bootstrap, topics.texts, [TEXT], key=b"k")
+            (letter,) = await read_until(kafka.bootstrap, [topics.dead_letters], 1)
+            (first,) = await read_until(kafka.bootstrap, results, 1)
+        model = FakeModel()
+        async with running("intent", settings, serving(model)) as intent:
+            code, out = await run("replay", "--reason", "defect")
+            assert code == 0
+            assert "would replay  " in out
+            assert out.endswith("1 record would be sent, 0 left out; nothing was sent: add --yes\n")
+            assert len(await read_all(kafka.bootstrap, topics.texts)) == 1
+            code, out = await run("replay", f"{letter.partition}:{letter.offset}", "--yes", "--json")
+            assert (code, out[0]["type"], out[0]["replay_for"], out[-1]["sent"]) == (0, "replayed", "intent", 1)
+            found = await read_until(kafka.bootstrap, results, 2)
+            await eventually(lambda: ner.counts["skipped_replay"] == routing.counts["skipped_replay"] == 1)
+            assert intent.counts["records"] == 1
+            code, out = await run("replay", "--reason", "defect", "--yes", "--json")
+            assert (code, out[0]["code"], out[-1]["sent"]) == (0, "replayed", 0)
+    original, again = sorted(await read_all(kafka.bootstrap, topics.texts), key=lambda record: record.timestamp)
+    ends = [decode(record, Result).message for record in found]
+    assert sorted(end.task for end in ends) == ["intent", "ner"]
+    assert {(end.text_source, end.text_id) for end in ends} == {
+        (f"/{topics.texts}/{original.partition}", f"{original.offset}-{original.timestamp}")
+    }
+    assert (again.key, again.value) == (original.key, original.value)
+    assert len(await read_all(kafka.bootstrap, *results)) == 2
+    assert decode(first, Result).message.task == "ner"
+    assert dict(again.headers)[REPLAY_FOR] == b"intent"
+    assert dict(again.headers)[REPLAYS] == b"1"
+
+
+async def test_what_the_router_rejected_goes_to_all_with_the_same_id_at_most_three_times(settings, run, kafka) -> None:
+    topics = await made_topics(settings)
+    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    async with running("router", router, build_router):
+        place = await first_place(kafka, topics.texts, b'{"text": "no tasks"}')
+        await read_until(kafka.bootstrap, [topics.dead_letters], 1)
+        for times in (1, 2, 3):
+            code, out = await run("replay", "--reason", "invalid_text", "--yes", "--json")
+            assert (code, out[-1]["sent"], out[-1]["sent_for"]) == (0, 1, {"all": 1})
+            assert (out[0]["replay"], out[0]["replay_for"]) == (times, None)
+            await read_until(kafka.bootstrap, [topics.dead_letters], times + 1)
+        code, out = await run("replay", "--yes", "--json")
+        assert (code, out[-1]["sent"]) == (0, 0)
+        assert sorted(each["code"] for each in out[:-1]) == ["at_limit", "came_back", "came_back", "came_back"]
+    replays = [record for record in await read_all(kafka.bootstrap, topics.texts) if record.headers]
+    assert len(replays) == 3
+    for record in replays:
+        assert REPLAY_FOR not in dict(record.headers)
+        envelope = read_envelope(record, TextSubmitted)
+        assert (envelope.source, envelope.id) == (
+            f"/{topics.texts}/{place.partition}",
+            f"{place.offset}-{place.timestamp}",
+        )
+    code, out = await run("list", "--json")
+    assert [letter["replays"] for letter in out] == [0, 1, 2, 3]
+    assert {letter["text_id"] for letter in out} == {f"{place.offset}-{place.timestamp}"}
+
+
+async def first_place(kafka: Kafka, topic: str, value: bytes):
+    await publish(kafka.bootstrap, topic, [value])
+    (record,) = await read_all(kafka.bootstrap, topic)
+    return record
+
+
+async def test_more_than_a_hundred_are_not_sent_without_being_asked_for(settings, run, kafka) -> None:
+    topics = await made_topics(settings)
+    reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "1")
+    async with producing(kafka.bootstrap) as producer:
+        for number in range(101):
+            headers = replace(reason, offset=number).headers(())
+            await producer.send(topics.dead_letters, TEXT, headers=headers)
+    code, out = await run("replay", "--yes")
+    assert (code, "81 more: 101 model_error for intent" in out) == (0, True)
+    assert await read_all(kafka.bootstrap, topics.texts) == []
+    code, out = await run("replay", "--yes", "--at-most", "101")
+    assert "101 records sent (101 for intent), 0 left out" in out
+    assert len(await read_all(kafka.bootstrap, topics.texts)) == 101
+    code, out = await run("replay", "--again", "--yes", "--at-most", "1000", "--json")
+    assert out[-1]["sent"] == 101
+
+
+async def test_a_letter_that_is_not_there_is_a_mistake(settings, run) -> None:
+    await made_topics(settings)
+    assert (await run("show", "0:5", "--raw"))[0] == 2
+    assert (await run("replay", "0:5"))[0] == 2

@@ -1,0 +1,102 @@
+"""`sprat dlq list`, `count` and `show` on a real broker."""
+
+import base64
+import json
+from functools import partial
+
+import pytest
+
+from conftest import Kafka
+from letters import dlq, plain_record, rejected
+from sprat.settings import ServiceSettings
+from stream import made_topics, publish, settings_for
+
+
+@pytest.fixture
+def settings(kafka: Kafka, prefix: str) -> ServiceSettings:
+    return settings_for(kafka.bootstrap, prefix)
+
+
+@pytest.fixture
+def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return partial(dlq, kafka.bootstrap, prefix)
+
+
+async def test_letters_are_listed_and_counted_by_reason_service_and_time(settings, run) -> None:
+    topics = await made_topics(settings)
+    await rejected(settings, plain_record(topics), plain_record(topics, offset=42))
+    await rejected(settings, plain_record(topics, offset=43), service="intent", code="model_error")
+    code, out = await run("list")
+    assert code == 0
+    assert [line.split()[3:6] for line in out.splitlines()[1:]] == [
+        ["router", "invalid_text", "0"],
+        ["router", "invalid_text", "0"],
+        ["intent", "model_error", "0"],
+    ]
+    assert "Anna" not in out
+    code, out = await run("count", "--json")
+    assert [(row.get("reason"), row.get("service"), row["count"]) for row in out] == [
+        ("invalid_text", "router", 2),
+        ("model_error", "intent", 1),
+        (None, None, 3),
+    ]
+    assert (await run("count", "--by", "day", "--json"))[1][0]["count"] == 3
+    assert len((await run("list", "--service", "intent", "--since", "1h", "--json"))[1]) == 1
+    assert (await run("list", "--reason", "defect"))[1] == "no dead letters\n"
+    assert (await run("list", "--until", "1h"))[1] == "no dead letters\n"
+
+
+async def test_an_original_is_shown_with_personal_data_masked_unless_raw(settings, run) -> None:
+    topics = await made_topics(settings)
+    value = b'{"text": "Please call Anna Schmidt on +49 30 901820.\\nAnna Schmidt", "phone": "+49 30 901820"}'
+    headers = (("x-caller", b"anna.schmidt@example.org"), ("x-odd", b"\xff"))
+    await rejected(settings, plain_record(topics, value, key=b"anna.schmidt@example.org", headers=headers))
+    code, (listed,) = await run("list", "--json")
+    code, out = await run("show", listed["letter"])
+    assert code == 0
+    assert "Anna" not in out
+    assert "901820" not in out
+    assert "anna.schmidt" not in out
+    assert "text: Please call [" in out
+    assert "invalid_text: tasks: Field required" in out
+    code, (shown,) = await run("show", listed["text_id"], "--json")
+    assert code == 0
+    assert shown["masked"] is True
+    assert "Schmidt" not in json.dumps(shown)
+    code, (shown,) = await run("show", listed["letter"], "--raw", "--json")
+    assert base64.b64decode(shown["value_base64"]) == value
+    assert shown["headers"] == [["x-caller", "anna.schmidt@example.org"], ["x-odd", "\\xff"]]
+    code, out = await run("show", listed["letter"], "--raw")
+    assert "Anna Schmidt" in out
+
+
+async def test_bytes_that_are_no_text_are_shown_only_raw_and_then_as_they_are(settings, run) -> None:
+    topics = await made_topics(settings)
+    utf16 = '{"text": "Anna Schmidt"}'.encode("utf-16")
+    await rejected(settings, plain_record(topics, utf16), code="invalid_json")
+    (letter,) = (await run("list", "--json"))[1]
+    code, out = await run("show", letter["letter"])
+    assert code == 1
+    assert "not shown: 50 bytes that are no text in UTF-8; --raw shows it" in out
+    code, out = await run("show", letter["letter"], "--raw")
+    assert code == 0
+    assert "00000000  ff fe 7b 00 22 00" in out
+
+
+async def test_a_language_that_nobody_vouches_for_is_not_shown(settings, run) -> None:
+    topics = await made_topics(settings)
+    await rejected(settings, plain_record(topics, b'{"text": "Anna Schmidt", "language": "tlh"}'))
+    (letter,) = (await run("list", "--json"))[1]
+    code, out = await run("show", letter["letter"])
+    assert (code, "Anna" in out) == (1, False)
+    assert "no finder of names knows the text's language" in out
+    assert (await run("show", letter["letter"], "--language", "en"))[0] == 0
+
+
+async def test_what_is_no_dead_letter_is_named_and_the_others_are_read(settings, run, kafka) -> None:
+    topics = await made_topics(settings)
+    await publish(kafka.bootstrap, topics.dead_letters, [b"odd"])
+    await rejected(settings, plain_record(topics))
+    code, out = await run("list", "--json")
+    assert (code, len(out)) == (1, 1)

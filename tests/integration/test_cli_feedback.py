@@ -1,0 +1,160 @@
+"""`sprat feedback` on a real broker: corrections are published, and joined with their texts into a training file."""
+
+import asyncio
+import csv
+import json
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from cli_records import environment
+from conftest import Kafka
+from sprat.cli.main import app
+from sprat.model_table import model_key
+from sprat.serving import announcement
+from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, decode, encode
+from sprat_contracts.ids import root_traceparent
+from stream import card, made_topics, producing, publish, read_all, settings_for
+
+
+@pytest.fixture
+async def topics(kafka: Kafka, prefix: str):
+    return await made_topics(settings_for(kafka.bootstrap, prefix))
+
+
+@pytest.fixture
+def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str, stdin: str = ""):
+        env = environment(kafka.bootstrap, prefix)
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["feedback", *arguments], env=env, input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        out = result.stdout
+        lines = [json.loads(line) for line in out.splitlines()] if "--json" in arguments else out
+        return result.exit_code, lines, result.stderr
+
+    return run
+
+
+async def submit(kafka, topics, texts: dict[str, str], language: str = "en") -> None:
+    async with producing(kafka.bootstrap) as producer:
+        for id, text in texts.items():
+            message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}, "language": language})
+            value, headers = encode(message, Envelope(id, "/crm", root_traceparent("/crm", id)))
+            await producer.send(topics.texts, value, headers=headers)
+
+
+def lines(*rows: dict) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+COMMON = ("--source", "/crm", "--task", "intent", "--by", "qa")
+
+
+async def test_a_correction_is_published_as_the_contract_says(kafka, topics, run):
+    code, out, err = await run("--text-id", "t-1", *COMMON, "--label", "transfer")
+    assert (code, err) == (0, "")
+    assert out.startswith("published: t-1 is intent transfer  · ")
+    (record,) = await read_all(kafka.bootstrap, topics.feedback)
+    event = decode(record, FeedbackGiven)
+    assert record.key == b"t-1"
+    assert event.envelope.source == "/sprat/feedback"
+    assert event.envelope.traceparent == root_traceparent("/crm", "t-1")
+    assert event.message.model_dump(mode="json") == {
+        "text_id": "t-1",
+        "text_source": "/crm",
+        "task": "intent",
+        "output": {"label": "transfer", "alternatives": []},
+        "by": "qa",
+    }
+
+
+async def test_corrections_of_other_tasks_come_as_json_or_from_a_file(kafka, topics, run, tmp_path):
+    (tmp_path / "right.json").write_text('{"text": "Hallo", "target": "de"}')
+    for task, output in (
+        ("translation", "right.json"),
+        ("ner", '{"entities": [{"start": 0, "end": 4, "text": "Anna", "label": "PER"}]}'),
+    ):
+        code, _, err = await run(
+            "--text-id", "t-1", "--source", "/crm", "--task", task, "--by", "q", "--output", output
+        )
+        assert (code, err) == (0, "")
+    messages = [decode(record, FeedbackGiven).message for record in await read_all(kafka.bootstrap, topics.feedback)]
+    assert [message.task for message in messages] == ["translation", "ner"]
+    assert messages[1].output.entities[0].text == "Anna"
+
+
+async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
+    announced = announcement(card(labels=("transfer", "balance")), "default")
+    value, headers = encode(announced, Envelope("m-1", "/test", root_traceparent("/test", "m-1")))
+    await publish(kafka.bootstrap, topics.models, [value], headers, model_key("intent", "default"))
+    code, _, err = await run("--text-id", "t-1", *COMMON, "--label", "trasnfer")
+    assert (code, err) == (0, "no announced model knows the intent trasnfer; did you mean transfer?\n")
+
+
+async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
+    texts = {f"t-{number}": f"text {number}" for number in range(4)}
+    await submit(kafka, topics, {**texts, "odd": '=1+1,\n"quoted"'})
+    await publish(kafka.bootstrap, topics.texts, [b'{"text": "plain", "tasks": {"intent": {}}}'])
+    plain = next(record for record in await read_all(kafka.bootstrap, topics.texts) if not record.headers)
+    plain_id, plain_source = f"{plain.offset}-{plain.timestamp}", f"/{topics.texts}/{plain.partition}"
+    rows = [
+        {"text_id": "t-1", "label": "transfer"},
+        {"text_id": "t-1", "label": "balance"},
+        {"text_id": "t-2", "label": None},
+        {"text_id": "odd", "label": "transfer"},
+        {"text_id": plain_id, "text_source": plain_source, "label": "balance"},
+        {"text_id": "never", "label": "transfer"},
+        {"text_id": "t-3", "task": "translation", "output": {"text": "x", "target": "de"}},
+    ]
+    code, out, _ = await run("--from", "-", *COMMON, "--json", stdin=lines(*rows))
+    assert (code, len(out)) == (0, len(rows))
+    await publish(kafka.bootstrap, topics.feedback, [b"no correction"])
+    code, (told,), _ = await run("export", "--output", "out.csv", "--out-of-scope", "outside.csv", "--json")
+    assert code == 1
+    assert told == {
+        "type": "exported",
+        "file": "out.csv",
+        "out_of_scope": "outside.csv",
+        "rows": 3,
+        "outside": 1,
+        "labels": {"balance": 2, "transfer": 1},
+        "conflicts": 0,
+        "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1},
+    }
+    with (tmp_path / "out.csv").open(newline="") as file:
+        written = {row["text"]: row for row in csv.DictReader(file)}
+    assert {text: row["label"] for text, row in written.items()} == {
+        "text 1": "balance",
+        '=1+1,\n"quoted"': "transfer",
+        "plain": "balance",
+    }
+    assert written["plain"]["language"] == "en"
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
+    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "text 2,,en"]
+    code, out, err = await run("export", "--output", "out.csv")
+    assert (code, err) == (2, "sprat: out.csv is there already; --force writes over it\n")
+    code, (told,), _ = await run("export", "--task", "translation", "--output", "de.jsonl", "--json")
+    assert told["rows"] == 1
+    assert json.loads((tmp_path / "de.jsonl").read_text()) == {
+        "text": "text 3",
+        "language": "en",
+        "output": {"text": "x", "target": "de"},
+    }
+
+
+async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run, tmp_path):
+    assert (await run("--text-id", "gone", *COMMON, "--label", "transfer"))[0] == 0
+    code, out, _ = await run("export", "--output", "out.tsv")
+    assert (code, (tmp_path / "out.tsv").exists()) == (1, False)
+    assert "left out: 1  given before the oldest text that is still there" in out
+    await submit(kafka, topics, {"t-1": "later"})
+    code, (told,), _ = await run("export", "--output", "out.tsv", "--json")
+    assert (code, told["left_out"]) == (1, {"expired": 1})
+    assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[0] == 0
+    code, out, _ = await run("export", "--output", "out.tsv")
+    assert code == 0
+    assert out.startswith("out.tsv: 1 row, 1 label: transfer 1\n")
+    assert (tmp_path / "out.tsv").read_text() == "text\tlabel\tlanguage\nlater\ttransfer\ten\n"

@@ -1,0 +1,155 @@
+"""`sprat lag` and `sprat top` on a real broker."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from cli_records import environment, kept, result_record, sprat, start_sprat
+from sprat.admin.topics import create_topics
+from sprat_contracts import Topics
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+async def producer(kafka):
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+async def join(kafka, prefix):
+    """Give a member of a group, with what it has committed."""
+    members = []
+
+    async def join(group, topic, committed):
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=kafka.bootstrap,
+            group_id=f"{prefix}.{group}",
+            client_id=f"sprat-{group}",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        members.append(consumer)
+        await consumer.start()
+        await consumer.commit({TopicPartition(topic, number): offset for number, offset in committed.items()})
+        return consumer
+
+    yield join
+    for member in members:
+        await member.stop()
+
+
+@pytest.fixture
+def run(kafka, prefix, tmp_path):
+    async def run(*arguments):
+        return await sprat(*arguments, env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+
+    return run
+
+
+async def fill(producer, topic, count, partition=0):
+    for _ in range(count):
+        await producer.send_and_wait(topic, b"{}", partition=partition)
+
+
+async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects(topics, producer, join, run):
+    await fill(producer, topics.texts, 5)
+    await join("intent.default", topics.texts, {0: 2, 1: 0})
+    gone = await join("crm", topics.results("intent"), {0: 0, 1: 0})
+    await gone.stop()
+    code, out, err = await run("lag", "--over", "0.5")
+    rows = [line.split() for line in out.splitlines()]
+    assert (code, err) == (1, "")
+    assert rows[1] == ["crm", "0", "0", "0/s", "0/s", "nobody"]
+    assert rows[2] == ["intent.default", "1", "3", "0/s", "0/s", "never"]
+    assert rows[3][:7] == [topics.texts, "0", "2", "5", "3", "0/s", "0/s"]
+    assert rows[3][-1].startswith("sprat-intent.default@")
+    assert len(rows) == 4
+    code, out, _ = await run("lag", "--over", "0.5", "--group", "crm", "--json")
+    group, *partitions = map(json.loads, out.splitlines())
+    assert code == 0
+    assert (group["type"], group["lag"], group["drained_in_s"], group["members"]) == ("group", 0, 0.0, [])
+    assert {(each["topic"], each["read_by"]) for each in partitions} == {(topics.results("intent"), None)}
+
+
+async def test_groups_of_another_installation_whose_prefix_begins_with_ours_are_left_out(kafka, topics, join, run):
+    other = Topics(f"{topics.prefix}.test", 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, other)
+    await join("test.crm", other.texts, {0: 0})
+    code, out, err = await run("lag", "--over", "0.5")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"there is no consumer group {topics.prefix}.…: is anything running")
+
+
+async def test_what_a_group_works_off_between_the_measurements_says_when_it_is_done(topics, producer, join, run):
+    await fill(producer, topics.texts, 200)
+    member = await join("intent.default", topics.texts, {0: 0, 1: 0})
+    running = asyncio.create_task(run("lag", "--over", "3", "--json"))
+    for offset in range(10_000):
+        if running.done():
+            break
+        await member.commit({TopicPartition(topics.texts, 0): min(offset, 199)})
+        await asyncio.sleep(0.1)
+    code, out, _ = await running
+    group = json.loads(out.splitlines()[0])
+    assert code == 0
+    assert group["going_per_s"] > 0
+    assert group["drained_in_s"] == pytest.approx(group["lag"] / group["going_per_s"], rel=0.05)
+    assert group["members"][0]["client"] == "sprat-intent.default"
+
+
+async def test_top_counts_what_goes_through_and_shows_who_is_behind(topics, producer, join, kafka, tmp_path):
+    await fill(producer, topics.texts, 3)
+    await join("intent.default", topics.texts, {0: 1, 1: 0})
+    env = environment(kafka.bootstrap, topics.prefix)
+    process = await start_sprat("top", "--json", "--every", "0.5", env=env, cwd=tmp_path)
+    first = json.loads(await process.stdout.readline())
+    value, headers = result_record(kept(), TRACEPARENT)
+    await producer.send_and_wait(topics.results("intent"), value, headers=headers)
+    await fill(producer, topics.texts, 2)
+    await fill(producer, topics.dead_letters, 1)
+    async with asyncio.timeout(60):
+        while (last := json.loads(await process.stdout.readline()))["dead_letters"] < 1 or last["results"] < 1:
+            pass
+    process.terminate()
+    await process.wait()
+    assert (first["texts"], first["results"], first["dead_letters"]) == (0, 0, 0)
+    assert (last["texts"], last["results"], last["kept"], last["dead_letters"]) == (2, 1, 1, 1)
+    (group,) = last["groups"]
+    assert (group["group"], group["members"], group["lag"]) == ("intent.default", 1, 4)
+
+
+async def test_ctrl_c_is_a_clean_end_of_top(topics, kafka, tmp_path):
+    process = await start_sprat("top", env=environment(kafka.bootstrap, topics.prefix), cwd=tmp_path)
+    await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_top_ends_after_count(topics, run):
+    code, out, err = await run("top", "--count", "1")
+    assert (code, err) == (0, "")
+    assert out == "texts 0  kept 0  escalated 0  degraded 0  unanswered 0  lag 0  cost 0.0000 EUR  dead letters 0\n"
+
+
+async def test_top_without_topics_says_what_to_do(run, prefix):
+    code, out, err = await run("top")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"sprat: there is no topic {prefix}.texts.v1, ")
+    assert err.endswith(": run `sprat topics create`\n")

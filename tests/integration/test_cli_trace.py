@@ -1,0 +1,136 @@
+"""`sprat trace` on a real broker."""
+
+import json
+import time
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from cli_records import environment, sprat
+from sprat.admin.topics import create_topics
+from sprat.operating.reading import LookBack
+from sprat.operating.steps import Sought
+from sprat.operating.trace import trace
+from sprat_contracts import Topics
+from traced_records import SAID, Way
+
+MANY = 100_000
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+async def producer(kafka):
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_batch_size=500_000)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+def run(kafka, prefix, tmp_path):
+    async def run(*arguments):
+        return await sprat("trace", *arguments, env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+
+    return run
+
+
+async def publish(producer, *records):
+    """Publish records one after the other; gives where the last one stands."""
+    for record in records:
+        place = await producer.send_and_wait(record.topic, record.value, record.key, headers=list(record.headers))
+    return place
+
+
+async def sent(producer, way, *, headers=True):
+    """Publish the way's text, and let the way know where it stands."""
+    place = await publish(producer, way.text(headers=headers))
+    return (place.topic, place.partition, place.offset), place.timestamp
+
+
+async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_text(topics, producer, run):
+    way = Way(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    await publish(producer, *way.whole()[1:], *Way("order-71", topics=topics).whole())
+    code, out, err = await run("order-7")
+    assert (code, err) == (0, "")
+    lines = [line.split(f"  {topics.prefix}")[0] for line in out.splitlines()]
+    assert lines[0].startswith("order-7  from /crm · tenant acme · trace ")
+    assert [line.partition(" ms  ")[2] for line in lines[1:]] == [
+        "/crm  text  asks for intent",
+        "intent  prediction  en-fast: transfer, 71 % sure",
+        "router  request  escalated: low_confidence, 80 % needed",
+        "frontier  egress  1,234 bytes are about to leave for mistral (eu) · masked: 2 PERSON",
+        "frontier  egress  mistral: answered, €0.000100",
+        "frontier  answer  large: transfer",
+        "router  result  answered by frontier: transfer · escalated: low_confidence",
+    ]
+    assert [line.index("── ") // 4 for line in lines[1:]] == [0, 1, 2, 3, 4, 3, 4]
+    assert SAID not in out
+
+
+async def test_for_machines_each_record_is_a_line_with_its_cause_and_raw_adds_the_values(topics, producer, run):
+    way = Way(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
+    code, out, _ = await run("order-7", "--json", "--raw")
+    text, prediction, result, end = map(json.loads, out.splitlines())
+    assert code == 0
+    assert (result["type"], result["decision"], result["reason"]) == ("result", "kept", "confident")
+    assert (text["cause"], text["after_ms"]) == (None, 0)
+    assert prediction["cause"] == {name: text[name] for name in ("topic", "partition", "offset")}
+    assert json.loads(text["value"])["text"] == SAID
+    assert end["records"] == 3
+    assert end["without_result"] == []
+
+
+async def test_a_plain_text_that_has_no_result_yet_is_found_and_makes_it_fail(topics, producer, run):
+    place, began = await sent(producer, Way(topics=topics), headers=False)
+    way = Way.plain(place, began, topics=topics)
+    await publish(producer, way.prediction())
+    code, out, _ = await run(way.id)
+    assert code == 1
+    assert "prediction  en-fast: transfer" in out
+    assert out.endswith("└── no Result yet: intent\n")
+
+
+async def test_what_is_not_there_is_one_line(topics, producer, run):
+    code, out, err = await run("nobody's", "--since", "5m")
+    assert (code, out) == (1, "")
+    assert err == "no record of nobody's in the last 5m; look back further with --since\n"
+
+
+async def test_without_topics_it_says_what_to_do(run, prefix):
+    code, _, err = await run("order-7")
+    assert (code, err) == (2, f"sprat: there is no topic {prefix}.texts.v1: run `sprat topics create`\n")
+
+
+async def test_a_text_among_a_hundred_thousand_records_is_found_in_five_seconds(kafka, topics, producer):
+    way = Way(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    await publish(producer, *way.whole()[1:])
+    others = Way("order-6", topics=topics).whole()
+    for record in others:
+        await fill(producer, record, MANY // len(others))
+    began, began_cpu = time.monotonic(), time.process_time()
+    async with LookBack({"bootstrap_servers": kafka.bootstrap}) as looking:
+        found = await trace(looking, topics, Sought("order-7"), 0)
+    took, cpu = time.monotonic() - began, time.process_time() - began_cpu
+    assert len(found.steps) == 7
+    # Other tests may have the processor at the same time: what it needs of it is what it takes on a quiet machine.
+    assert min(took, cpu) < 5, f"{took:.1f} s, of them {cpu:.1f} s of work"
+
+
+async def fill(producer, record, count):
+    """Publish a record so many times, in batches as large as they may be."""
+    while count:
+        batch = producer.create_batch()
+        while count and batch.append(key=None, value=record.value, timestamp=None, headers=list(record.headers)):
+            count -= 1
+        await producer.send_batch(batch, record.topic, partition=0)
+    await producer.flush()

@@ -1,0 +1,252 @@
+"""What `sprat doctor` finds, without a Kafka: brokers, copies, clocks, models nobody serves, the way out."""
+
+from dataclasses import dataclass
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import ClusterAuthorizationFailedError
+
+from sprat.admin.topics import Difference, TopicState
+from sprat.cli.checks import clock, models
+from sprat.cli.checks.brokers import check_brokers
+from sprat.cli.checks.check import Mark
+from sprat.cli.checks.frontier import Frontier, check_frontier
+from sprat.cli.checks.groups import check_groups
+from sprat.cli.checks.topics import check_topics
+from sprat.operating.clock import Skew
+from sprat.operating.groups import GroupState, Member
+from sprat.operating.lag import GroupLag, Measured, PartitionLag
+from sprat.policy import Policy
+from sprat.settings import KafkaSettings
+from sprat_contracts import ModelAnnounced
+
+KAFKA = KafkaSettings()
+FINE = {
+    "socket.request.max.bytes": "104857600",
+    "group.max.session.timeout.ms": "1800000",
+    "group.min.session.timeout.ms": "6000",
+    "offsets.retention.minutes": "10080",
+    "auto.create.topics.enable": "false",
+    "unclean.leader.election.enable": "false",
+}
+
+
+@dataclass
+class Answer:
+    resources: list
+
+
+class Admin:
+    """Tells what it was given of brokers and topics."""
+
+    def __init__(self, configs=None, topics=(), brokers=1):
+        self._configs = configs or {}
+        self._topics = list(topics)
+        self._brokers = brokers
+
+    async def describe_configs(self, resources):
+        config = self._configs[int(resources[0].name)]
+        return [Answer([(0 if config is not None else 29, "", 4, "", list((config or {}).items()))])]
+
+    async def describe_topics(self, names):
+        return self._topics
+
+    async def describe_cluster(self):
+        return {"brokers": [{"node_id": number, "host": "h"} for number in range(self._brokers)]}
+
+
+async def checked(checks):
+    return [(check.mark, check.found, check.mend) async for check in checks]
+
+
+async def test_brokers_whose_settings_fit_are_one_good_line():
+    (line,) = await checked(check_brokers(KAFKA, Admin({1: FINE, 2: FINE}), [1, 2]))
+    assert line == (Mark.good, "6 settings that matter here are as they should be", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "mark", "mend"),
+    [
+        ("socket.request.max.bytes", "1048576", Mark.broken, "socket.request.max.bytes=4194304 or more"),
+        ("group.max.session.timeout.ms", "10000", Mark.broken, "group.max.session.timeout.ms=30000 or more"),
+        ("group.min.session.timeout.ms", "60000", Mark.broken, "group.min.session.timeout.ms=30000 or less"),
+        ("offsets.retention.minutes", "1440", Mark.warning, "offsets.retention.minutes=10080 or more"),
+        ("auto.create.topics.enable", "true", Mark.warning, "auto.create.topics.enable=false"),
+        ("unclean.leader.election.enable", "true", Mark.broken, "unclean.leader.election.enable=false"),
+    ],
+)
+async def test_a_setting_of_one_broker_that_does_not_fit_is_told_with_the_broker(setting, value, mark, mend):
+    (line,) = await checked(check_brokers(KAFKA, Admin({1: FINE, 2: FINE | {setting: value}}), [1, 2]))
+    assert line[0] is mark
+    assert line[1].startswith(f"{setting} is {value} on broker 2: ")
+    assert line[2] == f"{mend} in server.properties"
+
+
+async def test_settings_that_may_not_be_read_are_said_to_be_so():
+    (line,) = await checked(check_brokers(KAFKA, Admin({1: None}), [1]))
+    assert line[0] is Mark.good
+    assert "cannot be read here" in line[1]
+
+
+def described(leader=1, replicas=(1, 2, 3), isr=(1, 2, 3)):
+    return {"topic": "t", "partitions": [{"partition": 0, "leader": leader, "replicas": replicas, "isr": isr}]}
+
+
+@pytest.mark.parametrize(
+    ("topic", "brokers", "marks", "said"),
+    [
+        (described(), 3, [Mark.good], "3 of each record on 3 brokers"),
+        (described(replicas=(1,), isr=(1,)), 1, [Mark.good], "1 of each record on 1 broker"),
+        (described(replicas=(1,), isr=(1,)), 3, [Mark.warning], "1 of each record on 3 brokers: where one is lost"),
+        (described(isr=(1, 2)), 3, [Mark.warning], "not all copies are up to date: t 0"),
+        (described(leader=-1, isr=()), 3, [Mark.broken], "no leader: t 0"),
+    ],
+)
+async def test_copies_and_leaders_are_looked_at(topic, brokers, marks, said):
+    states = [TopicState("t", "exists", 1)]
+    lines = await checked(check_topics(KAFKA, Admin(topics=[topic], brokers=brokers), states))
+    assert [line[0] for line in lines[1:]] == marks
+    assert said in lines[1][1]
+
+
+async def test_each_setting_of_a_topic_that_differs_is_told_with_the_command_that_mends_it():
+    states = [TopicState("sprat.texts.v1", "differs", 8, (Difference("retention.ms", "604800000", "1"),))]
+    lines = await checked(check_topics(KAFKA, Admin(topics=[described()], brokers=3), states))
+    where = "--bootstrap-server 127.0.0.1:9092"
+    assert lines[0] == (
+        Mark.broken,
+        "sprat.texts.v1: retention.ms is 1, not 604800000",
+        f"kafka-configs.sh {where} --alter --topic sprat.texts.v1 --add-config retention.ms=604800000",
+    )
+
+
+async def test_where_only_this_shell_has_another_count_of_partitions_one_line_says_which_to_set():
+    differ = (Difference("partitions", "8", "12"),)
+    states = [
+        TopicState("sprat.texts.v1", "differs", 12, differ),
+        TopicState("sprat.feedback.v1", "differs", 12, differ),
+    ]
+    lines = await checked(check_topics(KAFKA, Admin(topics=[described()], brokers=3), states))
+    assert [line[2] for line in lines] == ["export SPRAT_KAFKA__PARTITIONS=12", ""]
+
+
+@pytest.mark.parametrize(
+    ("skew", "mark", "said"),
+    [
+        (Skew(2.0, 3.0), Mark.good, "as Kafka's, give or take 3 ms"),
+        (Skew(1_500.0, 900.0), Mark.good, "as Kafka's, give or take 1500 ms"),
+        (
+            Skew(2_500.0, 100.0),
+            Mark.warning,
+            "2.4 s ahead of Kafka's: deadlines of hard cases are judged by as much too early",
+        ),
+        (
+            Skew(-45_000.0, 0.0),
+            Mark.broken,
+            "45.0 s behind Kafka's: deadlines of hard cases are judged by as much too late",
+        ),
+        (None, Mark.good, "cannot be compared with Kafka's: it does not tell the time"),
+    ],
+)
+async def test_a_clock_that_is_off_is_told_with_what_it_does(monkeypatch, skew, mark, said):
+    async def measured(_client):
+        return skew
+
+    monkeypatch.setattr(clock, "clock_skew", measured)
+    check = await clock.check_clock(KAFKA)
+    assert check.mark is mark
+    assert check.found.startswith(said)
+
+
+async def test_a_user_who_may_not_ask_for_the_clock_is_told(monkeypatch):
+    async def refused(_client):
+        raise ClusterAuthorizationFailedError
+
+    monkeypatch.setattr(clock, "clock_skew", refused)
+    check = await clock.check_clock(KAFKA)
+    assert (check.mark, check.found) == (
+        Mark.good,
+        "cannot be compared with Kafka's: ClusterAuthorizationFailedError",
+    )
+
+
+def group(name, members=1, lag=0):
+    partition = TopicPartition("sprat.texts.v1", 0)
+    state = GroupState(name, "Stable", (Member("c", "h", (partition,)),) * members, {})
+    return GroupLag(state, (PartitionLag(partition, lag, 0, 0),))
+
+
+def measured(*groups):
+    return Measured(0.0, {each.group.name: each for each in groups}, {})
+
+
+def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
+    checks = list(check_groups(measured(group("router"), group("ner.default", 0, lag=12))))
+    assert [(check.mark, check.found) for check in checks] == [
+        (Mark.broken, "frontier: 0 members, 0 records behind"),
+        (Mark.warning, "ner.default: 0 members, 12 records behind"),
+        (Mark.good, "router: 1 member, 0 records behind"),
+    ]
+
+
+async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(monkeypatch):
+    announced = [
+        ModelAnnounced(task="intent", version="0123456789", owns_from=1),
+        ModelAnnounced(task="ner", model="legal", version="abcdef0123", owns_from=1),
+        ModelAnnounced(task="translation", version="fedcba", owns_from=None),
+    ]
+
+    async def read(_kafka):
+        return tuple(announced)
+
+    monkeypatch.setattr(models, "_announced", read)
+    groups = measured(group("intent.default"), group("ner.legal", 0, lag=12))
+    starting, unserved = await checked(models.check_models(KAFKA, groups))
+    assert starting[0] is Mark.warning
+    assert unserved[:2] == (
+        Mark.broken,
+        "ner/legal is announced, but nobody serves it: its texts get no Result, 12 wait now",
+    )
+    assert "SPRAT_NER__MODEL=legal" in unserved[2]
+    assert "sprat models retire ner/legal" in unserved[2]
+
+
+def policy(**tenants):
+    return Policy.model_validate({"tenants": tenants})
+
+
+@pytest.mark.parametrize(
+    ("url", "has_key", "mark", "said"),
+    [
+        ("https://api.models.example/v1", True, Mark.good, "key set"),
+        ("https://api.models.example/v1", False, Mark.warning, "most providers refuse"),
+        ("http://api.models.example/v1", True, Mark.broken, "what leaves is not encrypted"),
+        ("http://127.0.0.1:8000/v1", False, Mark.good, "key not set"),
+        ("http://10.1.2.3/v1", False, Mark.good, "key not set"),
+        ("http://vllm:8000/v1", False, Mark.good, "key not set"),
+        ("", True, Mark.good, "the default endpoint"),
+    ],
+)
+def test_an_endpoint_outside_needs_a_key_and_encryption(url, has_key, mark, said):
+    (check,) = check_frontier(Frontier(url, "large", "acme", "eu", has_key=has_key), None)
+    assert check.mark is mark
+    assert said in check.found
+
+
+@pytest.mark.parametrize(
+    ("tenants", "mark", "said"),
+    [
+        ({"acme": {"frontier": "allow", "regions": ("eu",)}}, Mark.good, "eu: texts of acme may go there"),
+        (
+            {"acme": {"frontier": "allow", "regions": ("us",)}, "*": {"frontier": "redact", "regions": ("eu",)}},
+            Mark.good,
+            "eu: texts of all others may go there, not of acme",
+        ),
+        ({"acme": {"frontier": "allow", "regions": ("us",)}}, Mark.warning, "where no tenant's texts may go"),
+        ({"acme": {"frontier": "deny"}}, Mark.good, "eu; no tenant lets a text leave"),
+    ],
+)
+def test_the_region_must_be_one_that_a_policy_names(tenants, mark, said):
+    _, region = check_frontier(Frontier("", "", "", "", has_key=True), policy(**tenants))
+    assert region.mark is mark
+    assert said in region.found

@@ -1,0 +1,106 @@
+"""`sprat dlq`: help, a person's mistakes, and what a run says, without a broker."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.cli.dlq.choosing import Choice, Found, check_names
+from sprat.cli.dlq.run import Run
+from sprat.cli.dlq.telling import as_json, trace_id
+from sprat.cli.main import app
+from sprat.errors import UserError
+from sprat.operating.dead_letters import Letter, letter_of
+from sprat.operating.replay import LeftOut, plan
+from sprat.settings import KafkaSettings
+from sprat_contracts import DeadLetterReason, Record, Topics
+
+TOPICS = Topics()
+REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
+
+
+def letter(offset: int = 0, written_at: int = 5_000, **changes) -> Letter:
+    headers = tuple(replace(REASON, offset=41 + offset, **changes).headers(()))
+    return letter_of(Record(TOPICS.dead_letters, 0, offset, written_at, b"k", b"Anna Schmidt", headers))
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, ["dlq", *arguments])
+
+
+@pytest.mark.parametrize("name", ["list", "count", "show", "replay"])
+def test_help_has_examples_and_exit_codes(run, name):
+    shown = run(name, "--help").output
+    assert f"sprat dlq {name}" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--since", "1x"], "--since 1x: needs a number and s, m, h or d"),
+        (["count", "--until", "1x"], "--until 1x: needs"),
+        (["replay", "--since", "1h", "--until", "2h"], "--until 2h ends before --since 1h begins"),
+        (["show", "0:1", "--raw", "--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("choice", "taken"),
+    [
+        (Choice(), True),
+        (Choice(reasons=frozenset({"model_error", "defect"})), True),
+        (Choice(reasons=frozenset({"defect"})), False),
+        (Choice(services=frozenset({"router"})), False),
+        (Choice(since_ms=5_000, until_ms=5_000), True),
+        (Choice(since_ms=5_001), False),
+        (Choice(until_ms=4_999), False),
+        (Choice(names=frozenset({"0:0"})), True),
+        (Choice(names=frozenset({"41-1767225600000"})), True),
+        (Choice(names=frozenset({"0:1"})), False),
+    ],
+)
+def test_options_choose_letters(choice, taken):
+    assert choice.takes(letter()) is taken
+
+
+def test_a_name_that_nothing_has_is_told_with_what_may_hide_it():
+    names = frozenset({"0:0", "0:7"})
+    with pytest.raises(UserError, match="there is no dead letter 0:7; it is past its retention"):
+        check_names(Choice(names=names), Found([letter()], []))
+    with pytest.raises(UserError, match="the other options leave it out, or it is past its retention"):
+        check_names(Choice(names=names, since_ms=0), Found([letter()], []))
+
+
+def test_a_letter_for_machines_names_the_text_by_where_it_stood():
+    told = as_json(letter())
+    assert (told["letter"], told["text_id"], told["text_source"]) == ("0:0", "41-1767225600000", "/sprat.texts.v1/3")
+    assert told["trace_id"] == trace_id(letter())
+    assert "Anna" not in json.dumps(told)
+
+
+def test_a_plan_names_the_first_and_counts_the_rest(capsys):
+    planned = plan([letter(number) for number in range(25)], (), TOPICS)
+    run = Run(
+        KafkaSettings(), replace(planned, left_out=[LeftOut(letter(9), "at_limit", "three times")]), as_json=False
+    )
+    run.show_plan()
+    run.show_plan_end()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "would replay  0:0  model_error  → sprat.texts.v1 for intent, replay 1 of 3  · 41-1767225600000"
+    )
+    assert lines[20:] == [
+        "… and 5 more: 25 model_error for intent",
+        "left out  0:9  three times",
+        "25 records would be sent, 1 left out; nothing was sent: add --yes",
+    ]

@@ -1,0 +1,130 @@
+"""A person's corrections, judged before anything is sent."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.cli.main import app
+from sprat.operating.corrections import Corrections
+from sprat.operating.feedback import NotACorrection, correction, feedback_record
+from sprat_contracts import IntentOutput, Record
+
+FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
+COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments, stdin="": CliRunner().invoke(app, ["feedback", *arguments], input=stdin)
+
+
+def record(offset: int = 0, at: int = 0, **changes) -> Record:
+    out = feedback_record(correction(FIELDS | changes), "sprat.feedback.v1")
+    return Record("sprat.feedback.v1", 0, offset, at, out.key, out.value, tuple(out.headers))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "sentiment"}, "task: unknown; known are intent, ner, translation"),
+        ({"task": 5}, "task: unknown"),
+        ({"text_id": ""}, "text_id: String should have at least 1 character"),
+        ({"by": "x" * 257}, "by: String should have at most 256 characters"),
+        ({"output": {"labels": "secret words"}}, "output.label: Field required"),
+        ({"output": "secret words"}, "output: Input should be an object"),
+        ({"task": "ner"}, "output.entities: Field required"),
+        (
+            {"task": "ner", "output": {"entities": [{"start": 0, "end": 3, "text": "Anna", "label": "PER"}]}},
+            "output.entities.0: end - start is 3, but the text has 4 code points",
+        ),
+        ({"output": {"label": float("nan")}}, "output.label"),
+    ],
+)
+def test_what_is_no_correction_is_told_by_field_without_its_content(changes, said):
+    with pytest.raises(NotACorrection) as error:
+        correction(FIELDS | changes)
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["text_id", "text_source", "task", "by", "output"])
+def test_a_missing_field_is_named(field):
+    with pytest.raises(NotACorrection, match=f"{field}: Field required"):
+        correction({name: value for name, value in FIELDS.items() if name != field})
+
+
+@pytest.mark.parametrize("label", ["transfer", None])
+def test_a_label_stands_for_an_intents_output(label):
+    fields = {name: value for name, value in FIELDS.items() if name != "output"}
+    assert correction(fields | {"label": label}).output == IntentOutput(label=label)
+
+
+def test_unknown_fields_are_passed_on():
+    assert json.loads(feedback_record(correction(FIELDS | {"ticket": 7}), "t").value or b"")["ticket"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "what is right? One of --label LABEL, --outside, --output JSON|FILE"),
+        ([*COMMON, "--label", "x"], "--task: missing; or name a file"),
+        ([*COMMON, "--task", "ner", "--label", "x"], "--label and --outside are for intent; ner needs --output"),
+        ([*COMMON, "--task", "intent", "--label", "x", "--outside"], "what is right?"),
+        ([*COMMON, "--task", "intent", "--output", "nothing.json"], "neither JSON nor a file that can be read"),
+        ([*COMMON, "--task", "intent", "--output", "{"], "--output: not JSON"),
+        (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
+        (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
+        (["--task", "intent", "export", "--output", "x.csv"], "options stand behind the word: sprat feedback export"),
+        (["export", "--output", "x.xlsx"], "x.xlsx: the name says the format: .csv, .tsv, .jsonl"),
+        (["export", "--output", "x.csv", "--task", "ner"], "is no single label: take .jsonl"),
+        (["export", "--output", "x.csv", "--task", "mood"], "--task mood: known are intent, ner, translation"),
+        (["export", "--output", "x.csv", "--since", "1x"], "--since 1x: needs"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("{}", "text_id: Field required"), ("[]", "not a JSON object"), ("{", "not JSON"), ("words", "not JSON")],
+)
+def test_a_wrong_line_is_named_and_nothing_is_sent(run, line, said):
+    good = json.dumps(FIELDS)
+    result = run("--from", "-", "--bootstrap", "127.0.0.1:1", stdin=f"{good}\n\n{line}\n")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"sprat: standard input, line 3: {said}")
+
+
+def test_the_last_correction_of_a_text_counts_whatever_the_order_they_are_read_in():
+    for order in ((0, 1), (1, 0)):
+        records = [record(0, 1_000, output={"label": "a"}), record(1, 2_000, output={"label": "b"})]
+        corrections = Corrections("intent")
+        for place in order:
+            corrections.add(records[place])
+        ((_, last),) = corrections.latest.items()
+        assert last.output == IntentOutput(label="b")
+        assert corrections.left_out == {"superseded": 1}
+
+
+def test_corrections_of_another_task_or_kind_are_not_taken():
+    corrections = Corrections("intent")
+    corrections.add(record(task="translation", output={"text": "Hallo", "target": "de"}))
+    wrong = record()
+    value = json.dumps(FIELDS | {"output": {"text": "Hallo", "target": "de"}}).encode()
+    corrections.add(Record(wrong.topic, 0, 1, 0, wrong.key, value, wrong.headers))
+    corrections.add(Record(wrong.topic, 0, 2, 0, None, b"{", ()))
+    assert not corrections.latest
+    assert corrections.left_out == {"wrong_output": 1, "unreadable": 1}
+
+
+@pytest.mark.parametrize("arguments", [["feedback"], ["feedback", "export"]])
+def test_help_has_examples_and_exit_codes(arguments):
+    shown = CliRunner().invoke(app, [*arguments, "--help"]).output
+    assert f"sprat {' '.join(arguments)}" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert "--json" in shown

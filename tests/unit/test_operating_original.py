@@ -1,0 +1,110 @@
+"""A dead letter's value as a person reads it."""
+
+import json
+
+import pytest
+
+from sprat.operating.original import MAX_SHOWN, hex_lines, readable
+from sprat.perimeter.masked import Masked, MaskedSpan
+
+
+def masked(text: str, *values: str) -> Masked:
+    """What the perimeter makes of a text when it finds these values."""
+    spans, pieces, last, length = [], [], 0, 0
+    for value in values:
+        start = text.index(value, last)
+        length += start - last
+        spans.append(MaskedSpan(start, start + len(value), length, "[X_1]", "X", "test"))
+        pieces += (text[last:start], "[X_1]")
+        length += 5
+        last = start + len(value)
+    return Masked("".join((*pieces, text[last:])), text, tuple(spans))
+
+
+def test_json_is_laid_out_a_value_a_line_with_real_line_breaks():
+    value = {"text": "Dear,\nAnna", "tasks": {"translation": {"target": "de"}, "ner": {}}, "n": [1, None], "e": []}
+    shown = readable(json.dumps(value).encode())
+    assert shown is not None
+    assert shown.text.split("\n") == [
+        "text: Dear,",
+        "  Anna",
+        "tasks.translation.target: de",
+        "tasks.ner: {}",
+        "n.0: 1",
+        "n.1: null",
+        "e: []",
+    ]
+
+
+def test_a_key_that_stands_twice_is_shown_twice():
+    shown = readable(b'{"text": "a", "text": "b"}')
+    assert shown is not None
+    assert shown.text == "text: a\ntext: b"
+
+
+@pytest.mark.parametrize(
+    ("value", "language"),
+    [
+        ({"language": "de"}, "de"),
+        ({"submitted": {"language": "fr"}}, "fr"),
+        ({"request": {"prediction": {"submitted": {"language": "pl"}}}}, "pl"),
+        ({"language": 5}, None),
+        ({}, None),
+    ],
+)
+def test_the_language_is_the_texts_own(value, language):
+    shown = readable(json.dumps(value).encode())
+    assert shown is not None
+    assert shown.language == language
+
+
+@pytest.mark.parametrize("value", [b"{not json", b'"words"', b"[" * 100_000, b"1" * 5_000, b"plain words"])
+def test_what_is_no_json_object_is_shown_as_it_is(value):
+    shown = readable(value)
+    assert shown is not None
+    assert shown.text.startswith(value.decode()[:100])
+
+
+@pytest.mark.parametrize(
+    "value", ["Anna".encode("utf-16"), b"\x00\x01\x02", b'{"text": "A\\u0000nna"}', bytes(range(128, 256))]
+)
+def test_what_is_no_text_is_not_taken_for_one(value):
+    assert readable(value) is None
+
+
+def test_bytes_that_are_not_utf_8_are_read_as_letters_and_shown_in_hexadecimal():
+    value = "Grüße von Jürgen".encode("latin-1")
+    shown = readable(value)
+    assert shown is not None
+    assert shown.text == "Grüße von Jürgen"
+    assert shown.masked(masked(shown.text, "Jürgen")) == "Gr\\xfc\\xdfe von [X_1]"
+    assert shown.shown() == "Gr\\xfc\\xdfe von J\\xfcrgen"
+
+
+def test_of_a_long_value_more_is_masked_than_is_shown():
+    cut = "x" * (MAX_SHOWN - 5) + "Anna Schmidt" + "y" * 1_000
+    shown = readable(cut.encode())
+    assert shown is not None
+    assert shown.left_out == len(cut) - MAX_SHOWN
+    assert shown.masked(masked(shown.text, "Anna Schmidt")) == "x" * (MAX_SHOWN - 5) + "[X_1]"
+    assert shown.masked(masked(shown.text)) == cut[:MAX_SHOWN]
+
+
+def test_a_lone_surrogate_is_shown_escaped():
+    shown = readable(b'{"text": "\\ud800"}')
+    assert shown is not None
+    assert shown.text == "text: \\ud800"
+
+
+def test_a_hex_dump_has_offset_bytes_and_ascii_and_an_end():
+    lines = list(hex_lines(b"ab\x00" * 2_000, limit=32))
+    assert lines[0] == "00000000  61 62 00 61 62 00 61 62 00 61 62 00 61 62 00 61  ab.ab.ab.ab.ab.a"
+    assert lines[-1] == "… 5,968 more bytes"
+
+
+def test_field_names_of_ours_are_not_hidden_by_a_finders_doubt():
+    shown = readable(b'{"text": "ner and Anna", "tasks": {"ner": {}}, "Anna": 1}')
+    assert shown is not None
+    doubted = masked(shown.text, "Anna", "ner", "Anna")
+    assert shown.masked(doubted) == "text: ner and [X_1]\ntasks.ner: {}\n[X_1]: 1"
+    assert len(shown.spans(doubted)) == 2

@@ -1,0 +1,181 @@
+"""What a replay sends and what it leaves out, without a broker."""
+
+from dataclasses import replace
+
+import pytest
+
+from sprat.operating.dead_letters import Letter, letter_of
+from sprat.operating.replay import Plan, plan, without_sent
+from sprat_contracts import DeadLetterReason, Record, Topics, decode
+from sprat_contracts.texts import TextSubmitted
+from sprat_contracts.wire import read_envelope
+from wire_records import event, plain
+
+TOPICS = Topics()
+REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
+
+
+def letter(record: Record | None = None, offset: int = 0, **changes) -> Letter:
+    """The dead letter that a service writes of a record."""
+    record = record or plain()
+    reason = replace(REASON, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp)
+    headers = tuple(replace(reason, **changes).headers(record.headers))
+    return letter_of(
+        Record(TOPICS.dead_letters, 0, offset, record.timestamp + 1_000 + offset, record.key, record.value, headers)
+    )
+
+
+def planned(*letters: Letter, known: tuple[Letter, ...] = ()) -> Plan:
+    return plan(letters, [*letters, *known], TOPICS)
+
+
+def codes(made: Plan) -> list[str]:
+    return [each.code for each in made.left_out]
+
+
+def as_it_stands(made: Plan, offset: int = 500) -> Record:
+    """The one planned record as it comes to stand on its topic."""
+    (replay,) = made.replays
+    sent = replay.letter
+    return Record(replay.topic, 0, offset, 1_767_225_700_000, sent.key, sent.value, tuple(replay.headers))
+
+
+def test_a_plain_text_keeps_the_identity_that_followed_from_where_it_stood():
+    original = plain()
+    before, after = (
+        read_envelope(original, TextSubmitted),
+        decode(as_it_stands(planned(letter(original))), TextSubmitted),
+    )
+    assert (after.envelope.source, after.envelope.id) == (before.source, before.id)
+    assert after.envelope.traceparent == before.traceparent
+    assert (after.envelope.replay_for, after.envelope.replays) == ("intent", 1)
+
+
+def test_a_cloudevent_is_replayed_as_it_came():
+    original = event(ce_tenant="shop", x_odd=b"\xff\x00")
+    record = as_it_stands(planned(letter(original)))
+    assert record.headers[: len(original.headers)] == original.headers
+    assert dict(record.headers[len(original.headers) :]) == {"sprat_replays": b"1", "sprat_replay_for": b"intent"}
+    assert (record.key, record.value) == (original.key, original.value)
+
+
+def test_a_second_replay_keeps_the_identity_and_counts_on():
+    first = as_it_stands(planned(letter(plain())))
+    second = as_it_stands(planned(letter(first, offset=1, replays=1)))
+    assert dict(second.headers)["sprat_replays"] == b"2"
+    assert read_envelope(second, TextSubmitted).id == read_envelope(plain(), TextSubmitted).id
+    assert sum(name == "ce_id" for name, _ in second.headers) == 1
+
+
+def test_what_the_router_rejected_goes_to_all():
+    (replay,) = planned(letter(service="router")).replays
+    assert replay.replay_for is None
+    assert "sprat_replay_for" not in dict(replay.headers)
+
+
+@pytest.mark.parametrize(
+    ("topic", "service", "replay_for"),
+    [
+        (TOPICS.frontier_requests, "frontier", "frontier"),
+        (TOPICS.predictions("ner"), "router", None),
+        (TOPICS.frontier_answers, "router", None),
+    ],
+)
+def test_other_topics_are_replayed_to_whoever_reads_them(topic, service, replay_for):
+    (replay,) = planned(letter(event(), topic=topic, service=service)).replays
+    assert (replay.topic, replay.replay_for) == (topic, replay_for)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"replays": 3}, "at_limit"),
+        ({"detail": "text: too long; the value is too large to be kept"}, "value_lost"),
+        ({"topic": TOPICS.results("intent")}, "foreign_topic"),
+        ({"topic": "other.texts.v1"}, "foreign_topic"),
+        ({"service": "frontier"}, "unknown_service"),
+        ({"service": "intent", "topic": TOPICS.predictions("intent")}, "unknown_service"),
+    ],
+)
+def test_what_cannot_be_replayed_is_left_out(changes, code):
+    made = planned(letter(event(), **changes))
+    assert (made.replays, codes(made)) == ([], [code])
+
+
+def test_what_is_larger_than_its_topic_takes_is_left_out():
+    assert codes(planned(letter(event(b"x" * (TOPICS.table()[0].max_batch_bytes + 1))))) == ["too_large"]
+
+
+def test_a_letter_that_was_written_twice_is_replayed_once():
+    made = planned(letter(plain()), letter(plain(), offset=9))
+    assert (len(made.replays), codes(made)) == (1, ["duplicate"])
+
+
+def test_two_services_that_failed_on_a_text_both_get_it():
+    made = planned(letter(event(), service="intent"), letter(event(), offset=1, service="ner"))
+    assert [replay.replay_for for replay in made.replays] == ["intent", "ner"]
+
+
+def test_a_replay_to_all_is_one_for_each_service():
+    made = planned(letter(event(), service="intent"), letter(event(), offset=1, service="router", code="unknown_task"))
+    assert [replay.replay_for for replay in made.replays] == [None]
+    assert codes(made) == ["goes_to_all"]
+
+
+def test_what_came_back_is_replayed_as_its_newest_letter():
+    first = letter(plain())
+    again = letter(as_it_stands(planned(first)), offset=7, replays=1)
+    made = planned(first, known=(again,))
+    assert codes(made) == ["came_back"]
+    assert made.left_out[0].why.endswith("as 0:7")
+    made = planned(first, again)
+    assert [replay.number for replay in made.replays] == [2]
+
+
+def test_another_services_replay_that_came_back_does_not_hold_ours_up():
+    mine = letter(event(), service="ner")
+    others = letter(event(), offset=5, service="intent", replays=1)
+    assert len(planned(mine, known=(others,)).replays) == 1
+
+
+def test_what_stands_there_already_is_left_out():
+    made = planned(letter(event()), letter(event(ce_id="t-2"), offset=1))
+    sent = {made.replays[0].mark: "sprat.texts.v1 0@500"}
+    left = without_sent(made, sent)
+    assert [replay.letter.offset for replay in left.replays] == [1]
+    assert left.left_out[0].why == "replayed before, as sprat.texts.v1 0@500"
+
+
+def test_what_went_to_all_was_for_each_service():
+    to_all = planned(letter(event(), service="router")).replays[0].mark
+    made = without_sent(planned(letter(event(), service="intent")), {to_all: "sprat.texts.v1 0@500"})
+    assert codes(made) == ["replayed"]
+
+
+def test_an_event_without_a_readable_id_is_told_apart_by_its_bytes():
+    one, other = event(b"a", ce_id=None), event(b"b", ce_id=None)
+    made = planned(letter(one, service="router"), letter(other, offset=1, service="router"))
+    assert len({replay.mark for replay in made.replays}) == 2
+    assert dict(made.replays[0].headers) == {**dict(one.headers), "sprat_replays": b"1"}
+
+
+def test_an_event_in_structured_mode_gets_no_second_identity():
+    original = plain(headers=(("content-type", b"application/cloudevents+json"),))
+    (replay,) = planned(letter(original, service="router", code="structured_mode")).replays
+    assert [name for name, _ in replay.headers] == ["content-type", "sprat_replays"]
+
+
+def test_replays_go_in_the_order_in_which_the_originals_stood():
+    made = planned(*(letter(plain(offset=offset), offset=10 - offset) for offset in (3, 1, 2)))
+    assert [replay.letter.reason.offset for replay in made.replays] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("gone", ["sprat_service", "sprat_origin_offset", "sprat_error_code"])
+def test_a_record_without_a_reason_is_no_letter(gone):
+    headers = tuple((name, value) for name, value in REASON.headers(()) if name != gone)
+    with pytest.raises(ValueError, match=f"not a dead letter: header {gone} is missing"):
+        letter_of(Record(TOPICS.dead_letters, 0, 0, 0, None, b"", headers))
+
+
+def test_a_letter_does_not_show_its_text():
+    assert "Schmidt" not in repr(letter(plain(b"Anna Schmidt", key=b"Schmidt", headers=(("x-name", b"Schmidt"),))))

@@ -1,0 +1,212 @@
+"""Finding the records of a text among others, and their tree; without a broker."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sprat.operating.steps import Sought
+from sprat.operating.steps_tree import by_text, grown, in_order, unfinished
+from sprat.operating.telling import Kind
+from sprat.operating.trace import trace
+from sprat_contracts import Declined, Topics
+from sprat_contracts.ids import root_traceparent
+from traced_records import BEGAN, SAID, Way, without
+
+TOPICS = Topics()
+
+
+class Standing:
+    """Topics with these records on them; says from when on each was read."""
+
+    def __init__(self, *records):
+        self._records = records
+        self.asked = {}
+
+    async def existing(self, topics):
+        return list(topics)
+
+    async def since(self, topics, since_ms):
+        for topic in topics:
+            self.asked[topic] = since_ms
+            yield [record for record in self._records if record.topic == topic and record.timestamp >= since_ms]
+
+
+async def find(*records, id="order-7", source=None, since_ms=0):
+    return await trace(Standing(*records), TOPICS, Sought(id, source), since_ms)
+
+
+def shape(nodes):
+    return [(str(node.step.kind), shape(node.children)) if node.children else str(node.step.kind) for node in nodes]
+
+
+async def test_an_escalated_text_is_a_tree_from_cause_to_effect():
+    way = Way()
+    found = await find(*reversed(way.whole()), way.feedback(), *Way("order-71").whole(), *Way("other").whole())
+    (tree,) = grown(found.steps)
+    assert {step.identity for step in found.steps} == {("/crm", "order-7")}
+    assert shape([tree]) == [
+        ("text", [("prediction", [("request", [("egress", ["egress"]), ("answer", [("result", ["feedback"])])])])])
+    ]
+    assert found.shared == set()
+    assert unfinished(found.steps) == ()
+
+
+async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text():
+    found = await find(*Way().whole())
+    steps = {(step.kind, step.told.decision): step for step in found.steps}
+    result = steps[Kind.result, "escalated"]
+    assert (result.service, result.told.says, result.told.reason) == (
+        "router",
+        "answered by frontier: transfer",
+        "low_confidence",
+    )
+    assert steps[Kind.text, ""].service == "/crm"
+    assert steps[Kind.egress, "attempt"].told.reason == "masked: 2 PERSON"
+    assert SAID not in repr(found)
+
+
+async def test_each_task_has_a_branch_and_one_without_a_result_is_told():
+    way = Way(tasks=("intent", "ner"))
+    found = await find(way.text(), way.prediction(), way.result(decision="kept"), way.request(task="ner", model=None))
+    assert shape(grown(found.steps)) == [("text", [("prediction", ["result"]), "request"])]
+    assert unfinished(found.steps) == ("ner",)
+
+
+async def test_a_text_that_the_router_rejected_waits_for_nothing():
+    way = Way()
+    text = way.text()
+    found = await find(text, way.letter(text))
+    assert shape(grown(found.steps)) == [("text", ["dead_letter"])]
+    assert unfinished(found.steps) == ()
+    unknown = await find(text, way.letter(text, code="unknown_task"))
+    assert unfinished(unknown.steps) == ("intent",)
+
+
+async def test_a_plain_json_text_is_found_by_the_id_that_it_was_given():
+    way = Way.plain((TOPICS.texts, 2, 17), BEGAN)
+    text = way.text(headers=False)
+    other = replace(text, offset=18)
+    found = await find(text, other, way.prediction(), way.letter(text), id=f"17-{BEGAN}")
+    assert shape(grown(found.steps)) == [("text", ["prediction", "dead_letter"])]
+    assert found.steps[0].identity == ("/sprat.texts.v1/2", f"17-{BEGAN}")
+
+
+async def test_a_dead_letter_of_any_record_stands_below_it_even_without_its_value():
+    way = Way()
+    prediction = way.prediction()
+    letter = way.letter(prediction, code="too_large", value=b"")
+    found = await find(
+        way.text(), prediction, letter, way.letter(Way("other").prediction(offset=9), value=b"", offset=8)
+    )
+    assert shape(grown(found.steps)) == [("text", [("prediction", ["dead_letter"])])]
+    assert by_text(found.steps).keys() == {("/crm", "order-7")}
+
+
+async def test_texts_of_one_id_and_several_sources_are_kept_apart():
+    records = [*Way(source="/crm").whole(), *Way(source="/shop").whole()]
+    found = await find(*records)
+    assert {identity: len(steps) for identity, steps in by_text(found.steps).items()} == {
+        ("/crm", "order-7"): 7,
+        ("/shop", "order-7"): 7,
+    }
+    assert set(by_text((await find(*records, source="/shop")).steps)) == {("/shop", "order-7")}
+
+
+async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_own():
+    shared = root_traceparent("/crm", "a batch of the upstream")
+    ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
+    spans = [f"{shared[:36]}{number:016x}-01" for number in (1, 2)]
+    records = [ours.text(), ours.prediction(), ours.request(), theirs.text(), theirs.request()]
+    traced = [
+        replace(way.answer(), headers=_with_span(way, span)) for way, span in zip((ours, theirs), spans, strict=True)
+    ]
+    mine, other = (
+        ours.call("attempt", 30, call_id=call, traceparent=span) for call, span in zip("ab", spans, strict=True)
+    )
+    found = await find(*records, *traced, mine, other)
+    assert {step.call_id for step in found.steps if step.call_id} == {"a"}
+    assert found.shared == set()
+
+
+def _with_span(way, span):
+    return tuple((name, span.encode() if name == "traceparent" else value) for name, value in way.answer().headers)
+
+
+async def test_calls_that_cannot_be_told_apart_are_shown_as_perhaps_anothers():
+    shared = root_traceparent("/crm", "a batch of the upstream")
+    ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
+    found = await find(*ours.whole(), *theirs.whole())
+    assert found.shared == {"call-1"}
+
+
+async def test_a_call_of_another_tenant_or_task_is_not_its_own():
+    way = Way()
+    calls = [way.call("attempt", 30, call_id="a", tenant="beta"), way.call("attempt", 30, call_id="b", task="ner")]
+    found = await find(*way.whole()[:3], *calls)
+    assert not [step for step in found.steps if step.call_id]
+
+
+async def test_where_the_text_is_older_than_the_look_back_the_rest_is_found():
+    way = Way()
+    found = await find(*way.whole(), since_ms=BEGAN + 5)
+    assert shape(grown(found.steps)) == [
+        ("prediction", [("request", [("egress", ["egress"]), ("answer", ["result"])])])
+    ]
+    assert min(step.text_at for step in found.steps if step.text_at) == BEGAN
+    assert unfinished(found.steps) == ()
+
+
+async def test_other_topics_are_read_from_the_text_on_and_egress_only_where_something_was_escalated():
+    way = Way()
+    standing = Standing(way.text(), way.prediction(), way.result(decision="kept"))
+    await trace(standing, TOPICS, Sought("order-7"), 0)
+    assert standing.asked[TOPICS.texts] == 0
+    assert standing.asked[TOPICS.results("intent")] == BEGAN - 60_000
+    assert TOPICS.egress not in standing.asked
+
+
+async def test_a_cause_whose_broker_has_a_later_clock_is_found_all_the_same():
+    way = Way()
+    found = await find(way.text(after_ms=40), way.prediction(after_ms=10), way.result(after_ms=5, decision="kept"))
+    assert shape(grown(found.steps)) == [("text", [("prediction", ["result"])])]
+
+
+async def test_a_redelivery_hangs_below_what_it_comes_of():
+    way = Way()
+    records = [way.text(), way.prediction(10), way.prediction(100, offset=2)]
+    records += [way.result(20, decision="kept"), way.result(110, decision="kept", offset=6)]
+    assert shape(grown((await find(*records)).steps)) == [("text", [("prediction", ["result"])] * 2)]
+
+
+@pytest.mark.parametrize("id", ['say "hi"', "grün/7", "back\\slash", "\u2028"])
+async def test_ids_are_found_however_json_writes_them(id):
+    way = Way(id)
+    feedback = way.feedback()
+    escaped = replace(feedback, value=json.dumps(json.loads(feedback.value)).encode())
+    slashed = replace(feedback, offset=9, value=feedback.value.replace(b"/7", rb"\/7"))
+    found = await find(way.text(), way.prediction(), escaped, slashed, id=id)
+    assert len(found.steps) == 4
+
+
+async def test_records_that_are_not_what_their_topic_holds_do_no_harm():
+    way = Way()
+    odd = [
+        replace(way.result(), value=value) for value in (b"order-7", b'["order-7"]', b'{"text_id": "order-7"}', None)
+    ]
+    letter = replace(way.letter(way.text()), headers=(("ce_id", b"order-7"),))
+    bare = without(way.prediction(), "origin", "model", "output")
+    found = await find(way.text(), bare, *odd, letter)
+    assert [(step.kind, step.told.says) for step in in_order(found.steps)] == [
+        (Kind.text, "asks for intent"),
+        (Kind.prediction, ""),
+    ]
+
+
+async def test_a_declined_answer_and_the_degraded_result_say_why():
+    way = Way()
+    answer = way.answer(output=None, model=None, declined=Declined(code="deadline"))
+    result = way.result(status="degraded", source="small", declined=Declined(code="deadline"))
+    steps = {step.kind: step for step in (await find(way.text(), way.request(), answer, result)).steps}
+    assert (steps[Kind.answer].told.decision, steps[Kind.answer].told.reason) == ("declined", "deadline")
+    assert steps[Kind.result].told.says == "degraded by small: transfer"

@@ -1,0 +1,47 @@
+"""Corrected texts as a file, and that `sprat train` reads the same out of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.labelled.reading import read_labelled
+from sprat.operating.corrections import Example
+from sprat.operating.training_file import rows_of, write_rows
+from sprat_contracts import IntentOutput, TextSubmitted
+
+TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
+
+
+def example(text: str, label: str = "transfer") -> Example:
+    return Example(TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}}), IntentOutput(label=label))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_texts_come_back_as_they_were(tmp_path: Path, suffix: str):
+    texts = TEXTS if suffix == "tsv" else (*TEXTS, "two\nlines\tand a tab")
+    path = tmp_path / f"out.{suffix}"
+    write_rows(path, rows_of([example(text) for text in texts]), overwrite=False)
+    read = read_labelled(path)
+    assert (read.texts, set(read.labels)) == (tuple(texts), {"transfer"})
+
+
+def test_a_tab_or_a_line_break_does_not_go_into_a_tsv(tmp_path: Path):
+    with pytest.raises(UserError, match="a tab or a line break"):
+        write_rows(tmp_path / "out.tsv", rows_of([example("two\nlines")]), overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_not_written_over_unasked(tmp_path: Path):
+    path = tmp_path / "out.jsonl"
+    write_rows(path, rows_of([example("one")]), overwrite=False)
+    with pytest.raises(UserError, match="--force"):
+        write_rows(path, [], overwrite=False)
+    write_rows(path, rows_of([example("two")]), overwrite=True)
+    assert json.loads(path.read_text())["text"] == "two"
+
+
+def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be written"):
+        write_rows(tmp_path / "none" / "out.csv", rows_of([example("one")]), overwrite=False)
