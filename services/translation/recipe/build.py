@@ -1,0 +1,146 @@
+"""Makes the artefact `en-de` from a trained network: counts words, fits the estimate, measures, writes the card.
+
+    python services/translation/recipe/build.py --network DIR --data DIR      (or SPRAT_DATA=DIR)
+
+--network is what train.py leaves: model.bin, config.json, shared_vocabulary.json, source.spm, target.spm. About five
+minutes on one core; needs sacreBLEU and scikit-learn, no torch.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import about
+from corpus import open_corpus
+from estimate import Fitted, fit
+from threadpoolctl import threadpool_limits
+
+import sprat_encoder
+from sprat.models import Calibration, Card, Score, content_hash, write_artefact
+from sprat_translation.estimate import METHOD
+from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
+from sprat_translation.network import Network
+from sprat_translation.pieces import Pieces
+from sprat_translation.quality import Seen
+from sprat_translation.scores import scores, see_tests
+from sprat_translation.sentences import Sentences
+from sprat_translation.words import KnownWords, WordCounts
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE.parent / "src" / "sprat_translation" / "artefacts" / "en-de"
+NETWORK_FILES = ("model.bin", "config.json", "shared_vocabulary.json", "source.spm", "target.spm")
+EXAMPLES = {"tatoeba": 14, "chat": 13, "flores": 13}
+
+_start = time.monotonic()
+
+
+def main() -> None:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--network", type=Path, required=True, help="the converted network")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the artefact to write (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=1, help="measure each n-th text of Tatoeba's test only")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
+        folder = Path(name)
+        card = build(options.network, options.data, options.every, folder)
+        shutil.rmtree(options.output, ignore_errors=True)
+        shutil.copytree(folder, options.output)
+        options.output.chmod(0o755)  # a temporary folder is closed to others
+    say(f"wrote {options.output}, version {content_hash(options.output)}")
+    for score in card.scores:
+        print(f"  {score.name:32} {score.value:.4f}")
+
+
+def build(network: Path, data: Path, every: int, folder: Path) -> Card:
+    """Write the whole artefact into `folder`, which is empty, and give its card."""
+    for name in NETWORK_FILES:
+        shutil.copyfile(network / name, folder / name)
+    say("known words")
+    train = open_corpus(data).train
+    pairs = list(dict.fromkeys(train))
+    words = KnownWords(WordCounts.of(source for source, _ in pairs), WordCounts.of(target for _, target in pairs))
+    say("estimate")
+    sentences = Sentences(Pieces.load(folder), Network.load(folder, 1), about.LONGEST_SENTENCE)
+    encoder = sprat_encoder.load(sprat_encoder.part(), max_tokens=ENCODER_TOKENS)
+    fitted = fit(sentences, encoder, words, data)
+    for name, value in fitted.report.items():
+        print(f"         {name}: {value:.4g}")
+    fitted.estimate.save(folder)
+    card = describe(fitted)
+    say(f"scores on the test sets, kept at {card.keep_at}")
+    seen = see_tests(TranslationModel(card, sentences, fitted.estimate), data, every)
+    write_examples(folder / "examples.json", seen)
+    return finish(folder, card, scores(seen, card.keep_at))
+
+
+def finish(folder: Path, card: Card, measured: Sequence[Score]) -> Card:
+    """Write the card and read all of it again."""
+    return write_artefact(folder, card.model_copy(update={"scores": tuple(measured)}).model_dump())
+
+
+def describe(fitted: Fitted) -> Card:
+    """The card, still without scores, files and version."""
+    return Card(
+        name="en-de",
+        version="0" * 16,
+        task="translation",
+        reader=READER,
+        built_on=sprat_encoder.part(),
+        languages=("en",),
+        targets=("de",),
+        max_tokens=about.LONGEST_SENTENCE,
+        licence=about.LICENCE,
+        made_of=about.MADE_OF,
+        scores=(),
+        calibration=Calibration(
+            method=METHOD,
+            fitted_on=about.FITTED_ON,
+            outside_share=about.OUTSIDE_SHARE,
+            longest_code_points=about.LONGEST_TEXT,
+            parameters={**fitted.estimate.weighing.parameters(), "decline_below": (about.DECLINE_BELOW,)},
+        ),
+        keep_at=fitted.keep_at,
+        keep_at_rule=about.KEEP_AT_RULE,
+        limits=about.LIMITS,
+        files={},
+    )
+
+
+def write_examples(path: Path, seen: Mapping[str, Seen]) -> None:
+    """Write every n-th output of each test, good or bad."""
+    rows = [
+        {
+            "test": name,
+            "row": place,
+            "source": some.pairs.sources[place],
+            "output": some.outputs[place],
+            "reference": some.pairs.references[place],
+            "confidence": round(float(some.confidence[place]), 3),
+            "chrf": round(float(some.chrf[place]), 1),
+        }
+        for name, some in seen.items()
+        for place in range(0, len(some.pairs), -(-len(some.pairs) // EXAMPLES[name]))
+    ]
+    document = {
+        "note": "every n-th of each test, not picked; sources and references: Tatoeba (CC BY 2.0 FR), BConTrasT and "
+        "FLORES-200 (CC BY-SA 4.0), whose authors card.json names",
+        "rows": rows,
+    }
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def say(what: str) -> None:
+    """Progress, with the seconds since the start."""
+    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The translation service: a text in another language."""

@@ -1,0 +1,99 @@
+"""The translation model as it is shipped, with its encoder: what it was built for, and what it must not guess at."""
+
+import time
+
+import pytest
+
+from sprat.models import Answer, Question
+from sprat_contracts import TranslationOutput
+from sprat_translation.__main__ import SHIPPED
+from sprat_translation.model import READER, TranslationModel
+from translated_texts import protected_texts
+
+NEWS = (
+    "The central bank unexpectedly lowered its benchmark rate on Thursday, citing weakness in manufacturing.",
+    "Prosecutors allege that the former minister embezzled subsidies earmarked for flood defences along the estuary.",
+    "Researchers sequenced the genome of a tardigrade retrieved from permafrost sediment in northeastern Siberia.",
+    "Striking dockworkers rejected the arbitration panel's proposal, prolonging a blockade of the container terminal.",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> TranslationModel:
+    return TranslationModel.load(SHIPPED)
+
+
+def ask(model: TranslationModel, *texts: str) -> list[Answer]:
+    return model.answer([Question(text, "en", "de") for text in texts])
+
+
+def output(answer: Answer) -> str:
+    assert isinstance(answer.output, TranslationOutput)
+    return answer.output.text
+
+
+def test_the_card_says_what_it_is(model):
+    card = model.card
+    assert (card.reader, card.languages, card.targets) == (READER, ("en",), ("de",))
+    assert card.licence == "CC-BY-SA-4.0"
+    assert card.score("flores_kept_poor") < 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Where is my order?", "Wo ist meine Bestellung?"),
+        ("Thank you very much.", "Vielen Dank."),
+        ("Where is my order?\n\nThank you very much.\n", "Wo ist meine Bestellung?\n\nVielen Dank.\n"),
+    ],
+)
+def test_an_everyday_sentence_is_translated_surely_enough_to_be_kept(model, text, wanted):
+    (answer,) = ask(model, text)
+    assert output(answer) == wanted
+    assert answer.confidence >= model.card.keep_at
+
+
+@pytest.mark.parametrize("text", NEWS)
+def test_a_sentence_of_news_is_not_kept(model, text):
+    (answer,) = ask(model, text)
+    assert answer.confidence < model.card.keep_at
+
+
+def test_500_texts_keep_what_must_stay_or_are_worth_nothing(model):
+    texts = protected_texts(500)
+    answers = ask(model, *(text for text, _ in texts))
+    broken = 0
+    for (_, values), answer in zip(texts, answers, strict=True):
+        kept = all(value in output(answer) for value in values)
+        assert kept or answer.confidence == 0.0
+        broken += not kept
+    assert broken <= 50  # one in ten; losing a number is what such models do
+
+
+def test_a_text_gets_the_same_answer_alone_and_among_others(model):
+    texts = [text for text, _ in protected_texts(40)]
+    together = ask(model, *texts)
+    for text, answer in list(zip(texts, together, strict=True))[::4]:
+        (alone,) = ask(model, text)
+        assert alone.output == answer.output
+        assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a" * 20_000, id="no space"),
+        pytest.param("lorem ipsum " * 1_666, id="no full stop"),
+        pytest.param("\n" * 10_000, id="line breaks"),
+        pytest.param("word\n" * 4_000, id="short lines"),
+        pytest.param("".join(f"I have {place} cats. " for place in range(1_200))[:20_000], id="1,100 sentences"),
+        pytest.param("😀" * 20_000, id="emoji"),
+        pytest.param("<p>Hi</p>" * 2_000, id="markup"),
+        pytest.param("Wo ist мой 包裹? " * 1_000, id="mixed languages"),
+    ],
+)
+def test_no_text_takes_more_than_ten_seconds(model, text):
+    began = time.process_time()
+    (answer,) = ask(model, text)
+    assert time.process_time() - began < 10
+    assert output(answer).count("\n") == text.count("\n")
