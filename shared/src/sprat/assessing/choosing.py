@@ -1,0 +1,73 @@
+"""Which threshold meets what a person wants: an accuracy at the least cost, or the best accuracy within a budget."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from sprat.assessing.strategies import Assessment, Routed
+from sprat.errors import UserError
+
+_BUDGET: Final = re.compile(
+    r"\s*(?:€|EUR)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:€|EUR)?\s*/\s*([0-9]+(?:\.[0-9]+)?)\s*([KkMm]?)\s*"
+)
+_TIMES: Final = {"": 1, "k": 1_000, "m": 1_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A threshold that meets what was wanted on these texts."""
+
+    routed: Routed
+    sure: Routed | None
+    """The cheapest threshold at which even the lower end of the 95 % interval meets the accuracy; None where there is
+    none, or where a budget was wanted."""
+
+
+def for_accuracy(assessment: Assessment, wanted: float) -> Choice:
+    """Give the cheapest threshold that is right so often.
+
+    Raises:
+        UserError: none is; it says how far one gets.
+    """
+    enough = [each for each in assessment.routed if each.outcome.accuracy.value >= wanted]
+    if not enough:
+        best = max(assessment.routed, key=lambda each: each.outcome.accuracy.value)
+        raise UserError(
+            f"--accuracy {wanted:g}: no keep_at reaches it on these texts; the best is "
+            f"{best.outcome.accuracy.value:.1%}, at keep_at {best.keep_at:.2f}"
+        )
+    sure = [each for each in enough if each.outcome.accuracy.low >= wanted]
+    cheapest = min(enough, key=_cost)
+    return Choice(cheapest, min(sure, key=_cost) if sure else None)
+
+
+def within_budget(assessment: Assessment, eur_per_million: float) -> Choice:
+    """Give the threshold with the best accuracy whose cost stays within the budget; of equal ones the cheapest.
+
+    Raises:
+        UserError: even keeping everything costs more, for some answers are escalated whatever their confidence.
+    """
+    affordable = [each for each in assessment.routed if each.outcome.eur_per_million.value <= eur_per_million]
+    if not affordable:
+        least = min(each.outcome.eur_per_million.value for each in assessment.routed)
+        raise UserError(f"--budget: no keep_at costs so little; the least is {least:.2f} EUR for a million texts")
+    best = max(affordable, key=lambda each: (each.outcome.accuracy.value, -each.outcome.eur_per_million.value))
+    return Choice(best, None)
+
+
+def parse_budget(said: str) -> float:
+    """Read a budget such as 20EUR/1M and give euros for a million texts.
+
+    Raises:
+        UserError: it is none.
+    """
+    match = _BUDGET.fullmatch(said)
+    texts = float(match[2]) * _TIMES[match[3].lower()] if match else 0.0
+    if match is None or texts <= 0:
+        raise UserError(f"--budget {said}: needs euros for so many texts, as in 20EUR/1M or 0.5EUR/10k")
+    return float(match[1]) / texts * 1_000_000
+
+
+def _cost(routed: Routed) -> tuple[float, float]:
+    """What it costs; of two that escalate the same texts the higher threshold is the safer one for others."""
+    return routed.outcome.eur_per_million.value, -routed.keep_at

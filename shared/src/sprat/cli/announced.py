@@ -1,0 +1,131 @@
+"""`sprat models list` and `sprat models show`: who serves what, and what a model is."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from sprat.announcing import Announcement, ModelsReader
+from sprat.cli.card_lines import card_lines
+from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat.cli.terminal import faint, printable, remark, say, say_json, table
+from sprat.errors import SpratError, UserError
+from sprat.model_table import ModelTable
+from sprat.models import BrokenArtefact, Card, load_artefact
+from sprat.settings import KafkaSettings
+from sprat_contracts import ModelAnnounced
+
+LIST = """\b
+Example:
+  sprat models list --json | jq 'select(.task == "intent") | .model'
+
+\b
+Exit codes:
+  0  there are some
+  1  none is announced
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+SHOW = """\b
+Examples:
+  sprat models show intent/default
+  sprat models show ./hr
+
+\b
+A folder is an artefact, and its files are compared with its card. Anything else names a model that is announced.
+
+\b
+Exit codes:
+  0  done
+  1  the folder is not what its card says
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "KEEP_AT", "SERVES")
+
+
+def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """List the models that are announced: who serves what."""
+    found = announced_models(kafka_settings(bootstrap, prefix))
+    if as_json:
+        for each in found:
+            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"})})
+    elif found:
+        head, *rows = table([_HEAD, *(_row(each) for each in found)])
+        say(faint(head))
+        for row in rows:
+            say(printable(row))
+    if not found:
+        remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
+        raise typer.Exit(1)
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="TASK/MODEL|DIR", show_default=False, help="A model, or an artefact.")],
+    *,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show the card of a model: what it is for, how good it is, what it is made of, what it cannot do."""
+    folder = Path(what)
+    if folder.is_dir():
+        try:
+            card = load_artefact(folder).card
+        except BrokenArtefact as error:
+            raise SpratError(str(error)) from None
+        name = card.name
+    else:
+        card, name = _card_of(what, announced_models(kafka_settings(bootstrap, prefix)))
+    if as_json:
+        say_json(card.model_dump(mode="json"))
+        return
+    for line in card_lines(card, name):
+        say(line)
+
+
+def _card_of(what: str, found: tuple[ModelAnnounced, ...]) -> tuple[Card, str]:
+    by_name = {f"{each.task}/{each.model}": each for each in found}
+    if what not in by_name:
+        there = ", ".join(by_name) or "none"
+        raise UserError(f"{what}: neither a folder nor a model that is announced; there are: {there}")
+    try:
+        return Card.model_validate(by_name[what].card), by_name[what].model
+    except ValidationError:
+        raise UserError(f"{what}: was announced without a card that this version reads") from None
+
+
+def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
+    """Give all models that are announced.
+
+    Raises:
+        UserError: Kafka cannot be reached, or refuses.
+    """
+    with reaching(kafka):
+        return asyncio.run(_read(kafka))
+
+
+async def _read(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
+    models = ModelTable()
+
+    def apply(seen: Announcement) -> None:
+        models.apply(seen.key, seen.announced)
+
+    reader = ModelsReader(kafka, apply)
+    try:
+        await reader.start()
+    finally:
+        await reader.stop()
+    return models.announced()
+
+
+def _row(each: ModelAnnounced) -> tuple[str, ...]:
+    keep_at = each.card.get("keep_at")
+    return (
+        f"{each.task}/{each.model}",
+        each.version,
+        "-" if each.labels is None else str(len(each.labels)),
+        ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
+        f"{keep_at:.2f}" if isinstance(keep_at, int | float) else "-",
+        "starting" if each.owns_from is None else "yes",
+    )

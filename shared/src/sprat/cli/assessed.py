@@ -1,0 +1,174 @@
+"""What `sprat assess` observes: the small model on each text, and the frontier from a file, asked, or assumed."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sprat.assessing.answers import Observed
+from sprat.assessing.frontier_answers import FrontierAnswers, read_answers, write_answers
+from sprat.cli.finders import gather
+from sprat.cli.progress_bar import ProgressBar
+from sprat.cli.terminal import remark
+from sprat.errors import UserError
+from sprat.labelled import Labelled
+from sprat.models import BrokenArtefact, Question
+
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """What the small model says."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    """All that it knows."""
+    outputs: tuple[str | None, ...]
+    confidences: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What the frontier says, or is assumed to."""
+
+    answers: FrontierAnswers | None
+    accuracy: float
+    """Assumed, without answers."""
+    eur: float
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Where a person says the frontier's answers come from."""
+
+    answers: Path | None
+    url: str | None
+    model: str | None
+    price: str
+    accuracy: float | None
+    eur: float
+    save: Path | None
+
+    def check(self) -> None:
+        """See that it is said once.
+
+        Raises:
+            UserError: it is not.
+        """
+        given = [self.answers is not None, self.url is not None, self.accuracy is not None]
+        if sum(given) != 1:
+            raise UserError(
+                "say what the frontier answers: --frontier-answers FILE, or --frontier URL to ask it now, or "
+                "--frontier-accuracy 0.98 to assume so much"
+            )
+        if self.url is not None and self.model is None:
+            raise UserError("--frontier needs --frontier-model NAME")
+
+
+def small_answers(folder: Path, data: Labelled, language: str, outside: str, threads: int) -> Small:
+    """Ask the small model.
+
+    Raises:
+        UserError: it cannot be loaded, does not know the language, or a label of the file.
+    """
+    model = _load(folder, threads)
+    labels = model.card.labels or ()
+    known = {*labels, outside}
+    for row, label in zip(data.rows, data.labels, strict=True):
+        if label not in known:
+            raise UserError(
+                f'{data.path}: row {row}, column "{data.columns[1]}": the model has no label "{label}"; correct it, or '
+                f"say with --outside-label which label stands for texts outside all of them"
+            )
+    if language.partition("-")[0].lower() not in model.card.languages:
+        raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")
+    answers: list[Any] = []
+    with ProgressBar() as bar:
+        for start in range(0, len(data), _AT_ONCE):
+            answers += model.answer([Question(text, language) for text in data.texts[start : start + _AT_ONCE]])
+            bar.show("reading texts", len(answers), len(data))
+    outputs = tuple(answer.output.label for answer in answers)
+    confidences = tuple(answer.confidence for answer in answers)
+    return Small(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences)
+
+
+def frontier_answers(frontier: Frontier, data: Labelled, labels: tuple[str, ...], language: str, outside: str) -> Large:
+    """Read, ask for, or assume the frontier's answers.
+
+    Raises:
+        UserError: they cannot be had.
+    """
+    if frontier.answers is not None:
+        read = read_answers(frontier.answers, data, frontier.eur)
+        return Large(read, 0.0, 0.0, f"the frontier's answers: {frontier.answers}")
+    if frontier.accuracy is not None:
+        told = (
+            f"the frontier: assumed to be right {frontier.accuracy:.1%} of the time, at {frontier.eur:g} EUR an answer"
+        )
+        return Large(None, frontier.accuracy, frontier.eur, told)
+    asked = _asked(frontier, data, labels, language, outside)
+    if frontier.save is not None:
+        write_answers(frontier.save, data, asked)
+    without = sum(label is None for label in asked.labels)
+    told = f"the frontier: {frontier.model} at {frontier.url}, asked now; {without:,} texts got no usable answer"
+    return Large(asked, 0.0, 0.0, told)
+
+
+def observed(data: Labelled, small: Small, large: Large, outside: str, *, escalates: bool) -> Observed:
+    """Bring it together; `escalates`: the policy escalates what is taken to be outside, however sure the model is."""
+    gold = [None if label == outside else label for label in data.labels]
+    confidence = np.array(small.confidences, dtype=np.float64)
+    if escalates:
+        confidence[[output is None for output in small.outputs]] = -1.0
+    if large.answers is None:
+        frontier_right = np.full(len(data), large.accuracy)
+        eur = np.full(len(data), large.eur)
+    else:
+        frontier_right = np.array(
+            [label == right for label, right in zip(large.answers.labels, data.labels, strict=True)], dtype=np.float64
+        )
+        eur = np.array(large.answers.eur, dtype=np.float64)
+    right = np.array([output == label for output, label in zip(small.outputs, gold, strict=True)])
+    return Observed(right, confidence, frontier_right, eur)
+
+
+def _load(folder: Path, threads: int) -> Any:
+    try:
+        module = import_module("sprat_intent.model")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sprat_intent":
+            raise
+        raise UserError("`assess` needs the intent service: pip install sprat-intent") from None
+    try:
+        return module.IntentModel.load(folder, threads=threads)
+    except BrokenArtefact as error:
+        raise UserError(f"--model: {error}") from None
+
+
+def _asked(frontier: Frontier, data: Labelled, labels: tuple[str, ...], language: str, outside: str) -> FrontierAnswers:
+    try:
+        module = import_module("sprat_frontier.assessing")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sprat_frontier":
+            raise
+        raise UserError("`assess --frontier` needs the frontier service: pip install sprat-frontier") from None
+    finders = gather(None, None, alone=False).finders
+    remark(f"{len(data):,} texts go to {frontier.url}, with what is personal masked")
+    with ProgressBar() as bar:
+        found: tuple[list[str | None], list[float]] = module.ask_all(
+            data.texts,
+            labels,
+            language=language,
+            url=frontier.url,
+            model=frontier.model,
+            price=frontier.price,
+            finders=finders,
+            outside=outside,
+            progress=lambda done: bar.show("asking the frontier", done, len(data)),
+        )
+    return FrontierAnswers(tuple(found[0]), tuple(found[1]))

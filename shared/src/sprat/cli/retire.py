@@ -1,0 +1,94 @@
+"""`sprat models retire`: a model is withdrawn; its texts go to the frontier, and its service is told when to stop."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from sprat.cli.announced import announced_models
+from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
+from sprat.cli.terminal import printable, remark, say, say_json
+from sprat.errors import SpratError, UserError
+from sprat.operating.lag import measuring
+from sprat.operating.retiring import Remainder, remainders, withdraw
+from sprat.settings import KafkaSettings
+
+EPILOG = """\b
+Examples:
+  sprat models retire intent/hr
+  sprat models retire intent/hr --yes --wait 600 --json
+
+\b
+From then on its texts are escalated, reason no_service. What came before is still its own: leave its service running
+until this command says that it may stop. A service that is started again announces its model again.
+
+\b
+Exit codes:
+  0  withdrawn, and its service may stop
+  1  withdrawn, but there are texts left that its service has not answered; it says how many
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_LOOK_EVERY_S = 0.5
+
+
+def retire(
+    what: Annotated[str, typer.Argument(metavar="TASK/MODEL", show_default=False, help="The model.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its service to finish.")] = 60.0,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Withdraw a model, and say when its service may stop."""
+    kafka = kafka_settings(bootstrap, prefix)
+    there = [f"{each.task}/{each.model}" for each in announced_models(kafka)]
+    if what not in there:
+        raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
+    if not yes and not _confirmed(what):
+        raise UserError("nothing was withdrawn; --yes does it without asking")
+    task, _, model = what.partition("/")
+    with reaching(kafka):
+        left = asyncio.run(_retire(kafka, task, model, wait))
+    if as_json:
+        say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
+    else:
+        say(f"{printable(what)} is withdrawn: texts from now on go to the frontier")
+    if left.texts:
+        raise SpratError(_unfinished(what, left))
+    if not as_json:
+        say("its service has answered all that was its own, and may stop")
+
+
+def _confirmed(what: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UserError(f"--yes is needed to withdraw {what} where nobody can be asked")
+    return typer.confirm(f"Withdraw {what}?", err=True)
+
+
+async def _retire(kafka: KafkaSettings, task: str, model: str, wait_s: float) -> Remainder:
+    client = client_arguments(kafka)
+    await withdraw(client, kafka.topics, task, model)
+    left = Remainder(0, 0)
+    async with measuring(client, kafka.topics) as meter:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        said = False
+        async for left in remainders(meter, kafka.topics, f"{task}.{model}"):
+            if not left.texts or not left.members or loop.time() >= until:
+                break
+            if not said:
+                remark(f"up to {left.texts:,} texts are still its own; waiting for its service")
+                said = True
+            await asyncio.sleep(_LOOK_EVERY_S)
+    return left
+
+
+def _unfinished(what: str, left: Remainder) -> str:
+    if not left.members:
+        return (
+            f"up to {left.texts:,} texts of {what} wait, and no service reads them: they get no Result until it is "
+            "started once more; it then announces the model again"
+        )
+    return f"up to {left.texts:,} texts of {what} are not answered yet; let its service run, see `sprat lag`"

@@ -1,0 +1,93 @@
+"""CSV and TSV to rows of cells. A quote that is left open is told where it was opened, not where the file ends."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sprat.labelled.names import known_columns
+from sprat.labelled.problems import Problems
+from sprat.labelled.rows import MAX_TEXT
+
+_SEPARATORS: Final = (",", ";", "\t")
+_MOST_LINES: Final = 400
+"""Of one row. More is a quote that was left open: the next one, far below, closes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a table."""
+
+    row: int
+    line: int
+    """Where it begins; differs from `row` below a text of several lines."""
+    cells: list[str]
+
+
+def separator_of(text: str, suffix: str) -> str:
+    """Give what separates the columns: a tab in .tsv; else what stands in the first line, a comma if nothing does."""
+    if suffix in (".tsv", ".tab"):
+        return "\t"
+    first = text[: text.find("\n")] if "\n" in text else text
+    for separator in _SEPARATORS:
+        if None not in known_columns(first.strip("\r").replace('"', "").split(separator)):
+            return separator
+    return max(_SEPARATORS, key=first.count)
+
+
+def records(text: str, separator: str, problems: Problems) -> Iterator[Record]:
+    """Give the rows that hold anything.
+
+    Raises:
+        UserError: a quote is not balanced; it says in which row.
+    """
+    if separator == "\t":
+        yield from _tabbed(text)
+        return
+    csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_TEXT))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    row, line = 0, 1
+    while True:
+        row, line = row + 1, reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problems.stop(row, None, _said(error), line=line)
+        if reader.line_num - line >= _MOST_LINES:
+            problems.stop(row, str(len(cells)), _open(f"it goes on for {reader.line_num - line + 1} lines"), line=line)
+        if any(map(str.strip, cells)):
+            yield Record(row, line, cells)
+
+
+def _tabbed(text: str) -> Iterator[Record]:
+    """Tabs separate and lines end, whatever quotes a text holds; a cell that a spreadsheet quoted is unquoted."""
+    for row, line in enumerate(text.split("\n"), start=1):
+        cells = [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]
+        if any(map(str.strip, cells)):
+            yield Record(row, row, cells)
+
+
+def _unquoted(cell: str) -> str:
+    if len(cell) >= 2 and cell[0] == cell[-1] == '"':
+        inner = cell[1:-1]
+        if '"' not in inner.replace('""', ""):
+            return inner.replace('""', '"')
+    return cell
+
+
+def _said(error: csv.Error) -> str:
+    said = str(error)
+    if "unexpected end of data" in said:
+        return _open("the file ends in it")
+    if "expected after" in said:
+        return 'a quote stands inside a quoted cell; write it twice: ""'
+    if "field limit" in said:
+        return _open(f"the cell is longer than {4 * MAX_TEXT:,} characters")
+    return f"not CSV ({said}); save the file again"
+
+
+def _open(why: str) -> str:
+    return f'a quote is opened and not closed ({why}); close it, or write a quote that belongs to the text twice: ""'

@@ -1,0 +1,223 @@
+"""Measures `sprat train intent` on open data as an owner would use it: a file in, nothing set by hand.
+
+    python -m tests.bench.train_quality --data DIR [--json FILE] [--only NAME …] [--encoder DIR]     (or SPRAT_DATA=DIR)
+
+Exits 1 when a target is missed.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sprat_intent.training.progress import silent
+from sprat_intent.training.run import train
+from sprat_intent.training.wish import Trained, Wish
+
+Rows = list[tuple[str, str]]
+"""Texts with their labels."""
+
+SEEDS = (0, 1, 2)
+FLIPPED = 0.05
+
+AT_LEAST = {
+    "banking77": 0.91,
+    "clinc150": 0.95,
+    "clinc150, 10 a label": 0.89,
+    "clinc150, 5 a label": 0.84,
+    "bitext": 0.98,
+}
+"""Targets for the accuracy on the test file."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training and its test."""
+
+    name: str
+    rows: Callable[[Path], Rows]
+    test: Callable[[Path], Rows]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    parser.add_argument("--only", nargs="*", help="these alone")
+    parser.add_argument("--encoder", type=Path, help="an artefact's folder (default: the shipped encoder)")
+    options = parser.parse_args(argv)
+    figures: dict[str, Any] = {}
+    chosen = [
+        name for name in (*(task.name for task in tasks()), "likely wrong") if not options.only or name in options.only
+    ]
+    print(
+        f"{'':24}{'texts':>8}{'accuracy on the test (95 %)':>32}{'folds':>8}{'kept':>8}{'right':>8}{'s':>7}{'CPU s':>7}"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        for task in tasks():
+            if task.name in chosen:
+                figures[task.name] = measured(task, options.data, Path(name), options.encoder)
+        if "likely wrong" in chosen:
+            figures["likely wrong"] = planted(options.data, Path(name), options.encoder)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    complaints = missed(figures)
+    print("\n".join(complaints) or "All targets are met.")
+    return 1 if complaints else 0
+
+
+def tasks() -> Iterator[Task]:
+    """Everything that is measured."""
+    yield Task(
+        "banking77",
+        lambda data: table(data / "intent/banking77/train.tsv"),
+        lambda data: table(data / "intent/banking77/test.tsv"),
+    )
+    yield Task("clinc150", clinc150("train"), clinc150("test"))
+    for count in (10, 5):
+        for seed in SEEDS:
+            yield Task(f"clinc150, {count} a label, {seed}", few(clinc150("train"), count, seed), clinc150("test"))
+    yield Task("bitext", bitext(held_out=False), bitext(held_out=True))
+
+
+def clinc150(split: str) -> Callable[[Path], Rows]:
+    """A part of CLINC150, in scope."""
+    return lambda data: table(data / f"intent/clinc150/tsv/{split}.tsv")
+
+
+def few(rows: Callable[[Path], Rows], count: int, seed: int) -> Callable[[Path], Rows]:
+    """So many rows of each label, drawn at random."""
+
+    def drawn(data: Path) -> Rows:
+        by_label: dict[str, Rows] = {}
+        for row in rows(data):
+            by_label.setdefault(row[1], []).append(row)
+        random = np.random.default_rng(seed)
+        return [each[place] for each in by_label.values() for place in random.permutation(len(each))[:count]]
+
+    return drawn
+
+
+def bitext(*, held_out: bool) -> Callable[[Path], Rows]:
+    """Four fifths of the different texts, or the fifth that is held out."""
+
+    def part(data: Path) -> Rows:
+        folder = data / "intent/bitext_customer_support"
+        rows = [row for path in sorted(folder.glob("*.tsv.gz")) for row in table(path)]
+        unique = list({text.casefold(): (text, label) for text, label in rows}.values())
+        order = np.random.default_rng(0).permutation(len(unique))
+        cut = len(unique) // 5
+        return [unique[place] for place in (order[:cut] if held_out else order[cut:])]
+
+    return part
+
+
+def measured(task: Task, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
+    """Train and test, and print a line."""
+    trained, wall, cpu = run(task.rows(data), task.test(data), folder, encoder)
+    test, held = trained.test, trained.figures
+    assert test is not None
+    kept = test.at(trained.card.keep_at)
+    print(
+        f"{task.name:24}{held.texts:8,}{test.accuracy!s:>32}{held.accuracy.value:8.1%}{kept.share:8.1%}"
+        f"{kept.right.value:8.1%}{wall:7.1f}{cpu:7.1f}",
+        flush=True,
+    )
+    return {
+        "texts": held.texts,
+        "test_texts": test.texts,
+        "accuracy": [test.accuracy.value, test.accuracy.low, test.accuracy.high],
+        "cross_validated": held.accuracy.value,
+        "macro_f1": test.macro_f1,
+        "calibration_error": test.calibration_error,
+        "keep_at": trained.card.keep_at,
+        "kept_share": kept.share,
+        "kept_right": kept.right.value,
+        "leaked": len(trained.leaks.rows) if trained.leaks else 0,
+        "suspected": len(trained.suspects),
+        "seconds": wall,
+        "cpu_seconds": cpu,
+    }
+
+
+def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
+    """Give some rows of BANKING77 a wrong label, and see how many are listed."""
+    rows = table(data / "intent/banking77/train.tsv")
+    labels = sorted({label for _, label in rows})
+    random = np.random.default_rng(0)
+    wrong = random.random(len(rows)) < FLIPPED
+    planted_rows = [
+        (text, labels[(labels.index(label) + int(random.integers(1, len(labels)))) % len(labels)] if flip else label)
+        for (text, label), flip in zip(rows, wrong, strict=True)
+    ]
+    trained, *_ = run(planted_rows, None, folder, encoder)
+    used = {row - 2 for row in trained.training.rows}
+    there = {int(place) for place in np.flatnonzero(wrong)} & used
+    listed = {each.row - 2 for each in trained.suspects}
+    found = listed & there
+    recall, precision = len(found) / len(there), len(found) / max(len(listed), 1)
+    print(
+        f"likely wrong: {recall:.1%} of {len(there)} planted are listed; "
+        f"{precision:.1%} of {len(listed)} listed were planted"
+    )
+    return {"planted": len(there), "listed": len(listed), "recall": recall, "precision": precision}
+
+
+def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tuple[Trained, float, float]:
+    """Train from files, as the command does; gives the outcome, seconds, and CPU seconds."""
+    file, test_file = folder / "train.csv", folder / "test.csv"
+    write(file, rows)
+    if test is not None:
+        write(test_file, test)
+    output = folder / f"model-{time.monotonic_ns()}"
+    wish = Wish(
+        file=file, output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
+    )
+    started, cpu = time.monotonic(), time.process_time()
+    trained = train(wish, silent)
+    return trained, time.monotonic() - started, time.process_time() - cpu
+
+
+def table(path: Path) -> Rows:
+    """Lines of text, label and whatever follows, separated by tabs."""
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    cells = [line.split("\t") for line in raw.decode("utf-8").splitlines()]
+    return [(text, label) for text, label, *_ in cells]
+
+
+def write(path: Path, rows: Rows) -> None:
+    """A CSV such as an owner has."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("text", "label"))
+        writer.writerows(rows)
+
+
+def missed(figures: dict[str, Any]) -> list[str]:
+    """One line a target that is not met."""
+    lines = []
+    for name, least in AT_LEAST.items():
+        values = [
+            each["accuracy"][0]
+            for key, each in figures.items()
+            if key in {name, *(f"{name}, {seed}" for seed in SEEDS)}
+        ]
+        if values and (mean := sum(values) / len(values)) < least:
+            lines.append(f"{name}: {mean:.1%} right, below {least:.0%}")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""`sprat models list` and `show` on a real broker."""
+
+import json
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from cli_records import environment, sprat
+from sprat.admin.topics import create_topics
+from sprat.model_table import model_key
+from sprat.models import load_artefact
+from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
+
+SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
+
+
+@pytest.fixture
+async def topics(kafka, prefix):
+    topics = Topics(prefix, 1)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
+
+
+@pytest.fixture
+def run(kafka, prefix, tmp_path):
+    async def run(*arguments):
+        return await sprat("models", *arguments, env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+
+    return run
+
+
+async def announce(kafka, topics, **changes):
+    card = load_artefact(SHIPPED).card
+    given = {"task": "intent", "version": card.version, "labels": card.labels, "languages": ("en",), "owns_from": 1}
+    announced = ModelAnnounced(**given | {"card": card.model_dump(mode="json")} | changes)
+    envelope = Envelope(id="1", source="test", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    value, headers = encode(announced, envelope)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    key = model_key(announced.task, announced.model)
+    await producer.send_and_wait(topics.models, value, key=key, headers=headers)
+    await producer.stop()
+
+
+async def test_what_is_announced_is_listed_and_shown(kafka, topics, run):
+    code, _, said = await run("list")
+    assert code == 1
+    assert "no model is announced" in said
+    await announce(kafka, topics)
+    await announce(kafka, topics, model="hr", owns_from=None)
+    code, listed, said = await run("list")
+    assert code == 0, said
+    _, first, second = listed.splitlines()
+    assert first.split()[:3] == ["intent/default", load_artefact(SHIPPED).card.version, "150"]
+    assert (first.split()[-1], second.split()[0], second.split()[-1]) == ("yes", "intent/hr", "starting")
+    _, machine, _ = await run("list", "--json")
+    assert [json.loads(line)["model"] for line in machine.splitlines()] == ["default", "hr"]
+    _, shown, _ = await run("show", "intent/hr")
+    assert shown.startswith("intent/hr, version ")
+    assert "what it cannot do:" in shown
+    code, _, said = await run("show", "intent/legal")
+    assert code == 2
+    assert "there are: intent/default, intent/hr" in said
+
+
+async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka, topics, run, prefix):
+    await announce(kafka, topics, model="hr")
+    code, _, said = await run("retire", "intent/hr")
+    assert code == 2
+    assert "--yes is needed" in said
+    code, said, _ = await run("retire", "intent/hr", "--yes")
+    assert code == 0
+    assert "may stop" in said
+    code, _, said = await run("retire", "intent/hr", "--yes")
+    assert code == 2
+    assert "no such model is announced; there are: none" in said
+
+
+async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, prefix):
+    await announce(kafka, topics, model="hr")
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    for _ in range(3):
+        await producer.send_and_wait(topics.texts, b"{}", partition=0)
+    await producer.stop()
+    service = AIOKafkaConsumer(
+        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+    )
+    await service.start()
+    await service.commit({TopicPartition(topics.texts, 0): 1})
+    code, out, said = await run("retire", "intent/hr", "--yes", "--wait", "1", "--json")
+    assert code == 1
+    assert json.loads(out)["texts_left"] == 2
+    assert "up to 2 texts of intent/hr are not answered yet" in said
+    await announce(kafka, topics, model="hr")
+    await service.commit({TopicPartition(topics.texts, 0): 3})
+    code, out, _ = await run("retire", "intent/hr", "--yes", "--json")
+    await service.stop()
+    assert code == 0
+    assert json.loads(out) == {"type": "retired", "model": "intent/hr", "texts_left": 0, "members": 1}

@@ -1,0 +1,171 @@
+"""`sprat train intent`: a file in, a model out that the service reads, and a report that needs nothing else."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+import training_files
+from sprat.cli.main import app
+from sprat.models import Question, load_artefact
+from sprat_intent.model import IntentModel
+
+
+def train(*arguments):
+    given = ["train", "intent", *map(str, arguments)]
+    return CliRunner().invoke(app, given if "--help" in given else [*given, "--encoder", str(training_files.EN_FAST)])
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return training_files.write(tmp_path_factory.mktemp("train") / "hr.csv", training_files.rows())
+
+
+@pytest.fixture(scope="module")
+def trained(file):
+    result = train(file, "--output", file.parent / "hr")
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_the_service_reads_the_artefact_and_knows_the_labels(file, trained):
+    model = IntentModel.load(file.parent / "hr")
+    answers = model.answer([Question(text, "en") for text in ("may I take three days off", "my key card is gone")])
+    assert [answer.output.label for answer in answers] == ["leave", "badge"]
+    assert all(answer.confidence >= model.card.keep_at for answer in answers)
+
+
+def test_what_has_nothing_to_do_with_any_label_is_not_kept_as_one(file, trained):
+    model = IntentModel.load(file.parent / "hr")
+    (answer,) = model.answer([Question("who won the cup final in 1974", "en")])
+    assert answer.output.label is None or answer.confidence < model.card.keep_at
+
+
+def test_the_card_says_what_it_is_made_of_measured_at_and_not_good_for(file, trained):
+    card = load_artefact(file.parent / "hr").card
+    assert card.labels == ("badge", "laptop", "leave", "payroll")
+    assert [work.name for work in card.made_of] == ["all-MiniLM-L6-v2", "hr.csv"]
+    assert card.licence == "Apache-2.0 AND LicenseRef-own-data"
+    assert card.score("cross_validated_accuracy_low") <= card.score("cross_validated_accuracy") <= 1
+    assert 0.5 <= card.keep_at < 1
+    assert "97.0% right on held-out texts, 10% of them outside" in card.keep_at_rule
+    assert any("held out in turn" in limit for limit in card.limits)
+
+
+def test_the_terminal_shows_figures_wrong_labels_and_how_to_serve_it(file, trained):
+    assert re.search(rf"\b{training_files.WRONG_ROW} +badge +leave", trained.stdout)
+    assert "days off" not in trained.stdout
+    assert "get their label" in trained.stdout
+    assert f"SPRAT_INTENT__ARTEFACT={file.parent / 'hr'} sprat up" in trained.stdout
+    assert "← recommended" in trained.stdout
+
+
+def test_the_report_is_one_file_with_pictures_and_without_texts(file, trained):
+    html = (file.parent / "hr-report.html").read_text(encoding="utf-8")
+    assert html.count("<svg") == 2
+    assert "<script" not in html
+    assert "days off" not in html
+    assert not re.search(r"(src|href)=", html)
+
+
+def test_a_test_file_is_measured_and_its_leaks_are_named(file, tmp_path):
+    phrases = [
+        ("please, two days of holiday", "leave"),
+        ("no payslip came", "payroll"),
+        ("a door stays shut for me", "badge"),
+    ]
+    test = training_files.write(tmp_path / "test.csv", [training_files.rows()[5], *phrases])
+    outside = tmp_path / "outside.txt"
+    outside.write_text("who won the cup\nwhat is the capital of Peru\ntell me a joke\nhow tall is the tower\n")
+    more = ["--output", tmp_path / "hr", "--test", test, "--out-of-scope", outside, "--json", "--name", "staff"]
+    result = train(file, *more)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["leaked_test_rows"] == [2]
+    assert told["name"] == "staff"
+    assert told["scores"]["test_accuracy"] == 1
+    assert told["likely_wrong"][0]["row"] == training_files.WRONG_ROW
+    card = load_artefact(tmp_path / "hr").card
+    assert [work.used_for for work in card.made_of[1:]] == [
+        "head, calibration, scores",
+        "calibration: texts outside every label",
+        "scores",
+    ]
+    assert not any("held out in turn" in limit for limit in card.limits)
+
+
+def test_rows_of_the_label_for_outside_are_no_label_of_the_model(tmp_path):
+    strangers = [(f"what is the capital of {country}", "none of these") for country in ("Peru", "Chad", "Iran", "Fiji")]
+    file = training_files.write(tmp_path / "hr.csv", [*training_files.rows(), *strangers])
+    result = train(file, "--output", tmp_path / "hr", "--outside-label", "none of these")
+    assert result.exit_code == 0, result.output
+    card = load_artefact(tmp_path / "hr").card
+    assert "none of these" not in (card.labels or ())
+    assert "as texts outside every label, 4 that are given as such" in card.calibration.fitted_on
+    (answer,) = IntentModel.load(tmp_path / "hr").answer([Question("what is the capital of Cuba", "en")])
+    assert answer.output.label is None
+
+
+def test_the_same_file_gives_the_same_version(file, trained, tmp_path):
+    train(file, "--output", tmp_path / "hr")
+    assert load_artefact(tmp_path / "hr").card.version == load_artefact(file.parent / "hr").card.version
+
+
+def test_texts_are_shown_where_that_is_asked_for(file, tmp_path):
+    result = train(file, "--output", tmp_path / "hr", "--show-texts")
+    assert "how do I book January days off" in result.stdout
+    assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp_path):
+    (tmp_path / "mine").mkdir()
+    result = train(file, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "exists already; name another --output" in result.stderr
+    result = train(file, "--output", tmp_path / "mine", "--force")
+    assert result.exit_code == 2
+    assert "no artefact, so --force does not replace it" in result.stderr
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "said"),
+    [
+        pytest.param("", [], "the file is empty", id="empty"),
+        pytest.param("text,label\nhi,a\nho,a\n", [], 'every row has the label "a"', id="one label"),
+        pytest.param(
+            "text,label\nhi,a\n", ["--label-column", "x"], 'row 1, column "x": there is no such column', id="column"
+        ),
+        pytest.param('text,label\n"hi,a\n', [], "row 2: a quote is opened and not closed", id="quote"),
+        pytest.param("text,label\n=A1,a\n", [], 'row 2, column "text": a spreadsheet formula', id="formula"),
+        pytest.param("text,label\n" + "hi,a\nho,b\n", [], "labels have fewer than 5 different texts", id="few"),
+    ],
+)
+def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path, content, more, said):
+    (tmp_path / "bad.csv").write_text(content)
+    result = train(tmp_path / "bad.csv", "--output", tmp_path / "out", *more)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.startswith("sprat: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
+def test_a_language_that_the_encoder_does_not_read_is_refused(file, tmp_path):
+    result = train(file, "--output", tmp_path / "hr", "--language", "de")
+    assert result.exit_code == 2
+    assert "--language de: the encoder en-fast reads en" in result.stderr
+
+
+def test_a_text_outside_that_has_a_label_is_refused(file, tmp_path):
+    (tmp_path / "outside.txt").write_text("a joke\nVacation request for May\n")
+    result = train(file, "--output", tmp_path / "hr", "--out-of-scope", tmp_path / "outside.txt")
+    assert result.exit_code == 2
+    assert "outside.txt: row 2:" in result.stderr
+
+
+def test_the_help_has_examples_and_exit_codes():
+    shown = train("--help").output
+    assert "sprat train intent" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert "--json" in shown

@@ -1,0 +1,48 @@
+"""A model's card, as a person reads it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.cli.card_lines import card_lines
+from sprat.cli.main import app
+from sprat.models import load_artefact
+
+SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
+
+
+def show(*arguments):
+    return CliRunner().invoke(app, ["models", "show", *map(str, arguments)])
+
+
+def test_a_folder_shows_what_it_is_how_good_made_of_what_and_not_good_for():
+    card = load_artefact(SHIPPED).card
+    lines = list(card_lines(card, "hr"))
+    assert lines[0] == f"intent/hr, version {card.version}"
+    assert all(title in lines for title in ("how good it is:", "made of:", "what it cannot do:"))
+    shown = " ".join(" ".join(lines).split())
+    assert all(limit in shown for limit in card.limits)
+    assert all(work.name in shown and work.licence in shown for work in card.made_of)
+    assert all(score.name in shown and score.protocol in shown for score in card.scores)
+    assert f"keep_at {card.keep_at:.2f}, {card.keep_at_rule}" in shown
+    assert max(map(len, lines)) <= 112
+
+
+def test_the_command_shows_a_folder_for_people_and_for_machines():
+    assert show(SHIPPED).stdout.startswith("intent/en-fast, version ")
+    assert json.loads(show(SHIPPED, "--json").stdout)["name"] == "en-fast"
+
+
+def test_a_folder_that_is_not_what_its_card_says_is_exit_code_one(tmp_path):
+    result = show(tmp_path)
+    assert result.exit_code == 1
+    assert "card.json: not found" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["list", "show", "retire"])
+def test_the_help_has_an_example_and_the_exit_codes(name):
+    shown = CliRunner().invoke(app, ["models", name, "--help"]).output
+    assert f"sprat models {name}" in shown.split("Example")[1]
+    assert "Exit codes:" in shown

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from marian import write_opus_mt
+from sprat.cli.main import app
+from sprat.models import load_artefact
+from sprat_translation.model import TranslationModel
+
+
+@pytest.fixture
+def download(tmp_path):
+    folder = tmp_path / "opus-mt-en-de"
+    write_opus_mt(folder)
+    return folder
+
+
+def convert(*arguments):
+    return CliRunner().invoke(app, ["models", "convert", "opus-mt", *map(str, arguments)])
+
+
+def test_a_marian_folder_becomes_an_artefact_that_the_service_reads(download, tmp_path):
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 0, result.stderr
+    assert "en → de" in result.stdout
+    assert "no estimate of its own quality" in result.stderr
+    card = load_artefact(tmp_path / "mine").card
+    assert (card.name, card.languages, card.targets, card.keep_at) == ("opus-mt-en-de", ("en",), ("de",), 1.0)
+    assert card.limits[0].startswith("Uncalibrated")
+    TranslationModel.load(tmp_path / "mine").probe()
+
+
+def test_languages_name_and_licence_are_said_on_the_card(download, tmp_path):
+    options = ["--source", "fr", "--target", "it", "--name", "mine", "--licence", "Apache-2.0", "--json"]
+    result = convert(download, "--output", tmp_path / "out" / "mine", *options)
+    card = load_artefact(tmp_path / "out" / "mine").card
+    assert (card.name, card.languages, card.targets, card.licence) == ("mine", ("fr",), ("it",), "Apache-2.0")
+    assert json.loads(result.stdout)["version"] == card.version
+
+
+def test_the_same_folder_gives_the_same_version(download, tmp_path):
+    versions = []
+    for name in ("one", "two"):
+        convert(download, "--output", tmp_path / name)
+        versions.append(load_artefact(tmp_path / name).card.version)
+    assert versions[0] == versions[1]
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("decoder.yml", "has no decoder.yml; take the .zip"),
+        ("source.spm", "has no source.spm; take the .zip"),
+        ("opus.npz", "decoder.yml names opus.npz, which is not there"),
+    ],
+)
+def test_a_folder_of_another_kind_is_refused_with_what_to_do(download, tmp_path, missing, said):
+    (download / missing).unlink()
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("name", ["decoder.yml", "opus.npz", "opus.vocab.yml"])
+def test_rubbish_is_refused(download, tmp_path, name):
+    (download / name).write_text("rubbish: [")
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("sprat: ")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_model_for_several_languages_is_refused(tmp_path):
+    write_opus_mt(tmp_path / "multi", more=(">>deu<<", ">>nld<<"))
+    result = convert(tmp_path / "multi", "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "several languages" in result.stderr
+
+
+def test_nothing_that_exists_is_overwritten(download, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_the_help_has_an_example_and_the_exit_codes():
+    shown = convert("--help").output
+    assert "sprat models convert opus-mt" in shown.split("Example:")[1]
+    assert "Exit codes:" in shown

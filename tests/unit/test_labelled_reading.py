@@ -1,0 +1,190 @@
+"""Files with labels, good and bad: what is read, and what is said of what cannot be."""
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.labelled import Wanted, read_labelled, read_texts
+from sprat.labelled.cells import for_spreadsheets
+
+
+def made(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refused(path, wanted=None):
+    with pytest.raises(UserError) as caught:
+        read_labelled(path, wanted or Wanted())
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("a.csv", "text,label\nhello there,greeting\n", id="CSV"),
+        pytest.param("a.csv", "label,text\r\ngreeting,hello there\r\n", id="other order, Windows line ends"),
+        pytest.param("a.csv", "id;Intent;Text\n1;greeting;hello there\n", id="semicolons, a third column"),
+        pytest.param("a.csv", '"text","label"\n"hello there","greeting"\n', id="quoted"),
+        pytest.param("a.csv", b"\xef\xbb\xbftext,label\nhello there,greeting\n", id="byte order mark"),
+        pytest.param("a.csv", "text,label\n\nhello there, greeting \n,\n", id="blank rows and spaces"),
+        pytest.param("a.tsv", "text\tlabel\nhello there\tgreeting\n", id="TSV"),
+        pytest.param("a.csv", "text\tlabel\nhello there\tgreeting\n", id="tabs in .csv"),
+        pytest.param("a.jsonl", '{"label": "greeting", "text": "hello there"}\n', id="JSON Lines"),
+        pytest.param("a.jsonl", '{"utterance": "hello there", "intent": "greeting", "id": 7}\n', id="other names"),
+    ],
+)
+def test_columns_are_found_by_their_names(tmp_path, name, content):
+    read = read_labelled(made(tmp_path, name, content))
+    assert (read.texts, read.labels) == (("hello there",), ("greeting",))
+
+
+def test_two_columns_need_no_names(tmp_path):
+    read = read_labelled(made(tmp_path, "a.tsv", "hi\tgreeting\nhello\tgreeting\nbye\tfarewell\n"))
+    assert read.texts == ("hi", "hello", "bye")
+    assert read.rows == (1, 2, 3)
+    turned = read_labelled(made(tmp_path, "b.tsv", "greeting\thi\ngreeting\thello\nfarewell\tbye\n"))
+    assert turned.texts == ("hi", "hello", "bye")
+
+
+@pytest.mark.parametrize("wanted", [Wanted("Question", "topic"), Wanted("2", "3")], ids=["names", "numbers"])
+def test_columns_are_named_by_a_person(tmp_path, wanted):
+    path = made(tmp_path, "a.csv", "nr,question,topic\n1,hello,greeting\n")
+    read = read_labelled(path, wanted)
+    assert read.texts[-1] == "hello"
+    assert read.labels[-1] == "greeting"
+
+
+def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path):
+    path = made(tmp_path, "a.csv", 'text,label\n"two\nlines",a\n\nlast,b\n')
+    assert read_labelled(path).rows == (2, 4)
+    assert read_labelled(path).texts == ("two\nlines", "last")
+
+
+def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
+    path = made(tmp_path, "a.tsv", 'text\tlabel\nsay "hi"\ta\n"a ""quoted"" cell"\tb\n"open\tb\n')
+    assert read_labelled(path).texts == ('say "hi"', 'a "quoted" cell', '"open')
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        pytest.param("a.csv", "", "the file is empty; it needs a row for each text", id="empty"),
+        pytest.param("a.csv", " \n\n", "the file is empty", id="blank"),
+        pytest.param("a.csv", "text,label\n", "there are column names and no rows below", id="names alone"),
+        pytest.param(
+            "a.csv", "text\nhello\n", "row 1: there is one column, a text and a label are needed", id="one column"
+        ),
+        pytest.param(
+            "a.csv",
+            "text,label\nfine,a\ngr\xfc\xdfe,b\n".encode("latin-1"),
+            'row 3, column "1": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
+            id="Latin-1",
+        ),
+        pytest.param("a.csv", "text,label\nhi,a\n".encode("utf-16"), "row 1: UTF-16; save it as UTF-8", id="UTF-16"),
+        pytest.param("a.xlsx", b"PK\x03\x04", "a spreadsheet's own format is not read; save the sheet", id="workbook"),
+        pytest.param("a.csv.gz", b"\x1f\x8b", "packed; unpack it first", id="packed"),
+        pytest.param("a.pdf", "text,label\nhi,a\n", "name it .csv, .tsv or .jsonl", id="another kind"),
+        pytest.param(
+            "a.csv",
+            "a,b,c\n1,2,3\n",
+            "row 1: which column holds the texts? There are 'a', 'b', 'c'; name",
+            id="unknown",
+        ),
+        pytest.param("a.csv", "text,b,c\n1,2,3\n", "row 1: which column holds the labels?", id="labels unknown"),
+        pytest.param(
+            "a.csv",
+            'text,label\nfine,a\n"open,b\nmore,c\nmore,d\n',
+            "row 3: a quote is opened and not closed (the file ends in it); close it",
+            id="open quote",
+        ),
+        pytest.param(
+            "a.csv",
+            'text,label\n"open,a\n' + "more,c\n" * 500 + 'close",b\n',
+            'row 2, column "2": a quote is opened and not closed (it goes on for 502 lines)',
+            id="open quote closed by another",
+        ),
+        pytest.param(
+            "a.csv", 'text,label\n"a "b" c",d\n', "row 2: a quote stands inside a quoted cell", id="inner quote"
+        ),
+        pytest.param(
+            "a.csv", "text,label\na,b,c\n", "row 2: 3 columns, row 1 has 2; put a text that holds", id="comma"
+        ),
+        pytest.param(
+            "a.csv", "text,label\nalone\n", "row 2: 1 columns, row 1 has 2; is a cell missing?", id="short row"
+        ),
+        pytest.param("a.csv", "text,label\n ,a\n", 'row 2, column "text": empty; write the text', id="no text"),
+        pytest.param("a.csv", "text,label\nhi,\n", 'row 2, column "label": empty; write the label', id="no label"),
+        pytest.param(
+            "a.csv",
+            'text,label\n"=HYPERLINK(""x"")",a\n',
+            'row 2, column "text": a spreadsheet formula: what it would',
+            id="formula",
+        ),
+        pytest.param(
+            "a.csv", "text,label\n#NAME?,a\n", 'row 2, column "text": #NAME? is what a spreadsheet shows', id="failed"
+        ),
+        pytest.param(
+            "a.csv",
+            "text,label\nhi,=cmd\n",
+            'row 2, column "label": begins as a spreadsheet formula',
+            id="label formula",
+        ),
+        pytest.param(
+            "a.csv",
+            f"text,label\n{'x' * 20_001},a\n",
+            'row 2, column "text": 20,001 characters, at most 20,000',
+            id="long",
+        ),
+        pytest.param("a.csv", "text,label\na\0b,a\n", 'row 2, column "text": holds a NUL', id="NUL"),
+        pytest.param(
+            "a.jsonl", '{"text": "hi", "label": "a"}\n{"text": "hi"\n', "row 2: not JSON after", id="bad JSON"
+        ),
+        pytest.param(
+            "a.jsonl", '{"text": "hi", "label": null}\n', 'row 1, column "label": null; write a string', id="null"
+        ),
+        pytest.param("a.jsonl", '[{"text": "hi"}]', "row 1: a JSON array; write one object a line", id="array"),
+        pytest.param("a.jsonl", '{"text": "hi", "x": "a"}\n', "row 1: which field holds the labels?", id="no field"),
+        pytest.param(
+            "a.jsonl",
+            '{"text": "\\ud800", "label": "a"}\n',
+            'row 1, column "text": holds half a character',
+            id="surrogate",
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_with_row_column_and_what_to_do(tmp_path, name, content, said):
+    assert refused(made(tmp_path, name, content)).startswith(said)
+
+
+def test_an_unknown_column_is_refused_with_those_that_are_there(tmp_path):
+    path = made(tmp_path, "a.csv", "text,label\nhi,a\n")
+    assert refused(path, Wanted(label="topic")) == (
+        "row 1, column \"topic\": there is no such column; there are: 'text', 'label'"
+    )
+    path = made(tmp_path, "a.jsonl", '{"text": "hi", "label": "a"}\n')
+    assert refused(path, Wanted(label="topic")).startswith('row 1, column "topic": there is no such field')
+
+
+def test_many_mistakes_are_told_by_the_first_five(tmp_path):
+    said = refused(made(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
+    assert said.count("\n") == 5
+    assert said.endswith("and 4 more")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    assert refused(tmp_path / "none.csv") == "there is no such file"
+    (tmp_path / "folder.csv").mkdir()
+    assert refused(tmp_path / "folder.csv") == "a folder; give the path of one file"
+
+
+def test_texts_alone_are_read_a_line_each_or_from_their_column(tmp_path):
+    assert read_texts(made(tmp_path, "a.txt", "one, two\n\nthree\n")).texts == ("one, two", "three")
+    assert read_texts(made(tmp_path, "b.csv", "text,label\nhi,a\n")).texts == ("hi",)
+    assert read_texts(made(tmp_path, "c.csv", "hi\nho\n")).texts == ("hi", "ho")
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+49", "-x", "@y"])
+def test_what_a_spreadsheet_would_run_is_made_a_text(cell):
+    assert for_spreadsheets(cell) == f"'{cell}"
+    assert for_spreadsheets("plain") == "plain"

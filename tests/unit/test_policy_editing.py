@@ -1,0 +1,83 @@
+"""One number of a policy file is changed, and nothing else."""
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.policy import load_policy
+from sprat.policy.editing import set_keep_at
+
+SHIPPED = """\
+# What Sprat may do.
+tasks:
+  intent:
+    # sure enough?
+    keep_at: 0.75 # the default is 0.80
+    out_of_scope: keep
+tenants: {}
+"""
+
+
+def written(tmp_path, content):
+    path = tmp_path / "policy.yaml"
+    path.write_text(content, newline="")
+    return path
+
+
+def test_the_number_is_changed_and_every_comment_stays(tmp_path):
+    path = written(tmp_path, SHIPPED)
+    assert set_keep_at(path, "intent", 0.9) == "0.75"
+    assert path.read_text() == SHIPPED.replace("0.75", "0.90")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("tenants: {}\n", id="no tasks"),
+        pytest.param("tenants: {}", id="no line end"),
+        pytest.param("tasks:\ntenants: {}\n", id="empty tasks"),
+        pytest.param("tasks:\n    ner:\n        keep_at: 0.6\n", id="another task, four spaces"),
+        pytest.param("tasks:\n  intent:\n    out_of_scope: escalate # careful\n", id="another field"),
+        pytest.param("tasks: {intent: {keep_at: 0.5, out_of_scope: keep}}\n", id="on one line"),
+        pytest.param("tasks:\n  intent: {keep_at: '0.5'}\n", id="quoted"),
+        pytest.param("tasks:\r\n  intent:\r\n    keep_at: 0.5\r\n", id="Windows line ends"),
+    ],
+)
+def test_the_field_is_added_where_it_belongs(tmp_path, content):
+    path = written(tmp_path, content)
+    before = load_policy(path) if "tasks:\ntenants" not in content else None
+    if before is None:
+        with pytest.raises(UserError):
+            set_keep_at(path, "intent", 0.91)
+        return
+    set_keep_at(path, "intent", 0.91)
+    after = load_policy(path)
+    assert after.tasks.intent.keep_at == 0.91
+    assert after.tasks.intent.out_of_scope == before.tasks.intent.out_of_scope
+    assert after.tasks.ner == before.tasks.ner
+    assert path.read_bytes().count(b"\r\n") == (path.read_bytes().count(b"\n") if "\r\n" in content else 0)
+
+
+def test_a_section_on_one_line_without_the_field_is_left_as_it_is(tmp_path):
+    content = "tasks: {intent: {out_of_scope: keep}}\n"
+    path = written(tmp_path, content)
+    with pytest.raises(UserError, match=r"tasks.intent in line 1 is written on one line; add keep_at: 0\.91"):
+        set_keep_at(path, "intent", 0.91)
+    assert path.read_text() == content
+
+
+def test_a_file_that_is_no_policy_is_left_as_it_is(tmp_path):
+    path = written(tmp_path, "task: {}\n")
+    with pytest.raises(UserError, match="did you mean tasks"):
+        set_keep_at(path, "intent", 0.9)
+    assert path.read_text() == "task: {}\n"
+
+
+def test_permissions_and_links_stay(tmp_path):
+    path = written(tmp_path, SHIPPED)
+    path.chmod(0o640)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(path)
+    set_keep_at(link, "intent", 0.66)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert load_policy(path).tasks.intent.keep_at == 0.66
