@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SERVICES := services/intent services/ner services/translation services/router services/frontier services/simulator
 MEMBERS := contracts shared encoder $(SERVICES)
 
-.PHONY: help setup check test demo up bench generate clean
+.PHONY: help setup check test demo up bench bench-models bench-train generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,12 @@ up: $(STAMP) ## Kafka, Redis and every service on this machine, until Ctrl-C
 
 bench: $(STAMP) ## the figures of the README; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
 	$(BIN)/python -m tests.bench $(if $(PRESIDIO),--presidio $(PRESIDIO))
+
+bench-models: $(STAMP) ## the README's table of models and docs/models.md; SPRAT_DATA as above, SPACY a Python that has spaCy
+	$(BIN)/python -m tests.bench.models $(if $(SPACY),--spacy $(SPACY))
+
+bench-train: $(STAMP) ## the README's figures of models trained on open labels; SPRAT_DATA as above
+	$(BIN)/python -m tests.bench.train_quality
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
 	$(BIN)/python -m tools.generate

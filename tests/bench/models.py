@@ -1,0 +1,78 @@
+"""Measures the shipped models of all three tasks from the committed artefacts: `make bench-models SPRAT_DATA=FOLDER`.
+
+    python -m tests.bench.models --data DIR [--spacy PYTHON]
+
+Writes docs/models.md, the table in the README and the pictures. `PYTHON` is the interpreter of an environment with
+spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of spaCy stay as they were measured last.
+Exits 1 when a card states anything else than what is measured.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench import intent_quality, ner_quality, translation_quality
+from tests.bench.model_tables import BEGIN, END, page, readme_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/models.md"
+FIGURES = ROOT / "docs/models.json"
+README = ROOT / "README.md"
+
+Main = Callable[[Sequence[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--spacy", help="the interpreter of an environment with spaCy")
+    options = parser.parse_args(argv)
+    spacy = ["--spacy", options.spacy] if options.spacy else []
+    tasks: dict[str, tuple[Main, list[str]]] = {
+        "intent": (intent_quality.main, []),
+        "ner": (ner_quality.main, spacy),
+        "translation": (translation_quality.main, []),
+    }
+    before = json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
+    figures: dict[str, Any] = {}
+    codes: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for task, (measure, more) in tasks.items():
+            print(f"\n— {task} —", flush=True)
+            file = Path(folder) / "figures.json"
+            codes.append(measure(["--data", str(options.data), "--json", str(file), *more]))
+            figures[task] = json.loads(file.read_text("utf-8"))
+    if not options.spacy:
+        keep_rival(figures["ner"], before.get("ner", {}))
+    write(figures)
+    print(f"\nwritten: {PAGE.relative_to(ROOT)}, {FIGURES.relative_to(ROOT)}, the table of models in {README.name}")
+    return max(codes)
+
+
+def keep_rival(now: dict[str, Any], before: dict[str, Any]) -> None:
+    """Take over what spaCy did when it was last measured."""
+    if "spacy" in before:
+        now["spacy"] = before["spacy"]
+    for name, each in before.get("sets", {}).items():
+        if "spacy" in each and name in now["sets"]:
+            now["sets"][name]["spacy"] = each["spacy"]
+
+
+def write(figures: dict[str, Any]) -> None:
+    """Write page, figures and the README's table."""
+    FIGURES.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(figures), encoding="utf-8")
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(before + BEGIN + readme_rows(figures) + END + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
