@@ -13,6 +13,7 @@ from sprat.errors import UserError
 from sprat.local.events import Event
 from sprat.local.installation import Installation
 from sprat.local.options import Options
+from sprat_contracts import TASKS
 
 
 def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(
@@ -21,7 +22,7 @@ def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_
     options = Options(bootstrap=kafka.bootstrap, redis=redis_server.url, prefix=prefix, partitions=2)
     with Installation(options) as installation:
         assert installation.servers == {}
-        assert set(installation.processes) == {"simulator", "router", "intent", "frontier"}
+        assert set(installation.processes) == {"simulator", "router", *TASKS, "frontier"}
         assert {state.partitions for state in installation.topic_states if ".texts." in state.name} == {2}
         folder = installation.folder
 
