@@ -15,12 +15,18 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from sprat.local.ports import is_free
+from sprat.local.services import SERVICES
 from sprat_contracts import Topics
 
 BOOTSTRAP = "127.0.0.1:9092"
-PROGRAMS = ("sprat_intent", "sprat_router", "sprat_frontier", "sprat_simulator", "redis-server", "kafka.Kafka")
+PROGRAMS = (
+    *(spec.module for spec in SERVICES),
+    "redis-server",
+    "kafka.Kafka",
+)
 IDLE_S = 20.0
-TEXT = b'{"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}'
+TASKS = {"intent": {}, "ner": {}, "translation": {"target": "de"}}
+TEXT = json.dumps({"text": "please move 100 euros to my savings", "tasks": TASKS}).encode()
 
 
 async def first_result_s(began: float) -> float:
@@ -58,14 +64,7 @@ def processes_below(pid: int) -> dict[str, psutil.Process]:
     found: dict[str, psutil.Process] = {}
     for child in psutil.Process(pid).children(recursive=True):
         command = " ".join(child.cmdline())
-        for name in (
-            "sprat_intent",
-            "sprat_router",
-            "sprat_frontier",
-            "sprat_simulator",
-            "redis-server",
-            "kafka.Kafka",
-        ):
+        for name in PROGRAMS:
             if name in command:
                 found[name.removeprefix("sprat_")] = child
     return found
