@@ -54,7 +54,7 @@ def scores(said: Sequence[str], pairs: Sequence[Pair], *, tokenised: bool) -> tu
     """BLEU and chrF, and their signatures. `tokenised`: the texts are tokens already, as in the published figure."""
     references = [[target for _, target in pairs]]
     found, signatures = {}, []
-    for name, metric in (("BLEU", BLEU(tokenize="none" if tokenised else "13a")), ("chrF", CHRF())):
+    for name, metric in (("BLEU", BLEU(tokenize="none" if tokenised else "13a", force=tokenised)), ("chrF", CHRF())):
         found[name] = round(float(metric.corpus_score(list(said), references).score), 2)
         signatures.append(f"{name}|{metric.get_signature()}")
     return found, signatures
