@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 SERVICES := services/intent services/ner services/translation services/router services/frontier services/simulator
 MEMBERS := contracts shared encoder $(SERVICES)
 
-.PHONY: help setup check test demo up bench bench-models bench-train generate clean
+.PHONY: help setup check test demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## make .venv and install everything into it, at the pinned versions
 
@@ -45,6 +45,25 @@ bench-models: $(STAMP) ## the README's table of models and docs/models.md; SPRAT
 
 bench-train: $(STAMP) ## the README's figures of models trained on open labels; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality
+
+# The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
+WORK ?= .training
+
+train-intent: $(STAMP) ## both intent models from the encoder and CLINC150, 5 minutes; SPRAT_DATA as above
+	$(BIN)/python services/intent/recipe/build.py default
+	$(BIN)/python services/intent/recipe/build.py en-fast
+
+train-ner: $(STAMP) ## the model of names, an hour on one core; WORK is the folder of checkpoints
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'encoder[recipe]' -e 'services/ner[train]'
+	mkdir -p $(WORK)
+	test -f $(WORK)/e5.safetensors || $(BIN)/python encoder/recipe/build.py --float32 $(WORK)/e5.safetensors
+	$(BIN)/python services/ner/recipe/make.py --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
+		--tokenizer encoder/src/sprat_encoder/artefacts/e5-small/tokenizer.json
+
+train-translation: $(STAMP) ## the translation model, MINUTES (90) on one core, then its estimate and its card
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'services/translation[train,measure]'
+	$(BIN)/python services/translation/recipe/train.py --work $(WORK)/translation --minutes $(or $(MINUTES),90)
+	$(BIN)/python services/translation/recipe/build.py --network $(WORK)/translation/ct2
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
 	$(BIN)/python -m tools.generate
