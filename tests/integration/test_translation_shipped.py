@@ -53,6 +53,14 @@ def test_an_everyday_sentence_is_translated_surely_enough_to_be_kept(model, text
     assert answer.confidence >= model.card.keep_at
 
 
+@pytest.mark.parametrize("unit", ["x", "é", "한", "😀", "～", "\ufdfa", "㍿", "e\u0301", "please wait ", "x 😀 "])
+@pytest.mark.parametrize("many", [0, 1, 100])
+def test_the_cost_of_a_sentence_is_bounded_without_tokenising(model, unit, many):
+    text = "a" + unit * many + "a"
+    (pieces,) = model._sentences._pieces.encode([text])
+    assert 2 * len(pieces) <= model.tokens(Question(text, "en", "de"))
+
+
 @pytest.mark.parametrize("text", NEWS)
 def test_a_sentence_of_news_is_not_kept(model, text):
     (answer,) = ask(model, text)

@@ -81,6 +81,19 @@ def test_offsets_count_code_points_of_the_text_as_it_is(model: NerModel, form: s
     assert names[unicodedata.normalize(form, "Jürgen Müller")] == "PER"
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        pytest.param("\ufeffAnna Schmidt lives in Berlin.", ["Anna Schmidt", "Berlin"], id="byte order mark"),
+        pytest.param("Anna Schmidt lives in \u200bBerlin\u200b.", ["Anna Schmidt", "Berlin"], id="zero-width space"),
+        pytest.param("I met Anna Schmidt in \u200eMunich\u200f.", ["Anna Schmidt", "Munich"], id="directions"),
+        pytest.param("Anna\u00adSchmidt in Berlin\u200d", ["Anna\u00adSchmidt", "Berlin"], id="those within stay"),
+    ],
+)
+def test_a_name_neither_begins_nor_ends_with_what_cannot_be_seen(model: NerModel, text: str, wanted: list[str]) -> None:
+    assert [name for name, _ in found(model, text)] == wanted
+
+
 def test_german_is_trusted_less_than_english(model: NerModel) -> None:
     (english, german) = model.answer([Question(ANNA, "en-GB"), Question(ANNA, "de-AT")])
     assert german.confidence < english.confidence
@@ -112,6 +125,8 @@ def test_no_more_are_given_than_the_contract_takes(model: NerModel, monkeypatch:
     (four, three) = ask(model, "a@b.example " * 4, "a@b.example " * 3)
     assert (len(output(four).entities), output(four).truncated) == (3, True)
     assert (len(output(three).entities), output(three).truncated) == (3, False)
+    assert four.confidence == 0
+    assert three.confidence > 0
 
 
 def test_a_text_written_to_be_costly_is_read_in_part_and_not_trusted(model: NerModel) -> None:

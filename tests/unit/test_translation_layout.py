@@ -48,6 +48,10 @@ def test_paragraphs_indentation_and_the_marks_of_lists_stay():
         ("“Go!” she said.", ["“Go!” she said."]),
         ("ok", ["ok"]),
         ("A", ["A"]),
+        pytest.param("I like the cafe\u0301", ["I like the cafe\u0301"], id="accent in NFD"),
+        pytest.param("😀 e\u0323\u0302 \u0301", ["e\u0323\u0302"], id="one letter, two accents"),
+        pytest.param("नमस्ते Anna, नमस्ते", ["नमस्ते Anna, नमस्ते"], id="vowel sign"),
+        pytest.param("Press 1\ufe0f\u20e3", ["Press 1"], id="keycap"),
     ],
 )
 def test_sentences_are_found(text, wanted):
@@ -72,6 +76,7 @@ def test_what_has_no_letter_is_not_translated(text):
         pytest.param("- " * 10_000, id="dashes"),
         pytest.param(" " * 19_999 + "a", id="spaces"),
         pytest.param("😀" * 20_000, id="emoji"),
+        pytest.param("e" + "\u0301" * 19_999, id="accents"),
         pytest.param('"' * 20_000, id="quotes"),
         pytest.param("e.g. " * 4_000, id="abbreviations"),
     ],

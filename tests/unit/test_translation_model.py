@@ -135,6 +135,7 @@ def test_a_longer_text_costs_more(model):
     costs = [model.tokens(Question(text, "en", "de")) for text in ("a", "a" * 50, "é" * 50)]
     assert costs == sorted(costs)
     assert costs[1] > 50
+    assert model.tokens(Question("a\udfffb", "en", "de")) > 0
 
 
 def test_a_vocabulary_of_another_model_is_refused(copy):

@@ -97,10 +97,7 @@ class NerModel:
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.models.Model`."""
         readings = self.read([question.text for question in questions], [each.language for each in questions])
-        return [
-            Answer(_output(question, reading), reading.confidence)
-            for question, reading in zip(questions, readings, strict=True)
-        ]
+        return [_answer(question, reading) for question, reading in zip(questions, readings, strict=True)]
 
     def probe(self) -> None:
         """Answer a sentence, and compute the longest and highest-numbered window there can be.
@@ -157,14 +154,33 @@ def _row(text: str, pieces: Pieces, chances: Floats) -> Row:
 
 
 def _entities(text: str, row: Row, chances: Iterator[float]) -> tuple[Entity, ...]:
-    """Names as entities, each with the next of the chances. None is cut from its last accent."""
+    """Names as entities, each with the next of the chances. None is cut from its last accent.
+
+    One for each name of the row, in its order.
+    """
     entities = []
     for name, chance in zip(row.names, chances, strict=False):
         end = name.end
         while end < len(text) and not text[end].isascii() and unicodedata.category(text[end])[0] == "M":
             end += 1
-        entities.append(_entity(text, name.start, end, name.type, chance))
+        entities.append(_entity(text, *_seen(text, name.start, end), name.type, chance))
     return tuple(entities)
+
+
+def _seen(text: str, start: int, end: int) -> tuple[int, int]:
+    """Bounds without what cannot be seen at either end: byte order marks, zero-width spaces, marks of direction."""
+    first, last = start, end
+    while first < last and unicodedata.category(text[first]) == "Cf":
+        first += 1
+    while first < last and unicodedata.category(text[last - 1]) == "Cf":
+        last -= 1
+    return (first, last) if first < last else (start, end)
+
+
+def _answer(question: Question, reading: Reading) -> Answer:
+    """What is found, and how far it can be trusted: not at all where some of it is left out."""
+    output = _output(question, reading)
+    return Answer(output, 0.0 if output.truncated else reading.confidence)
 
 
 def _output(question: Question, reading: Reading) -> NerOutput:

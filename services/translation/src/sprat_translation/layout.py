@@ -5,6 +5,7 @@ Only sentences are translated. Line breaks, indentation, the marks of lists, and
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ _LINE_BREAK = re.compile(r"(\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029])")
 _LIST_MARK = re.compile(r"\s*(?:[-*+•‣·–—>]+|\d{1,3}[.)]|[A-Za-z][)])\s+")
 _CORE = re.compile(r"[\w\"'“”„‘’«»‹›(\[{<$€£¥#@&%+⟦].*[\w\"'“”„‘’«»‹›)\]}>%.!?…,:;$€£¥⟧]|\w", re.DOTALL)
 """From the first to the last character that belongs to a sentence: spaces and emoji around it are kept as they are."""
+_VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +76,18 @@ def _of_sentence(sentence: str) -> list[Piece]:
     core = _CORE.search(sentence) if any(map(str.isalpha, sentence)) else None
     if core is None:
         return [Piece(sentence, is_sentence=False)]
-    around = ((sentence[: core.start()], False), (core.group(), True), (sentence[core.end() :], False))
+    start, end = core.start(), _end_of_letter(sentence, core.end())
+    around = ((sentence[:start], False), (sentence[start:end], True), (sentence[end:], False))
     return [Piece(text, is_sentence) for text, is_sentence in around if text]
+
+
+def _end_of_letter(sentence: str, end: int) -> int:
+    """Behind the accents and vowel signs that follow: they are written on the letter before them, and part of it."""
+    while end < len(sentence) and _is_written_on(sentence[end]):
+        end += 1
+    return end
+
+
+def _is_written_on(character: str) -> bool:
+    """Say whether it belongs to the letter before it. What makes an emoji or a key of the sign before it does not."""
+    return unicodedata.category(character) in {"Mn", "Mc"} and character not in _VARIATIONS

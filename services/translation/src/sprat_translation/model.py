@@ -1,5 +1,6 @@
 """The translation model: texts in; their translations and how far each can be trusted out. No Kafka in it."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,10 @@ READER = "sprat-translation-marian/1"
 ENCODER_TOKENS = 128
 """Read of a sentence by the multilingual encoder: more than the network reads of any."""
 
-_TOKENS_PER_CODE_POINT = 3
-"""A character that the vocabulary lacks is read as its bytes; those of more than three are rare."""
-_MOST_COPIES = 2
+_COPIES = 2
 """A piece is computed when it is read, and about once more when its translation is written."""
+_AROUND = 2
+"""Pieces that stand around a sentence: the space before it, and its end."""
 _PROBE = "Where is my order?"
 
 
@@ -81,9 +82,13 @@ class TranslationModel:
         return cls(card, Sentences(pieces, network, card.max_tokens), judge)
 
     def tokens(self, question: Question) -> int:
-        """Upper bound of the tokens that this question costs."""
-        each = 1 if question.text.isascii() else _TOKENS_PER_CODE_POINT
-        return len(question.text) * each * _MOST_COPIES
+        """Upper bound of the tokens that one sentence costs which is read once, its translation being as long.
+
+        In a text of several sentences the end of each comes on top; that English has four characters a piece makes up
+        for it. Not counted: what is read again because its translation lost something that must stay.
+        """
+        text = question.text
+        return ((len(text) if text.isascii() else sum(map(_most_pieces, text))) + _AROUND) * _COPIES
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.models.Model`."""
@@ -111,6 +116,14 @@ class TranslationModel:
         for each, chance in zip(open_ones, self.judge.chances(open_ones), strict=True):
             judged[each.source] = Judged(each, float(chance))
         return judged
+
+
+def _most_pieces(character: str) -> int:
+    """One that the vocabulary lacks is read as its UTF-8 bytes, a compatibility form perhaps written out before."""
+    if character.isascii():
+        return 1
+    forms = (character, unicodedata.normalize("NFKC", character))
+    return max(len(form.encode("utf-8", "replace")) for form in forms)
 
 
 def _least(layout: Layout, judged: dict[str, Judged]) -> float:
