@@ -96,7 +96,7 @@ async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
 
 async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
     texts = {f"t-{number}": f"text {number}" for number in range(4)}
-    await submit(kafka, topics, {**texts, "odd": '=1+1,\n"quoted"'})
+    await submit(kafka, topics, {**texts, "odd": '1+1,\n"quoted"', "formula": "=1+1"})
     await publish(kafka.bootstrap, topics.texts, [b'{"text": "plain", "tasks": {"intent": {}}}'])
     plain = next(record for record in await read_all(kafka.bootstrap, topics.texts) if not record.headers)
     plain_id, plain_source = f"{plain.offset}-{plain.timestamp}", f"/{topics.texts}/{plain.partition}"
@@ -105,6 +105,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
         {"text_id": "t-1", "label": "balance"},
         {"text_id": "t-2", "label": None},
         {"text_id": "odd", "label": "transfer"},
+        {"text_id": "formula", "label": "transfer"},
         {"text_id": plain_id, "text_source": plain_source, "label": "balance"},
         {"text_id": "never", "label": "transfer"},
         {"text_id": "t-3", "task": "translation", "output": {"text": "x", "target": "de"}},
@@ -122,13 +123,13 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
         "outside": 1,
         "labels": {"balance": 2, "transfer": 1},
         "conflicts": 0,
-        "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1},
+        "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1, "untrainable": 1},
     }
     with (tmp_path / "out.csv").open(newline="") as file:
         written = {row["text"]: row for row in csv.DictReader(file)}
     assert {text: row["label"] for text, row in written.items()} == {
         "text 1": "balance",
-        '=1+1,\n"quoted"': "transfer",
+        '1+1,\n"quoted"': "transfer",
         "plain": "balance",
     }
     assert written["plain"]["language"] == "en"

@@ -73,12 +73,18 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
     await gone.stop()
     code, out, err = await run("lag", "--over", "0.5")
     rows = [line.split() for line in out.splitlines()]
-    assert (code, err) == (1, "")
+    assert code == 1
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        f"there is no consumer group {topics.prefix}.{name}" for name in ("router", "frontier")
+    ]
     assert rows[1] == ["crm", "0", "0", "0/s", "0/s", "nobody"]
     assert rows[2] == ["intent.default", "1", "3", "0/s", "0/s", "never"]
     assert rows[3][:7] == [topics.texts, "0", "2", "5", "3", "0/s", "0/s"]
     assert rows[3][-1].startswith("sprat-intent.default@")
     assert len(rows) == 4
+    code, out, err = await run("lag", "--over", "0.5", "--group", "crm", "--group", "crn", "--json")
+    assert (code, len(out.splitlines())) == (1, 3)
+    assert err.startswith(f"there is no consumer group {topics.prefix}.crn: is it running")
     code, out, _ = await run("lag", "--over", "0.5", "--group", "crm", "--json")
     group, *partitions = map(json.loads, out.splitlines())
     assert code == 0
@@ -98,7 +104,7 @@ async def test_groups_of_another_installation_whose_prefix_begins_with_ours_are_
 async def test_what_a_group_works_off_between_the_measurements_says_when_it_is_done(topics, producer, join, run):
     await fill(producer, topics.texts, 200)
     member = await join("intent.default", topics.texts, {0: 0, 1: 0})
-    running = asyncio.create_task(run("lag", "--over", "3", "--json"))
+    running = asyncio.create_task(run("lag", "--over", "3", "--group", "intent.default", "--json"))
     for offset in range(10_000):
         if running.done():
             break

@@ -1,14 +1,18 @@
 """A person's corrections, judged before anything is sent."""
 
 import json
+from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
 from typer.testing import CliRunner
 
+from sprat.cli.feedback import exporting
 from sprat.cli.main import app
-from sprat.operating.corrections import Corrections
+from sprat.operating import corrections as joining
+from sprat.operating.corrections import Corrections, Example
 from sprat.operating.feedback import NotACorrection, correction, feedback_record
-from sprat_contracts import IntentOutput, Record
+from sprat_contracts import IntentOutput, Record, TextSubmitted
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
 COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
@@ -122,9 +126,60 @@ def test_corrections_of_another_task_or_kind_are_not_taken():
     assert corrections.left_out == {"wrong_output": 1, "unreadable": 1}
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypatch, tmp_path, as_json):
+    fields = {"tasks": {"intent": {}}}
+    examples = [
+        Example(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label))
+        for text, label in (("plain", "a"), ("=A1", "a"), ("=B2", None), ("outside", None))
+    ]
+
+    async def joined(*_):
+        return examples, Counter()
+
+    monkeypatch.setattr(exporting, "_joined", joined)
+    files = ["--output", "out.csv", "--out-of-scope", "outside.csv"]
+    result = run("export", *files, "--bootstrap", "127.0.0.1:1", *(["--json"] if as_json else []))
+    assert result.exit_code == 0
+    if as_json:
+        assert json.loads(result.stdout)["left_out"] == {"untrainable": 2}
+    else:
+        assert "left out: 2  sprat train would refuse" in result.stdout
+    assert (tmp_path / "out.csv").read_text().splitlines() == ["text,label,language", "plain,a,en"]
+    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "outside,,en"]
+
+
 @pytest.mark.parametrize("arguments", [["feedback"], ["feedback", "export"]])
 def test_help_has_examples_and_exit_codes(arguments):
     shown = CliRunner().invoke(app, [*arguments, "--help"]).output
     assert f"sprat {' '.join(arguments)}" in shown.split("Examples:")[1]
     assert "Exit codes:" in shown
     assert "--json" in shown
+
+
+def text_record(offset: int, value: bytes) -> Record:
+    headers = {"ce_specversion": "1.0", "ce_id": "t-1", "ce_source": "/crm", "ce_type": TextSubmitted.event_type}
+    return Record("sprat.texts.v1", 0, offset, offset, None, value, tuple((k, v.encode()) for k, v in headers.items()))
+
+
+@pytest.mark.parametrize(("mended", "left_out"), [(True, {}), (False, {"invalid_text": 1})])
+async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_id(monkeypatch, mended, left_out):
+    records = [text_record(0, b"{}"), text_record(1, b"{")]
+    if mended:
+        records.insert(1, text_record(2, b'{"text": "mended", "tasks": {"intent": {}}}'))
+
+    class Looking:
+        async def since(self, topics, since_ms):
+            for record in records:
+                yield [record]
+
+    @asynccontextmanager
+    async def look_back(client, progress):
+        yield Looking()
+
+    monkeypatch.setattr(joining, "LookBack", look_back)
+    corrections = Corrections("intent")
+    corrections.add(record(0, 1_000))
+    examples = await joining.join({}, "sprat.texts.v1", corrections)
+    assert [example.text.text for example in examples] == ["mended"] * mended
+    assert corrections.left_out == left_out

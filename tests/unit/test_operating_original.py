@@ -58,8 +58,8 @@ def test_the_language_is_the_texts_own(value, language):
     assert shown.language == language
 
 
-@pytest.mark.parametrize("value", [b"{not json", b'"words"', b"[" * 100_000, b"1" * 5_000, b"plain words"])
-def test_what_is_no_json_object_is_shown_as_it_is(value):
+@pytest.mark.parametrize("value", [b"{not json", b"12.50", b"[" * 100_000, b"1" * 5_000, b"plain words"])
+def test_what_is_no_json_is_shown_as_it_is(value):
     shown = readable(value)
     assert shown is not None
     assert shown.text.startswith(value.decode()[:100])
@@ -108,3 +108,41 @@ def test_field_names_of_ours_are_not_hidden_by_a_finders_doubt():
     doubted = masked(shown.text, "Anna", "ner", "Anna")
     assert shown.masked(doubted) == "text: ner and [X_1]\ntasks.ner: {}\n[X_1]: 1"
     assert len(shown.spans(doubted)) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b'["J\\u00fcrgen", {"text": "x"}]', "0: Jürgen\n1.text: x"),
+        (b'"J\\u00fcrgen\\nM"', "Jürgen\n  M"),
+        (b"[]", "[]"),
+        (b'{"text": "J\\u00fcrgen"', '{"text": "Jürgen"'),
+        (b"\\ud83d\\ude00 J\\u005cu00fcrgen \\ud83d", "😀 Jürgen \\ud83d"),
+        (b"J\\u00fcrgen M\xfcller", "Jürgen Müller"),
+    ],
+)
+def test_no_escape_hides_a_name_from_a_finder(value, text):
+    shown = readable(value)
+    assert shown is not None
+    assert shown.text == text
+
+
+@pytest.mark.parametrize("value", [b"{A\\u0000nna", b"J\\u005cu005cu005cu005cu005cu00fcrgen"])
+def test_what_still_hides_is_withheld(value):
+    assert readable(value) is None
+
+
+def test_languages_rules_and_models_are_not_hidden_where_they_are_as_the_contract_says():
+    value = {
+        "language": "de",
+        "frontier": "allow",
+        "tasks": {"translation": {"target": "pl", "model": "opus-2"}, "mood": {"model": "Anna"}},
+        "tenant": "Anna",
+    }
+    shown = readable(json.dumps(value).encode())
+    assert shown is not None
+    doubted = masked(shown.text, "de", "allow", "pl", "opus-2", "Anna", "Anna")
+    assert shown.masked(doubted) == shown.text.replace("Anna", "[X_1]")
+    odd = readable(b'{"language": "Anna Schmidt", "frontier": "Anna", "text": "de"}')
+    assert odd is not None
+    assert "Anna" not in odd.masked(masked(odd.text, "Anna Schmidt", "Anna", "de"))

@@ -179,3 +179,21 @@ def test_a_record_without_a_reason_is_no_letter(gone):
 
 def test_a_letter_does_not_show_its_text():
     assert "Schmidt" not in repr(letter(plain(b"Anna Schmidt", key=b"Schmidt", headers=(("x-name", b"Schmidt"),))))
+
+
+def test_what_was_mended_and_sent_again_under_its_id_is_another_event():
+    bad, mended = letter(event(b"bad"), service="router"), letter(event(b"mended"), offset=1, service="router")
+    made = planned(bad, mended)
+    assert [replay.letter.value for replay in made.replays] == [b"bad", b"mended"]
+    sent = {planned(bad).replays[0].mark: "sprat.texts.v1 0@500"}
+    assert [replay.letter.value for replay in without_sent(made, sent).replays] == [b"mended"]
+
+
+def test_what_came_back_does_not_hold_up_what_was_mended_under_its_id():
+    back = letter(event(b"bad"), offset=7, service="intent", replays=1)
+    assert len(planned(letter(event(b"mended")), known=(back,)).replays) == 1
+
+
+def test_a_replay_to_all_does_not_stand_for_other_bytes_under_its_id():
+    made = planned(letter(event(b"bad"), service="router"), letter(event(b"mended"), offset=1, service="intent"))
+    assert [replay.replay_for for replay in made.replays] == [None, "intent"]

@@ -8,7 +8,7 @@ import pytest
 from sprat.errors import UserError
 from sprat.labelled.reading import read_labelled
 from sprat.operating.corrections import Example
-from sprat.operating.training_file import rows_of, write_rows
+from sprat.operating.training_file import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
 
 TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
@@ -31,6 +31,19 @@ def test_a_tab_or_a_line_break_does_not_go_into_a_tsv(tmp_path: Path):
     with pytest.raises(UserError, match="a tab or a line break"):
         write_rows(tmp_path / "out.tsv", rows_of([example("two\nlines")]), overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "refused"),
+    [("csv", ["=A1", "N\0L", "#REF!"]), ("tsv", ["=A1", "N\0L", "#REF!"]), ("jsonl", ["N\0L", "#REF!"])],
+)
+def test_what_train_would_refuse_is_told_and_the_rest_is_read(tmp_path: Path, suffix: str, refused: list[str]):
+    path = tmp_path / f"out.{suffix}"
+    rows = rows_of([*(example(text) for text in ("plain", "=A1", "N\0L", "#REF!")), example("labelled", "=B2")])
+    good = [row for row in rows if trainable(path, row)]
+    assert [row["text"] for row in rows if row not in good] == [*refused, "labelled"]
+    write_rows(path, good, overwrite=False)
+    assert read_labelled(path).texts == tuple(row["text"] for row in good)
 
 
 def test_a_file_is_not_written_over_unasked(tmp_path: Path):

@@ -94,9 +94,16 @@ def test_an_unknown_task_beside_a_served_one_is_a_dead_letter_alone() -> None:
 
 @pytest.mark.parametrize("message", [text(), prediction(), answer()], ids=["text", "prediction", "answer"])
 def test_a_replay_is_handled_by_the_one_it_is_for(message: Any) -> None:
-    handler = router()
+    handler = router(announced())
     assert handler.receive(received(message, replay_for="intent")).skipped == "replay"
     assert handler.receive(received(message, replay_for="router")) == handler.receive(received(message))
+
+
+def test_a_replay_for_a_model_that_serves_no_more_is_escalated_for_its_task_alone() -> None:
+    handler = router(announced(model="other"))
+    outcome = handler.receive(received(text(tasks=ALL_TASKS), replay_for="intent"))
+    assert [(each.prediction.task, each.reasons) for each in requests(outcome)] == [("intent", ("no_service",))]
+    assert (outcome.rejected, outcome.skipped) == (None, None)
 
 
 def test_what_cannot_be_decoded_is_rejected_as_it_was_found() -> None:

@@ -25,6 +25,7 @@ from sprat_router.results import concluded, kept, result_event, too_large
 from sprat_router.texts import unknown_tasks, unserved
 
 SERVICE = "router"
+FRONTIER = "frontier"
 
 
 class RouterHandler:
@@ -44,7 +45,7 @@ class RouterHandler:
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record; the router never asks a model."""
         if received.envelope.replay_for not in (None, SERVICE):
-            return _replayed_for_another(received)
+            return self._replayed_for_another(received)
         match received.message:
             case TextSubmitted() as text:
                 return self._judge(text, received)
@@ -89,6 +90,21 @@ class RouterHandler:
         ]
         return Outcome(tuple(result_event(result, self._topics) for result in results), rejected)
 
+    def _replayed_for_another(self, received: Received[Message]) -> Outcome:
+        """Leave a replay to the service that it is for; one for nobody would be skipped by all, and its pairs lost."""
+        service, text = received.envelope.replay_for, received.message
+        if not isinstance(text, TextSubmitted):
+            return Outcome(skipped="replay") if service in (*TASKS, FRONTIER) else _for_nobody()
+        if service not in text.tasks.known:
+            return _for_nobody()
+        # The model that failed on it may be retired since.
+        events = tuple(
+            self._escalate(prediction, (NO_SERVICE,), None)
+            for prediction in unserved(text, received, self._models)
+            if prediction.task == service
+        )
+        return Outcome(events, skipped=None if events else "replay")
+
     def _judge(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None) for prediction in unserved(text, received, self._models)
@@ -114,11 +130,5 @@ def _not_asked_for(prediction: Prediction) -> Outcome | None:
     return Outcome(rejected=Rejected("task_not_requested", "task: not one of the known tasks that the text asks for"))
 
 
-def _replayed_for_another(received: Received[Message]) -> Outcome:
-    """Leave a replay to the service that it is for; one for nobody would be skipped by all, and its pairs lost."""
-    service = received.envelope.replay_for
-    text = received.message
-    asked = text.tasks.known if isinstance(text, TextSubmitted) else TASKS
-    if service in asked or (service == "frontier" and not isinstance(text, TextSubmitted)):
-        return Outcome(skipped="replay")
+def _for_nobody() -> Outcome:
     return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service that would handle it"))

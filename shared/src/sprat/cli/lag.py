@@ -1,7 +1,7 @@
 """`sprat lag`: how far each consumer group is behind, and when it will have caught up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.pacing import drained, keeps_up, rate
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat.operating.groups import GroupState, Member
+from sprat.operating.groups import NEEDED, GroupState, Member
 from sprat.operating.lag import GroupLag, Measured, Pace, PartitionLag, measuring, pace
 from sprat.settings import KafkaSettings
 
@@ -28,7 +28,7 @@ goes on like this, and "steady" where only the last few seconds are in hand. Par
 \b
 Exit codes:
   0  every group keeps up: it has no lag, or less with every second, or is steady
-  1  one does not, or has lag and no member; or there is no group at all
+  1  one does not, or has lag and no member; or one of --group, else the router's or the frontier's, is not there
   2  a mistake of yours, or Kafka cannot be reached"""
 
 _HEAD = (
@@ -90,11 +90,20 @@ def lag(
         say_json(line)
     if not as_json and shown:
         _show(shown)
-    if not rows:
+    missing = _missing(after.groups, group)
+    for name in missing:
         remark(
-            f"there is no consumer group {_named(kafka, group)}: is anything running on this Kafka, with this prefix?"
+            f"there is no consumer group {kafka.prefix}.{printable(name)}: is {'it' if after.groups else 'anything'} "
+            "running on this Kafka, with this prefix?"
         )
-    raise typer.Exit(0 if rows and all(row.keeps_up for row in rows if row.whole) else 1)
+    raise typer.Exit(0 if not missing and all(row.keeps_up for row in rows if row.whole) else 1)
+
+
+def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
+    """Give the groups that are not there, of those asked for, or else of those without which pairs do not end."""
+    if not asked and not found:
+        return ["…"]
+    return [name for name in dict.fromkeys(asked or NEEDED) if name not in found]
 
 
 async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured]:
@@ -138,10 +147,6 @@ def _state(group: GroupState) -> str:
 
 def _reader(member: Member | None) -> str:
     return "nobody" if member is None else printable(f"{member.client}@{member.host}")
-
-
-def _named(kafka: KafkaSettings, groups: Sequence[str] | None) -> str:
-    return ", ".join(f"{kafka.prefix}.{printable(name)}" for name in groups or ["…"])
 
 
 def _json(row: Row) -> dict[str, Any]:

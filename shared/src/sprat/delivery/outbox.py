@@ -91,7 +91,7 @@ class Outbox:
         try:
             await self.publisher.publish([record for _, record in pairs])
         except NotAcknowledged as error:
-            _settle(pairs, frozenset(error.places))
+            _settle(pairs, frozenset((*error.places, *error.too_large)))  # what is too large is fatal the next time
             raise
         except TooLarge as error:
             raise Fatal(

@@ -73,11 +73,12 @@ class TooLarge(SpratError):
 
 
 class NotAcknowledged(Retryable):
-    """Records not acknowledged in time, at these places of what was to be published; the others are."""
+    """Records not acknowledged in time, or `too_large`, at these places of what was to be published; the others are."""
 
-    def __init__(self, places: tuple[int, ...], reason: str) -> None:
+    def __init__(self, places: tuple[int, ...], reason: str, too_large: tuple[int, ...] = ()) -> None:
         super().__init__(f"{len(places)} records not acknowledged: {reason}")
         self.places = places
+        self.too_large = too_large
 
 
 class Publisher:
@@ -141,19 +142,21 @@ class Publisher:
                     failed[place] = result
             pending = list(failed)
             if pending:
-                await self._hold(failed, deadline, backoff)
+                await self._hold(failed, too_large, deadline, backoff)
         if too_large:
             raise TooLarge(too_large)
         return [done[place] for place in range(len(records))]
 
-    async def _hold(self, failed: dict[int, BaseException], deadline: Deadline, backoff: Backoff) -> None:
+    async def _hold(
+        self, failed: dict[int, BaseException], too_large: Sequence[int], deadline: Deadline, backoff: Backoff
+    ) -> None:
         for error in failed.values():
             if isinstance(error, AUTHORISATION_ERRORS):
                 raise Fatal(f"Kafka does not let this service write: {type(error).__name__}; mend its ACLs") from None
             if not isinstance(error, KafkaError | OSError | TimeoutError):
                 raise error
         if deadline.passed:
-            raise NotAcknowledged(tuple(failed), type(error).__name__)
+            raise NotAcknowledged(tuple(failed), type(error).__name__, tuple(too_large))
         pause = min(backoff.next(), deadline.remaining())
         log.warning("%d records not acknowledged: %s; again in %.1f s", len(failed), type(error).__name__, pause)
         await asyncio.sleep(pause)

@@ -11,8 +11,8 @@ _ERRORS: Final = frozenset(
 _FORMULA: Final = ("=", "+", "-", "@")
 
 
-def text_problem(text: str) -> str | None:
-    """Say what is wrong with a text, or nothing."""
+def text_problem(text: str, *, table: bool = True) -> str | None:
+    """Say what is wrong with a text, or nothing. `table`: a spreadsheet may have written the file, formulas too."""
     stripped = text.strip()
     if not stripped:
         return "empty; write the text, or delete the row"
@@ -22,7 +22,7 @@ def text_problem(text: str) -> str | None:
         return f"{len(text):,} characters, at most {MAX_TEXT:,} are read; shorten it (is a quote left open above?)"
     if stripped in _ERRORS:
         return f"{stripped} is what a spreadsheet shows of a formula that failed; write the text itself"
-    if stripped[0] == "=" and len(stripped) > 1 and stripped[1] != " ":
+    if table and stripped[0] == "=" and len(stripped) > 1 and stripped[1] != " ":
         return "a spreadsheet formula: what it would show is not in the file; save values instead of formulas"
     return None
 

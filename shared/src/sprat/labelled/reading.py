@@ -15,7 +15,7 @@ from sprat.labelled.rows import Labelled
 from sprat.labelled.tables import Record, records, separator_of
 
 _TABLES: Final = (".csv", ".tsv", ".tab", ".txt")
-_JSON: Final = (".jsonl", ".ndjson", ".json")
+JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 2_000
 
 Cells = tuple[int, int, str, str]
@@ -42,7 +42,7 @@ def read_texts(path: Path, column: str | None = None) -> Labelled:
 
 def _read(path: Path, wanted: Wanted, *, with_labels: bool) -> Labelled:
     text, problems, suffix = read_text(path), Problems(path), path.suffix.lower()
-    if suffix in _JSON:
+    if suffix in JSON_SUFFIXES:
         told, rows = cells_of(text, wanted, problems, with_labels=with_labels)
         cells: Iterator[Cells] = ((row, row, text, label) for row, text, label in rows)
     elif suffix == ".txt" and not with_labels:
@@ -80,8 +80,9 @@ def _checked(
     path: Path, told: tuple[str, ...], cells: Iterator[Cells], problems: Problems, *, with_labels: bool
 ) -> Labelled:
     texts, labels, numbers = [], [], []
+    table = path.suffix.lower() not in JSON_SUFFIXES
     for row, line, text, label in cells:
-        if wrong := text_problem(text):
+        if wrong := text_problem(text, table=table):
             problems.add(row, told[0], wrong, line=line)
         if with_labels and (wrong := label_problem(label.strip())):
             problems.add(row, told[1], wrong, line=line)

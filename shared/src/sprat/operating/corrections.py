@@ -97,7 +97,7 @@ async def join(
     """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
 
     It reads the headers of every text that is still there, until all are found: a text's id says nothing of where it
-    stands. Of texts with one id the first counts, as it does for results.
+    stands. Of texts with one id the first valid one counts, as it does for results.
 
     Raises:
         UserError: there is no such topic.
@@ -105,23 +105,26 @@ async def join(
     """
     tolerant_records.install()
     wanted = dict(corrections.latest)
+    invalid: set[Identity] = set()
     found: list[tuple[int, Example]] = []
     oldest: int | None = None
     async with LookBack(client, progress) as looking:
         async for records in looking.since([texts], None):
             for record in records:
                 oldest = record.timestamp if oldest is None else min(oldest, record.timestamp)
-                correction = wanted.pop(_identity(record), None)
-                text = None if correction is None else _text(record)
-                if correction is not None and text is not None:
-                    found.append((record.timestamp, Example(text, correction.output)))
-                elif correction is not None:
-                    corrections.left_out[INVALID_TEXT] += 1
+                identity = _identity(record)
+                if identity not in wanted:
+                    continue
+                text = _text(record)
+                if text is None:  # it may have been mended and sent again under its id
+                    invalid.add(identity)
+                else:
+                    found.append((record.timestamp, Example(text, wanted.pop(identity).output)))
             if not wanted:
                 break
-    for correction in wanted.values():
+    for identity, correction in wanted.items():
         expired = oldest is None or correction.given_at < oldest
-        corrections.left_out[EXPIRED if expired else NOT_FOUND] += 1
+        corrections.left_out[INVALID_TEXT if identity in invalid else EXPIRED if expired else NOT_FOUND] += 1
     return [example for _, example in sorted(found, key=lambda each: each[0])]
 
 

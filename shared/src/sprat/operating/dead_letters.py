@@ -12,6 +12,8 @@ Headers = Sequence[tuple[str, bytes]]
 """In their order; a value that is null stays so, whatever the type says, as everywhere."""
 Identity = tuple[str, str]
 """The CloudEvents source and id of an event."""
+Subject = tuple[str, str, str]
+"""Source, id and the digest of key and value: an event mended and sent again under its old id is another subject."""
 
 _TEXTS = ".texts.v1"
 """How the name of the texts' topic ends, whatever the prefix."""
@@ -61,9 +63,9 @@ class Letter:
         return [(name, value) for name, value in self.headers if name not in added]
 
     @property
-    def subject(self) -> Identity:
-        """Give what tells events apart: the identity, or where there is none the digest."""
-        return self.identity or ("", self.digest)
+    def subject(self) -> Subject:
+        """Give what tells events apart: the identity, empty where there is none, and what it says."""
+        return (*(self.identity or ("", "")), self.digest)
 
     def without_value(self) -> "Letter":
         """Give the same without its value, to hold many."""

@@ -5,12 +5,16 @@ names and numbers stand there as they would in a letter, and not behind escapes 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
+from sprat_contracts.texts import FrontierRule, LanguageTag, ModelName
 
 if TYPE_CHECKING:
     from sprat.perimeter import Masked, MaskedSpan
@@ -19,6 +23,9 @@ MAX_SHOWN: Final = 20_000
 """Code points that are shown, as many as a text may have."""
 _MARGIN: Final = 500
 """So much more is masked than is shown: what is cut in two would not be recognised."""
+_ESCAPE: Final = re.compile(r"\\u(?:(?=[dD][89abAB])([0-9a-fA-F]{4})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
+_MOST_LAYERS: Final = 4
+"""Escapes of escapes of escapes that are undone."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
 """So many bytes that are not UTF-8 may be in any text; above this share of them a value is none."""
 
@@ -35,7 +42,9 @@ class Readable:
     language: str | None = None
     """What the text says of itself."""
     ours: tuple[tuple[int, int], ...] = ()
-    """Where paths of the contracts' own field names stand: no finder's doubt hides those."""
+    """Where paths of the contracts' own field names stand, and languages, rules and model names after them: no finder's
+    doubt hides those.
+    """
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
         """Give a stretch; bytes that are not UTF-8 stand in hexadecimal."""
@@ -76,18 +85,19 @@ def readable(value: bytes) -> Readable | None:
         return None
     try:
         pairs = json.loads(decoded, object_pairs_hook=_Pairs)
-        lines = list(_lines((), pairs)) if isinstance(pairs, _Pairs) else None
+        lines = list(_lines((), pairs)) if isinstance(pairs, _Pairs | list | str) else None
     except (ValueError, RecursionError):
         lines = None
     if lines is None:
-        return _cut(Readable(decoded, frozenset()))
+        unescaped = _unescaped(decoded)
+        return None if unescaped is None else _cut(Readable(unescaped, frozenset()))
     laid_out = "\n".join(line for line, _ in lines)
     if "\0" in laid_out:
         return None
     ours, at = [], 0
-    for line, path in lines:
-        if path and at < MAX_SHOWN:
-            ours.append((at, at + path))
+    for line, known in lines:
+        if known and at < MAX_SHOWN:
+            ours.append((at, at + known))
         at += len(line) + 1
     return _cut(Readable(laid_out, frozenset(), language=_language(pairs), ours=tuple(ours)))
 
@@ -107,7 +117,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]:
-    """Give the lines, each with the length of the path before it where that is ours, else 0."""
+    """Give the lines, each with how much of it is ours: its path, also its value, or 0."""
     if isinstance(value, _Pairs | list) and value:
         for step, inner in value if isinstance(value, _Pairs) else enumerate(value):
             yield from _lines((*path, step), inner)
@@ -118,8 +128,55 @@ def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]
         told = _whole(value) if isinstance(value, str) else json.dumps(value)
     named = _whole(".".join(map(str, path)))
     first, *more = told.split("\n")
-    yield f"{named}: {first}", len(named) if all(isinstance(step, int) or step in _names() for step in path) else 0
+    line = f"{named}: {first}" if path else first
+    if _is_plain(path, value):
+        yield line, len(line)
+    else:
+        yield line, len(named) if all(isinstance(step, int) or step in _names() for step in path) else 0
     yield from ((f"  {line}", 0) for line in more)
+
+
+def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
+    """Tell whether the value is a language, a rule or a model's name, as the contract has them."""
+    if not isinstance(value, str) or any(step not in _names() for step in path):
+        return False
+    match path:
+        case (*_, "language") | (*_, "tasks", str(), "target"):
+            kind: Any = LanguageTag
+        case (*_, "frontier"):
+            kind = FrontierRule
+        case (*_, "tasks", str(), "model"):
+            kind = ModelName
+        case _:
+            return False
+    try:
+        _adapter(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _unescaped(text: str) -> str | None:
+    """Decode what stands escaped in a text that is no JSON; None where something still hides, or a NUL came out."""
+    for _ in range(_MOST_LAYERS):
+        decoded = _ESCAPE.sub(_decoded, text)
+        if decoded == text:
+            return None if "\0" in decoded else decoded
+        text = decoded
+    return None
+
+
+def _decoded(escape: re.Match[str]) -> str:
+    high, low, single = escape.groups()
+    if single is None:
+        return bytes.fromhex(high + low).decode("utf-16-be")
+    character = chr(int(single, 16))
+    return escape[0] if "\ud800" <= character <= "\udfff" else character  # half of one stays as it is
 
 
 def _whole(text: str) -> str:
@@ -152,9 +209,11 @@ def _language(value: Any) -> str | None:
 
 
 def _of_bytes(value: bytes) -> Readable | None:
-    decoded = value.decode("utf-8", "surrogateescape")
+    decoded = _unescaped(value.decode("utf-8", "surrogateescape"))
+    if decoded is None:
+        return None
     places = frozenset(place for place, character in enumerate(decoded) if "\udc80" <= character <= "\udcff")
-    if "\0" in decoded or len(places) > max(_FEW_ESCAPED, _MOST_ESCAPED * len(decoded)):
+    if len(places) > max(_FEW_ESCAPED, _MOST_ESCAPED * len(decoded)):
         return None
     text = "".join(
         chr(ord(character) - 0xDC00) if place in places else character for place, character in enumerate(decoded)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sprat.delivery.publisher import OutRecord
-from sprat.operating.dead_letters import Headers, Identity, Letter, identity_of
+from sprat.operating.dead_letters import Headers, Letter, Subject, identity_of
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 
@@ -17,7 +17,7 @@ FRONTIER = "frontier"
 VALUE_LOST = "the value is too large to be kept"
 """How the detail of a dead letter ends that does not hold the value of the original."""
 
-Mark = tuple[str, str, int, Identity]
+Mark = tuple[str, str, int, Subject]
 """Topic, for whom, which time, and of what: the same for all replays of one letter, and for no others."""
 
 
@@ -73,7 +73,7 @@ def plan(chosen: Iterable[Letter], known: Iterable[Letter], topics: Topics) -> P
     limits = {topic.name: topic.max_batch_bytes for topic in topics.table()}
     left_out: list[LeftOut] = []
     replays: dict[Mark, Replay] = {}
-    to_all: dict[tuple[str, Identity], str] = {}
+    to_all: dict[tuple[str, Subject], str] = {}
     for letter in sorted(chosen, key=_as_they_stood):
         reason = _refusal(letter, topics) or _came_back(letter, later)
         if reason is not None:
@@ -116,7 +116,7 @@ def mark_of(topic: str, headers: Headers, digest: str) -> Mark:
     """Give the mark of a replayed record; `digest` is that of its key and value."""
     known = [(name, value or b"") for name, value in headers]
     replay_for = dict(known).get(REPLAY_FOR, b"").decode("utf-8", "replace")
-    return topic, replay_for, replays_of(known), identity_of(known) or ("", digest)
+    return topic, replay_for, replays_of(known), (*(identity_of(known) or ("", "")), digest)
 
 
 def origins(topics: Topics) -> Mapping[str, Collection[str]]:
@@ -144,14 +144,14 @@ def _refusal(letter: Letter, topics: Topics) -> tuple[str, str] | None:
     return None
 
 
-def _by_subject(known: Iterable[Letter]) -> dict[tuple[str, Identity], list[Letter]]:
-    by_subject: dict[tuple[str, Identity], list[Letter]] = {}
+def _by_subject(known: Iterable[Letter]) -> dict[tuple[str, Subject], list[Letter]]:
+    by_subject: dict[tuple[str, Subject], list[Letter]] = {}
     for letter in known:
         by_subject.setdefault((letter.reason.topic, letter.subject), []).append(letter)
     return by_subject
 
 
-def _came_back(letter: Letter, later: Mapping[tuple[str, Identity], Sequence[Letter]]) -> tuple[str, str] | None:
+def _came_back(letter: Letter, later: Mapping[tuple[str, Subject], Sequence[Letter]]) -> tuple[str, str] | None:
     """Tell whether a replay of the letter became a dead letter again: then that one is to be replayed."""
     reason = letter.reason
     back = [

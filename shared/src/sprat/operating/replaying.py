@@ -93,6 +93,7 @@ async def send(
             too_large = frozenset(error.places)
         except NotAcknowledged as error:
             lost = dict.fromkeys(error.places, str(error))
+            too_large = frozenset(error.too_large)
         for place, replay in enumerate(chunk):
             if place in too_large:
                 refused(replay)

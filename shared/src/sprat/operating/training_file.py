@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
+from sprat.labelled.cells import label_problem, text_problem
 from sprat.operating.corrections import Example
 from sprat_contracts import IntentOutput
 
@@ -36,6 +37,19 @@ def rows_of(examples: Iterable[Example]) -> list[dict[str, Any]]:
         else {"text": each.text.text, "language": each.text.language, "output": each.output.model_dump(mode="json")}
         for each in examples
     ]
+
+
+def trainable(path: Path, row: Mapping[str, Any]) -> bool:
+    """Tell whether `sprat train` reads the row out of this file; one that it refuses would keep it from all others.
+
+    What is right for other tasks than intent is no single label, and not read by it.
+    """
+    if "label" not in row:
+        return True
+    label = row["label"]
+    if label is not None and label_problem(label.strip()):
+        return False
+    return text_problem(row["text"], table=path.suffix != ".jsonl") is None
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, overwrite: bool) -> None:

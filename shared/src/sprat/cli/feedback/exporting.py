@@ -15,7 +15,7 @@ from sprat.cli.terminal import printable, remark, say, say_json
 from sprat.cli.watch import parse_span
 from sprat.errors import UserError
 from sprat.operating.corrections import WHY, Example, join, read_corrections
-from sprat.operating.training_file import check_format, rows_of, write_rows
+from sprat.operating.training_file import check_format, rows_of, trainable, write_rows
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS
 
@@ -37,7 +37,12 @@ Exit codes:
   2  a mistake of yours, or Kafka cannot be reached"""
 
 OUTSIDE = "outside"
-_OUTSIDE_WHY = "outside every known intent: --out-of-scope FILE takes them"
+UNTRAINABLE = "untrainable"
+_WHY = {
+    **WHY,
+    OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
+    UNTRAINABLE: "sprat train would refuse the text or the label in such a file: it may be a formula (take .jsonl)",
+}
 
 
 def export(
@@ -71,8 +76,8 @@ def export(
     with reaching(kafka):
         examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
     rows = rows_of(examples)
-    outside = [row for row in rows if row.get("label", "") is None]
-    inside = [row for row in rows if row.get("label", "") is not None]
+    outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
+    inside = _trainable(output, [row for row in rows if row.get("label", "") is not None], left_out)
     if inside:
         write_rows(output, inside, overwrite=force)
     if out_of_scope is None:
@@ -81,6 +86,15 @@ def export(
         write_rows(out_of_scope, [row | {"label": ""} for row in outside], overwrite=force)
     _say_end(output, out_of_scope, inside, outside, left_out, as_json=as_json)
     raise typer.Exit(1 if not (inside or (out_of_scope and outside)) or left_out["unreadable"] else 0)
+
+
+def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
+    """Give the rows that can be trained from; count the others."""
+    if path is None:
+        return rows
+    good = [row for row in rows if trainable(path, row)]
+    left_out[UNTRAINABLE] += len(rows) - len(good)
+    return good
 
 
 async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[Example], Counter[str]]:
@@ -115,7 +129,7 @@ def _say_end(
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:
         say(f"{out_of_scope}: {_counted(len(outside), 'row')} outside every known intent")
-    for code, why in (*WHY.items(), (OUTSIDE, _OUTSIDE_WHY)):
+    for code, why in _WHY.items():
         if left_out[code]:
             say(f"left out: {left_out[code]:,}  {why}")
     if conflicts:
