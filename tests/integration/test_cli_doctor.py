@@ -8,17 +8,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from cli_records import environment, sprat
-from sprat.admin.topics import create_topics
 from sprat.local.ports import free_port
-from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
+from sprat_contracts import Envelope, ModelAnnounced, encode
 from sprat_contracts.ids import root_traceparent
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
 
 
 @pytest.fixture

@@ -5,28 +5,13 @@ import json
 import signal
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from cli_records import environment, kept, result_record, sprat, start_sprat
 from sprat.admin.topics import create_topics
 from sprat_contracts import Topics
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
-
-
-@pytest.fixture
-async def producer(kafka):
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    yield producer
-    await producer.stop()
 
 
 @pytest.fixture

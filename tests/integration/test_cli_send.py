@@ -7,15 +7,7 @@ import signal
 import pytest
 
 from cli_records import answering, environment, kept, sprat, start_sprat, unanswered
-from sprat.admin.topics import create_topics
-from sprat_contracts import IntentOutput, Topics, TranslationOutput
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
+from sprat_contracts import IntentOutput, TranslationOutput
 
 
 @pytest.fixture

@@ -7,21 +7,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from cli_records import environment, sprat
-from sprat.admin.topics import create_topics
 from sprat.operating.reading import LookBack
 from sprat.operating.steps import Sought
 from sprat.operating.trace import trace
-from sprat_contracts import Topics
 from traced_records import SAID, Way
 
 MANY = 100_000
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
 
 
 @pytest.fixture

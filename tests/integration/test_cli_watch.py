@@ -6,28 +6,10 @@ import signal
 import sys
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
-from sprat.admin.topics import create_topics
-from sprat_contracts import Topics
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
-
-
-@pytest.fixture
-async def producer(kafka):
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    yield producer
-    await producer.stop()
 
 
 @pytest.fixture

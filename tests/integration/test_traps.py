@@ -2,15 +2,8 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedError
@@ -23,12 +16,11 @@ from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
 from sprat.delivery.watch import watchdog
 from sprat.errors import Fatal
 from sprat.health import Progress
-from sprat.local.ports import free_port
 from sprat.serving import serve_model
 from sprat.settings import ServiceSettings
 from sprat.specialist import Specialist
 from sprat_contracts import DeadLetterReason
-from stream import SECRET, FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
+from stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
 def text(body: str) -> bytes:
@@ -213,110 +205,3 @@ async def test_a_new_group_begins_where_its_ownership_begins_and_not_at_the_end(
         await publish(kafka.bootstrap, topics.texts, [text(f"at once {n}") for n in range(20)])
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 20)
         await eventually(lambda: chassis.counts["records"] == 20)
-
-
-def service_environment(kafka: Kafka, prefix: str) -> dict[str, str]:
-    return os.environ | {
-        "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
-        "SPRAT_KAFKA__PREFIX": prefix,
-        "SPRAT_REDIS__URL": "redis://127.0.0.1:1/0",
-        "SPRAT_SECRET": SECRET,
-        "SPRAT_HEALTH_PORT": "0",
-        "SPRAT_POLICY": str(Path(__file__).parents[2] / "compose" / "policy.yaml"),
-    }
-
-
-async def test_sigterm_drains_and_exits_with_0_and_no_text_is_in_the_log(kafka: Kafka, prefix: str) -> None:
-    topics = await made_topics(settings_for(kafka.bootstrap, prefix))
-    port = free_port()
-    environment = service_environment(kafka, prefix) | {"SPRAT_HEALTH_PORT": str(port)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sprat_intent"], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        await eventually(lambda: ready(port))
-        await publish(kafka.bootstrap, topics.texts, [text("hello, my name is Zyxwvut")] * 20 + [b'{"text": "Zyxwvut'])
-        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
-        process.send_signal(signal.SIGTERM)
-        _, log = await asyncio.to_thread(process.communicate, timeout=20)
-    finally:
-        process.kill()
-    assert process.returncode == 0
-    lines = [json.loads(line) for line in log.splitlines()]
-    assert {line["service"] for line in lines} == {"intent"}
-    assert "Zyxwvut" not in log
-    assert SECRET not in log
-
-
-async def ready(port: int) -> bool:
-    async with httpx.AsyncClient() as client:
-        try:
-            return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
-        except httpx.TransportError:
-            return False
-
-
-def test_a_missing_setting_is_one_line_and_exit_code_2() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "sprat_router"], env=environment, capture_output=True, text=True, check=False, cwd="/"
-    )
-    assert done.returncode == 2
-    assert "SPRAT_SECRET" in done.stderr
-    assert "SPRAT_POLICY" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_health_port_that_is_taken_is_one_line_and_exit_code_2(kafka: Kafka, prefix: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "sprat_router"],
-            env=service_environment(kafka, prefix) | {"SPRAT_HEALTH_PORT": port},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    assert done.returncode == 2
-    assert f"SPRAT_HEALTH_PORT: {port}" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("SPRAT_REDIS__URL", "nonsense"),
-        ("SPRAT_KAFKA", "{bad"),
-        ("SPRAT_DRAIN_S", "-4"),
-        ("SPRAT_INTENT__ARTEFACT", "/nowhere"),
-    ],
-)
-def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
-    kafka: Kafka, prefix: str, variable: str, value: str
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sprat_intent"],
-        env=service_environment(kafka, prefix) | {variable: value},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert variable.removeprefix("SPRAT_").split("__")[0].lower() in done.stderr.lower()
-    assert "Traceback" not in done.stderr
-
-
-def test_topics_that_do_not_exist_are_never_made_by_a_service(kafka: Kafka, prefix: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sprat_router"],
-        env=service_environment(kafka, prefix),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert "sprat topics create" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -57,8 +57,8 @@ def encode(
 
     def cut(text: str) -> list[int]:
         if dice.random() < sampled:
-            return model.encode(text, enable_sampling=True, alpha=0.2, nbest_size=-1)  # type: ignore[no-any-return]
-        return model.encode(text)  # type: ignore[no-any-return]
+            return model.encode(text, enable_sampling=True, alpha=0.2, nbest_size=-1)  # type: ignore[no-any-return]  # untyped library
+        return model.encode(text)  # type: ignore[no-any-return]  # untyped library
 
     return [(cut(source), cut(target)) for source, target in pairs]
 

@@ -1,6 +1,10 @@
 """How a service with a small model is wired: announce, own, answer."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+
+from pydantic import Field
 
 from sprat.announcing import announce
 from sprat.chassis import Chassis, Subscription
@@ -8,12 +12,47 @@ from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.group_start import start_group_at
 from sprat.delivery.inference import Inference
+from sprat.errors import UserError
 from sprat.models.card import Card
+from sprat.models.errors import BrokenArtefact
 from sprat.models.question import Model
+from sprat.settings import Section
 from sprat.specialist import Specialist
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 
 MakeHandler = Callable[[Topics, Card, str, int], Specialist]
+Loaded_co = TypeVar("Loaded_co", covariant=True)
+
+
+class ModelSection(Section):
+    """The settings of a service with a small model; the service gives the artefact its default."""
+
+    artefact: Annotated[Path, Field(description="Folder of the model.")]
+    model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"
+    threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
+
+
+class Load(Protocol[Loaded_co]):
+    """How a model comes out of its folder."""
+
+    def __call__(self, folder: Path, /, *, threads: int) -> Loaded_co:
+        """Load it.
+
+        Raises:
+            BrokenArtefact: it cannot be used.
+        """
+
+
+def load_model(load: Load[Loaded_co], section: ModelSection, service: str) -> Loaded_co:
+    """Load the model that the settings of a service name.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    try:
+        return load(section.artefact, threads=section.threads)
+    except BrokenArtefact as error:
+        raise UserError(f"SPRAT_{service.upper()}__ARTEFACT: {error}") from None
 
 
 async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: MakeHandler) -> Subscription:

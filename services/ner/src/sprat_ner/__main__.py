@@ -2,28 +2,21 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from sprat.chassis import Chassis, Subscription
-from sprat.errors import UserError
-from sprat.models import BrokenArtefact
 from sprat.service import run_service
-from sprat.serving import serve_model
-from sprat.settings import Section, ServiceSettings
+from sprat.serving import ModelSection, load_model, serve_model
+from sprat.settings import ServiceSettings
 from sprat_ner.handler import NerHandler
 from sprat_ner.model import NerModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "default"
 
 
-class NerSection(Section):
+class NerSection(ModelSection):
     """The settings `SPRAT_NER__…`."""
 
-    artefact: Annotated[Path, Field(description="Folder of the model.")] = SHIPPED
-    model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"
-    threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
+    artefact: Path = SHIPPED
 
 
 class NerSettings(ServiceSettings):
@@ -34,11 +27,9 @@ class NerSettings(ServiceSettings):
 
 async def build(chassis: Chassis, settings: NerSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
-    try:
-        model = NerModel.load(settings.ner.artefact, threads=settings.ner.threads)
-    except BrokenArtefact as error:
-        raise UserError(f"SPRAT_NER__ARTEFACT: {error}") from None
-    return await serve_model(chassis, model, settings.ner.model, NerHandler)
+    section = settings.ner
+    model = load_model(NerModel.load, section, chassis.name)
+    return await serve_model(chassis, model, section.model, NerHandler)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,21 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from sprat.chassis import Chassis, Subscription
-from sprat.errors import UserError
-from sprat.models import BrokenArtefact
 from sprat.service import run_service
-from sprat.serving import serve_model
-from sprat.settings import Section, ServiceSettings
+from sprat.serving import ModelSection, load_model, serve_model
+from sprat.settings import ServiceSettings
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import TranslationModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "en-de"
 
 
-class TranslationSection(Section):
+class TranslationSection(ModelSection):
     """The settings `SPRAT_TRANSLATION__…`."""
 
-    artefact: Annotated[Path, Field(description="Folder of the model.")] = SHIPPED
-    model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"
-    threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
+    artefact: Path = SHIPPED
 
 
 class TranslationSettings(ServiceSettings):
@@ -35,10 +28,7 @@ class TranslationSettings(ServiceSettings):
 async def build(chassis: Chassis, settings: TranslationSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.translation
-    try:
-        model = TranslationModel.load(section.artefact, threads=section.threads)
-    except BrokenArtefact as error:
-        raise UserError(f"SPRAT_TRANSLATION__ARTEFACT: {error}") from None
+    model = load_model(TranslationModel.load, section, chassis.name)
     return await serve_model(chassis, model, section.model, TranslationHandler)
 
 

@@ -11,6 +11,7 @@ from sprat.assessing.picture import report, rows, sentence
 from sprat.assessing.strategies import Assessment
 from sprat.assessing.strategies import assess as computed
 from sprat.cli.assessed import Frontier, frontier_answers, observed, small_answers
+from sprat.cli.columns import LabelColumn, TextColumn
 from sprat.cli.connection import Json
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat.errors import UserError
@@ -42,12 +43,8 @@ def assess(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
     *,
     model: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="The artefact of an intent model.")],
-    text_column: Annotated[
-        str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the texts. [default: found]")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the labels. [default: found]")
-    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="Stands for `outside every label` in FILE and in answers.")
     ] = "oos",

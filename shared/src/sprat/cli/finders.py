@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from sprat.errors import UserError
 
@@ -16,6 +18,16 @@ _INSTALL: Final = "pip install sprat-frontier"
 _ELSE: Final = (
     "name its folder with --tagger FOLDER, or give --validators-alone to see what is found without it (no names then)"
 )
+
+
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="A policy file, for what its section perimeter adds."),
+]
+TaggerFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
+]
 
 
 @dataclass(frozen=True, slots=True)

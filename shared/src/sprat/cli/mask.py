@@ -1,13 +1,12 @@
 """`sprat mask`: what would leave of a text."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sprat.cli.connection import Json
-from sprat.cli.finders import Asked, gather
+from sprat.cli.finders import Asked, PolicyFile, TaggerFolder, gather
 from sprat.cli.given import read_one
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat.errors import SpratError, UserError
@@ -40,14 +39,8 @@ def mask(
     what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
     *,
     language: Annotated[str, typer.Option(metavar="TAG", help="Of the text, BCP 47.")] = "en",
-    policy: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="A policy file, for what its section perimeter adds."),
-    ] = None,
-    tagger: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
-    ] = None,
+    policy: PolicyFile = None,
+    tagger: TaggerFolder = None,
     validators_alone: Annotated[
         bool, typer.Option("--validators-alone", help="Look for forms and terms alone, without the tagger.")
     ] = False,

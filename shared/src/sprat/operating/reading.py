@@ -65,7 +65,7 @@ class LookBack:
         try:
             await self._admin.start()
             await self._consumer.start()
-        except BaseException:
+        except BaseException:  # a start that is cancelled leaves no connection either
             await self.__aexit__()
             raise
         return self

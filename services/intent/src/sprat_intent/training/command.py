@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sprat.cli.columns import LabelColumn, TextColumn
 from sprat.cli.connection import Json
 from sprat.cli.progress_bar import ProgressBar
 from sprat.cli.terminal import say, say_json
@@ -49,12 +50,8 @@ def intent(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the file's name]")
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the texts. [default: found]")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the labels. [default: found]")
-    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     out_of_scope: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
     ] = None,

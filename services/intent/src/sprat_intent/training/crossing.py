@@ -104,6 +104,6 @@ def _run(jobs: Iterable[Callable[[], None]], progress: Progress) -> None:
             for done, each in enumerate(as_completed(running), start=1):
                 each.result()
                 progress("fitting", done, len(running))
-        except BaseException:
+        except BaseException:  # Ctrl-C ends it at once, not after all fits
             pool.shutdown(cancel_futures=True)
             raise

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reachi
 from sprat.cli.dlq.choosing import check_names, choice, read
 from sprat.cli.dlq.masks import Masker, Withheld
 from sprat.cli.dlq.telling import as_json, trace_id, when
+from sprat.cli.finders import PolicyFile, TaggerFolder
 from sprat.cli.terminal import faint, paint, printable, say, say_json
 from sprat.operating.dead_letters import Letter
 from sprat.operating.original import hex_lines, readable
@@ -54,14 +54,8 @@ def show(
         str | None,
         typer.Option(metavar="TAG", show_default=False, help="Of the text, BCP 47. [default: its own, else en]"),
     ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="A policy file, for what its section perimeter adds."),
-    ] = None,
-    tagger: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
-    ] = None,
+    policy: PolicyFile = None,
+    tagger: TaggerFolder = None,
     validators_alone: Annotated[
         bool, typer.Option("--validators-alone", help="Mask forms and terms alone, without the tagger: names show.")
     ] = False,
