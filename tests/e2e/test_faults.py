@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from sprat.local.installation import Installation
 from sprat.local.options import Options, Simulation
-from sprat_contracts import TASKS, Prediction, Result, decode, ids
-from sprat_contracts.topics import Topics
-from stream import eventually, lag, read_all
+from sprat_contracts import Prediction, Result, decode, ids
+from stream import eventually, read_all
+from traffic import settled, submit
 
 POINTS = ("decoded", "inferred", "publishing", "published", "committed")
 SURE = "please move {} euros from checking to my savings account"
@@ -43,36 +42,6 @@ def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
     return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
 
 
-async def submit(bootstrap: str, topics: Topics, run: str, count: int, over_s: float) -> None:
-    """Publish `count` texts, spread over some seconds; what the broker cannot take yet waits in the producer."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
-    await producer.start()
-    began, sent = time.monotonic(), []
-    for number in range(count):
-        await asyncio.sleep(max(0.0, began + over_s * number / count - time.monotonic()))
-        value, headers = event(run, number)
-        sent.append(await producer.send(topics.texts, value=value, key=str(number).encode(), headers=headers))
-    await asyncio.gather(*sent)
-    await producer.stop()
-
-
-async def settled(installation: Installation) -> None:
-    """Wait until no group has lag, twice in a row."""
-    topics = installation.topics
-    groups = {
-        f"{topics.prefix}.router": [topics.texts, *map(topics.predictions, TASKS), topics.frontier_answers],
-        **{f"{topics.prefix}.{task}.default": [topics.texts] for task in TASKS},
-        f"{topics.prefix}.frontier": [topics.frontier_requests],
-    }
-
-    async def quiet() -> bool:
-        return not sum([await lag(installation.bootstrap, group, read) for group, read in groups.items()])
-
-    for _ in range(2):
-        await eventually(quiet, 120)
-        await asyncio.sleep(0.5)
-
-
 async def ends(installation: Installation, run: str) -> Counter[str]:
     """Give how often each result id of a run stands on the results topic."""
     records = await read_all(installation.bootstrap, installation.topics.results("intent"))
@@ -81,7 +50,7 @@ async def ends(installation: Installation, run: str) -> Counter[str]:
 
 
 async def every_pair_ended(installation: Installation, run: str, count: int) -> None:
-    await settled(installation)
+    await settled(installation.bootstrap, installation.topics)
     expected = {str(ids.derive(ids.RESULT, SOURCE, f"{run}-{number}", "intent")) for number in range(count)}
     found = await ends(installation, run)
     assert set(found) == expected
@@ -123,7 +92,7 @@ async def test_services_killed_at_five_points_of_their_loops_lose_nothing(tmp_pa
 
     everywhere = {service: set(POINTS) for service in KILLED_AFTER}
     with Installation(options(service_environment=faults)) as installation:
-        await submit(installation.bootstrap, installation.topics, "kill", count, over_s=12)
+        await submit(installation.bootstrap, installation.topics, partial(event, "kill"), count, over_s=12)
         await eventually(lambda: died() == everywhere, 120)
         await every_pair_ended(installation, "kill", count)
         assert died() == everywhere
@@ -137,7 +106,9 @@ def installation() -> Iterator[Installation]:
 
 
 async def test_redis_stopped_and_started_mid_run_loses_nothing(installation: Installation) -> None:
-    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "redis", 600, over_s=6))
+    submitting = asyncio.create_task(
+        submit(installation.bootstrap, installation.topics, partial(event, "redis"), 600, over_s=6)
+    )
     await asyncio.sleep(2)
     await asyncio.to_thread(installation.crash_server, "redis")
     await asyncio.sleep(2)
@@ -148,7 +119,9 @@ async def test_redis_stopped_and_started_mid_run_loses_nothing(installation: Ins
 
 async def test_the_broker_stopped_for_20_seconds_mid_run_loses_nothing(installation: Installation) -> None:
     before = {name: process.pid for name, process in installation.processes.items()}
-    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "broker", 800, over_s=24))
+    submitting = asyncio.create_task(
+        submit(installation.bootstrap, installation.topics, partial(event, "broker"), 800, over_s=24)
+    )
     await asyncio.sleep(2)
     await asyncio.to_thread(installation.crash_server, "kafka")
     await asyncio.sleep(20)
@@ -160,7 +133,9 @@ async def test_the_broker_stopped_for_20_seconds_mid_run_loses_nothing(installat
 
 async def test_of_two_instances_one_leaves_and_nothing_is_answered_twice(installation: Installation) -> None:
     await asyncio.to_thread(installation.start_service, "intent", instance=2)
-    submitting = asyncio.create_task(submit(installation.bootstrap, installation.topics, "two", 800, over_s=6))
+    submitting = asyncio.create_task(
+        submit(installation.bootstrap, installation.topics, partial(event, "two"), 800, over_s=6)
+    )
     await asyncio.sleep(3)
     await asyncio.to_thread(installation.stop_service, "intent-2")
     await submitting

@@ -57,7 +57,7 @@ def test_the_terminal_shows_figures_wrong_labels_and_how_to_serve_it(file, train
     assert re.search(rf"\b{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
-    assert f"SPRAT_INTENT__ARTEFACT={file.parent / 'hr'} sprat up" in trained.stdout
+    assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
     assert "← recommended" in trained.stdout
 
 

@@ -9,6 +9,7 @@ from sprat.errors import UserError
 from sprat.local import environment
 from sprat.local.options import Options
 from sprat.local.plan import Launches, choose_services, service_named
+from sprat.local.services import SERVICES
 from sprat.settings import KafkaSettings
 
 
@@ -56,8 +57,8 @@ def test_threads_are_pinned() -> None:
 
 def test_the_simulated_frontier_is_wired_to_the_simulators_port_and_gets_no_key(tmp_path: Path) -> None:
     launches = Launches(Options(), tmp_path)
-    port = launches.launch(service_named("simulator"), "simulator", {}).port
-    frontier = launches.launch(service_named("frontier"), "frontier", {}).environment
+    port = launches.launch(service_named("simulator", SERVICES), "simulator", {}).port
+    frontier = launches.launch(service_named("frontier", SERVICES), "frontier", {}).environment
 
     assert port is not None
     assert frontier["SPRAT_FRONTIER__BASE_URL"] == f"http://127.0.0.1:{port}/v1"
@@ -66,7 +67,7 @@ def test_the_simulated_frontier_is_wired_to_the_simulators_port_and_gets_no_key(
 
 def test_with_a_url_there_is_no_simulator_and_the_rest_is_the_persons_to_say(tmp_path: Path) -> None:
     options = Options(frontier="http://127.0.0.1:1/v1")
-    frontier = Launches(options, tmp_path).launch(service_named("frontier"), "frontier", {}).environment
+    frontier = Launches(options, tmp_path).launch(service_named("frontier", SERVICES), "frontier", {}).environment
 
     assert "simulator" not in [spec.name for spec in choose_services(options)[0]]
     assert frontier["SPRAT_FRONTIER__BASE_URL"] == "http://127.0.0.1:1/v1"
@@ -76,17 +77,17 @@ def test_with_a_url_there_is_no_simulator_and_the_rest_is_the_persons_to_say(tmp
 def test_what_is_said_for_one_service_wins_over_what_is_said_for_all(tmp_path: Path) -> None:
     options = Options(environment={"A": "all", "B": "all"}, service_environment={"intent-2": {"B": "second"}})
     launches = Launches(options, tmp_path)
-    second = launches.launch(service_named("intent"), "intent-2", {"C": "now"}).environment
+    second = launches.launch(service_named("intent", SERVICES), "intent-2", {"C": "now"}).environment
 
     assert (second["A"], second["B"], second["C"]) == ("all", "second", "now")
-    assert launches.launch(service_named("intent"), "intent", {}).environment["B"] == "all"
+    assert launches.launch(service_named("intent", SERVICES), "intent", {}).environment["B"] == "all"
 
 
 def test_only_the_first_instance_on_an_embedded_broker_keeps_its_membership(tmp_path: Path) -> None:
     def instance_id(options: Options, name: str) -> str | None:
         return (
             Launches(options, tmp_path)
-            .launch(service_named("frontier"), name, {})
+            .launch(service_named("frontier", SERVICES), name, {})
             .environment.get("SPRAT_KAFKA__INSTANCE_ID")
         )
 
@@ -97,4 +98,4 @@ def test_only_the_first_instance_on_an_embedded_broker_keeps_its_membership(tmp_
 
 def test_an_unknown_service_is_named_with_those_that_are_known() -> None:
     with pytest.raises(UserError, match="no service itent: known are simulator, router, intent"):
-        service_named("itent")
+        service_named("itent", SERVICES)

@@ -76,6 +76,28 @@ tenants:
     assert policy.tenant("anybody") == TenantPolicy(frontier="redact", regions=("eu",), deadline_ms=30_000)
 
 
+def test_a_model_of_its_own_name_has_what_its_section_says_and_else_what_the_task_says(write: Write) -> None:
+    policy = load_policy(
+        write("""
+tasks:
+  intent:
+    keep_at: 0.7
+    models:
+      hr: {keep_at: 0.6}
+      legal: {out_of_scope: escalate}
+  ner: {models: {medical: {keep_at: 0.9}}}
+""")
+    )
+
+    def of(task: str, model: str) -> tuple[float, str | None]:
+        found = policy.task(task, model)
+        return found.keep_at, getattr(found, "out_of_scope", None)
+
+    assert of("intent", "default") == of("intent", "unknown") == (0.7, "keep")
+    assert (of("intent", "hr"), of("intent", "legal")) == ((0.6, "keep"), (0.7, "escalate"))
+    assert (of("ner", "medical"), of("ner", "default")) == ((0.9, None), (0.8, None))
+
+
 def test_names_that_yaml_takes_for_something_else_stay_names(write: Write) -> None:
     policy = load_policy(write("tenants:\n  no: {frontier: allow, regions: [no]}\n  123: {frontier: deny}\n"))
     assert policy.tenant("no").regions == ("no",)
@@ -104,6 +126,16 @@ def test_the_stricter_rule_holds(text_rule: str, tenant_rule: str) -> None:
     ("content", "said"),
     [
         pytest.param(
+            "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
+            ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? known here: keep_at, out_",
+            id="a typo below a model",
+        ),
+        pytest.param(
+            "tasks:\n  ner:\n    models:\n      a b: {keep_at: 0.5}\n",
+            ":4:7: tasks.ner.models.a b",
+            id="a model that nobody can ask for",
+        ),
+        pytest.param(
             "tasks:\n  intent:\n    keep_at: high\n",
             ":3:14: tasks.intent.keep_at: 'high': input should be a valid number, unable to parse string as a number; "
             "expected: a confidence from 0 to 1",
@@ -115,7 +147,7 @@ def test_the_stricter_rule_holds(text_rule: str, tenant_rule: str) -> None:
         pytest.param("tasks: {ner: {keep_at: }}", ":1:23: tasks.ner.keep_at: '': input", id="no value"),
         pytest.param(
             "tasks:\n  intent:\n    keepat: 1\n",
-            ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? known here: keep_at, out_of_scope",
+            ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? known here: keep_at, models, out_of_scope",
             id="a typo",
         ),
         pytest.param(

@@ -81,3 +81,33 @@ def test_permissions_and_links_stay(tmp_path):
     assert link.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o640
     assert load_policy(path).tasks.intent.keep_at == 0.66
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("tenants: {}\n", id="no tasks"),
+        pytest.param(SHIPPED, id="no models"),
+        pytest.param("tasks:\n  intent:\n    models:\n      it:\n        keep_at: 0.3\n", id="another model"),
+        pytest.param("tasks:\n  intent:\n    models:\n      hr:\n        out_of_scope: escalate\n", id="without it"),
+        pytest.param("tasks:\n  intent:\n    models:\n      hr: {keep_at: 0.5} # careful\n", id="on one line"),
+    ],
+)
+def test_a_model_gets_a_number_of_its_own_and_the_others_keep_theirs(tmp_path, content):
+    path = written(tmp_path, content)
+    before = load_policy(path)
+    set_keep_at(path, "intent", 0.61, "hr")
+    after = load_policy(path)
+    assert after.task("intent", "hr").keep_at == 0.61
+    assert [after.task("intent", name).keep_at for name in ("default", "it")] == [
+        before.task("intent", name).keep_at for name in ("default", "it")
+    ]
+    assert all(line in path.read_text().splitlines() for line in content.splitlines() if line.lstrip()[:1] == "#")
+
+
+def test_models_written_on_one_line_are_left_as_they_are(tmp_path):
+    content = "tasks:\n  intent:\n    models: {it: {keep_at: 0.3}}\n"
+    path = written(tmp_path, content)
+    with pytest.raises(UserError, match=r"models in line 3 is written on one line; add hr\.keep_at: 0\.61"):
+        set_keep_at(path, "intent", 0.61, "hr")
+    assert path.read_text() == content

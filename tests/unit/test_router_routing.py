@@ -22,6 +22,7 @@ from router_records import (
     text,
 )
 from sprat.policy import IntentPolicy, Policy, TaskPolicies
+from sprat.policy.rules import IntentModelPolicy
 from sprat_contracts import FrontierRequested, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
 
@@ -73,6 +74,17 @@ def test_a_hard_case_is_escalated_whole(fields: dict[str, Any], policy: Policy, 
     assert emit.topic == "sprat.frontier.requests.v1"
     assert emit.id == str(derive(REQUEST, "/app", "t-1", "intent"))
     assert emit.extensions == {"tenant": "default"}
+
+
+@pytest.mark.parametrize(("model", "threshold"), [("default", 0.8), ("hr", 0.6), ("other", 0.8)])
+def test_a_model_of_its_own_name_is_held_against_its_own_threshold(model: str, threshold: float) -> None:
+    policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(models={"hr": IntentModelPolicy(keep_at=0.6)})))
+    asked = text(tasks={"intent": {"model": model}})
+    (emit,) = router(announced(), policy=policy).receive(received(prediction(confidence=0.7, submitted=asked))).events
+    if threshold < 0.7:
+        assert emit.message.route == Route(decision="kept", reason="confident", threshold=threshold)
+    else:
+        assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
 
 
 def test_a_sure_prediction_of_no_intent_is_kept_where_the_policy_says_so() -> None:

@@ -113,7 +113,8 @@ class RouterHandler:
         return Outcome(events, rejected, None if events or rejected else "served")
 
     def _route(self, prediction: Prediction) -> Emit:
-        decision = decide(prediction, self._policy.task(prediction.task))
+        asked = prediction.submitted.tasks.known[prediction.task]
+        decision = decide(prediction, self._policy.task(prediction.task, asked.model))
         if decision.kept:
             return result_event(kept(prediction, decision), self._topics)
         return self._escalate(prediction, decision.reasons, decision.threshold)

@@ -17,7 +17,7 @@ from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, t
 from sprat.errors import UserError
 from sprat.labelled import Labelled, Wanted, read_labelled
 from sprat.policy import load_policy
-from sprat.policy.editing import set_keep_at
+from sprat.policy.editing import keep_at_of, set_keep_at
 
 EPILOG = """\b
 Examples:
@@ -25,6 +25,7 @@ Examples:
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97 --policy policy.yaml --write
+  sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
 \b
 FILE holds texts with their right labels that the model was not trained on. What the frontier says of them stands in
@@ -87,6 +88,10 @@ def assess(
         typer.Option(metavar="FILE", show_default=False, help="Your policy, for what it does with outside texts."),
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write the keep_at that was found into --policy.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", show_default=False, help="Write it for the model that texts ask for so."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.html", show_default=False, help="The report. [default: beside FILE]")
     ] = None,
@@ -101,7 +106,7 @@ def assess(
     wanted_eur = None if budget is None else parse_budget(budget)
     frontier = Frontier(answers, url, frontier_model, frontier_price, frontier_accuracy, frontier_eur, save_answers)
     frontier.check()
-    escalates = policy is not None and load_policy(policy).tasks.intent.out_of_scope == "escalate"
+    escalates = policy is not None and _escalates(policy, name)
     data = read_labelled(file, Wanted(text_column, label_column))
     small = small_answers(model, data, language, outside_label, threads)
     large = frontier_answers(frontier, data, small.labels, language, outside_label)
@@ -114,16 +119,21 @@ def assess(
         choice = _choice(assessment, accuracy, wanted_eur)
     finally:
         _write(page, report(assessment, f"Assessment of {small.name} on {file.name}", said, choice))
-    before = set_keep_at(policy, "intent", choice.routed.keep_at) if write and policy and choice else None
+    before = set_keep_at(policy, "intent", choice.routed.keep_at, name) if write and policy and choice else None
     if as_json:
         say_json(_as_json(assessment, choice, page, seen))
         return
     _tell(assessment, choice, data, said, page)
     if write and choice:
         say(
-            f"{policy}: tasks.intent.keep_at is now {choice.routed.keep_at:.2f}, was {before or 'not set'}; "
-            "restart the router"
+            f"{policy}: {'.'.join(keep_at_of('intent', name))} is now {choice.routed.keep_at:.2f}, "
+            f"was {before or 'not set'}; restart the router"
         )
+
+
+def _escalates(policy: Path, name: str | None) -> bool:
+    held = load_policy(policy).tasks.intent
+    return (held if name is None else held.of(name)).out_of_scope == "escalate"
 
 
 def _choice(assessment: Assessment, accuracy: float | None, budget: float | None) -> Choice | None:

@@ -7,6 +7,18 @@ import typer
 
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 
+EPILOG = """\b
+Examples:
+  sprat up --data ./sprat-data
+  sprat up --model intent/hr=./hr --model intent/it=./it     (texts ask for it: --task intent@hr)
+  SPRAT_MODELS='{"intent/hr": "./hr"}' sprat up
+
+\b
+Exit codes:
+  0  stopped
+  1  Kafka or a service failed in a way that nobody can mend here
+  2  a mistake of yours, or something of this machine stands in the way"""
+
 
 def up(
     *,
@@ -37,6 +49,15 @@ def up(
             show_default=False,
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK/NAME=DIR",
+            help="Serve the model in DIR; texts ask for it by NAME. Beside the shipped one, or in its place where NAME "
+            "is left out. Give it several times for several models. Also: SPRAT_MODELS, a JSON object.",
+            show_default=False,
+        ),
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -60,11 +81,13 @@ def up(
     What dies is restarted. Without --data nothing is left afterwards, unless `sprat up` itself is killed by SIGKILL:
     its processes end with it, its temporary folder stays until the next `sprat up` or `sprat demo` removes it.
     At Ctrl-C the services get 2.5 s to finish what they have in hand; what they do not is done by the next run on the
-    same Kafka. A second Ctrl-C kills at once.
+    same Kafka. A second Ctrl-C kills at once. When the folder of a --model gets a new version, its service is restarted
+    with it: texts that arrive meanwhile wait, and none is lost or answered twice.
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
     from sprat.local.options import POLICY, Options  # noqa: PLC0415 - as above
+    from sprat.local.served import served_models  # noqa: PLC0415 - as above
     from sprat.local.session import Session  # noqa: PLC0415 - as above
 
     options = Options(
@@ -76,5 +99,6 @@ def up(
         partitions=partitions,
         prefix=prefix,
         usual_ports=True,
+        models=served_models(model or ()),
     )
     raise typer.Exit(Session(options, Console(highlight=False)).run())

@@ -17,7 +17,6 @@ from sprat.demo.samples import Samples
 from sprat.local.closing import close_in_time
 from sprat.local.installation import Installation
 from sprat.local.lag import LagMeter, groups_of
-from sprat.local.services import SERVICES
 
 PER_S = 60
 """Texts published a second: a busy day, but no flood, so that the latencies are those of ordinary work."""
@@ -97,7 +96,7 @@ class Demo:
         admin = AIOKafkaAdminClient(**installation.kafka.client())
         await admin.start()
         try:
-            running = [spec for spec in SERVICES if spec.name in installation.processes]
+            running = [spec for spec in installation.specs if spec.name in installation.processes]
             groups = groups_of(running, installation.topics, installation.models)
             counts = {state.name: state.partitions or 0 for state in installation.topic_states}
             meter = LagMeter(collector.consumer, admin, groups, counts)

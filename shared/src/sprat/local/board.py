@@ -11,7 +11,6 @@ from sprat.local.installation import Installation
 from sprat.local.lag import group_of
 from sprat.local.process import ServiceProcess, State
 from sprat.local.server import SupervisedServer
-from sprat.local.services import SERVICES
 from sprat.local.totals import plain_line, plain_table, totals
 from sprat.local.traffic import Figures
 
@@ -94,7 +93,7 @@ def _services(installation: Installation, figures: Figures) -> RenderableType:
     table.add_column("port", justify="right", header_style="dim")
     table.add_column("restarts", justify="right", header_style="dim")
     table.add_column("last end", header_style="dim")
-    groups = {spec.name: group_of(spec, installation.topics, installation.models) for spec in SERVICES}
+    groups = {spec.name: group_of(spec, installation.topics, installation.models) for spec in installation.specs}
     every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
     for process in every:
         lag = figures.lag.get(groups.get(process.name) or "")

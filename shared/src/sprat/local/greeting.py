@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from sprat.local.installation import Installation
 from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT
 from sprat.local.ports import HOST
-from sprat.local.services import DEFAULT_MODEL
+from sprat.local.served import DEFAULT_MODEL
 from sprat_contracts.topics import DEFAULT_PREFIX
 
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
@@ -19,6 +19,8 @@ def greeting(installation: Installation) -> Iterator[str]:
     yield f"  Redis     {without_password(installation.redis_url)}"
     yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
     yield f"  logs      {installation.logs}"
+    for model in installation.options.models:
+        yield f"  model     {model} {model.version} from {model.folder}"
     for name in installation.missing:
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"

@@ -1,5 +1,6 @@
 """A whole installation on this machine: broker, cache, topics, services, each a process of its own."""
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,26 +9,25 @@ from typing import Self
 from sprat.admin.topics import TopicState
 from sprat.errors import UserError
 from sprat.local import environment
-from sprat.local.background import Background
+from sprat.local.backing import BackingServers
 from sprat.local.data_folder import DataFolder
 from sprat.local.errors import LocalError, StartError
 from sprat.local.events import OnEvent, ignore
-from sprat.local.kafka import EmbeddedKafka
-from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
-from sprat.local.plan import Launches, choose_services, service_named
-from sprat.local.ports import is_free
+from sprat.local.options import Options
+from sprat.local.plan import Launches, choose_services, own_names, service_named, table_of
 from sprat.local.process import ServiceProcess
 from sprat.local.progress import Progress, silent
-from sprat.local.redis import EmbeddedRedis
 from sprat.local.server import SupervisedServer
-from sprat.local.services import model_name
+from sprat.local.services import ServiceSpec, instance_name
 from sprat.local.supervisor import Supervisor
 from sprat.local.topics import make_topics
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import Topics
 
 _PREFIX = "sprat-run-"
-_SERVICES_GRACE_S, _REDIS_GRACE_S, _KAFKA_GRACE_S = 2.5, 0.5, 1.5  # together below the 5 s that a stop may take
+_SERVICES_GRACE_S = 2.5
+"""With what Kafka and Redis are given, below the 5 s that a stop may take."""
+_MOST_INSTANCES = 65
 _NOT_RUNNING = "the installation is not running"
 
 
@@ -47,26 +47,26 @@ class Installation:
         """Services of the table that are not installed here."""
         self.topic_states: tuple[TopicState, ...] = ()
         self._on_event = on_event
-        self._on_progress = on_progress
         self._supervisor = Supervisor(on_event)
         self.kill_all = self._supervisor.kill_all
         """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
         self._folder: DataFolder | None = None
-        self._kafka: EmbeddedKafka | None = None
-        self._redis: EmbeddedRedis | None = None
-        self._starting: list[Background[None]] = []
+        self._backing = BackingServers(self.options, self._supervisor, on_event, on_progress)
         self._launches: Launches | None = None
+        self._changing = threading.Lock()
+        """Held while a service is stopped in order to be started again."""
+        self._closing = False
         self._began = 0.0
 
     @property
     def bootstrap(self) -> str:
         """The address of Kafka, for clients."""
-        return self._kafka.bootstrap if self._kafka is not None else str(self.options.bootstrap)
+        return self._backing.bootstrap
 
     @property
     def redis_url(self) -> str:
         """The URL of Redis."""
-        return self._redis.url if self._redis is not None else str(self.options.redis)
+        return self._backing.redis_url
 
     @property
     def kafka(self) -> KafkaSettings:
@@ -85,10 +85,14 @@ class Installation:
         return Topics(self.options.prefix, self.options.partitions)
 
     @property
+    def specs(self) -> tuple[ServiceSpec, ...]:
+        """The table of services, with a person's own models in it."""
+        return table_of(self.options)
+
+    @property
     def models(self) -> Mapping[str, str]:
-        """Task → the name by which texts ask for its model."""
-        own = self.options.service_environment
-        return {task: model_name(task, {**self.options.environment, **own.get(task, {})}) for task in TASKS}
+        """Service → the name by which texts ask for its model."""
+        return own_names(self.options) | {spec.name: spec.model.name for spec in self.specs if spec.model is not None}
 
     @property
     def folder(self) -> Path:
@@ -118,7 +122,7 @@ class Installation:
         Raises:
             UserError: something stands in the way; the message says what. Nothing is left running.
         """
-        self._began = time.monotonic()
+        self._began, self._closing = time.monotonic(), False
         try:
             self._start()
         except BaseException as error:
@@ -131,16 +135,12 @@ class Installation:
 
     def stop(self) -> None:
         """Stop everything: the services first, so that they drain, then Redis and Kafka. Takes at most 5 s."""
+        self._closing = True  # from here on `renew` starts nothing again
         self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
+        with self._changing:
+            self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
         self._supervisor.end()
-        settled = all(job.settle(_SERVICES_GRACE_S) for job in self._starting)  # one that starts cannot be stopped yet
-        self._starting.clear()
-        if self._redis is not None and settled:
-            self._redis.stop(grace_s=_REDIS_GRACE_S)
-        if self._kafka is not None and settled:
-            if self.options.data is None:
-                self._kafka.kill()  # its data goes anyway: no need to close it in order
-            self._kafka.stop(grace_s=_KAFKA_GRACE_S)
+        self._backing.stop(patience_s=_SERVICES_GRACE_S)
         if self._folder is not None:
             self._folder.release()
             self._folder = self._launches = None
@@ -153,8 +153,8 @@ class Installation:
         Raises:
             UserError: there is no such service, or it does not start.
         """
-        process_name = name if instance == 1 else f"{name}-{instance}"
-        launch = self._running().launch(service_named(name), process_name, env or {})
+        process_name = instance_name(name, instance)
+        launch = self._running().launch(service_named(name, self.specs), process_name, env or {})
         process = ServiceProcess(launch, self._on_event, restart=self.options.restart)
         self._supervisor.start(process)
         if wait:
@@ -164,6 +164,25 @@ class Installation:
     def stop_service(self, process_name: str, *, grace_s: float = 30.0) -> None:
         """Stop one service for good: SIGTERM, SIGKILL after `grace_s`."""
         self._supervisor.stop_services([process_name], grace_s)
+
+    def renew(self, name: str, *, env: Mapping[str, str] | None = None, grace_s: float = 30.0) -> None:
+        """Restart all instances of a service, one after the other, each once the one before is ready again.
+
+        What an instance has in hand it finishes and commits first; what arrives meanwhile waits in Kafka, or is the
+        other instances'. So a new version of its model takes over with nothing lost or answered twice.
+
+        Raises:
+            UserError: one does not come up again. The others were left as they were.
+        """
+        instances = [n for n in range(1, _MOST_INSTANCES) if instance_name(name, n) in self.processes]
+        for instance in instances:
+            process_name = instance_name(name, instance)
+            with self._changing:
+                self.stop_service(process_name, grace_s=grace_s)
+                if self._closing:
+                    return
+                self.start_service(name, instance=instance, env=env, wait=False)
+            self.wait_ready(process_name)
 
     def kill(self, process_name: str) -> None:
         """SIGKILL one service; it is restarted like any that dies."""
@@ -204,14 +223,13 @@ class Installation:
         self._folder = DataFolder.take(self.options.data, _PREFIX)
         self.logs.mkdir(exist_ok=True)
         self._launches = Launches(self.options, self.logs)
-        self._begin_servers()
+        self._backing.begin(self.folder, self.logs)
         for spec in specs:
             if not spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
-        for job in self._starting:
-            job.result()
+        self._backing.wait()
         self._reached("kafka and redis")
-        embedded = self._kafka is not None
+        embedded = self.options.bootstrap is None
         self.topic_states = make_topics(
             self.kafka, self.topics, self.options.data if embedded else None, self._on_event
         )
@@ -223,24 +241,6 @@ class Installation:
                 self.start_service(spec.name, wait=False)
         self.wait_ready()
         self._reached("services")
-
-    def _begin_servers(self) -> None:
-        restart, logs = self.options.restart, self.logs
-        if self.options.bootstrap is None:
-            port = self._usual(USUAL_KAFKA_PORT)
-            self._kafka = EmbeddedKafka(self.folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
-            self._begin(SupervisedServer("kafka", self._kafka, self._on_event, restart=restart))
-        if self.options.redis is None:
-            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT), logs / "redis.log")
-            self._begin(SupervisedServer("redis", self._redis, self._on_event, restart=restart))
-
-    def _usual(self, port: int) -> int | None:
-        """Give this port where it is wanted and free, else None: any."""
-        return port if self.options.usual_ports and is_free(port) else None
-
-    def _begin(self, server: SupervisedServer) -> None:
-        self._supervisor.supervise(server)
-        self._starting.append(Background(server.start, f"sprat-start-{server.name}"))
 
     def _running(self) -> Launches:
         if self._launches is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sprat.local.served import ServedModel
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 
 SIMULATED = "simulated"
@@ -47,6 +48,8 @@ class Options:
     """Take 9092 and 6379 where they are free, so that other programs need no setting; else any free ones."""
     services: tuple[str, ...] | None = None
     """Which of the table; None: all that are installed."""
+    models: tuple[ServedModel, ...] = ()
+    """Models of a person's own, in the place of shipped ones or beside them."""
     simulation: Simulation = field(default_factory=Simulation)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of all services."""

@@ -1,6 +1,6 @@
 """Which services an installation runs, and with which variables each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sprat.errors import UserError
@@ -9,38 +9,51 @@ from sprat.local.frontier import frontier_environment, simulator_environment
 from sprat.local.options import SIMULATED, Options
 from sprat.local.ports import free_port
 from sprat.local.process import Launch
-from sprat.local.services import FRONTIER, SERVICES, SIMULATOR, ServiceSpec, is_installed
+from sprat.local.services import FRONTIER, SIMULATOR, ServiceSpec, is_installed, model_name, with_models
+from sprat_contracts import TASKS
+
+
+def own_names(options: Options) -> dict[str, str]:
+    """Give task → the name by which texts ask for the model of its own service."""
+    own = options.service_environment
+    return {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
+
+
+def table_of(options: Options) -> tuple[ServiceSpec, ...]:
+    """Give all services that an installation could run, those for a person's own models among them."""
+    return with_models(options.models, own_names(options))
 
 
 def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...]]:
     """Give the services to run, and the names of those that would run if they were installed.
 
     Raises:
-        UserError: one is missing that was asked for by name, or without which nothing works.
+        UserError: one is missing that was asked for, or without which nothing works.
     """
     wanted = [
         spec
-        for spec in SERVICES
-        if (options.services is None or spec.name in options.services)
+        for spec in table_of(options)
+        if (options.services is None or spec.name in options.services or spec.model is not None)
         and (spec.name != SIMULATOR or options.frontier == SIMULATED)
     ]
-    missing = tuple(spec.name for spec in wanted if not is_installed(spec))
-    for spec in wanted:
-        if spec.name in missing and (spec.essential or options.services is not None):
-            raise UserError(f"the service {spec.name} is not installed: pip install sprat-{spec.name}")
-    return [spec for spec in wanted if spec.name not in missing], missing
+    missing = [spec for spec in wanted if not is_installed(spec)]
+    for spec in missing:
+        if spec.essential or spec.model is not None or options.services is not None:
+            package = spec.module.replace("_", "-")
+            raise UserError(f"the service {spec.name} is not installed: pip install {package}")
+    return [spec for spec in wanted if spec not in missing], tuple(spec.name for spec in missing)
 
 
-def service_named(name: str) -> ServiceSpec:
+def service_named(name: str, table: Iterable[ServiceSpec]) -> ServiceSpec:
     """Give a service of the table.
 
     Raises:
         UserError: there is none of this name.
     """
-    for spec in SERVICES:
-        if spec.name == name:
-            return spec
-    raise UserError(f"there is no service {name}: known are {', '.join(spec.name for spec in SERVICES)}")
+    known = {spec.name: spec for spec in table}
+    if name not in known:
+        raise UserError(f"there is no service {name}: known are {', '.join(known)}")
+    return known[name]
 
 
 class Launches:
@@ -68,6 +81,8 @@ class Launches:
             special |= simulator_environment(self._options)
         elif spec.name == FRONTIER:
             special |= frontier_environment(self._options, self._simulator_port)
+        if spec.model is not None:
+            special |= spec.model.environment
         own = self._options.service_environment.get(process_name, {})
         return Launch(
             name=process_name,

@@ -1,11 +1,12 @@
 """The table of services that an installation runs. A new service is one line here."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sprat.local.served import DEFAULT_MODEL, ServedModel
 from sprat_contracts import TASKS, Topics
 
 Reads = Callable[[Topics], tuple[str, ...]]
@@ -32,6 +33,7 @@ class ServiceSpec:
     """What the supervisor must know of a service."""
 
     name: str
+    """Of its process, its log and its row in tables."""
     module: str
     """Run as `python -m module`."""
     group: str = ""
@@ -44,6 +46,8 @@ class ServiceSpec:
     port_variable: str = "SPRAT_HEALTH_PORT"
     """The variable that tells it on which port to answer."""
     ready_path: str = "/readyz"
+    model: ServedModel | None = None
+    """The model that a person named for it; None: as its own settings say."""
 
 
 SIMULATOR = "simulator"
@@ -64,9 +68,6 @@ SERVICES = (
 )
 
 
-DEFAULT_MODEL = "default"
-
-
 class _ModelName(BaseSettings):
     """By which name a service's model is asked for, as that service reads it."""
 
@@ -79,6 +80,28 @@ def model_name(task: str, environment: Mapping[str, str]) -> str:
     """Give the name of the model that serves `task`; `environment` is what its service is given on top of ours."""
     prefix = f"SPRAT_{task.upper()}__"
     return environment.get(f"{prefix}MODEL") or _ModelName(_env_prefix=prefix).model
+
+
+def with_models(models: Iterable[ServedModel], names: Mapping[str, str]) -> tuple[ServiceSpec, ...]:
+    """Give the table with these models in it.
+
+    One that has the name of a task's own model stands in its place; any other is one more process, as `intent.hr`,
+    beside it. `names` has the name of each task's own model.
+    """
+    table = list(SERVICES)
+    for model in models:
+        place = next(n for n, spec in enumerate(table) if spec.name == model.task)
+        if model.name == names[model.task]:
+            table[place] = replace(table[place], model=model)
+        else:
+            after = max(n for n, spec in enumerate(table) if spec.module == table[place].module) + 1
+            table.insert(after, replace(table[place], name=f"{model.task}.{model.name}", model=model))
+    return tuple(table)
+
+
+def instance_name(service: str, instance: int) -> str:
+    """Give the name of a service's n-th process: the first has the service's own."""
+    return service if instance == 1 else f"{service}-{instance}"
 
 
 def is_installed(spec: ServiceSpec) -> bool:

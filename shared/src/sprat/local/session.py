@@ -17,8 +17,8 @@ from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
 from sprat.local.lag import LagMeter, groups_of
 from sprat.local.options import Options
-from sprat.local.services import SERVICES
 from sprat.local.signals import Interrupted, StopSignals
+from sprat.local.takeover import Takeover
 from sprat.local.traffic import Traffic
 
 _UPDATE_S = 1.0
@@ -33,6 +33,7 @@ class Session:
         self._console = console
         self._board: Board = PlainBoard(console)
         self._installation = Installation(options, on_event=self._tell, on_progress=self._progress)
+        self._takeover = Takeover(self._installation, self._tell)
 
     def run(self) -> int:
         """Run until a signal; give the exit code.
@@ -52,6 +53,7 @@ class Session:
             except KafkaError as error:  # between its start and the first look at it
                 raise UserError(f"Kafka at {self._installation.bootstrap} went away: {type(error).__name__}") from None
             finally:
+                self._takeover.stop()
                 self._board.close()
                 stopping = time.monotonic()
                 self._installation.stop()
@@ -69,7 +71,7 @@ class Session:
 
         signals.instead(leave)
         installation = self._installation
-        running = [spec for spec in SERVICES if spec.name in installation.processes]
+        running = [spec for spec in installation.specs if spec.name in installation.processes]
         groups = groups_of(running, installation.topics, installation.models)
         counts = {state.name: state.partitions or 0 for state in installation.topic_states}
         meter = partial(LagMeter, groups=groups, partitions=counts)
@@ -77,6 +79,7 @@ class Session:
             self._greet(time.monotonic() - began)
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)
+            self._takeover.start()
             following = asyncio.create_task(self._follow(traffic))
             await asyncio.wait({following, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
             if following.done():

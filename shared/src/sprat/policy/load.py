@@ -1,5 +1,6 @@
 """Read a policy file, with errors that name file, line, column, field, what is wrong and what to do."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,11 +11,12 @@ from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
 from sprat.policy.places import Document, Location, Place, UnreadableYamlError, read_yaml
-from sprat.policy.rules import Policy, TenantPolicy
+from sprat.policy.rules import Policy
 from sprat.policy.section import Section
 
 MAX_BYTES = 256 * 1024
 """About 3,000 tenants; more is a mistake, and PyYAML would take seconds over it."""
+_BY_NAME = (dict, Mapping)
 _MAX_PROBLEMS = 5
 _MAX_SHOWN = 40
 _IN_WORDS = {
@@ -99,21 +101,25 @@ def _declared(location: Location) -> tuple[type[Section] | None, FieldInfo | Non
     """Give the section that a place in the file belongs to and the field of it, as far as there is one."""
     section: type[Section] | None = Policy
     field: FieldInfo | None = None
+    named = False  # the next step is a name that the owner chose, as that of a tenant
     for depth, step in enumerate(location):
-        if location[:1] == ("tenants",) and depth == 1:
-            section, field = TenantPolicy, None
+        if named:
+            section, field, named = _section_of(field), None, False
         elif section is not None:
             field = section.model_fields.get(str(step)) if isinstance(step, str) else field
-            if depth < len(location) - 1:
+            named = field is not None and get_origin(field.annotation) in _BY_NAME
+            if depth < len(location) - 1 and not named:
                 section = _section_of(field)
     return section, field
 
 
 def _section_of(field: FieldInfo | None) -> type[Section] | None:
-    """Give the section that a field holds, alone or a list of."""
+    """Give the section that a field holds, alone, a list of, or under names."""
     kind: Any = field.annotation if field is not None else None
     if get_origin(kind) is tuple:
         kind = get_args(kind)[0]
+    elif get_origin(kind) in _BY_NAME:
+        kind = get_args(kind)[1]
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 

@@ -1,13 +1,14 @@
 """What a policy says, as documented models. `load.py` reads them from a file."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat.policy.perimeter import PerimeterPolicy
 from sprat.policy.section import Section
-from sprat_contracts.texts import FrontierRule
+from sprat_contracts.texts import FrontierRule, ModelName
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -24,27 +25,50 @@ KeepAt = Annotated[
 ]
 
 
+OutOfScope = Annotated[
+    Literal["keep", "escalate"],
+    Field(description="keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"),
+]
+_BY_MODEL = "a section for each model that has its own name, as hr, with what differs"
+
+
+class ModelPolicy(Section):
+    """What differs for one model of a task; what is left out is as for the task."""
+
+    keep_at: KeepAt | None = None
+
+
+class IntentModelPolicy(ModelPolicy):
+    """As for every task, and what to do with texts outside."""
+
+    out_of_scope: OutOfScope | None = None
+
+
 class TaskPolicy(Section):
     """When the small model's answer is good enough."""
 
     keep_at: KeepAt = 0.8
+    models: Annotated[Mapping[ModelName, ModelPolicy], Field(description=_BY_MODEL)] = {}
+
+    def of(self, model: str) -> Self:
+        """Give what holds for the model that texts ask for by this name."""
+        own: ModelPolicy | None = self.models.get(model)
+        return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
 
 
 class IntentPolicy(TaskPolicy):
     """As for every task, and what to do with a text that the model takes to be outside every known intent."""
 
-    out_of_scope: Annotated[
-        Literal["keep", "escalate"],
-        Field(description="keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"),
-    ] = "keep"
+    out_of_scope: OutOfScope = "keep"
+    models: Annotated[Mapping[ModelName, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
 class TaskPolicies(Section):
     """One section a task; a task left out has the defaults."""
 
-    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope")] = IntentPolicy()
-    ner: Annotated[TaskPolicy, Field(description="the field keep_at")] = TaskPolicy()
-    translation: Annotated[TaskPolicy, Field(description="the field keep_at")] = TaskPolicy()
+    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, models")] = IntentPolicy()
+    ner: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
+    translation: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
 
 
 class TenantPolicy(Section):
@@ -93,8 +117,8 @@ class Policy(Section):
         """Give the tenant's policy; else that of all others; without one nothing leaves."""
         return self.tenants.get(name) or self.tenants.get(ALL_OTHERS) or TenantPolicy()
 
-    def task(self, name: str) -> TaskPolicy:
-        """Give a task's policy.
+    def task(self, name: str, model: str = "default") -> TaskPolicy:
+        """Give the policy for a task, and of it what holds for one model.
 
         Raises:
             KeyError: not a task of this version.
@@ -102,7 +126,7 @@ class Policy(Section):
         if name not in TaskPolicies.model_fields:
             raise KeyError(name)
         found: TaskPolicy = getattr(self.tasks, name)
-        return found
+        return found.of(model)
 
 
 def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:

@@ -81,6 +81,8 @@ def intent(
     as_json: Json = False,
 ) -> None:
     """Fit an intent model on labels of your own: look at the data, fit, calibrate, measure, write."""
+    if name is not None and (_NAME.search(name) or not name[:1].isalnum() or len(name) > _MOST_NAME):
+        raise UserError(f"--name {name}: no text can ask for that; letters, digits, `.`, `_` and `-`, at most 64")
     named = name or _NAME.sub("-", file.stem).strip("-._")[:_MOST_NAME] or "mine"
     folder = output or Path(named)
     check_output(folder, force=force)

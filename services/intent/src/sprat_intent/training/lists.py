@@ -1,5 +1,6 @@
 """Rows and texts for lists that people read; a text of somebody's stands in them only where it was asked for."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -75,3 +76,8 @@ def _doubted(trained: Trained) -> Iterator[str]:
 
 def _so_many(count: int, one: str, more: str) -> str:
     return f"1 {one}" if count == 1 else f"{count:,} {more}"
+
+
+def serving(trained: Trained) -> str:
+    """Give the command that serves the model beside the shipped one, from where the training was started."""
+    return shlex.join(["sprat", "up", "--model", f"intent/{trained.card.name}={trained.wish.output}"])

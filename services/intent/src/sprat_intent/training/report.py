@@ -4,7 +4,7 @@ from typing import Final
 
 from sprat.reporting import Page, Plot, Scale
 from sprat_intent.training.figures import Figures
-from sprat_intent.training.lists import excerpt, found, torn_of
+from sprat_intent.training.lists import excerpt, found, serving, torn_of
 from sprat_intent.training.wish import Trained
 
 _PAIRS: Final = 30
@@ -77,7 +77,7 @@ def _summary(page: Page, trained: Trained) -> None:
     outside = "" if recall is None else f" Of the texts outside, {recall:.1%} are seen to be so."
     page.say(f"Recommended: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.say(f"Calibrated on {card.calibration.fitted_on}.")
-    page.command(f"SPRAT_INTENT__ARTEFACT={trained.wish.output.resolve()} sprat up")
+    page.command(serving(trained))
 
 
 def _data(page: Page, trained: Trained, *, show_texts: bool) -> None:

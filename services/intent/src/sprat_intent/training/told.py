@@ -5,7 +5,7 @@ from typing import Final
 
 from sprat.cli.terminal import faint, paint, printable, table
 from sprat_intent.training.figures import Figures
-from sprat_intent.training.lists import excerpt, found
+from sprat_intent.training.lists import excerpt, found, serving
 from sprat_intent.training.wish import Trained
 
 _SUSPECTS: Final = 10
@@ -86,8 +86,9 @@ def _next(trained: Trained, report: Path) -> list[str]:
         f"{output}: intent/{card.name}, version {card.version}",
         f"{report}: the report",
         "",
-        "serve it:",
-        f"  SPRAT_INTENT__ARTEFACT={output.resolve()} sprat up",
+        "serve it beside the shipped model:",
+        f"  {serving(trained)}",
+        f'  sprat send "…" --task intent@{card.name}',
     ]
     if card.keep_at == 1.0:
         lines.append(
@@ -97,7 +98,7 @@ def _next(trained: Trained, report: Path) -> list[str]:
             )
         )
     else:
-        lines.append(f"  and in your policy file, under tasks.intent: keep_at: {card.keep_at:.2f}")
+        lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
     return lines
 
 

@@ -35,8 +35,8 @@ SERVICES_OWN = (
 )
 """What this repository's services read on top of what every service reads. Not imported: they may not be installed."""
 _PREFIX = "SPRAT_"
-_OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA")
-"""Of programs with names of their own: the simulator, the tests, the recipes."""
+_OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS")
+"""Of programs with names of their own: the simulator, the tests, the recipes, `sprat up`."""
 _LIKENESS = 0.85
 
 

@@ -1,0 +1,110 @@
+"""Models that a person names for an installation: which task, under which name, from which folder."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from sprat.errors import UserError
+from sprat.models.artefact import load_artefact
+from sprat.models.errors import BrokenArtefact
+from sprat_contracts import TASKS
+from sprat_contracts.texts import ModelName
+
+DEFAULT_MODEL = "default"
+SETTING = "SPRAT_MODELS"
+_NAMED = re.compile(r"(?P<task>[^/=]*)(?:/(?P<name>[^=]*))?")
+_MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A folder that serves a task under a name."""
+
+    task: str
+    name: str
+    folder: Path
+    version: str
+    """Of the card that lay there when the installation was put together."""
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which the task's service gets to know it."""
+        prefix = f"SPRAT_{self.task.upper()}__"
+        return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
+
+
+class _Models(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SPRAT_", env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    models: Annotated[dict[str, str], Field(description="TASK/NAME → folder.")] = {}
+
+
+def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:
+    """Read `TASK/NAME=DIR` as given on a command line, on top of what the variable `SPRAT_MODELS` says.
+
+    Raises:
+        UserError: no such task, a name that texts cannot ask for, or a folder that cannot be served.
+    """
+    given: dict[str, ServedModel] = {}
+    for model in (_served(SETTING, named, folder) for named, folder in _from_settings().items()):
+        given[str(model)] = model
+    on_the_line: set[str] = set()
+    for option in options:
+        named, equals, folder = option.partition("=")
+        if not equals or not folder:
+            raise UserError(f"--model {option}: write TASK/NAME=DIR, as intent/hr=./hr")
+        model = _served("--model", named, folder)
+        if str(model) in on_the_line:
+            raise UserError(f"--model {model}: named twice; give each a name of its own, as {model.task}/other=DIR")
+        on_the_line.add(str(model))
+        given[str(model)] = model
+    return tuple(given.values())
+
+
+def version_in(folder: Path, task: str) -> str:
+    """Give the version of the model that lies in `folder`, its files compared with its card.
+
+    Raises:
+        UserError: it cannot be served, or is for another task.
+    """
+    try:
+        card = load_artefact(folder).card
+    except BrokenArtefact as error:
+        raise UserError(str(error)) from None
+    if card.task != task:
+        raise UserError(f"{folder}: a model for {card.task}, not for {task}")
+    return card.version
+
+
+def _served(where: str, named: str, folder: str) -> ServedModel:
+    found = _NAMED.fullmatch(named)
+    task = found["task"] if found else named
+    name = (found["name"] if found else None) or DEFAULT_MODEL
+    if task not in TASKS:
+        raise UserError(f"{where} {named}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(TASKS)}")
+    try:
+        _MODEL_NAME.validate_python(name)
+    except ValidationError:
+        raise UserError(
+            f"{where} {named}: no name that a text can ask for; letters, digits, `.`, `_` and `-`, at most 64"
+        ) from None
+    path = Path(folder).expanduser().absolute()
+    try:
+        return ServedModel(task, name, path, version_in(path, task))
+    except UserError as error:
+        raise UserError(f"{where} {named}: {error}") from None
+
+
+def _from_settings() -> Mapping[str, str]:
+    try:
+        return _Models().models
+    except (ValidationError, SettingsError):
+        raise UserError(f'{SETTING}: not a JSON object of folders by TASK/NAME, as {{"intent/hr": "./hr"}}') from None

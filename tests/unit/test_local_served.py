@@ -1,0 +1,99 @@
+"""A person's own models beside the shipped ones: how they are named, and what an installation makes of them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.local.lag import groups_of
+from sprat.local.options import Options
+from sprat.local.plan import Launches, choose_services, table_of
+from sprat.local.served import SETTING, served_models
+from sprat_contracts import Topics
+from sprat_intent.__main__ import SHIPPED
+from sprat_ner.__main__ import NerSection
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (SETTING, "SPRAT_INTENT__MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)  # no .env of anybody
+
+
+def options(*named: str) -> Options:
+    return Options(models=served_models(named))
+
+
+def test_a_name_of_its_own_is_one_more_process_with_a_group_of_its_own(tmp_path: Path) -> None:
+    chosen = options(f"intent/hr={SHIPPED}", f"intent/it={SHIPPED}")
+    table = table_of(chosen)
+    names = [spec.name for spec in table]
+    assert names[names.index("intent") :][:3] == ["intent", "intent.hr", "intent.it"]
+    assert [spec.name for spec in choose_services(chosen)[0]] == names
+    groups = groups_of(table, Topics("p"), {"intent": "default", "intent.hr": "hr", "intent.it": "it"})
+    assert {"p.intent.default", "p.intent.hr", "p.intent.it"} <= set(groups)
+
+    launches = Launches(chosen, tmp_path)
+    by_name = {spec.name: launches.launch(spec, spec.name, {}) for spec in table}
+    assert by_name["intent.hr"].environment["SPRAT_INTENT__MODEL"] == "hr"
+    assert by_name["intent.hr"].environment["SPRAT_INTENT__ARTEFACT"] == str(SHIPPED)
+    assert by_name["intent.hr"].environment["SPRAT_KAFKA__INSTANCE_ID"] == "intent.hr"
+    assert by_name["intent.hr"].module == "sprat_intent"
+    assert "SPRAT_INTENT__ARTEFACT" not in by_name["intent"].environment
+
+
+@pytest.mark.parametrize("named", ["intent", "intent/default"])
+def test_the_name_of_the_shipped_model_takes_its_place(named: str, tmp_path: Path) -> None:
+    chosen = options(f"{named}={SHIPPED}")
+    (spec,) = [spec for spec in table_of(chosen) if spec.module == "sprat_intent"]
+    assert spec.name == "intent"
+    assert Launches(chosen, tmp_path).launch(spec, "intent", {}).environment["SPRAT_INTENT__ARTEFACT"] == str(SHIPPED)
+
+
+def test_where_the_tasks_own_service_has_another_name_the_default_stands_beside_it() -> None:
+    chosen = Options(models=served_models([f"intent={SHIPPED}"]), environment={"SPRAT_INTENT__MODEL": "legal"})
+    assert [spec.name for spec in table_of(chosen) if spec.module == "sprat_intent"] == ["intent", "intent.default"]
+
+
+def test_settings_say_the_same_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(SHIPPED, other)
+    monkeypatch.setenv(SETTING, f'{{"intent/hr": "{SHIPPED}", "intent/it": "{SHIPPED}"}}')
+    found = {str(model): model.folder for model in served_models([f"intent/hr={other}"])}
+    assert found == {"intent/hr": other, "intent/it": SHIPPED}
+
+
+def test_a_folder_is_found_from_where_the_person_stands(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "hr")
+    (model,) = served_models(["intent/hr=hr"])
+    assert (model.folder, len(model.version)) == (tmp_path / "hr", 16)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        pytest.param("intent/hr", "write TASK/NAME=DIR, as intent/hr=./hr", id="no folder"),
+        pytest.param("intents/hr=x", "no such task; .* one of intent, ner, translation", id="no task"),
+        pytest.param("intent/h r=x", "no name that a text can ask for", id="no name"),
+        pytest.param("intent/a/b=x", "no name that a text can ask for", id="two slashes"),
+        pytest.param("intent/hr=nowhere", "card.json: not found", id="no artefact"),
+        pytest.param(f"intent/hr={NerSection().artefact}", "a model for ner, not for intent", id="another task"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_do(named: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"--model .*{said}"):
+        served_models([named])
+
+
+def test_one_name_stands_for_one_model() -> None:
+    with pytest.raises(UserError, match=r"--model intent/hr: named twice"):
+        served_models([f"intent/hr={SHIPPED}", f"intent/hr={SHIPPED}"])
+
+
+@pytest.mark.parametrize("value", ["no json", "[]", '{"intent/hr": 1}'])
+def test_a_setting_that_is_none_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, value)
+    with pytest.raises(UserError, match=r"^SPRAT_MODELS: not a JSON object"):
+        served_models([])
