@@ -18,11 +18,12 @@ from sprat.deadline import Deadline
 from sprat.delivery import tolerant_records
 from sprat.delivery.assignment import Assignment
 from sprat.delivery.patience import patiently
-from sprat.delivery.publisher import Publisher
+from sprat.delivery.publisher import AUTHORISATION_ERRORS, Publisher
 from sprat.delivery.subscription import make_broker, subscribe
 from sprat.delivery.watch import watch_polls, watchdog
-from sprat.errors import Fatal, SpratError, UserError
+from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer, Progress
+from sprat.refusals import Overheard, Refusal, overhearing
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import Tracing, configure_tracing, flush_tracing
@@ -133,21 +134,49 @@ async def work_until_cancelled(chassis: Chassis, settings: S, build: Build[S]) -
 
     health = HealthServer(settings.health_host, settings.health_port, progress, about)
     serving = asyncio.create_task(health.serve_bound())
+
+    def refused(refusal: Refusal) -> None:
+        """Stop, now and later: whoever starts it again may have changed something."""
+        chassis.failure.report(_refused(settings, refusal))
+
     try:
-        await patiently(
-            chassis.publisher.start, (KafkaError, OSError), CONNECT_S, f"Kafka at {settings.kafka.bootstrap}"
-        )
-        chassis.stack.push_async_callback(chassis.cache.close)
-        chassis.stack.push_async_callback(chassis.publisher.stop)
-        try:
-            subscription = await build(chassis, settings)
-            log.info("health on port %d", health.port)
-            await _consume(chassis, settings, subscription, progress)
-        except KafkaError as error:
-            raise Fatal(f"Kafka: {type(error).__name__}; `sprat doctor` says what is missing") from None
+        with overhearing(settings.kafka, refused) as overheard:
+            await _connect(chassis, overheard)
+            try:
+                subscription = await build(chassis, settings)
+                log.info("health on port %d", health.port)
+                await _consume(chassis, settings, subscription, progress)
+            except AUTHORISATION_ERRORS as error:
+                raise _not_allowed(error) from None
+            except KafkaError as error:
+                raise Fatal(f"Kafka: {type(error).__name__}; `sprat doctor` says what is missing") from None
     finally:
         health.should_exit = health.force_exit = True
         await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _connect(chassis: Chassis, overheard: Overheard) -> None:
+    """Connect the publisher, once Kafka answers.
+
+    Raises:
+        Fatal: it does not for `CONNECT_S`, or this service may do nothing there.
+        UserError: it refuses, and will the next time.
+    """
+
+    async def start() -> None:
+        try:
+            await chassis.publisher.start()
+        except AUTHORISATION_ERRORS as error:
+            raise _not_allowed(error) from None
+        except (KafkaError, OSError) as error:
+            refusal = overheard.refusal
+            if refusal is not None and refusal.settled:
+                raise _refused(chassis.settings, refusal) from None
+            raise Retryable(type(error).__name__ if refusal is None else refusal.reason) from None
+
+    await patiently(start, Retryable, CONNECT_S, _where(chassis.settings))
+    chassis.stack.push_async_callback(chassis.cache.close)
+    chassis.stack.push_async_callback(chassis.publisher.stop)
 
 
 async def _consume(chassis: Chassis, settings: ServiceSettings, subscription: Subscription, progress: Progress) -> None:
@@ -174,6 +203,18 @@ async def _consume(chassis: Chassis, settings: ServiceSettings, subscription: Su
     progress.started = True
     log.info("ready", extra={"group": subscription.group})
     await watchdog(consumer, subscriber, progress, chassis.gate)
+
+
+def _where(settings: ServiceSettings) -> str:
+    return f"Kafka at {settings.kafka.bootstrap}"
+
+
+def _refused(settings: ServiceSettings, refusal: Refusal) -> UserError:
+    return UserError(f"{_where(settings)} does not let this service in: {refusal.reason}")
+
+
+def _not_allowed(error: BaseException) -> Fatal:
+    return Fatal(f"Kafka does not let this service in: {type(error).__name__}; mend its ACLs")
 
 
 def describe(error: BaseException) -> str:

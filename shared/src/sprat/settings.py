@@ -85,12 +85,22 @@ class KafkaSettings(Section):
         return arguments
 
     def _ssl_context(self) -> ssl.SSLContext:
+        files = {"SSL_CAFILE": self.ssl_cafile, "SSL_CERTFILE": self.ssl_certfile, "SSL_KEYFILE": self.ssl_keyfile}
+        for name, path in files.items():
+            if path is not None and not path.is_file():
+                raise UserError(f"SPRAT_KAFKA__{name}: there is no file {path}")
         try:
             context = ssl.create_default_context(cafile=self.ssl_cafile)
-            if self.ssl_certfile is not None:
-                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
         except OSError as error:
-            raise UserError(f"SPRAT_KAFKA__SSL_*: a certificate cannot be read: {error}") from None
+            raise UserError(f"SPRAT_KAFKA__SSL_CAFILE: it must hold certificates in PEM: {error}") from None
+        if self.ssl_certfile is None:
+            return context
+        try:
+            # Without a password, OpenSSL would ask on the terminal for that of an encrypted key, and wait for ever.
+            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password="")
+        except OSError as error:
+            names = "SPRAT_KAFKA__SSL_CERTFILE, SPRAT_KAFKA__SSL_KEYFILE"
+            raise UserError(f"{names}: a certificate and its key, both in PEM, not encrypted: {error}") from None
         return context
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from sprat.errors import UserError
 from sprat_contracts.base import TASKS
@@ -76,6 +76,22 @@ async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicS
         return await _states(admin, topics)
 
 
+def missing_topics(described: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Give the topics that do not exist, of those that a broker described.
+
+    Raises:
+        KafkaError: it says something else of one, as that this user may not know of it.
+    """
+    missing = []
+    for each in described:
+        error = for_code(each["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            missing.append(each["topic"])
+        elif each["error_code"]:
+            raise error(each["topic"])
+    return sorted(missing)
+
+
 class _Admin:
     """An admin client for the time of a block; its errors become a person's."""
 
@@ -109,7 +125,8 @@ def _is_new(state: TopicState, missing: set[str]) -> bool:
 async def _states(admin: AIOKafkaAdminClient, topics: Topics) -> tuple[TopicState, ...]:
     table = topics.table()
     described = await admin.describe_topics([topic.name for topic in table])
-    counts = {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
+    missing = missing_topics(described)
+    counts = {each["topic"]: len(each["partitions"]) for each in described if each["topic"] not in missing}
     configs = await _configs(admin, counts)
     return tuple(_state(topic, counts.get(topic.name), configs.get(topic.name, {})) for topic in table)
 

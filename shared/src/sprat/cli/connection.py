@@ -17,6 +17,7 @@ from aiokafka.errors import (
 from pydantic import SecretStr, ValidationError
 
 from sprat.errors import UserError
+from sprat.refusals import Overheard, overhearing
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -42,11 +43,12 @@ _UNABLE = re.compile(r"^Unable connect to \S+: ")
 
 
 class UnreachableError(UserError):
-    """No broker answers; `reason` says why in few words."""
+    """No broker answers, or none lets us in; `reason` says why in few words, `mend` what to do."""
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str, mend: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.mend = mend
 
 
 class CommandSettings(ServiceSettings):
@@ -94,15 +96,6 @@ def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     return kafka.client() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
 
 
-class _Overheard(logging.Handler):
-    """The last line that aiokafka logged: it alone says why no connection came about."""
-
-    said = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said = record.getMessage()
-
-
 @contextmanager
 def reaching(kafka: KafkaSettings) -> Iterator[None]:
     """Turn Kafka's errors inside the block into a person's, and keep aiokafka's own log lines from the terminal.
@@ -111,34 +104,45 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
         UnreachableError: no broker answers; it says why and what to do.
         UserError: Kafka refuses.
     """
-    log, overheard = logging.getLogger("aiokafka"), _Overheard()
+    log = logging.getLogger("aiokafka")
     propagate, log.propagate = log.propagate, False
-    log.addHandler(overheard)
     try:
-        yield
+        with overhearing(kafka) as overheard:
+            yield
     except UserError as error:
         if isinstance(error.__cause__, KafkaConnectionError):
-            raise _unreachable(kafka, overheard.said) from None
+            raise _unreachable(kafka, overheard) from None
+        if isinstance(error.__cause__, _ACLS):
+            raise _not_allowed(kafka, error.__cause__) from None
         raise
     except BrokenPipeError:  # the reader of our output has left, as `head` does; nothing of Kafka's
         raise
     except (KafkaConnectionError, ConnectionError, TimeoutError):
-        raise _unreachable(kafka, overheard.said) from None
+        raise _unreachable(kafka, overheard) from None
     except _ACLS as error:
-        raise UserError(f"Kafka at {kafka.bootstrap} does not let you: {type(error).__name__}; mend its ACLs") from None
+        raise _not_allowed(kafka, error) from None
     except KafkaError as error:
         raise UserError(f"Kafka at {kafka.bootstrap} refuses: {type(error).__name__}: {error}") from None
     finally:
-        log.removeHandler(overheard)
         log.propagate = propagate
 
 
-def _unreachable(kafka: KafkaSettings, said: str) -> UnreachableError:
-    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", said)) or "no answer"
+def _not_allowed(kafka: KafkaSettings, error: BaseException) -> UserError:
+    about = "".join(f" ({each})" for each in error.args[:1])
+    return UserError(f"Kafka at {kafka.bootstrap} does not let you: {type(error).__name__}{about}; mend its ACLs")
+
+
+def _unreachable(kafka: KafkaSettings, overheard: Overheard) -> UnreachableError:
+    refusal = overheard.refusal
+    if refusal is not None:
+        message = f"Kafka at {kafka.bootstrap} does not let you in: {refusal.reason}"
+        return UnreachableError(message, refusal.reason, "set it as whoever runs this Kafka says")
+    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", overheard.said)) or "no answer"
     if kafka.security_protocol != "PLAINTEXT":
         reason += f" (asked as {kafka.security_protocol}: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_*, SSL_*)"
     return UnreachableError(
         f"Kafka at {kafka.bootstrap} cannot be reached: {reason}. Run `sprat up`, or name a broker with --bootstrap "
         "HOST:PORT or SPRAT_KAFKA__BOOTSTRAP; `sprat doctor` says more.",
         reason,
+        "sprat up; or name a broker: --bootstrap HOST:PORT, SPRAT_KAFKA__BOOTSTRAP",
     )

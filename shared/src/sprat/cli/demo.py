@@ -7,7 +7,16 @@ import typer
 
 LOG_WIDTH = 110
 """Columns where there is no terminal: a log should not be wrapped at 80."""
-EPILOG = "Exit codes: 0 everything as promised; 1 something was lost, doubled or left behind; 2 it could not run."
+EPILOG = """\b
+Examples:
+  sprat demo
+  sprat demo --json figures.json && jq '.texts, .lost, .tasks' figures.json
+
+\b
+Exit codes:
+  0  everything as promised
+  1  something was lost, doubled or left behind
+  2  it could not run"""
 
 
 def demo(

@@ -11,12 +11,10 @@ try:
 except ImportError:  # the extra is not installed, yet the script always is
     sys.exit("sprat: the command line is an extra: pip install 'sprat[cli]', or 'sprat[local]' for up and demo, too")
 
-from sprat.cli.plain import plain_app
+from sprat.cli.plain import EXIT_CODES, plain_app
 from sprat.errors import SpratError, UserError
 
-EXIT_CODES = """\b
-Exit codes: 0 done; 1 it did not go well; 2 a mistake of yours, or Kafka cannot be reached; 130 interrupted.
-What each command means by them: sprat COMMAND --help. Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."""
+_EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,12 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command and load(command.name or ""), rest
+        try:
+            return name, command and load(command.name or ""), rest
+        except UserError:
+            if ctx.resilient_parsing:  # somebody presses Tab: there is little to offer, and nobody to tell
+                return name, command, rest
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises on purpose becomes a line and an exit code."""
@@ -69,7 +72,7 @@ class _Commands(TyperGroup):
         except SpratError as error:
             typer.echo(f"sprat: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # the latter where a question was not answered
             raise typer.Exit(130) from None
 
 
@@ -95,7 +98,7 @@ def load(name: str) -> Any:
     return command
 
 
-app = plain_app(cls=_Commands, no_args_is_help=True, epilog=EXIT_CODES, add_completion=True)
+app = plain_app(cls=_Commands, no_args_is_help=True, epilog=_EPILOG, add_completion=True)
 
 
 def _version(*, wanted: bool) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from sprat.cli.announced import LIST, SHOW, list_models, show
 from sprat.cli.connection import Json
-from sprat.cli.plain import plain_app
+from sprat.cli.plain import group_help, plain_app
 from sprat.cli.retire import EPILOG as RETIRE
 from sprat.cli.retire import retire
 from sprat.cli.terminal import remark, say, say_json
@@ -28,8 +28,16 @@ Exit codes:
   0  the artefact is written
   2  a mistake of yours, or the folder is no such model; it says what to do"""
 
-app = plain_app(no_args_is_help=True, help="See the models that are served, or bring one of your own.")
-convert_app = plain_app(no_args_is_help=True, help="Turn a downloaded model into an artefact.")
+app = plain_app(
+    no_args_is_help=True,
+    help="See the models that are served, or bring one of your own.",
+    epilog=group_help("models", "list", "show intent/default", "retire intent/hr --wait 600"),
+)
+convert_app = plain_app(
+    no_args_is_help=True,
+    help="Turn a downloaded model into an artefact.",
+    epilog=group_help("models convert", "opus-mt ~/Downloads/opus-mt-en-de --source en --target de --output my-en-de"),
+)
 app.add_typer(convert_app, name="convert", short_help="Turn a downloaded model into an artefact.")
 
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from sprat.admin.topics import missing_topics
 from sprat.cli.connection import client_arguments
 from sprat.errors import UserError
 from sprat.local.closing import cancel_requests, close_in_time
@@ -114,8 +115,8 @@ class Stream:
             described = await admin.describe_topics(self._topics)
         finally:
             await close_in_time(admin.close)
-        if missing := [each["topic"] for each in described if each["error_code"]]:
-            raise UserError(f"there is no topic {', '.join(sorted(missing))}: run `sprat topics create`")
+        if missing := missing_topics(described):
+            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:

@@ -8,7 +8,7 @@ import typer
 
 from sprat.admin.topics import Difference, TopicState, create_topics, list_topics
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
-from sprat.cli.plain import plain_app
+from sprat.cli.plain import group_help, plain_app
 from sprat.cli.terminal import faint, paint, say, say_json, table
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topic
@@ -29,7 +29,11 @@ _LIST = (
 _COLOURS = {"created": "green", "exists": "green", "differs": "yellow", "missing": "red"}
 _DAY_MS = 86_400_000
 
-app = plain_app(no_args_is_help=True, help="Make the topics, or compare them with what they should be.")
+app = plain_app(
+    no_args_is_help=True,
+    help="Make the topics, or compare them with what they should be.",
+    epilog=group_help("topics", "create", "list --json"),
+)
 
 Partitions = Annotated[
     int | None,

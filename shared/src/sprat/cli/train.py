@@ -3,13 +3,17 @@
 from importlib import import_module
 from typing import Final
 
-from sprat.cli.plain import plain_app
+from sprat.cli.plain import group_help, plain_app
 from sprat.errors import UserError
 
 _TRAINABLE: Final = {"intent": "What the writer of a text wants."}
 """Task → its line of help. Its service has the function of that name in `training.command`."""
 
-app = plain_app(no_args_is_help=True, help="Fit a model on labels of your own.")
+app = plain_app(
+    no_args_is_help=True,
+    help="Fit a model on labels of your own.",
+    epilog=group_help("train", "intent hr.csv --output hr"),
+)
 
 
 @app.callback()

@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from sprat.admin.topics import missing_topics
 from sprat.errors import Fatal
 from sprat.settings import KafkaSettings
 
@@ -45,7 +46,7 @@ async def _without_offset(settings: KafkaSettings, group: str, topic: str) -> li
     try:
         await admin.start()
         (description,) = await admin.describe_topics([topic])
-        if description["error_code"] != 0:
+        if missing_topics([description]):
             raise Fatal(f"topic {topic} does not exist: run `sprat topics create`")
         committed = await admin.list_consumer_group_offsets(group)
     finally:

@@ -41,6 +41,10 @@ class EmbeddedKafka(EmbeddedServer):
         """Give what clients take as `bootstrap_servers`."""
         return f"{HOST}:{self.port}"
 
+    def configuration(self, port: int, controller_port: int) -> str:
+        """Give `server.properties`. A subclass may add to it: of a name that stands twice, the last value counts."""
+        return storage.configuration(self.folder / "log", port, controller_port)
+
     def start(self) -> None:
         """Start the broker and return when it serves; a running one is left as it is.
 
@@ -75,7 +79,7 @@ class EmbeddedKafka(EmbeddedServer):
     def _launch(self, made: fast_start.Installation, *, with_archive: bool) -> None:
         port = self._claim_port()
         config = self.folder / "server.properties"
-        config.write_text(storage.configuration(self.folder / "log", port, free_port()), "utf-8")
+        config.write_text(self.configuration(port, free_port()), "utf-8")
         argv = made.broker(config, with_archive=with_archive)
         child = child_log.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
         child.wait_until(lambda: kafka_probe.is_serving(port), self._timeout_s)

@@ -3,10 +3,14 @@
 import asyncio
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from sprat.admin.topics import TopicState, create_topics
 from sprat.errors import UserError
 from sprat.local.background import Background
+from sprat.local.errors import LocalError
 from sprat.local.events import Event, OnEvent
+from sprat.refusals import overhearing
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 
@@ -17,8 +21,15 @@ def make_topics(kafka: KafkaSettings, topics: Topics, kept: Path | None, on_even
     Raises:
         UserError: the broker refuses; or kept topics have another number of partitions than is wanted.
     """
-    # On a thread of its own: the caller's may have a running event loop.
-    states = Background(lambda: asyncio.run(create_topics(kafka.client(), topics)), "sprat-topics").result()
+    with overhearing(kafka) as overheard:
+        try:
+            # On a thread of its own: the caller's may have a running event loop.
+            states = Background(lambda: asyncio.run(create_topics(kafka.client(), topics)), "sprat-topics").result()
+        except (KafkaError, UserError):
+            if overheard.refusal is None:
+                raise
+            reason = overheard.refusal.reason
+            raise LocalError(f"Kafka at {kafka.bootstrap} does not let you in: {reason}") from None
     for state in states:
         for difference in state.differences:
             if kept is not None and difference.setting == "partitions":

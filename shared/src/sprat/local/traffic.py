@@ -67,7 +67,12 @@ class Traffic:
         partitions: Mapping[str, int],
     ) -> None:
         self.figures = Figures()
-        self._consumer = AIOKafkaConsumer(**settings.client(), enable_auto_commit=False, auto_offset_reset="latest")
+        self._consumer = AIOKafkaConsumer(
+            **settings.client(),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            fetch_max_wait_ms=50,  # the broker answers in order: questions for offsets wait behind a fetch
+        )
         self._admin = AIOKafkaAdminClient(**settings.client())
         self._meter = meter(self._consumer, self._admin)
         self._results = _partitions([topics.results(task) for task in TASKS], partitions)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.admin.topics import missing_topics
 from sprat.local.closing import close_in_time
 from sprat.operating.groups import GroupState, find_groups, reads
 from sprat_contracts import Topics
@@ -109,7 +110,7 @@ class LagMeter:
         """Measure now.
 
         Raises:
-            KafkaError: the broker does not answer.
+            KafkaError: the broker does not answer, or lets this user see nothing.
         """
         # The committed offsets first: what is appended between the two look-ups counts as lag, never as less than none.
         groups = await find_groups(self._admin, self._topics)
@@ -128,6 +129,8 @@ class LagMeter:
         names = [topic.name for topic in self._topics.table() if topic.name not in self._counts]
         if names:
             described = await self._admin.describe_topics(names)
+            if not any(each["error_code"] == 0 for each in described):
+                missing_topics(described)
             self._counts |= {each["topic"]: len(each["partitions"]) for each in described if not each["error_code"]}
 
     def _partitions(self, group: GroupState) -> list[TopicPartition]:

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.admin.topics import missing_topics
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 
@@ -86,6 +87,7 @@ class LookBack:
         Raises:
             UserError: there is no such topic.
             TimeoutError: the broker gives nothing more.
+            KafkaError: Kafka refuses.
         """
         partitions = await self._partitions(topics)
         self._consumer.assign(partitions)
@@ -123,7 +125,6 @@ class LookBack:
     async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         """Give the topics' partitions. A consumer would wait for a missing topic until it times out."""
         described = await self._admin.describe_topics(list(topics))
-        missing = sorted(each["topic"] for each in described if each["error_code"])
-        if missing:
+        if missing := missing_topics(described):
             raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]

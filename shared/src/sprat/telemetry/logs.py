@@ -68,8 +68,9 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It logs every failed connection attempt as an error, many a second; what matters reaches us as an exception.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # It logs every failed connection attempt as an error, many a second: for `sprat.refusals`, which listens to it.
+    handler.addFilter(lambda record: record.levelno >= logging.CRITICAL or not record.name.startswith("aiokafka"))
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     for name in ("exporter.otlp.proto.http.trace_exporter", "exporter.otlp.proto.http", "sdk.trace.export"):
         logging.getLogger(f"opentelemetry.{name}").addFilter(_once_a_minute())
     # Its warnings and assignments say at length what the service says in a line.

@@ -34,8 +34,7 @@ async def check_cluster(kafka: KafkaSettings) -> AsyncIterator[Check]:
             finally:
                 await close_in_time(admin.close, consumer.stop)
     except UnreachableError as error:
-        mend = "sprat up; or name a broker: --bootstrap HOST:PORT, SPRAT_KAFKA__BOOTSTRAP"
-        yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", mend)
+        yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.mend)
     except UserError as error:
         yield broken("kafka", str(error), "give this user the right to describe topics and groups")
 

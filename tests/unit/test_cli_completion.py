@@ -1,0 +1,89 @@
+"""Tab: commands, their commands, options and values, in the shells' own protocols; quick, and never a stack trace."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.cli.main import app
+
+
+def complete(words, shell="bash"):
+    """Give what a shell would offer for the last of these words."""
+    env = {"_SPRAT_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": words}
+    env |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    env |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    result = CliRunner().invoke(app, [], prog_name="sprat", env=env)
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("sprat d", ["demo", "dlq", "doctor"]),
+        ("sprat dlq ", ["list", "count", "show", "replay"]),
+        ("sprat models convert ", ["opus-mt"]),
+        ("sprat dlq list --re", ["--reason"]),
+        ("sprat lag --b", ["--bootstrap"]),
+        ("sprat send hi --task t", ["translation=de"]),
+        ("sprat watch --status ", ["answered", "degraded", "unanswered"]),
+    ],
+    ids=["commands", "below a group", "two below", "options", "options of a command", "a value", "choices"],
+)
+def test_bash_is_offered_what_there_is(words, offered):
+    assert complete(words).split() == offered
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"See what'), ("fish", "dlq\tSee what")])
+def test_zsh_and_fish_are_told_what_each_does(shell, mark):
+    assert mark in complete("sprat d", shell)
+
+
+def test_a_package_that_is_missing_leaves_little_to_offer(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named {name}", name="jgo")
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    assert complete("sprat up --") == "--help\n"
+
+
+def test_commands_are_offered_without_importing_any():
+    """Else every Tab would take a second. Through the program itself, as a shell calls it."""
+    script = (
+        "import sys, atexit; from sprat.cli.main import main; heavy = {'aiokafka', 'redis', 'rich', 'asyncio'};"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr));"
+        "sys.argv = ['sprat']; main()"
+    )
+    env = os.environ | {"_SPRAT_COMPLETE": "complete_bash", "COMP_WORDS": "sprat l", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("lag\n", "[]\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_printed(shell):
+    env = {"_SPRAT_COMPLETE": f"source_{shell}"}
+    assert f"_SPRAT_COMPLETE=complete_{shell}" in CliRunner().invoke(app, [], prog_name="sprat", env=env).stdout
+
+
+def test_bash_completes_with_the_script_that_is_printed(tmp_path):
+    """From the script to the words that bash offers: as after `eval "$(sprat --show-completion)"`."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    program = tmp_path / "sprat"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sprat.cli "$@"\n')
+    program.chmod(0o755)
+    script = """
+      eval "$(_SPRAT_COMPLETE=source_bash sprat)"
+      COMP_WORDS=(sprat topics c); COMP_CWORD=2
+      _sprat_completion sprat
+      echo "${COMPREPLY[@]}"
+    """
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([bash, "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("create\n", "")

@@ -1,0 +1,97 @@
+"""A service that Kafka does not let in: it ends at once, at its start and later, and says which setting to look at."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, SaslAuthenticationFailed
+
+from sprat.cache import RedisCache
+from sprat.chassis import Chassis
+from sprat.errors import Fatal, UserError
+from sprat.service import stop_work, work_until_cancelled
+from sprat.telemetry.logs import configure_logs
+from sprat.telemetry.tracing import Tracing
+from stream import settings_for
+
+
+def refuse():
+    """Say what aiokafka says of a wrong password; it raises no more than that there is no connection."""
+    logging.getLogger("aiokafka").error("Unable connect to %s: %s", "h:1", SaslAuthenticationFailed("no"))
+
+
+class Publisher:
+    """Starts as it is told."""
+
+    def __init__(self, start=lambda: None):
+        self._start = start
+
+    async def start(self):
+        self._start()
+
+    async def stop(self):
+        pass
+
+
+def chassis_with(publisher):
+    settings = settings_for("h:1", "test")
+    cache = RedisCache(settings.redis, "test:")
+    return Chassis("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
+
+
+async def test_a_wrong_password_ends_the_start_without_another_try():
+    def start():
+        refuse()
+        raise KafkaConnectionError
+
+    chassis = chassis_with(Publisher(start))
+    async with asyncio.timeout(5):
+        with pytest.raises(
+            UserError, match=r"Kafka at h:1 does not let this service in: .* SPRAT_KAFKA__SASL_PASSWORD"
+        ):
+            await work_until_cancelled(chassis, chassis.settings, None)
+
+
+async def test_missing_rights_end_the_start_without_another_try():
+    def start():
+        raise ClusterAuthorizationFailedError
+
+    chassis = chassis_with(Publisher(start))
+    async with asyncio.timeout(5):
+        with pytest.raises(Fatal, match="ClusterAuthorizationFailedError; mend its ACLs"):
+            await work_until_cancelled(chassis, chassis.settings, None)
+
+
+async def test_a_password_that_is_changed_later_ends_the_service_with_code_2():
+    async def build(*_):
+        refuse()
+        await asyncio.Event().wait()
+
+    chassis = chassis_with(Publisher())
+    work = asyncio.create_task(work_until_cancelled(chassis, chassis.settings, build))
+    async with asyncio.timeout(5):
+        error = await chassis.failure.wait()
+        assert "SPRAT_KAFKA__SASL_PASSWORD" in str(error)
+        assert await stop_work(chassis, work) == 2
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+@pytest.fixture
+def own_logs():
+    """Give back what `configure_logs` changes."""
+    root, library = logging.getLogger(), logging.getLogger("aiokafka")
+    before = (root.handlers[:], root.level, library.level)
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    library.setLevel(before[2])
+
+
+def test_failed_connections_do_not_fill_the_log(own_logs, capsys):
+    configure_logs("test", "info", "json")
+    refuse()
+    logging.getLogger("sprat.test").error("of ours")
+    assert "of ours" in (said := capsys.readouterr().err)
+    assert "aiokafka" not in said
