@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sprat_intent.training  # noqa: F401 - before numpy, which it pins to one thread, as in the command
+
+# isort: split
 import numpy as np
 
 from sprat_intent.training.progress import silent

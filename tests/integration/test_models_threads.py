@@ -26,6 +26,12 @@ def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
     assert done.stdout.split() == ["True", "1"]
 
 
+def test_a_training_fits_heads_side_by_side_so_numpy_has_one_thread_for_each() -> None:
+    program = "import sprat_intent.training.command, sprat.models; print(sprat.models.PINNED_IN_TIME)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
 def test_the_pin_says_when_it_came_too_late() -> None:
     program = "import numpy, sprat.models; print(sprat.models.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

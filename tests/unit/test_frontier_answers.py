@@ -87,9 +87,9 @@ def test_a_thousand_entities_are_kept_and_more_are_said_to_be_missing():
 
 
 def test_a_text_made_to_be_slow_is_not():
-    begun = time.perf_counter()
+    begun = time.process_time()
     locate("a" * 20_000, [Mention("a" * (1 + n % 50), "PER") for n in range(1000)])
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_translation_says_its_target():

@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import pytest
 
@@ -14,8 +15,13 @@ INJECTION = (
 TASKS = ["intent", "ner", "translation"]
 
 
+@cache
+def provider():
+    return OpenAIProvider(parts.settings())
+
+
 def body(text, task, **changes):
-    return OpenAIProvider(parts.settings()).prepare(question_of(parts.request(text, task, **changes)))
+    return provider().prepare(question_of(parts.request(text, task, **changes)))
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -68,14 +68,6 @@ def test_f1_counts_exact_names() -> None:
     assert pooled([one, one]).counts.f1 == one.counts.f1
 
 
-def test_agreement_is_seqevals(tmp_path: Path) -> None:
-    metrics = pytest.importorskip("seqeval.metrics")
-    gold = [["B-PER", "I-PER", "O", "B-LOC"], ["B-ORG", "B-ORG"], ["O"]]
-    given = [["B-PER", "O", "O", "B-LOC"], ["B-ORG", "I-ORG"], ["B-PER"]]
-    one = Seen(tuple(map(tuple, gold)), tuple(map(tuple, given)), np.zeros(3), np.zeros(0), np.zeros(0, bool))
-    assert one.counts.f1 == pytest.approx(metrics.f1_score(gold, given))
-
-
 def test_chances_that_hold_have_no_error() -> None:
     stated = np.array([0.75] * 4 + [0.1] * 10)
     right = np.array([True, True, True, False] + [True] + [False] * 9)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32] | NDArray[np.float64]
 Function = Callable[[Array], tuple[float, Array]]
 """A point to the value and the gradient there."""
+Inverse = Callable[[Array], Array]
+"""A gradient to about the inverse of the second derivative times it; linear, symmetric, always downhill."""
 
 _MEMORY: Final = 10
 _ENOUGH: Final = 1e-4
@@ -22,16 +24,16 @@ _SMALLEST_STEP: Final = 1e-6
 _FLAT: Final = 1e-12
 
 
-def minimise(function: Function, start: Array, *, tolerance: float, most: int) -> Array:
+def minimise(function: Function, start: Array, inverse: Inverse, *, tolerance: float, most: int) -> Array:
     """Give a point at which a further step would lower the value by less than `tolerance` of itself.
 
-    It stops after `most` steps, too; then the point is the best so far.
+    It stops after `most` steps, too; then the point is the best so far. The better `inverse` is, the fewer it takes.
     """
     point = start
     value, gradient = function(point)
     pairs: deque[tuple[Array, Array, float]] = deque(maxlen=_MEMORY)
     for _ in range(most):
-        direction = _direction(gradient, pairs)
+        direction = _direction(gradient, pairs, inverse)
         slope = float(np.vdot(gradient, direction))
         if slope >= -_FLAT:
             break
@@ -55,19 +57,19 @@ def minimise(function: Function, start: Array, *, tolerance: float, most: int) -
     return point
 
 
-def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]]) -> Array:
+def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]], inverse: Inverse) -> Array:
     """The way down, by the curvature that the last steps have seen."""
     way = -gradient
-    if not pairs:
-        return way / way.dtype.type(max(1.0, float(np.linalg.norm(gradient))))
     factors = []
-    for step, change, inverse in reversed(pairs):
-        factor = inverse * float(np.vdot(step, way))
+    for step, change, curved in reversed(pairs):
+        factor = curved * float(np.vdot(step, way))
         factors.append(factor)
         way -= way.dtype.type(factor) * change
-    _, change, inverse = pairs[-1]
-    way *= way.dtype.type(1.0 / (inverse * float(np.vdot(change, change))))
-    for (step, change, inverse), factor in zip(pairs, reversed(factors), strict=True):
-        back = inverse * float(np.vdot(change, way))
+    way = inverse(way)
+    if pairs:
+        _, change, curved = pairs[-1]
+        way *= way.dtype.type(1.0 / (curved * float(np.vdot(change, inverse(change)))))
+    for (step, change, curved), factor in zip(pairs, reversed(factors), strict=True):
+        back = curved * float(np.vdot(change, way))
         way += way.dtype.type(factor - back) * step
     return way

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_intent.training.curvature import inverse_curvature
 from sprat_intent.training.lbfgs import Array, minimise
 
 TOLERANCE: Final = 1e-4
@@ -52,7 +53,8 @@ def fit_multinomial(
         return value, slope
 
     start = np.zeros((wide.shape[1], count), rows.dtype)
-    found = minimise(loss, start, tolerance=tolerance, most=MOST_STEPS)
+    inverse = inverse_curvature(wide, classes, each, penalised, count, blocks)
+    found = minimise(loss, start, inverse, tolerance=tolerance, most=MOST_STEPS)
     return found[:-1], found[-1]
 
 
