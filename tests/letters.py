@@ -16,13 +16,20 @@ def plain_record(topics, value: bytes = b'{"text": "Dear Anna Schmidt"}', **chan
     return replace(Record(topics.texts, 1, 41, 1_767_225_600_000, b"k", value, ()), **changes)
 
 
-async def rejected(settings, *records: Record, service: str = "router", code: str = "invalid_text", **changes) -> None:
-    """Write dead letters of records as a service does."""
+async def rejected(
+    settings,
+    *records: Record,
+    service: str = "router",
+    code: str = "invalid_text",
+    partition: int | None = None,
+    **changes,
+) -> None:
+    """Write dead letters of records as a service does; without a partition, their keys decide."""
     for record in records:
         place = (record.topic, record.partition, record.offset, record.timestamp)
         reason = replace(DeadLetterReason(code, "tasks: Field required", *place, service, "1.2.3"), **changes)
-        headers = reason.headers(record.headers)
-        await publish(settings.kafka.bootstrap, settings.kafka.topics.dead_letters, [record.value], headers, record.key)
+        headers, topic = reason.headers(record.headers), settings.kafka.topics.dead_letters
+        await publish(settings.kafka.bootstrap, topic, [record.value], headers, record.key, partition)
 
 
 async def dlq(bootstrap: str, prefix: str, *arguments: str):

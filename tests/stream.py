@@ -83,10 +83,11 @@ async def publish(
     values: Iterable[bytes | None],
     headers: Sequence[tuple[str, bytes]] = (),
     key: bytes | None = None,
+    partition: int | None = None,
 ) -> None:
-    """Publish plain records and wait for their acknowledgements."""
+    """Publish plain records and wait for their acknowledgements; without a partition, the key decides."""
     async with producing(bootstrap) as producer:
-        sent = [await producer.send(topic, value=value, key=key, headers=list(headers)) for value in values]
+        sent = [await producer.send(topic, value, key, partition, headers=list(headers)) for value in values]
         await asyncio.gather(*sent)
 
 

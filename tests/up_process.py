@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -15,10 +15,12 @@ import psutil
 class UpProcess:
     """A running `sprat up`."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sprat.cli", "up", *arguments],
+            cwd=cwd,
+            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -42,8 +44,8 @@ class UpProcess:
     def run_folder(self) -> Path:
         return Path(self._told("logs")).parent
 
-    def wait_ready(self) -> None:
-        self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, 60)
+    def wait_ready(self, within_s: float = 60) -> None:
+        self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, within_s)
 
     def wait_for(self, reached: Callable[[], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s

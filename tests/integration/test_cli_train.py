@@ -140,10 +140,22 @@ def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp
         pytest.param('text,label\n"hi,a\n', [], "row 2: a quote is opened and not closed", id="quote"),
         pytest.param("text,label\n=A1,a\n", [], 'row 2, column "text": a spreadsheet formula', id="formula"),
         pytest.param("text,label\n" + "hi,a\nho,b\n", [], "labels have fewer than 5 different texts", id="few"),
+        pytest.param(
+            "text,label\nhi,a\ngrüße,b\n".encode("latin-1"),
+            [],
+            'row 3, column "1": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
+            id="encoding",
+        ),
+        pytest.param(
+            "text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(100_001)),
+            [],
+            "100,001 different texts; at most 100,000 are fitted",
+            id="too many",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path, content, more, said):
-    (tmp_path / "bad.csv").write_text(content)
+    (tmp_path / "bad.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     result = train(tmp_path / "bad.csv", "--output", tmp_path / "out", *more)
     assert result.exit_code == 2
     assert said in result.stderr
