@@ -42,6 +42,7 @@ COMMANDS = {
     "models": Entry("sprat.cli.models:app", "See the models that are served, or bring one of your own."),
     "lag": Entry("sprat.cli.lag:lag", "Show who is how far behind, and when it will have caught up."),
     "top": Entry("sprat.cli.top:top", "Watch an installation that others started, live."),
+    "bench": Entry("sprat.cli.bench:bench", "Measure texts/s, CPU, latency by rate and memory on this machine."),
     "doctor": Entry("sprat.cli.doctor:doctor", "Say what is reachable, what is missing and how to mend it."),
 }
 

@@ -1,0 +1,100 @@
+"""`sprat bench` for real: its figures are plausible, its files are there, nothing is left."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+pytestmark = pytest.mark.timeout(300)  # 30 s on a quiet machine
+COMMAND = [sys.executable, "-m", "sprat.cli", "bench", "--quick", "--seconds", "2", "--texts", "320"]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("bench")
+    command = [*COMMAND, "--rates", "25,300", "--json", "--output", str(folder / "out")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, cwd=folder), folder / "out"
+
+
+def test_the_figures_are_plausible(ran) -> None:
+    done, folder = ran
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert json.loads((folder / "bench.json").read_text("utf-8")) == figures
+    saturation, cpu = figures["saturation"], figures["cpu_s_per_1000"]
+    calm, swamped = figures["latency"]
+
+    assert figures["unended"] == saturation["cached"] == saturation["escalated"] == 0
+    assert saturation["texts"] == saturation["ended"] == 320
+    # What the stream adds is more than nothing and less than a second model.
+    assert 0.8 < cpu["ratio"] < 2.5
+    assert cpu["all"]["intent"] == cpu["service"]
+    assert {"router", "kafka", "redis", "sprat bench"} < set(cpu["all"])
+    assert (calm["share"], swamped["share"]) == (0.25, 3.0)
+    assert swamped["offered_per_s"] == pytest.approx(3 * saturation["texts_per_s"], rel=0.05)
+    assert calm["p50_ms"] < swamped["p50_ms"] < swamped["max_ms"]
+    # At three times the saturation each second brings two of waiting: the last texts of two seconds wait about four.
+    assert swamped["max_ms"] > 500
+    assert not swamped["sustained"]
+    assert 100 < figures["memory_mb"]["intent"]["rss"] <= figures["memory_mb"]["intent"]["peak"] < 600
+
+
+def test_the_picture_is_there(ran) -> None:
+    _, folder = ran
+    html = (folder / "bench.html").read_text("utf-8")
+
+    assert "<svg" in html
+    assert "not sustained" in html
+
+
+def test_it_tells_what_it_does_while_it_does_it(ran) -> None:
+    done, _ = ran
+    for said in (
+        "The bare model, alone",
+        "Starting Kafka, Redis, intent and the router",
+        "texts/s",
+        "p50 ",
+        "once more",
+    ):
+        assert said in done.stderr
+
+
+@pytest.mark.parametrize("during", ["The bare model", "A backlog"])
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path, kafka: Any, prefix: str, during: str) -> None:
+    command = [*COMMAND, "--bootstrap", kafka.bootstrap, "--prefix", prefix]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while during not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    there = asyncio.run(topics_of(kafka.bootstrap, prefix))
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    output, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130, errors
+    assert time.monotonic() - began < 20  # at most 8 s on a quiet machine
+    assert children
+    assert not psutil.wait_procs(children, timeout=3)[1]
+    assert "Traceback" not in output + errors
+    assert not (tmp_path / "sprat-bench" / "bench.html").exists()
+    assert bool(there) is (during == "A backlog")
+    assert asyncio.run(topics_of(kafka.bootstrap, prefix)) == []
+
+
+async def topics_of(bootstrap: str, prefix: str) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        return [name for name in await admin.list_topics() if name.startswith(prefix)]
+    finally:
+        await admin.close()

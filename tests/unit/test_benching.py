@@ -1,0 +1,141 @@
+"""`sprat bench`: rates, texts, the bare model, what is metered."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sprat.benching.bare import PARTS, cpu_s, part, served
+from sprat.benching.installing import POLICY
+from sprat.benching.messages import Messages
+from sprat.benching.metering import Meter
+from sprat.benching.plan import Plan
+from sprat.benching.rates import Rate, parse_rates
+from sprat.benching.texts import BenchText, load_texts
+from sprat.errors import SpratError, UserError
+from sprat.policy import load_policy
+from sprat_contracts import TASKS, TextSubmitted
+
+
+def test_rates_are_shares_or_texts_a_second():
+    assert parse_rates("10, 50%,200/s") == (Rate(0.1), Rate(0.5), Rate(None, 200.0))
+    assert [rate.texts_per_s(400) for rate in parse_rates("10,200/s")] == [40.0, 200.0]
+
+
+@pytest.mark.parametrize("given", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/h", ",".join(["5"] * 21)])
+def test_what_is_no_rate_is_told_with_an_example(given):
+    with pytest.raises(UserError, match="example: --rates 10,50,90,110"):
+        parse_rates(given)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_samples_of_every_task_are_published_as_services_read_them(task):
+    texts = load_texts(Plan(task))
+    (record,) = Messages(texts, task, "legal").of([0])
+    submitted = TextSubmitted.model_validate_json(record.value)
+
+    assert len(texts) > 20
+    assert submitted.tasks.known[task].model == "legal"
+    assert submitted.frontier == "deny"
+
+
+def test_no_two_texts_share_a_key_of_a_cache():
+    messages = Messages([BenchText("hi", "en", None)], "intent", "default")
+    records = messages.of(range(5))
+    tenants = {TextSubmitted.model_validate_json(record.value).tenant for record in records}
+
+    assert len(tenants) == 5
+    assert [messages.number_of(record.key.decode()) for record in records] == [0, 1, 2, 3, 4]
+    assert messages.number_of("another-1") is None
+    assert Messages([BenchText("hi", "en", None)], "intent", "default").number_of(records[0].key.decode()) is None
+
+
+def test_own_texts_are_read_and_a_mistake_in_them_is_told_without_them(tmp_path: Path):
+    file = tmp_path / "mine.txt"
+    file.write_text("hello\nwhere is my parcel\n", "utf-8")
+    assert [text.text for text in load_texts(Plan("intent", file=file, language="de"))] == [
+        "hello",
+        "where is my parcel",
+    ]
+
+    file.write_text("hello\n" + "secret" * 5000, "utf-8")
+    with pytest.raises(UserError, match=r"mine\.txt: row 2, .*20,000") as raised:
+        load_texts(Plan("intent", file=file))
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (Plan("intent", file=Path("mine.txt"), language="no tag"), "--language: "),
+        (Plan("translation", target="no tag"), "--target: "),
+    ],
+)
+def test_a_wrong_tag_is_told_by_its_option(plan, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text("hello", "utf-8")
+    with pytest.raises(UserError, match=said):
+        load_texts(plan)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_parts_of_every_service_are_found(task):
+    parts = PARTS[task]
+
+    assert task in part(task, "__main__", parts.settings).model_fields
+    assert callable(part(task, "model", parts.model).load)
+    assert part(task, "handler", parts.handler).declines
+
+
+class Picky:
+    def declines(self, text, options):
+        return None if text.language == "en" else "declined"
+
+
+class Counting:
+    def __init__(self):
+        self.batches = []
+
+    def answer(self, questions):
+        self.batches.append(len(questions))
+        return []
+
+
+def test_the_bare_model_answers_what_the_service_would_in_batches_like_its():
+    texts = [BenchText("a", "en", None), BenchText("b", "xx", None), BenchText("c", "en", None)]
+    model = Counting()
+
+    assert served(Picky(), "intent", texts) == [0, 2]
+    assert cpu_s(model, ["question"] * 130) >= 0
+    assert model.batches == [64, 64, 2]
+
+
+def test_the_policy_keeps_every_answer(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY, "utf-8")
+    policy = load_policy(file)
+
+    assert {task: policy.task(task).keep_at for task in TASKS} == dict.fromkeys(TASKS, 0.0)
+    assert policy.tasks.intent.out_of_scope == "keep"
+    assert policy.tenant("bench-1").frontier == "deny"
+
+
+def test_this_process_is_measured_beside_the_others():
+    meter = Meter({})
+    before = meter.cpu_s()["sprat bench"]
+    sum(number * number for number in range(300_000))
+
+    assert meter.cpu_s()["sprat bench"] >= before
+    assert meter.memory() == {}
+    assert meter.others_s() > 0
+
+
+def test_a_process_that_is_gone_is_told():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        meter = Meter({"intent": process.pid})
+        assert meter.memory()["intent"].rss_mb > 0
+        process.communicate()
+
+    with pytest.raises(SpratError, match="intent died while it was measured"):
+        meter.cpu_s()

@@ -1,0 +1,114 @@
+"""The command `sprat bench` without an installation: its help, its options, a person's mistakes, what it writes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat.benching.bare_run import Bare
+from sprat.benching.figures import Drained, Figures, Rung
+from sprat.benching.latency import Latency
+from sprat.benching.metering import Memory
+from sprat.benching.plan import Plan
+from sprat.cli import bench as command
+from sprat.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def nobodys_settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("BOOTSTRAP", "PREFIX", "PARTITIONS", "SECURITY_PROTOCOL"):
+        monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["bench", *arguments])
+
+
+def test_the_help_has_examples_and_exit_codes():
+    shown = run("--help").output
+
+    assert "sprat bench" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rates", "fast"], "--rates fast: is no rate; example: --rates 10,50,90,110"),
+        (["--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
+        (["--prefix", "no spaces"], "--prefix: "),
+        (["--output", "/dev/null/here"], "/dev/null/here cannot be written: Not a directory; choose another folder"),
+        (["--file", "nope.txt"], "nope.txt: there is no such file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, said):
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.startswith("sprat: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+class Ready:
+    """A session that has measured already."""
+
+    figures: Figures | None = None
+    plan: Plan | None = None
+
+    def __init__(self, plan, **_):
+        Ready.plan = plan
+
+    def run(self):
+        return Ready.figures
+
+
+@pytest.fixture
+def ready(monkeypatch):
+    monkeypatch.setattr(command, "BenchSession", Ready)
+    bare = Bare({"name": "default", "version": "abc"}, (0,), 640, 1.28)
+    rung = Rung(0.5, 200.0, 400, 400, 199.0, Latency(0.01, 0.02, 0.03, 0.04), 0.0, 0.0)
+    machine = {"cpu": "EPYC", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11", "sprat": "1"}
+    machine |= {"kafka": "embedded", "load_before": 0.0}
+    drained = Drained(640, 640, 1.6, 0, 0, {"intent": 1.6})
+    Ready.figures = Figures(Plan("intent"), machine, (bare, bare), drained, (rung,), {"intent": Memory(200, 210)}, 0.0)
+    return Ready
+
+
+def test_the_figures_are_shown_and_written(ready, tmp_path: Path):
+    result = run()
+
+    assert result.exit_code == 0
+    assert "saturation  400 texts/s" in result.stdout
+    assert "2.50 s for 1,000 texts, the bare model 2.00, 2.00 s: 1.25 times as much" in result.stdout
+    assert "50%   200      400    10 ms  20 ms  30 ms  40 ms" in result.stdout
+    assert json.loads((tmp_path / "sprat-bench/bench.json").read_text("utf-8"))["type"] == "benchmark"
+    assert "<svg" in (tmp_path / "sprat-bench/bench.html").read_text("utf-8")
+
+
+def test_for_machines_it_is_one_line(ready):
+    result = run("--json")
+
+    assert result.stdout.count("\n") == 1
+    assert json.loads(result.stdout)["cpu_s_per_1000"]["ratio"] == 1.25
+
+
+def test_options_become_the_plan(ready):
+    run("--task", "ner", "--quick", "--rates", "5/s", "--texts", "640", "--language", "de", "--model", "mine")
+    plan = ready.plan
+
+    assert plan is not None
+    assert (plan.task, plan.seconds, plan.texts, plan.language) == ("ner", 3.0, 640, "de")
+    assert [rate.absolute for rate in plan.rates] == [5.0]
+    assert plan.artefact == Path("mine")
+
+
+def test_interrupted_it_writes_nothing(ready, tmp_path: Path):
+    ready.figures = None
+
+    assert run().exit_code == 130
+    assert not (tmp_path / "sprat-bench/bench.html").exists()
