@@ -137,7 +137,7 @@ async def test_of_two_instances_one_leaves_and_nothing_is_answered_twice(install
         submit(installation.bootstrap, installation.topics, partial(event, "two"), 800, over_s=6)
     )
     await asyncio.sleep(3)
-    await asyncio.to_thread(installation.stop_service, "intent-2")
+    await asyncio.to_thread(installation.stop_service, "intent#2")
     await submitting
     await every_pair_ended(installation, "two", 800)
     predictions = await read_all(installation.bootstrap, installation.topics.predictions("intent"))

@@ -149,6 +149,6 @@ async def test_instances_are_renewed_one_after_the_other_and_no_text_is_lost_or_
         await settled(installation.bootstrap, installation.topics, ["intent.default"])
         answered = await versions_by_model(installation.bootstrap, installation.topics, "two", count)
 
-    assert changed == {"intent", "intent-2"}
+    assert changed == {"intent", "intent#2"}
     assert Counter(answered["default"])[first] > 50
     assert Counter(answered["default"])[second] > 50

@@ -11,9 +11,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from conftest import Kafka, Redis
 from sprat.errors import UserError
 from sprat.local.events import Event
+from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
 from sprat.local.options import Options
+from sprat.local.served import served_models
+from sprat.local.unserved import unserved
 from sprat_contracts import TASKS
+from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 
 
 def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(
@@ -69,6 +73,26 @@ async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_mea
 
     assert ends[place] == sent.offset + 1
     assert kept == secret
+
+
+async def test_a_model_of_an_earlier_run_that_nobody_serves_now_is_told(
+    kafka: Kafka, redis_server: Redis, prefix: str
+) -> None:
+    shared = {"bootstrap": kafka.bootstrap, "redis": redis_server.url, "prefix": prefix, "partitions": 1}
+    services = ("simulator", "router", "intent", "frontier")
+    models = served_models([f"intent/hr={SHIPPED_INTENT}"])
+    with_hr = Installation(Options(services=services, models=models, **shared))
+    await asyncio.to_thread(with_hr.start)
+    assert await unserved(with_hr) == ()
+    await asyncio.to_thread(with_hr.stop)
+
+    without = Installation(Options(services=services, **shared))
+    await asyncio.to_thread(without.start)
+    found = await unserved(without)
+    said = list(greeting(without, found))
+    await asyncio.to_thread(without.stop)
+    assert found == ("intent/hr",)
+    assert "  not here  intent/hr is announced: texts that ask for it wait" in "\n".join(said)
 
 
 def test_servers_that_die_are_told_with_the_reason_and_their_log_and_come_back() -> None:

@@ -75,9 +75,9 @@ def test_with_a_url_there_is_no_simulator_and_the_rest_is_the_persons_to_say(tmp
 
 
 def test_what_is_said_for_one_service_wins_over_what_is_said_for_all(tmp_path: Path) -> None:
-    options = Options(environment={"A": "all", "B": "all"}, service_environment={"intent-2": {"B": "second"}})
+    options = Options(environment={"A": "all", "B": "all"}, service_environment={"intent#2": {"B": "second"}})
     launches = Launches(options, tmp_path)
-    second = launches.launch(service_named("intent", SERVICES), "intent-2", {"C": "now"}).environment
+    second = launches.launch(service_named("intent", SERVICES), "intent#2", {"C": "now"}).environment
 
     assert (second["A"], second["B"], second["C"]) == ("all", "second", "now")
     assert launches.launch(service_named("intent", SERVICES), "intent", {}).environment["B"] == "all"
@@ -92,7 +92,7 @@ def test_only_the_first_instance_on_an_embedded_broker_keeps_its_membership(tmp_
         )
 
     assert instance_id(Options(), "frontier") == "frontier"
-    assert instance_id(Options(), "frontier-2") is None
+    assert instance_id(Options(), "frontier#2") is None
     assert instance_id(Options(bootstrap="127.0.0.1:1"), "frontier") is None
 
 

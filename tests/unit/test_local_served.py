@@ -10,6 +10,7 @@ from sprat.local.lag import groups_of
 from sprat.local.options import Options
 from sprat.local.plan import Launches, choose_services, table_of
 from sprat.local.served import SETTING, served_models
+from sprat.local.services import instance_name
 from sprat_contracts import Topics
 from sprat_intent.__main__ import SHIPPED
 from sprat_ner.__main__ import NerSection
@@ -52,9 +53,13 @@ def test_the_name_of_the_shipped_model_takes_its_place(named: str, tmp_path: Pat
     assert Launches(chosen, tmp_path).launch(spec, "intent", {}).environment["SPRAT_INTENT__ARTEFACT"] == str(SHIPPED)
 
 
-def test_where_the_tasks_own_service_has_another_name_the_default_stands_beside_it() -> None:
+def test_where_the_tasks_own_service_has_another_name_the_default_stands_beside_it(tmp_path: Path) -> None:
     chosen = Options(models=served_models([f"intent={SHIPPED}"]), environment={"SPRAT_INTENT__MODEL": "legal"})
-    assert [spec.name for spec in table_of(chosen) if spec.module == "sprat_intent"] == ["intent", "intent.default"]
+    ours = [spec for spec in table_of(chosen) if spec.module == "sprat_intent"]
+    assert [spec.name for spec in ours] == ["intent", "intent.default"]
+    launches = Launches(chosen, tmp_path)
+    names = [launches.launch(spec, spec.name, {}).environment["SPRAT_INTENT__MODEL"] for spec in ours]
+    assert names == ["legal", "default"]
 
 
 def test_settings_say_the_same_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -90,6 +95,26 @@ def test_a_mistake_is_told_with_what_to_do(named: str, said: str) -> None:
 def test_one_name_stands_for_one_model() -> None:
     with pytest.raises(UserError, match=r"--model intent/hr: named twice"):
         served_models([f"intent/hr={SHIPPED}", f"intent/hr={SHIPPED}"])
+
+
+def test_the_command_line_wins_over_a_setting_that_cannot_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, '{"intent/hr": "nowhere"}')
+    (model,) = served_models([f"intent/hr={SHIPPED}"])
+    assert model.folder == SHIPPED
+
+
+def test_one_name_stands_for_one_model_in_settings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, f'{{"intent": "{SHIPPED}", "intent/default": "{SHIPPED}"}}')
+    with pytest.raises(UserError, match=r"SPRAT_MODELS intent/default: named twice"):
+        served_models([])
+
+
+def test_no_model_can_have_the_name_of_another_ones_second_process() -> None:
+    table = table_of(options(f"intent/hr={SHIPPED}", f"intent/hr-2={SHIPPED}"))
+    names = {spec.name for spec in table}
+    assert not names & {instance_name(name, 2) for name in names}
+    with pytest.raises(UserError, match="no name that a text can ask for"):
+        served_models([f"intent/{instance_name('hr', 2)}={SHIPPED}"])
 
 
 @pytest.mark.parametrize("value", ["no json", "[]", '{"intent/hr": 1}'])

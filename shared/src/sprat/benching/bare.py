@@ -9,14 +9,13 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
 from sprat.benching.texts import BenchText
 from sprat.errors import UserError
+from sprat.local.parts import PARTS, part
 from sprat.models.question import Model, Question
 from sprat.serving import load_model
 from sprat.settings import KafkaSettings, load_settings
@@ -28,30 +27,6 @@ BATCH: Final = KafkaSettings().max_records
 _WARM_UP_BATCHES: Final = 4
 _PILOT_S: Final = 0.5
 """CPU seconds, at least, by which it is judged how many texts fit into the seconds given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The names of a service's classes, by the module of the service that holds each."""
-
-    settings: str
-    """In `__main__`; it has a section of the task's name."""
-    model: str
-    """In `model`."""
-    handler: str
-    """In `handler`."""
-
-
-PARTS: Final = {
-    "intent": Parts("IntentSettings", "IntentModel", "IntentHandler"),
-    "ner": Parts("NerSettings", "NerModel", "NerHandler"),
-    "translation": Parts("TranslationSettings", "TranslationModel", "TranslationHandler"),
-}
-
-
-def part(task: str, module: str, name: str) -> Any:
-    """Give a class of the service of a task."""
-    return getattr(import_module(f"sprat_{task}.{module}"), name)
 
 
 def load(task: str) -> tuple[Model, Specialist]:

@@ -1,6 +1,6 @@
 """What `sprat up` says when everything runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from sprat.local.installation import Installation
@@ -12,8 +12,8 @@ from sprat_contracts.topics import DEFAULT_PREFIX
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
 
 
-def greeting(installation: Installation) -> Iterator[str]:
-    """Give its lines."""
+def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterator[str]:
+    """Give its lines; `unserved` are models that were announced and are not served here."""
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
     yield f"  Redis     {without_password(installation.redis_url)}"
@@ -21,6 +21,9 @@ def greeting(installation: Installation) -> Iterator[str]:
     yield f"  logs      {installation.logs}"
     for model in installation.options.models:
         yield f"  model     {model} {model.version} from {model.folder}"
+    for name in unserved:
+        yield f"  not here  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
+        yield f"            sprat models retire {name} sends new ones to the frontier"
     for name in installation.missing:
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"

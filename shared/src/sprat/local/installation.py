@@ -108,7 +108,7 @@ class Installation:
 
     @property
     def processes(self) -> Mapping[str, ServiceProcess]:
-        """The services, by name; a second instance of `intent` is `intent-2`."""
+        """The services, by name; a second instance of `intent` is `intent#2`."""
         return self._supervisor.services
 
     @property
@@ -168,8 +168,7 @@ class Installation:
     def renew(self, name: str, *, env: Mapping[str, str] | None = None, grace_s: float = 30.0) -> None:
         """Restart all instances of a service, one after the other, each once the one before is ready again.
 
-        What an instance has in hand it finishes and commits first; what arrives meanwhile waits in Kafka, or is the
-        other instances'. So a new version of its model takes over with nothing lost or answered twice.
+        What an instance has in hand it finishes and commits first; what arrives meanwhile waits in Kafka.
 
         Raises:
             UserError: one does not come up again. The others were left as they were.

@@ -81,13 +81,12 @@ class Launches:
             special |= simulator_environment(self._options)
         elif spec.name == FRONTIER:
             special |= frontier_environment(self._options, self._simulator_port)
-        if spec.model is not None:
-            special |= spec.model.environment
+        model = spec.model.environment if spec.model is not None else {}
         own = self._options.service_environment.get(process_name, {})
         return Launch(
             name=process_name,
             module=spec.module,
-            environment={**self._shared, **special, **self._options.environment, **own, **env},
+            environment={**self._shared, **special, **self._options.environment, **model, **own, **env},
             port_variable=spec.port_variable,
             # The frontier service must know where the simulator is; nobody else's port matters.
             port=self._simulator_port if spec.name == SIMULATOR else None,

@@ -1,6 +1,5 @@
 """Models that a person names for an installation: which task, under which name, from which folder."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from sprat_contracts.texts import ModelName
 
 DEFAULT_MODEL = "default"
 SETTING = "SPRAT_MODELS"
-_NAMED = re.compile(r"(?P<task>[^/=]*)(?:/(?P<name>[^=]*))?")
 _MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
 
 
@@ -53,20 +51,28 @@ def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:
     Raises:
         UserError: no such task, a name that texts cannot ask for, or a folder that cannot be served.
     """
-    given: dict[str, ServedModel] = {}
-    for model in (_served(SETTING, named, folder) for named, folder in _from_settings().items()):
-        given[str(model)] = model
-    on_the_line: set[str] = set()
-    for option in options:
-        named, equals, folder = option.partition("=")
-        if not equals or not folder:
-            raise UserError(f"--model {option}: write TASK/NAME=DIR, as intent/hr=./hr")
-        model = _served("--model", named, folder)
-        if str(model) in on_the_line:
-            raise UserError(f"--model {model}: named twice; give each a name of its own, as {model.task}/other=DIR")
-        on_the_line.add(str(model))
-        given[str(model)] = model
-    return tuple(given.values())
+    asked = _by_name(("--model", *_split(option)) for option in options)
+    settings = _by_name((SETTING, named, folder) for named, folder in _from_settings().items())
+    return tuple(_served(*said) for said in (settings | asked).values())
+
+
+def _split(option: str) -> tuple[str, str]:
+    named, equals, folder = option.partition("=")
+    if not equals or not folder:
+        raise UserError(f"--model {option}: write TASK/NAME=DIR, as intent/hr=./hr")
+    return named, folder
+
+
+def _by_name(given: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, str, str]]:
+    """Give where a model was named, how, and its folder, by its full name."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for where, named, folder in given:
+        task, _, name = named.partition("/")
+        full = f"{task}/{name or DEFAULT_MODEL}"
+        if full in found:
+            raise UserError(f"{where} {full}: named twice; give each a name of its own, as {task}/other=DIR")
+        found[full] = (where, named, folder)
+    return found
 
 
 def version_in(folder: Path, task: str) -> str:
@@ -85,9 +91,8 @@ def version_in(folder: Path, task: str) -> str:
 
 
 def _served(where: str, named: str, folder: str) -> ServedModel:
-    found = _NAMED.fullmatch(named)
-    task = found["task"] if found else named
-    name = (found["name"] if found else None) or DEFAULT_MODEL
+    task, _, name = named.partition("/")
+    name = name or DEFAULT_MODEL
     if task not in TASKS:
         raise UserError(f"{where} {named}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(TASKS)}")
     try:

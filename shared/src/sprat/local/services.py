@@ -100,8 +100,8 @@ def with_models(models: Iterable[ServedModel], names: Mapping[str, str]) -> tupl
 
 
 def instance_name(service: str, instance: int) -> str:
-    """Give the name of a service's n-th process: the first has the service's own."""
-    return service if instance == 1 else f"{service}-{instance}"
+    """Give the name of a service's n-th process: the first has the service's own. No model's name can hold a `#`."""
+    return service if instance == 1 else f"{service}#{instance}"
 
 
 def is_installed(spec: ServiceSpec) -> bool:

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
-from sprat.errors import UserError
+from sprat.errors import SpratError, UserError
 from sprat.local.board import Board, LiveBoard, PlainBoard
 from sprat.local.closing import CLOSE_S
 from sprat.local.events import Event
@@ -20,6 +20,7 @@ from sprat.local.options import Options
 from sprat.local.signals import Interrupted, StopSignals
 from sprat.local.takeover import Takeover
 from sprat.local.traffic import Traffic
+from sprat.local.unserved import unserved
 
 _UPDATE_S = 1.0
 _AT_ONCE_S = 0.01
@@ -76,7 +77,7 @@ class Session:
         counts = {state.name: state.partitions or 0 for state in installation.topic_states}
         meter = partial(LagMeter, groups=groups, partitions=counts)
         async with Traffic(installation.kafka, installation.topics, meter, counts) as traffic:
-            self._greet(time.monotonic() - began)
+            self._greet(time.monotonic() - began, await self._unserved())
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)
             self._takeover.start()
@@ -92,9 +93,15 @@ class Session:
             self._board.show(await traffic.look())
             await asyncio.sleep(_UPDATE_S)
 
-    def _greet(self, seconds: float) -> None:
+    async def _unserved(self) -> tuple[str, ...]:
+        try:
+            return await unserved(self._installation)
+        except (SpratError, KafkaError):
+            return ()  # worth a word, not a failure; the board shows that Kafka does not answer
+
+    def _greet(self, seconds: float, unserved: tuple[str, ...]) -> None:
         self._say(f"Sprat is ready after {seconds:.1f} s", style="bold")
-        for line in greeting(self._installation):
+        for line in greeting(self._installation, unserved):
             self._say(line)
 
     def _tell(self, event: Event) -> None:

@@ -9,12 +9,14 @@ from sprat.errors import UserError
 from sprat.local.events import Event, Level, OnEvent
 from sprat.local.installation import Installation
 from sprat.local.served import ServedModel, version_in
-from sprat.models.artefact import CARD
+from sprat.local.trial import try_model
 
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 10.0
-"""A folder that is being written is not what its card says for a while."""
-_Stamp = tuple[int, int, int]
+"""How long a folder may be unfit before that is told: while it is being written, it is not what its card says."""
+_AGAIN_S = 10.0
+"""After a new version did not come up."""
+_Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass
@@ -23,17 +25,21 @@ class _FolderState:
 
     model: ServedModel
     version: str
-    """The one that is served."""
-    stamp: _Stamp | None
-    """Of the card that was looked at last; None: look again."""
-    broken_since: float | None = None
+    """The one that is served; empty when none came up."""
+    stamp: _Stamp | None = None
+    """Of the files that were looked at last; None: look again."""
+    unfit: str = ""
+    """Why what lies there now cannot be served."""
+    unfit_since: float = 0.0
     told: bool = False
+    not_before: float = 0.0
 
 
 class Takeover:
     """Watches the folders of a person's own models, on a thread of its own.
 
-    A folder that cannot be served changes nothing: the version that was loaded goes on, and the reason is told once.
+    A new version is loaded and probed in a process of its own before anything is stopped. One that cannot be served
+    changes nothing: the version that was loaded goes on, and the reason is told once.
     """
 
     def __init__(self, installation: Installation, on_event: OnEvent) -> None:
@@ -41,7 +47,7 @@ class Takeover:
         self._on_event = on_event
         self._stopped = threading.Event()
         self._folders = {
-            spec.name: _FolderState(spec.model, spec.model.version, None)
+            spec.name: _FolderState(spec.model, spec.model.version)
             for spec in installation.specs
             if spec.model is not None
         }
@@ -55,53 +61,63 @@ class Takeover:
         """Watch no more; a restart that is under way ends by itself when the installation stops."""
         self._stopped.set()
 
+    def look(self) -> None:
+        """Look once at all folders, and take over what is new."""
+        for name, folder in self._folders.items():
+            if not self._stopped.is_set() and time.monotonic() >= folder.not_before:
+                self._look(name, folder)
+
     def _watch(self) -> None:
         while not self._stopped.wait(_LOOK_EVERY_S):
-            for name, folder in self._folders.items():
-                if not self._stopped.is_set():
-                    self._look(name, folder)
+            self.look()
 
     def _look(self, name: str, folder: _FolderState) -> None:
         stamp = _stamp(folder.model.folder)
-        if stamp is not None and stamp == folder.stamp:
-            return
+        if stamp != folder.stamp:
+            folder.stamp = stamp
+            self._judge(name, folder)
+        if folder.unfit and not folder.told and time.monotonic() - folder.unfit_since >= _PATIENCE_S:
+            folder.told = True
+            goes_on = f"{folder.version} goes on" if folder.version else "nothing is served"
+            self._tell(name, "warning", f"its folder has changed and cannot be served; {goes_on}: {folder.unfit}")
+
+    def _judge(self, name: str, folder: _FolderState) -> None:
+        model = folder.model
         try:
-            version = version_in(folder.model.folder, folder.model.task)
+            version = version_in(model.folder, model.task)
+            if version != folder.version:
+                try_model(model.task, model.folder)
         except UserError as error:
-            self._broken(name, folder, str(error))
+            folder.unfit_since = folder.unfit_since if folder.unfit else time.monotonic()
+            folder.unfit = str(error)
             return
-        folder.stamp, folder.broken_since, folder.told = stamp, None, False
+        if folder.told:
+            self._tell(name, "info", f"its folder can be served again: version {version}")
+        folder.unfit, folder.told = "", False
         if version != folder.version:
             self._take_over(name, folder, version)
 
     def _take_over(self, name: str, folder: _FolderState, version: str) -> None:
-        self._tell(name, "info", f"takes over version {version}, was {folder.version}")
-        folder.version = version
+        self._tell(name, "info", f"takes over version {version}, was {folder.version or 'none'}")
         try:
             self._installation.renew(name)
         except UserError as error:
-            if not self._stopped.is_set():
-                self._tell(name, "error", f"version {version} does not come up: {error}")
+            # The folder may have changed again meanwhile: look at it anew, whatever its files say.
+            folder.version, folder.stamp, folder.not_before = "", None, time.monotonic() + _AGAIN_S
+            self._tell(name, "error", f"version {version} does not come up, again in {_AGAIN_S:.0f} s: {error}")
         else:
+            folder.version = version
             self._tell(name, "info", f"version {version} serves")
-
-    def _broken(self, name: str, folder: _FolderState, why: str) -> None:
-        now = time.monotonic()
-        folder.stamp = None
-        folder.broken_since = folder.broken_since or now
-        if not folder.told and now - folder.broken_since >= _PATIENCE_S:
-            folder.told = True
-            self._tell(name, "warning", f"its folder has changed and cannot be served; {folder.version} goes on: {why}")
 
     def _tell(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():
             self._on_event(Event(name, level, text))
 
 
-def _stamp(folder: Path) -> _Stamp | None:
-    """Give what changes when a card is written anew; None where there is none."""
+def _stamp(folder: Path) -> _Stamp:
+    """Give what changes when a file of the folder is written, replaced or removed; empty where there is no folder."""
     try:
-        seen = (folder / CARD).stat()
+        seen = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
     except OSError:
-        return None
-    return seen.st_mtime_ns, seen.st_ino, seen.st_size
+        return ()
+    return tuple((name, stat.st_mtime_ns, stat.st_ino, stat.st_size) for name, stat in seen)

@@ -17,7 +17,7 @@ from sprat.models.card import Card, PartCard
 from sprat.models.errors import BrokenArtefact
 
 CARD = "card.json"
-_MEND = "restore the folder from the repository, or run its recipe again"
+_MEND = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
