@@ -60,9 +60,9 @@ train-ner: $(STAMP) ## the model of names, an hour on one core; WORK is the fold
 	$(BIN)/python services/ner/recipe/make.py --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
 		--tokenizer encoder/src/sprat_encoder/artefacts/e5-small/tokenizer.json
 
-train-translation: $(STAMP) ## the translation model, MINUTES (90) on one core, then its estimate and its card
+train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core, then its estimate and its card
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'services/translation[train,measure]'
-	$(BIN)/python services/translation/recipe/train.py --work $(WORK)/translation --minutes $(or $(MINUTES),90)
+	$(BIN)/python services/translation/recipe/train.py --work $(WORK)/translation --minutes $(or $(MINUTES),200)
 	$(BIN)/python services/translation/recipe/build.py --network $(WORK)/translation/ct2
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models

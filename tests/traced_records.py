@@ -36,6 +36,7 @@ class Way:
     def __init__(self, id="order-7", source="/crm", tasks=("intent",), topics=None, traceparent=None):
         self.topics = topics or Topics()
         self.id, self.source, self.tasks = id, source, tasks
+        self.options = {task: {} for task in tasks}
         self.place = (self.topics.texts, 0, 41)
         self.began = BEGAN
         self.traceparent = traceparent or root_traceparent(source, id)
@@ -55,7 +56,7 @@ class Way:
 
     @property
     def submitted(self):
-        return TextSubmitted(text=SAID, tasks={task: {} for task in self.tasks}, tenant="acme")
+        return TextSubmitted(text=SAID, tasks=self.options, tenant="acme")
 
     def text(self, after_ms=0, *, headers=True):
         value, standard = encode(self.submitted, Envelope(self.id, self.source, self.traceparent))

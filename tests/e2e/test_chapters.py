@@ -51,7 +51,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     says_what_is_in_the_report((folder / "hr-report.html").read_text("utf-8"))
     assert "model     intent/hr" in desk.up.output
     said = person.follow('sprat send "my payslip of May is missing" --task intent@hr')
-    assert said.out.startswith("intent       payroll  ")
+    assert said.out.startswith("intent@hr    payroll  ")
 
     takes_the_new_version_over(desk)
     writes_the_one_number(desk)
@@ -108,7 +108,7 @@ def takes_the_new_version_over(desk: Desk) -> None:
     assert after != before
     up.wait_for(lambda: f"intent.hr: version {after} serves" in up.output, 90)
     said = person.run('sprat send "may I take three days off in June" --task intent@hr').out
-    assert said.startswith("intent       leave  ")
+    assert said.startswith("intent@hr    leave  ")
     assert f"small model hr {after[:8]} · kept: confident (needs 65 %)" in said
 
 
@@ -153,6 +153,7 @@ def test_when_something_is_wrong(desk: Desk) -> None:
     trains_from_corrections(desk, person)
     assert person.left == []
     assert OPERATING.options == {
+        "--model",
         *("--bootstrap", "--prefix", "--json", "--help", "--since", "--raw"),
         *("--reason", "--service", "--yes", "--at-most", "--again", "--from"),
     }

@@ -113,6 +113,8 @@ def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
             "--accuracy and --budget: it is one",
         ),
         (["--frontier-accuracy", "1", "--write"], "--write needs --policy FILE"),
+        (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': no name of a model; expected: a model's name"),
+        (["--frontier-accuracy", "1", "--as", "#x"], "--as '#x': no name of a model; expected: a model's name"),
         (["--frontier-accuracy", "1", "--budget", "much"], "--budget much: needs euros for so many texts"),
         (["--frontier-accuracy", "1", "--language", "de"], "--language de: the model serves en"),
         (["--frontier-accuracy", "1", "--outside-label", "none"], 'the model has no label "oos"'),

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from cli_records import environment, sprat
 from sprat.local.ports import free_port
+from sprat.operating.retiring import withdraw
 from sprat_contracts import Envelope, ModelAnnounced, encode
 from sprat_contracts.ids import root_traceparent
 
@@ -46,13 +47,17 @@ async def join(kafka, topics, group):
     return consumer
 
 
-async def announce(kafka, topics, model):
+async def announce(kafka, topics, model, text=b"{}"):
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()
     value, headers = encode(model, Envelope("id", "/test", root_traceparent("/test", "id")))
     await producer.send_and_wait(topics.models, value, f"{model.task}/{model.model}".encode(), headers=headers)
-    await producer.send_and_wait(topics.texts, b"{}")
+    await producer.send_and_wait(topics.texts, text)
     await producer.stop()
+
+
+async def retire(kafka, topics, task, model):
+    await withdraw({"bootstrap_servers": kafka.bootstrap}, topics, task, model)
 
 
 async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, examine):
@@ -106,6 +111,35 @@ async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka,
     assert code == 1
     assert [row["state"] for row in checks["models"]] == ["ok", "broken"]
     assert checks["models"][1]["found"].startswith("intent/hr is announced, but nobody serves it")
+
+
+async def test_a_retired_model_is_nobodys_to_start(kafka, topics, examine):
+    await announce(kafka, topics, ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1))
+    service = await join(kafka, topics, "intent.hr")
+    record = await service.getone()
+    await service.commit({TopicPartition(record.topic, record.partition): 0})
+    await service.stop()
+    await retire(kafka, topics, "intent", "hr")
+    _, checks = await examine()
+    (row,) = [row for row in checks["groups"] if "hr" in row["found"]]
+    assert (row["state"], row["mend"]) == ("ok", None)
+    assert row["found"].startswith("intent.hr is retired, 0 members: of the 1 text since it stopped")
+    assert "nobody serves" not in str(checks["models"])
+
+
+async def test_the_policy_is_compared_with_what_is_announced(kafka, topics, examine, tmp_path):
+    for name in ("bank", "hr"):
+        model = ModelAnnounced(task="intent", model=name, version="0123456789", owns_from=1, card={"keep_at": 0.5})
+        await announce(kafka, topics, model)
+    rules = "tasks:\n  intent:\n    keep_at: 0.72\n    models: {bnk: {keep_at: 0.9}, bank: {keep_at: 0.5}}\n"
+    (tmp_path / "policy.yaml").write_text(rules, "utf-8")
+    for arguments, more in ((("--policy", "policy.yaml"), {}), ((), {"SPRAT_POLICY": "policy.yaml"})):
+        _, checks = await examine(*arguments, **more)
+        assert [(row["state"], row["found"].partition(":")[0]) for row in checks["policy"]] == [
+            ("ok", "policy.yaml"),
+            ("warning", "tasks.intent.models.bnk"),
+            ("warning", "intent/hr"),
+        ]
 
 
 async def test_a_shell_that_knows_another_count_of_partitions_is_told_which_to_set(topics, examine):

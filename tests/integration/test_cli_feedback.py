@@ -38,10 +38,10 @@ def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
     return run
 
 
-async def submit(kafka, topics, texts: dict[str, str], language: str = "en") -> None:
+async def submit(kafka, topics, texts: dict[str, str], model: str = "default") -> None:
     async with producing(kafka.bootstrap) as producer:
         for id, text in texts.items():
-            message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}, "language": language})
+            message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {"model": model}}})
             value, headers = encode(message, Envelope(id, "/crm", root_traceparent("/crm", id)))
             await producer.send(topics.texts, value, headers=headers)
 
@@ -87,11 +87,28 @@ async def test_corrections_of_other_tasks_come_as_json_or_from_a_file(kafka, top
 
 
 async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
-    announced = announcement(card(labels=("transfer", "balance")), "default")
-    value, headers = encode(announced, Envelope("m-1", "/test", root_traceparent("/test", "m-1")))
-    await publish(kafka.bootstrap, topics.models, [value], headers, model_key("intent", "default"))
+    await announce(kafka, topics, "default", "transfer", "balance")
     code, _, err = await run("--text-id", "t-1", *COMMON, "--label", "trasnfer")
     assert (code, err) == (0, "no announced model knows the intent trasnfer; did you mean transfer?\n")
+
+
+async def announce(kafka, topics, model: str, *labels: str) -> None:
+    value, headers = encode(
+        announcement(card(labels=labels), model), Envelope("m-1", "/test", root_traceparent("/", model))
+    )
+    await publish(kafka.bootstrap, topics.models, [value], headers, model_key("intent", model))
+
+
+async def test_a_label_of_another_model_than_the_text_asked_for_is_remarked(kafka, topics, run):
+    await announce(kafka, topics, "default", "transfer", "balance")
+    await announce(kafka, topics, "bank", "transfer", "fees")
+    await submit(kafka, topics, {"t-1": "one"}, "bank")
+    code, _, err = await run("--text-id", "t-1", *COMMON, "--label", "balance")
+    assert (code, err) == (0, "the model bank, which 1 text asks for, does not know the intent balance; default does\n")
+    assert (await run("--text-id", "t-1", *COMMON, "--label", "fees"))[2] == ""
+    assert (await run("--text-id", "never", *COMMON, "--label", "fees"))[2].startswith(
+        "1 label was checked against all"
+    )
 
 
 async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
@@ -117,6 +134,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
     assert code == 1
     assert told == {
         "type": "exported",
+        "model": "default",
         "file": "out.csv",
         "out_of_scope": "outside.csv",
         "rows": 3,

@@ -43,25 +43,42 @@ async def announce(kafka, topics, **changes):
     await producer.stop()
 
 
-async def test_what_is_announced_is_listed_and_shown(kafka, topics, run):
+async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix):
     code, _, said = await run("list")
     assert code == 1
     assert "no model is announced" in said
     await announce(kafka, topics)
     await announce(kafka, topics, model="hr", owns_from=None)
+    await announce(kafka, topics, task="ner", model="legal")
+    service = AIOKafkaConsumer(topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.default")
+    await service.start()
     code, listed, said = await run("list")
     assert code == 0, said
-    _, first, second = listed.splitlines()
-    assert first.split()[:3] == ["intent/default", load_artefact(SHIPPED).card.version, "150"]
-    assert (first.split()[-1], second.split()[0], second.split()[-1]) == ("yes", "intent/hr", "starting")
+    head, *rows = map(str.split, listed.splitlines())
+    assert head == ["MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES"]
+    assert rows[0][:3] == ["intent/default", load_artefact(SHIPPED).card.version, "150"]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("intent/default", "yes"),
+        ("intent/hr", "starting"),
+        ("ner/legal", "nobody"),
+    ]
+    assert said.startswith("nobody serves ner/legal: start it: sprat up --model ner/legal=DIR")
+    assert said.endswith("sprat models retire ner/legal\n")
+    assert said.count("\n") == 1
     _, machine, _ = await run("list", "--json")
-    assert [json.loads(line)["model"] for line in machine.splitlines()] == ["default", "hr"]
+    told = [json.loads(line) for line in machine.splitlines()]
+    assert [(each["model"], each["serves"]) for each in told] == [
+        ("default", "yes"),
+        ("hr", "starting"),
+        ("legal", "nobody"),
+    ]
+    await service.stop()
     _, shown, _ = await run("show", "intent/hr")
     assert shown.startswith("intent/hr, version ")
     assert "what it cannot do:" in shown
     code, _, said = await run("show", "intent/legal")
     assert code == 2
-    assert "there are: intent/default, intent/hr" in said
+    assert "there are: intent/default, intent/hr, ner/legal" in said
 
 
 async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka, topics, run, prefix):

@@ -62,6 +62,18 @@ async def test_json_gives_the_result_itself_and_nothing_else(kafka, topics, send
     assert (written["result"]["tenant"], written["result"]["reference"]) == ("acme", {"order": "42"})
 
 
+async def test_a_model_by_name_is_told_with_its_result_and_with_what_is_missing(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, _ = await send("move it", "--task", "intent@hr")
+        assert code == 0
+        assert "intent@hr    transfer  97 % sure\n" in out
+        _, out, _ = await send("move it", "--task", "intent@hr", "--json")
+        assert json.loads(out)["asked_model"] == "hr"
+        code, out, _ = await send("silence", "--task", "intent@hr", "--timeout", "0.3")
+    assert code == 1
+    assert out.startswith("intent@hr    no result within 0.3 s")
+
+
 async def test_a_dead_letter_is_shown_with_its_reason_and_ends_the_wait(kafka, topics, send):
     async with answering(kafka.bootstrap, topics, answer):
         code, out, _ = await send("reject", "--timeout", "30")

@@ -80,6 +80,22 @@ async def test_for_machines_each_record_is_a_line_with_its_cause_and_raw_adds_th
     assert end["without_result"] == []
 
 
+async def test_a_model_by_name_stands_behind_its_task(topics, producer, run):
+    way = Way(topics=topics, tasks=("intent", "ner"))
+    way.options = {"intent": {"model": "hr"}, "ner": {"model": "names"}}
+    way.place, way.began = await sent(producer, way)
+    await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
+    _, out, _ = await run("order-7")
+    assert "  /crm  text  asks for intent@hr, ner@names  " in out
+    assert "  intent@hr  prediction  en-fast: transfer" in out
+    assert out.endswith("└── no Result yet: ner@names\n")
+    _, out, _ = await run("order-7", "--json")
+    text, prediction, result, end = map(json.loads, out.splitlines())
+    assert (text["asked_model"], prediction["asked_model"], result["asked_model"]) == (None, "hr", "hr")
+    assert prediction["service"] == "intent"
+    assert end["without_result"] == ["ner"]
+
+
 async def test_a_plain_text_that_has_no_result_yet_is_found_and_makes_it_fail(topics, producer, run):
     place, began = await sent(producer, Way(topics=topics), headers=False)
     way = Way.plain(place, began, topics=topics)

@@ -143,7 +143,7 @@ def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp
         pytest.param(
             "text,label\nhi,a\ngrüße,b\n".encode("latin-1"),
             [],
-            'row 3, column "1": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
+            'row 3, column "text": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
             id="encoding",
         ),
         pytest.param(

@@ -93,5 +93,5 @@ async def test_a_reader_that_leaves_ends_it_quietly(env, topics, producer, tmp_p
             await publish(producer, topics, kept())
             await asyncio.sleep(0.2)
     out, _ = await running
-    assert out.splitlines()[-1] == b"1"
+    assert out.splitlines()[-1] == b"0"
     assert (tmp_path / "stderr").read_text() == "following; Ctrl-C ends\n"

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sprat.models import PINS, pin_threads
 
 
@@ -26,8 +28,9 @@ def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
     assert done.stdout.split() == ["True", "1"]
 
 
-def test_a_training_fits_heads_side_by_side_so_numpy_has_one_thread_for_each() -> None:
-    program = "import sprat_intent.training.command, sprat.models; print(sprat.models.PINNED_IN_TIME)"
+@pytest.mark.parametrize("module", ["sprat_intent.training.command", "sprat.cli.assess"])
+def test_what_computes_beside_serving_has_numpy_with_one_thread_too(module: str) -> None:
+    program = f"import {module}, sprat.models; print(sprat.models.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 

@@ -46,6 +46,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list = []
+        self.resources: list[dict[str, str]] = []
         self.url = ""
 
 
@@ -58,6 +59,8 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             request = ExportTraceServiceRequest.FromString(_plain(body, self.headers.get("content-encoding")))
             for resource in request.resource_spans:
+                about = resource.resource.attributes
+                collector.resources.append({item.key: item.value.string_value for item in about})
                 collector.spans += [span for scope in resource.scope_spans for span in scope.spans]
             self.send_response(200)
             self.end_headers()
@@ -83,7 +86,9 @@ def _plain(body: bytes, encoding: str | None) -> bytes:
     return gzip.decompress(body) if encoding == "gzip" else body
 
 
-async def test_a_span_for_each_record_is_exported_and_continues_the_texts_trace(kafka: Kafka, prefix: str) -> None:
+async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_the_texts_trace(
+    kafka: Kafka, prefix: str
+) -> None:
     topics = await made_topics(settings_for(kafka.bootstrap, prefix))
     with collecting() as collector:
         environment = os.environ | {
@@ -92,25 +97,30 @@ async def test_a_span_for_each_record_is_exported_and_continues_the_texts_trace(
             "SPRAT_REDIS__URL": "redis://127.0.0.1:1/0",
             "SPRAT_SECRET": SECRET,
             "SPRAT_HEALTH_PORT": "0",
+            "SPRAT_INTENT__MODEL": "hr",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
-        process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment)
+        process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment, stderr=subprocess.PIPE)
         try:
             await _announced(kafka.bootstrap, topics.models)
-            value = {"text": "what is my balance, says Zyxwvut", "tasks": {"intent": {}}}
+            value = {"text": "what is my balance, says Zyxwvut", "tasks": {"intent": {"model": "hr"}}}
             await publish(kafka.bootstrap, topics.texts, [json.dumps(value).encode()], [("traceparent", PARENT)])
             (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
         finally:
             process.terminate()
-            await asyncio.to_thread(process.wait, 20)
+            _, logged = await asyncio.to_thread(process.communicate, None, 20)
     (span,) = collector.spans
     attributes = {item.key: item.value for item in span.attributes}
     assert span.name == f"process {topics.texts}"
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
     sent = dict(record.headers)["traceparent"].decode()
     assert sent.split("-")[2] == span.span_id.hex(), "what it sends is its child"
-    assert attributes["messaging.consumer.group.name"].string_value.endswith("intent.default")
+    assert attributes["messaging.consumer.group.name"].string_value.endswith("intent.hr")
+    assert [(each["service.name"], each["sprat.model.name"]) for each in collector.resources] == [
+        ("sprat-intent", "hr")
+    ]
+    assert {(line["service"], line["model"]) for line in map(json.loads, logged.splitlines())} == {("intent", "hr")}
     assert attributes["messaging.kafka.offset"].int_value == 0
     assert "Zyxwvut" not in str(span)
 

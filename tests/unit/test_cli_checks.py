@@ -3,22 +3,17 @@
 from dataclasses import dataclass
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.errors import ClusterAuthorizationFailedError
 
 from sprat.admin.topics import Difference, TopicState
-from sprat.cli.checks import clock, models
+from sprat.cli.checks import clock
 from sprat.cli.checks.brokers import check_brokers
 from sprat.cli.checks.check import Mark
 from sprat.cli.checks.frontier import Frontier, check_frontier
-from sprat.cli.checks.groups import check_groups
 from sprat.cli.checks.topics import check_topics
 from sprat.operating.clock import Skew
-from sprat.operating.groups import GroupState, Member
-from sprat.operating.lag import GroupLag, Measured, PartitionLag
 from sprat.policy import Policy
 from sprat.settings import KafkaSettings
-from sprat_contracts import ModelAnnounced
 
 KAFKA = KafkaSettings()
 FINE = {
@@ -168,47 +163,6 @@ async def test_a_user_who_may_not_ask_for_the_clock_is_told(monkeypatch):
         Mark.good,
         "cannot be compared with Kafka's: ClusterAuthorizationFailedError",
     )
-
-
-def group(name, members=1, lag=0):
-    partition = TopicPartition("sprat.texts.v1", 0)
-    state = GroupState(name, "Stable", (Member("c", "h", (partition,)),) * members, {})
-    return GroupLag(state, (PartitionLag(partition, lag, 0, 0),))
-
-
-def measured(*groups):
-    return Measured(0.0, {each.group.name: each for each in groups}, {})
-
-
-def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
-    checks = list(check_groups(measured(group("router"), group("ner.default", 0, lag=12))))
-    assert [(check.mark, check.found) for check in checks] == [
-        (Mark.broken, "frontier: 0 members, 0 records behind"),
-        (Mark.warning, "ner.default: 0 members, 12 records behind"),
-        (Mark.good, "router: 1 member, 0 records behind"),
-    ]
-
-
-async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(monkeypatch):
-    announced = [
-        ModelAnnounced(task="intent", version="0123456789", owns_from=1),
-        ModelAnnounced(task="ner", model="legal", version="abcdef0123", owns_from=1),
-        ModelAnnounced(task="translation", version="fedcba", owns_from=None),
-    ]
-
-    async def read(_kafka):
-        return tuple(announced)
-
-    monkeypatch.setattr(models, "_announced", read)
-    groups = measured(group("intent.default"), group("ner.legal", 0, lag=12))
-    starting, unserved = await checked(models.check_models(KAFKA, groups))
-    assert starting[0] is Mark.warning
-    assert unserved[:2] == (
-        Mark.broken,
-        "ner/legal is announced, but nobody serves it: its texts get no Result, 12 wait now",
-    )
-    assert "SPRAT_NER__MODEL=legal" in unserved[2]
-    assert "sprat models retire ner/legal" in unserved[2]
 
 
 def policy(**tenants):

@@ -1,5 +1,6 @@
 """A person's corrections, judged before anything is sent."""
 
+import asyncio
 import json
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -8,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat.cli.feedback import exporting
+from sprat.cli.feedback.labels import in_doubt, remarks
 from sprat.cli.main import app
-from sprat.operating import corrections as joining
-from sprat.operating.corrections import Corrections, Example
+from sprat.operating import texts as looking
+from sprat.operating.corrections import Corrections, Example, join
 from sprat.operating.feedback import NotACorrection, correction, feedback_record
 from sprat_contracts import IntentOutput, Record, TextSubmitted
 
@@ -149,6 +151,105 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypat
     assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "outside,,en"]
 
 
+@pytest.fixture
+def of_two_models(monkeypatch):
+    """Corrections of texts that asked for the default and for `bank`, and of one that asked for another task alone."""
+    asked = (("one", {"intent": {}}), ("two", {"intent": {"model": "bank"}}), ("three", {"ner": {}}))
+    examples = [
+        Example(TextSubmitted.model_validate({"text": text, "tasks": tasks}), IntentOutput(label=f"label-{text}"))
+        for text, tasks in asked
+    ]
+
+    async def joined(*_):
+        return examples, Counter()
+
+    monkeypatch.setattr(exporting, "_joined", joined)
+
+
+EXPORT = ("export", "--output", "out.csv", "--bootstrap", "127.0.0.1:1")
+
+
+def test_corrections_of_several_models_do_not_end_in_one_file(run, tmp_path, of_two_models):
+    result = run(*EXPORT)
+    assert (result.exit_code, result.stdout, (tmp_path / "out.csv").exists()) == (2, "", False)
+    assert result.stderr == (
+        "sprat: these are corrections of 2 models of intent, each with labels of its own: default 2, bank 1; "
+        "export one with --model NAME\n"
+    )
+
+
+@pytest.mark.parametrize(("model", "texts"), [("default", ["one", "three"]), ("bank", ["two"])])
+def test_the_corrections_of_one_model_are_exported_and_the_others_counted(run, tmp_path, of_two_models, model, texts):
+    result = run(*EXPORT, "--model", model, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["model"], told["left_out"]) == (0, model, {"other_model": 3 - len(texts)})
+    assert [row.split(",")[0] for row in (tmp_path / "out.csv").read_text().splitlines()[1:]] == texts
+
+
+def test_the_file_is_told_with_its_model(run, of_two_models):
+    assert run(*EXPORT, "--model", "bank").stdout.startswith("out.csv: 1 row of intent@bank, 1 label: ")
+
+
+def test_a_model_without_corrections_is_told_with_those_that_have_some(run, tmp_path, of_two_models):
+    result = run(*EXPORT, "--model", "bnak")
+    assert (result.exit_code, (tmp_path / "out.csv").exists()) == (1, False)
+    assert result.stderr == "nothing is of intent@bnak; there are corrections of: default 2, bank 1\n"
+
+
+def test_one_model_needs_no_name_whichever_it_is(run, monkeypatch, of_two_models):
+    examples, _ = asyncio.run(exporting._joined())
+    monkeypatch.setattr(exporting, "_joined", lambda *_: _given(examples[1:2]))
+    told = json.loads(run(*EXPORT, "--json").stdout)
+    assert (told["rows"], told["model"]) == (1, "bank")
+
+
+async def _given(examples):
+    return examples, Counter()
+
+
+KNOWN = {"default": {"transfer", "balance"}, "bank": {"transfer", "fees"}}
+
+
+def given(label, id="t-1"):
+    return correction({name: FIELDS[name] for name in ("text_source", "task", "by")} | {"text_id": id, "label": label})
+
+
+@pytest.mark.parametrize(("label", "doubt"), [("transfer", False), ("fees", True), ("fess", False), (None, False)])
+def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(label, doubt):
+    assert bool(in_doubt([given(label)], KNOWN)) == doubt
+    assert not in_doubt([given(label)], {"default": {"fees"}})
+
+
+@pytest.mark.parametrize(
+    ("label", "asked", "said"),
+    [
+        ("fees", {}, ["1 label was checked against all models together: the text was not found, or asks for a model"]),
+        ("fees", "bank", []),
+        ("fees", "default", ["the model default, which 1 text asks for, does not know the intent fees; bank does"]),
+        ("fees", "gone", ["1 label was checked against all models together"]),
+        ("fess", {}, ["no announced model knows the intent fess; did you mean fees?"]),
+        ("transfer", {}, []),
+        (None, {}, []),
+    ],
+)
+def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, said):
+    lines = remarks([given(label)], KNOWN, {("/crm", "t-1"): asked} if asked else {})
+    assert len(lines) == len(said)
+    assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
+
+
+def test_a_label_of_many_texts_is_told_once():
+    messages = [given("fees", f"t-{number}") for number in range(3)]
+    asked = {("/crm", f"t-{number}"): "default" for number in range(2)}
+    first, second = remarks(messages, KNOWN, asked)
+    assert first.startswith("the model default, which 2 texts ask for, does not know the intent fees")
+    assert second.startswith("1 label was checked")
+
+
+def test_without_announced_labels_nothing_is_said():
+    assert remarks([given("fees")], {}, {}) == []
+
+
 @pytest.mark.parametrize("arguments", [["feedback"], ["feedback", "export"]])
 def test_help_has_examples_and_exit_codes(arguments):
     shown = CliRunner().invoke(app, [*arguments, "--help"]).output
@@ -177,9 +278,9 @@ async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_i
     async def look_back(client, progress):
         yield Looking()
 
-    monkeypatch.setattr(joining, "LookBack", look_back)
+    monkeypatch.setattr(looking, "LookBack", look_back)
     corrections = Corrections("intent")
     corrections.add(record(0, 1_000))
-    examples = await joining.join({}, "sprat.texts.v1", corrections)
+    examples = await join({}, "sprat.texts.v1", corrections)
     assert [example.text.text for example in examples] == ["mended"] * mended
     assert corrections.left_out == left_out

@@ -49,6 +49,12 @@ def test_a_kept_answer_says_all_in_two_lines():
     assert second == f"{'':13}{said} · trace {TRACE}"
 
 
+def test_a_task_that_was_asked_of_a_model_by_name_says_so():
+    first, second = in_full(seen(kept()), task="intent@hr")
+    assert first.startswith("intent@hr    transfer")
+    assert second.startswith(f"{'':13}small model")
+
+
 def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
     result = kept(
         source="frontier",

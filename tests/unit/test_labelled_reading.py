@@ -78,9 +78,21 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param(
             "a.csv",
             "text,label\nfine,a\ngr\xfc\xdfe,b\n".encode("latin-1"),
-            'row 3, column "1": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
+            'row 3, column "text": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
             id="Latin-1",
         ),
+        pytest.param(
+            "a.csv",
+            b"text,label\n\xfcber,a\n",
+            'row 2, column "text": byte 0xfc is not UTF-8, after 0',
+            id="first byte",
+        ),
+        pytest.param(
+            "a.csv", b'label;text\na;"one; two";\xfc\n', 'row 2, column "3": byte 0xfc is not UTF-8', id="cell too many"
+        ),
+        pytest.param("a.tsv", b'text\tlabel\n"open\t\xfc\n', 'row 2, column "label": byte 0xfc is not', id="TSV byte"),
+        pytest.param("a.csv", b"hi,a\nho,\xfc\n", 'row 2, column "2": byte 0xfc is not UTF-8', id="byte without names"),
+        pytest.param("a.jsonl", b'{"text": "\xfc"}', "row 1: byte 0xfc is not UTF-8", id="byte in JSON"),
         pytest.param("a.csv", "text,label\nhi,a\n".encode("utf-16"), "row 1: UTF-16; save it as UTF-8", id="UTF-16"),
         pytest.param("a.xlsx", b"PK\x03\x04", "a spreadsheet's own format is not read; save the sheet", id="workbook"),
         pytest.param("a.csv.gz", b"\x1f\x8b", "packed; unpack it first", id="packed"),

@@ -148,7 +148,7 @@ def test_a_broken_artefact_says_what_and_where_and_what_to_do(folder: Path, brok
     with pytest.raises(BrokenArtefact, match=says) as caught:
         load_artefact(folder)
     assert str(folder) in str(caught.value)
-    assert "recipe" in str(caught.value)
+    assert "make it again" in str(caught.value)
     assert isinstance(caught.value, Fatal)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sprat.operating.steps import Sought
-from sprat.operating.steps_tree import by_text, grown, in_order, unfinished
+from sprat.operating.steps_tree import asked_models, by_text, grown, in_order, unfinished
 from sprat.operating.telling import Kind
 from sprat.operating.trace import trace
 from sprat_contracts import Declined, Topics
@@ -71,6 +71,27 @@ async def test_each_task_has_a_branch_and_one_without_a_result_is_told():
     found = await find(way.text(), way.prediction(), way.result(decision="kept"), way.request(task="ner", model=None))
     assert shape(grown(found.steps)) == [("text", [("prediction", ["result"]), "request"])]
     assert unfinished(found.steps) == ("ner",)
+
+
+async def test_the_model_that_the_text_asks_for_is_known_from_the_text_or_from_what_carries_it():
+    way = Way(tasks=("intent", "ner"))
+    way.options = {"intent": {"model": "hr"}, "ner": {}}
+    records = [way.text(), way.prediction(), way.request(), way.answer(), way.result()]
+    found = await find(*records)
+    assert found.steps[0].told.says == "asks for intent@hr, ner"
+    assert asked_models(found.steps) == {"intent": "hr", "ner": "default"}
+    for record in records[1:4]:
+        (step,) = (await find(record)).steps
+        assert step.asked == {"intent": "hr", "ner": "default"}, step.kind
+    assert asked_models((await find(records[4])).steps) == {}
+
+
+async def test_options_that_are_no_options_do_no_harm():
+    way = Way()
+    text = way.text()
+    value = {"text": SAID, "tasks": {"intent": {"model": 7}, "ner": None, "translation": ["x"]}}
+    (step,) = (await find(replace(text, value=json.dumps(value).encode()))).steps
+    assert step.asked == {"intent": "default", "ner": "default", "translation": "default"}
 
 
 async def test_a_text_that_the_router_rejected_waits_for_nothing():

@@ -76,7 +76,7 @@ def test_terms_and_patterns_are_found(policy: PerimeterPolicy, text: str, expect
         ),
         pytest.param(
             "perimeter:\n  terms:\n    - {type: project, words: [x]}\n",
-            ":3:14: perimeter.terms.0.type: 'project': string should match",
+            ":3:14: perimeter.terms.0.type: 'project': not of the form expected",
             id="small letters",
         ),
         pytest.param(
@@ -121,7 +121,7 @@ def test_terms_and_patterns_are_found(policy: PerimeterPolicy, text: str, expect
         ),
         pytest.param(
             "perimeter: {validators_alone: [FI]}",
-            ":1:32: perimeter.validators_alone.0: 'FI': string should",
+            ":1:32: perimeter.validators_alone.0: 'FI': not of the form",
             id="language",
         ),
     ],

@@ -1,6 +1,8 @@
 """One number of a policy file is changed, and nothing else."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sprat.errors import UserError
 from sprat.policy import load_policy
@@ -88,6 +90,9 @@ def test_permissions_and_links_stay(tmp_path):
     [
         pytest.param("tenants: {}\n", id="no tasks"),
         pytest.param(SHIPPED, id="no models"),
+        pytest.param("tasks: {} # none\ntenants: {}\n", id="empty tasks"),
+        pytest.param("tasks:\n  intent:\n    models: { }\n    keep_at: 0.7\n", id="empty models"),
+        pytest.param("tasks:\r\n  intent: {}\r\n", id="empty task, Windows line ends"),
         pytest.param("tasks:\n  intent:\n    models:\n      it:\n        keep_at: 0.3\n", id="another model"),
         pytest.param("tasks:\n  intent:\n    models:\n      hr:\n        out_of_scope: escalate\n", id="without it"),
         pytest.param("tasks:\n  intent:\n    models:\n      hr: {keep_at: 0.5} # careful\n", id="on one line"),
@@ -111,3 +116,67 @@ def test_models_written_on_one_line_are_left_as_they_are(tmp_path):
     with pytest.raises(UserError, match=r"models in line 3 is written on one line; add hr\.keep_at: 0\.61"):
         set_keep_at(path, "intent", 0.61, "hr")
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize("name", ["b nk", "#x", "", "a: b", "x" * 65])
+def test_a_name_that_no_text_can_ask_for_is_refused_and_the_file_is_left_as_it_is(tmp_path, name):
+    path = written(tmp_path, SHIPPED)
+    with pytest.raises(UserError, match=r"no name of a model; expected: a model's name as texts ask for it: .*, as hr"):
+        set_keep_at(path, "intent", 0.61, name)
+    assert path.read_text() == SHIPPED
+    assert [each.name for each in tmp_path.iterdir()] == ["policy.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param("tasks:\n  intent:\n    'models':\n    - hr\n", "not a section", id="no policy to begin with"),
+        pytest.param(SHIPPED + "#" * (256 * 1024 - len(SHIPPED.encode())), "write it yourself", id="too large with it"),
+        pytest.param("tasks: {intent: {models: {}}}\n", "written on one line; add hr.keep_at: 0.61", id="one line"),
+        pytest.param("tasks:\n  intent:\n    models: {\n    }\n", "written on one line", id="braces"),
+        pytest.param("tasks:\n  intent: {keep_at: 0.5,\n   out_of_scope: keep}\n", "one line", id="over two lines"),
+    ],
+)
+def test_what_would_be_no_policy_any_more_is_never_written(tmp_path, content, said):
+    path = written(tmp_path, content)
+    with pytest.raises(UserError, match=said):
+        set_keep_at(path, "intent", 0.61, "hr")
+    assert path.read_text() == content
+
+
+def test_a_disk_that_takes_no_more_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    path = written(tmp_path, SHIPPED)
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        set_keep_at(path, "intent", 0.61)
+    assert path.read_text() == SHIPPED
+    assert [each.name for each in tmp_path.iterdir()] == ["policy.yaml"]
+
+
+FLOW = ("{}", "{ }", "{hr: {}}", "{hr: {keep_at: 0.3}}", "{hr: {\n    }}", "{hr:\n      {keep_at: '0.3'}}")
+BLOCK = ("\n     hr: {}", "\n      hr:\n        keep_at: 0.3", "\n      'hr': {keep_at: \"0.3\"}", "\n      it: {}")
+
+
+@given(
+    models=st.sampled_from([None, *FLOW, *BLOCK]),
+    before=st.sampled_from(["", "# a comment\n", "tenants: {}\n"]),
+    task=st.sampled_from(
+        ["tasks:\n  intent:\n    keep_at: 0.5\n", "tasks: {intent: {keep_at: 0.5", "tasks:\n  ner: {}\n"]
+    ),
+    model=st.sampled_from([None, "hr", "it"]),
+)
+def test_whatever_the_layout_the_file_says_it_afterwards_or_is_as_it_was(tmp_path_factory, models, before, task, model):
+    flow = "intent: {" in task
+    below = "" if models is None or "ner" in task else f", models: {models}" if flow else f"    models: {models}\n"
+    path = tmp_path_factory.getbasetemp() / "laid-out.yaml"
+    content = before + task + below + ("}}\n" if flow else "")
+    path.write_text(content)
+    try:
+        set_keep_at(path, "intent", 0.61, model)
+    except UserError:
+        assert path.read_text() == content
+    else:
+        assert load_policy(path).task("intent", model or "default").keep_at == 0.61

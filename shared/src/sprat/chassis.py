@@ -46,6 +46,8 @@ class Chassis:
     cache: RedisCache
     stack: AsyncExitStack
     tracing: Tracing
+    model: str | None = None
+    """The name by which texts ask for the model that the service runs; None where it runs none."""
     counts: Counter[str] = field(default_factory=Counter)
     gate: Gate = field(default_factory=Gate)
     failure: Failure = field(default_factory=Failure)

@@ -23,6 +23,7 @@ from sprat.delivery.subscription import make_broker, subscribe
 from sprat.delivery.watch import watch_polls, watchdog
 from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer, Progress
+from sprat.model_names import DEFAULT_MODEL
 from sprat.refusals import Overheard, Refusal, overhearing
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry.logs import configure_logs
@@ -38,13 +39,19 @@ CLOSE_S = 8.0
 """How long letting connections go may take after the drain; a broker that is frozen must not hold a stop up."""
 
 
-def run_service(name: str, version: str, settings_type: type[S], build: Build[S]) -> int:
-    """Run a service until it is told to stop, and give the exit code: 0 stopped, 1 failed, 2 a person's mistake."""
+def run_service(
+    name: str, version: str, settings_type: type[S], build: Build[S], model_of: Callable[[S], str] | None = None
+) -> int:
+    """Run a service until it is told to stop, and give the exit code: 0 stopped, 1 failed, 2 a person's mistake.
+
+    `model_of` gives the name by which texts ask for its model, where it runs one.
+    """
     try:
         settings = load_settings(settings_type)
-        configure_logs(name, settings.log_level, settings.log_format)
-        exporting = configure_tracing(f"sprat-{name}", version)
-        code = asyncio.run(_run(name, version, settings, build, exporting=exporting))
+        model = model_of(settings) if model_of is not None else None
+        configure_logs(name, settings.log_level, settings.log_format, model)
+        exporting = configure_tracing(f"sprat-{name}", version, model)
+        code = asyncio.run(_run(name, version, model, settings, build, exporting=exporting))
     except UserError as error:
         print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - a message to a person, before there are logs
         return 2
@@ -56,7 +63,12 @@ def run_service(name: str, version: str, settings_type: type[S], build: Build[S]
     return code
 
 
-async def _run(name: str, version: str, settings: S, build: Build[S], *, exporting: bool) -> int:
+def client_id(name: str, model: str | None) -> str:
+    """Give the name by which Kafka knows a service: one of its own for a model with a name of its own."""
+    return f"sprat-{name}" if model in (None, DEFAULT_MODEL) else f"sprat-{name}.{model}"
+
+
+async def _run(name: str, version: str, model: str | None, settings: S, build: Build[S], *, exporting: bool) -> int:
     stop = asyncio.Event()
     _on_signals(stop)
     stack = AsyncExitStack()
@@ -64,10 +76,11 @@ async def _run(name: str, version: str, settings: S, build: Build[S], *, exporti
         name,
         version,
         settings,
-        Publisher(settings.kafka, f"sprat-{name}"),
+        Publisher(settings.kafka, client_id(name, model)),
         RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
         stack,
         Tracing(exporting=exporting),
+        model,
     )
     work = asyncio.create_task(work_until_cancelled(chassis, settings, build))
     stopping = asyncio.create_task(stop.wait())
@@ -184,7 +197,7 @@ async def _consume(chassis: Chassis, settings: ServiceSettings, subscription: Su
     chassis.tracing.group = subscription.group
     assignment = Assignment(chassis.gate, chassis.failure, settings.drain_s, subscription.let_go)
     progress.assigned = lambda: assignment.assigned
-    broker = make_broker(settings.kafka, f"sprat-{chassis.name}")
+    broker = make_broker(settings.kafka, client_id(chassis.name, chassis.model))
     subscriber = subscribe(
         broker, subscription.declaration, subscription.group, subscription.handle, assignment, settings.kafka
     )

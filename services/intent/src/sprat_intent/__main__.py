@@ -34,4 +34,6 @@ async def build(chassis: Chassis, settings: IntentSettings) -> Subscription:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_service("intent", version("sprat-intent"), IntentSettings, build))
+    raise SystemExit(
+        run_service("intent", version("sprat-intent"), IntentSettings, build, lambda settings: settings.intent.model)
+    )

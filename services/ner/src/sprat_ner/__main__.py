@@ -33,4 +33,4 @@ async def build(chassis: Chassis, settings: NerSettings) -> Subscription:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_service("ner", version("sprat-ner"), NerSettings, build))
+    raise SystemExit(run_service("ner", version("sprat-ner"), NerSettings, build, lambda settings: settings.ner.model))

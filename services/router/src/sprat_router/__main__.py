@@ -14,6 +14,7 @@ from sprat.service import run_service
 from sprat.settings import ServiceSettings
 from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
+from sprat_router.names import PolicyNames
 
 
 class RouterSettings(ServiceSettings):
@@ -34,7 +35,13 @@ async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
     chassis.stack.push_async_callback(reader.stop)
     await reader.start()
     handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
-    loop = chassis.batch_loop(handler, refresh=reader.catch_up)
+    names = PolicyNames(policy, table)
+
+    async def refresh() -> None:
+        await reader.catch_up()
+        names.look()
+
+    loop = chassis.batch_loop(handler, refresh=refresh)
     return Subscription(declare(chassis.topics), chassis.group, loop.handle, loop.let_go)
 
 

@@ -33,4 +33,12 @@ async def build(chassis: Chassis, settings: TranslationSettings) -> Subscription
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_service("translation", version("sprat-translation"), TranslationSettings, build))
+    raise SystemExit(
+        run_service(
+            "translation",
+            version("sprat-translation"),
+            TranslationSettings,
+            build,
+            lambda settings: settings.translation.model,
+        )
+    )

@@ -5,21 +5,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import ValidationError
 
-from sprat.announcing import Announcement, ModelsReader
+from sprat.announcing import read_announced
 from sprat.cli.card_lines import card_lines
-from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.terminal import faint, printable, remark, say, say_json, table
 from sprat.errors import SpratError, UserError
-from sprat.model_table import ModelTable
+from sprat.local.closing import close_in_time
 from sprat.models import BrokenArtefact, Card, load_artefact
+from sprat.operating.serving import Serving, advised_keep_at, how_to_serve, serving
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced
 
 LIST = """\b
 Example:
-  sprat models list --json | jq 'select(.task == "intent") | .model'
+  sprat models list --json | jq 'select(.serves == "nobody") | .model'
+
+ADVISED is the keep_at of the model's card; what holds is your policy's, see `sprat doctor --policy FILE`. SERVES is
+`nobody` where a model is announced, but its service does not run: texts that ask for it wait.
 
 \b
 Exit codes:
@@ -41,20 +46,25 @@ Exit codes:
   1  the folder is not what its card says
   2  a mistake of yours, or Kafka cannot be reached"""
 
-_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "KEEP_AT", "SERVES")
+_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
 
 
 def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
     """List the models that are announced: who serves what."""
-    found = announced_models(kafka_settings(bootstrap, prefix))
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(_served(kafka))
     if as_json:
-        for each in found:
-            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"})})
+        for each, serves in found:
+            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), "serves": serves.value})
     elif found:
-        head, *rows = table([_HEAD, *(_row(each) for each in found)])
+        head, *rows = table([_HEAD, *(_row(*each) for each in found)])
         say(faint(head))
         for row in rows:
             say(printable(row))
+        for each, serves in found:
+            if serves is Serving.nobody:
+                remark(printable(f"nobody serves {each.task}/{each.model}: {how_to_serve(each)}"))
     if not found:
         remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
         raise typer.Exit(1)
@@ -102,30 +112,27 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
         UserError: Kafka cannot be reached, or refuses.
     """
     with reaching(kafka):
-        return asyncio.run(_read(kafka))
+        return asyncio.run(read_announced(kafka))
 
 
-async def _read(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    models = ModelTable()
-
-    def apply(seen: Announcement) -> None:
-        models.apply(seen.key, seen.announced)
-
-    reader = ModelsReader(kafka, apply)
+async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving], ...]:
+    """Give all models that are announced, each with who serves it."""
+    announced = await read_announced(kafka)
+    admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:
-        await reader.start()
+        await admin.start()
+        return tuple(zip(announced, await serving(admin, kafka.topics, announced), strict=True))
     finally:
-        await reader.stop()
-    return models.announced()
+        await close_in_time(admin.close)
 
 
-def _row(each: ModelAnnounced) -> tuple[str, ...]:
-    keep_at = each.card.get("keep_at")
+def _row(each: ModelAnnounced, serves: Serving) -> tuple[str, ...]:
+    advised = advised_keep_at(each)
     return (
         f"{each.task}/{each.model}",
         each.version,
         "-" if each.labels is None else str(len(each.labels)),
         ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
-        f"{keep_at:.2f}" if isinstance(keep_at, int | float) else "-",
-        "starting" if each.owns_from is None else "yes",
+        "-" if advised is None else f"{advised:.2f}",
+        serves.value,
     )

@@ -17,7 +17,7 @@ from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, t
 from sprat.errors import UserError
 from sprat.labelled import Labelled, Wanted, read_labelled
 from sprat.policy import load_policy
-from sprat.policy.editing import keep_at_of, set_keep_at
+from sprat.policy.editing import check_name, keep_at_of, set_keep_at
 
 EPILOG = """\b
 Examples:
@@ -103,6 +103,8 @@ def assess(
         raise UserError("--accuracy and --budget: it is one or the other")
     if write and (policy is None or (accuracy is None and budget is None)):
         raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
+    if name is not None:
+        _check(name)
     wanted_eur = None if budget is None else parse_budget(budget)
     frontier = Frontier(answers, url, frontier_model, frontier_price, frontier_accuracy, frontier_eur, save_answers)
     frontier.check()
@@ -129,6 +131,13 @@ def assess(
             f"{policy}: {'.'.join(keep_at_of('intent', name))} is now {choice.routed.keep_at:.2f}, "
             f"was {before or 'not set'}; restart the router"
         )
+
+
+def _check(name: str) -> None:
+    try:
+        check_name(name)
+    except UserError as error:
+        raise UserError(f"--as {error}") from None
 
 
 def _escalates(policy: Path, name: str | None) -> bool:

@@ -115,8 +115,6 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
         if isinstance(error.__cause__, _ACLS):
             raise _not_allowed(kafka, error.__cause__) from None
         raise
-    except BrokenPipeError:  # the reader of our output has left, as `head` does; nothing of Kafka's
-        raise
     except (KafkaConnectionError, ConnectionError, TimeoutError):
         raise _unreachable(kafka, overheard) from None
     except _ACLS as error:

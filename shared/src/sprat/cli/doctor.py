@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,6 +15,7 @@ from sprat.settings import KafkaSettings
 EPILOG = """\b
 Examples:
   sprat doctor
+  sprat doctor --policy policy.yaml
   sprat doctor --bootstrap kafka.internal:9093 --json | jq 'select(.state != "ok")'
 
 \b
@@ -29,38 +32,48 @@ Exit codes:
 _SIGNS = {Mark.good: ("✓", "green"), Mark.warning: ("!", "yellow"), Mark.broken: ("✗", "red")}
 
 
-def doctor(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+def doctor(
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Look at this policy. [SPRAT_POLICY]"),
+    ] = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
     """Say what is reachable, what is missing, and how to mend it. Nothing is changed, and no secret is shown."""
     kafka = kafka_settings(bootstrap, prefix)
-    if asyncio.run(_examine(kafka, as_json=as_json)):
+    if asyncio.run(_examine(kafka, policy, as_json=as_json)):
         raise typer.Exit(1)
 
 
-async def _examine(kafka: KafkaSettings, *, as_json: bool) -> bool:
+async def _examine(kafka: KafkaSettings, policy: Path | None, *, as_json: bool) -> bool:
     """Show every check as it is done; tell whether something is broken."""
     something = False
-    async for check in _checks(kafka):
+    async for check in _checks(kafka, policy):
         something |= check.mark is Mark.broken
         _show(check, as_json=as_json)
     return something
 
 
-async def _checks(kafka: KafkaSettings) -> AsyncIterator[Check]:
+async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Check]:
     # Imported here, so that the help of this command stays fast.
     from sprat.cli.checks.cluster import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
     from sprat.cli.checks.machine import check_machine  # noqa: PLC0415 - as above
     from sprat.cli.checks.redis import check_redis  # noqa: PLC0415 - as above
-    from sprat.cli.checks.settings import check_settings  # noqa: PLC0415 - as above
+    from sprat.cli.checks.settings import check_settings, find_policy  # noqa: PLC0415 - as above
     from sprat.cli.checks.variables import check_variables  # noqa: PLC0415 - as above
 
     settings = load_command_settings()
     for check in check_machine(settings.health_port):
         yield check
-    for check in (*check_settings(), *check_variables()):
+    found, rules = find_policy(policy)
+    for check in (*check_settings(found, rules), *check_variables()):
         yield check
     async for check in check_redis(settings.redis):
         yield check
-    async for check in check_cluster(kafka):
+    async for check in check_cluster(kafka, rules):
         yield check
 
 

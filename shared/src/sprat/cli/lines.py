@@ -74,10 +74,18 @@ def left(egress: Egress | None) -> str:
     return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
 
 
-def in_full(seen: SeenResult, about: str = "") -> list[str]:
-    """Give a result in two lines; `about` says which text it belongs to where there are several."""
+def in_full(seen: SeenResult, about: str = "", task: str | None = None) -> list[str]:
+    """Give a result in two lines.
+
+    `about` says which text it belongs to where there are several; `task` says it as it was asked for, `intent@hr`: a
+    result holds no more than the task.
+    """
     result = seen.result
-    first = [f"{result.task:11}", paint(answer(result), _COLOURS.get(result.status, "white")), certainty(result)]
+    first = [
+        f"{task or result.task:11}",
+        paint(answer(result), _COLOURS.get(result.status, "white")),
+        certainty(result),
+    ]
     if result.status == "degraded":
         first.append("(degraded)")
     second = [who(result), route(result), left(result.egress), f"{seen.total_ms} ms", cost(result.cost_eur)]

@@ -11,6 +11,7 @@ try:
 except ImportError:  # the extra is not installed, yet the script always is
     sys.exit("sprat: the command line is an extra: pip install 'sprat[cli]', or 'sprat[local]' for up and demo, too")
 
+from sprat.cli.pipes import ReaderLeft, watch_readers
 from sprat.cli.plain import EXIT_CODES, plain_app
 from sprat.errors import SpratError, UserError
 
@@ -125,8 +126,8 @@ def _sprat(
 
 def main() -> None:
     """Run the command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows another one instead of a stack trace.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    app(prog_name="sprat")
+    watch_readers()
+    try:
+        app(prog_name="sprat")
+    except ReaderLeft:
+        sys.exit(0)

@@ -10,6 +10,7 @@ from sprat.cli.submission import Submission
 from sprat.cli.terminal import paint, printable, remark, say, say_json
 from sprat.delivery.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.errors import UserError
+from sprat.model_names import named
 from sprat.settings import KafkaSettings
 
 _CHUNK = 200
@@ -26,7 +27,13 @@ class Sending:
         self._submissions = submissions
         self._json = as_json
         self._by_trace = {each.trace_id: each for each in submissions}
-        self._awaited = {(each.envelope.id, task) for each in submissions for task in each.message.tasks.known}
+        self._models = {
+            (each.envelope.id, task): options.model
+            for each in submissions
+            for task, options in each.message.tasks.known.items()
+        }
+        """Text and task → the model that was asked for, which a Result does not say."""
+        self._awaited = set(self._models)
         self._all_answered = True
         self._publisher = Publisher(kafka, "sprat-send")
 
@@ -116,11 +123,12 @@ class Sending:
             say(dead_letter(seen))
 
     def _show_result(self, seen: SeenResult, submission: Submission) -> None:
+        task, model = seen.result.task, self._models[seen.result.text_id, seen.result.task]
         if self._json:
-            say_json(result_json(seen))
+            say_json({**result_json(seen), "asked_model": model})
             return
         about = f"“{printable(submission.message.text, 40)}”" if len(self._submissions) > 1 else ""
-        for line in in_full(seen, about):
+        for line in in_full(seen, about, named(task, model)):
             say(line)
 
     def _show_sent(self, each: Submission, stands: Acknowledged) -> None:
@@ -132,11 +140,12 @@ class Sending:
             say(f"sent {each.envelope.id} to {place['topic']} {stands.partition}@{stands.offset} trace {each.trace_id}")
 
     def _show_missing(self, id: str, task: str, timeout_s: float) -> None:
+        model = self._models[id, task]
         if self._json:
-            say_json({"type": "missing", "text_id": id, "task": task, "waited_s": timeout_s})
+            say_json({"type": "missing", "text_id": id, "task": task, "asked_model": model, "waited_s": timeout_s})
         else:
             words = f"no result within {timeout_s:g} s; `sprat doctor` says whether a service is missing"
-            say(f"{task:11}  {paint(words, 'red')}  text {id}")
+            say(f"{named(task, model):11}  {paint(words, 'red')}  text {id}")
 
 
 async def _both(*starting: Awaitable[None]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +14,10 @@ from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafk
 from sprat.cli.looking import looking_back
 from sprat.cli.terminal import printable, remark, say_json
 from sprat.cli.watch import parse_span
+from sprat.model_names import named
 from sprat.operating.reading import LookBack
 from sprat.operating.steps import Sought, Step
-from sprat.operating.steps_tree import Node, by_text, cause_of, grown, in_order, unfinished
+from sprat.operating.steps_tree import Node, asked_models, by_text, cause_of, grown, in_order, unfinished
 from sprat.operating.telling import Kind
 from sprat.operating.trace import Found
 from sprat.operating.trace import trace as find
@@ -32,7 +33,8 @@ Examples:
 \b
 TEXT_ID is the text's CloudEvents id; of a text sent as plain JSON, OFFSET-TIMESTAMP: `sprat send`, `sprat watch` and
 every Result tell it. Below each record stand those that it caused, with the milliseconds since the text by the
-broker's clock, who wrote it, what it says and why. Calls to a frontier are found by the trace that they went out under.
+broker's clock, who wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that task. Calls to
+a frontier are found by the trace that they went out under.
 
 \b
 Exit codes:
@@ -97,12 +99,12 @@ def _show(texts: Any, found: Found, *, raw: bool) -> None:
 
 
 def _tree(steps: Sequence[Step], found: Found, *, raw: bool) -> Tree:
-    began = began_at(steps)
+    began, models = began_at(steps), asked_models(steps)
     tree = Tree(_head(steps))
     for root in grown(steps):
-        _grow(tree, root, began, found, raw=raw)
+        _grow(tree, root, began, models, found, raw=raw)
     for task in unfinished(steps):
-        tree.add(Text(f"no Result yet: {task}", style="red"))
+        tree.add(Text(printable(f"no Result yet: {named(task, models.get(task))}"), style="red"))
     return tree
 
 
@@ -115,17 +117,18 @@ def _head(steps: Sequence[Step]) -> Text:
     return head.append(printable("  " + " · ".join(parts)), style="not bold")
 
 
-def _grow(above: Tree, node: Node, began: int, found: Found, *, raw: bool) -> None:
-    branch = above.add(_line(node.step, began, shared=node.step.call_id in found.shared))
+def _grow(above: Tree, node: Node, began: int, models: Mapping[str, str], found: Found, *, raw: bool) -> None:
+    branch = above.add(_line(node.step, began, models, shared=node.step.call_id in found.shared))
     if raw:
         branch.add(Text(printable(node.step.raw.decode("utf-8", "replace")), style="dim"))
     for child in node.children:
-        _grow(branch, child, began, found, raw=raw)
+        _grow(branch, child, began, models, found, raw=raw)
 
 
-def _line(step: Step, began: int, *, shared: bool) -> Text:
+def _line(step: Step, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
     line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
-    line.append(f"  {printable(step.service)}  ", style="not bold")
+    # A specialist has its task's name, and of several the one answers whose model the text asks for.
+    line.append(f"  {printable(named(step.service, models.get(step.service)))}  ", style="not bold")
     line.append(step.kind.replace("_", " "), style=_colour(step))
     said = [step.told.says, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
     line.append("  " + printable(" · ".join(part for part in said if part)), style="not bold")
@@ -151,9 +154,10 @@ def _why(step: Step) -> list[str]:
 
 
 def _say_steps(steps: Sequence[Step], found: Found, *, raw: bool) -> None:
-    began, ordered = began_at(steps), in_order(steps)
+    began, ordered, models = began_at(steps), in_order(steps), asked_models(steps)
     for step in ordered:
-        say_json(_step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared, raw=raw))
+        row = _step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared, raw=raw)
+        say_json(row | {"asked_model": models.get(step.task or step.service)})
     source, id = steps[0].identity or ("", "")
     say_json(
         {

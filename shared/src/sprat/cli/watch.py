@@ -24,7 +24,7 @@ Examples:
 
 \b
 A line: when, status, task, answer, how sure · who said so · kept or escalated and why · milliseconds · cost ·
-tenant · text id · trace id.
+tenant · text id · trace id. A Result holds the task, and not which of its models the text asked for: sprat trace tells.
 
 \b
 Exit codes:

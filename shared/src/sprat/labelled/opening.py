@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
+from sprat.labelled.names import known_columns
 from sprat.labelled.problems import Problems
+from sprat.labelled.tables import separator_of
 
 MOST_BYTES: Final = 2_000_000_000
 _UTF_8: Final = 'save it as UTF-8 (in a spreadsheet: "CSV UTF-8")'
 _WORKBOOKS: Final = (".xlsx", ".xls", ".ods", ".numbers")
 _PACKED: Final = (".gz", ".zip", ".bz2", ".xz", ".zst")
+_TABLES: Final = (".csv", ".tsv", ".tab")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -55,9 +58,20 @@ def _tell(path: Path, raw: bytes, at: int) -> None:
     before = raw[:at].decode("utf-8-sig")
     row = before.count("\n") + 1
     line = before[before.rfind("\n") + 1 :]
-    separator = "\t" if "\t" in line else ";" if ";" in line else ","
-    column = (
-        len(next(csv.reader([line], delimiter=separator), [""])) if path.suffix.lower() in (".csv", ".tsv") else None
-    )
+    column = _column(before, line, path.suffix.lower()) if path.suffix.lower() in _TABLES else None
     problem = f"byte 0x{raw[at]:02x} is not UTF-8, after {len(line)} characters of the line; {_UTF_8}"
-    Problems(path).stop(row, None if column is None else str(column), problem)
+    Problems(path).stop(row, column, problem)
+
+
+def _column(before: str, line: str, suffix: str) -> str:
+    """Give the name of the column in which `line` breaks off; its number where the first row holds no names."""
+    separator = separator_of(before, suffix)
+    number = max(1, len(_cells(line, separator)))
+    names = _cells(before.partition("\n")[0].rstrip("\r"), separator) if "\n" in before else []
+    has_names = known_columns(names) != (None, None)
+    return names[number - 1].strip() if has_names and number <= len(names) else str(number)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """Give the cells of one line. Quotes are text between tabs."""
+    return line.split("\t") if separator == "\t" else next(csv.reader([line], delimiter=separator), [])

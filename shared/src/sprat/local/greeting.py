@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from sprat.local.installation import Installation
 from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT
 from sprat.local.ports import HOST
-from sprat.local.served import DEFAULT_MODEL
+from sprat.model_names import DEFAULT_MODEL
 from sprat_contracts.topics import DEFAULT_PREFIX
 
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'

@@ -9,12 +9,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sprat.errors import UserError
+from sprat.model_names import DEFAULT_MODEL
 from sprat.models.artefact import load_artefact
 from sprat.models.errors import BrokenArtefact
 from sprat_contracts import TASKS
 from sprat_contracts.texts import ModelName
 
-DEFAULT_MODEL = "default"
 SETTING = "SPRAT_MODELS"
 _MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sprat.local.served import DEFAULT_MODEL, ServedModel
+from sprat.local.served import ServedModel
+from sprat.model_names import DEFAULT_MODEL
 from sprat_contracts import TASKS, Topics
 
 Reads = Callable[[Topics], tuple[str, ...]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sprat.delivery import tolerant_records
-from sprat.operating.dead_letters import Identity, identity_of
-from sprat.operating.reading import LookBack, Progress, read_since, silent
+from sprat.operating.dead_letters import Identity
+from sprat.operating.reading import Progress, read_since, silent
+from sprat.operating.texts import Wanted, look_for
 from sprat_contracts import OUTPUTS, FeedbackGiven, KafkaRecord, Output, TextSubmitted, WireError, decode
-from sprat_contracts.ids import plain_text_identity
 
 SUPERSEDED: Final = "superseded"
 UNREADABLE: Final = "unreadable"
@@ -96,46 +96,14 @@ async def join(
 ) -> list[Example]:
     """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
 
-    It reads the headers of every text that is still there, until all are found: a text's id says nothing of where it
-    stands. Of texts with one id the first valid one counts, as it does for results.
-
     Raises:
         UserError: there is no such topic.
         TimeoutError: the broker gives nothing more.
     """
-    tolerant_records.install()
-    wanted = dict(corrections.latest)
-    invalid: set[Identity] = set()
-    found: list[tuple[int, Example]] = []
-    oldest: int | None = None
-    async with LookBack(client, progress) as looking:
-        async for records in looking.since([texts], None):
-            for record in records:
-                oldest = record.timestamp if oldest is None else min(oldest, record.timestamp)
-                identity = _identity(record)
-                if identity not in wanted:
-                    continue
-                text = _text(record)
-                if text is None:  # it may have been mended and sent again under its id
-                    invalid.add(identity)
-                else:
-                    found.append((record.timestamp, Example(text, wanted.pop(identity).output)))
-            if not wanted:
-                break
-    for identity, correction in wanted.items():
-        expired = oldest is None or correction.given_at < oldest
-        corrections.left_out[INVALID_TEXT if identity in invalid else EXPIRED if expired else NOT_FOUND] += 1
-    return [example for _, example in sorted(found, key=lambda each: each[0])]
-
-
-def _text(record: KafkaRecord) -> TextSubmitted | None:
-    try:
-        return decode(record, TextSubmitted).message
-    except WireError:
-        return None
-
-
-def _identity(record: KafkaRecord) -> Identity:
-    return identity_of(record.headers) or plain_text_identity(
-        record.topic, record.partition, record.offset, record.timestamp
-    )
+    wanted = Wanted(set(corrections.latest))
+    await look_for(client, texts, wanted, progress=progress)
+    for identity in wanted.missing:
+        expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
+        corrections.left_out[INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND] += 1
+    found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
+    return [Example(text.text, corrections.latest[identity].output) for identity, text in found]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat.operating.telling import Kind, Told, tell
+from sprat.operating.telling import Kind, Told, asked_models, tell
 from sprat_contracts import DeadLetterReason, KafkaRecord
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
 from sprat_contracts.ids import plain_text_identity, root_traceparent
@@ -49,6 +49,8 @@ class Step:
     call_id: str | None = None
     tasks: tuple[str, ...] = ()
     """Of a text: the tasks asked for."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Task → the model of it that the text asks for, where the record holds what was submitted."""
     tenant: str | None = None
     replays: str = ""
     raw: bytes = field(default=b"", repr=False)
@@ -116,6 +118,7 @@ def step_of(kind: Kind, record: KafkaRecord, kinds: Mapping[str, Kind]) -> Step:
         cause=cause,
         call_id=_string(value.get("call_id")) if kind is Kind.egress else None,
         tasks=tuple(_names(value.get("tasks"))) if kind is Kind.text else (),
+        asked=_asked(value if kind is Kind.text else prediction.get("submitted")),
         tenant=_string(value.get("tenant")) or _tenant(prediction),
         replays=headers.get("sprat_replays", ""),
         raw=record.value or b"",
@@ -191,6 +194,11 @@ def _appended_at(origin: Any) -> int | None:
 def _tenant(prediction: Mapping[str, Any]) -> str | None:
     submitted = prediction.get("submitted")
     return _string(submitted.get("tenant")) if isinstance(submitted, dict) else None
+
+
+def _asked(submitted: Any) -> Mapping[str, str]:
+    tasks = submitted.get("tasks") if isinstance(submitted, dict) else None
+    return asked_models(tasks) if isinstance(tasks, dict) else {}
 
 
 def _names(value: Any) -> Iterable[str]:

@@ -90,6 +90,11 @@ def by_text(steps: Iterable[Step]) -> dict[Identity, list[Step]]:
     return parted
 
 
+def asked_models(steps: Iterable[Step]) -> dict[str, str]:
+    """Give task → the model of it that the text asks for, as far as the steps of one text say so."""
+    return {task: model for step in in_order(steps) for task, model in step.asked.items()}
+
+
 def unfinished(steps: Iterable[Step]) -> tuple[str, ...]:
     """Give the known tasks asked for that have no Result yet; none where the router rejected the text.
 

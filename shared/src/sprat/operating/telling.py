@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sprat.model_names import DEFAULT_MODEL, named
 from sprat_contracts import TASKS, Topics
 
 
@@ -61,7 +62,13 @@ def tell(kind: Kind, value: Mapping[str, Any]) -> Told:
 
 
 def _text(value: Mapping[str, Any]) -> Told:
-    return Told(f"asks for {', '.join(value['tasks'])}")
+    return Told(f"asks for {', '.join(named(task, model) for task, model in asked_models(value['tasks']).items())}")
+
+
+def asked_models(tasks: Mapping[str, Any]) -> dict[str, str]:
+    """Give the model that is asked for of each of a text's tasks; the options may be anything."""
+    models = {task: options.get("model") if isinstance(options, dict) else None for task, options in tasks.items()}
+    return {task: model if isinstance(model, str) else DEFAULT_MODEL for task, model in models.items()}
 
 
 def _prediction(value: Mapping[str, Any]) -> Told:

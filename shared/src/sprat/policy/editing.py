@@ -1,40 +1,70 @@
 """Change one number of a policy file and nothing else: comments, order and blank lines are the owner's."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from sprat.errors import UserError
-from sprat.policy.load import load_policy
+from sprat.policy.load import load_policy, policy_of
 from sprat.policy.places import Document, read_yaml
+from sprat.policy.rules import MODEL_NAME, NamedModel
 
 _INDENT: Final = "  "
+_NOTHING_IN_IT: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
+"""A section `{}` at the end of a line."""
+_NAME: TypeAdapter[str] = TypeAdapter(NamedModel)
+
+
+def check_name(model: str) -> None:
+    """See that texts can ask for a model by this name.
+
+    Raises:
+        UserError: they cannot.
+    """
+    try:
+        _NAME.validate_python(model)
+    except ValidationError:
+        raise UserError(f"{model!r}: no name of a model; expected: {MODEL_NAME}") from None
 
 
 def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None) -> str | None:
     """Write the `keep_at` of a task, or of one of its models, and give what stood there before, None where nothing did.
 
-    The file is replaced as a whole, once the new one has been read and found good.
+    What is to stand there is read first: only if it is a policy that says so, the file is replaced, as a whole.
 
     Raises:
-        UserError: the file is no policy, cannot be written, or is laid out in a way that cannot be edited safely.
+        UserError: texts cannot ask for such a model; the file is no policy, or would be none any more; it cannot be
+            written, or is laid out in a way that cannot be edited safely. The file is then as it was.
     """
+    if model is not None:
+        check_name(model)
     load_policy(path)
     raw = path.read_bytes().decode("utf-8")
     mark = raw[:1] if raw[:1] == "\ufeff" else ""
     location = keep_at_of(task, model)
     text, before = edited(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
-    _replace(path, mark + text)
-    policy = load_policy(path)
-    found = policy.task(task).keep_at if model is None else policy.task(task, model).keep_at
-    if abs(found - keep_at) > 0.005:
-        _replace(path, raw)
+    new = (mark + text).encode("utf-8")
+    if not _says(new, task, model, keep_at):
         raise UserError(
             f"{path}: laid out in a way that is not edited safely; "
             f"write it yourself: {'.'.join(location)}: {keep_at:.2f}"
         )
+    _replace(path, new)
     return before
+
+
+def _says(content: bytes, task: str, model: str | None, keep_at: float) -> bool:
+    """Tell whether it is a policy with this `keep_at`."""
+    try:
+        policy = policy_of(content, "")
+    except UserError:
+        return False
+    found = policy.task(task) if model is None else policy.task(task, model)
+    return abs(found.keep_at - keep_at) <= 0.005
 
 
 def keep_at_of(task: str, model: str | None = None) -> tuple[str, ...]:
@@ -85,31 +115,39 @@ def _added(document: Document, lines: list[str], location: tuple[str, ...], valu
         key = document.keys.get(there)
         if key is None:
             continue
-        said, inside = ".".join(there), _inside(document, there)
-        if not isinstance(inside, dict) and inside not in ("", None):
-            raise UserError(f"{said} in line {key.line} holds no fields; write {field}: {value} there")
-        if isinstance(inside, dict) and inside:
-            first = document.keys[*there, next(iter(inside))]
-            if first.line == key.line:
-                missing = ".".join(location[depth:])
-                raise UserError(f"{said} in line {key.line} is written on one line; add {missing}: {value}")
-            indent = lines[first.line - 1][: first.column - 1]
-        else:
-            indent = " " * (key.column - 1) + _INDENT
+        indent = _opened(document, lines, there)
+        if indent is None:
+            said, missing = ".".join(there), ".".join(location[depth:])
+            raise UserError(f"{said} in line {key.line} is written on one line; add {missing}: {value}")
         added = [line.removeprefix(_INDENT * depth) for line in wanted[depth:]]
         lines[key.line : key.line] = [indent + line for line in added]
         return "".join(lines)
     return "".join([*lines, *wanted])
 
 
-def _replace(path: Path, text: str) -> None:
+def _opened(document: Document, lines: list[str], section: tuple[str, ...]) -> str | None:
+    """Make room below a section's name and give the indent of its fields; None where it is written on one line."""
+    key, inside = document.keys[section], _inside(document, section)
+    if inside:
+        first = document.keys[*section, next(iter(inside))]
+        return None if first.line == key.line else lines[first.line - 1][: first.column - 1]
+    line = lines[key.line - 1]
+    lines[key.line - 1] = _NOTHING_IN_IT.sub("", line)
+    return None if lines[key.line - 1] == line else " " * (key.column - 1) + _INDENT
+
+
+def _replace(path: Path, content: bytes) -> None:
     """Put the new content in the file's place at once: a service that starts meanwhile reads the one or the other."""
     real = path.resolve()
     try:
         handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-        os.chmod(name, real.stat().st_mode & 0o777)  # noqa: PTH101 - a name, not a Path
-        os.replace(name, real)  # noqa: PTH105 - as above
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, real.stat().st_mode & 0o777)  # noqa: PTH101 - a name, not a Path
+            os.replace(name, real)  # noqa: PTH105 - as above
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None

@@ -23,8 +23,9 @@ _IN_WORDS = {
     "model_type": "not a section with fields below it",
     "dict_type": "not a section with fields below it",
     "tuple_type": "not a list",
+    "string_pattern_mismatch": "not of the form expected",
 }
-"""pydantic's errors that speak of Python instead of the file."""
+"""pydantic's errors that speak of Python, or in regular expressions, instead of the file."""
 
 
 def load_policy(path: Path | str) -> Policy:
@@ -33,7 +34,16 @@ def load_policy(path: Path | str) -> Policy:
     Raises:
         UserError: one line for each problem, at most five, as `policy.yaml:7:15: tenants.acme-bank.frontier: …`.
     """
-    text = _read(Path(path))
+    return policy_of(_read(Path(path)), path)
+
+
+def policy_of(raw: bytes, path: Path | str) -> Policy:
+    """Read what stands in a policy file, or is to stand there; `path` is for the errors.
+
+    Raises:
+        UserError: as :func:`load_policy`.
+    """
+    text = _decoded(raw, path)
     try:
         document = read_yaml(text)
     except UnreadableYamlError as error:
@@ -50,14 +60,17 @@ def load_policy(path: Path | str) -> Policy:
     raise UserError("\n".join(lines))
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such policy file; give the path of one, as compose/policy.yaml") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; give the path of a policy file") from None
+
+
+def _decoded(raw: bytes, path: Path | str) -> str:
     if len(raw) > MAX_BYTES:
         raise UserError(f"{path}: larger than {MAX_BYTES // 1024} KiB; that is no policy file, give the path of one")
     try:
@@ -87,14 +100,24 @@ def _wrong(problem: ErrorDetails, location: Location) -> str:
     if problem["type"] == "no_region":
         return problem["msg"]
     section, field = _declared(location)
+    said = _IN_WORDS.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
+    if "[key]" in problem["loc"]:
+        return f"{said}; expected: {_name_expected(location)}"
     if problem["type"] == "extra_forbidden" and section is not None:
         close = get_close_matches(str(location[-1]), section.model_fields, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         return f"no such field; {hint}known here: {_known(section)}"
     found = f"{_shown(problem['input'])}: " if isinstance(problem["input"], str) else ""
-    said = _IN_WORDS.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
-    expected = f"; expected: {field.description}" if field is not None else ""
-    return f"{found}{said}{expected}"
+    expected = field.description if field is not None else f"the fields {_known(section)}" if section else ""
+    return f"{found}{said}; expected: {expected}" if expected else f"{found}{said}"
+
+
+def _name_expected(location: Location) -> str:
+    """Say what a name that the owner chooses, as that of a tenant, has to be like."""
+    _, field = _declared(location[:-1])
+    kind: Any = get_args(field.annotation)[0] if field is not None else str
+    said = (each.description for each in getattr(kind, "__metadata__", ()) if isinstance(each, FieldInfo))
+    return next(filter(None, said), "a name")
 
 
 def _declared(location: Location) -> tuple[type[Section] | None, FieldInfo | None]:

@@ -14,41 +14,37 @@ STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
 """The tenant whose policy holds for every tenant that is not named."""
 
-KeepAt = Annotated[
-    float,
-    Field(
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="a confidence from 0 to 1; the small model's answer is kept at or above it",
-    ),
-]
+_KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
+_OUT_OF_SCOPE: Final = "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"
+_BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
+MODEL_NAME: Final = (
+    "a model's name as texts ask for it: a letter or digit, then letters, digits, '.', '_' and '-', at most 64 in all, "
+    "as hr"
+)
 
-
-OutOfScope = Annotated[
-    Literal["keep", "escalate"],
-    Field(description="keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"),
-]
-_BY_MODEL = "a section for each model that has its own name, as hr, with what differs"
+KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
+OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
+NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
 
 class ModelPolicy(Section):
     """What differs for one model of a task; what is left out is as for the task."""
 
-    keep_at: KeepAt | None = None
+    # Said again: pydantic looks for a description beside the union, not inside.
+    keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
 
 
 class IntentModelPolicy(ModelPolicy):
     """As for every task, and what to do with texts outside."""
 
-    out_of_scope: OutOfScope | None = None
+    out_of_scope: Annotated[OutOfScope | None, Field(description=_OUT_OF_SCOPE)] = None
 
 
 class TaskPolicy(Section):
     """When the small model's answer is good enough."""
 
     keep_at: KeepAt = 0.8
-    models: Annotated[Mapping[ModelName, ModelPolicy], Field(description=_BY_MODEL)] = {}
+    models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
 
     def of(self, model: str) -> Self:
         """Give what holds for the model that texts ask for by this name."""
@@ -60,7 +56,7 @@ class IntentPolicy(TaskPolicy):
     """As for every task, and what to do with a text that the model takes to be outside every known intent."""
 
     out_of_scope: OutOfScope = "keep"
-    models: Annotated[Mapping[ModelName, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
+    models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
 class TaskPolicies(Section):
@@ -105,7 +101,10 @@ class Policy(Section):
 
     tasks: Annotated[TaskPolicies, Field(description="the sections intent, ner, translation")] = TaskPolicies()
     tenants: Annotated[
-        dict[Annotated[str, Field(min_length=1, max_length=256)], TenantPolicy],
+        dict[
+            Annotated[str, Field(min_length=1, max_length=256, description="a tenant's name, 1 to 256 characters")],
+            TenantPolicy,
+        ],
         Field(default_factory=dict, description='a section for each tenant, and "*" for all others'),
     ]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
+from sprat.model_names import named
 from sprat.telemetry.tracing import current_traceparent, trace_id
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -16,18 +17,18 @@ _NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, service, logger, message, and what the call passed as `extra`."""
+    """One JSON object a line: time, level, service, its model, logger, message, and what the call passed as `extra`."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, model: str | None = None) -> None:
         super().__init__()
-        self._service = service
+        self._origin = {"service": service} | ({} if model is None else {"model": model})
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line. Of an exception: its type, message and the place, as one string."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "service": self._service,
+            **self._origin,
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -54,14 +55,17 @@ def _once_a_minute() -> Callable[[logging.LogRecord], bool]:
     return passes
 
 
-def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"]) -> None:
-    """Send all logs to stderr in one style; `auto` is readable on a terminal, JSON elsewhere."""
+def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"], model: str | None = None) -> None:
+    """Send all logs to stderr in one style; `auto` is readable on a terminal, JSON elsewhere.
+
+    `model` is the name by which texts ask for the service's model: the services of two models of a task share theirs.
+    """
     handler = logging.StreamHandler(sys.stderr)
     readable = style == "text" or (style == "auto" and sys.stderr.isatty())
     handler.setFormatter(
-        logging.Formatter(f"%(asctime)s %(levelname)-7s {service} %(message)s", "%H:%M:%S")
+        logging.Formatter(f"%(asctime)s %(levelname)-7s {named(service, model)} %(message)s", "%H:%M:%S")
         if readable
-        else JsonFormatter(service)
+        else JsonFormatter(service, model)
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -102,8 +102,10 @@ def span_context(traceparent: str) -> SpanContext:
     return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
-def configure_tracing(service: str, version: str) -> bool:
+def configure_tracing(service: str, version: str, model: str | None = None) -> bool:
     """Export spans where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; say whether they are.
+
+    `model` is the name by which texts ask for the service's model; there is no standard attribute for it.
 
     Raises:
         UserError: the endpoint is set but the exporter is not installed.
@@ -119,8 +121,10 @@ def configure_tracing(service: str, version: str) -> bool:
         raise UserError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set but the exporter is missing: install sprat[otel], or unset it"
         ) from None
-    resource = Resource.create({"service.name": service, "service.version": version, "service.namespace": "sprat"})
-    provider = TracerProvider(resource=resource)
+    attributes = {"service.name": service, "service.version": version, "service.namespace": "sprat"}
+    if model is not None:
+        attributes["sprat.model.name"] = model
+    provider = TracerProvider(resource=Resource.create(attributes))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_EXPORT_S)))
     trace.set_tracer_provider(provider)
     return True

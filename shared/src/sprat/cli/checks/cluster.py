@@ -8,28 +8,31 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import TopicState, list_topics
+from sprat.announcing import read_announced
 from sprat.cli.checks.brokers import check_brokers
 from sprat.cli.checks.check import Check, broken, good
 from sprat.cli.checks.clock import check_clock
 from sprat.cli.checks.groups import check_groups
 from sprat.cli.checks.models import check_models
+from sprat.cli.checks.policy import check_policy
 from sprat.cli.checks.topics import check_topics
 from sprat.cli.connection import UnreachableError, client_arguments, reaching
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 from sprat.operating.lag import LagMeter
+from sprat.policy import Policy
 from sprat.settings import KafkaSettings
 
 
-async def check_cluster(kafka: KafkaSettings) -> AsyncIterator[Check]:
-    """Look at Kafka; where it cannot be reached, say so and look no further."""
+async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIterator[Check]:
+    """Look at Kafka, and at the policy beside it; where Kafka cannot be reached, say so and look no further."""
     try:
         with reaching(kafka):
             client = client_arguments(kafka)
             admin = AIOKafkaAdminClient(**client)
             consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
             try:
-                async for check in _check(kafka, admin, consumer):
+                async for check in _check(kafka, policy, admin, consumer):
                     yield check
             finally:
                 await close_in_time(admin.close, consumer.stop)
@@ -39,7 +42,9 @@ async def check_cluster(kafka: KafkaSettings) -> AsyncIterator[Check]:
         yield broken("kafka", str(error), "give this user the right to describe topics and groups")
 
 
-async def _check(kafka: KafkaSettings, admin: AIOKafkaAdminClient, consumer: Any) -> AsyncIterator[Check]:
+async def _check(
+    kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdminClient, consumer: Any
+) -> AsyncIterator[Check]:
     began = time.monotonic()
     await admin.start()
     brokers = (await admin.describe_cluster())["brokers"]
@@ -54,10 +59,15 @@ async def _check(kafka: KafkaSettings, admin: AIOKafkaAdminClient, consumer: Any
         yield check
     await consumer.start()
     measured = await LagMeter(consumer, admin, kafka.topics).measure()
-    for check in check_groups(measured):
+    announced = await read_announced(kafka) if _exists(states, kafka.topics.models) else None
+    for check in check_groups(measured, announced):
         yield check
-    if _exists(states, kafka.topics.models):
-        async for check in check_models(kafka, measured):
+    if announced is None:
+        return
+    for check in check_models(announced, measured):
+        yield check
+    if policy is not None:
+        for check in check_policy(policy, announced):
             yield check
 
 

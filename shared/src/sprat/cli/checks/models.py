@@ -1,18 +1,15 @@
 """The models that are announced, and whether anybody serves them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Sequence
 
-from sprat.announcing import Announcement, ModelsReader
 from sprat.cli.checks.check import Check, broken, good, warning
-from sprat.model_table import ModelTable
 from sprat.operating.lag import Measured
-from sprat.settings import KafkaSettings
+from sprat.operating.serving import group_of, how_to_serve
 from sprat_contracts import ModelAnnounced
 
 
-async def check_models(kafka: KafkaSettings, measured: Measured) -> AsyncIterator[Check]:
-    """Look at the topic of announcements, and for the group of each model announced."""
-    announced = await _announced(kafka)
+def check_models(announced: Sequence[ModelAnnounced], measured: Measured) -> Iterator[Check]:
+    """Look at the models announced, and for the group of each."""
     if not announced:
         yield warning("models", "none announced: every text goes to the frontier", "start a service, as sprat_intent")
         return
@@ -26,39 +23,20 @@ async def check_models(kafka: KafkaSettings, measured: Measured) -> AsyncIterato
             yield _unserved(each, measured)
 
 
-async def _announced(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    table = ModelTable()
-
-    def apply(seen: Announcement) -> None:
-        table.apply(seen.key, seen.announced)
-
-    reader = ModelsReader(kafka, apply)
-    try:
-        await reader.start()
-    finally:
-        await reader.stop()
-    return table.announced()
-
-
-def _group(announced: ModelAnnounced) -> str:
-    return f"{announced.task}.{announced.model}"
-
-
 def _members(announced: ModelAnnounced, measured: Measured) -> int:
-    group = measured.groups.get(_group(announced))
+    group = measured.groups.get(group_of(announced))
     return 0 if group is None else len(group.group.members)
 
 
 def _unserved(announced: ModelAnnounced, measured: Measured) -> Check:
-    group = measured.groups.get(_group(announced))
-    waiting = f", {group.lag} wait now" if group is not None and group.lag else ""
+    group = measured.groups.get(group_of(announced))
+    waiting = ""
+    if group is not None and group.lag:
+        came = "1 text has" if group.lag == 1 else f"{group.lag} texts have"
+        waiting = f"; {came} come since, and at most so many of them wait for it"
     name = f"{announced.task}/{announced.model}"
-    return broken(
-        "models",
-        f"{name} is announced, but nobody serves it: its texts get no Result{waiting}",
-        f"start it: python -m sprat_{announced.task} with SPRAT_{announced.task.upper()}__MODEL={announced.model}; or "
-        f"retire it, so that its texts go to the frontier: sprat models retire {name}",
-    )
+    found = f"{name} is announced, but nobody serves it: texts that ask for it get no Result{waiting}"
+    return broken("models", found, how_to_serve(announced))
 
 
 def _model(announced: ModelAnnounced) -> str:

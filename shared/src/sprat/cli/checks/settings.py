@@ -30,12 +30,16 @@ class _Seen(BaseSettings):
     frontier__api_key: SecretStr = SecretStr("")
 
 
-def check_settings() -> Iterator[Check]:
-    """Look at secret, policy and frontier."""
+def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
+    """Read the policy file given, else the one of `SPRAT_POLICY`; None where there is none to be read."""
+    return _policy(_Seen().policy if given is None else given)
+
+
+def check_settings(found: Check, policy: Policy | None) -> Iterator[Check]:
+    """Look at secret, policy, as `find_policy` gives it, and frontier."""
     seen = _Seen()
     yield _secret(seen.secret.get_secret_value())
-    check, policy = _policy(seen.policy)
-    yield check
+    yield found
     key = bool(seen.frontier__api_key.get_secret_value().strip())
     wanted = Frontier(
         seen.frontier__base_url, seen.frontier__model, seen.frontier__provider, seen.frontier__region, has_key=key
@@ -59,7 +63,7 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
         return warning(
             "policy",
             "SPRAT_POLICY is not set; a router that you start yourself needs it",
-            "example: compose/policy.yaml",
+            "export SPRAT_POLICY=FILE, or name it here with --policy FILE; example: compose/policy.yaml",
         ), None
     try:
         policy = load_policy(path)

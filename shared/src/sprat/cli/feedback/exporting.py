@@ -14,7 +14,9 @@ from sprat.cli.looking import looking_back
 from sprat.cli.terminal import printable, remark, say, say_json
 from sprat.cli.watch import parse_span
 from sprat.errors import UserError
+from sprat.model_names import named
 from sprat.operating.corrections import WHY, Example, join, read_corrections
+from sprat.operating.texts import model_asked
 from sprat.operating.training_file import check_format, rows_of, trainable, write_rows
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS
@@ -23,12 +25,14 @@ EXPORT = """\b
 Examples:
   sprat feedback export --output corrected.csv
   sprat feedback export --since 30d --task intent --output corrected.jsonl --out-of-scope outside.csv --json
+  sprat feedback export --model hr --output hr-corrected.csv
 
 \b
 Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts stay
 there for 7 days unless the topic is made otherwise, so export more often than that. What cannot be joined is counted
-with the reason. Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file
-holds texts as they are, personal data too, and is made readable for you alone.
+with the reason. Where the texts asked for several models of the task, --model names one: each has labels of its own.
+Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
+are, personal data too, and is made readable for you alone.
 
 \b
 Exit codes:
@@ -38,8 +42,10 @@ Exit codes:
 
 OUTSIDE = "outside"
 UNTRAINABLE = "untrainable"
+OTHER_MODEL = "other_model"
 _WHY = {
     **WHY,
+    OTHER_MODEL: "the text asked for another model than --model",
     OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
     UNTRAINABLE: "sprat train would refuse the text or the label in such a file: it may be a formula (take .jsonl)",
 }
@@ -51,6 +57,10 @@ def export(
     task: Annotated[str, typer.Option(metavar="TASK", help="intent, ner or translation; the latter two as .jsonl.")] = (
         "intent"
     ),
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Of texts that asked for it. [default: the only one]"),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="SPAN", show_default=False, help="Corrected in the last 12h, 30d. [default: all]"),
@@ -75,6 +85,7 @@ def export(
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
+    model, examples = _of_one_model(task, model, examples, left_out)
     rows = rows_of(examples)
     outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
     inside = _trainable(output, [row for row in rows if row.get("label", "") is not None], left_out)
@@ -84,8 +95,31 @@ def export(
         left_out[OUTSIDE] += len(outside)
     elif outside:
         write_rows(out_of_scope, [row | {"label": ""} for row in outside], overwrite=force)
-    _say_end(output, out_of_scope, inside, outside, left_out, as_json=as_json)
+    _say_end(output, out_of_scope, task, model, inside, outside, left_out, as_json=as_json)
     raise typer.Exit(1 if not (inside or (out_of_scope and outside)) or left_out["unreadable"] else 0)
+
+
+def _of_one_model(
+    task: str, model: str | None, examples: list[Example], left_out: Counter[str]
+) -> tuple[str | None, list[Example]]:
+    """Give the model and its corrections, the only one's where none is named; count the others'.
+
+    Raises:
+        UserError: none is named and there are several.
+    """
+    counts = Counter(model_asked(each.text, task) for each in examples)
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    if model is None and len(counts) > 1:
+        raise UserError(
+            f"these are corrections of {len(counts)} models of {task}, each with labels of its own: {told}; "
+            "export one with --model NAME"
+        )
+    if model is None:
+        return next(iter(counts), None), examples
+    if counts and not counts[model]:
+        remark(f"nothing is of {printable(named(task, model))}; there are corrections of: {told}")
+    left_out[OTHER_MODEL] += counts.total() - counts[model]
+    return model, [each for each in examples if model_asked(each.text, task) == model]
 
 
 def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
@@ -109,6 +143,8 @@ async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tupl
 def _say_end(
     output: Path,
     out_of_scope: Path | None,
+    task: str,
+    model: str | None,
     inside: Sequence[Mapping[str, Any]],
     outside: Sequence[Mapping[str, Any]],
     left_out: Counter[str],
@@ -120,11 +156,20 @@ def _say_end(
     if as_json:
         files = {"file": str(output) if inside else None, "out_of_scope": str(out_of_scope) if outside else None}
         counts = {"rows": len(inside), "outside": len(outside), "labels": dict(labels), "conflicts": conflicts}
-        say_json({"type": "exported", **files, **counts, "left_out": {k: n for k, n in left_out.items() if n}})
+        say_json(
+            {
+                "type": "exported",
+                "model": model,
+                **files,
+                **counts,
+                "left_out": {k: n for k, n in left_out.items() if n},
+            }
+        )
         return
     if inside:
         told = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
-        say(f"{output}: {_counted(len(inside), 'row')}{told}")
+        of_model = "" if named(task, model) == task else f" of {named(task, model)}"
+        say(f"{output}: {_counted(len(inside), 'row')}{of_model}{told}")
     else:
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:

@@ -9,7 +9,8 @@ import typer
 from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
 from sprat.cli.feedback.exporting import EXPORT, export
 from sprat.cli.feedback.given import Given, read_bulk, read_one
-from sprat.cli.feedback.publishing import publish, remark_unknown_labels
+from sprat.cli.feedback.labels import remark_unknown_labels
+from sprat.cli.feedback.publishing import publish
 from sprat.cli.plain import plain_app
 from sprat.errors import UserError
 

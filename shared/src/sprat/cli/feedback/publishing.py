@@ -1,18 +1,13 @@
 """Publishing corrections, as `sprat feedback` does."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
-
-from sprat.cli.connection import client_arguments
-from sprat.cli.terminal import printable, remark, say, say_json
+from sprat.cli.terminal import printable, say, say_json
 from sprat.delivery.publisher import Acknowledged, NotAcknowledged, Publisher, TooLarge
 from sprat.errors import SpratError, UserError
 from sprat.operating.feedback import feedback_record
-from sprat.operating.reading import read_since
 from sprat.settings import KafkaSettings
-from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
+from sprat_contracts import FeedbackGiven, IntentOutput
 
 _CHUNK = 200
 _HOLD_S = 20.0
@@ -42,41 +37,6 @@ async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as
         raise SpratError(f"{error}; at least {done:,} are published; is there a topic {topic}?") from None
     finally:
         await publisher.stop()
-
-
-async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> None:
-    """Say which intents no announced model knows: new ones, or misspelt. An export would train them as they are.
-
-    Where the announcements cannot be read, nothing is said: a correction does not depend on them.
-    """
-    outputs = [message.output for message in messages if isinstance(message.output, IntentOutput)]
-    labels = {output.label for output in outputs if output.label is not None}
-    if not labels:
-        return
-    try:
-        known = await _announced_labels(kafka)
-    except KafkaConnectionError:
-        raise
-    except (KafkaError, UserError, TimeoutError):
-        return
-    for label in sorted(labels - known) if known else ():
-        near = get_close_matches(label, known, 1)
-        hint = f"; did you mean {printable(near[0], 60)}?" if near else ""
-        remark(f"no announced model knows the intent {printable(label, 60)}{hint}")
-
-
-async def _announced_labels(kafka: KafkaSettings) -> set[str]:
-    """Give the labels of all intent models that are announced."""
-    labels: dict[bytes | None, set[str]] = {}
-    async for record in read_since(client_arguments(kafka), [kafka.topics.models], None):
-        labels.pop(record.key, None)
-        try:
-            announced = decode(record, ModelAnnounced).message if record.value else None
-        except WireError:
-            continue
-        if announced is not None and announced.task == "intent":
-            labels[record.key] = set(announced.labels or ())
-    return set().union(*labels.values())
 
 
 def _tell(message: FeedbackGiven, topic: str, stands: Acknowledged, *, as_json: bool) -> None:

@@ -1,0 +1,24 @@
+"""A running router says which models of its policy nobody announces, with the topic of models read to its end."""
+
+import json
+
+from sprat_router import names
+from sprat_router.__main__ import RouterSettings, build
+from stream import SECRET, eventually, made_topics, publish, running, settings_for
+
+
+async def test_a_typo_in_the_policy_is_in_the_log_once(kafka, prefix, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(names, "GRACE_S", 0.0)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tasks: {intent: {models: {bnk: {keep_at: 0.9}}}}")
+    common = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(common)
+    own = {name: getattr(common, name) for name in ("kafka", "redis", "health_port", "drain_s")}
+    settings = RouterSettings(policy=policy, secret=SECRET, _env_file=None, **own)
+    text = json.dumps({"text": "hello", "tasks": {"intent": {}}}).encode()
+    async with running("router", settings, build):
+        for _ in range(2):
+            await publish(kafka.bootstrap, topics.texts, [text])
+            await eventually(lambda: "tasks.intent.models.bnk" in caplog.text)
+    told = [line for line in caplog.messages if "the policy names models" in line]
+    assert told == ["the policy names models that nobody announces: tasks.intent.models.bnk"]

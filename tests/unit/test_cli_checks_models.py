@@ -1,0 +1,70 @@
+"""What `sprat doctor` finds of consumer groups and of models: who serves them, which are retired."""
+
+import pytest
+from aiokafka import TopicPartition
+
+from sprat.cli.checks.check import Mark
+from sprat.cli.checks.groups import check_groups
+from sprat.cli.checks.models import check_models
+from sprat.operating.groups import GroupState, Member
+from sprat.operating.lag import GroupLag, Measured, PartitionLag
+from sprat_contracts import ModelAnnounced
+
+
+def group(name, members=1, lag=0):
+    partition = TopicPartition("sprat.texts.v1", 0)
+    state = GroupState(name, "Stable", (Member("c", "h", (partition,)),) * members, {})
+    return GroupLag(state, (PartitionLag(partition, lag, 0, 0),))
+
+
+def measured(*groups):
+    return Measured(0.0, {each.group.name: each for each in groups}, {})
+
+
+def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
+    found = measured(group("router"), group("ner.default", 0, lag=12))
+    for announced in ((ModelAnnounced(task="ner", version="1", owns_from=1),), None):
+        assert [(check.mark, check.found) for check in check_groups(found, announced)] == [
+            (Mark.broken, "frontier: 0 members, 0 records behind"),
+            (Mark.warning, "ner.default: 0 members, 12 records behind"),
+            (Mark.good, "router: 1 member, 0 records behind"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("members", "lag", "said"),
+    [
+        (0, 12, "0 members: of the 12 texts since it stopped, those from before it was retired were its own"),
+        (0, 1, "0 members: of the 1 text since it stopped, those from before it was retired were its own"),
+        (1, 12, "1 member, 12 records behind: its service may stop once it has caught up"),
+        (2, 0, "2 members, 0 records behind: its service may stop"),
+    ],
+)
+def test_the_group_of_a_retired_model_is_said_to_be_one_and_nobody_is_told_to_start_it(members, lag, said):
+    found = measured(group("router"), group("frontier"), group("ner.legal", members, lag=lag))
+    (line,) = [check for check in check_groups(found, ()) if "legal" in check.found]
+    assert (line.mark, line.found, line.mend) == (Mark.good, f"ner.legal is retired, {said}", "")
+
+
+def test_the_group_of_a_retired_model_that_left_nothing_is_left_out():
+    found = measured(group("router"), group("frontier"), group("ner.legal", 0))
+    assert not [check for check in check_groups(found, ()) if "legal" in check.found]
+
+
+def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():
+    announced = [
+        ModelAnnounced(task="intent", version="0123456789", owns_from=1),
+        ModelAnnounced(task="ner", model="legal", version="abcdef0123", owns_from=1),
+        ModelAnnounced(task="translation", version="fedcba", owns_from=None),
+    ]
+    groups = measured(group("intent.default"), group("ner.legal", 0, lag=12))
+    starting, unserved = check_models(announced, groups)
+    assert starting.mark is Mark.warning
+    assert unserved.mark is Mark.broken
+    assert unserved.found == (
+        "ner/legal is announced, but nobody serves it: texts that ask for it get no Result; "
+        "12 texts have come since, and at most so many of them wait for it"
+    )
+    assert "SPRAT_NER__MODEL=legal" in unserved.mend
+    assert "sprat up --model ner/legal=DIR" in unserved.mend
+    assert "sprat models retire ner/legal" in unserved.mend

@@ -1,0 +1,68 @@
+"""What `sprat doctor` finds where it compares the policy with the models announced."""
+
+import pytest
+
+from sprat.cli.checks.check import Mark
+from sprat.cli.checks.policy import check_policy
+from sprat.policy import Policy
+from sprat_contracts import ModelAnnounced
+
+
+def named(**intent):
+    return Policy.model_validate({"tasks": {"intent": intent}})
+
+
+def advising(model, keep_at):
+    card = {} if keep_at is None else {"keep_at": keep_at}
+    return ModelAnnounced(task="intent", model=model, version="1", owns_from=1, card=card)
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("bnk", "did you mean bank? Announced for intent: bank, hr"),
+        ("legal", "correct it, or start its service; announced for intent: bank, hr"),
+    ],
+)
+def test_a_model_of_the_policy_that_nobody_announces_is_told_with_what_may_be_meant(name, mend):
+    announced = [advising("bank", None), advising("hr", None)]
+    (line,) = check_policy(named(keep_at=0.72, models={name: {"keep_at": 0.9}, "hr": {}}), announced)
+    assert (line.mark, line.mend) == (Mark.warning, mend)
+    assert line.found == f"tasks.intent.models.{name}: no model of this name is announced, so it changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("intent", "mark", "said"),
+    [
+        ({"keep_at": 0.72}, Mark.warning, "intent/hr: keep_at 0.72 holds, its card advises 0.50"),
+        ({}, Mark.warning, "intent/hr: keep_at 0.80 holds, its card advises 0.50"),
+        (
+            {"keep_at": 0.72, "models": {"hr": {"keep_at": 0.61}}},
+            Mark.good,
+            "intent/hr: keep_at 0.61 holds, as you set it; its card advises 0.50",
+        ),
+        (
+            {"keep_at": 0.72, "models": {"hr": {"out_of_scope": "escalate"}}},
+            Mark.warning,
+            "intent/hr: keep_at 0.72 holds, its card advises 0.50",
+        ),
+    ],
+)
+def test_where_the_policy_differs_from_a_cards_advice_both_are_told(intent, mark, said):
+    (line,) = check_policy(named(**intent), [advising("hr", 0.5)])
+    assert (line.mark, line.found) == (mark, said)
+    advice = "`sprat assess` finds the one for your texts; or write tasks.intent.models.hr.keep_at: 0.50"
+    assert line.mend == ("" if mark is Mark.good else advice)
+
+
+def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
+    (line,) = check_policy(named(keep_at=0.72), [advising("default", 0.5)])
+    assert (line.mark, line.found) == (
+        Mark.good,
+        "intent/default: keep_at 0.72 holds, as you set it; its card advises 0.50",
+    )
+
+
+@pytest.mark.parametrize("advised", [0.72, None, "high", True])
+def test_where_policy_and_card_agree_or_the_card_says_nothing_no_line_is_needed(advised):
+    assert list(check_policy(named(keep_at=0.72), [advising("hr", advised)])) == []

@@ -1,0 +1,69 @@
+"""Who serves a model: the members of its consumer group, asked for one group at a time."""
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, UnknownError
+
+from sprat.operating import serving as module
+from sprat.operating.serving import Serving, advised_keep_at, how_to_serve, serving
+from sprat_contracts import ModelAnnounced, Topics
+
+TOPICS = Topics("mine")
+
+
+def model(name="hr", owns_from=1, **fields):
+    return ModelAnnounced(task="intent", model=name, version="1", owns_from=owns_from, **fields)
+
+
+class Admin:
+    """Answers for each group in turn what it was given: members, or an error."""
+
+    def __init__(self, **groups):
+        self._groups = {name: list(answers) for name, answers in groups.items()}
+        self.asked = []
+
+    async def describe_consumer_groups(self, groups):
+        self.asked.append(groups)
+        answer = self._groups[groups[0].rpartition(".")[2]].pop(0)
+        if isinstance(answer, type):
+            raise answer
+        error, members = answer
+        return [SimpleNamespace(groups=[(error, groups[0], "Stable", "consumer", "", ["m"] * members)])]
+
+
+async def test_a_model_is_served_where_its_group_has_members():
+    admin = Admin(default=[(0, 2)], hr=[(0, 0)])
+    announced = (model("default"), model("hr"), model("new", owns_from=None))
+    assert await serving(admin, TOPICS, announced) == (Serving.yes, Serving.nobody, Serving.starting)
+    assert admin.asked == [["mine.intent.default"], ["mine.intent.hr"]]
+
+
+@pytest.mark.parametrize("refusal", [GroupAuthorizationFailedError, (30, 0)])
+async def test_a_group_that_this_user_may_not_see_is_unknown_not_nobodys(refusal):
+    assert await serving(Admin(hr=[refusal]), TOPICS, (model(),)) == (Serving.unknown,)
+
+
+async def test_a_broker_that_never_had_a_group_is_asked_again(monkeypatch):
+    monkeypatch.setattr(module, "_WAIT_S", 0)
+    admin = Admin(hr=[CoordinatorNotAvailableError, (15, 0), (0, 0)])
+    assert await serving(admin, TOPICS, (model(),)) == (Serving.nobody,)
+    with pytest.raises(CoordinatorNotAvailableError):
+        await serving(Admin(hr=[CoordinatorNotAvailableError] * 10), TOPICS, (model(),))
+
+
+async def test_another_error_is_not_taken_for_nobody():
+    with pytest.raises(UnknownError):
+        await serving(Admin(hr=[(-1, 0)]), TOPICS, (model(),))
+
+
+def test_what_to_do_names_the_variables_where_the_model_has_a_name_of_its_own():
+    assert how_to_serve(model("default")).startswith("start it: sprat up, or python -m sprat_intent; or retire it")
+    assert "python -m sprat_intent with SPRAT_INTENT__MODEL=hr and SPRAT_INTENT__ARTEFACT=DIR" in how_to_serve(model())
+
+
+@pytest.mark.parametrize(
+    ("card", "advised"), [({"keep_at": 0.5}, 0.5), ({"keep_at": 1}, 1.0), ({"keep_at": True}, None), ({}, None)]
+)
+def test_the_advice_is_the_cards_where_it_gives_a_number(card, advised):
+    assert advised_keep_at(model(card=card)) == advised

@@ -1,0 +1,208 @@
+"""How the policy file says what is wrong with it: the place, the field, what is expected, what to do."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from sprat.errors import UserError
+from sprat.policy import Policy, load_policy
+
+Write = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "policy.yaml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def complaint(path: Path) -> str:
+    """Give what loading says, without the folder."""
+    with pytest.raises(UserError) as caught:
+        load_policy(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(
+            "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
+            ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? known here: keep_at, out_",
+            id="a typo below a model",
+        ),
+        pytest.param(
+            "tasks:\n  ner:\n    models:\n      a b: {keep_at: 0.5}\n",
+            ":4:7: tasks.ner.models.a b: not of the form expected; expected: a model's name as texts ask for it: ",
+            id="a model that nobody can ask for",
+        ),
+        pytest.param(
+            "tasks: {intent: {models: {hr: {keep_at: 65}}}}",
+            ":1:41: tasks.intent.models.hr.keep_at: '65': input should be less than or equal to 1; "
+            "expected: a confidence from 0 to 1",
+            id="a model's number in per cent",
+        ),
+        pytest.param(
+            "tasks: {ner: {models: {hr: {keep_at: hoch}}}}",
+            ":1:38: tasks.ner.models.hr.keep_at: 'hoch': input should be a valid number, unable to parse string as a "
+            "number; expected: a confidence from 0 to 1",
+            id="a model's number in words",
+        ),
+        pytest.param(
+            "tasks: {intent: {models: {hr: {out_of_scope: drop}}}}",
+            ":1:46: tasks.intent.models.hr.out_of_scope: 'drop': input should be 'keep' or 'escalate'; "
+            "expected: keep: a confident 'no known intent'",
+            id="a model's rule for what is outside",
+        ),
+        pytest.param(
+            "tasks: {intent: {models: {hr: 0.65}}}",
+            ":1:31: tasks.intent.models.hr: '0.65': not a section with fields below it; "
+            "expected: the fields keep_at, out_of_scope",
+            id="a model without a section",
+        ),
+        pytest.param(
+            "tasks: {intent: {models: hr}}",
+            ":1:26: tasks.intent.models: 'hr': not a section with fields below it; "
+            "expected: a section for each model that has its own name",
+            id="a model's name alone",
+        ),
+        pytest.param(
+            "tasks:\n  intent:\n    keep_at: high\n",
+            ":3:14: tasks.intent.keep_at: 'high': input should be a valid number, unable to parse string as a number; "
+            "expected: a confidence from 0 to 1",
+            id="no number",
+        ),
+        pytest.param("tasks: {ner: {keep_at: 1.01}}", ":1:24: tasks.ner.keep_at: '1.01': input", id="above one"),
+        pytest.param("tasks: {ner: {keep_at: -0.1}}", ":1:24: tasks.ner.keep_at: '-0.1': input", id="below zero"),
+        pytest.param("tasks: {ner: {keep_at: nan}}", ":1:24: tasks.ner.keep_at: 'nan': input", id="not a number"),
+        pytest.param("tasks: {ner: {keep_at: }}", ":1:23: tasks.ner.keep_at: '': input", id="no value"),
+        pytest.param(
+            "tasks:\n  intent:\n    keepat: 1\n",
+            ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? known here: keep_at, models, out_of_scope",
+            id="a typo",
+        ),
+        pytest.param(
+            "tasks:\n  ner: {out_of_scope: keep}\n", ":2:9: tasks.ner.out_of_scope: no such field", id="of another task"
+        ),
+        pytest.param(
+            "tenants:\n  a: {fronteer: deny}",
+            ":2:7: tenants.a.fronteer: no such field; did you mean frontier?",
+            id="in a tenant",
+        ),
+        pytest.param(
+            "tasks:\n  moods: {}\n", ":2:3: tasks.moods: no such field; known here: intent, ner", id="unknown task"
+        ),
+        pytest.param("task: {}", ":1:1: task: no such field; did you mean tasks?", id="unknown section"),
+        pytest.param(
+            "tenants:\n  a:\n    frontier: maybe\n",
+            ":3:15: tenants.a.frontier: 'maybe': input should be 'allow', 'redact' or 'deny'; expected: allow: whole",
+            id="unknown rule",
+        ),
+        pytest.param(
+            "tenants:\n  a: {frontier: allow}",
+            ":2:3: tenants.a: frontier is not deny, but no region",
+            id="nowhere to go",
+        ),
+        pytest.param(
+            "tenants: {a: {regions: eu}}", ":1:24: tenants.a.regions: 'eu': not a list; expected", id="no list"
+        ),
+        pytest.param(
+            "tenants: {a: {regions: [eu, EU]}}",
+            ":1:29: tenants.a.regions.1: 'EU': not of the form expected; expected: a list of the regions",
+            id="upper case",
+        ),
+        pytest.param(
+            'tenants: {"": {frontier: deny}}',
+            ":1:11: tenants.: string should have at least 1 character; expected: a tenant's name, 1 to 256 characters",
+            id="a tenant without a name",
+        ),
+        pytest.param("tenants: {a: {deadline_ms: 0}}", ":1:28: tenants.a.deadline_ms: '0': input", id="no time"),
+        pytest.param(
+            "tenants: {a: {deadline_ms: 1.5}}", ":1:28: tenants.a.deadline_ms: '1.5': input", id="half a millisecond"
+        ),
+        pytest.param(
+            "tenants: {a: deny}", ":1:14: tenants.a: 'deny': not a section with fields below it", id="no section"
+        ),
+        pytest.param("- tasks", ":1:1: the file: not a section with fields below it", id="a list"),
+        pytest.param("", ": the file is empty; it needs the sections tasks, tenants", id="empty"),
+        pytest.param("# nothing\n", ": the file is empty", id="comments alone"),
+        pytest.param(
+            "tenants:\n  a: {}\n  b: {}\n  a: {}\n", ":4:3: 'a' stands twice, first in line 2; keep one", id="twice"
+        ),
+        pytest.param("tasks: &t {}\ntenants: *t", ":1:8: anchors and aliases are not read; write it out", id="anchor"),
+        pytest.param("tasks: *t", ":1:8: anchors and aliases are not read", id="alias"),
+        pytest.param("tasks: !!python/object/apply:os.abort []", ":1:8: tags are not read; remove it", id="tag"),
+        pytest.param("tasks: " + "[" * 10_000, ":1:23: nested deeper than 16 levels", id="nested flow"),
+        pytest.param(
+            "\n".join(" " * n + "a:" for n in range(40)), ":16:16: nested deeper than 16 levels", id="nested block"
+        ),
+        pytest.param("? [a]\n: b", ":1:3: a name is expected before the colon", id="a list as name"),
+        pytest.param("tasks: {}\n---\ntasks: {}", ":2:1: expected a single document", id="two documents"),
+        pytest.param("tasks:\n\tner: {}", ":2:1: while scanning for the next token: found character '\\t'", id="tab"),
+        pytest.param("tasks: {", ":1:9: while parsing a flow node: expected the node content", id="cut off"),
+        pytest.param("tasks:\n  n\0er: {}", ":2:4: a control character; remove it", id="NUL"),
+        pytest.param(b"tasks: {}\n# \xfcber\n", ":2:3: not UTF-8; save the file as UTF-8", id="Latin-1"),
+        pytest.param(b"#" * 300_000, ": larger than 256 KiB; that is no policy file", id="too large"),
+    ],
+)
+def test_an_error_names_the_place_the_field_and_what_to_do(write: Write, content: str | bytes, said: str) -> None:
+    told = complaint(write(content))
+    assert told.startswith(f"policy.yaml{said}")
+    assert "\n" not in told
+
+
+def fields(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """Give all fields of a section of the file, and of those below it."""
+    for name, field in section.model_fields.items():
+        yield f"{section.__name__}.{name}", field
+        for inner in inner_sections(field.annotation):
+            yield from fields(inner)
+
+
+def inner_sections(kind: object) -> Iterator[type[BaseModel]]:
+    for inner in (kind, *get_args(kind)):
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield inner
+
+
+def test_every_field_says_in_words_what_it_expects() -> None:
+    assert [name for name, field in fields(Policy) if not field.description] == []
+
+
+def test_every_problem_has_a_line_up_to_five(write: Write) -> None:
+    told = complaint(write("tasks:\n" + "".join(f"  t{n}: {{}}\n" for n in range(7)))).splitlines()
+    assert [line.split(":")[1] for line in told[:5]] == ["2", "3", "4", "5", "6"]
+    assert told[5:] == ["policy.yaml: and 2 more"]
+
+
+def test_a_long_value_is_cut(write: Write) -> None:
+    assert len(complaint(write(f"tasks: {{ner: {{keep_at: {'x' * 5000}}}}}"))) < 250
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    assert "no such policy file; give the path of one" in complaint(tmp_path / "policy.yaml")
+    assert "cannot be read: Is a directory" in complaint(tmp_path)
+
+
+@given(st.text(st.sampled_from("tasken: {}[]&*!?-#'\"\n\t\0,|>%@<0.8ü"), max_size=60))
+def test_whatever_stands_there_is_a_policy_or_a_users_error(
+    tmp_path_factory: pytest.TempPathFactory, content: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-policy.yaml"
+    path.write_bytes(content.encode())
+    told = ""
+    try:
+        load_policy(path)
+    except UserError as error:
+        told = str(error)
+    assert not told or told.startswith(f"{path}:")

@@ -1,0 +1,63 @@
+"""Services of two models of one task tell themselves apart: in logs, in spans, and towards Kafka."""
+
+import json
+import logging
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from sprat.service import client_id
+from sprat.telemetry import tracing
+from sprat.telemetry.logs import configure_logs
+from sprat.telemetry.tracing import configure_tracing
+
+
+@pytest.fixture(autouse=True)
+def own_logs():
+    """Give back what `configure_logs` changes."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+
+
+def logged(capsys, style, model):
+    configure_logs("intent", "info", style, model)
+    logging.getLogger("sprat.test").info("ready")
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("model", ["default", "hr"])
+def test_a_log_line_names_the_model_beside_the_service(capsys, model):
+    line = json.loads(logged(capsys, "json", model))
+    assert (line["service"], line["model"]) == ("intent", model)
+
+
+def test_a_service_without_a_model_names_none(capsys):
+    assert "model" not in json.loads(logged(capsys, "json", None))
+
+
+@pytest.mark.parametrize(("model", "named"), [("hr", "intent@hr"), ("default", "intent"), (None, "intent")])
+def test_a_line_for_people_names_a_model_that_has_a_name_of_its_own(capsys, model, named):
+    assert f" {named} ready" in logged(capsys, "text", model)
+
+
+@pytest.mark.parametrize(
+    ("model", "id"), [("hr", "sprat-intent.hr"), ("default", "sprat-intent"), (None, "sprat-intent")]
+)
+def test_kafka_is_told_the_model_so_that_members_of_two_groups_can_be_told_apart(model, id):
+    assert client_id("intent", model) == id
+
+
+@pytest.mark.parametrize("model", ["hr", None])
+def test_spans_come_from_a_service_and_its_model(monkeypatch, model):
+    made: list[TracerProvider] = []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr(tracing.trace, "set_tracer_provider", made.append)
+    assert configure_tracing("sprat-intent", "1.2.3", model)
+    (provider,) = made
+    attributes = provider.resource.attributes
+    provider.shutdown()
+    assert attributes["service.name"] == "sprat-intent"
+    assert attributes.get("sprat.model.name") == model
