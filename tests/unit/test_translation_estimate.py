@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from sprat.models import BrokenArtefact, Calibration
-from sprat_translation.estimate import Uncalibrated, Weighing
+from sprat_translation.beam import Beam, compare
+from sprat_translation.estimate import Estimate, Uncalibrated, Weighing
+from sprat_translation.meanings import KINDS, Meanings, vectors
+from sprat_translation.network import Candidate
 from sprat_translation.sentences import Hypothesis, Translation
 from sprat_translation.signals import SIGNALS, measured
-from sprat_translation.words import KnownWords, WordCounts, words_of
+from sprat_translation.words import Counts, KnownWords, phrases_of, words_of
 
 
 class FakeEncoder:
@@ -20,22 +23,29 @@ class FakeEncoder:
         return Encoded()
 
 
-WORDS = KnownWords(
-    WordCounts.of(["where is my order"] * 300 + ["the parcel came"]),
-    WordCounts.of(["wo ist meine bestellung", "das paket kam nicht"]),
+WORDS = KnownWords.of(
+    [
+        *[("Where is my order?", "Wo ist meine Bestellung?")] * 300,
+        ("The parcel came.", "Das Paket kam nicht."),
+    ]
 )
-MEANS = (np.zeros(5, np.float32), np.zeros(5, np.float32))
+MEANINGS = Meanings(np.zeros(5, np.float32), np.zeros(5, np.float32), np.eye(KINDS, 5, dtype=np.float32))
+BEAM = Beam(lead=0.5, share=0.5, consensus=0.5, indecision=0.5, least_alike=0.5, mean_alike=0.5)
 
 
 def translation(source="Where is my order?", text="Wo ist meine Bestellung?", chances=(-0.1, -0.2, -0.1), **other):
     pieces = tuple(text.split())
-    figures = [other.pop(name, 0.5) for name in ("lead", "share", "consensus")]
-    hypothesis = Hypothesis(pieces, chances, *figures)
-    return Translation(source, text, other.pop("read", source), hypothesis, is_kept=True)
+    read = other.pop("read", source)
+    hypothesis = Hypothesis(pieces, chances, replace(BEAM, **other))
+    return Translation(source, text, read, hypothesis, is_kept=True)
+
+
+def estimate(weighing=None):
+    return Estimate(weighing or Weighing.of(calibration()), WORDS, MEANINGS, FakeEncoder())
 
 
 def signal(name, **changes):
-    (row,) = measured([translation(**changes)], WORDS, FakeEncoder(), MEANS)
+    (row,) = estimate().signals([translation(**changes)])
     return row[SIGNALS.index(name)]
 
 
@@ -45,7 +55,22 @@ def test_words_are_folded_and_numbers_are_none():
 
 def test_counts_are_looked_up_and_unseen_words_have_none():
     assert WORDS.source.look_up(["order", "parcel", "Quark"]).tolist() == [255, 1, 0]
-    assert WordCounts.of([]).look_up(["order"]).tolist() == [0]
+    assert Counts.of([]).look_up(["order"]).tolist() == [0]
+
+
+def test_a_phrase_may_be_the_beginning_or_the_end_of_a_sentence():
+    assert phrases_of(["where", "is", "it"], 2) == ["< where", "where is", "is it", "it >"]
+    assert phrases_of(["yes"], 3) == ["< yes >"]
+    assert phrases_of([], 3) == []
+
+
+def test_phrases_that_stood_but_once_are_not_kept():
+    assert WORDS.source_phrases.look_up(["where is my", "< the parcel"]).tolist() == [255, 0]
+    assert WORDS.target_phrases.look_up(["bestellung >", "paket kam"]).tolist() == [255, 0]
+
+
+def test_no_training_texts_make_no_words():
+    assert KnownWords.of([]).source_phrases.look_up(["where is"]).tolist() == [0]
 
 
 def test_known_words_come_back_from_their_file(tmp_path):
@@ -53,6 +78,7 @@ def test_known_words_come_back_from_their_file(tmp_path):
     loaded = KnownWords.load(tmp_path)
     assert (loaded.source.hashes == WORDS.source.hashes).all()
     assert (loaded.target.counts == WORDS.target.counts).all()
+    assert (loaded.target_phrases.hashes == WORDS.target_phrases.hashes).all()
     (tmp_path / "words.npz").write_bytes(b"rubbish")
     with pytest.raises(BrokenArtefact, match="cannot be read"):
         KnownWords.load(tmp_path)
@@ -67,6 +93,13 @@ def test_known_words_come_back_from_their_file(tmp_path):
         ("share", {"share": 0.9}, {"share": 0.3}),
         ("consensus", {"consensus": 0.9}, {"consensus": 0.3}),
         ("lead", {"lead": 0.9}, {"lead": 0.01}),
+        ("least_alike", {"least_alike": 0.9}, {"least_alike": 0.3}),
+        ("mean_alike", {"mean_alike": 0.9}, {"mean_alike": 0.3}),
+        ("source_2_count", {}, {"source": "Where my is order?"}),
+        ("source_3_count", {}, {"source": "Where my is order?"}),
+        ("target_2_count", {}, {"text": "Wo meine ist Bestellung?"}),
+        ("target_3_count", {}, {"text": "Wo meine ist Bestellung?"}),
+        ("similarity", {"text": "Where is my order?"}, {"text": "Quark"}),
     ],
 )
 def test_a_signal_is_higher_for_the_better(name, better, worse):
@@ -86,6 +119,11 @@ def test_a_signal_is_higher_for_the_better(name, better, worse):
         ("negation", {}, {"text": "Wo ist meine Bestellung nicht?"}),
         ("negation", {"source": "It didn't come.", "text": "Das kam nicht."}, {"source": "It didn't come."}),
         ("question", {}, {"text": "Wo ist meine Bestellung."}),
+        ("indecision", {"indecision": 0.1}, {"indecision": 1.1}),
+        ("source_2_unseen", {}, {"source": "Where my is order?"}),
+        ("source_3_unseen", {}, {"source": "Where my is order?"}),
+        ("target_2_unseen", {}, {"text": "Wo meine ist Bestellung?"}),
+        ("target_3_unseen", {}, {"text": "Wo meine ist Bestellung?"}),
     ],
 )
 def test_a_signal_is_lower_for_the_better(name, better, worse):
@@ -96,8 +134,73 @@ def test_symbols_are_no_unseen_words():
     assert signal("unseen_share", source="Where is order AB-12?", read="Where is order ⟦0⟧?") == 0
 
 
+def test_a_sentence_of_another_kind_has_other_kinds_and_its_output_does_not_matter():
+    one, same, other = (
+        [signal(f"kind_{number}", **changes) for number in range(1, KINDS + 1)]
+        for changes in ({}, {"text": "Quark"}, {"source": "No teat."})
+    )
+    assert one == same
+    assert one != other
+
+
 def test_nothing_has_no_signals():
-    assert measured([], WORDS, FakeEncoder(), MEANS).shape == (0, len(SIGNALS))
+    assert estimate().signals([]).shape == (0, len(SIGNALS))
+
+
+def test_what_the_network_was_not_asked_cannot_be_judged():
+    with pytest.raises(ValueError, match="only what the network has written"):
+        measured([replace(translation(), hypothesis=None)], WORDS, np.zeros((1, 1 + KINDS)))
+
+
+def candidates(*scores):
+    return [Candidate(("a", "b", "c"), score) for score in scores]
+
+
+def test_candidates_that_say_the_same_agree():
+    beam = compare(candidates(-0.1, -0.1), ["Wo ist sie?", "Wo ist sie?"])
+    assert (beam.least_alike, beam.mean_alike, beam.lead) == (1.0, 1.0, 0.0)
+    assert beam.consensus == pytest.approx(1.0)
+    assert beam.share == pytest.approx(0.5)
+    assert beam.indecision == pytest.approx(np.log(2))
+
+
+def test_a_candidate_of_little_chance_moves_the_consensus_little_and_the_likeness_much():
+    near = compare(candidates(-0.1, -5.0), ["Wo ist sie?", "Wo ist sie?"])
+    far = compare(candidates(-0.1, -5.0), ["Wo ist sie?", "Und du?"])
+    assert far.consensus == pytest.approx(near.consensus, abs=0.01)
+    assert far.mean_alike == far.least_alike < 0.3
+    assert far.indecision < 0.01
+
+
+def test_a_lone_candidate_has_nothing_to_disagree_with():
+    beam = compare(candidates(-1.0), ["Wo?"])
+    assert beam == Beam(lead=0.0, share=1.0, consensus=1.0, indecision=0.0, least_alike=1.0, mean_alike=1.0)
+
+
+def test_kinds_are_the_directions_in_which_sources_differ_most(tmp_path):
+    dice = np.random.default_rng(0)
+    source = (dice.normal(size=(200, 20)) * ([5.0, 3.0] + [0.1] * 18)).astype(np.float32)
+    meanings = Meanings.of(source, source + 1)
+    assert np.abs(meanings.kinds[:2, :2]).round(1).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert (meanings.kinds[np.arange(KINDS), np.abs(meanings.kinds).argmax(axis=1)] > 0).all()
+    assert np.allclose(meanings.figures(source, source + 1)[:, 0], 1.0)
+    meanings.save(tmp_path)
+    assert np.array_equal(Meanings.load(tmp_path).kinds, meanings.kinds)
+
+
+def test_meanings_of_another_shape_are_refused(tmp_path):
+    Meanings(MEANINGS.source_mean, MEANINGS.target_mean, MEANINGS.kinds[:3]).save(tmp_path)
+    with pytest.raises(BrokenArtefact, match="do not fit each other"):
+        Meanings.load(tmp_path)
+    (tmp_path / "estimate.npz").write_bytes(b"rubbish")
+    with pytest.raises(BrokenArtefact, match="cannot be read"):
+        Meanings.load(tmp_path)
+
+
+def test_sources_and_outputs_are_encoded_in_their_order():
+    source, target = vectors([translation(), translation(source="Tea?", text="Tee?")], FakeEncoder())
+    assert np.array_equal(source[1], FakeEncoder().encode(["Tea?"]).vectors[0])
+    assert np.array_equal(target[1], FakeEncoder().encode(["Tee?"]).vectors[0])
 
 
 def calibration(**changes):

@@ -205,8 +205,8 @@ def test_the_best_candidate_that_keeps_everything_is_taken():
     some = Sentences(WordPieces(), FakeNetwork(lambda pieces: pieces, [forgetful]), 60)
     done = some.translate(["Pay 500 now"])["Pay 500 now"]
     assert (done.text, done.is_kept) == ("Pay 500 now", True)
-    assert done.hypothesis.lead == pytest.approx(-0.09)
-    assert done.hypothesis.share < 0.5
+    assert done.hypothesis.beam.lead == pytest.approx(-0.09)
+    assert done.hypothesis.beam.share < 0.5
 
 
 def test_candidates_that_are_alike_agree_and_others_do_not():
@@ -215,7 +215,7 @@ def test_candidates_that_are_alike_agree_and_others_do_not():
     figures = []
     for better in (alike, other):
         some = Sentences(WordPieces(), FakeNetwork(lambda pieces: ["Pay", "me", "please"], [better]), 60)
-        figures.append(some.translate(["Pay me"])["Pay me"].hypothesis.consensus)
+        figures.append(some.translate(["Pay me"])["Pay me"].hypothesis.beam.consensus)
     assert 0 < figures[1] < figures[0] < 1
 
 

@@ -29,7 +29,7 @@ from sprat_translation.pieces import Pieces
 from sprat_translation.quality import Seen
 from sprat_translation.scores import scores, see_tests
 from sprat_translation.sentences import Sentences
-from sprat_translation.words import KnownWords, WordCounts
+from sprat_translation.words import KnownWords
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "src" / "sprat_translation" / "artefacts" / "en-de"
@@ -64,13 +64,14 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
     for name in NETWORK_FILES:
         shutil.copyfile(network / name, folder / name)
     say("known words")
-    train = open_corpus(data).train
-    pairs = list(dict.fromkeys(train))
-    words = KnownWords(WordCounts.of(source for source, _ in pairs), WordCounts.of(target for _, target in pairs))
+    pairs = list(dict.fromkeys(open_corpus(data).train))
+    aside = pairs[:: about.ASIDE_EVERY]
+    hidden = {source for source, _ in aside}
+    words = KnownWords.of(pair for pair in pairs if pair[0] not in hidden)
     say("estimate")
     sentences = Sentences(Pieces.load(folder), Network.load(folder, 1), about.LONGEST_SENTENCE)
     encoder = sprat_encoder.load(sprat_encoder.part(), max_tokens=ENCODER_TOKENS)
-    fitted = fit(sentences, encoder, words, data)
+    fitted = fit(sentences, encoder, words, data, aside)
     for name, value in fitted.report.items():
         print(f"         {name}: {value:.4g}")
     fitted.estimate.save(folder)

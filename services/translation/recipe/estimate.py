@@ -9,14 +9,16 @@ import numpy as np
 from hard import hard_sentences
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from variants import Pair
 
 from sprat.models.encoder import Encoder
 from sprat_translation.corpora import DEVELOPMENT, Pairs, lines, read_pairs
 from sprat_translation.estimate import GOOD_CHRF, Estimate, Weighing
 from sprat_translation.layout import lay_out
+from sprat_translation.meanings import Doubles, Meanings, vectors
 from sprat_translation.quality import POOR_CHRF, auroc, sentence_chrf
 from sprat_translation.sentences import Sentences, Translation
-from sprat_translation.signals import SIGNALS, Doubles, measured, vectors
+from sprat_translation.signals import SIGNALS, measured
 from sprat_translation.words import KnownWords
 
 REGULARISATION_C = 0.3
@@ -34,13 +36,21 @@ class Rows:
     poor: NDArray[np.bool_]
     hard: NDArray[np.bool_]
     """From a text of another kind than the model is for, without a reference."""
+    trained: NDArray[np.bool_]
+    """The network was trained on it. It tells what signals mean, and nothing is measured or chosen by it."""
 
     @property
     def weights(self) -> Doubles:
-        """So that the share of hard ones is the one that the card names."""
+        """So that the share of hard ones is the one that the card names, and a trained one counts half."""
         share = about.OUTSIDE_SHARE
-        each = np.where(self.hard, share / max(self.hard.sum(), 1), (1 - share) / (~self.hard).sum())
-        return np.asarray(each * len(self.hard), dtype=np.float64)
+        each = np.where(self.trained, about.TRAINED_WEIGHT, 1.0)
+        each[self.hard] *= share / (1 - share) * each[~self.hard].sum() / max(self.hard.sum(), 1)
+        return each
+
+    def those(self, chosen: NDArray[np.bool_]) -> "Rows":
+        """Some of the rows."""
+        translations = tuple(each for each, use in zip(self.translations, chosen, strict=True) if use)
+        return Rows(translations, self.good[chosen], self.poor[chosen], self.hard[chosen], self.trained[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +62,39 @@ class Fitted:
     report: dict[str, float]
 
 
-def fit(sentences: Sentences, encoder: Encoder, words: KnownWords, data: Path) -> Fitted:
-    """Translate the development sentences and fit all that the estimate has."""
-    rows = gather(sentences, data)
-    everyday = [each for each, hard in zip(rows.translations, rows.hard, strict=True) if not hard]
-    source, target = vectors(everyday, encoder)
-    means = (source.mean(axis=0), target.mean(axis=0))
-    signals = measured(rows.translations, words, encoder, means)
+def fit(sentences: Sentences, encoder: Encoder, words: KnownWords, data: Path, aside: Sequence[Pair]) -> Fitted:
+    """Translate the development sentences and fit all that the estimate has.
+
+    `aside` are training pairs whose words were not counted: `words` knows of them what it knows of a new text.
+    """
+    rows = gather(sentences, data, aside)
+    source, target = vectors(rows.translations, encoder)
+    meanings = Meanings.of(source[~rows.hard], target[~rows.hard])
+    signals = measured(rows.translations, words, meanings.figures(source, target))
     chances = out_of_fold(signals, rows)
-    estimate = Estimate(fit_weighing(signals, rows.good, rows.weights), words, encoder, means)
-    keep_at = least_confidence(chances, rows)
-    return Fitted(estimate, keep_at, describe(signals, chances, rows, keep_at))
+    estimate = Estimate(fit_weighing(signals, rows, np.ones(len(signals), dtype=bool)), words, meanings, encoder)
+    new = ~rows.trained
+    keep_at = least_confidence(chances[new], rows.those(new))
+    return Fitted(estimate, keep_at, describe(signals[new], chances[new], rows.those(new), keep_at))
 
 
-def gather(sentences: Sentences, data: Path) -> Rows:
-    """Translate all development sentences; those that lose a number or are too long need no estimate."""
-    known = list(known_pairs(data))
+def gather(sentences: Sentences, data: Path, aside: Sequence[Pair]) -> Rows:
+    """Translate all sentences; those that lose a number or are too long need no estimate."""
+    known = [*known_pairs(data), *(pair for pair in aside if lay_out(pair[0]).sentences == (pair[0],))]
     hard = hard_sentences(data, HARD_EVERY)
-    done = sentences.translate([source for source, _ in known] + hard)
-    texts = [done[source].text for source, _ in known]
-    chrf = sentence_chrf(texts, [reference for _, reference in known])
     everything = [*(source for source, _ in known), *hard]
+    done = sentences.translate(everything)
+    chrf = sentence_chrf([done[source].text for source, _ in known], [reference for _, reference in known])
     usable = np.array([done[each].is_kept and done[each].hypothesis is not None for each in everything])
-    good = np.concatenate([chrf >= GOOD_CHRF, np.zeros(len(hard), dtype=bool)])
-    poor = np.concatenate([chrf < POOR_CHRF, np.ones(len(hard), dtype=bool)])
-    is_hard = np.arange(len(everything)) >= len(known)
-    chosen = tuple(done[each] for each, use in zip(everything, usable, strict=True) if use)
-    return Rows(chosen, good[usable], poor[usable], is_hard[usable])
+    learnt = set(aside)
+    rows = Rows(
+        tuple(done[each] for each in everything),
+        good=np.concatenate([chrf >= GOOD_CHRF, np.zeros(len(hard), dtype=bool)]),
+        poor=np.concatenate([chrf < POOR_CHRF, np.ones(len(hard), dtype=bool)]),
+        hard=np.arange(len(everything)) >= len(known),
+        trained=np.array([pair in learnt for pair in known] + [False] * len(hard)),
+    )
+    return rows.those(usable)
 
 
 def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
@@ -91,13 +107,19 @@ def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
                 yield source, reference
 
 
-def fit_weighing(signals: Doubles, good: NDArray[np.bool_], weights: Doubles) -> Weighing:
-    """Logistic regression on scaled signals."""
-    middle, spread = signals.mean(axis=0), np.maximum(signals.std(axis=0), 1e-3)
-    start = Weighing(np.zeros(len(SIGNALS)), middle, spread, 0.0)
-    regression = LogisticRegression(C=REGULARISATION_C, max_iter=1000)
-    regression.fit(start.scaled(signals), good, sample_weight=weights)
-    return Weighing(regression.coef_[0], middle, spread, float(regression.intercept_[0]))
+def fit_weighing(signals: Doubles, rows: Rows, chosen: NDArray[np.bool_]) -> Weighing:
+    """Logistic regression on the scaled signals of the chosen rows.
+
+    The network is better at what it was trained on than its signals tell: trained rows have a bias of their own, which
+    is fitted and forgotten.
+    """
+    middle, spread = signals[chosen].mean(axis=0), np.maximum(signals[chosen].std(axis=0), 1e-3)
+    scaled = Weighing(np.zeros(len(SIGNALS)), middle, spread, 0.0).scaled(signals[chosen])
+    regression = LogisticRegression(C=REGULARISATION_C, max_iter=2000)
+    regression.fit(
+        np.column_stack([scaled, rows.trained[chosen]]), rows.good[chosen], sample_weight=rows.weights[chosen]
+    )
+    return Weighing(regression.coef_[0][:-1], middle, spread, float(regression.intercept_[0]))
 
 
 def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
@@ -106,16 +128,20 @@ def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
     fold = np.array([sources[each.source] % folds for each in rows.translations])
     chances = np.zeros(len(fold))
     for number in range(folds):
-        rest = fold != number
-        chances[~rest] = fit_weighing(signals[rest], rows.good[rest], rows.weights[rest]).chances(signals[~rest])
+        inside = fold == number
+        chances[inside] = fit_weighing(signals, rows, ~inside).chances(signals[inside])
     return chances
 
 
 def least_confidence(chances: Doubles, rows: Rows) -> float:
-    """The least hundredth at which few enough of those kept are poor; the share of hard ones as the card names it."""
+    """The least hundredth at which few enough of those kept are poor, and none of the hard ones is kept.
+
+    The share of hard ones is the one that the card names.
+    """
     for step in range(1, 100):
         kept = chances >= step / 100
-        if rows.weights[kept & rows.poor].sum() <= about.KEPT_POOR * rows.weights[kept].sum():
+        few_poor = rows.weights[kept & rows.poor].sum() <= about.KEPT_POOR * rows.weights[kept].sum()
+        if few_poor and not (kept & rows.hard).any():
             return step / 100
     return 1.0
 

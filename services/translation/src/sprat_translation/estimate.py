@@ -9,11 +9,11 @@ import numpy as np
 
 from sprat.models import BrokenArtefact, Calibration
 from sprat.models.encoder import Encoder
+from sprat_translation.meanings import Doubles, Meanings, vectors
 from sprat_translation.sentences import Translation
-from sprat_translation.signals import SIGNALS, Doubles, Vectors, measured
+from sprat_translation.signals import SIGNALS, measured
 from sprat_translation.words import KnownWords
 
-ESTIMATE_FILE = "estimate.npz"
 GOOD_CHRF: Final = 60.0
 METHOD = (
     "logistic regression over signals of each sentence to the event that its chrF is 60 or more; the least of its "
@@ -76,8 +76,8 @@ class Estimate:
 
     weighing: Weighing
     words: KnownWords
+    meanings: Meanings
     encoder: Encoder
-    means: tuple[Vectors, Vectors]
 
     @classmethod
     def load(cls, folder: Path, calibration: Calibration, encoder: Encoder) -> Self:
@@ -86,23 +86,22 @@ class Estimate:
         Raises:
             BrokenArtefact: when they cannot be read, or are of another kind.
         """
-        path = folder / ESTIMATE_FILE
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                source, target = (arrays[name].astype(np.float32) for name in ("source_mean", "target_mean"))
-        except (OSError, ValueError, KeyError) as error:
-            raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
-        return cls(Weighing.of(calibration), KnownWords.load(folder), encoder, (source, target))
+        return cls(Weighing.of(calibration), KnownWords.load(folder), Meanings.load(folder), encoder)
 
     def save(self, folder: Path) -> None:
         """Write `estimate.npz` and `words.npz` into `folder`."""
-        source, target = self.means
-        np.savez(folder / ESTIMATE_FILE, source_mean=source, target_mean=target)
+        self.meanings.save(folder)
         self.words.save(folder)
 
     def signals(self, translations: Sequence[Translation]) -> Doubles:
-        """Sentences × signals."""
-        return measured(translations, self.words, self.encoder, self.means)
+        """Sentences × signals.
+
+        Raises:
+            ModelError: when the encoder fails.
+        """
+        if not translations:
+            return np.zeros((0, len(SIGNALS)))
+        return measured(translations, self.words, self.meanings.figures(*vectors(translations, self.encoder)))
 
     def chances(self, translations: Sequence[Translation]) -> Doubles:
         """The chance of each that it is good."""

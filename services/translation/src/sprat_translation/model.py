@@ -12,12 +12,12 @@ from sprat_contracts.outputs import TranslationOutput
 from sprat_encoder import load as load_shared
 from sprat_translation.estimate import Estimate, Uncalibrated
 from sprat_translation.layout import Layout, lay_out
+from sprat_translation.meanings import Doubles
 from sprat_translation.network import Network
 from sprat_translation.pieces import Pieces
 from sprat_translation.sentences import Sentences, Translation
-from sprat_translation.signals import Doubles
 
-READER = "sprat-translation-marian/1"
+READER = "sprat-translation-marian/2"
 """Revision of the way from text to answer. Raise it with every change that changes an answer."""
 
 ENCODER_TOKENS = 128

@@ -1,10 +1,9 @@
 """One sentence to another: what must stay is taken out, the rest is translated, and what comes out is checked."""
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sprat_translation.beam import Beam, compare
 from sprat_translation.network import Candidate, Network
 from sprat_translation.pieces import Pieces
 from sprat_translation.protected import is_kept
@@ -18,12 +17,8 @@ class Hypothesis:
     pieces: tuple[str, ...]
     chances: tuple[float, ...]
     """Natural logarithm of the chance of each piece, given those before it; the end of the sentence comes last."""
-    lead: float
-    """By how much its score is above the best other candidate's; negative where that one had lost what must stay."""
-    share: float
-    """Of the chance that all candidates have together."""
-    consensus: float
-    """How alike the candidates are to it, 0 to 1, each counted by its share; itself included."""
+    beam: Beam
+    """How it compares with the other candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,31 +120,15 @@ class Sentences:
     def _finished(self, drafts: dict[str, _Draft]) -> dict[str, Translation]:
         asked = [draft for draft in drafts.values() if draft.pieces]
         chances = self._network.chances([each.pieces for each in asked], [each.candidates[0].pieces for each in asked])
-        hypotheses = iter([_hypothesis(draft, own) for draft, own in zip(asked, chances, strict=True)])
+        hypotheses = iter(
+            [
+                Hypothesis(draft.candidates[0].pieces, own, compare(draft.candidates, draft.written))
+                for draft, own in zip(asked, chances, strict=True)
+            ]
+        )
         return {
             sentence: Translation(
                 sentence, draft.text, draft.read, next(hypotheses) if draft.pieces else None, draft.is_kept
             )
             for sentence, draft in drafts.items()
         }
-
-
-def _hypothesis(draft: _Draft, chances: tuple[float, ...]) -> Hypothesis:
-    taken, *others = draft.candidates
-    lead = taken.score - others[0].score if others else 0.0
-    totals = [each.score * (len(each.pieces) + 1) for each in draft.candidates]
-    weights = [math.exp(total - max(totals)) for total in totals]
-    alike = [_alike(draft.written[0], text) for text in draft.written]
-    consensus = sum(weight * each for weight, each in zip(weights, alike, strict=True)) / sum(weights)
-    return Hypothesis(taken.pieces, chances, lead, weights[0] / sum(weights), consensus)
-
-
-def _alike(one: str, other: str) -> float:
-    """Share of the sequences of three characters that two texts have in common (Dice)."""
-    ours, theirs = _threes(one), _threes(other)
-    return 2 * (ours & theirs).total() / (ours.total() + theirs.total())
-
-
-def _threes(text: str) -> Counter[str]:
-    framed = f"  {text.casefold()}  "
-    return Counter(framed[place : place + 3] for place in range(len(framed) - 2))

@@ -2,28 +2,30 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sprat.models.encoder import Encoder, unit
-from sprat_translation.sentences import Translation
-from sprat_translation.words import KnownWords, words_of
+from sprat_translation.meanings import KINDS, Doubles
+from sprat_translation.sentences import Hypothesis, Translation
+from sprat_translation.words import PHRASE_SIZES, Counts, KnownWords, phrases_of, words_of
 
-Doubles = NDArray[np.float64]
-Vectors = NDArray[np.float32]
+_SIDES: Final = ("source", "target")
 
 SIGNALS: Final = (
+    # What the network says of itself.
     "mean_log_probability",  # of the pieces written, the end included
     "mean_probability",  # of the same
     "least_log_probability",  # of the piece that the network was least sure of
     "unsure_share",  # of pieces with a chance below 0.3
     "lead",  # of the candidate taken over the best other one
     "share",  # of the chance that all candidates of the beam have together
-    "consensus",  # how alike they are
-    "similarity",  # of source and output under the multilingual encoder: cosine of centred vectors
+    "consensus",  # how alike they are, each counted by its share
+    "indecision",  # entropy of those shares
+    "least_alike",  # how alike the one is that differs most
+    "mean_alike",  # of the other candidates, each counted alike
+    # What the texts are like.
     "length_surprise",  # distance of the length ratio from the usual one, as a logarithm
     "repetition",  # share of the output's words that stand in it already and do not repeat in the source
     "unseen_share",  # of the source's words: never in the training texts
@@ -34,6 +36,11 @@ SIGNALS: Final = (
     "negation",  # 1 where one side denies and the other does not
     "question",  # 1 where one side asks and the other does not
     "length",  # of the source in words, as a logarithm
+    # Of their phrases, of two and of three words: the share unseen in training, and the mean logarithm of the count.
+    *(f"{side}_{size}_{what}" for side in _SIDES for size in PHRASE_SIZES for what in ("unseen", "count")),
+    # What the multilingual encoder makes of them.
+    "similarity",  # of source and output: cosine of centred vectors
+    *(f"kind_{number}" for number in range(1, KINDS + 1)),  # what the source is about, and how it is put
 )
 """In the order of the columns. Read :func:`measured` for how each comes about."""
 
@@ -51,52 +58,46 @@ _DENIES_TARGET = re.compile(
 )
 
 
-def measured(
-    translations: Sequence[Translation], words: KnownWords, encoder: Encoder, means: tuple[Vectors, Vectors]
-) -> Doubles:
-    """Sentences × signals. `means` are those of source and target vectors: what all of a language share.
+def measured(translations: Sequence[Translation], words: KnownWords, meanings: Doubles) -> Doubles:
+    """Sentences × signals. `meanings` are the rows of :meth:`~sprat_translation.meanings.Meanings.figures`.
 
     Raises:
-        ModelError: when the encoder fails.
         ValueError: when the network was not asked for one of them.
     """
-    if not translations:
-        return np.zeros((0, len(SIGNALS)))
-    near = similarities(translations, encoder, means)
-    rows = [_row(each, words, float(cosine)) for each, cosine in zip(translations, near, strict=True)]
-    return np.array(rows, dtype=np.float64)
+    rows = [
+        (*_sureness(_hypothesis(each)), *_texts(each, words), *_phrases(each, words), *near)
+        for each, near in zip(translations, meanings, strict=True)
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(SIGNALS))
 
 
-def vectors(translations: Sequence[Translation], encoder: Encoder) -> tuple[Vectors, Vectors]:
-    """The encoder's vectors of sources and outputs."""
-    both = encoder.encode([*(each.source for each in translations), *(each.text for each in translations)]).vectors
-    return both[: len(translations)], both[len(translations) :]
-
-
-def similarities(translations: Sequence[Translation], encoder: Encoder, means: tuple[Vectors, Vectors]) -> Doubles:
-    """Cosine of each source and its output, after what is common to each language is taken away."""
-    source, target = (unit(each - mean) for each, mean in zip(vectors(translations, encoder), means, strict=True))
-    cosines: Doubles = (source * target).sum(axis=1, dtype=np.float64)
-    return cosines
-
-
-def _row(translation: Translation, words: KnownWords, similarity: float) -> tuple[float, ...]:
-    hypothesis = translation.hypothesis
-    if hypothesis is None:
+def _hypothesis(translation: Translation) -> Hypothesis:
+    if translation.hypothesis is None:
         raise ValueError("only what the network has written can be judged")
-    read, written = words_of(translation.read), words_of(translation.text)
-    seen, known = words.source.look_up(read), words.target.look_up(written)
-    strange = [word for word, count in zip(written, known, strict=True) if not count]
+    return translation.hypothesis
+
+
+def _sureness(hypothesis: Hypothesis) -> tuple[float, ...]:
     chances = hypothesis.chances
     return (
         sum(chances) / len(chances),
         sum(map(math.exp, chances)) / len(chances),
         max(min(chances), _LEAST),
         sum(chance < _UNSURE for chance in chances) / len(chances),
-        max(min(hypothesis.lead, _FURTHEST_LEAD), -_FURTHEST_LEAD),
-        hypothesis.share,
-        hypothesis.consensus,
-        similarity,
+        max(min(hypothesis.beam.lead, _FURTHEST_LEAD), -_FURTHEST_LEAD),
+        hypothesis.beam.share,
+        hypothesis.beam.consensus,
+        hypothesis.beam.indecision,
+        hypothesis.beam.least_alike,
+        hypothesis.beam.mean_alike,
+    )
+
+
+def _texts(translation: Translation, words: KnownWords) -> tuple[float, ...]:
+    read, written = words_of(translation.read), words_of(translation.text)
+    seen, known = words.source.look_up(read), words.target.look_up(written)
+    strange = [word for word, count in zip(written, known, strict=True) if not count]
+    return (
         abs(math.log((len(translation.text) + 5) / (_USUAL_RATIO * len(translation.source) + 5))),
         _repetition(read, written),
         _share(int((seen == 0).sum()), len(read)),
@@ -108,6 +109,19 @@ def _row(translation: Translation, words: KnownWords, similarity: float) -> tupl
         float(("?" in translation.source) != ("?" in translation.text)),
         math.log1p(len(read)),
     )
+
+
+def _phrases(translation: Translation, words: KnownWords) -> Iterator[float]:
+    sides: tuple[tuple[str, Counts], ...] = (
+        (translation.read, words.source_phrases),
+        (translation.text, words.target_phrases),
+    )
+    for text, known in sides:
+        own = words_of(text)
+        for size in PHRASE_SIZES:
+            counts = known.look_up(phrases_of(own, size))
+            yield _share(int((counts == 0).sum()), len(counts))
+            yield float(np.log1p(counts).mean()) if len(counts) else 0.0
 
 
 def _repetition(read: Sequence[str], written: Sequence[str]) -> float:
