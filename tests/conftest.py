@@ -15,9 +15,11 @@ import pytest
 from sprat.local.kafka import EmbeddedKafka
 from sprat.local.redis import EmbeddedRedis
 
-# A shell that starts pytest in the background has it ignore SIGINT, and every child would inherit that: no Ctrl-C could
-# be tested. A handler, unlike an ignored signal, is not inherited.
+# A shell that starts pytest in the background has it ignore SIGINT, nohup has it ignore SIGHUP, and every child would
+# inherit that: neither could be tested. A handler, unlike an ignored signal, is not inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 _HERE = Path(__file__).parent
 _KINDS = ("unit", "contract", "integration", "e2e", "bench")

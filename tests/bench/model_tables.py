@@ -42,7 +42,7 @@ PUBLISHED_NER: Final = {"uner_ewt": "XLM-R-large 86.0", "wnut17": "BERTweet-larg
 MULTI30K: Final = Path(__file__).resolve().parents[2] / "services/translation/recipe/multi30k.log"
 
 STILL_LEARNING: Final = (
-    "It had 60 minutes on a busy core and was still learning: the published figure is not reproduced."
+    "It had 131 minutes on a busy core and was still learning: the published figure is not reproduced."
 )
 
 TESTS: Final = {"tatoeba": "Tatoeba 2020, 10,000", "chat": "BConTrasT agent", "flores": "FLORES-200 devtest"}

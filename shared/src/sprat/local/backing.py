@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from sprat.local.background import Background
+from sprat.local.claims import PortClaims
 from sprat.local.events import OnEvent
 from sprat.local.kafka import EmbeddedKafka
 from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
-from sprat.local.ports import is_free
 from sprat.local.progress import Progress
 from sprat.local.redis import EmbeddedRedis
 from sprat.local.server import SupervisedServer
@@ -26,6 +26,7 @@ class BackingServers:
         self._kafka: EmbeddedKafka | None = None
         self._redis: EmbeddedRedis | None = None
         self._starting: list[Background[None]] = []
+        self._claims = PortClaims()
 
     @property
     def bootstrap(self) -> str:
@@ -66,10 +67,11 @@ class BackingServers:
             if self._options.data is None:
                 self._kafka.kill()  # its data goes anyway: no need to close it in order
             self._kafka.stop(grace_s=_KAFKA_GRACE_S)
+        self._claims.release()
 
     def _usual(self, port: int) -> int | None:
         """Give this port where it is wanted and free, else None: any."""
-        return port if self._options.usual_ports and is_free(port) else None
+        return port if self._options.usual_ports and self._claims.claim(port) else None
 
     def _begin(self, name: str, embedded: EmbeddedKafka | EmbeddedRedis) -> None:
         server = SupervisedServer(name, embedded, self._on_event, restart=self._options.restart)
