@@ -1,6 +1,7 @@
 """Traffic for tests of a whole installation: texts spread over some seconds, and waiting until all is done."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable
 
@@ -12,6 +13,17 @@ from stream import eventually, lag
 
 Event = Callable[[int], tuple[bytes, list[tuple[str, bytes]]]]
 """The value and the headers of the n-th text."""
+
+
+def record(source: str, id: str, value: dict[str, object]) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Give the value and the headers of a text."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": id,
+        "ce_source": source,
+        "ce_type": "dev.sprat.text.submitted.v1",
+    }
+    return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
 
 
 async def submit(bootstrap: str, topics: Topics, event: Event, count: int, over_s: float) -> None:

@@ -13,7 +13,7 @@ from sprat.local.installation import Installation
 from sprat.local.options import Options, Simulation
 from sprat_contracts import Prediction, Result, decode, ids
 from stream import eventually, read_all
-from traffic import settled, submit
+from traffic import record, settled, submit
 
 POINTS = ("decoded", "inferred", "publishing", "published", "committed")
 SURE = "please move {} euros from checking to my savings account"
@@ -33,13 +33,7 @@ def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
         "frontier": "allow",
         "deadline_ms": 240_000,
     }
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": f"{run}-{number}",
-        "ce_source": SOURCE,
-        "ce_type": "dev.sprat.text.submitted.v1",
-    }
-    return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
+    return record(SOURCE, f"{run}-{number}", value)
 
 
 async def ends(installation: Installation, run: str) -> Counter[str]:
@@ -59,10 +53,8 @@ async def every_pair_ended(installation: Installation, run: str, count: int) -> 
 
 async def nothing_was_paid_twice(installation: Installation) -> None:
     """Of each text at most one call was answered: a crash pays again only for calls without an answer."""
-    records = [
-        json.loads(record.value) for record in await read_all(installation.bootstrap, installation.topics.egress)
-    ]
-    answered = Counter(record["text_hash"] for record in records if record["outcome"] == "answered")
+    records = [json.loads(each.value) for each in await read_all(installation.bootstrap, installation.topics.egress)]
+    answered = Counter(each["text_hash"] for each in records if each["outcome"] == "answered")
     assert answered
     assert [n for n in answered.values() if n > 1] == []
 

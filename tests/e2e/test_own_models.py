@@ -20,7 +20,7 @@ from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics
 from sprat_intent.__main__ import SHIPPED
 from stream import read_all
-from traffic import DEFAULTS, settled, submit
+from traffic import DEFAULTS, record, settled, submit
 from up_process import UpProcess
 
 SOURCE = "/tests/own-models"
@@ -42,13 +42,7 @@ def version_of(folder: Path, name: str, purpose: str) -> str:
 
 def event(model_of: Callable[[int], str], run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
     value = {"text": TEXT.format(number), "tasks": {"intent": {"model": model_of(number)}}}
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": f"{run}-{number}",
-        "ce_source": SOURCE,
-        "ce_type": "dev.sprat.text.submitted.v1",
-    }
-    return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
+    return record(SOURCE, f"{run}-{number}", value)
 
 
 async def versions_by_model(bootstrap: str, topics: Topics, run: str, count: int) -> dict[str, list[str]]:
@@ -58,11 +52,11 @@ async def versions_by_model(bootstrap: str, topics: Topics, run: str, count: int
         (topics.predictions("intent"), Prediction, ids.PREDICTION),
         (topics.results("intent"), Result, ids.RESULT),
     ):
-        events = [decode(record, kind) for record in await read_all(bootstrap, topic)]
+        events = [decode(each, kind) for each in await read_all(bootstrap, topic)]
         seen = Counter(event.envelope.id for event in events)
         assert seen == {str(ids.derive(stage, SOURCE, f"{run}-{n}", "intent")): 1 for n in range(count)}
-    for record in await read_all(bootstrap, topics.predictions("intent")):
-        made = decode(record, Prediction).message
+    for each in await read_all(bootstrap, topics.predictions("intent")):
+        made = decode(each, Prediction).message
         asked = made.submitted.tasks.known["intent"].model
         assert made.model is not None
         found.setdefault(asked, []).append((int(made.text_id.rpartition("-")[2]), made.model.version))

@@ -157,7 +157,7 @@ class Run:
         for name, pairs in self.corpus.dev.items():
             part = pairs[:: max(1, len(pairs) // 300)][:300]
             ids = encode(self.pieces, part, 0.0, random.Random(0))  # noqa: S311  # nothing is drawn
-            made = batches(ids, 1024, self.plan.shape.length, random.Random(0))  # noqa: S311
+            made = batches(ids, 1024, self.plan.shape.length, random.Random(0))  # noqa: S311  # not a secret
             point[f"{name}_loss"] = round(dev_loss(self.masters.average, self.plan.shape, made), 4)
             said = translate(new, [source for source, _ in part], beam=1).texts
             point[f"{name}_bleu"] = scores(said, part, tokenised=not self.plan.varied)[0]["BLEU"]

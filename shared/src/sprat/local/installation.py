@@ -165,7 +165,7 @@ class Installation:
         """Stop one service for good: SIGTERM, SIGKILL after `grace_s`."""
         self._supervisor.stop_services([process_name], grace_s)
 
-    def renew(self, name: str, *, env: Mapping[str, str] | None = None, grace_s: float = 30.0) -> None:
+    def renew(self, name: str) -> None:
         """Restart all instances of a service, one after the other, each once the one before is ready again.
 
         What an instance has in hand it finishes and commits first; what arrives meanwhile waits in Kafka.
@@ -177,10 +177,10 @@ class Installation:
         for instance in instances:
             process_name = instance_name(name, instance)
             with self._changing:
-                self.stop_service(process_name, grace_s=grace_s)
+                self.stop_service(process_name)
                 if self._closing:
                     return
-                self.start_service(name, instance=instance, env=env, wait=False)
+                self.start_service(name, instance=instance, wait=False)
             self.wait_ready(process_name)
 
     def kill(self, process_name: str) -> None:
