@@ -54,9 +54,9 @@ async def every_pair_ended(installation: Installation, run: str, count: int) -> 
 async def nothing_was_paid_twice(installation: Installation) -> None:
     """Of each text at most one call was answered: a crash pays again only for calls without an answer."""
     records = [json.loads(each.value) for each in await read_all(installation.bootstrap, installation.topics.egress)]
-    answered = Counter(each["text_hash"] for each in records if each["outcome"] == "answered")
-    assert answered
-    assert [n for n in answered.values() if n > 1] == []
+    calls = {(each["text_hash"], each["call_id"]) for each in records if each["outcome"] == "answered"}
+    assert calls
+    assert [n for n in Counter(text_hash for text_hash, _ in calls).values() if n > 1] == []
 
 
 def options(**more: object) -> Options:

@@ -12,8 +12,8 @@ from sprat.local.redis import EmbeddedRedis
 from sprat.settings import RedisSettings
 
 
-def cache(url: str, **more: object) -> RedisCache:
-    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:")
+def cache(url: str, *, retries: int = 0, **more: object) -> RedisCache:
+    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", retries=retries)
 
 
 async def test_what_was_put_is_found_and_expires(redis_server: Redis, prefix: str) -> None:
@@ -61,6 +61,32 @@ async def test_a_redis_that_hangs_is_left_after_50_ms() -> None:
             assert time.monotonic() - began < 0.3
         finally:
             server.resume()
+        await kept.close()
+
+
+async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked_again() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.2, retries=3)
+        await kept.put("a", b"1")
+        server.pause()
+        asyncio.get_running_loop().call_later(0.5, server.resume)
+        assert await kept.get("a") == b"1"
+        server.pause()
+        asyncio.get_running_loop().call_later(0.5, server.resume)
+        await kept.put("b", b"2")
+        assert await kept.get("b") == b"2"
+        assert kept.counts["error"] == 0
+        await kept.close()
+
+
+async def test_where_a_miss_costs_money_a_process_that_was_held_up_asks_again() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.1, retries=1)
+        await kept.put("a", b"1")
+        asking = asyncio.create_task(kept.get("a"))
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # it is this loop that is held up
+        assert await asking == b"1"
         await kept.close()
 
 

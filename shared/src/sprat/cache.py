@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -17,6 +17,7 @@ from sprat.settings import RedisSettings
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
+_RETRY_S = 0.3
 _CONNECTIONS = 8
 
 
@@ -36,10 +37,14 @@ class RedisCache:
     """`Cache` on Redis: one MGET and one pipelined SET a batch.
 
     After a failure it rests for a second, so that a dead Redis costs one time-out a second and not one a batch.
+
+    Where a miss costs money, `retries` says how often an operation is tried again before it counts as a failure. A
+    time-out also ends when this process itself was held up, while Redis was well.
     """
 
-    def __init__(self, settings: RedisSettings, namespace: str) -> None:
+    def __init__(self, settings: RedisSettings, namespace: str, *, retries: int = 0) -> None:
         self._timeout_s = settings.timeout_s
+        self._retries = retries
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
         # Who finds all connections taken waits for one; redis-py's own pool would raise instead.
@@ -63,11 +68,8 @@ class RedisCache:
         if not keys or time.monotonic() < self._resume_at:
             self.counts["miss"] += len(keys)
             return nothing
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                found: list[Any] = await self._redis.mget([self._namespace + key for key in keys])
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest(error)
+        found: list[Any] | None = await self._tried(lambda: self._redis.mget([self._namespace + key for key in keys]))
+        if found is None:
             self.counts["miss"] += len(keys)
             return nothing
         hits = sum(value is not None for value in found)
@@ -79,14 +81,7 @@ class RedisCache:
         """Keep all in one pipelined SET within the time-out."""
         if not values or time.monotonic() < self._resume_at:
             return
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                pipeline = self._redis.pipeline(transaction=False)
-                for key, value in values.items():
-                    pipeline.set(self._namespace + key, value, ex=self._ttl_s)
-                await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest(error)
+        await self._tried(lambda: self._set(values))
 
     async def get(self, key: str) -> bytes | None:
         """Look one up."""
@@ -99,6 +94,25 @@ class RedisCache:
     async def close(self) -> None:
         """Let the connections go."""
         await self._redis.aclose()
+
+    async def _set(self, values: Mapping[str, bytes]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, value in values.items():
+            pipeline.set(self._namespace + key, value, ex=self._ttl_s)
+        await pipeline.execute()
+
+    async def _tried(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+        """Give what an operation gives within its time-out; None, and a rest, when its last try has failed too."""
+        for left in range(self._retries, -1, -1):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await operation()
+            except (RedisError, OSError, TimeoutError) as error:
+                if left == 0:
+                    self._rest(error)
+            if left:
+                await asyncio.sleep(_RETRY_S)
+        return None
 
     def _rest(self, error: Exception) -> None:
         if self.counts["error"] == 0 or time.monotonic() > self._resume_at + 60:

@@ -33,6 +33,9 @@ WAITING = 256
 STORE_S = 1.0
 """How long to wait for a kept answer: a miss is paid for, so it is more than a cache's time-out."""
 
+STORE_RETRIES = 3
+"""How often to look for, or keep, an answer again: a process that is busy starting misses what Redis has."""
+
 KEEP_S = 2.0
 """How long a stop waits for the answers of calls under way, after the drain."""
 
@@ -52,7 +55,7 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
     provider = OpenAIProvider(settings.frontier)
     chassis.stack.push_async_callback(provider.close)
     patient = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
-    store = RedisCache(settings.redis.model_copy(update=patient), f"{settings.kafka.prefix}:")
+    store = RedisCache(settings.redis.model_copy(update=patient), f"{settings.kafka.prefix}:", retries=STORE_RETRIES)
     chassis.stack.push_async_callback(store.close)
     handler = FrontierHandler(
         topics=chassis.topics,
