@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.local.kafka import EmbeddedKafka
+from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.local.redis import EmbeddedRedis
 
 # A shell that starts pytest in the background has it ignore SIGINT, nohup has it ignore SIGHUP, and every child would

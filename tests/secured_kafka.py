@@ -10,8 +10,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from sprat.local.kafka import EmbeddedKafka
-from sprat.local.ports import HOST, free_port
+from sprat.local.children.ports import HOST, free_port
+from sprat.local.kafka.broker import EmbeddedKafka
 
 USER, PASSWORD = "sprat", "a right word for the tests"
 GUEST = "guest"

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_contracts import TASKS, DeadLetterReason, Event, Result, Topics, decode
 from sprat_frontier.__main__ import FrontierServiceSettings

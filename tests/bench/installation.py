@@ -14,7 +14,7 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from sprat.local.ports import is_free
+from sprat.local.children.ports import is_free
 from sprat.local.services import SERVICES
 from sprat_contracts import Topics
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from sprat.local.installation import Installation
+from sprat.local.models.served import served_models
 from sprat.local.options import Options, Simulation
-from sprat.local.served import served_models
 from sprat.models import load_artefact, write_artefact
 from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics

@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
 from readme import commands, programs
-from sprat.local.jars import class_path
+from sprat.local.kafka.jars import class_path
 from sprat_contracts import Event, Result
 from stream import SECRET, eventually
 from system import POLICY, System, whole_system

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sprat.local.ports import is_free
+from sprat.local.children.ports import is_free
 from sprat_contracts import Topics
 from up_process import UpProcess, gone
 

@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sprat.admin.topics import Difference, create_topics, list_topics
 from sprat.errors import UserError
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat_contracts.topics import Topics
 
 

@@ -11,7 +11,7 @@ from conftest import Kafka, Redis
 from sprat.chassis import Chassis, Subscription
 from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.errors import Fatal
-from sprat.local.kafka import EmbeddedKafka
+from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.serving import serve_model
 from sprat.settings import ServiceSettings
 from sprat.specialist import Specialist

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from conftest import Redis
 from sprat.cache import RedisCache
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat.local.redis import EmbeddedRedis
 from sprat.settings import RedisSettings
 

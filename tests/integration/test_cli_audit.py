@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli_records import environment, sprat
 from sprat.cli.main import app
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat_contracts import EgressRecord, Envelope, Topics, encode
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from cli_records import environment, sprat
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat.operating.retiring import withdraw
 from sprat_contracts import Envelope, ModelAnnounced, encode
 from sprat_contracts.ids import root_traceparent

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli_records import environment, sprat
 from sprat.cli.main import app
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from sprat_contracts import Topics
 
 

@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from conftest import Kafka, Redis
 from sprat.errors import UserError
+from sprat.local.console.greeting import greeting
 from sprat.local.events import Event
-from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
+from sprat.local.models.served import served_models
+from sprat.local.models.unserved import unserved
 from sprat.local.options import Options
-from sprat.local.served import served_models
-from sprat.local.unserved import unserved
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from sprat.local import lifeline
-from sprat.local.ports import is_free
+from sprat.local.children import lifeline
+from sprat.local.children.ports import is_free
 
 SERVERS = """
 import sys, time
-from sprat.local.kafka import EmbeddedKafka
+from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.local.redis import EmbeddedRedis
 kafka, redis = EmbeddedKafka(), EmbeddedRedis()
 kafka.start(); redis.start()
@@ -24,7 +24,7 @@ time.sleep(60)
 """
 SLEEPERS = """
 import sys, time
-from sprat.local import lifeline
+from sprat.local.children import lifeline
 children = [lifeline.spawn(["sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
 print(*(child.pid for child in children), flush=True)
 time.sleep(60)

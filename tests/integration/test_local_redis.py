@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis as Client
 
 from sprat.local import redis as local_redis
+from sprat.local.children.ports import is_free
 from sprat.local.errors import LocalError
-from sprat.local.ports import is_free
 from sprat.local.redis import EmbeddedRedis
 
 

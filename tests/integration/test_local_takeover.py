@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.local import takeover
 from sprat.local.events import Event
+from sprat.local.models import takeover
+from sprat.local.models.served import served_models
+from sprat.local.models.takeover import Takeover
 from sprat.local.options import Options
 from sprat.local.plan import table_of
-from sprat.local.served import served_models
-from sprat.local.takeover import Takeover
 from sprat.models import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
 

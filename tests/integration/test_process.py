@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from conftest import Kafka
-from sprat.local.ports import free_port
+from sprat.local.children.ports import free_port
 from stream import SECRET, eventually, made_topics, publish, read_until, settings_for
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat.local import child_log
-from sprat.local.data_folder import DataFolder
+from sprat.local.children import child_log
+from sprat.local.children.data_folder import DataFolder
 from sprat.local.errors import LocalError, StartError
 
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from sprat.local.claims import PortClaims
-from sprat.local.ports import HOST, free_port
+from sprat.local.children.claims import PortClaims
+from sprat.local.children.ports import HOST, free_port
 
 
 @pytest.fixture

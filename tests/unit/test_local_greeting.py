@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.local.greeting import example, greeting, without_password
+from sprat.local.console.greeting import example, greeting, without_password
 from sprat.local.installation import Installation
 from sprat.local.options import Options
 

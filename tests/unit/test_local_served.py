@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.local.lag import groups_of
+from sprat.local.console.lag import groups_of
+from sprat.local.models.served import SETTING, served_models
 from sprat.local.options import Options
 from sprat.local.plan import Launches, choose_services, table_of
-from sprat.local.served import SETTING, served_models
 from sprat.local.services import instance_name
 from sprat_contracts import Topics
 from sprat_intent.__main__ import SHIPPED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.local.lag import groups_of
+from sprat.local.console.lag import groups_of
 from sprat.local.services import FRONTIER, SERVICES, model_name
 from sprat.serving import declare as declare_model
 from sprat_contracts import TASKS, Topics

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sprat.local.closing import close_in_time
-from sprat.local.traffic import Figures, Traffic
+from sprat.local.console.traffic import Figures, Traffic
 
 
 async def cancelled_inside() -> None:
@@ -31,7 +31,7 @@ def watching(measure: object) -> Traffic:
 
 @pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "gone"])
 async def test_what_cannot_be_measured_is_left_blank(measure, monkeypatch):
-    monkeypatch.setattr("sprat.local.traffic._LOOK_S", 0.05)
+    monkeypatch.setattr("sprat.local.console.traffic._LOOK_S", 0.05)
     figures = await watching(measure).look()
     assert (figures.reachable, figures.lag, figures.texts_per_s) == (False, {}, 0.0)
     assert figures.texts == 5

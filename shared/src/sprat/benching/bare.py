@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sprat.benching.texts import BenchText
 from sprat.errors import UserError
-from sprat.local.parts import PARTS, part
+from sprat.local.models.parts import PARTS, part
 from sprat.models.question import Model, Question
 from sprat.serving import load_model
 from sprat.settings import KafkaSettings, load_settings

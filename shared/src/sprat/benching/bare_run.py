@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sprat.benching.texts import BenchText
 from sprat.errors import SpratError, UserError
-from sprat.local import child_log, environment, lifeline
-from sprat.local.process import USER_ERROR
+from sprat.local import environment
+from sprat.local.children import child_log, lifeline
+from sprat.local.children.process import USER_ERROR
 
 _POLL_S: Final = 0.05
 _GRACE_S: Final = 0.5

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sprat.local.kafka_jars import KAFKA_VERSION
+from sprat.local.kafka.class_path import KAFKA_VERSION
 
 
 def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:

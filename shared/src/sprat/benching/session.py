@@ -22,11 +22,11 @@ from sprat.benching.plan import Plan
 from sprat.benching.report import row
 from sprat.benching.texts import load_texts
 from sprat.errors import SpratError, UserError
-from sprat.local.data_folder import DataFolder
+from sprat.local.children.data_folder import DataFolder
+from sprat.local.console.signals import Interrupted, StopSignals
 from sprat.local.events import Event
 from sprat.local.installation import Installation
 from sprat.local.plan import choose_services
-from sprat.local.signals import Interrupted, StopSignals
 
 _FOLDER: Final = "sprat-bench-"
 """How its temporary folder's name begins. It holds the texts: one that a killed run left is removed by the next."""

@@ -13,8 +13,8 @@ from rich.text import Text
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.pacing import drained, rate
 from sprat.cli.terminal import printable, say, say_json
-from sprat.local.totals import plain_line, plain_table, totals
-from sprat.local.traffic import Figures
+from sprat.local.console.totals import plain_line, plain_table, totals
+from sprat.local.console.traffic import Figures
 from sprat.operating.groups import NEEDED
 from sprat.operating.watching import GroupPace, GroupsWatch, traffic_of
 from sprat.settings import KafkaSettings

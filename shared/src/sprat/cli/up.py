@@ -86,9 +86,9 @@ def up(
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
+    from sprat.local.console.session import Session  # noqa: PLC0415 - as above
+    from sprat.local.models.served import served_models  # noqa: PLC0415 - as above
     from sprat.local.options import POLICY, Options  # noqa: PLC0415 - as above
-    from sprat.local.served import served_models  # noqa: PLC0415 - as above
-    from sprat.local.session import Session  # noqa: PLC0415 - as above
 
     options = Options(
         bootstrap=bootstrap,

@@ -15,8 +15,8 @@ from sprat.demo.publishing import Outgoing, Published, outgoing
 from sprat.demo.report import Report, Run, expected_letters, expected_pairs, is_complete, make_report
 from sprat.demo.samples import Samples
 from sprat.local.closing import close_in_time
+from sprat.local.console.lag import LagMeter, groups_of
 from sprat.local.installation import Installation
-from sprat.local.lag import LagMeter, groups_of
 
 PER_S = 60
 """Texts published a second: a busy day, but no flood, so that the latencies are those of ordinary work."""

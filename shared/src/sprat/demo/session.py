@@ -17,10 +17,10 @@ from sprat.demo.run import Demo
 from sprat.demo.samples import Samples, load_samples
 from sprat.demo.summary import Summary
 from sprat.errors import UserError
+from sprat.local.console.signals import Interrupted, StopSignals
 from sprat.local.events import Event
 from sprat.local.installation import Installation
 from sprat.local.options import SHIPPED, Options
-from sprat.local.signals import Interrupted, StopSignals
 
 INTERRUPTED = 130
 

@@ -3,7 +3,7 @@
 import sys
 
 from sprat.errors import UserError
-from sprat.local.fast_start import installation
+from sprat.local.kafka.fast_start import installation
 
 
 def _say(line: str) -> None:

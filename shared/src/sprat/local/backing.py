@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from sprat.local.background import Background
-from sprat.local.claims import PortClaims
+from sprat.local.children.claims import PortClaims
 from sprat.local.events import OnEvent
-from sprat.local.kafka import EmbeddedKafka
+from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
 from sprat.local.progress import Progress
 from sprat.local.redis import EmbeddedRedis

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sprat.local import child_log, lifeline
-from sprat.local.data_folder import DataFolder
+from sprat.local.children import child_log, lifeline
+from sprat.local.children.data_folder import DataFolder
+from sprat.local.children.ports import HOST, free_port, wait_free
 from sprat.local.errors import LocalError
-from sprat.local.ports import HOST, free_port, wait_free
 
 _PORT_S = 2.0
 """How long a port may still be held: by the kernel for a server that has just ended, or by a child of ours between its

@@ -2,8 +2,8 @@
 
 import json
 
+from sprat.local.children.ports import HOST
 from sprat.local.options import SIMULATED, Options
-from sprat.local.ports import HOST
 
 _MODEL = "simulated-frontier"
 REGION = "local"

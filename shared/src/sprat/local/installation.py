@@ -10,12 +10,12 @@ from sprat.admin.topics import TopicState
 from sprat.errors import UserError
 from sprat.local import environment
 from sprat.local.backing import BackingServers
-from sprat.local.data_folder import DataFolder
+from sprat.local.children.data_folder import DataFolder
+from sprat.local.children.process import ServiceProcess
 from sprat.local.errors import LocalError, StartError
 from sprat.local.events import OnEvent, ignore
 from sprat.local.options import Options
 from sprat.local.plan import Launches, choose_services, own_names, service_named, table_of
-from sprat.local.process import ServiceProcess
 from sprat.local.progress import Progress, silent
 from sprat.local.server import SupervisedServer
 from sprat.local.services import ServiceSpec, instance_name

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sprat.local.served import ServedModel
+from sprat.local.models.served import ServedModel
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 
 SIMULATED = "simulated"

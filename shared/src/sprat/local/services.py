@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sprat.local.served import ServedModel
+from sprat.local.models.served import ServedModel
 from sprat.model_names import DEFAULT_MODEL
 from sprat_contracts import TASKS, Topics
 

@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Iterable
 
+from sprat.local.children.process import ServiceProcess, State
 from sprat.local.errors import StartError
 from sprat.local.events import Event, OnEvent
-from sprat.local.process import ServiceProcess, State
 from sprat.local.server import SupervisedServer
 
 _QUICK_S = 0.05

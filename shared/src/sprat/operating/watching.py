@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import list_topics
 from sprat.errors import UserError
-from sprat.local.traffic import Traffic
+from sprat.local.console.traffic import Traffic
 from sprat.operating.lag import GroupLag, LagMeter, Measured, Pace, pace
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics

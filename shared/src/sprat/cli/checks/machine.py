@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sprat.cli.checks.check import Check, good, warning
-from sprat.local import jars, jvm
+from sprat.local.children.ports import HOST, is_free
 from sprat.local.errors import LocalError
-from sprat.local.kafka_jars import KAFKA_VERSION
+from sprat.local.kafka import jars, jvm
+from sprat.local.kafka.class_path import KAFKA_VERSION
 from sprat.local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
-from sprat.local.ports import HOST, is_free
 from sprat.local.redis import redis_program
 
 SERVICES = ("intent", "ner", "translation", "router", "frontier", "simulator")

@@ -6,13 +6,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from sprat.local.children.process import ServiceProcess, State
+from sprat.local.console.lag import group_of
+from sprat.local.console.totals import plain_line, plain_table, totals
+from sprat.local.console.traffic import Figures
 from sprat.local.events import Event
 from sprat.local.installation import Installation
-from sprat.local.lag import group_of
-from sprat.local.process import ServiceProcess, State
 from sprat.local.server import SupervisedServer
-from sprat.local.totals import plain_line, plain_table, totals
-from sprat.local.traffic import Figures
 
 _COLOURS = {
     State.READY: "green",

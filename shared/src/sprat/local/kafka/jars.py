@@ -1,6 +1,6 @@
 """Apache Kafka's jars: fetched once with `jgo`, checked against pinned hashes, kept in the user's cache.
 
-`kafka_jars` pins every jar of the class path, so nothing is resolved at run time and a tampered or torn
+`class_path` pins every jar of the class path, so nothing is resolved at run time and a tampered or torn
 download never runs. A start after the first needs no network and does not import `jgo`.
 """
 
@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sprat.local.cache import cache_dir, locked
 from sprat.local.errors import DownloadError
-from sprat.local.kafka_jars import CLASS_PATH, KAFKA_VERSION
+from sprat.local.kafka.cache import cache_dir, locked
+from sprat.local.kafka.class_path import CLASS_PATH, KAFKA_VERSION
 from sprat.local.progress import Progress, silent
 
 _WORKERS = 8

@@ -8,9 +8,9 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from sprat.local import jvm
+from sprat.local.children.ports import HOST
 from sprat.local.errors import LocalError
-from sprat.local.ports import HOST
+from sprat.local.kafka import jvm
 
 _MAX_MESSAGE = 4 * 1024 * 1024  # above the largest record of any topic, 3 MiB; each topic sets its own limit
 _FORMAT_TIMEOUT_S = 60

@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from sprat.delivery.backoff import Backoff
-from sprat.local import child_log
+from sprat.local.children import child_log
+from sprat.local.children.log_tail import LogTail, readable
+from sprat.local.children.ports import HOST, free_port
 from sprat.local.events import Event, OnEvent
-from sprat.local.log_tail import LogTail, readable
-from sprat.local.ports import HOST, free_port
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0

@@ -7,7 +7,7 @@ versions every Kafka from 0.10 to 4.x answers (https://kafka.apache.org/protocol
 import socket
 import struct
 
-from sprat.local.ports import HOST
+from sprat.local.children.ports import HOST
 
 _TIMEOUT_S = 1.0
 _CLIENT = b"sprat-probe"

@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.text import Text
 
 from sprat.errors import SpratError, UserError
-from sprat.local.board import Board, LiveBoard, PlainBoard
 from sprat.local.closing import CLOSE_S
+from sprat.local.console.board import Board, LiveBoard, PlainBoard
+from sprat.local.console.greeting import greeting
+from sprat.local.console.lag import LagMeter, groups_of
+from sprat.local.console.signals import Interrupted, StopSignals
+from sprat.local.console.traffic import Traffic
 from sprat.local.events import Event
-from sprat.local.greeting import greeting
 from sprat.local.installation import Installation
-from sprat.local.lag import LagMeter, groups_of
+from sprat.local.models.takeover import Takeover
+from sprat.local.models.unserved import unserved
 from sprat.local.options import Options
-from sprat.local.signals import Interrupted, StopSignals
-from sprat.local.takeover import Takeover
-from sprat.local.traffic import Traffic
-from sprat.local.unserved import unserved
 
 _UPDATE_S = 1.0
 _AT_ONCE_S = 0.01

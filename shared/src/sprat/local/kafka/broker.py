@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from sprat.local import child_log, fast_start, jvm, kafka_probe, storage
-from sprat.local.data_folder import DataFolder
+from sprat.local.children import child_log
+from sprat.local.children.data_folder import DataFolder
+from sprat.local.children.ports import HOST, free_port
 from sprat.local.embedded import EmbeddedServer
 from sprat.local.errors import StartError
-from sprat.local.ports import HOST, free_port
+from sprat.local.kafka import fast_start, jvm, probe, storage
 from sprat.local.progress import Progress, silent
 
 _TRIES = 4
@@ -59,7 +60,7 @@ class EmbeddedKafka(EmbeddedServer):
         if not storage.is_formatted(self.folder / "log"):
             storage.format_from(made.template, self.folder / "log")
         self._launch_until_it_serves(made)
-        kafka_probe.wake_groups(self.port)
+        probe.wake_groups(self.port)
 
     def _launch_until_it_serves(self, made: fast_start.Installation) -> None:
         """Try again: on other ports where one was taken meanwhile, without the archive where that may be the cause."""
@@ -82,5 +83,5 @@ class EmbeddedKafka(EmbeddedServer):
         config.write_text(self.configuration(port, free_port()), "utf-8")
         argv = made.broker(config, with_archive=with_archive)
         child = child_log.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
-        child.wait_until(lambda: kafka_probe.is_serving(port), self._timeout_s)
+        child.wait_until(lambda: probe.is_serving(port), self._timeout_s)
         self._port, self._child = port, child

@@ -8,8 +8,8 @@ from pathlib import Path
 from sprat.errors import UserError
 from sprat.local.events import Event, Level, OnEvent
 from sprat.local.installation import Installation
-from sprat.local.served import ServedModel, version_in
-from sprat.local.trial import try_model
+from sprat.local.models.served import ServedModel, version_in
+from sprat.local.models.trial import try_model
 
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 10.0

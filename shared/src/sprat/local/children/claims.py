@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from sprat.local.ports import is_free
+from sprat.local.children.ports import is_free
 
 
 class PortClaims:

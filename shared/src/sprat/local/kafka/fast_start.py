@@ -12,10 +12,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprat.local import child_log, jars, jvm, kafka_probe, lifeline, storage
-from sprat.local.cache import locked
+from sprat.local.children import child_log, lifeline
+from sprat.local.children.ports import free_ports
 from sprat.local.errors import LocalError
-from sprat.local.ports import free_ports
+from sprat.local.kafka import jars, jvm, probe, storage
+from sprat.local.kafka.cache import locked
 from sprat.local.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def _train(made: Installation, part: Path) -> None:
         argv = jvm.command(made.class_path, BROKER, str(config), options=(f"-XX:AOTCacheOutput={part}",))
         child = child_log.start("Kafka", argv, folder / "kafka.log", cwd=folder, env=jvm.environment())
         try:
-            child.wait_until(lambda: kafka_probe.is_serving(port), _START_TIMEOUT_S)
-            kafka_probe.wake_groups(port)
+            child.wait_until(lambda: probe.is_serving(port), _START_TIMEOUT_S)
+            probe.wake_groups(port)
         finally:
             lifeline.stop(child.process, _ARCHIVE_TIMEOUT_S)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from sprat.local.children.ports import HOST
 from sprat.local.installation import Installation
 from sprat.local.options import SIMULATED, USUAL_KAFKA_PORT
-from sprat.local.ports import HOST
 from sprat.model_names import DEFAULT_MODEL
 from sprat_contracts.topics import DEFAULT_PREFIX
 

@@ -1,6 +1,6 @@
 """Loads a model as its service would, and has it answer its probe, in a process of its own.
 
-`python -m sprat.local.trial TASK DIR`; exit code 1 and one line where it cannot be served.
+`python -m sprat.local.models.trial TASK DIR`; exit code 1 and one line where it cannot be served.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import Final
 
 from sprat.errors import SpratError, UserError
 from sprat.local import environment
-from sprat.local.parts import PARTS, part
+from sprat.local.models.parts import PARTS, part
 
 _PATIENCE_S: Final = 60.0
 
@@ -22,7 +22,7 @@ def try_model(task: str, folder: Path) -> None:
     Raises:
         UserError: it cannot be served; says why.
     """
-    argv = [sys.executable, "-P", "-m", "sprat.local.trial", task, str(folder)]
+    argv = [sys.executable, "-P", "-m", "sprat.local.models.trial", task, str(folder)]
     try:
         done = subprocess.run(
             argv, env=environment.threads(), capture_output=True, text=True, timeout=_PATIENCE_S, check=False

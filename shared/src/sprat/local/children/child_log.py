@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprat.local import lifeline
+from sprat.local.children import lifeline
 from sprat.local.errors import StartError
 
 _POLL_S = 0.02

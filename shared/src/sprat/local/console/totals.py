@@ -3,7 +3,7 @@
 from rich.console import RenderableType
 from rich.table import Table
 
-from sprat.local.traffic import Figures
+from sprat.local.console.traffic import Figures
 
 
 def plain_line(figures: Figures) -> str:

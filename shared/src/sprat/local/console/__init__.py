@@ -1,0 +1,1 @@
+"""What a person sees of a running installation, from its start until Ctrl-C."""
