@@ -82,9 +82,9 @@ class System:
         async def quiet() -> bool:
             return not sum([await lag(self.bootstrap, group, topics) for group, topics in self.groups.items()])
 
-        await eventually(quiet, 30)
+        await eventually(quiet, 90)
         await asyncio.sleep(0.3)
-        await eventually(quiet, 30)
+        await eventually(quiet, 90)
         await asyncio.sleep(0.3)
 
 

@@ -19,11 +19,13 @@ from sprat.models import load_artefact, write_artefact
 from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics
 from sprat_intent.__main__ import SHIPPED
-from stream import read_all
+from stream import eventually, read_all
 from traffic import DEFAULTS, record, settled, submit
 from up_process import UpProcess
 
 SOURCE = "/tests/own-models"
+AFTER = 60
+"""Texts that arrive when the new version serves, however long that took; the others arrive meanwhile."""
 TEXT = "please move {} euros from checking to my savings account"
 pytestmark = pytest.mark.timeout(240)
 
@@ -64,6 +66,15 @@ async def versions_by_model(bootstrap: str, topics: Topics, run: str, count: int
     return {asked: [version for _, version in sorted(each)] for asked, each in found.items()}
 
 
+async def predicted(bootstrap: str, topics: Topics, count: int) -> None:
+    """Wait until so many texts were answered."""
+
+    async def enough() -> bool:
+        return len(await read_all(bootstrap, topics.predictions("intent"))) >= count
+
+    await eventually(enough, 60)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "hr"
@@ -92,13 +103,13 @@ async def test_up_serves_a_model_beside_the_shipped_one_and_takes_over_its_new_v
     assert {("intent", "default"), ("intent", "hr"), ("ner", "default")} <= set(announced)
     assert announced["intent", "hr"] == first != announced["intent", "default"]
 
-    traffic = asyncio.create_task(
-        submit(up.bootstrap, topics, partial(event, lambda n: "hr" if n % 2 else "default", "up"), count, over_s=12)
-    )
-    await asyncio.sleep(4)
+    submitted = partial(event, lambda n: "hr" if n % 2 else "default", "up")
+    traffic = asyncio.create_task(submit(up.bootstrap, topics, submitted, count - AFTER, over_s=12))
+    await predicted(up.bootstrap, topics, 200)
     second = await asyncio.to_thread(version_of, folder, "second", "the second version")
     await asyncio.to_thread(up.wait_for, lambda: f"intent.hr: version {second} serves" in up.output, 60)
     await traffic
+    await submit(up.bootstrap, topics, lambda n: submitted(count - AFTER + n), AFTER, over_s=1)
     await settled(up.bootstrap, topics, models=[*DEFAULTS, "intent.hr"])
 
     answered = await versions_by_model(up.bootstrap, topics, "up", count)
@@ -106,7 +117,7 @@ async def test_up_serves_a_model_beside_the_shipped_one_and_takes_over_its_new_v
     hr = answered["hr"]
     assert len(hr) == count // 2
     assert hr == [first] * hr.count(first) + [second] * hr.count(second)
-    assert min(hr.count(first), hr.count(second)) > 20
+    assert min(hr.count(first), hr.count(second)) >= AFTER // 2
 
     served = sorted(child.pid for child in up.children() if "sprat_intent" in child.cmdline())
     (folder / "card.json").write_text("{}")
@@ -126,23 +137,20 @@ async def test_instances_are_renewed_one_after_the_other_and_no_text_is_lost_or_
     with Installation(options) as installation:
         await asyncio.to_thread(installation.start_service, "intent", instance=2)
         processes = {name: process.pid for name, process in installation.processes.items()}
-        traffic = asyncio.create_task(
-            submit(
-                installation.bootstrap,
-                installation.topics,
-                partial(event, lambda _: "default", "two"),
-                count,
-                over_s=9,
-            )
+        bootstrap, topics, submitted = (
+            installation.bootstrap,
+            installation.topics,
+            partial(event, lambda _: "default", "two"),
         )
-        await asyncio.sleep(3)
+        traffic = asyncio.create_task(submit(bootstrap, topics, submitted, count - AFTER, over_s=9))
+        await predicted(bootstrap, topics, 150)
         second = await asyncio.to_thread(version_of, folder, "second", "the second version")
         await asyncio.to_thread(installation.renew, "intent")
         await traffic
+        await submit(bootstrap, topics, lambda n: submitted(count - AFTER + n), AFTER, over_s=1)
         changed = {name for name, process in installation.processes.items() if process.pid != processes[name]}
-        await settled(installation.bootstrap, installation.topics, ["intent.default"])
-        answered = await versions_by_model(installation.bootstrap, installation.topics, "two", count)
+        await settled(bootstrap, topics, ["intent.default"])
+        answered = await versions_by_model(bootstrap, topics, "two", count)
 
     assert changed == {"intent", "intent#2"}
-    assert Counter(answered["default"])[first] > 50
-    assert Counter(answered["default"])[second] > 50
+    assert min(map(answered["default"].count, (first, second))) >= AFTER

@@ -129,7 +129,7 @@ async def test_a_burst_of_a_librdkafka_client_is_taken(system: System) -> None:
     """It sends batches of up to a million bytes; the broker's limit holds for a batch."""
     producer = Producer({"bootstrap.servers": system.bootstrap, "linger.ms": 200})
     refused: list[object] = []
-    for number in range(2_000):
+    for number in range(1_300):
         producer.produce(
             system.topics.texts,
             json.dumps(text(f"please move {number} euros to my savings", more="x" * 900)).encode(),
