@@ -49,16 +49,17 @@ bench-train: $(STAMP) ## the README's figures of models trained on open labels; 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training
 
-train-intent: $(STAMP) ## both intent models from the encoder and CLINC150, 5 minutes; SPRAT_DATA as above
+train-intent: $(STAMP) ## both intent models from the encoder and CLINC150, two minutes; SPRAT_DATA as above
 	$(BIN)/python services/intent/recipe/build.py default
 	$(BIN)/python services/intent/recipe/build.py en-fast
 
-train-ner: $(STAMP) ## the model of names, an hour on one core; WORK is the folder of checkpoints
+train-ner: $(STAMP) ## the model of names, one and a half hours on one core; WORK is the folder of checkpoints
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'encoder[recipe]' -e 'services/ner[train]'
 	mkdir -p $(WORK)
-	test -f $(WORK)/e5.safetensors || $(BIN)/python encoder/recipe/build.py --float32 $(WORK)/e5.safetensors
+	test -f $(WORK)/encoder/tokenizer.json || $(BIN)/python encoder/recipe/build.py \
+		--output $(WORK)/encoder --float32 $(WORK)/e5.safetensors
 	$(BIN)/python services/ner/recipe/make.py --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
-		--tokenizer encoder/src/sprat_encoder/artefacts/e5-small/tokenizer.json
+		--tokenizer $(WORK)/encoder/tokenizer.json
 
 train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core, then its estimate and its card
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'services/translation[train,measure]'

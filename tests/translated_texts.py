@@ -40,6 +40,9 @@ def protected_value(dice: random.Random) -> str:
             f'<x id="{number}"/>',
             f"+49 30 {number:05d}",
             f"#{number}",
+            f"€{number}",
+            f"${number / 100:.2f}",
+            f"{number} £",
         )
     )
 

@@ -122,7 +122,7 @@ def missed(measured: Sequence[Score]) -> list[str]:
     return low + [
         f"{name} is {values[name]:g}, the aim is at most {most:g}"
         for name, most in AT_MOST.items()
-        if values[name] > most
+        if values.get(name, 0.0) > most  # of nothing kept, nothing is poor
     ]
 
 

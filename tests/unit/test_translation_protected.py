@@ -3,9 +3,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from sprat_translation import denial
 from sprat_translation.network import Candidate
 from sprat_translation.pieces import Pieces
-from sprat_translation.protected import find, is_kept
+from sprat_translation.protected import find, is_kept, is_misread
 from sprat_translation.sentences import Sentences
 from sprat_translation.stand_ins import SYMBOLS, Masked, masked, restore
 from translated_texts import protected_texts
@@ -53,7 +54,9 @@ def values(text):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("I paid $3.50 on Jan. 5, 2019.", ["3.50", "5", "2019"]),
+        ("I paid $3.50 on Jan. 5, 2019.", ["$3.50", "5", "2019"]),
+        ("It costs 1,000 euros or 30£", ["1,000 Euro", "30£"]),
+        ("20 Dollars, 1 pound and 50 cents", ["20 Dollar", "1 Pfund", "50 Cent"]),
         ("1,000 of 2.000,50 at 10:30", ["1,000", "2.000,50", "10:30"]),
         ("See https://shop.example/a?b=1.", ["https://shop.example/a?b=1"]),
         ("(www.shop.example/a_(b))", ["www.shop.example/a_(b)"]),
@@ -145,10 +148,67 @@ def test_more_values_than_symbols_are_left_to_the_model_and_still_compared():
         ("hello", "hallo {name}", False),
         ("{0} of {1}", "{0} von {0}", False),
         ("write to a@b.example.", "Schreib an a@b.example!", True),
+        ("it costs 20 euros", "es kostet 20 Euro", True),
+        ("it costs 20 euros", "es kostet 20", False),
+        ("pay in euros", "zahl in Euro", True),
+        ("pay in dollars", "zahl bar", False),
+        ("pay cash", "zahl in Dollar", False),
+        ("it costs €20", "es kostet 20", False),
+        ("it is European", "es ist europäisch", True),
+        ("a pound of apples", "ein Pfund Äpfel", True),
+        ("Łódź is far", "\ufffd\ufffddź ist weit", False),
     ],
 )
 def test_what_comes_out_is_compared_with_what_went_in(source, translation, kept):
     assert is_kept(source, translation) is kept
+
+
+@pytest.mark.parametrize(
+    ("source", "misread"),
+    [
+        ("It costs 1,000 euros.", True),
+        ("Please pay $12,500.00 now", True),
+        ("about 1.500 people", True),
+        ("It opens at 9 am.", True),
+        ("Come at 7:30 p.m.", True),
+        ("It costs 999 euros.", False),
+        ("It weighs 3.5 or 3,25 kg.", False),
+        ("In 2019, 500 came.", False),
+        ("The address is 192.168.100.200, version 2.10.123", False),
+        ("It opens at 21:30.", False),
+        ("I am 9.", False),
+    ],
+)
+def test_what_a_german_would_misread_is_known(source, misread):
+    assert is_misread(source) is misread
+
+
+@pytest.mark.parametrize(
+    ("english", "german", "different"),
+    [
+        ("Do not share your PIN.", "Teilen Sie Ihre PIN.", True),
+        ("Do not share your PIN.", "Teilen Sie Ihre PIN nicht.", False),
+        ("I can’t come", "Ich komme", True),
+        ("I have no money", "Ich habe kein Geld", False),
+        ("I have money", "Ich habe kein Geld", True),
+        ("It is late, isn't it?", "Es ist spät, oder?", False),
+        ("It isn't late, is it?", "Es ist spät, oder?", True),
+        ("That is nothing", "Das ist nichts", False),
+    ],
+)
+def test_a_denial_on_one_side_alone_is_noticed(english, german, different):
+    assert denial.differs(english, german) is different
+
+
+@pytest.mark.parametrize("written", [["Teil", "sie"], ["Teil", "sie", "nicht"]])
+def test_a_translation_that_lost_its_not_is_kept_whole_and_yet_not_sound(written):
+    done = sentences(lambda pieces: written).translate(["Do not share it"])["Do not share it"]
+    assert (done.is_kept, done.is_sound) == (True, "nicht" in written)
+
+
+def test_a_number_that_is_misread_when_copied_makes_its_sentence_unsound():
+    done = sentences(lambda pieces: pieces).translate(["Pay 1,000 now", "Pay 100 now"])
+    assert [(each.is_kept, each.is_sound) for each in done.values()] == [(True, False), (True, True)]
 
 
 def test_500_texts_keep_everything_where_the_network_copies_symbols():
@@ -248,10 +308,14 @@ def test_equal_sentences_are_read_once():
         "&a" * 10_000,
         "@a" * 10_000,
         "https://" * 2_500,
+        "1.1" * 6_000,
+        "1,111" * 4_000,
+        "€1" * 10_000,
     ],
     ids=lambda text: text[:8],
 )
 def test_finding_takes_no_longer_for_odd_texts(text):
     began = time.process_time()
     list(find(text))
+    is_misread(text)
     assert time.process_time() - began < 1

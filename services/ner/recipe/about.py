@@ -69,7 +69,7 @@ MADE_OF = (
     {
         "name": "Tatoeba",
         "authors": "the contributors of tatoeba.org",
-        "licence": "CC-BY-2.0",
+        "licence": "CC-BY-2.0-FR",
         "source": "English-German and English-French pairs",
         "used_for": "training: the translations, with the names that the network marked in the English side",
     },

@@ -30,7 +30,7 @@ from sprat_ner.sets import DEVELOPMENT, read_set
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "src" / "sprat_ner" / "artefacts" / "default"
 GERMAN_SENTENCES = HERE.parents[2] / "tests" / "data" / "ner_de.jsonl"
-LICENCE = HERE.parents[2] / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
+LICENCE_OF_ENCODER = HERE.parents[2] / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
 """Of the encoder; it asks to go along."""
 MAX_TOKENS = 128
 HEADS = 12
@@ -86,7 +86,7 @@ def convert(options: argparse.Namespace, folder: Path) -> None:
     layers = 1 + max(int(name.split(".")[2]) for name in trained if name.startswith("encoder.layer."))
     write_bert(weights, Shape(layers, HEADS), options.tokenizer, folder)
     Head(trained["head.weight"].T.copy(), trained["head.bias"]).save(folder)
-    shutil.copy(LICENCE, folder / LICENCE.name)
+    shutil.copy(LICENCE_OF_ENCODER, folder / "LICENSE.multilingual-e5-small")
     say(f"converted {layers} layers")
 
 

@@ -15,8 +15,9 @@ LONGEST_SENTENCE = 79
 LONGEST_TEXT = 2_000
 """Code points. Such a text has about 50 sentences; longer ones would not be kept, but would be computed."""
 
-DECLINE_BELOW = 0.1
-"""Below it a translation is a guess, and nobody should read it for want of a better one."""
+DECLINE_BELOW = 0.3
+"""Below it a translation is a guess, and nobody should read it for want of a better one: of the development sentences
+between 0.1 and 0.3 a third are poor (chrF below 40), and fewer are good."""
 
 KEEP_AT_RULE = (
     f"the least hundredth at which at most {KEPT_POOR:.0%} of the sentences kept have a chrF below 40, on the "
@@ -82,8 +83,10 @@ LIMITS = (
     f"A text whose worst sentence has a chance of less than {DECLINE_BELOW:g} of being good is declined (unsure).",
     "What is rare in the training texts has a low confidence: it ends in an escalation, or is declined.",
     "A text is as sure as its worst sentence; each sentence is translated without the one before it.",
-    "Numbers, addresses, placeholders and markup are copied: 1,000 stays 1,000 and 7 pm stays 7 pm.",
+    "Numbers, addresses, placeholders and markup are copied; the unit of an amount is German: 20 euros, 20 Euro.",
     "Where one of those is lost, or a new one appears, the confidence is 0.",
+    "It is 0, too, where the source holds what a German would misread when it is copied: 1,000 or 9 pm.",
+    'And where one side denies something and the other does not, as in "I don\'t care" and "Es ist mir egal".',
     "The confidence is the chance of a chrF of 60 or more against one person's translation.",
     "Good translations in other words count as bad, so the confidence is rather too low than too high.",
     "du and Sie are chosen by the sentence alone and may change within a text.",

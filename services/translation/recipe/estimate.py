@@ -79,13 +79,13 @@ def fit(sentences: Sentences, encoder: Encoder, words: KnownWords, data: Path, a
 
 
 def gather(sentences: Sentences, data: Path, aside: Sequence[Pair]) -> Rows:
-    """Translate all sentences; those that lose a number or are too long need no estimate."""
+    """Translate all sentences; those that are not sound, or too long, need no estimate."""
     known = [*known_pairs(data), *(pair for pair in aside if lay_out(pair[0]).sentences == (pair[0],))]
     hard = hard_sentences(data, HARD_EVERY)
     everything = [*(source for source, _ in known), *hard]
     done = sentences.translate(everything)
     chrf = sentence_chrf([done[source].text for source, _ in known], [reference for _, reference in known])
-    usable = np.array([done[each].is_kept and done[each].hypothesis is not None for each in everything])
+    usable = np.array([done[each].is_sound and done[each].hypothesis is not None for each in everything])
     learnt = set(aside)
     rows = Rows(
         tuple(done[each] for each in everything),

@@ -17,7 +17,7 @@ from sprat_translation.network import Network
 from sprat_translation.pieces import Pieces
 from sprat_translation.sentences import Sentences, Translation
 
-READER = "sprat-translation-marian/2"
+READER = "sprat-translation-marian/3"
 """Revision of the way from text to answer. Raise it with every change that changes an answer."""
 
 ENCODER_TOKENS = 128
@@ -107,12 +107,12 @@ class TranslationModel:
     def read(self, sentences: Iterable[str]) -> dict[str, Judged]:
         """Translate and judge each sentence, by what it is; for answers and for measuring.
 
-        What must stay and did not has a confidence of 0, and so has a sentence longer than the network reads. Where
-        there is nothing to translate the confidence is 1.
+        What is not sound has a confidence of 0, and so has a sentence longer than the network reads. Where there is
+        nothing to translate the confidence is 1.
         """
         done = self._sentences.translate(sentences)
-        judged = {sentence: Judged(each, float(each.is_kept)) for sentence, each in done.items()}
-        open_ones = [each for each in done.values() if each.is_kept and each.hypothesis is not None]
+        judged = {sentence: Judged(each, float(each.is_sound)) for sentence, each in done.items()}
+        open_ones = [each for each in done.values() if each.is_sound and each.hypothesis is not None]
         for each, chance in zip(open_ones, self.judge.chances(open_ones), strict=True):
             judged[each.source] = Judged(each, float(chance))
         return judged

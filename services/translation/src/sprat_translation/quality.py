@@ -90,10 +90,10 @@ def sentence_chrf(outputs: Sequence[str], references: Sequence[str]) -> Doubles:
     )
 
 
-def surest(seen: Seen, share: float) -> Mask:
-    """The texts with the highest confidence, so many of them."""
-    order = np.argsort(-seen.confidence, kind="stable")
-    chosen = np.zeros(len(seen.pairs), dtype=np.bool_)
+def surest(sure: Doubles, share: float) -> Mask:
+    """The texts with the highest of these figures, so many of them."""
+    order = np.argsort(-sure, kind="stable")
+    chosen = np.zeros(len(sure), dtype=np.bool_)
     chosen[order[: round(share * len(order))]] = True
     return chosen
 

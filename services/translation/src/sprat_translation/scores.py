@@ -41,21 +41,17 @@ def scores(seen: Mapping[str, Seen], keep_at: float) -> tuple[Score, ...]:
 def _of_one(name: str, seen: Seen, keep_at: float) -> Iterator[Score]:
     everything = np.ones(len(seen.pairs), dtype=np.bool_)
     kept = seen.confidence >= keep_at
-    parts = (
-        ("", everything, "all"),
-        ("_kept", kept, f"kept at {keep_at:g}"),
-        ("_half", surest(seen, HALF), "the surer half"),
-    )
-    for suffix, where, words in parts:
-        yield from _corpus(f"{name}{suffix}", seen, where, f"{NAMES[name]}, {words}")
+    yield from _corpus(name, seen, everything, f"{NAMES[name]}, all")
     at = f"{NAMES[name]}, by text"
     yield Score(
         name=f"{name}_kept_share", value=_round(kept.mean()), protocol=f"{at}: confidence of {keep_at:g} or more"
     )
-    poor = float((seen.chrf[kept] < POOR_CHRF).mean()) if kept.any() else 0.0
-    yield Score(
-        name=f"{name}_kept_poor", value=_round(poor), protocol=f"{at}: share of the kept below chrF {POOR_CHRF:g}"
-    )
+    if kept.any():
+        poor = (seen.chrf[kept] < POOR_CHRF).mean()
+        below = f"{at}: share of the kept below chrF {POOR_CHRF:g}"
+        yield from _part(f"{name}_kept", seen, kept, f"{NAMES[name]}, kept at {keep_at:g}")
+        yield Score(name=f"{name}_kept_poor", value=_round(poor), protocol=below)
+    yield from _part(f"{name}_half", seen, surest(seen.confidence, HALF), f"{NAMES[name]}, the surer half")
     if _FEWEST <= seen.good.sum() <= len(seen.good) - _FEWEST:
         event = f"{at}: tells chrF of 60 or more from less"
         known, alone = auroc(seen.confidence, seen.good), auroc(seen.log_probability, seen.good)
@@ -86,6 +82,13 @@ def _spread(count: int, wanted: int) -> Mask:
     chosen = np.zeros(count, dtype=np.bool_)
     chosen[np.linspace(0, count - 1, wanted).astype(np.int64)] = True
     return chosen
+
+
+def _part(name: str, seen: Seen, where: Mask, protocol: str) -> Iterator[Score]:
+    """A part of the texts, and as many chosen by log-probability alone."""
+    yield from _corpus(name, seen, where, protocol)
+    others = surest(seen.log_probability, where.mean())
+    yield from _corpus(f"{name}_by_log_probability", seen, others, f"{protocol}, as many by log-probability alone")
 
 
 def _corpus(name: str, seen: Seen, where: Mask, protocol: str) -> Iterator[Score]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sprat_translation import denial
 from sprat_translation.beam import Beam, compare
 from sprat_translation.network import Candidate, Network
 from sprat_translation.pieces import Pieces
-from sprat_translation.protected import is_kept
+from sprat_translation.protected import is_kept, is_misread
 from sprat_translation.stand_ins import Masked, masked, restore
 
 
@@ -34,6 +35,17 @@ class Translation:
     """None where the network was not asked: there was nothing to translate, or more than it reads."""
     is_kept: bool
     """All that must stay is there, and nothing of the kind besides. False, too, where the sentence was too long."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Can it be right at all? Else it is worth nothing, however sure the network was.
+
+        What must stay is there, a German reads it as it was meant, and both sides deny something or neither does. The
+        last is no reason to take another candidate: one that was made to deny may say the opposite.
+        """
+        if self.hypothesis is None:
+            return self.is_kept
+        return self.is_kept and not is_misread(self.source) and not denial.differs(self.source, self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What tells a good translation from a bad one without a reference: figures of one sentence and its translation."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -33,7 +32,6 @@ SIGNALS: Final = (
     "rarest_word",  # the least count of a word of the source, as a logarithm
     "strange_share",  # of the output's words: in no German training text
     "copied_share",  # of the output's words: taken from the source, and in no German training text
-    "negation",  # 1 where one side denies and the other does not
     "question",  # 1 where one side asks and the other does not
     "length",  # of the source in words, as a logarithm
     # Of their phrases, of two and of three words: the share unseen in training, and the mean logarithm of the count.
@@ -50,12 +48,6 @@ _FURTHEST_LEAD = 2.0
 _RARE = 10
 _USUAL_RATIO = 1.12
 """Characters of German for each of English, in short everyday sentences."""
-_DENIES_SOURCE = re.compile(
-    r"\b(?:no|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly|\w+n['’]t)\b", re.IGNORECASE
-)
-_DENIES_TARGET = re.compile(
-    r"\b(?:nein|nicht\w*|nie|niemals|niemand\w*|nirgend\w*|kein\w*|weder|ohne|kaum)\b", re.IGNORECASE
-)
 
 
 def measured(translations: Sequence[Translation], words: KnownWords, meanings: Doubles) -> Doubles:
@@ -105,7 +97,6 @@ def _texts(translation: Translation, words: KnownWords) -> tuple[float, ...]:
         math.log1p(int(seen.min())) if len(read) else math.log1p(_RARE),
         _share(len(strange), len(written)),
         _share(len(set(strange) & set(read)), len(written)),
-        float(bool(_DENIES_SOURCE.search(translation.source)) != bool(_DENIES_TARGET.search(translation.text))),
         float(("?" in translation.source) != ("?" in translation.text)),
         math.log1p(len(read)),
     )
