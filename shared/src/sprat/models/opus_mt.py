@@ -21,7 +21,7 @@ from sprat.errors import UserError
 from sprat.models.artefact import write_artefact
 from sprat.models.card import Card
 
-READER: Final = "sprat-translation-marian/2"
+READER: Final = "sprat-translation-marian/3"
 """The translation service's code that reads the artefact."""
 
 LONGEST_SENTENCE: Final = 200
