@@ -49,15 +49,112 @@ def test_all_ways_are_told_with_intervals_and_a_picture(folder, tmp_path):
 def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--output", tmp_path / "page.html"]
+    wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]
     result = assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     chosen = told["routed"][round(told["keep_at"] * 100)]
     assert chosen["accuracy"][0] >= 0.97
     assert chosen["eur_per_million"][0] <= told["frontier"]["eur_per_million"][0] == pytest.approx(200)
-    assert load_policy(policy).tasks.intent.keep_at == told["keep_at"]
+    assert load_policy(policy).task("intent", "hr").keep_at == told["keep_at"]
+    own = f"    models:\n      hr:\n        keep_at: {told['keep_at']:.2f}\n"
+    assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
+    field = "tasks.intent.models.hr.keep_at"
+    assert told["written"] == {"file": str(policy), "field": field, "now": told["keep_at"], "was": None}
+    assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *wanted)
+    again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json").stdout)
+    assert again["written"]["was"] is not None
+
+
+@pytest.mark.parametrize(
+    ("policy", "named", "said"),
+    [
+        (
+            POLICY,
+            "hr",
+            "tasks.intent.keep_at holds for the shipped model, too; add --as hr to write tasks.intent.models.",
+        ),
+        (f"{POLICY}    models: {{hr: {{keep_at: 0.5}}}}\n", "hr", "has a section for it; add --as hr to write"),
+        (f"{POLICY}    models: {{default: {{keep_at: 0.5}}}}\n", "default", "add --as default to write tasks.intent"),
+    ],
+)
+def test_a_keep_at_is_not_written_for_other_models_than_the_one_assessed(folder, tmp_path, policy, named, said):
+    (tmp_path / "policy.yaml").write_text(policy)
+    model = folder / "hr"
+    if named == "default":
+        shipped = ["--output", tmp_path / "shipped", "--name", "default", "--encoder", training_files.EN_FAST]
+        assert run("train", "intent", folder / "hr.csv", *shipped).exit_code == 0
+        model = tmp_path / "shipped"
+    wanted = ["--accuracy", "0.97", "--policy", tmp_path / "policy.yaml", "--write", "--output", tmp_path / "page.html"]
+    result = run("assess", folder / "test.csv", "--model", model, "--frontier-accuracy", "1", *wanted)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert (tmp_path / "policy.yaml").read_text() == policy
+
+
+def test_the_shipped_models_keep_at_is_the_tasks(folder, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    named = ["--output", tmp_path / "shipped", "--name", "default", "--encoder", training_files.EN_FAST]
+    assert run("train", "intent", folder / "hr.csv", *named).exit_code == 0
+    wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--output", tmp_path / "page.html", "--json"]
+    result = run("assess", folder / "test.csv", "--model", tmp_path / "shipped", "--frontier-accuracy", "1", *wanted)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["written"] == {
+        "file": str(policy),
+        "field": "tasks.intent.keep_at",
+        "now": told["keep_at"],
+        "was": 0.75,
+    }
     assert policy.read_text() == POLICY.replace("0.75", f"{told['keep_at']:.2f}")
+
+
+def test_without_costs_the_share_escalated_decides_and_that_is_said(folder, tmp_path):
+    page = tmp_path / "page.html"
+    common = ["--frontier-accuracy", "1", "--accuracy", "0.5", "--output", page]
+    result = assess(folder, *common)
+    assert result.exit_code == 0, result.output
+    assert "no costs are known: the share escalated decides\n" in result.stdout
+    assert "no costs are known: the share escalated decides" in page.read_text()
+    told = json.loads(assess(folder, *common, "--json").stdout)
+    assert told["costs_known"] is False
+    assert told["routed"][round(told["keep_at"] * 100)]["escalated"] == 0
+    assert "no costs are known" not in assess(folder, *common, "--frontier-eur", "0.001").stdout
+
+
+def test_answers_are_read_by_the_columns_that_were_named_where_they_have_them(folder, tmp_path):
+    lines = training_files.rows()[3::4]
+    own = training_files.write(tmp_path / "own.csv", [("x", "y"), *lines], names=("Frage", "Thema"))
+    own.write_text("".join(f"1,{line}" for line in own.read_text().splitlines(keepends=True) if line != "x,y\n"))
+    alike = tmp_path / "alike.csv"
+    alike.write_text(own.read_text().replace("1,Frage,Thema", "nr,Frage,Thema"))
+    others = training_files.write(tmp_path / "others.csv", lines)
+    named = ["--text-column", "Frage", "--label-column", "Thema", "--output", tmp_path / "page.html", "--json"]
+    for answers in (own, alike, others):
+        result = run("assess", own, "--model", folder / "hr", "--frontier-answers", answers, *named)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["frontier"]["accuracy"][0] == 1
+
+
+@pytest.mark.parametrize(("name", "end"), [("answers.csv", ","), ("answers.tsv", "\t")])
+def test_costs_stand_in_a_column_of_a_table_too(folder, tmp_path, name, end):
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    costs = ["", "3E-04", *["0.0002"] * (len(rows) - 2)]
+    lines = [end.join((row["text"], cost, row["label"])) for row, cost in zip(rows, costs, strict=True)]
+    answers = tmp_path / name
+    answers.write_text("\n".join([end.join(("text", "Cost_EUR", "label")), *lines]))
+    more = ["--frontier-eur", "0.0001", "--output", tmp_path / "page.html", "--json"]
+    result = assess(folder, "--frontier-answers", answers, *more)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frontier"]["eur_per_million"][0] == pytest.approx(200)
+    for wrong in ("cheap", "0;1", "-1", "nan", "1_0"):
+        answers.write_text(
+            "\n".join([end.join(("text", "cost_eur", "label")), lines[0], lines[1].replace("3E-04", wrong)])
+        )
+        result = assess(folder, "--frontier-answers", answers, *more)
+        assert result.exit_code == 2
+        assert 'row 3, column "cost_eur": not an amount of euros; write a number, with a point' in result.stderr
 
 
 def test_a_budget_is_kept(folder, tmp_path):
@@ -115,6 +212,11 @@ def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
         (["--frontier-accuracy", "1", "--write"], "--write needs --policy FILE"),
         (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': no name of a model; expected: a model's name"),
         (["--frontier-accuracy", "1", "--as", "#x"], "--as '#x': no name of a model; expected: a model's name"),
+        (["--frontier-accuracy", "1", "--budget", "1EUR/1M"], "--budget: no costs are known: say what an answer costs"),
+        (
+            ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any", "--budget", "1EUR/1M"],
+            "--budget: no costs are known: say what an answer costs",
+        ),
         (["--frontier-accuracy", "1", "--budget", "much"], "--budget much: needs euros for so many texts"),
         (["--frontier-accuracy", "1", "--language", "de"], "--language de: the model serves en"),
         (["--frontier-accuracy", "1", "--outside-label", "none"], 'the model has no label "oos"'),

@@ -11,6 +11,8 @@ from sprat.cli.main import app
 from sprat.models import Question, load_artefact
 from sprat_intent.model import IntentModel
 
+ROWS = list(enumerate(training_files.rows()))
+
 
 def train(*arguments):
     given = ["train", "intent", *map(str, arguments)]
@@ -116,6 +118,17 @@ def test_texts_are_shown_where_that_is_asked_for(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--show-texts")
     assert "how do I book January days off" in result.stdout
     assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+
+
+def test_labels_that_differ_by_case_alone_are_told_in_terminal_and_report_with_what_to_do(tmp_path):
+    rows = [(text, "LEAVE" if label == "leave" and place % 2 else label) for place, (text, label) in ROWS]
+    result = train(training_files.write(tmp_path / "hr.csv", rows), "--output", tmp_path / "hr")
+    assert result.exit_code == 0, result.output
+    said = "1 group of labels differs by case or white space alone, and each is learnt as a label of its own: "
+    lines = [line for line in result.stdout.splitlines() if said in line]
+    assert len(lines) == 1
+    assert lines[0].endswith('"LEAVE" = "leave"; write each one way and train again')
+    assert said in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
 
 
 def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp_path):

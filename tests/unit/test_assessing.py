@@ -6,7 +6,7 @@ import pytest
 from sprat.assessing.answers import Observed
 from sprat.assessing.choosing import for_accuracy, parse_budget, within_budget
 from sprat.assessing.intervals import wilson
-from sprat.assessing.picture import report
+from sprat.assessing.picture import report, sentence
 from sprat.assessing.strategies import assess
 from sprat.errors import UserError
 
@@ -61,6 +61,33 @@ def test_the_cheapest_threshold_that_is_right_enough_is_found():
     assert choice.routed.outcome.escalated == 0.25
     assert choice.routed.keep_at == 0.9  # of all between 0.31 and 0.90, which escalate the same, the most careful
     assert choice.sure is not None
+
+
+def test_where_no_costs_are_known_the_share_escalated_decides():
+    assessment = assess(observed(eur=0.0))
+    choice = for_accuracy(assessment, 0.9)
+    assert not assessment.costs_known
+    assert (choice.routed.keep_at, choice.routed.outcome.escalated) == (0.9, 0.25)
+    assert choice.sure.outcome.escalated == 0.25
+    assert "EUR" not in sentence(choice)
+
+
+def test_nothing_is_escalated_where_the_small_model_alone_is_right_enough():
+    for eur in (0.0, 0.001):
+        routed = for_accuracy(assess(observed(eur=eur)), 0.75).routed
+        assert (routed.keep_at, routed.outcome.escalated) == (0.3, 0.0)
+
+
+def test_of_thresholds_that_cost_the_same_the_one_that_escalates_less_is_taken():
+    seen = observed()
+    seen.frontier_eur[seen.confidence > 0.5] = 0.0  # the answers that a higher threshold adds are free
+    assert for_accuracy(assess(seen), 0.9).routed.outcome.escalated == 0.25
+    assert within_budget(assess(seen), 300).routed.outcome.escalated == 0.25
+
+
+def test_without_costs_no_budget_can_be_kept():
+    with pytest.raises(UserError, match=r"--budget: no costs are known: say what an answer costs, by cost_eur"):
+        within_budget(assess(observed(eur=0.0)), 20)
 
 
 def test_an_accuracy_out_of_reach_is_refused_with_how_far_one_gets():

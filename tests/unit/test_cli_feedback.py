@@ -80,12 +80,20 @@ def test_unknown_fields_are_passed_on():
         ([*COMMON, "--task", "intent", "--label", "x", "--outside"], "what is right?"),
         ([*COMMON, "--task", "intent", "--output", "nothing.json"], "neither JSON nor a file that can be read"),
         ([*COMMON, "--task", "intent", "--output", "{"], "--output: not JSON"),
+        (
+            [*COMMON, "--task", "banana", "--label", "x"],
+            "--task banana: no such task; known are intent, ner, translation",
+        ),
+        (["--from", "-", "--task", "banana"], "--task banana: no such task; known are intent, ner, translation"),
         (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
         (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
         (["--task", "intent", "export", "--output", "x.csv"], "options stand behind the word: sprat feedback export"),
         (["export", "--output", "x.xlsx"], "x.xlsx: the name says the format: .csv, .tsv, .jsonl"),
         (["export", "--output", "x.csv", "--task", "ner"], "is no single label: take .jsonl"),
-        (["export", "--output", "x.csv", "--task", "mood"], "--task mood: known are intent, ner, translation"),
+        (
+            ["export", "--output", "x.csv", "--task", "mood"],
+            "--task mood: no such task; known are intent, ner, translation",
+        ),
         (["export", "--output", "x.csv", "--since", "1x"], "--since 1x: needs"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelled_files import made
 from sprat.errors import UserError
 from sprat.labelled import Labelled
 from sprat_intent.training import preparing, regression
@@ -15,7 +16,9 @@ from sprat_intent.training.folds import text_folds
 from sprat_intent.training.preparing import LEAST_ROWS, prepare
 from sprat_intent.training.progress import silent
 from sprat_intent.training.regression import fit_multinomial
+from sprat_intent.training.sources import texts_to_test
 from sprat_intent.training.suspects import suspects
+from sprat_intent.training.wish import Wish
 
 NOTHING = np.zeros((0, 16), np.float32)
 
@@ -182,6 +185,53 @@ def test_a_header_taken_for_a_row_is_hinted_at():
     data = Labelled(Path("hr.csv"), texts, labels, tuple(range(1, len(rows) + 1)), ("1", "2"))
     with pytest.raises(UserError, match=r"is row 1 the columns' names\? Then name them"):
         prepare(data)
+
+
+def test_json_lines_are_not_asked_for_names_in_row_1():
+    texts, labels = zip(("hello", "x"), *plenty("a"), *plenty("b"), strict=True)
+    data = Labelled(Path("hr.jsonl"), texts, labels, tuple(range(1, len(texts) + 1)), ("text", "label"))
+    with pytest.raises(UserError, match=r"row 1: 1 label has fewer than 5 .*with --drop-small$"):
+        prepare(data)
+
+
+def test_labels_that_differ_by_case_or_white_space_alone_are_found():
+    rows = [*plenty("Gehalt"), *plenty("GEHALT"), *plenty("sick note"), *plenty("sick  note"), *plenty("OOS")]
+    data = labelled([(f"{place} {text}", label) for place, (text, label) in enumerate([*rows, *plenty("sick notes")])])
+    assert prepare(data)[1].alike == (("GEHALT", "Gehalt"), ("sick  note", "sick note"))
+    assert ("OOS", "oos") in prepare(data, outside_label="oos")[1].alike
+
+
+def test_labels_too_small_for_being_written_two_ways_are_told_as_such():
+    rows = [*plenty("Gehalt", 20), *plenty("leave"), *[(f"pay {number}", "GEHALT") for number in range(2)]]
+    with pytest.raises(
+        UserError, match=r'"GEHALT" 2; .*; differing by case or white space alone.*: "GEHALT" = "Gehalt"$'
+    ):
+        prepare(labelled(rows))
+
+
+def test_labels_that_may_be_texts_are_not_told():
+    rows = [*[(f"topic {number % 3}", f"My name is Anna {number}") for number in range(30)]]
+    with pytest.raises(UserError) as caught:
+        prepare(labelled(rows))
+    assert 'is "label" the column of labels? Else name it: --label-column NAME' in str(caught.value)
+    assert "Anna" not in str(caught.value)
+
+
+def test_labels_of_a_test_that_may_be_texts_are_not_told(tmp_path):
+    training, _ = prepare(labelled([*plenty("a"), *plenty("b")]))
+    test = made(tmp_path, "test.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
+    with pytest.raises(UserError, match=r'row 2, column "label": no text is trained with this label; correct it'):
+        texts_to_test(Wish(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test), training)
+
+
+def test_what_is_kept_is_no_more_than_everything():
+    vectors, gold = clouds(labels=12)
+    crossed = cross(vectors, gold, 12, NOTHING, silent)
+    calibrator = fit_calibrator(crossed.inside, crossed.logits.argmax(axis=1) == gold, crossed.outside, 0.1)
+    seen = seen_of(crossed.logits, gold, crossed.outside, calibrator)
+    for share in np.arange(0.01, 0.9, 0.01):
+        figures = measure(seen, crossed.logits.argmax(axis=1), gold, tuple("abcdefghijkl"), float(share))
+        assert f"{1 - figures.at(0.0).share:.1%}" == "0.0%"
 
 
 def test_too_many_rows_are_refused_with_a_way_out_and_sampled_evenly(monkeypatch):

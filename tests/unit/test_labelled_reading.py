@@ -2,21 +2,9 @@
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.labelled import Wanted, read_labelled, read_texts
+from labelled_files import made, refused
+from sprat.labelled import read_labelled, read_texts
 from sprat.labelled.cells import for_spreadsheets
-
-
-def made(folder, name, content):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def refused(path, wanted=None):
-    with pytest.raises(UserError) as caught:
-        read_labelled(path, wanted or Wanted())
-    return str(caught.value).removeprefix(f"{path}: ")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +16,11 @@ def refused(path, wanted=None):
         pytest.param("a.csv", '"text","label"\n"hello there","greeting"\n', id="quoted"),
         pytest.param("a.csv", b"\xef\xbb\xbftext,label\nhello there,greeting\n", id="byte order mark"),
         pytest.param("a.csv", "text,label\n\nhello there, greeting \n,\n", id="blank rows and spaces"),
+        pytest.param("a.csv", "sep=;\r\ntext;label\r\nhello there;greeting\r\n", id="a separator's own line"),
+        pytest.param(
+            "a.csv", b'\xef\xbb\xbf"SEP=|"\ntext|label\nhello there|greeting\n', id="a separator's line, quoted"
+        ),
+        pytest.param("a.tsv", "sep=\t\ntext\tlabel\nhello there\tgreeting\n", id="a separator's line in TSV"),
         pytest.param("a.tsv", "text\tlabel\nhello there\tgreeting\n", id="TSV"),
         pytest.param("a.csv", "text\tlabel\nhello there\tgreeting\n", id="tabs in .csv"),
         pytest.param("a.jsonl", '{"label": "greeting", "text": "hello there"}\n', id="JSON Lines"),
@@ -45,14 +38,6 @@ def test_two_columns_need_no_names(tmp_path):
     assert read.rows == (1, 2, 3)
     turned = read_labelled(made(tmp_path, "b.tsv", "greeting\thi\ngreeting\thello\nfarewell\tbye\n"))
     assert turned.texts == ("hi", "hello", "bye")
-
-
-@pytest.mark.parametrize("wanted", [Wanted("Question", "topic"), Wanted("2", "3")], ids=["names", "numbers"])
-def test_columns_are_named_by_a_person(tmp_path, wanted):
-    path = made(tmp_path, "a.csv", "nr,question,topic\n1,hello,greeting\n")
-    read = read_labelled(path, wanted)
-    assert read.texts[-1] == "hello"
-    assert read.labels[-1] == "greeting"
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path):
@@ -94,6 +79,26 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param("a.csv", b"hi,a\nho,\xfc\n", 'row 2, column "2": byte 0xfc is not UTF-8', id="byte without names"),
         pytest.param("a.jsonl", b'{"text": "\xfc"}', "row 1: byte 0xfc is not UTF-8", id="byte in JSON"),
         pytest.param("a.csv", "text,label\nhi,a\n".encode("utf-16"), "row 1: UTF-16; save it as UTF-8", id="UTF-16"),
+        pytest.param("a.csv", b"\xef\xbb\xbf", "the file is empty", id="byte order mark alone"),
+        pytest.param("a.csv", ",\n,\n", "row 1: no row holds anything; it needs a row for each", id="commas alone"),
+        pytest.param(
+            "a.csv", b"PK\x03\x04\x14\xb4", "this is a spreadsheet's own format, or another packed file", id="renamed"
+        ),
+        pytest.param(
+            "a.csv",
+            b"\xd0\xcf\x11\xe0\xa1\xb1",
+            "this is a spreadsheet's own format, whatever the name says: export the sheet as CSV",
+            id="renamed, old",
+        ),
+        pytest.param(
+            "a.csv",
+            b"sep=;\ntext;label\nhi;\xfc\n",
+            'row 2 (line 3), column "label": byte 0xfc is not UTF-8',
+            id="byte below a separator's line",
+        ),
+        pytest.param(
+            "a.csv", "sep=;\ntext;label\nhi;\n", 'row 2 (line 3), column "label": empty', id="below a separator's line"
+        ),
         pytest.param("a.xlsx", b"PK\x03\x04", "a spreadsheet's own format is not read; save the sheet", id="workbook"),
         pytest.param("a.csv.gz", b"\x1f\x8b", "packed; unpack it first", id="packed"),
         pytest.param("a.pdf", "text,label\nhi,a\n", "name it .csv, .tsv or .jsonl", id="another kind"),
@@ -117,7 +122,16 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
             id="open quote closed by another",
         ),
         pytest.param(
-            "a.csv", 'text,label\n"a "b" c",d\n', "row 2: a quote stands inside a quoted cell", id="inner quote"
+            "a.csv",
+            'text,label\n"a "b" c",d\n',
+            'row 2: a quote stands inside a quoted cell; write it twice: ""; or the one that opens',
+            id="inner quote",
+        ),
+        pytest.param(
+            "a.csv",
+            'text,label\nfine,a\n"open,b\n"next",c\n',
+            "row 3: a quote is opened and not closed (or one stands inside the quoted cell, in line 4); close it",
+            id="open quote above a quoted row",
         ),
         pytest.param(
             "a.csv", "text,label\na,b,c\n", "row 2: 3 columns, row 1 has 2; put a text that holds", id="comma"
@@ -167,15 +181,6 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
 )
 def test_a_bad_file_is_refused_with_row_column_and_what_to_do(tmp_path, name, content, said):
     assert refused(made(tmp_path, name, content)).startswith(said)
-
-
-def test_an_unknown_column_is_refused_with_those_that_are_there(tmp_path):
-    path = made(tmp_path, "a.csv", "text,label\nhi,a\n")
-    assert refused(path, Wanted(label="topic")) == (
-        "row 1, column \"topic\": there is no such column; there are: 'text', 'label'"
-    )
-    path = made(tmp_path, "a.jsonl", '{"text": "hi", "label": "a"}\n')
-    assert refused(path, Wanted(label="topic")).startswith('row 1, column "topic": there is no such field')
 
 
 def test_many_mistakes_are_told_by_the_first_five(tmp_path):

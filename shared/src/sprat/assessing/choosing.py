@@ -10,6 +10,11 @@ from sprat.errors import UserError
 _BUDGET: Final = re.compile(
     r"\s*(?:€|EUR)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:€|EUR)?\s*/\s*([0-9]+(?:\.[0-9]+)?)\s*([KkMm]?)\s*"
 )
+UNKNOWN_COSTS: Final = "no costs are known"
+GIVE_COSTS: Final = (
+    "say what an answer costs, by cost_eur in the file of answers, by --frontier-eur, or by --frontier-price "
+    "where it is asked now; or choose by --accuracy"
+)
 _TIMES: Final = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
@@ -24,7 +29,7 @@ class Choice:
 
 
 def for_accuracy(assessment: Assessment, wanted: float) -> Choice:
-    """Give the cheapest threshold that is right so often.
+    """Give the cheapest threshold that is right so often; where no costs are known, the one that escalates least.
 
     Raises:
         UserError: none is; it says how far one gets.
@@ -45,13 +50,16 @@ def within_budget(assessment: Assessment, eur_per_million: float) -> Choice:
     """Give the threshold with the best accuracy whose cost stays within the budget; of equal ones the cheapest.
 
     Raises:
-        UserError: even keeping everything costs more, for some answers are escalated whatever their confidence.
+        UserError: no costs are known, or even keeping everything costs more, for some answers are escalated whatever
+            their confidence.
     """
+    if not assessment.costs_known:
+        raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
     affordable = [each for each in assessment.routed if each.outcome.eur_per_million.value <= eur_per_million]
     if not affordable:
         least = min(each.outcome.eur_per_million.value for each in assessment.routed)
         raise UserError(f"--budget: no keep_at costs so little; the least is {least:.2f} EUR for a million texts")
-    best = max(affordable, key=lambda each: (each.outcome.accuracy.value, -each.outcome.eur_per_million.value))
+    best = max(affordable, key=lambda each: (each.outcome.accuracy.value, *(-cost for cost in _cost(each))))
     return Choice(best, None)
 
 
@@ -68,6 +76,9 @@ def parse_budget(said: str) -> float:
     return float(match[1]) / texts * 1_000_000
 
 
-def _cost(routed: Routed) -> tuple[float, float]:
-    """What it costs; of two that escalate the same texts the higher threshold is the safer one for others."""
-    return routed.outcome.eur_per_million.value, -routed.keep_at
+def _cost(routed: Routed) -> tuple[float, float, float]:
+    """What it costs, then what it escalates: costs may be unknown, or some answers free.
+
+    Of two that escalate the same texts the higher threshold is the safer one for others.
+    """
+    return routed.outcome.eur_per_million.value, routed.outcome.escalated, -routed.keep_at

@@ -1,11 +1,17 @@
 """What a frontier model says of texts: from a file of its answers, or asked now."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from sprat.errors import UserError
-from sprat.labelled import Labelled, key_of, read_labelled
+from sprat.labelled import Labelled, Wanted, as_named, column_beside, key_of, read_labelled
+
+_COST: Final = "cost_eur"
+_NUMBER: Final = re.compile(r"[0-9]*\.?[0-9]+(?:[Ee][+-]?[0-9]{1,3})?")
+_MOST_EUR: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +24,19 @@ class FrontierAnswers:
     """What each answer cost."""
 
 
-def read_answers(path: Path, asked: Labelled, eur: float) -> FrontierAnswers:
+def read_answers(path: Path, asked: Labelled, eur: float, wanted: Wanted) -> FrontierAnswers:
     """Read the answers of a frontier model to the texts of `asked`: a file like it, with the model's labels.
 
     Args:
-        path: .csv, .tsv or .jsonl; a field `cost_eur` of a .jsonl says what an answer cost.
+        path: .csv, .tsv or .jsonl; a column or field `cost_eur` says what an answer cost.
         asked: the texts.
         eur: what an answer costs where the file does not say.
+        wanted: the columns that were named for `asked`; where `path` lacks one, it is found as ever.
 
     Raises:
         UserError: the file cannot be read, or has no answer for some text.
     """
-    read = read_labelled(path)
+    read = read_labelled(path, as_named(path, _by_name(wanted, asked)))
     costs = _costs(path, read, eur)
     found = {key_of(text): place for place, text in enumerate(read.texts)}
     missing = [row for row, text in zip(asked.rows, asked.texts, strict=True) if key_of(text) not in found]
@@ -60,16 +67,32 @@ def write_answers(path: Path, asked: Labelled, answers: FrontierAnswers) -> None
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def _by_name(wanted: Wanted, asked: Labelled) -> Wanted:
+    """Give what was named by its name, even where a person gave its number: other files have another order."""
+    text, label = asked.columns
+    return Wanted(text if wanted.text else None, label if wanted.label else None)
+
+
 def _costs(path: Path, read: Labelled, eur: float) -> list[float]:
-    if path.suffix.lower() not in (".jsonl", ".ndjson", ".json"):
-        return [eur] * len(read)
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    said = column_beside(path, _COST)
     costs = []
     for row in read.rows:
-        cost = json.loads(lines[row - 1]).get("cost_eur", eur)
-        if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < 1_000_000:
+        cost = _euros(said.get(row, ""), eur)
+        if cost is None:
             raise UserError(
-                f'{path}: row {row}, column "cost_eur": not an amount of euros; write a number, or leave it out'
+                f'{path}: row {row}, column "{_COST}": not an amount of euros; write a number, with a point, as '
+                "0.0003, or leave it out"
             )
-        costs.append(float(cost))
+        costs.append(cost)
     return costs
+
+
+def _euros(said: Any, eur: float) -> float | None:
+    """Give the amount; `eur` where a cell is empty, None where it is no amount."""
+    if isinstance(said, str):
+        if not said.strip():
+            return eur
+        said = float(said) if _NUMBER.fullmatch(said.strip()) else None
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < _MOST_EUR:
+        return None
+    return float(said)

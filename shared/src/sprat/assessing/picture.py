@@ -33,7 +33,7 @@ def report(assessment: Assessment, title: str, said: Sequence[str], choice: Choi
         "A router that knew nothing would lie on the straight line between the small model and the frontier. "
         "The band is the 95 % interval, by drawing the texts anew.",
     )
-    if assessment.frontier.eur_per_million.value > 0:
+    if assessment.costs_known:
         page.heading("Accuracy against cost")
         page.picture(against_cost(assessment, choice).svg(), "Euros for a million texts, those kept among them.")
     page.heading("In numbers")
@@ -51,12 +51,11 @@ def report(assessment: Assessment, title: str, said: Sequence[str], choice: Choi
 
 
 def sentence(choice: Choice) -> str:
-    """Say what was chosen."""
+    """Say what was chosen; what it costs is left out where that is not known."""
     outcome = choice.routed.outcome
-    said = (
-        f"keep_at {choice.routed.keep_at:.2f}: {outcome.accuracy} right, {outcome.escalated:.1%} escalated, "
-        f"{euros(outcome.eur_per_million)} EUR for a million texts"
-    )
+    said = f"keep_at {choice.routed.keep_at:.2f}: {outcome.accuracy} right, {outcome.escalated:.1%} escalated"
+    if outcome.eur_per_million.high > 0 or not outcome.escalated:
+        said += f", {euros(outcome.eur_per_million)} EUR for a million texts"
     if choice.sure is None:
         return said
     return f"{said}. To be sure of it beyond these texts: keep_at {choice.sure.keep_at:.2f}"

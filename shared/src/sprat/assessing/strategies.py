@@ -46,6 +46,11 @@ class Assessment:
     routed: tuple[Routed, ...]
     """For keep_at 0, 0.01, … 1."""
 
+    @property
+    def costs_known(self) -> bool:
+        """Tell whether an answer of the frontier is known to cost anything."""
+        return self.frontier.eur_per_million.value > 0
+
     def at(self, keep_at: float) -> Routed:
         """Give what is got at a whole number of hundredths."""
         return self.routed[round(keep_at * STEPS)]

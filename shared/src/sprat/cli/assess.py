@@ -5,32 +5,33 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat.assessing.answers import Observed
-from sprat.assessing.choosing import Choice, for_accuracy, parse_budget, within_budget
+from sprat.assessing.choosing import UNKNOWN_COSTS, Choice, for_accuracy, parse_budget, within_budget
 from sprat.assessing.picture import report, rows, sentence
 from sprat.assessing.strategies import Assessment
 from sprat.assessing.strategies import assess as computed
-from sprat.cli.assessed import Frontier, frontier_answers, observed, small_answers
+from sprat.cli.assess_writing import Written, check_meant, write_keep_at
+from sprat.cli.assessed import UNKNOWN_PRICE, Frontier, frontier_answers, load_small, observed, small_answers
 from sprat.cli.columns import LabelColumn, TextColumn
 from sprat.cli.connection import Json
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat.errors import UserError
 from sprat.labelled import Labelled, Wanted, read_labelled
 from sprat.policy import load_policy
-from sprat.policy.editing import check_name, keep_at_of, set_keep_at
+from sprat.policy.editing import check_name
 
 EPILOG = """\b
 Examples:
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
-  sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97 --policy policy.yaml --write
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
 \b
 FILE holds texts with their right labels that the model was not trained on. What the frontier says of them stands in
-a file like it, or is asked now, with all that is personal masked; or you say how often it is right. Texts are drawn
-anew a thousand times for the intervals. The report goes to FILE-assessment.html, or to --output.
+a file like it, with what each answer cost as cost_eur, or is asked now, with all that is personal masked; or you say
+how often it is right. Texts are drawn anew a thousand times for the intervals. The report goes to
+FILE-assessment.html, or to --output. --write changes the keep_at of the model that texts ask for by the name behind
+--as; only for the shipped model it may be left out.
 
 \b
 Exit codes:
@@ -65,7 +66,7 @@ def assess(
     ] = None,
     frontier_price: Annotated[
         str, typer.Option(metavar="IN/OUT", help="Its price, euros for a million tokens in and out.")
-    ] = "0/0",
+    ] = UNKNOWN_PRICE,
     save_answers: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", show_default=False, help="Keep what the frontier answered.")
     ] = None,
@@ -106,31 +107,36 @@ def assess(
     if name is not None:
         _check(name)
     wanted_eur = None if budget is None else parse_budget(budget)
-    frontier = Frontier(answers, url, frontier_model, frontier_price, frontier_accuracy, frontier_eur, save_answers)
-    frontier.check()
+    columns = Wanted(text_column, label_column)
+    frontier = Frontier(
+        answers, url, frontier_model, frontier_price, frontier_accuracy, frontier_eur, save_answers, columns
+    )
+    frontier.check(budget=budget is not None)
     escalates = policy is not None and _escalates(policy, name)
-    data = read_labelled(file, Wanted(text_column, label_column))
-    small = small_answers(model, data, language, outside_label, threads)
+    data = read_labelled(file, columns)
+    loaded = load_small(model, threads)
+    if write and policy and name is None:
+        check_meant(policy, loaded.card.name)
+    small = small_answers(loaded, data, language, outside_label)
     large = frontier_answers(frontier, data, small.labels, language, outside_label)
     seen = observed(data, small, large, outside_label, escalates=escalates)
     assessment = computed(seen)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     said = [f"{len(data):,} texts of {file.name}", f"model: {small.name}, version {small.version}", large.told]
+    if not assessment.costs_known:
+        said.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
     choice: Choice | None = None
     try:
         choice = _choice(assessment, accuracy, wanted_eur)
     finally:
         _write(page, report(assessment, f"Assessment of {small.name} on {file.name}", said, choice))
-    before = set_keep_at(policy, "intent", choice.routed.keep_at, name) if write and policy and choice else None
+    written = write_keep_at(policy, choice.routed.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, choice, page, seen))
+        say_json(_as_json(assessment, choice, page, written))
         return
     _tell(assessment, choice, data, said, page)
-    if write and choice:
-        say(
-            f"{policy}: {'.'.join(keep_at_of('intent', name))} is now {choice.routed.keep_at:.2f}, "
-            f"was {before or 'not set'}; restart the router"
-        )
+    if written:
+        say(str(written))
 
 
 def _check(name: str) -> None:
@@ -184,7 +190,7 @@ def _tell(assessment: Assessment, choice: Choice | None, data: Labelled, said: l
     say(f"{page}: the report")
 
 
-def _as_json(assessment: Assessment, choice: Choice | None, page: Path, seen: Observed) -> dict[str, Any]:
+def _as_json(assessment: Assessment, choice: Choice | None, page: Path, written: Written | None) -> dict[str, Any]:
     def told(outcome: Any) -> dict[str, Any]:
         return {
             "escalated": round(outcome.escalated, 4),
@@ -199,7 +205,8 @@ def _as_json(assessment: Assessment, choice: Choice | None, page: Path, seen: Ob
 
     return {
         "type": "assessed",
-        "texts": len(seen),
+        "texts": assessment.texts,
+        "costs_known": assessment.costs_known,
         "small": told(assessment.small),
         "frontier": told(assessment.frontier),
         "routed": [
@@ -209,4 +216,5 @@ def _as_json(assessment: Assessment, choice: Choice | None, page: Path, seen: Ob
         "keep_at": choice.routed.keep_at if choice else None,
         "sure_keep_at": choice.sure.keep_at if choice and choice.sure else None,
         "report": str(page),
+        "written": None if written is None else written.as_json,
     }

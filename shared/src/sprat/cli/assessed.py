@@ -8,15 +8,18 @@ from typing import Any, Final
 import numpy as np
 
 from sprat.assessing.answers import Observed
+from sprat.assessing.choosing import GIVE_COSTS, UNKNOWN_COSTS
 from sprat.assessing.frontier_answers import FrontierAnswers, read_answers, write_answers
 from sprat.cli.finders import gather
 from sprat.cli.progress_bar import ProgressBar
 from sprat.cli.terminal import remark
 from sprat.errors import UserError
-from sprat.labelled import Labelled
+from sprat.labelled import Labelled, Wanted, may_be_texts
 from sprat.models import BrokenArtefact, Question
 
 _AT_ONCE: Final = 500
+UNKNOWN_PRICE: Final = "0/0"
+"""Of a million tokens in and out, where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,11 @@ class Frontier:
     accuracy: float | None
     eur: float
     save: Path | None
+    columns: Wanted
+    """As named for the file of texts; a file of answers that has them is read by them, too."""
 
-    def check(self) -> None:
-        """See that it is said once.
+    def check(self, *, budget: bool) -> None:
+        """See that it is said once, and what it costs where a budget is to be kept.
 
         Raises:
             UserError: it is not.
@@ -68,21 +73,24 @@ class Frontier:
             )
         if self.url is not None and self.model is None:
             raise UserError("--frontier needs --frontier-model NAME")
+        asked_for_free = self.url is not None and self.price == UNKNOWN_PRICE
+        if budget and (asked_for_free or (self.accuracy is not None and self.eur == 0)):
+            raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
 
 
-def small_answers(folder: Path, data: Labelled, language: str, outside: str, threads: int) -> Small:
+def small_answers(model: Any, data: Labelled, language: str, outside: str) -> Small:
     """Ask the small model.
 
     Raises:
-        UserError: it cannot be loaded, does not know the language, or a label of the file.
+        UserError: it does not know the language, or a label of the file.
     """
-    model = _load(folder, threads)
     labels = model.card.labels or ()
     known = {*labels, outside}
     for row, label in zip(data.rows, data.labels, strict=True):
         if label not in known:
+            told = "no such label" if may_be_texts(data.labels) else f'no label "{label}"'
             raise UserError(
-                f'{data.path}: row {row}, column "{data.columns[1]}": the model has no label "{label}"; correct it, or '
+                f'{data.path}: row {row}, column "{data.columns[1]}": the model has {told}; correct it, or '
                 f"say with --outside-label which label stands for texts outside all of them"
             )
     if language.partition("-")[0].lower() not in model.card.languages:
@@ -104,7 +112,7 @@ def frontier_answers(frontier: Frontier, data: Labelled, labels: tuple[str, ...]
         UserError: they cannot be had.
     """
     if frontier.answers is not None:
-        read = read_answers(frontier.answers, data, frontier.eur)
+        read = read_answers(frontier.answers, data, frontier.eur, frontier.columns)
         return Large(read, 0.0, 0.0, f"the frontier's answers: {frontier.answers}")
     if frontier.accuracy is not None:
         told = (
@@ -137,7 +145,12 @@ def observed(data: Labelled, small: Small, large: Large, outside: str, *, escala
     return Observed(right, confidence, frontier_right, eur)
 
 
-def _load(folder: Path, threads: int) -> Any:
+def load_small(folder: Path, threads: int) -> Any:
+    """Load the small model, an `IntentModel`.
+
+    Raises:
+        UserError: it cannot be loaded, or the intent service is not installed.
+    """
     try:
         module = import_module("sprat_intent.model")
     except ModuleNotFoundError as error:

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sprat.labelled.names import LABEL_NAMES, TEXT_NAMES, known_columns
+from sprat.labelled.names import LABEL_NAMES, TEXT_NAMES, known_columns, listed
 from sprat.labelled.problems import Problems
 from sprat.labelled.tables import Record
 
 _LOOKED_AT: Final = 2_000
 _NAME_THEM: Final = "name them: --text-column NAME --label-column NAME, or by number, from 1"
+_HIDDEN: Final = (
+    "row 1 seems to hold data, not their names, so it is not shown; number them from 1: --text-column 1 "
+    "--label-column 2, as they stand; or write their names above"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ def find_columns(head: Sequence[Record], wanted: Wanted, problems: Problems, *, 
     first = head[0]
     names = [cell.strip() for cell in first.cells]
     text, label = known_columns(names)
-    named_text = _named(wanted.text, names, first, problems)
-    named_label = _named(wanted.label, names, first, problems)
+    named_text = _named(wanted.text, head, problems)
+    named_label = _named(wanted.label, head, problems)
     has_names = (
         text is not None or label is not None or any(_is_name(each, names) for each in (wanted.text, wanted.label))
     )
@@ -61,22 +65,25 @@ def find_columns(head: Sequence[Record], wanted: Wanted, problems: Problems, *, 
     if not with_labels:
         label = None
     if text is None or (with_labels and label is None):
-        problems.stop(first.row, None, _unclear(names, text, label, with_labels=with_labels), line=first.line)
+        problems.stop(first.row, None, _unclear(head, text, label, with_labels=with_labels), line=first.line)
     if text == label:
         problems.stop(first.row, names[text], f"named for both the texts and the labels; {_NAME_THEM}")
     told = names if has_names else [str(place + 1) for place in range(len(names))]
     return Columns(text, label, len(names), has_names, tuple(told))
 
 
-def _named(wanted: str | None, names: Sequence[str], first: Record, problems: Problems) -> int | None:
+def _named(wanted: str | None, head: Sequence[Record], problems: Problems) -> int | None:
     if wanted is None:
         return None
+    names = [cell.strip() for cell in head[0].cells]
     plain = [name.casefold() for name in names]
     if wanted.strip().casefold() in plain:
         return plain.index(wanted.strip().casefold())
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
-    problems.stop(first.row, wanted, f"there is no such column; there are: {', '.join(map(repr, names))[:300]}")
+    there = _listed(head)
+    said = f"there are: {there}" if there is not None else f"there are {len(names)}, and {_HIDDEN}"
+    problems.stop(head[0].row, wanted, f"there is no such column; {said}", line=head[0].line)
     return None
 
 
@@ -91,7 +98,8 @@ def _two(head: Sequence[Record]) -> tuple[int, int]:
     return (1, 0) if len(left) < len(right) else (0, 1)
 
 
-def _unclear(names: Sequence[str], text: int | None, label: int | None, *, with_labels: bool) -> str:
+def _unclear(head: Sequence[Record], text: int | None, label: int | None, *, with_labels: bool) -> str:
+    names = head[0].cells
     if with_labels and len(names) == 1:
         return (
             "there is one column, a text and a label are needed; separate them by a comma, a semicolon or a tab, "
@@ -99,5 +107,12 @@ def _unclear(names: Sequence[str], text: int | None, label: int | None, *, with_
         )
     missing = "texts" if text is None else "labels" if label is None else "texts"
     known = ", ".join(TEXT_NAMES if missing == "texts" else LABEL_NAMES)
-    there = ", ".join(map(repr, names))[:300]
+    there = _listed(head)
+    if there is None:
+        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} (known: {known})"
     return f"which column holds the {missing}? There are {there}; {_NAME_THEM} (known: {known})"
+
+
+def _listed(head: Sequence[Record]) -> str | None:
+    """Give the names in row 1, or nothing where they may be texts: those are not for a terminal."""
+    return listed([cell.strip() for cell in head[0].cells], [record.cells for record in head[1:]])

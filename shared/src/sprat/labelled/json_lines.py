@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from sprat.labelled.columns import Wanted
-from sprat.labelled.names import known_columns
+from sprat.labelled.names import known_columns, listed
 from sprat.labelled.problems import Problems
 
-_SHOWN: Final = 300
+JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 
 
 def cells_of(
@@ -76,4 +76,4 @@ def _cell(row: int, name: str, value: dict[str, Any], problems: Problems) -> str
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names))[:_SHOWN]
+    return listed(names) or f"{len(names)}, not shown as they do not look like names"

@@ -2,12 +2,30 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def key_of(text: str) -> str:
     """Give what equal texts share: case, width of characters and white space tell none apart."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def alike(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Give groups of labels that differ by case, white space or the width of characters alone, each sorted."""
+    groups: dict[str, set[str]] = {}
+    for label in labels:
+        groups.setdefault(key_of(label), set()).add(label)
+    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+
+def may_be_texts(labels: Sequence[str]) -> bool:
+    """Tell whether the labels look like another column's: labels repeat. Texts are not for a terminal."""
+    return 2 * len(set(labels)) > len(labels)
+
+
+def group_of(labels: Sequence[str]) -> str:
+    """Give labels that are nearly the same so that white space shows."""
+    return " = ".join(f'"{label}"' for label in labels)
 
 
 def counted(labels: Iterable[str]) -> dict[str, int]:

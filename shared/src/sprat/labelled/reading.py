@@ -8,14 +8,13 @@ from typing import Final
 from sprat.errors import UserError
 from sprat.labelled.cells import label_problem, text_problem
 from sprat.labelled.columns import Columns, Wanted, find_columns
-from sprat.labelled.json_lines import cells_of
+from sprat.labelled.json_lines import JSON_SUFFIXES, cells_of
 from sprat.labelled.opening import read_text
 from sprat.labelled.problems import Problems
 from sprat.labelled.rows import Labelled
-from sprat.labelled.tables import Record, records, separator_of
+from sprat.labelled.tables import Record, records
 
 _TABLES: Final = (".csv", ".tsv", ".tab", ".txt")
-JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 2_000
 
 Cells = tuple[int, int, str, str]
@@ -58,8 +57,10 @@ def _read(path: Path, wanted: Wanted, *, with_labels: bool) -> Labelled:
 def _table(
     text: str, suffix: str, wanted: Wanted, problems: Problems, *, with_labels: bool
 ) -> tuple[tuple[str, ...], Iterator[Cells]]:
-    rows = records(text, separator_of(text, suffix), problems)
+    rows = records(text, suffix, problems)
     head = list(islice(rows, _HEAD))
+    if not head:
+        problems.stop(1, None, "no row holds anything; it needs a row for each text")
     columns = find_columns(head, wanted, problems, with_labels=with_labels)
     rest = chain(head[1:] if columns.has_names else head, rows)
     return columns.told, _cells(rest, columns, problems)

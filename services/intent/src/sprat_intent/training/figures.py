@@ -140,7 +140,10 @@ def _kept(seen: quality.Seen, keep_at: float, share: float) -> Kept:
         return Kept(keep_at, 0.0, Interval(1.0, 0.0, 1.0))
     # Texts outside weigh more than one: so many unweighted ones would tell as much.
     effective = total**2 / float((some**2).sum())
-    return Kept(keep_at, total, wilson(float(weights[enough & seen.right].sum()) / total * effective, effective))
+    # The weights sum up to 1 but for rounding.
+    return Kept(
+        keep_at, min(total, 1.0), wilson(float(weights[enough & seen.right].sum()) / total * effective, effective)
+    )
 
 
 def _of_labels(table: Integers, labels: tuple[str, ...]) -> tuple[OfLabel, ...]:

@@ -4,11 +4,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sprat.labelled import group_of
 from sprat_intent.training.preparing import Look, Repeat
 from sprat_intent.training.wish import Trained
 
 _ROWS: Final = 6
 _TORN: Final = 3
+_GROUPS: Final = 5
 _CHARACTERS: Final = 80
 
 
@@ -31,7 +33,7 @@ def excerpt(trained: Trained, place: int) -> str:
 
 def found(trained: Trained) -> list[str]:
     """Say what the first look at the data found, a line each; nothing where all is well."""
-    return [*_same(trained.look), *_small(trained.look), *_unread(trained), *_doubted(trained)]
+    return [*_same(trained.look), *_alike(trained.look), *_small(trained.look), *_unread(trained), *_doubted(trained)]
 
 
 def _same(look: Look) -> Iterator[str]:
@@ -43,6 +45,17 @@ def _same(look: Look) -> Iterator[str]:
         yield (
             f"{_so_many(len(look.torn), 'text has', 'texts have')} several labels; the label of most rows is taken, "
             f"none where there is no such label: {shown}{' …' if len(look.torn) > _TORN else ''}"
+        )
+
+
+def _alike(look: Look) -> Iterator[str]:
+    if look.alike:
+        shown = ", ".join(group_of(group) for group in look.alike[:_GROUPS])
+        more = f" and {len(look.alike) - _GROUPS} more" if len(look.alike) > _GROUPS else ""
+        said = _so_many(len(look.alike), "group of labels differs", "groups of labels differ")
+        yield (
+            f"{said} by case or white space alone, and each is learnt as a label of its own: {shown}{more}; "
+            "write each one way and train again"
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
-from sprat.labelled import Labelled, counted, key_of
+from sprat.labelled import JSON_SUFFIXES, Labelled, alike, counted, group_of, key_of, may_be_texts
 
 LEAST_ROWS: Final = 5
 """Different texts that a label needs: with fewer its cross-validated figures would say nothing."""
@@ -42,6 +42,8 @@ class Look:
     """Labels with fewer than `FEW_ROWS` texts → texts."""
     dropped: Mapping[str, int]
     """Labels that were left out because they are too small, as asked."""
+    alike: tuple[tuple[str, ...], ...]
+    """Labels that differ by case or white space alone, from one another or from the one that stands for outside."""
     sampled_from: int | None
     """Different texts there were, where only some are fitted."""
 
@@ -59,7 +61,9 @@ class Training:
     """All there are, sorted."""
 
 
-def prepare(data: Labelled, *, drop_small: bool = False, sample: int | None = None) -> tuple[Training, Look]:
+def prepare(
+    data: Labelled, *, drop_small: bool = False, sample: int | None = None, outside_label: str | None = None
+) -> tuple[Training, Look]:
     """Merge what is equal, settle what contradicts itself, and see that there is enough.
 
     Raises:
@@ -71,8 +75,9 @@ def prepare(data: Labelled, *, drop_small: bool = False, sample: int | None = No
     counts = counted(data.labels[place] for place in places)
     small = {label: count for label, count in counts.items() if count < LEAST_ROWS}
     small |= dict.fromkeys(set(data.labels) - set(counts), 0)
+    near = alike((*data.labels, *([] if outside_label is None else [outside_label])))
     if small and not drop_small:
-        raise UserError(_too_small(data, small))
+        raise UserError(_too_small(data, small, near))
     places = [place for place in places if data.labels[place] not in small]
     labels = tuple(label for label in counts if label not in small)
     if len(labels) < 2:
@@ -89,7 +94,7 @@ def prepare(data: Labelled, *, drop_small: bool = False, sample: int | None = No
     gold = np.array([number[data.labels[place]] for place in places], dtype=np.int64)
     texts, rows = tuple(data.texts[place] for place in places), tuple(data.rows[place] for place in places)
     few = {label: count for label, count in counted(data.labels[place] for place in places).items() if count < FEW_ROWS}
-    look = Look(len(data), tuple(repeats), tuple(torn), few, small, before if len(places) < before else None)
+    look = Look(len(data), tuple(repeats), tuple(torn), few, small, near, before if len(places) < before else None)
     return Training(data.path, texts, gold, rows, labels), look
 
 
@@ -128,18 +133,22 @@ def _sampled(places: Sequence[int], labels: Sequence[str], count: int) -> list[i
     return sorted(drawn)
 
 
-def _too_small(data: Labelled, small: Mapping[str, int]) -> str:
-    shown = ", ".join(f'"{label}" {count}' for label, count in sorted(small.items())[:_SHOWN])
-    more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+def _too_small(data: Labelled, small: Mapping[str, int], near: Sequence[tuple[str, ...]]) -> str:
     said = "1 label has" if len(small) == 1 else f"{len(small)} labels have"
     first = next(place for place, label in enumerate(data.labels) if label in small)
-    hint = ""
-    if data.rows[first] == 1:
-        hint = "; is row 1 the columns' names? Then name them: --text-column NAME --label-column NAME"
-    return (
-        f"{data.path}: row {data.rows[first]}: {said} fewer than {LEAST_ROWS} different texts: "
-        f"{shown}{more}; add texts, merge labels, or leave these out with --drop-small{hint}"
-    )
+    where = f"{data.path}: row {data.rows[first]}: {said} fewer than {LEAST_ROWS} different texts"
+    if may_be_texts(data.labels):
+        column = data.columns[1]
+        hint = f'most rows have one of their own; is "{column}" the column of labels? Else name it: --label-column NAME'
+        return f"{where}: {hint}; or add texts, or leave these out with --drop-small"
+    shown = ", ".join(f'"{label}" {count}' for label, count in sorted(small.items())[:_SHOWN])
+    more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
+    hints = ""
+    if groups := [group_of(group) for group in near if not small.keys().isdisjoint(group)]:
+        hints += f"; differing by case or white space alone, to be written one way: {', '.join(groups[:_SHOWN])}"
+    if data.rows[first] == 1 and data.path.suffix.lower() not in JSON_SUFFIXES:
+        hints += "; is row 1 the columns' names? Then name them: --text-column NAME --label-column NAME"
+    return f"{where}: {shown}{more}; add texts, merge labels, or leave these out with --drop-small{hints}"
 
 
 def _one_label(data: Labelled, labels: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ def train(wish: Wish, progress: Progress) -> Trained:
         UserError: the files, or the place to write to, cannot be used.
     """
     data, strangers = parted(read_labelled(wish.file, wish.wanted), wish.outside_label)
-    training, look = prepare(data, drop_small=wish.drop_small, sample=wish.sample)
+    training, look = prepare(data, drop_small=wish.drop_small, sample=wish.sample, outside_label=wish.outside_label)
     outside = outside_texts(wish, training, strangers)
     test, leaks = (None, None) if wish.test_file is None else texts_to_test(wish, training)
     base = load_base(wish.encoder, threads=wish.threads)

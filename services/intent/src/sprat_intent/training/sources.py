@@ -1,7 +1,7 @@
 """The files beside the one that is fitted, and what in them is of no use: leaks, unknown labels, contradictions."""
 
 from sprat.errors import UserError
-from sprat.labelled import Labelled, key_of, read_labelled, read_texts
+from sprat.labelled import Labelled, key_of, may_be_texts, read_labelled, read_texts
 from sprat_intent.training.preparing import Training
 from sprat_intent.training.wish import Leaks, Wish
 
@@ -59,8 +59,9 @@ def texts_to_test(wish: Wish, training: Training) -> tuple[Labelled, Leaks]:
     known = {key_of(text) for text in training.texts}
     for row, label in zip(read.rows, read.labels, strict=True):
         if label not in training.labels:
+            told = "this label" if may_be_texts(read.labels) else f'the label "{label}"'
             raise UserError(
-                f'{read.path}: row {row}, column "{read.columns[1]}": no text is trained with the label "{label}"; '
+                f'{read.path}: row {row}, column "{read.columns[1]}": no text is trained with {told}; '
                 f"correct it, or add texts with it to {wish.file}"
             )
     fresh = [place for place, text in enumerate(read.texts) if key_of(text) not in known]

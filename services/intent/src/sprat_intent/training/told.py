@@ -120,6 +120,7 @@ def as_json(trained: Trained, report: Path) -> dict[str, object]:
         "repeated": [repeat.rows for repeat in look.repeats],
         "several_labels": [{"rows": repeat.rows, "labels": repeat.labels} for repeat in look.torn],
         "few_texts": look.few,
+        "alike_labels": look.alike,
         "leaked_test_rows": trained.leaks.rows if trained.leaks else [],
         "likely_wrong": [
             {"row": each.row, "given": each.given, "believed": each.believed, "doubt": each.doubt}

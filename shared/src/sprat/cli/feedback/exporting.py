@@ -76,7 +76,7 @@ def export(
 ) -> None:
     """Join corrections with their texts into a training file."""
     if task not in TASKS:
-        raise UserError(f"--task {task}: known are {', '.join(TASKS)}")
+        raise UserError(f"--task {task}: no such task; known are {', '.join(TASKS)}")
     for path in (output, *([out_of_scope] if out_of_scope else [])):
         check_format(path, task)
         if path.exists() and not force:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from sprat.cli.submission import read_given
 from sprat.errors import UserError
 from sprat.operating.feedback import NotACorrection, correction
-from sprat_contracts import FeedbackGiven
+from sprat_contracts import TASKS, FeedbackGiven
 
 _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
 
@@ -25,6 +25,15 @@ class Given:
     outside: bool
     output: str | None
     by: str | None
+
+    def check(self) -> None:
+        """See that there is such a task.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.task is not None and self.task not in TASKS:
+            raise UserError(f"--task {self.task}: no such task; known are {', '.join(TASKS)}")
 
     @property
     def common(self) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def feedback(
             raise UserError(f"options stand behind the word: sprat feedback {context.invoked_subcommand} --task intent")
         return
     given = Given(text_id, source, task, label, outside, output, by)
+    given.check()
     messages = read_one(given) if bulk is None else read_bulk(bulk, given, sys.stdin)
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
