@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from cli_records import environment, sprat
 from conftest import Kafka
 from letters import dlq, plain_record, rejected
 from sprat.settings import ServiceSettings
@@ -100,3 +101,16 @@ async def test_what_is_no_dead_letter_is_named_and_the_others_are_read(settings,
     await rejected(settings, plain_record(topics))
     code, out = await run("list", "--json")
     assert (code, len(out)) == (1, 1)
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+async def test_names_that_lead_to_nothing_are_told_apart(settings, prefix, kafka, tmp_path, command) -> None:
+    topics = await made_topics(settings)
+    await rejected(settings, plain_record(topics))
+    names = ("99:9", "0:999", "nope")
+    code, out, said = await sprat("dlq", command, *names, env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert "99:9: no such partition; there are " in said
+    assert "0:999: not yet written; " in said
+    assert "nope: neither PARTITION:OFFSET, as 3:17, nor the id of a text" in said
+    assert said.endswith(". `sprat dlq list` shows what there is\n")

@@ -113,18 +113,29 @@ async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka,
     assert checks["models"][1]["found"].startswith("intent/hr is announced, but nobody serves it")
 
 
-async def test_a_retired_model_is_nobodys_to_start(kafka, topics, examine):
+async def test_texts_that_a_retired_model_left_behind_are_broken(kafka, topics, examine):
     await announce(kafka, topics, ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1))
     service = await join(kafka, topics, "intent.hr")
     record = await service.getone()
     await service.commit({TopicPartition(record.topic, record.partition): 0})
     await service.stop()
     await retire(kafka, topics, "intent", "hr")
-    _, checks = await examine()
+    code, checks = await examine()
     (row,) = [row for row in checks["groups"] if "hr" in row["found"]]
-    assert (row["state"], row["mend"]) == ("ok", None)
-    assert row["found"].startswith("intent.hr is retired, 0 members: of the 1 text since it stopped")
+    assert (code, row["state"]) == (1, "broken")
+    assert row["found"].startswith("intent.hr is retired, 0 members: 1 text that was its own when it was retired waits")
+    assert row["mend"].startswith("start its service once more")
     assert "nobody serves" not in str(checks["models"])
+
+
+async def test_what_came_after_a_model_was_retired_does_not_wait_for_it(kafka, topics, examine):
+    service = await join(kafka, topics, "intent.hr")
+    await service.commit({TopicPartition(topics.texts, number): 0 for number in range(2)})
+    await service.stop()
+    await retire(kafka, topics, "intent", "hr")
+    await announce(kafka, topics, ModelAnnounced(task="intent", version="0123456789", owns_from=1))
+    _, checks = await examine()
+    assert [row for row in checks["groups"] if "hr" in row["found"]] == []
 
 
 async def test_the_policy_is_compared_with_what_is_announced(kafka, topics, examine, tmp_path):

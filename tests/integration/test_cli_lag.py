@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from cli_records import environment, kept, result_record, sprat, start_sprat
 from sprat.admin.topics import create_topics
+from sprat.operating.retiring import withdraw
 from sprat_contracts import Topics
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -77,6 +78,26 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
     assert {(each["topic"], each["read_by"]) for each in partitions} == {(topics.results("intent"), None)}
 
 
+async def test_of_a_retired_model_only_the_texts_from_before_count(topics, producer, join, run, kafka):
+    await fill(producer, topics.texts, 2)
+    service = await join("intent.hr", topics.texts, {0: 1, 1: 0})
+    await service.stop()
+    await withdraw({"bootstrap_servers": kafka.bootstrap}, topics, "intent", "hr")
+    await fill(producer, topics.texts, 5)
+    code, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
+    assert code == 1
+    assert out.splitlines()[1].split() == ["intent.hr", "0", "1", "0/s", "0/s", "never", "nobody,", "retired"]
+    again = await join("intent.hr", topics.texts, {0: 2})
+    await again.stop()
+    code, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
+    assert (code, out.splitlines()[1].split()) == (0, ["intent.hr", "0", "0", "0/s", "0/s", "nobody,", "retired"])
+    _, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr", "--json")
+    assert (json.loads(out.splitlines()[0])["retired"], json.loads(out.splitlines()[0])["lag"]) == (True, 0)
+    await producer.send_and_wait(topics.models, None, key=b"intent/hr")
+    code, _, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
+    assert code == 1, "nobody says where its own texts end: any may wait for it"
+
+
 async def test_groups_of_another_installation_whose_prefix_begins_with_ours_are_left_out(kafka, topics, join, run):
     other = Topics(f"{topics.prefix}.test", 2)
     await create_topics({"bootstrap_servers": kafka.bootstrap}, other)
@@ -137,6 +158,11 @@ async def test_top_ends_after_count(topics, run):
     code, out, err = await run("top", "--count", "1")
     assert (code, err) == (0, "")
     assert out == "texts 0  kept 0  escalated 0  degraded 0  unanswered 0  lag 0  cost 0.0000 EUR  dead letters 0\n"
+
+
+async def test_lag_without_topics_says_what_to_do(run, prefix):
+    code, out, err = await run("lag", "--over", "0.5")
+    assert (code, out, err) == (2, "", f"sprat: there is no topic {prefix}.texts.v1: run `sprat topics create`\n")
 
 
 async def test_top_without_topics_says_what_to_do(run, prefix):

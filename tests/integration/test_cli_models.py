@@ -67,10 +67,11 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     assert said.count("\n") == 1
     _, machine, _ = await run("list", "--json")
     told = [json.loads(line) for line in machine.splitlines()]
-    assert [(each["model"], each["serves"]) for each in told] == [
-        ("default", "yes"),
-        ("hr", "starting"),
-        ("legal", "nobody"),
+    advised = load_artefact(SHIPPED).card.keep_at
+    assert [(each["model"], each["serves"], each["keep_at"]) for each in told] == [
+        ("default", "yes", advised),
+        ("hr", "starting", advised),
+        ("legal", "nobody", advised),
     ]
     await service.stop()
     _, shown, _ = await run("show", "intent/hr")
@@ -81,6 +82,13 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     assert "there are: intent/default, intent/hr, ner/legal" in said
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("show", "intent/default"), ("retire", "intent/default", "--yes")])
+async def test_without_topics_it_says_what_to_do(run, prefix, arguments):
+    code, out, said = await run(*arguments)
+    assert (code, out) == (2, "")
+    assert said == f"sprat: topic {prefix}.models.v1 does not exist: run `sprat topics create`\n"
+
+
 async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
     code, _, said = await run("retire", "intent/hr")
@@ -88,7 +96,14 @@ async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka,
     assert "--yes is needed" in said
     code, said, _ = await run("retire", "intent/hr", "--yes")
     assert code == 0
-    assert "may stop" in said
+    assert said == (
+        "intent/hr is withdrawn: texts from now on that ask for it are escalated; nobody announces its labels any "
+        "more, so they end unanswered, no_labels\n"
+        "its service has answered all that was its own, and may stop\n"
+    )
+    await announce(kafka, topics, task="ner", model="legal")
+    _, said, _ = await run("retire", "ner/legal", "--yes")
+    assert said.startswith("ner/legal is withdrawn: texts from now on that ask for it are escalated\n")
     code, _, said = await run("retire", "intent/hr", "--yes")
     assert code == 2
     assert "no such model is announced; there are: none" in said
@@ -110,9 +125,28 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
     assert code == 1
     assert json.loads(out)["texts_left"] == 2
     assert "up to 2 texts of intent/hr are not answered yet" in said
+    assert "to the frontier" not in out + said
     await announce(kafka, topics, model="hr")
     await service.commit({TopicPartition(topics.texts, 0): 3})
     code, out, _ = await run("retire", "intent/hr", "--yes", "--json")
     await service.stop()
     assert code == 0
     assert json.loads(out) == {"type": "retired", "model": "intent/hr", "texts_left": 0, "members": 1}
+
+
+async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_told(kafka, topics, run, prefix):
+    await announce(kafka, topics, model="hr")
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(topics.texts, b"{}", partition=0)
+    await producer.stop()
+    service = AIOKafkaConsumer(
+        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+    )
+    await service.start()
+    await service.commit({TopicPartition(topics.texts, 0): 0})
+    await service.stop()
+    code, _, said = await run("retire", "intent/hr", "--yes")
+    assert code == 1
+    assert "up to 1 texts of intent/hr wait, and no service reads them" in said
+    assert "started once more. It then announces the model again: retire it again" in said

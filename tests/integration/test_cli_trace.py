@@ -5,6 +5,7 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from cli_records import environment, sprat
 from sprat.operating.reading import LookBack
@@ -110,6 +111,19 @@ async def test_what_is_not_there_is_one_line(topics, producer, run):
     code, out, err = await run("nobody's", "--since", "5m")
     assert (code, out) == (1, "")
     assert err == "no record of nobody's in the last 5m; look back further with --since\n"
+
+
+async def test_a_topic_that_is_not_there_is_named_beside_what_was_found(kafka, topics, producer, run):
+    way = Way(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topics.feedback])
+    await admin.close()
+    code, out, err = await run("order-7", "--json")
+    assert (code, err) == (0, f"not looked at: {topics.feedback}, it does not exist\n")
+    assert json.loads(out.splitlines()[-1])["not_looked_at"] == {topics.feedback: "it does not exist"}
 
 
 async def test_without_topics_it_says_what_to_do(run, prefix):

@@ -72,6 +72,17 @@ async def test_dead_letters_are_followed_where_wanted(env, topics, producer, tmp
     assert f"invalid_json: text: broken on purpose  · by router 1.2.3 · {topics.texts}" in out.decode()
 
 
+async def test_a_dead_letter_of_a_plain_text_is_named_as_by_dlq(env, topics, producer, tmp_path):
+    sent = await producer.send_and_wait(topics.texts, b"broken")
+    record = type("Record", (), {**sent._asdict(), "headers": []})
+    await producer.send_and_wait(topics.dead_letters, b"broken", headers=dead_letter_headers(record, "invalid_json"))
+    watching = ("watch", "--dead-letters", "--since", "1h", "--count", "1", "--json")
+    _, out, _ = await sprat(*watching, env=env, cwd=tmp_path)
+    _, listed, _ = await sprat("dlq", "list", "--json", env=env, cwd=tmp_path)
+    assert json.loads(out) == json.loads(listed)
+    assert json.loads(out)["text_id"] == f"{sent.offset}-{sent.timestamp}"
+
+
 async def test_a_record_that_is_no_result_is_told_and_passed_over(env, topics, producer, tmp_path):
     process = await following(env, tmp_path, "--count", "1")
     await producer.send_and_wait(topics.results("intent"), b"{}")

@@ -72,7 +72,7 @@ async def test_one_connection_looks_back_several_times(kafka, topics, write):
     await write(one, b"1")
     await write(two, b"2")
     async with LookBack({"bootstrap_servers": kafka.bootstrap}) as looking:
-        assert await looking.existing([one, "nowhere"]) == [one]
+        assert await looking.closed([one, "nowhere"]) == {"nowhere": "it does not exist"}
         seen = [
             [record.value async for records in looking.since([topic], None) for record in records]
             for topic in (one, two, one)

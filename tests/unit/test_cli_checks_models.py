@@ -8,6 +8,7 @@ from sprat.cli.checks.groups import check_groups
 from sprat.cli.checks.models import check_models
 from sprat.operating.groups import GroupState, Member
 from sprat.operating.lag import GroupLag, Measured, PartitionLag
+from sprat.operating.withdrawn import Standing, own_alone
 from sprat_contracts import ModelAnnounced
 
 
@@ -23,8 +24,8 @@ def measured(*groups):
 
 def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
     found = measured(group("router"), group("ner.default", 0, lag=12))
-    for announced in ((ModelAnnounced(task="ner", version="1", owns_from=1),), None):
-        assert [(check.mark, check.found) for check in check_groups(found, announced)] == [
+    for standing in (Standing((ModelAnnounced(task="ner", version="1", owns_from=1),), {}), None):
+        assert [(check.mark, check.found) for check in check_groups(found, standing)] == [
             (Mark.broken, "frontier: 0 members, 0 records behind"),
             (Mark.warning, "ner.default: 0 members, 12 records behind"),
             (Mark.good, "router: 1 member, 0 records behind"),
@@ -34,21 +35,42 @@ def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
 @pytest.mark.parametrize(
     ("members", "lag", "said"),
     [
-        (0, 12, "0 members: of the 12 texts since it stopped, those from before it was retired were its own"),
-        (0, 1, "0 members: of the 1 text since it stopped, those from before it was retired were its own"),
-        (1, 12, "1 member, 12 records behind: its service may stop once it has caught up"),
-        (2, 0, "2 members, 0 records behind: its service may stop"),
+        (1, 20, "1 member: its service may stop once it has answered the 12 texts that came before"),
+        (1, 1, "1 member: its service may stop once it has answered the 1 text that came before"),
+        (2, 0, "2 members: its service may stop"),
     ],
 )
-def test_the_group_of_a_retired_model_is_said_to_be_one_and_nobody_is_told_to_start_it(members, lag, said):
-    found = measured(group("router"), group("frontier"), group("ner.legal", members, lag=lag))
-    (line,) = [check for check in check_groups(found, ()) if "legal" in check.found]
+def test_the_service_of_a_retired_model_may_stop_once_it_has_answered_its_own(members, lag, said):
+    (line,) = legal(members, lag, {0: 12})
     assert (line.mark, line.found, line.mend) == (Mark.good, f"ner.legal is retired, {said}", "")
 
 
+@pytest.mark.parametrize(
+    ("lag", "ends", "mark", "said"),
+    [
+        (20, {0: 12}, Mark.broken, "12 texts that were its own when it was retired wait, and nobody reads"),
+        (20, {0: 1}, Mark.broken, "1 text that was its own when it was retired waits, and nobody reads"),
+        (20, None, Mark.warning, "up to 20 texts from before it was retired may wait, and nobody reads"),
+    ],
+)
+def test_texts_that_a_retired_model_left_behind_are_told_with_what_to_do(lag, ends, mark, said):
+    (line,) = legal(0, lag, ends)
+    assert line.mark is mark
+    assert line.found.startswith(f"ner.legal is retired, 0 members: {said}")
+    assert line.mend.startswith("start its service once more")
+    assert "`sprat models retire ner/legal` again" in line.mend
+
+
+def legal(members, lag, ends):
+    """What is found of the group of a withdrawn model."""
+    withdrawn = {"ner.legal": ends}
+    found = own_alone(measured(group("router"), group("frontier"), group("ner.legal", members, lag=lag)), withdrawn)
+    return [check for check in check_groups(found, Standing((), withdrawn)) if "legal" in check.found]
+
+
 def test_the_group_of_a_retired_model_that_left_nothing_is_left_out():
-    found = measured(group("router"), group("frontier"), group("ner.legal", 0))
-    assert not [check for check in check_groups(found, ()) if "legal" in check.found]
+    assert legal(0, 0, {0: 0}) == []
+    assert legal(0, 20, {0: 0}) == []
 
 
 def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():

@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat.cli.dlq.choosing import Choice, Found, check_names
+from sprat.cli.dlq.names import not_found
 from sprat.cli.dlq.run import Run
-from sprat.cli.dlq.telling import as_json, trace_id
+from sprat.cli.lines import dead_letter_json
 from sprat.cli.main import app
 from sprat.errors import UserError
 from sprat.operating.dead_letters import Letter, letter_of
@@ -37,6 +38,12 @@ def test_help_has_examples_and_exit_codes(run, name):
     assert f"sprat dlq {name}" in shown.split("Examples:")[1]
     assert "Exit codes:" in shown
     assert "--json" in shown
+
+
+def test_help_says_that_an_id_is_not_masked(run):
+    shown = " ".join(run("show", "--help").output.split())
+    assert "ce_id" in shown
+    assert "never masked" in shown
 
 
 @pytest.mark.parametrize(
@@ -73,18 +80,42 @@ def test_options_choose_letters(choice, taken):
     assert choice.takes(letter()) is taken
 
 
-def test_a_name_that_nothing_has_is_told_with_what_may_hide_it():
-    names = frozenset({"0:0", "0:7"})
-    with pytest.raises(UserError, match="there is no dead letter 0:7; it is past its retention"):
-        check_names(Choice(names=names), Found([letter()], []))
-    with pytest.raises(UserError, match="the other options leave it out, or it is past its retention"):
-        check_names(Choice(names=names, since_ms=0), Found([letter()], []))
+BOUNDS = {0: (5, 12), 1: (0, 0), 2: (7, 7)}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("9:9", "no such partition; there are 3, from 0 on"),
+        ("0:12", "not yet written; the newest of partition 0 is 0:11"),
+        ("1:0", "not yet written; none is there"),
+        ("0:4", "past its retention; the oldest of partition 0 is 0:5"),
+        ("2:6", "past its retention"),
+        ("0:7", "what stands there is no dead letter"),
+        ("nope", "neither PARTITION:OFFSET, as 3:17, nor the id of a text that has a dead letter here"),
+        ("0:x", "neither PARTITION:OFFSET, as 3:17, nor the id of a text that has a dead letter here"),
+    ],
+)
+def test_a_name_that_nothing_has_is_told_with_the_reason(name, why):
+    assert not_found([name], BOUNDS, chosen=False) == f"{name}: {why}. `sprat dlq list` shows what there is"
+
+
+def test_names_that_other_options_may_hide_are_told_so():
+    said = not_found(["0:7", "a\x1bb"], BOUNDS, chosen=True)
+    assert said.startswith("0:7: the other options leave it out; a\ufffdb: neither PARTITION:OFFSET")
+    assert "has a dead letter here, or the other options leave it out. `sprat dlq list`" in said
+
+
+def test_a_name_that_nothing_has_is_a_mistake():
+    check_names(Found([letter()], []))
+    with pytest.raises(UserError, match="0:7: past its retention"):
+        check_names(Found([], [], missing="0:7: past its retention"))
 
 
 def test_a_letter_for_machines_names_the_text_by_where_it_stood():
-    told = as_json(letter())
+    told = dead_letter_json(letter())
     assert (told["letter"], told["text_id"], told["text_source"]) == ("0:0", "41-1767225600000", "/sprat.texts.v1/3")
-    assert told["trace_id"] == trace_id(letter())
+    assert told["trace_id"] == letter().trace_id
     assert "Anna" not in json.dumps(told)
 
 

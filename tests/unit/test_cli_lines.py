@@ -18,9 +18,10 @@ from sprat.cli.lines import (
     route,
     who,
 )
-from sprat.cli.stream import SeenDeadLetter, SeenResult
+from sprat.cli.stream import SeenResult
 from sprat.cli.terminal import printable, table
 from sprat.cli.watch import parse_span
+from sprat.operating.dead_letters import letter_of
 from sprat_contracts import (
     DeadLetterReason,
     Declined,
@@ -30,9 +31,11 @@ from sprat_contracts import (
     IntentOutput,
     ModelRef,
     NerOutput,
+    Record,
     Route,
     TranslationOutput,
 )
+from sprat_contracts.ids import plain_text_identity, root_traceparent
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -150,7 +153,9 @@ def test_json_is_the_message_as_it_was_written():
 @pytest.fixture
 def letter():
     reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
-    return SeenDeadLetter(reason, {"ce_id": "id\x1b-1", "traceparent": TRACEPARENT}, 1_050, 0, 5)
+    given = {"ce_id": "id\x1b-1", "ce_source": "/test", "traceparent": TRACEPARENT}
+    headers = reason.headers([(name, value.encode()) for name, value in given.items()])
+    return letter_of(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
 
 
 def test_a_dead_letter_says_why_who_and_where(letter):
@@ -163,6 +168,22 @@ def test_a_dead_letter_is_json_without_its_value(letter):
     written = dead_letter_json(letter)
     assert written["origin"] == {"topic": "sprat.texts.v1", "partition": 3, "offset": 17}
     assert (written["code"], written["trace_id"]) == ("invalid_text", TRACE)
+
+
+def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from_where_it_stood():
+    reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
+    letter = letter_of(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(())))
+    source, text_id = plain_text_identity("sprat.texts.v1", 3, 17, 1_000)
+    trace = root_traceparent(source, text_id).split("-")[1]
+    assert f"· {text_id} · trace {trace}" in dead_letter(letter)
+    told = dead_letter_json(letter)
+    assert (told["letter"], told["text_id"], told["text_source"], told["trace_id"]) == ("0:5", text_id, source, trace)
+
+
+def test_a_dead_letter_of_what_says_no_id_says_so():
+    reason = DeadLetterReason("invalid_cloudevent", "id: missing", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
+    headers = reason.headers([("ce_type", b"x")])
+    assert "· says no id · trace unknown" in dead_letter(letter_of(Record("t", 0, 5, 1_050, None, b"{}", headers)))
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("7d", 604_800)])

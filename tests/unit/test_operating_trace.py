@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat.operating.steps import Sought
 from sprat.operating.steps_tree import asked_models, by_text, grown, in_order, unfinished
@@ -19,21 +20,35 @@ TOPICS = Topics()
 class Standing:
     """Topics with these records on them; says from when on each was read."""
 
-    def __init__(self, *records):
+    def __init__(self, *records, hidden=(), unreadable=()):
         self._records = records
+        self._hidden, self._unreadable = hidden, unreadable
         self.asked = {}
 
-    async def existing(self, topics):
-        return list(topics)
+    async def closed(self, topics):
+        return {topic: "you may not see it" for topic in topics if topic in self._hidden}
 
     async def since(self, topics, since_ms):
+        assert not set(topics) & set(self._hidden)
         for topic in topics:
+            if topic in self._unreadable:
+                raise TopicAuthorizationFailedError(topic)
             self.asked[topic] = since_ms
             yield [record for record in self._records if record.topic == topic and record.timestamp >= since_ms]
 
 
 async def find(*records, id="order-7", source=None, since_ms=0):
     return await trace(Standing(*records), TOPICS, Sought(id, source), since_ms)
+
+
+async def test_topics_that_one_may_not_read_are_left_out_and_named_and_the_rest_is_found_once():
+    hidden, unreadable = TOPICS.predictions("intent"), (TOPICS.frontier_answers, TOPICS.egress)
+    standing = Standing(*Way().whole(), hidden=(hidden,), unreadable=unreadable)
+    found = await trace(standing, TOPICS, Sought("order-7"), 0)
+    assert sorted(str(step.kind) for step in found.steps) == ["request", "result", "text"]
+    assert found.closed == {hidden: "you may not see it", **dict.fromkeys(unreadable, "you may not read it")}
+    with pytest.raises(TopicAuthorizationFailedError):
+        await trace(Standing(unreadable=(TOPICS.texts,)), TOPICS, Sought("order-7"), 0)
 
 
 def shape(nodes):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -12,6 +12,7 @@ from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
 from sprat.errors import Fatal, Retryable
 from sprat.model_table import ModelTable, model_key
 from sprat.settings import KafkaSettings
+from sprat.withdrawal import Ends, owned_until
 from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
 from sprat_contracts.ids import derive, root_traceparent
 
@@ -29,6 +30,19 @@ class Announcement:
     key: bytes | None
     announced: ModelAnnounced | None
     appended_at: int
+    owned_until: Ends | None = None
+    """Of a tombstone: up to where texts stay the model's own, where it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Which texts are a model's."""
+
+    owns_from: int
+    """Epoch milliseconds: those appended from then on."""
+    left: Ends = field(default_factory=dict)
+    """And those before these offsets, which were its own when it was last withdrawn: who has not answered them yet does
+    so now."""
 
 
 class ModelsReader:
@@ -96,7 +110,8 @@ class ModelsReader:
 
     def _take(self, record: ConsumerRecord) -> None:
         if record.value is None:
-            self._apply(Announcement(record.key, None, record.timestamp))
+            until = owned_until(record.headers)
+            self._apply(Announcement(record.key, None, record.timestamp, until))
             return
         try:
             announced = decode(record, ModelAnnounced).message
@@ -126,16 +141,13 @@ async def read_announced(settings: KafkaSettings) -> tuple[ModelAnnounced, ...]:
     return models.announced()
 
 
-async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> int:
-    """Announce a model and give its `owns_from`.
+async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> Ownership:
+    """Announce a model and give what it owns.
 
-    That of an earlier announcement, else the broker's timestamp of a first one that carries null, which a second
-    one at once carries.
+    Its `owns_from` is that of an earlier announcement, else the broker's timestamp of a first one that carries null,
+    which a second one at once carries.
 
     Replicas that start together agree: they take the earliest first announcement that is not stale.
-
-    Returns:
-        Epoch milliseconds from which on texts are this model's.
     """
     key = model_key(model.task, model.model)
     history: list[Announcement] = []
@@ -155,7 +167,8 @@ async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAn
             await _publish(settings, publisher, ours, service)
     finally:
         await reader.stop()
-    return owns_from
+    left = [seen.owned_until for seen in history if seen.owned_until is not None]
+    return Ownership(owns_from, left[-1] if left else {})
 
 
 def _agreed(history: list[Announcement], first_at: int | None) -> int | None:

@@ -22,7 +22,7 @@ from sprat.delivery.publisher import Publisher
 from sprat.keyed_hash import KeyedHash
 from sprat.settings import ServiceSettings
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import Topics
+from sprat_contracts import KafkaRecord, Topics
 
 
 @dataclass(slots=True)
@@ -82,7 +82,11 @@ class Chassis:
         return Outbox(self.name, self.version, self.topics, self.publisher, self.kill)
 
     def batch_loop(
-        self, handler: Handler, answering: Answering | None = None, refresh: Callable[[], Awaitable[None]] | None = None
+        self,
+        handler: Handler,
+        answering: Answering | None = None,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+        owns: Callable[[KafkaRecord], bool] | None = None,
     ) -> BatchLoop:
         """Make the loop of a service that handles batches."""
         return BatchLoop(
@@ -96,6 +100,7 @@ class Chassis:
             self.counts,
             answering,
             refresh,
+            owns,
             give_up_s=self.settings.kafka.give_up_s,
         )
 

@@ -12,7 +12,9 @@ from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.group_start import start_group_at
 from sprat.delivery.inference import Inference
+from sprat.delivery.withdrawn import Withdrawal
 from sprat.errors import UserError
+from sprat.model_table import model_key
 from sprat.models.card import Card
 from sprat.models.errors import BrokenArtefact
 from sprat.models.question import Model
@@ -64,13 +66,19 @@ async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: M
     """
     model.probe()
     card = model.card
-    owns_from = await announce(chassis.settings.kafka, chassis.publisher, announcement(card, name), chassis.name)
+    kafka = chassis.settings.kafka
+    ownership = await announce(kafka, chassis.publisher, announcement(card, name), chassis.name)
     group = f"{chassis.group}.{name}"
-    await start_group_at(chassis.settings.kafka, group, chassis.topics.texts, owns_from)
+    await start_group_at(kafka, group, chassis.topics.texts, ownership.owns_from)
     inference = Inference(model)
     chassis.stack.callback(inference.close)
     answering = Answering(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
-    loop = chassis.batch_loop(make_handler(chassis.topics, card, name, owns_from), answering)
+    handler = make_handler(chassis.topics, card, name, ownership.owns_from)
+    handler.left = ownership.left
+    withdrawal = Withdrawal(kafka, model_key(card.task, name), ownership.owns_from)
+    chassis.stack.push_async_callback(withdrawal.stop)
+    await withdrawal.start()
+    loop = chassis.batch_loop(handler, answering, withdrawal.look, withdrawal.owns)
     return Subscription(declare(card.task, chassis.topics), group, loop.handle, loop.let_go)
 
 

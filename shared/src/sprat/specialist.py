@@ -5,6 +5,7 @@ from sprat.errors import Rejected
 from sprat.models.card import Card
 from sprat.models.question import Question
 from sprat.origin import origin_of, record_key
+from sprat.withdrawal import Ends
 from sprat_contracts import (
     Declined,
     Message,
@@ -30,6 +31,8 @@ class Specialist:
         self.card = card
         self.model = model
         self.owns_from = owns_from
+        self.left: Ends = {}
+        """Texts before these offsets are its own, however old: it has left them behind when it was withdrawn."""
         self._ref = ModelRef(name=card.name, version=card.version)
 
     def message_type(self, topic: str) -> type[Message]:
@@ -50,7 +53,7 @@ class Specialist:
             return Outcome(skipped="other_model")
         if received.envelope.replay_for not in {None, self.card.task}:
             return Outcome(skipped="replay")
-        if received.appended_at < self.owns_from:
+        if received.appended_at < self.owns_from and received.offset >= self.left.get(received.partition, 0):
             return Outcome(skipped="older")
         declined = self.declines(text, options)
         if declined is not None:

@@ -12,7 +12,7 @@ from sprat.announcing import read_announced
 from sprat.cli.card_lines import card_lines
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.terminal import faint, printable, remark, say, say_json, table
-from sprat.errors import SpratError, UserError
+from sprat.errors import Fatal, SpratError, UserError
 from sprat.local.closing import close_in_time
 from sprat.models import BrokenArtefact, Card, load_artefact
 from sprat.operating.serving import Serving, advised_keep_at, how_to_serve, serving
@@ -56,7 +56,8 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
-            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), "serves": serves.value})
+            told = {"keep_at": advised_keep_at(each), "serves": serves.value}
+            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **told})
     elif found:
         head, *rows = table([_HEAD, *(_row(*each) for each in found)])
         say(faint(head))
@@ -112,12 +113,20 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
         UserError: Kafka cannot be reached, or refuses.
     """
     with reaching(kafka):
-        return asyncio.run(read_announced(kafka))
+        return asyncio.run(_announced(kafka))
+
+
+async def _announced(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
+    """Give all models that are announced; that their topic is missing is a person's mistake, as in every command."""
+    try:
+        return await read_announced(kafka)
+    except Fatal as error:
+        raise UserError(str(error)) from None
 
 
 async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving], ...]:
     """Give all models that are announced, each with who serves it."""
-    announced = await read_announced(kafka)
+    announced = await _announced(kafka)
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:
         await admin.start()

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.pacing import drained, keeps_up, rate
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat.errors import Fatal, UserError
 from sprat.operating.groups import NEEDED, GroupState, Member
 from sprat.operating.lag import GroupLag, Measured, Pace, PartitionLag, measuring, pace
+from sprat.operating.withdrawn import Withdrawn, own_alone, read_standing
 from sprat.settings import KafkaSettings
+from sprat_contracts import TASKS
 
 EPILOG = """\b
 Examples:
@@ -23,7 +27,8 @@ Examples:
 \b
 It measures twice. COMING and GOING are records a second between the two; DRAINED IN says when nothing is left if it
 goes on like this, and "steady" where only the last few seconds are in hand. Partitions without lag are left out, unless
---all. COMMITTED is where a group goes on; - says that it has committed nothing in a partition yet.
+--all. COMMITTED is where a group goes on; - says that it has committed nothing in a partition yet. "retired" marks the
+group of a model that was withdrawn: of the texts, those count that were its own, and END is where they end.
 
 \b
 Exit codes:
@@ -54,6 +59,8 @@ class Row:
     partitions: tuple[PartitionLag, ...]
     pace: Pace
     whole: bool
+    retired: bool = False
+    """Was its model withdrawn?"""
 
     @property
     def keeps_up(self) -> bool:
@@ -78,12 +85,12 @@ def lag(
     """Show how far each consumer group is behind in each partition, and when it will have caught up."""
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
-        before, after = asyncio.run(_measure_twice(kafka, over))
+        before, after, withdrawn = asyncio.run(_measure_twice(kafka, over))
     rows = [
         row
         for name, each in sorted(after.groups.items())
         if not group or name in group
-        for row in _rows(before.groups.get(name), each, after.at_s - before.at_s)
+        for row in _rows(before.groups.get(name), each, after.at_s - before.at_s, retired=name in withdrawn)
     ]
     shown = [row for row in rows if row.whole or every or row.pace.lag or as_json]
     for line in map(_json, shown) if as_json else ():
@@ -106,17 +113,32 @@ def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
     return [name for name in dict.fromkeys(asked or NEEDED) if name not in found]
 
 
-async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured]:
+async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured, Withdrawn]:
     async with measuring(client_arguments(kafka), kafka.topics) as meter:
         before = await meter.measure()
         await asyncio.sleep(seconds)
-        return before, await meter.measure()
+        after = await meter.measure()
+    if not any(partition.topic == kafka.topics.texts for partition in after.ends):
+        raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
+    withdrawn = await _withdrawn(kafka, after)
+    return own_alone(before, withdrawn), own_alone(after, withdrawn), withdrawn
 
 
-def _rows(before: GroupLag | None, after: GroupLag, seconds: float) -> list[Row]:
+async def _withdrawn(kafka: KafkaSettings, measured: Measured) -> Withdrawn:
+    """Give the withdrawn models; none where there is no model's group, and where this user may not know."""
+    if not any(name.partition(".")[0] in TASKS for name in measured.groups):
+        return {}
+    try:
+        return (await read_standing(kafka)).withdrawn
+    except (Fatal, TopicAuthorizationFailedError) as error:
+        remark(f"it is not known which models are retired: {error or type(error).__name__}")
+        return {}
+
+
+def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: bool) -> list[Row]:
     """Give a group's row, and one for each of its partitions."""
     known = () if before is None else before.partitions
-    whole = Row(after.group, after.partitions, pace(known, after.partitions, seconds), whole=True)
+    whole = Row(after.group, after.partitions, pace(known, after.partitions, seconds), whole=True, retired=retired)
     parts = [Row(after.group, (each,), pace(known, [each], seconds), whole=False) for each in after.partitions]
     return [whole, *parts]
 
@@ -132,17 +154,18 @@ def _cells(row: Row) -> tuple[str, ...]:
     members = len(row.group.members)
     paces = (f"{row.pace.lag:,}", rate(row.pace.coming), rate(row.pace.going), drained(row.pace, members))
     if row.whole:
-        return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row.group))
+        return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row))
     (each,) = row.partitions
     committed = "-" if each.committed is None else str(each.committed)
     place = (each.partition.topic, str(each.partition.partition), committed, str(each.end))
     return ("", "", *place, *paces, _reader(row.group.holder(each.partition)))
 
 
-def _state(group: GroupState) -> str:
-    if not group.members:
-        return "nobody"
-    return "" if group.state == "Stable" else printable(group.state)
+def _state(row: Row) -> str:
+    if not row.group.members:
+        return "nobody, retired" if row.retired else "nobody"
+    state = "" if row.group.state == "Stable" else printable(row.group.state)
+    return ", ".join(part for part in (state, "retired" * row.retired) if part)
 
 
 def _reader(member: Member | None) -> str:
@@ -162,7 +185,14 @@ def _json(row: Row) -> dict[str, Any]:
         members = [
             {"client": each.client, "host": each.host, "partitions": len(each.holds)} for each in row.group.members
         ]
-        return {"type": "group", "group": row.group.name, "state": row.group.state, **measured, "members": members}
+        return {
+            "type": "group",
+            "group": row.group.name,
+            "state": row.group.state,
+            "retired": row.retired,
+            **measured,
+            "members": members,
+        }
     (each,) = row.partitions
     holder = row.group.holder(each.partition)
     place = {"topic": each.partition.topic, "partition": each.partition.partition}

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sprat.cli.stream import SeenDeadLetter, SeenResult
+from sprat.cli.stream import SeenResult
 from sprat.cli.terminal import faint, paint, printable
+from sprat.operating.dead_letters import Letter
 from sprat_contracts import Egress, IntentOutput, NerOutput, Result, TranslationOutput
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
@@ -109,16 +110,17 @@ def in_brief(seen: SeenResult) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def dead_letter(seen: SeenDeadLetter) -> str:
+def dead_letter(letter: Letter) -> str:
     """Give a dead letter in one line: why, who says so, where the record stood."""
-    reason = seen.reason
+    reason = letter.reason
+    text_id = "says no id" if letter.identity is None else letter.identity[1]
     where = f"{reason.topic} {reason.partition}@{reason.offset}"
     parts = [
-        clock(seen.written_at),
+        clock(letter.written_at),
         paint(f"{'dead letter':10}", "red"),
         printable(f"{reason.code}: {reason.detail}"),
         printable(f"· by {reason.service} {reason.version} · {where}"),
-        faint(printable(f"· {seen.headers.get('ce_id', 'plain JSON')} · trace {seen.trace_id or 'unknown'}")),
+        faint(printable(f"· {text_id} · trace {letter.trace_id or 'unknown'}")),
     ]
     return "  ".join(parts)
 
@@ -140,11 +142,13 @@ def result_json(seen: SeenResult) -> Mapping[str, Any]:
     }
 
 
-def dead_letter_json(seen: SeenDeadLetter) -> Mapping[str, Any]:
+def dead_letter_json(letter: Letter) -> Mapping[str, Any]:
     """Give a dead letter for machines; never its value."""
-    reason = seen.reason
+    reason = letter.reason
+    source, event_id = letter.identity or (None, None)
     return {
         "type": "dead_letter",
+        "letter": letter.place,
         "code": reason.code,
         "detail": reason.detail,
         "service": reason.service,
@@ -152,10 +156,10 @@ def dead_letter_json(seen: SeenDeadLetter) -> Mapping[str, Any]:
         "origin": {"topic": reason.topic, "partition": reason.partition, "offset": reason.offset},
         "origin_at": reason.timestamp_ms,
         "replays": reason.replays,
-        "text_id": seen.headers.get("ce_id"),
-        "text_source": seen.headers.get("ce_source"),
-        "trace_id": seen.trace_id,
-        "written_at": seen.written_at,
-        "partition": seen.partition,
-        "offset": seen.offset,
+        "text_id": event_id,
+        "text_source": source,
+        "trace_id": letter.trace_id,
+        "written_at": letter.written_at,
+        "partition": letter.partition,
+        "offset": letter.offset,
     }

@@ -11,6 +11,7 @@ try:
 except ImportError:  # the extra is not installed, yet the script always is
     sys.exit("sprat: the command line is an extra: pip install 'sprat[cli]', or 'sprat[local]' for up and demo, too")
 
+from sprat.cli.entry import INTERRUPTED, guard, guarded, unguard
 from sprat.cli.pipes import ReaderLeft, watch_readers
 from sprat.cli.plain import EXIT_CODES, plain_app
 from sprat.errors import SpratError, UserError
@@ -61,21 +62,27 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         try:
-            return name, command and load(command.name or ""), rest
+            loaded = command and load(command.name or "")
         except UserError:
             if ctx.resilient_parsing:  # somebody presses Tab: there is little to offer, and nobody to tell
                 return name, command, rest
             raise
+        unguard()  # from here on the command itself minds Ctrl-C
+        return name, loaded, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises on purpose becomes a line and an exit code."""
+        was_guarded = guarded()
         try:
             return super().invoke(ctx)
         except SpratError as error:
             typer.echo(f"sprat: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
         except (KeyboardInterrupt, typer.Abort):  # the latter where a question was not answered
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
+        finally:
+            if was_guarded:
+                guard()
 
 
 def load(name: str) -> Any:

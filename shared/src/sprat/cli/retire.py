@@ -1,4 +1,4 @@
-"""`sprat models retire`: a model is withdrawn; its texts go to the frontier, and its service is told when to stop."""
+"""`sprat models retire`: a model is withdrawn; its texts are escalated, and one is told when its service may stop."""
 
 import asyncio
 import sys
@@ -20,8 +20,10 @@ Examples:
   sprat models retire intent/hr --yes --wait 600 --json
 
 \b
-From then on its texts are escalated, reason no_service. What came before is still its own: leave its service running
-until this command says that it may stop. A service that is started again announces its model again.
+From then on texts that ask for it are escalated, reason no_service. Those of an intent end `unanswered`, code
+no_labels: nobody announces its labels any more. What came before is still its own: leave its service running until
+this command says that it may stop, and stop it then; it lets pass what came later. A service that is started again
+announces its model again, and first answers what it had left.
 
 \b
 Exit codes:
@@ -54,11 +56,16 @@ def retire(
     if as_json:
         say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
     else:
-        say(f"{printable(what)} is withdrawn: texts from now on go to the frontier")
+        say(_withdrawn(what, task))
     if left.texts:
         raise SpratError(_unfinished(what, left))
     if not as_json:
         say("its service has answered all that was its own, and may stop")
+
+
+def _withdrawn(what: str, task: str) -> str:
+    ends = "; nobody announces its labels any more, so they end unanswered, no_labels" if task == "intent" else ""
+    return f"{printable(what)} is withdrawn: texts from now on that ask for it are escalated{ends}"
 
 
 def _confirmed(what: str) -> bool:
@@ -69,13 +76,13 @@ def _confirmed(what: str) -> bool:
 
 async def _retire(kafka: KafkaSettings, task: str, model: str, wait_s: float) -> Remainder:
     client = client_arguments(kafka)
-    await withdraw(client, kafka.topics, task, model)
+    ends = await withdraw(client, kafka.topics, task, model)
     left = Remainder(0, 0)
     async with measuring(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         said = False
-        async for left in remainders(meter, kafka.topics, f"{task}.{model}"):
+        async for left in remainders(meter, f"{task}.{model}", ends):
             if not left.texts or not left.members or loop.time() >= until:
                 break
             if not said:
@@ -89,6 +96,6 @@ def _unfinished(what: str, left: Remainder) -> str:
     if not left.members:
         return (
             f"up to {left.texts:,} texts of {what} wait, and no service reads them: they get no Result until it is "
-            "started once more; it then announces the model again"
+            "started once more. It then announces the model again: retire it again, and stop it when it may stop"
         )
     return f"up to {left.texts:,} texts of {what} are not answered yet; let its service run, see `sprat lag`"

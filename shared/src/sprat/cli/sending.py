@@ -118,9 +118,9 @@ class Sending:
         if seen.reason.service == _ROUTER and seen.reason.code != _SIBLINGS_GO_ON:
             self._awaited = {pair for pair in self._awaited if pair[0] != submission.envelope.id}
         if self._json:
-            say_json(dead_letter_json(seen))
+            say_json(dead_letter_json(seen.letter))
         else:
-            say(dead_letter(seen))
+            say(dead_letter(seen.letter))
 
     def _show_result(self, seen: SeenResult, submission: Submission) -> None:
         task, model = seen.result.task, self._models[seen.result.text_id, seen.result.task]

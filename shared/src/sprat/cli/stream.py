@@ -13,6 +13,7 @@ from sprat.admin.topics import missing_topics
 from sprat.cli.connection import client_arguments
 from sprat.errors import UserError
 from sprat.local.closing import cancel_requests, close_in_time
+from sprat.operating.dead_letters import Letter, letter_of
 from sprat.settings import KafkaSettings
 from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decode
 
@@ -44,19 +45,20 @@ class SeenResult:
 
 @dataclass(frozen=True, slots=True)
 class SeenDeadLetter:
-    """A dead letter; of its value nothing is read."""
+    """A dead letter on its topic."""
 
-    reason: DeadLetterReason
-    headers: Mapping[str, str]
-    written_at: int
-    partition: int
-    offset: int
+    letter: Letter
+    """Without its value."""
+
+    @property
+    def reason(self) -> DeadLetterReason:
+        """Give who says so, and why."""
+        return self.letter.reason
 
     @property
     def trace_id(self) -> str | None:
-        """Give the trace that the record came with, if it did."""
-        traceparent = self.headers.get("traceparent", "")
-        return trace_of(traceparent) if traceparent.count("-") == 3 else None
+        """Give the trace of the original."""
+        return self.letter.trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,10 @@ class Stream:
         return True
 
     def _seen(self, record: ConsumerRecord) -> Seen | None:
-        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
         try:
             if record.topic == self._dead_letters:
-                reason = DeadLetterReason.from_headers(record.headers)
-                return SeenDeadLetter(reason, headers, record.timestamp, record.partition, record.offset)
+                return SeenDeadLetter(letter_of(record).without_value())
+            headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
             if self._wanted is not None and not self._wanted(headers):
                 return None
             event = decode(record, Result)

@@ -34,7 +34,7 @@ Examples:
 TEXT_ID is the text's CloudEvents id; of a text sent as plain JSON, OFFSET-TIMESTAMP: `sprat send`, `sprat watch` and
 every Result tell it. Below each record stand those that it caused, with the milliseconds since the text by the
 broker's clock, who wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that task. Calls to
-a frontier are found by the trace that they went out under.
+a frontier are found by the trace that they went out under. Topics that you may not read are left out, and named.
 
 \b
 Exit codes:
@@ -72,6 +72,8 @@ def trace(
             _say_steps(steps, found, raw=raw)
     else:
         _show(texts.values(), found, raw=raw)
+    if found.closed:
+        remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.closed.items())}")
     if not texts:
         remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
     raise typer.Exit(0 if texts and not any(map(unfinished, texts.values())) else 1)
@@ -167,6 +169,7 @@ def _say_steps(steps: Sequence[Step], found: Found, *, raw: bool) -> None:
             "records": len(steps),
             "took_ms": ordered[-1].at_ms - began,
             "without_result": list(unfinished(steps)),
+            "not_looked_at": found.closed,
         }
     )
 

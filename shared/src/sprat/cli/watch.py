@@ -161,7 +161,7 @@ def _show(seen: Seen, *, as_json: bool) -> bool:
         remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
         return False
     if as_json:
-        say_json(result_json(seen) if isinstance(seen, SeenResult) else dead_letter_json(seen))
+        say_json(result_json(seen) if isinstance(seen, SeenResult) else dead_letter_json(seen.letter))
     else:
-        say(dead_letter(seen) if isinstance(seen, SeenDeadLetter) else in_brief(seen))
+        say(dead_letter(seen.letter) if isinstance(seen, SeenDeadLetter) else in_brief(seen))
     return True

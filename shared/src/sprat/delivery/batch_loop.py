@@ -46,6 +46,8 @@ class BatchLoop:
     """None for a service without a model."""
     refresh: Callable[[], Awaitable[None]] | None = None
     """Brings what the handler knows of others up to date, before each batch."""
+    owns: Callable[[KafkaRecord], bool] | None = None
+    """Tells what is still this service's; the rest is passed over and not committed. None: all is."""
     limit: FaultLimit = field(default_factory=FaultLimit)
     give_up_s: float = 300.0
     _held: Held = field(default_factory=Held)
@@ -74,6 +76,8 @@ class BatchLoop:
         try:
             if self.refresh is not None:
                 await self.refresh()
+            if self.owns is not None:
+                records = [record for record in records if self.owns(record)]
             items.extend(self._decode(record) for record in records)
             self.kill.passing("decoded", len(items))
             for part in self._parts(items):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sprat_contracts import DeadLetterReason, KafkaRecord
 from sprat_contracts.dead_letters import SERVICE
-from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.ids import plain_text_identity, root_traceparent
 
 Headers = Sequence[tuple[str, bytes]]
 """In their order; a value that is null stays so, whatever the type says, as everywhere."""
@@ -50,6 +50,17 @@ class Letter:
             return identity_of(self.headers)
         reason = self.reason
         return plain_text_identity(reason.topic, reason.partition, reason.offset, reason.timestamp_ms)
+
+    @property
+    def trace_id(self) -> str | None:
+        """Give the trace of the original: the one that it came with, else the one that follows from its identity."""
+        given = next((value for name, value in self.headers if name == "traceparent"), None)
+        traceparent = (given or b"").decode("utf-8", "replace")
+        if traceparent.count("-") != 3:
+            if self.identity is None:
+                return None
+            traceparent = root_traceparent(*self.identity)
+        return traceparent.split("-")[1]
 
     @property
     def is_plain_text(self) -> bool:

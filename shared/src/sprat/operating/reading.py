@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from sprat.admin.topics import missing_topics
 from sprat.errors import UserError
@@ -74,9 +75,22 @@ class LookBack:
     async def __aexit__(self, *_: object) -> None:
         await close_in_time(self._admin.close, self._consumer.stop)
 
-    async def existing(self, topics: Sequence[str]) -> list[str]:
-        """Give those of the topics that exist."""
-        return [each["topic"] for each in await self._admin.describe_topics(list(topics)) if not each["error_code"]]
+    async def closed(self, topics: Sequence[str]) -> dict[str, str]:
+        """Give those of the topics that one cannot look into, each with the reason."""
+        described = await self._admin.describe_topics(list(topics))
+        return {each["topic"]: _reason(for_code(each["error_code"])) for each in described if each["error_code"]}
+
+    async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Give, by partition of a topic, the first offset that is still there and the one that is written next.
+
+        Raises:
+            UserError: there is no such topic.
+            KafkaError: Kafka refuses.
+        """
+        partitions = await self._partitions([topic])
+        begins: dict[TopicPartition, int] = await self._consumer.beginning_offsets(partitions)
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        return {each.partition: (begins[each], ends[each]) for each in partitions}
 
     async def since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Give the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
@@ -128,3 +142,9 @@ class LookBack:
         if missing := missing_topics(described):
             raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
+
+
+def _reason(error: type[Exception]) -> str:
+    if error is UnknownTopicOrPartitionError:
+        return "it does not exist"
+    return "you may not see it" if error is TopicAuthorizationFailedError else error.__name__

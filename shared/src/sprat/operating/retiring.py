@@ -2,17 +2,22 @@
 
 The router reads the topic of models to its end before each batch. So every text that was appended after the tombstone
 is escalated, and every text that the router left to the model lies before the end that the texts had at that moment:
-the service may stop once it has committed as far.
+the service may stop once it has committed as far. A second tombstone says these ends, see `sprat.withdrawal`.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.admin.topics import missing_topics
+from sprat.errors import UserError
+from sprat.local.closing import close_in_time
 from sprat.model_table import model_key
 from sprat.operating.lag import LagMeter, Measured
+from sprat.withdrawal import Ends, owned_until_header
 from sprat_contracts import Topics
 
 
@@ -26,45 +31,54 @@ class Remainder:
     """Processes that serve it."""
 
 
-async def withdraw(client: Mapping[str, Any], topics: Topics, task: str, model: str) -> None:
-    """Write the tombstone, and return when Kafka has acknowledged it.
+async def withdraw(client: Mapping[str, Any], topics: Topics, task: str, model: str) -> Ends:
+    """Write the tombstones, return when Kafka has acknowledged them, and say up to where texts stay the model's own.
 
     Raises:
+        UserError: there is no topic of texts.
         KafkaError: Kafka cannot be reached, or refuses.
     """
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
-    await producer.start()
+    consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**client)
+    key = model_key(task, model)
     try:
-        await producer.send_and_wait(topics.models, value=None, key=model_key(task, model))
+        await admin.start()
+        described = await admin.describe_topics([topics.texts])
+        if missing := missing_topics(described):
+            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+        partitions = [TopicPartition(topics.texts, part["partition"]) for part in described[0]["partitions"]]
+        await consumer.start()
+        await producer.start()
+        await producer.send_and_wait(topics.models, value=None, key=key)
+        ends = {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
+        await producer.send_and_wait(topics.models, value=None, key=key, headers=[owned_until_header(ends)])
     finally:
-        await producer.stop()
+        await close_in_time(admin.close, consumer.stop, producer.stop)
+    return ends
 
 
-async def remainders(meter: LagMeter, topics: Topics, group: str) -> AsyncIterator[Remainder]:
-    """Give what is left, each time one asks; call it after :func:`withdraw`. The last one has no texts.
+async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Remainder]:
+    """Give what is left, each time one asks. The last one has no texts.
 
     Args:
         meter: measures.
-        topics: of the installation.
         group: of the model's service, without the prefix.
+        ends: what :func:`withdraw` said.
 
     Raises:
         KafkaError: the broker does not answer.
     """
-    ends: Mapping[TopicPartition, int] | None = None
     while True:
-        measured = await meter.measure()
-        if ends is None:
-            ends = {tp: end for tp, end in measured.ends.items() if tp.topic == topics.texts}
-        left = _left(measured, group, ends)
+        left = _left(await meter.measure(), group, ends)
         yield left
         if not left.texts:
             return
 
 
-def _left(measured: Measured, group: str, ends: Mapping[TopicPartition, int]) -> Remainder:
+def _left(measured: Measured, group: str, ends: Ends) -> Remainder:
     found = measured.groups.get(group)
     if found is None:
         return Remainder(0, 0)
-    texts = sum(max(0, ends.get(each.partition, 0) - each.start) for each in found.partitions)
+    texts = sum(max(0, ends.get(each.partition.partition, 0) - each.start) for each in found.partitions)
     return Remainder(texts, len(found.group.members))

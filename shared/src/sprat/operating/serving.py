@@ -43,7 +43,7 @@ def how_to_serve(announced: ModelAnnounced) -> str:
             f"sprat up --model {task}/{model}=DIR, or python -m sprat_{task} with {section}MODEL={model} and "
             f"{section}ARTEFACT=DIR"
         )
-    return f"start it: {start}; or retire it, so that its texts go to the frontier: sprat models retire {task}/{model}"
+    return f"start it: {start}; or retire it, so that new texts are escalated: sprat models retire {task}/{model}"
 
 
 def advised_keep_at(announced: ModelAnnounced) -> float | None:

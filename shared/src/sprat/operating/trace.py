@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat.operating.reading import LookBack
 from sprat.operating.steps import Sought, Step, step_of
@@ -23,6 +24,8 @@ class Found:
     steps: list[Step] = field(default_factory=list)
     shared: set[str] = field(default_factory=set)
     """Ids of calls that went out under a trace which other texts have, too: they may be theirs."""
+    closed: dict[str, str] = field(default_factory=dict)
+    """Topics that were not looked into, each with the reason."""
 
 
 async def trace(looking: LookBack, topics: Topics, sought: Sought, since_ms: int) -> Found:
@@ -33,6 +36,7 @@ async def trace(looking: LookBack, topics: Topics, sought: Sought, since_ms: int
 
     Raises:
         UserError: there is no topic of texts.
+        TopicAuthorizationFailedError: this user may not read the texts.
         TimeoutError: the broker gives nothing more.
         KafkaError: Kafka cannot be reached or refuses.
     """
@@ -40,11 +44,11 @@ async def trace(looking: LookBack, topics: Topics, sought: Sought, since_ms: int
     await search.look(looking, (topics.texts,), since_ms)
     begin_ms = max(since_ms, search.first_ms - _LEAD_MS) if search.steps else since_ms
     naming = [name for name, kind in search.kinds.items() if kind not in _LATER and kind is not Kind.text]
-    await search.look(looking, await looking.existing(naming), begin_ms)
+    await search.look_into_open(looking, naming, begin_ms)
     later = [name for name, kind in search.kinds.items() if kind in _LATER]
     if not any(step.kind is Kind.request for step in search.steps):
         later.remove(topics.egress)
-    await search.look(looking, await looking.existing(later), begin_ms)
+    await search.look_into_open(looking, later, begin_ms)
     return search.found()
 
 
@@ -62,6 +66,7 @@ class _Search:
         self._needles = sought.needles
         self._others: set[str] = set()
         """Contexts of other texts' records that have a trace of this one."""
+        self._closed: dict[str, str] = {}
 
     @property
     def first_ms(self) -> int:
@@ -74,6 +79,23 @@ class _Search:
             return
         async for records in looking.since(names, since_ms):
             self.take(records)
+
+    async def look_into_open(self, looking: LookBack, names: Sequence[str], since_ms: int) -> None:
+        """Look through those of the topics that are there and that this user may read; note the others."""
+        self._closed |= await looking.closed(names)
+        names = [name for name in names if name not in self._closed]
+        while names:
+            try:
+                await self.look(looking, names, since_ms)
+            except TopicAuthorizationFailedError as error:
+                denied = _named(error) & set(names)
+                if not denied:
+                    raise
+                self._closed |= dict.fromkeys(sorted(denied), "you may not read it")
+                self.steps = [step for step in self.steps if step.place[0] not in names]  # they are read once more
+                names = [name for name in names if name not in denied]
+            else:
+                return
 
     def take(self, records: Sequence[ConsumerRecord]) -> None:
         """Keep what belongs to the text. Records of one topic."""
@@ -130,7 +152,7 @@ class _Search:
     def found(self) -> Found:
         """Give what was kept, the calls with the text that asked for them."""
         shared = {step.call_id for step in self.steps if step.call_id is not None and step.traceparent in self._others}
-        return Found([_with_text(step, self.steps) for step in self.steps], shared)
+        return Found([_with_text(step, self.steps) for step in self.steps], shared, self._closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +176,12 @@ class _Clues:
                 if held and headers.search(held):
                     return True
         return False
+
+
+def _named(error: TopicAuthorizationFailedError) -> set[str]:
+    """Give the topics that Kafka refuses: aiokafka names them as the error's argument."""
+    named = error.args[0] if error.args else ()
+    return {named} if isinstance(named, str) else set(named)
 
 
 def _any_of(clues: Iterable[bytes]) -> re.Pattern[bytes] | None:

@@ -8,7 +8,6 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import TopicState, list_topics
-from sprat.announcing import read_announced
 from sprat.cli.checks.brokers import check_brokers
 from sprat.cli.checks.check import Check, broken, good
 from sprat.cli.checks.clock import check_clock
@@ -20,6 +19,7 @@ from sprat.cli.connection import UnreachableError, client_arguments, reaching
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 from sprat.operating.lag import LagMeter
+from sprat.operating.withdrawn import own_alone, read_standing
 from sprat.policy import Policy
 from sprat.settings import KafkaSettings
 
@@ -59,15 +59,18 @@ async def _check(
         yield check
     await consumer.start()
     measured = await LagMeter(consumer, admin, kafka.topics).measure()
-    announced = await read_announced(kafka) if _exists(states, kafka.topics.models) else None
-    for check in check_groups(measured, announced):
-        yield check
-    if announced is None:
+    standing = await read_standing(kafka) if _exists(states, kafka.topics.models) else None
+    if standing is None:
+        for check in check_groups(measured, None):
+            yield check
         return
-    for check in check_models(announced, measured):
+    measured = own_alone(measured, standing.withdrawn)
+    for check in check_groups(measured, standing):
+        yield check
+    for check in check_models(standing.announced, measured):
         yield check
     if policy is not None:
-        for check in check_policy(policy, announced):
+        for check in check_policy(policy, standing.announced):
             yield check
 
 

@@ -8,11 +8,13 @@ from typing import Annotated, Final
 import typer
 
 from sprat.cli.connection import client_arguments
+from sprat.cli.dlq.names import names_of, not_found
 from sprat.cli.looking import looking_back
 from sprat.cli.terminal import printable, remark
 from sprat.cli.watch import parse_span
 from sprat.errors import UserError
 from sprat.operating.dead_letters import Letter
+from sprat.operating.reading import LookBack
 from sprat.operating.replaying import NoLetter, read_letters
 from sprat.settings import KafkaSettings
 
@@ -66,12 +68,8 @@ class Found:
     others: list[Letter]
     """Without their values."""
     unreadable: int = 0
-
-
-def names_of(letter: Letter) -> frozenset[str]:
-    """Give the names by which a letter can be asked for: its place and the text's id."""
-    identity = letter.identity
-    return frozenset({letter.place} if identity is None else {letter.place, identity[1]})
+    missing: str = ""
+    """Says which of the names asked for led to none, and why; empty where each led to one."""
 
 
 def choice(
@@ -115,19 +113,22 @@ async def read(kafka: KafkaSettings, wanted: Choice, *, values: bool, all_of_the
             elif all_of_them:
                 found.others.append(each.without_value())
     found.chosen.sort(key=lambda letter: letter.written_at)
+    there = frozenset[str]().union(*map(names_of, found.chosen))
+    if missing := sorted(wanted.names - there):
+        async with LookBack(client_arguments(kafka)) as looking:
+            bounds = await looking.bounds(topic)
+        found.missing = not_found(missing, bounds, chosen=wanted != Choice(names=wanted.names))
     return found
 
 
-def check_names(wanted: Choice, found: Found) -> None:
+def check_names(found: Found) -> None:
     """Raise where a letter was asked for that is not there.
 
     Raises:
-        UserError: it names them.
+        UserError: it names each, and says why.
     """
-    there = frozenset[str]().union(*map(names_of, found.chosen))
-    if missing := sorted(wanted.names - there):
-        more = "; the other options leave it out, or it is" if wanted != Choice(names=wanted.names) else "; it is"
-        raise UserError(f"there is no dead letter {printable(', '.join(missing))}{more} past its retention")
+    if found.missing:
+        raise UserError(found.missing)
 
 
 def _moment(span: str | None, option: str) -> int | None:

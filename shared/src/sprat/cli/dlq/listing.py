@@ -11,7 +11,8 @@ import typer
 
 from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
 from sprat.cli.dlq.choosing import Reasons, Services, Since, Until, choice, read
-from sprat.cli.dlq.telling import as_json, lines, when
+from sprat.cli.dlq.telling import lines, when
+from sprat.cli.lines import dead_letter_json
 from sprat.cli.terminal import faint, printable, remark, say, say_json, table
 from sprat.operating.dead_letters import Letter
 
@@ -81,7 +82,7 @@ def list_letters(
     shown = found.chosen[-most:] if most else []
     if as_json_lines:
         for letter in shown:
-            say_json(as_json(letter))
+            say_json(dead_letter_json(letter))
     elif not shown:
         say("no dead letters")
     else:

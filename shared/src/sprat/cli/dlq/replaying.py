@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
-from sprat.cli.dlq.choosing import Choice, Reasons, Services, Since, Until, check_names, choice, names_of, read
+from sprat.cli.dlq.choosing import Choice, Reasons, Services, Since, Until, check_names, choice, read
+from sprat.cli.dlq.names import names_of
 from sprat.cli.dlq.run import Run
 from sprat.cli.looking import looking_back
 from sprat.cli.terminal import remark
@@ -76,7 +77,7 @@ def replay(
 
 async def _plan(kafka: KafkaSettings, wanted: Choice, *, again: bool) -> Plan:
     found = await read(kafka, wanted, values=True, all_of_them=True)
-    check_names(wanted, found)
+    check_names(found)
     planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics)
     if again or not planned.replays:
         return planned

@@ -10,8 +10,9 @@ import typer
 from sprat.cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
 from sprat.cli.dlq.choosing import check_names, choice, read
 from sprat.cli.dlq.masks import Masker, Withheld
-from sprat.cli.dlq.telling import as_json, trace_id, when
+from sprat.cli.dlq.telling import when
 from sprat.cli.finders import PolicyFile, TaggerFolder
+from sprat.cli.lines import dead_letter_json
 from sprat.cli.terminal import faint, paint, printable, say, say_json
 from sprat.operating.dead_letters import Letter
 from sprat.operating.original import hex_lines, readable
@@ -26,7 +27,9 @@ Examples:
 \b
 The original is shown as the perimeter would let it leave: with a placeholder for each value that is personal (see
 `sprat mask`). What cannot be verified is not shown. JSON is laid out a value a line; bytes that are not UTF-8 are shown
-as \\xff. --raw shows the original as it is, a file that is no text as a hex dump; with --json, in base64.
+as \\xff. Its id and source (ce_id, ce_source), its trace and the key facts of the event are never masked: they stand in
+logs and traces, too. Do not put what is personal into an id. --raw shows the original as it is, a file that is no text
+as a hex dump; with --json, in base64.
 
 \b
 Exit codes:
@@ -69,13 +72,13 @@ def show(
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         found = asyncio.run(read(kafka, wanted, values=True))
-    check_names(wanted, found)
+    check_names(found)
     complete = True
     for letter in found.chosen:
         original = _raw(letter) if masker is None else _masked(letter, masker)
         complete &= not original.get("withheld")
         if as_json_lines:
-            say_json({**as_json(letter), **original})
+            say_json({**dead_letter_json(letter), **original})
         else:
             for line in _in_full(letter, original, raw=raw):
                 say(line)
@@ -127,7 +130,7 @@ def _in_full(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str
         f"  by       {printable(reason.service)} {printable(reason.version)}, {when(letter.written_at)}",
         f"  stood at {printable(reason.topic)} {reason.partition}@{reason.offset}, {when(reason.timestamp_ms)}",
         f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'says no id'}",
-        f"  trace    {trace_id(letter) or 'unknown'}",
+        f"  trace    {letter.trace_id or 'unknown'}",
         f"  replays  {reason.replays} of {MAX_REPLAYS}",
         f"  key      {_shown(original, 'key', original['key'])}",
         "  headers",

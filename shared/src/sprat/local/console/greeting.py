@@ -23,7 +23,7 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"  model     {model} {model.version} from {model.folder}"
     for name in unserved:
         yield f"  not here  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
-        yield f"            sprat models retire {name} sends new ones to the frontier"
+        yield f"            sprat models retire {name} has new ones escalated"
     for name in installation.missing:
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"
