@@ -9,7 +9,9 @@ from conftest import Redis
 from sprat.cache import RedisCache
 from sprat.local.children.ports import free_port
 from sprat.local.redis import EmbeddedRedis
+from sprat.service import CLOSE_S
 from sprat.settings import RedisSettings
+from sprat_frontier.__main__ import KEEP_S, STORE_RETRIES, STORE_S
 
 
 def cache(url: str, *, retries: int = 0, **more: object) -> RedisCache:
@@ -88,6 +90,44 @@ async def test_where_a_miss_costs_money_a_process_that_was_held_up_asks_again() 
         time.sleep(0.3)  # it is this loop that is held up
         assert await asking == b"1"
         await kept.close()
+
+
+async def test_where_a_miss_costs_money_the_rest_after_a_failure_is_waited_for() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.1, retries=1)
+        await kept.put("a", b"1")
+        server.pause()
+        assert await kept.get("a") is None
+        server.resume()
+        began = time.monotonic()
+        found, _ = await asyncio.gather(kept.get("a"), kept.put("b", b"2"))
+        assert 0.7 < time.monotonic() - began < kept.most_s
+        assert found == b"1", "a miss would be paid for"
+        assert await kept.get("b") == b"2", "it was paid for"
+        assert kept.counts["error"] == 1
+        await kept.close()
+
+
+async def test_an_operation_takes_no_longer_than_its_tries_and_one_rest() -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.1, retries=1)
+        await kept.put("a", b"1")
+        server.pause()
+        try:
+            for _ in range(3):
+                began = time.monotonic()
+                assert await kept.get("a") is None
+                assert time.monotonic() - began < kept.most_s + 0.2
+        finally:
+            server.resume()
+        assert kept.most_s == 1.0 + 2 * 0.1 + 0.3
+        await kept.close()
+
+
+async def test_a_stop_of_the_frontier_waits_as_long_as_keeping_a_paid_answer_may_take() -> None:
+    kept = cache("redis://127.0.0.1:1/0", timeout_s=STORE_S, retries=STORE_RETRIES)
+    assert kept.most_s <= KEEP_S < CLOSE_S
+    await kept.close()
 
 
 async def test_a_redis_that_never_was_is_a_miss() -> None:

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from cli_records import environment, sprat
 from sprat.local.children.ports import free_port
 from sprat.operating.retiring import withdraw
+from sprat.settings import KafkaSettings
 from sprat_contracts import Envelope, ModelAnnounced, encode
 from sprat_contracts.ids import root_traceparent
 
@@ -57,7 +58,8 @@ async def announce(kafka, topics, model, text=b"{}"):
 
 
 async def retire(kafka, topics, task, model):
-    await withdraw({"bootstrap_servers": kafka.bootstrap}, topics, task, model)
+    settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=topics.prefix)
+    await withdraw(settings.client(), settings, task, model)
 
 
 async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, examine):

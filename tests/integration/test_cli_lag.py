@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from cli_records import environment, kept, result_record, sprat, start_sprat
 from sprat.admin.topics import create_topics
 from sprat.operating.retiring import withdraw
+from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -81,8 +82,9 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
 async def test_of_a_retired_model_only_the_texts_from_before_count(topics, producer, join, run, kafka):
     await fill(producer, topics.texts, 2)
     service = await join("intent.hr", topics.texts, {0: 1, 1: 0})
+    settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=topics.prefix)
     await service.stop()
-    await withdraw({"bootstrap_servers": kafka.bootstrap}, topics, "intent", "hr")
+    await withdraw(settings.client(), settings, "intent", "hr")
     await fill(producer, topics.texts, 5)
     code, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
     assert code == 1

@@ -10,7 +10,9 @@ from cli_records import environment, sprat
 from sprat.admin.topics import create_topics
 from sprat.model_table import model_key
 from sprat.models import load_artefact
+from sprat.withdrawal import owned_until
 from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
+from stream import read_all
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 
@@ -109,6 +111,21 @@ async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka,
     assert "no such model is announced; there are: none" in said
 
 
+async def test_a_retirement_that_was_cut_short_is_finished_by_another(kafka, topics, run):
+    await announce(kafka, topics, model="hr")
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(topics.models, value=None, key=model_key("intent", "hr"))
+    await producer.stop()
+    code, said, _ = await run("retire", "intent/hr", "--yes")
+    assert code == 0
+    assert said.startswith("intent/hr is withdrawn")
+    assert owned_until((await read_all(kafka.bootstrap, topics.models))[-1].headers) == {0: 0}
+    code, _, said = await run("retire", "intent/hr", "--yes")
+    assert code == 2
+    assert "no such model is announced" in said
+
+
 async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
@@ -148,5 +165,5 @@ async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_tol
     await service.stop()
     code, _, said = await run("retire", "intent/hr", "--yes")
     assert code == 1
-    assert "up to 1 texts of intent/hr wait, and no service reads them" in said
+    assert "up to 1 text of intent/hr waits, and no service reads it: it gets no Result until one is" in said
     assert "started once more. It then announces the model again: retire it again" in said

@@ -1,19 +1,26 @@
 """A model that is withdrawn while it runs, and one that left texts behind: each pair ends once, and none is lost."""
 
 import json
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from conftest import Kafka
-from sprat.announcing import announce
+from sprat.admin.topics import create_topics
+from sprat.announcing import Ownership, announce
 from sprat.delivery import withdrawn
 from sprat.delivery.publisher import Publisher
 from sprat.delivery.withdrawn import Withdrawal
 from sprat.errors import Fatal
+from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.model_table import model_key
+from sprat.operating import retiring
 from sprat.operating.retiring import withdraw
 from sprat.serving import announcement, serve_model
 from sprat.specialist import Specialist
+from sprat.withdrawal import owned_until
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
@@ -30,6 +37,9 @@ from stream import (
     running,
     settings_for,
 )
+
+KEY = model_key("intent", "hr")
+SHIPPED_S = withdrawn.LOOK_EVERY_S
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +79,7 @@ async def test_a_service_that_goes_on_after_the_retirement_leaves_new_texts_to_t
     ):
         await publish(kafka.bootstrap, topics.texts, texts("one", "two"))
         await read_until(kafka.bootstrap, [topics.results("intent")], 2)
-        ends = await withdraw(settings.kafka.client(), topics, "intent", "hr")
+        ends = await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
         await publish(kafka.bootstrap, topics.texts, texts("three", "four", "five"))
         await read_until(kafka.bootstrap, [topics.frontier_requests], 3)
         await eventually(lambda: _has_read(chassis, 5))
@@ -97,7 +107,7 @@ async def test_what_a_stopped_service_had_left_when_it_was_retired_is_answered_o
             await eventually(lambda: _all_committed(kafka.bootstrap, prefix, topics.texts))
         await publish(kafka.bootstrap, topics.texts, texts("left", "behind"))
         await eventually(lambda: _all_committed(kafka.bootstrap, prefix, topics.texts, "router"))
-        await withdraw(settings.kafka.client(), topics, "intent", "hr")
+        await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
         await publish(kafka.bootstrap, topics.texts, texts("after"))
         await read_until(kafka.bootstrap, [topics.frontier_requests], 1)
         async with running("intent", settings, build_hr):
@@ -123,30 +133,162 @@ async def _all_committed(bootstrap: str, prefix: str, topic: str, group: str = "
     return await lag(bootstrap, f"{prefix}.{group}", [topic]) == 0
 
 
-async def test_a_withdrawn_service_starts_anew_where_another_announces_its_model(kafka: Kafka, prefix: str) -> None:
-    settings = settings_for(kafka.bootstrap, prefix)
-    topics = await made_topics(settings)
-    publisher = Publisher(settings.kafka, "test")
-    await publisher.start()
-    model = announcement(card(), "hr")
-    before = await announce(settings.kafka, publisher, model, "intent")
-    withdrawal = Withdrawal(settings.kafka, model_key("intent", "hr"), before.owns_from)
-    await withdrawal.start()
-    try:
+@pytest.fixture
+async def hr(kafka: Kafka, prefix: str):
+    """The model `intent/hr`, its topics made: it can be announced, withdrawn, and followed."""
+    settings = settings_for(kafka.bootstrap, prefix).kafka
+    async with of_hr(settings) as hr:
+        yield hr
+
+
+class Hr:
+    """Announces and withdraws `intent/hr`, and follows what is said of it."""
+
+    def __init__(self, settings, publisher: Publisher, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self.topics = settings.topics
+        self._publisher = publisher
+        self._stack = stack
+
+    async def announce(self) -> Ownership:
+        return await announce(self.settings, self._publisher, announcement(card(), "hr"), "intent")
+
+    async def retire(self):
+        return await withdraw(self.settings.client(), self.settings, "intent", "hr")
+
+    async def texts(self, *bodies: str):
+        await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
+        return (await read_all(self.settings.bootstrap, self.topics.texts))[-len(bodies) :]
+
+    async def followed(self, owns_from: int, clock=time.monotonic) -> Withdrawal:
+        withdrawal = Withdrawal(self.settings, KEY, owns_from, clock)
+        self._stack.push_async_callback(withdrawal.stop)
+        await withdrawal.start()
+        return withdrawal
+
+
+@asynccontextmanager
+async def of_hr(settings):
+    await create_topics(settings.client(), settings.topics)
+    async with AsyncExitStack() as stack:
+        publisher = Publisher(settings, "test")
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        yield Hr(settings, publisher, stack)
+
+
+async def test_a_withdrawn_service_starts_anew_where_another_announces_its_model(hr: Hr) -> None:
+    before = await hr.announce()
+    withdrawal = await hr.followed(before.owns_from)
+    await withdrawal.look()
+    (mine,) = await hr.texts("mine")
+    ends = await hr.retire()
+    (other,) = await hr.texts("not mine")
+    await withdrawal.look()
+    assert withdrawal.owns(mine)
+    assert not withdrawal.owns(other)
+    after = await hr.announce()
+    assert after.owns_from > before.owns_from
+    assert after.left == ends == {0: 1, 1: 0}
+    with pytest.raises(Fatal, match="announced anew by another process"):
         await withdrawal.look()
-        await publish(kafka.bootstrap, topics.texts, texts("mine"), partition=0)
-        ends = await withdraw(settings.kafka.client(), topics, "intent", "hr")
-        await publish(kafka.bootstrap, topics.texts, texts("not mine"), partition=0)
-        await withdrawal.look()
-        mine, other = await read_all(kafka.bootstrap, topics.texts)
-        assert withdrawal.owns(mine)
-        assert not withdrawal.owns(other)
-        after = await announce(settings.kafka, publisher, model, "intent")
-        assert after.owns_from > before.owns_from
-        assert after.left == ends == {0: 1, 1: 0}
+    assert not withdrawal.owns(other)
+
+
+async def test_a_withdrawn_service_starts_anew_also_where_the_other_was_withdrawn_since(hr: Hr) -> None:
+    withdrawal = await hr.followed((await hr.announce()).owns_from)
+    await hr.retire()
+    await hr.announce()
+    await hr.retire()
+    for _ in range(2):
         with pytest.raises(Fatal, match="announced anew by another process"):
             await withdrawal.look()
-        assert not withdrawal.owns(other)
-    finally:
-        await withdrawal.stop()
-        await publisher.stop()
+
+
+async def test_a_service_that_announced_its_model_after_a_retirement_is_not_replaced(hr: Hr) -> None:
+    await hr.announce()
+    await hr.retire()
+    (text,) = await hr.texts("mine")
+    withdrawal = await hr.followed((await hr.announce()).owns_from)
+    await withdrawal.look()
+    assert withdrawal.owns(text)
+
+
+async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retirement_stays_its_own(
+    hr: Hr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hr.announce()
+    raced = []
+
+    class Raced(AIOKafkaProducer):
+        """Lets a service announce the model, and a text arrive, before the second tombstone."""
+
+        async def send_and_wait(self, topic, *, headers=(), **record):
+            if headers and not raced:
+                raced.append((await hr.announce(), *await hr.texts("for the model")))
+            return await super().send_and_wait(topic, headers=list(headers), **record)
+
+    monkeypatch.setattr(retiring, "AIOKafkaProducer", Raced)
+    ends = await hr.retire()
+    ((ownership, text),) = raced
+    assert ends == {0: 1, 1: 0}
+    running = await hr.followed(ownership.owns_from)
+    await running.look()
+    assert running.owns(text), "it runs on"
+    assert (await hr.announce()).left == ends, "it was started again before it had answered"
+
+
+async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr) -> None:
+    await hr.announce()
+    await hr.texts("left", "behind")
+    ends = await hr.retire()
+    await hr.announce()
+    said = await read_all(hr.settings.bootstrap, hr.topics.models)
+    assert [owned_until(each.headers) for each in said[-2:]] == [ends, ends]
+    compacted = hr.settings.model_copy(update={"prefix": f"{hr.settings.prefix}.compacted"})
+    async with of_hr(compacted) as again:
+        last = said[-1]
+        await publish(compacted.bootstrap, again.topics.models, [last.value], last.headers, key=last.key)
+        for _ in range(2):
+            assert (await again.announce()).left == ends == {0: 2, 1: 0}
+        assert len(await read_all(compacted.bootstrap, again.topics.models)) == 1, "it is said already"
+
+
+async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawn, "LOOK_EVERY_S", SHIPPED_S)
+    now = [100.0]
+    withdrawal = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
+    await hr.retire()
+    (text,) = await hr.texts("not mine")
+    now[0] += 0.99
+    await withdrawal.look()
+    assert withdrawal.owns(text)
+    now[0] += 0.02
+    await withdrawal.look()
+    assert not withdrawal.owns(text)
+
+
+async def test_a_topic_of_models_that_cannot_be_read_stops_no_service(
+    prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [100.0]
+    with EmbeddedKafka() as broker:
+        async with of_hr(settings_for(broker.bootstrap, prefix).kafka) as hr:
+            withdrawal = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
+            await hr.retire()
+            (text,) = await hr.texts("not mine")
+            broker.pause()
+            try:
+                began = time.monotonic()
+                await withdrawal.look()
+                await withdrawal.look()
+                now[0] += 11
+                await withdrawal.look()
+                assert 2 <= time.monotonic() - began < 8, "it rests between two looks that fail"
+                assert withdrawal.owns(text)
+            finally:
+                broker.resume()
+            assert caplog.text.count("the models topic cannot be read: TimeoutError") == 1
+            now[0] += 11
+            await withdrawal.look()
+            assert not withdrawal.owns(text)

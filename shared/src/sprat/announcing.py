@@ -12,7 +12,7 @@ from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
 from sprat.errors import Fatal, Retryable
 from sprat.model_table import ModelTable, model_key
 from sprat.settings import KafkaSettings
-from sprat.withdrawal import Ends, owned_until
+from sprat.withdrawal import Ends, Retirement, owned_until, owned_until_header
 from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
 from sprat_contracts.ids import derive, root_traceparent
 
@@ -31,7 +31,9 @@ class Announcement:
     announced: ModelAnnounced | None
     appended_at: int
     owned_until: Ends | None = None
-    """Of a tombstone: up to where texts stay the model's own, where it says so."""
+    """What the record itself says of it, see `sprat.withdrawal`."""
+    retirement: Retirement = field(default_factory=Retirement)
+    """What all the records under this key add up to, with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class ModelsReader:
             **settings.client(),
         )
         self._partitions: list[TopicPartition] = []
+        self._retirements: dict[bytes | None, Retirement] = {}
 
     async def start(self) -> None:
         """Connect and read to the end.
@@ -80,14 +83,14 @@ class ModelsReader:
         self._partitions = list(self._consumer.assignment())
         await self.catch_up()
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, within_s: float = _CATCH_UP_S) -> None:
         """Read to the present end of the topic.
 
         Raises:
             Retryable: Kafka does not answer.
         """
         try:
-            async with asyncio.timeout(_CATCH_UP_S):
+            async with asyncio.timeout(within_s):
                 await self._read_to_the_end()
         except (KafkaError, TimeoutError) as error:
             raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
@@ -97,6 +100,7 @@ class ModelsReader:
         for partition, end in ends.items():
             if await self._consumer.position(partition) > end:  # the topic was made anew
                 self._consumer.seek(partition, 0)
+                self._retirements.clear()
             while await self._consumer.position(partition) < end:
                 self._consumer.resume(partition)
                 for records in (await self._consumer.getmany(partition, timeout_ms=200)).values():
@@ -109,16 +113,19 @@ class ModelsReader:
         await self._consumer.stop()
 
     def _take(self, record: ConsumerRecord) -> None:
+        before = self._retirements.get(record.key, Retirement())
+        said = owned_until(record.headers)
         if record.value is None:
-            until = owned_until(record.headers)
-            self._apply(Announcement(record.key, None, record.timestamp, until))
-            return
-        try:
-            announced = decode(record, ModelAnnounced).message
-        except WireError as error:
-            log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
-            return
-        self._apply(Announcement(record.key, announced, record.timestamp))
+            announced, after = None, before.after_tombstone(said)
+        else:
+            try:
+                announced = decode(record, ModelAnnounced).message
+            except WireError as error:
+                log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
+                return
+            after = before.after_announcement(said)
+        self._retirements[record.key] = after
+        self._apply(Announcement(record.key, announced, record.timestamp, said, after))
 
 
 async def read_announced(settings: KafkaSettings) -> tuple[ModelAnnounced, ...]:
@@ -147,7 +154,8 @@ async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAn
     Its `owns_from` is that of an earlier announcement, else the broker's timestamp of a first one that carries null,
     which a second one at once carries.
 
-    Replicas that start together agree: they take the earliest first announcement that is not stale.
+    Replicas that start together agree: they take the earliest first announcement that is not stale. What it left
+    behind when it was withdrawn is said again in each announcement, for these supersede the tombstone that says it.
     """
     key = model_key(model.task, model.model)
     history: list[Announcement] = []
@@ -156,19 +164,25 @@ async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAn
     try:
         owns_from = _agreed(history, None)
         if owns_from is None:
-            first = await _publish(settings, publisher, model.model_copy(update={"owns_from": None}), service)
+            unowned = model.model_copy(update={"owns_from": None})
+            first = await _publish(settings, publisher, unowned, service, _left(history))
             await reader.catch_up()
             owns_from = _agreed(history, first.timestamp_ms)
         if owns_from is None:
             raise Fatal("the announcement was not found on the models topic")
         ours = model.model_copy(update={"owns_from": owns_from})
-        last = history[-1].announced if history else None
-        if last is None or last.model_dump() != ours.model_dump():
-            await _publish(settings, publisher, ours, service)
+        left = _left(history)
+        last = history[-1]
+        same = last.announced is not None and last.announced.model_dump() == ours.model_dump()
+        if not same or last.owned_until != left:
+            await _publish(settings, publisher, ours, service, left)
     finally:
         await reader.stop()
-    left = [seen.owned_until for seen in history if seen.owned_until is not None]
-    return Ownership(owns_from, left[-1] if left else {})
+    return Ownership(owns_from, left or {})
+
+
+def _left(history: list[Announcement]) -> Ends | None:
+    return history[-1].retirement.left if history else None
 
 
 def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
@@ -188,9 +202,12 @@ def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
     return min((seen.appended_at for seen in since if first_at - seen.appended_at < _STALE_MS), default=None)
 
 
-async def _publish(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> Acknowledged:
+async def _publish(
+    settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str, left: Ends | None
+) -> Acknowledged:
     source = f"/{settings.prefix}/{service}"
     id = str(derive("announcement", source, f"{model.task}/{model.model}", model.version))
     value, headers = encode(model, Envelope(id=id, source=source, traceparent=root_traceparent(source, id)))
-    record = OutRecord(settings.topics.models, model_key(model.task, model.model), value, headers)
+    carried = [] if left is None else [owned_until_header(left)]
+    record = OutRecord(settings.topics.models, model_key(model.task, model.model), value, [*headers, *carried])
     return (await publisher.publish([record]))[0]

@@ -36,10 +36,12 @@ class Cache(Protocol):
 class RedisCache:
     """`Cache` on Redis: one MGET and one pipelined SET a batch.
 
-    After a failure it rests for a second, so that a dead Redis costs one time-out a second and not one a batch.
+    After a failure it rests for a second in which all is a miss at once: to who asks one after the other, a dead Redis
+    costs one time-out a second and not one a batch.
 
     Where a miss costs money, `retries` says how often an operation is tried again before it counts as a failure. A
-    time-out also ends when this process itself was held up, while Redis was well.
+    time-out also ends when this process itself was held up, while Redis was well. What comes in the rest then waits
+    until it is over, and is tried. So a dead Redis costs each operation up to :attr:`most_s`.
     """
 
     def __init__(self, settings: RedisSettings, namespace: str, *, retries: int = 0) -> None:
@@ -62,10 +64,16 @@ class RedisCache:
         self.counts: Counter[str] = Counter()
         """hit, miss, error."""
 
+    @property
+    def most_s(self) -> float:
+        """The longest that an operation takes, in seconds: one rest and all its tries."""
+        rest_s = _PAUSE_S if self._retries else 0.0
+        return rest_s + (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
+
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Look all up in one MGET within the time-out."""
+        """Look all up in one MGET, each try within the time-out."""
         nothing: list[bytes | None] = [None] * len(keys)
-        if not keys or time.monotonic() < self._resume_at:
+        if not keys or not await self._awake():
             self.counts["miss"] += len(keys)
             return nothing
         found: list[Any] | None = await self._tried(lambda: self._redis.mget([self._namespace + key for key in keys]))
@@ -78,8 +86,8 @@ class RedisCache:
         return found
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
-        """Keep all in one pipelined SET within the time-out."""
-        if not values or time.monotonic() < self._resume_at:
+        """Keep all in one pipelined SET, each try within the time-out."""
+        if not values or not await self._awake():
             return
         await self._tried(lambda: self._set(values))
 
@@ -100,6 +108,14 @@ class RedisCache:
         for key, value in values.items():
             pipeline.set(self._namespace + key, value, ex=self._ttl_s)
         await pipeline.execute()
+
+    async def _awake(self) -> bool:
+        """Tell whether to try. Where a miss costs money, first wait for the end of a rest: of one, not of the next."""
+        rest_s = self._resume_at - time.monotonic()
+        if rest_s > 0 and self._retries:
+            await asyncio.sleep(rest_s)
+            return True
+        return rest_s <= 0
 
     async def _tried(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         """Give what an operation gives within its time-out; None, and a rest, when its last try has failed too."""

@@ -20,9 +20,11 @@ from sprat.models.errors import BrokenArtefact
 from sprat.models.question import Model
 from sprat.settings import Section
 from sprat.specialist import Specialist
+from sprat.withdrawal import Ends
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 
-MakeHandler = Callable[[Topics, Card, str, int], Specialist]
+MakeHandler = Callable[[Topics, Card, str, int, Ends], Specialist]
+"""Topics, card, the name that texts ask for, and what is the model's own: `owns_from` and `left`."""
 Loaded_co = TypeVar("Loaded_co", covariant=True)
 
 
@@ -73,8 +75,7 @@ async def serve_model(chassis: Chassis, model: Model, name: str, make_handler: M
     inference = Inference(model)
     chassis.stack.callback(inference.close)
     answering = Answering(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
-    handler = make_handler(chassis.topics, card, name, ownership.owns_from)
-    handler.left = ownership.left
+    handler = make_handler(chassis.topics, card, name, ownership.owns_from, ownership.left)
     withdrawal = Withdrawal(kafka, model_key(card.task, name), ownership.owns_from)
     chassis.stack.push_async_callback(withdrawal.stop)
     await withdrawal.start()

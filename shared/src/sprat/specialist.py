@@ -26,12 +26,12 @@ class Specialist:
     replayed for somebody else; it declines a language or target that its model does not serve.
     """
 
-    def __init__(self, topics: Topics, card: Card, model: str, owns_from: int) -> None:
+    def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
         self.topics = topics
         self.card = card
         self.model = model
         self.owns_from = owns_from
-        self.left: Ends = {}
+        self.left: Ends = left or {}
         """Texts before these offsets are its own, however old: it has left them behind when it was withdrawn."""
         self._ref = ModelRef(name=card.name, version=card.version)
 

@@ -36,8 +36,9 @@ STORE_S = 1.0
 STORE_RETRIES = 3
 """How often to look for, or keep, an answer again: a process that is busy starting misses what Redis has."""
 
-KEEP_S = 2.0
-"""How long a stop waits for the answers of calls under way, after the drain."""
+KEEP_S = 6.0
+"""How long a stop waits for the answers of calls under way, after the drain: as long as keeping one may take, see
+`RedisCache.most_s`, and less than the chassis waits for all that is to be closed."""
 
 
 class FrontierServiceSettings(ServiceSettings):

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sprat.cli.announced import announced_models
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.terminal import printable, remark, say, say_json
-from sprat.errors import SpratError, UserError
+from sprat.errors import Fatal, SpratError, UserError
 from sprat.operating.lag import measuring
 from sprat.operating.retiring import Remainder, remainders, withdraw
+from sprat.operating.withdrawn import Standing, read_standing
 from sprat.settings import KafkaSettings
 
 EPILOG = """\b
@@ -29,7 +29,7 @@ announces its model again, and first answers what it had left.
 Exit codes:
   0  withdrawn, and its service may stop
   1  withdrawn, but there are texts left that its service has not answered; it says how many
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  a mistake of yours, or Kafka cannot be reached; where it was cut short, do it again"""
 
 _LOOK_EVERY_S = 0.5
 
@@ -45,12 +45,14 @@ def retire(
 ) -> None:
     """Withdraw a model, and say when its service may stop."""
     kafka = kafka_settings(bootstrap, prefix)
-    there = [f"{each.task}/{each.model}" for each in announced_models(kafka)]
-    if what not in there:
+    task, _, model = what.partition("/")
+    with reaching(kafka):
+        standing = asyncio.run(_standing(kafka))
+    there = [f"{each.task}/{each.model}" for each in standing.announced]
+    if what not in there and not standing.unfinished(task, model):
         raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
     if not yes and not _confirmed(what):
         raise UserError("nothing was withdrawn; --yes does it without asking")
-    task, _, model = what.partition("/")
     with reaching(kafka):
         left = asyncio.run(_retire(kafka, task, model, wait))
     if as_json:
@@ -74,9 +76,17 @@ def _confirmed(what: str) -> bool:
     return typer.confirm(f"Withdraw {what}?", err=True)
 
 
+async def _standing(kafka: KafkaSettings) -> Standing:
+    """Give what is announced, and what was withdrawn; that the topic is missing is a person's mistake."""
+    try:
+        return await read_standing(kafka)
+    except Fatal as error:
+        raise UserError(str(error)) from None
+
+
 async def _retire(kafka: KafkaSettings, task: str, model: str, wait_s: float) -> Remainder:
     client = client_arguments(kafka)
-    ends = await withdraw(client, kafka.topics, task, model)
+    ends = await withdraw(client, kafka, task, model)
     left = Remainder(0, 0)
     async with measuring(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()
@@ -86,16 +96,23 @@ async def _retire(kafka: KafkaSettings, task: str, model: str, wait_s: float) ->
             if not left.texts or not left.members or loop.time() >= until:
                 break
             if not said:
-                remark(f"up to {left.texts:,} texts are still its own; waiting for its service")
+                remark(f"still its own: up to {_texts(left)}; waiting for its service")
                 said = True
             await asyncio.sleep(_LOOK_EVERY_S)
     return left
 
 
 def _unfinished(what: str, left: Remainder) -> str:
+    one = left.texts == 1
     if not left.members:
+        wait, them, they_get = ("waits", "it", "it gets") if one else ("wait", "them", "they get")
         return (
-            f"up to {left.texts:,} texts of {what} wait, and no service reads them: they get no Result until it is "
+            f"up to {_texts(left)} of {what} {wait}, and no service reads {them}: {they_get} no Result until one is "
             "started once more. It then announces the model again: retire it again, and stop it when it may stop"
         )
-    return f"up to {left.texts:,} texts of {what} are not answered yet; let its service run, see `sprat lag`"
+    are = "is" if one else "are"
+    return f"up to {_texts(left)} of {what} {are} not answered yet; let its service run, see `sprat lag`"
+
+
+def _texts(left: Remainder) -> str:
+    return f"{left.texts:,} text{'s' * (left.texts != 1)}"

@@ -76,8 +76,7 @@ class BatchLoop:
         try:
             if self.refresh is not None:
                 await self.refresh()
-            if self.owns is not None:
-                records = [record for record in records if self.owns(record)]
+            records = self._own(records)
             items.extend(self._decode(record) for record in records)
             self.kill.passing("decoded", len(items))
             for part in self._parts(items):
@@ -85,8 +84,8 @@ class BatchLoop:
                     return
                 await self._run(part)
                 done += len(part)
-                self._failing_since = None
-                self._backoff.reset()
+                self._got_through()
+            self._got_through()  # also where there was nothing to do: all was passed over
         except Retryable as error:
             await self._hold(error, items[done:], records[done:])
 
@@ -94,6 +93,22 @@ class BatchLoop:
         """Forget what is held: the partitions have moved on, and their records come again to whoever has them."""
         self._held.forget()
         self._failing_since = None
+
+    def _own(self, records: Sequence[KafkaRecord]) -> Sequence[KafkaRecord]:
+        """Give the records that are still this service's; of the others, nothing stays held."""
+        if self.owns is None:
+            return records
+        own = []
+        for record in records:
+            if self.owns(record):
+                own.append(record)
+            elif (held := self._held.take(record)) is not None:
+                held.finish()
+        return own
+
+    def _got_through(self) -> None:
+        self._failing_since = None
+        self._backoff.reset()
 
     async def _run(self, items: Sequence[Item]) -> None:
         if self.answering is not None:

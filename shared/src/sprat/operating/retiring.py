@@ -2,23 +2,27 @@
 
 The router reads the topic of models to its end before each batch. So every text that was appended after the tombstone
 is escalated, and every text that the router left to the model lies before the end that the texts had at that moment:
-the service may stop once it has committed as far. A second tombstone says these ends, see `sprat.withdrawal`.
+the service may stop once it has committed as far. A second tombstone says these ends, see `sprat.withdrawal`. Where a
+service announced the model between the two, the second counts as a first, and another one follows.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import missing_topics
+from sprat.announcing import ModelsReader
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 from sprat.model_table import model_key
 from sprat.operating.lag import LagMeter, Measured
-from sprat.withdrawal import Ends, owned_until_header
-from sprat_contracts import Topics
+from sprat.settings import KafkaSettings
+from sprat.withdrawal import Ends, Retirement, owned_until_header
+
+_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +35,50 @@ class Remainder:
     """Processes that serve it."""
 
 
-async def withdraw(client: Mapping[str, Any], topics: Topics, task: str, model: str) -> Ends:
+async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, model: str) -> Ends:
     """Write the tombstones, return when Kafka has acknowledged them, and say up to where texts stay the model's own.
 
+    What can fail is done before the first tombstone. One that was cut short between the two is finished by another.
+
     Raises:
-        UserError: there is no topic of texts.
+        UserError: there is no topic of texts, or the model is announced again each time.
+        Fatal: there is no topic of models.
+        Retryable: that topic cannot be read.
         KafkaError: Kafka cannot be reached, or refuses.
     """
+    key = model_key(task, model)
+    found = [Retirement()]
+    reader = ModelsReader(kafka, lambda seen: found.append(seen.retirement) if seen.key == key else None)
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
     consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
-    admin = AIOKafkaAdminClient(**client)
-    key = model_key(task, model)
     try:
-        await admin.start()
-        described = await admin.describe_topics([topics.texts])
-        if missing := missing_topics(described):
-            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
-        partitions = [TopicPartition(topics.texts, part["partition"]) for part in described[0]["partitions"]]
+        texts = await _partitions(client, kafka.topics.texts)
+        await reader.start()
         await consumer.start()
         await producer.start()
-        await producer.send_and_wait(topics.models, value=None, key=key)
-        ends = {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
-        await producer.send_and_wait(topics.models, value=None, key=key, headers=[owned_until_header(ends)])
+        await consumer.end_offsets(texts)
+        await producer.send_and_wait(kafka.topics.models, value=None, key=key)
+        for _ in range(_TRIES):
+            ends = {tp.partition: end for tp, end in (await consumer.end_offsets(texts)).items()}
+            await producer.send_and_wait(kafka.topics.models, value=None, key=key, headers=[owned_until_header(ends)])
+            await reader.catch_up()
+            if found[-1].until is not None:
+                return found[-1].until
     finally:
-        await close_in_time(admin.close, consumer.stop, producer.stop)
-    return ends
+        await close_in_time(reader.stop, consumer.stop, producer.stop)
+    raise UserError(f"{task}/{model} is announced again and again: see why its service does not stay, then retire it")
+
+
+async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**client)
+    try:
+        await admin.start()
+        described = await admin.describe_topics([topic])
+    finally:
+        await close_in_time(admin.close)
+    if missing := missing_topics(described):
+        raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+    return [TopicPartition(topic, part["partition"]) for part in described[0]["partitions"]]
 
 
 async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Remainder]:

@@ -1,0 +1,192 @@
+"""The batch loop of a model that was withdrawn: what it passes over, what it holds, and when it gives up."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+
+from sprat.delivery import batch_loop
+from sprat.delivery.batch_loop import BatchLoop
+from sprat.delivery.failure import Failure
+from sprat.delivery.faults import KillSwitch
+from sprat.delivery.gate import Gate
+from sprat.delivery.outcomes import Outcome
+from sprat.errors import Fatal, Retryable
+from sprat.settings import FaultSettings
+from sprat.telemetry.tracing import Tracing
+from sprat_contracts import TextSubmitted
+
+TEXTS = TopicPartition("mine.texts.v1", 0)
+
+
+class Clock:
+    """Time that goes on when it is slept, or told to."""
+
+    def __init__(self):
+        self.now = 1_000.0
+        self.slept = []
+
+    def monotonic(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Consumer:
+    def __init__(self):
+        self.committed = []
+        self.sought = []
+
+    async def commit(self, offsets):
+        self.committed.append(offsets)
+
+    def seek(self, partition, offset):
+        self.sought.append((partition, offset))
+
+    def assignment(self):
+        return frozenset({TEXTS})
+
+
+class Handler:
+    """Skips everything, and notes what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def message_type(self, topic):
+        return TextSubmitted
+
+    def receive(self, received):
+        self.asked.append(received.offset)
+        return Outcome(skipped="older")
+
+    def oversized(self, received, emit):
+        raise AssertionError("nothing is published")
+
+
+class Outbox:
+    """Fails as often as it is told to."""
+
+    def __init__(self):
+        self.failures = 0
+        self.published = []
+
+    async def publish(self, items, shrink):
+        if self.failures:
+            self.failures -= 1
+            raise Retryable("not acknowledged")
+        self.published += [item.record.offset for item in items]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(batch_loop, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(batch_loop, "asyncio", SimpleNamespace(sleep=clock.sleep))
+    return clock
+
+
+@pytest.fixture
+def loop(clock):
+    """A loop whose service owns the texts before `loop.end`."""
+    consumer, outbox = Consumer(), Outbox()
+    owned = SimpleNamespace(end=100)
+    loop = BatchLoop(
+        Handler(),
+        outbox,
+        lambda: consumer,
+        Tracing(exporting=False),
+        Gate(),
+        Failure(),
+        KillSwitch(FaultSettings()),
+        Counter(),
+        owns=lambda record: record.offset < owned.end,
+    )
+    return SimpleNamespace(
+        handle=loop.handle,
+        let_go=loop.let_go,
+        held=loop._held.items,
+        failure=loop.failure,
+        handler=loop.handler,
+        consumer=consumer,
+        outbox=outbox,
+        owned=owned,
+    )
+
+
+def texts(*offsets):
+    return [
+        SimpleNamespace(
+            topic=TEXTS.topic,
+            partition=0,
+            offset=offset,
+            timestamp=1,
+            key=None,
+            value=b'{"text": "hello", "tasks": {"intent": {}}}',
+            headers=(),
+        )
+        for offset in offsets
+    ]
+
+
+async def test_of_a_mixed_batch_the_own_part_alone_is_handled_and_committed(loop):
+    loop.owned.end = 7
+    await loop.handle(texts(5, 6, 7, 8))
+    assert loop.handler.asked == loop.outbox.published == [5, 6]
+    assert loop.consumer.committed == [{TEXTS: 7}]
+    assert loop.consumer.sought == []
+
+
+async def test_a_batch_of_which_nothing_is_its_own_is_passed_over_without_a_commit(loop):
+    loop.owned.end = 5
+    await loop.handle(texts(5, 6))
+    assert loop.handler.asked == loop.outbox.published == loop.consumer.committed == loop.consumer.sought == []
+    assert loop.failure.error is None
+
+
+async def test_what_failed_is_sought_back_to_its_own_part_and_taken_up_where_it_was(loop):
+    loop.owned.end = 7
+    loop.outbox.failures = 1
+    await loop.handle(texts(5, 6, 7))
+    assert loop.consumer.sought == [(TEXTS, 5)]
+    assert loop.consumer.committed == []
+    await loop.handle(texts(5, 6, 7))
+    assert loop.handler.asked == [5, 6], "what is held is not asked again"
+    assert loop.consumer.committed == [{TEXTS: 7}]
+    assert loop.held == {}
+
+
+async def test_what_is_held_is_let_go_where_it_is_its_own_no_more(loop):
+    loop.outbox.failures = 1
+    await loop.handle(texts(5, 6))
+    assert len(loop.held) == 2
+    loop.owned.end = 6
+    await loop.handle(texts(5, 6))
+    assert loop.held == {}
+    assert loop.outbox.published == [5]
+    assert loop.consumer.committed == [{TEXTS: 6}]
+
+
+@pytest.mark.parametrize("between", [(200, 201), ()], ids=["all passed over", "nothing at all"])
+async def test_batches_of_which_nothing_is_its_own_end_a_failure(loop, clock, between):
+    loop.outbox.failures = 6
+    for _ in range(5):
+        await loop.handle(texts(5))
+    grown = clock.slept[-1]
+    await loop.handle(texts(*between))
+    clock.now += 301
+    await loop.handle(texts(5))
+    assert loop.failure.error is None, "what failed 300 s ago has got through since"
+    assert clock.slept[-1] < 0.11 < grown, "and the pauses begin again"
+
+
+async def test_a_failure_that_lasts_ends_the_process(loop, clock):
+    loop.outbox.failures = 2
+    await loop.handle(texts(5))
+    clock.now += 301
+    await loop.handle(texts(5))
+    assert isinstance(loop.failure.error, Fatal)
+    assert "nothing got through for 300 s" in str(loop.failure.error)
