@@ -26,3 +26,8 @@ def test_a_label_that_the_model_does_not_know_is_told(tmp_path):
 def test_labels_that_may_be_texts_are_not_told(tmp_path):
     path = made(tmp_path, "a.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
     assert refused(path).startswith('row 2, column "label": the model has no such label; correct it')
+
+
+def test_one_text_for_each_label_is_a_test_like_any_other(tmp_path):
+    path = made(tmp_path, "a.csv", "text,label\nhello,report_lost\nbye,badge-2\n")
+    assert refused(path).startswith('row 2, column "label": the model has no label "report_lost"; correct it')

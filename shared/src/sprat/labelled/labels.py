@@ -1,8 +1,12 @@
 """What rows have in common: equal texts, and how many rows a label has."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+_LIKE_A_LABEL: Final = re.compile(r"[^\W\d_]{1,32}(?:[_./-][^\W\d_]{1,32}){0,7}[_-]?\d{0,2}")
 
 
 def key_of(text: str) -> str:
@@ -19,8 +23,12 @@ def alike(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def may_be_texts(labels: Sequence[str]) -> bool:
-    """Tell whether the labels look like another column's: labels repeat. Texts are not for a terminal."""
-    return 2 * len(set(labels)) > len(labels)
+    """Tell whether the labels look like another column's, for texts are not for a terminal.
+
+    Labels repeat; where they do not, as in a test with one text for each, they are at least written like labels.
+    """
+    several = set(labels)
+    return 2 * len(several) > len(labels) and not all(_LIKE_A_LABEL.fullmatch(label) for label in several)
 
 
 def group_of(labels: Sequence[str]) -> str:
