@@ -81,12 +81,20 @@ def test_an_amount_keeps_its_currency(model, text, wanted):
     [
         pytest.param("It costs 1,000 euros.", id="a German reads one"),
         pytest.param("The store opens at 9 am.", id="no German time"),
-        pytest.param("I don't care.", id="one side alone denies"),
     ],
 )
 def test_what_may_mislead_is_worth_nothing(model, text):
     (answer,) = ask(model, text)
     assert answer.confidence == 0.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I don't care what you say.", "Your card is not valid.", "I dislike coffee.", "I am unable to open the door."],
+)
+def test_what_is_denied_in_other_words_is_worth_something(model, text):
+    (answer,) = ask(model, text)
+    assert answer.confidence > 0.0
 
 
 @pytest.mark.parametrize("text", NEWS)

@@ -173,6 +173,7 @@ def test_what_comes_out_is_compared_with_what_went_in(source, translation, kept)
         ("Come at 7:30 p.m.", True),
         ("It costs 999 euros.", False),
         ("It weighs 3.5 or 3,25 kg.", False),
+        ("It takes 0.125 seconds.", False),
         ("In 2019, 500 came.", False),
         ("The address is 192.168.100.200, version 2.10.123", False),
         ("It opens at 21:30.", False),
@@ -191,9 +192,23 @@ def test_what_a_german_would_misread_is_known(source, misread):
         ("I can’t come", "Ich komme", True),
         ("I have no money", "Ich habe kein Geld", False),
         ("I have money", "Ich habe kein Geld", True),
+        ("I understand.", "Ich verstehe nicht.", True),
+        ("I do not know my uncle.", "Ich kenne meinen Onkel und unsere Tante.", True),
+        ("That is nothing", "Das ist nichts", False),
+        # A tag asks to agree, and denies nothing.
         ("It is late, isn't it?", "Es ist spät, oder?", False),
         ("It isn't late, is it?", "Es ist spät, oder?", True),
-        ("That is nothing", "Das ist nichts", False),
+        ("You like coffee, don't you?", "Du magst Kaffee, nicht wahr?", False),
+        ("You don't like it, do you?", "Du magst es, nicht wahr?", True),
+        ("You don't like it, do you?", "Du magst es nicht, oder?", False),
+        # What one language denies by a word, the other may by the meaning of one.
+        ("Your card is not valid.", "Ihre Karte ist ungültig.", False),
+        ("I am unable to open it.", "Ich kann es nicht öffnen.", False),
+        ("I failed the exam.", "Ich habe die Prüfung nicht bestanden.", False),
+        ("We ran out of milk.", "Wir haben keine Milch mehr.", False),
+        ("I don't care.", "Es ist mir egal.", False),
+        ("I did not know until today.", "Das weiß ich erst seit heute.", False),
+        ("Take room no. 5.", "Nimm Zimmer 5.", False),
     ],
 )
 def test_a_denial_on_one_side_alone_is_noticed(english, german, different):

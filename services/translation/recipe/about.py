@@ -86,7 +86,7 @@ LIMITS = (
     "Numbers, addresses, placeholders and markup are copied; the unit of an amount is German: 20 euros, 20 Euro.",
     "Where one of those is lost, or a new one appears, the confidence is 0.",
     "It is 0, too, where the source holds what a German would misread when it is copied: 1,000 or 9 pm.",
-    'And where one side denies something and the other does not, as in "I don\'t care" and "Es ist mir egal".',
+    "And where one side denies something and the other does not at all; of two denials one may be lost unseen.",
     "The confidence is the chance of a chrF of 60 or more against one person's translation.",
     "Good translations in other words count as bad, so the confidence is rather too low than too high.",
     "du and Sie are chosen by the sentence alone and may change within a text.",

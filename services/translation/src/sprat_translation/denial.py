@@ -1,15 +1,59 @@
-"""Whether a sentence and its translation both deny something: a lost "not" is the worst of mistakes."""
+"""Whether a sentence and its translation both deny something: a lost "not" is the worst of mistakes.
+
+Only all or nothing is seen: of two denials one may be lost. What is denied by the meaning of a word ("unable", "leer")
+may stand for a "not" of the other side, and need not.
+"""
 
 import re
+from dataclasses import dataclass
 
-_ENGLISH = re.compile(
-    r"\b(?:no|nope|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly|\w+n['’]t)\b", re.IGNORECASE
+
+@dataclass(frozen=True, slots=True)
+class _Denial:
+    """How a language denies."""
+
+    by_word: re.Pattern[str]
+    by_meaning: re.Pattern[str]
+    tags: re.Pattern[str]
+    """Ends of a question that only ask to agree, as in "it is late, isn't it?"."""
+
+    def is_sure(self, text: str) -> bool:
+        return bool(self.by_word.search(self.tags.sub("?", text)))
+
+    def is_possible(self, text: str) -> bool:
+        return self.is_sure(text) or bool(self.by_meaning.search(text))
+
+
+def _of(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_ENGLISH = _Denial(
+    by_word=_of(
+        r"\b(?:no(?!\.?\s*\d)|nope|not|never|none|nobody|nothing|nowhere|neither|nor|cannot|without|hardly"
+        r"|\w{2,9}n['’]t)\b"
+    ),
+    by_meaning=_of(
+        r"\b(?:un(?!der|til|cle|ion|it|iv|iq)\w{3,}|in(?:valid|correct|complete|visible|active|edible)\w*|impossible"
+        r"|dis(?:like|agree|appear|allow|approv|trust|believ)\w*|fail\w*|lack\w*|miss\w*|refus\w*|hat(?:e|es|ed|ing)"
+        r"|forg[eo]t\w*|gone|avoid\w*|stop\w*|out|barely|scarcely|rarely|seldom|few|except|unless|until|only|welcome"
+        r"|absent|empty|den(?:y|ies|ied)|forbid\w*|forbidden|remember)\b"
+    ),
+    tags=_of(r",\s*\w{2,9}n['’]t (?:I|you|he|she|it|we|they|there)\s*\?"),
 )
-_GERMAN = re.compile(r"\b(?:nein|nicht\w*|nie|niemals|niemand\w*|nirgend\w*|kein\w*|weder|ohne|kaum)\b", re.IGNORECASE)
-_TAG = re.compile(r",\s*\w+n['’]t (?:I|you|he|she|it|we|they|there)\s*\?", re.IGNORECASE)
-"""The end of "it is late, isn't it?" asks and denies nothing."""
+_GERMAN = _Denial(
+    by_word=_of(r"\b(?:nein|nee|ne|nö|nicht\w*|nie|niemals|niemand\w*|nirgend\w*|kein\w*|weder|ohne|kaum)\b"),
+    by_meaning=_of(
+        r"\b(?:un(?!d\b|s\b|ser|ter|gefähr|garn|ion|iv|ten\b)\w{3,}|in(?:korrekt|aktiv)\w*|egal|erst|außer|selten|leer\w*"
+        r"|miss\w{2,}|fehl\w*|weiger\w*|verweiger\w*|verzicht\w*|verboten\w*|hass\w*|vermiss\w*|ausgegangen"
+        r"|vergess\w*|vergiss|vergaß\w*|wohl oder übel|\w{3,}los(?:e[mnrs]?)?|Rauchverbot)\b"
+    ),
+    tags=_of(r",\s*(?:nicht(?: wahr)?|oder(?: nicht)?)\s*\?"),
+)
 
 
 def differs(english: str, german: str) -> bool:
-    """Does one side deny where the other does not? "I don't care" and "Es ist mir egal" differ, too."""
-    return bool(_ENGLISH.search(_TAG.sub("?", english))) != bool(_GERMAN.search(german))
+    """Does one side deny by a word of denial, and the other in no way?"""
+    return (_ENGLISH.is_sure(english) and not _GERMAN.is_possible(german)) or (
+        _GERMAN.is_sure(german) and not _ENGLISH.is_possible(english)
+    )

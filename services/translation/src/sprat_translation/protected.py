@@ -51,7 +51,7 @@ _END_OF_SENTENCE = ".,;:!?…)]}'’"
 
 # English ways to write what a German reads otherwise: 1,000 as one, 1.000 as a thousand, 9 pm as no time.
 _MISREAD = re.compile(
-    rf"(?<![\w.,])\d{{1,3}}(?:,\d{{3}})+(?![\d,])|(?<![\w.,])\d{{1,3}}\.\d{{3}}(?![\w.,]*\d)|{_PATTERNS['clock']}"
+    rf"(?<![\w.,])[1-9]\d{{0,2}}(?:,\d{{3}})+(?![\d,])|(?<![\w.,])[1-9]\d{{0,2}}\.\d{{3}}(?![\w.,]*\d)|{_PATTERNS['clock']}"
 )
 
 
