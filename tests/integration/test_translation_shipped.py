@@ -81,6 +81,7 @@ def test_an_amount_keeps_its_currency(model, text, wanted):
     [
         pytest.param("It costs 1,000 euros.", id="a German reads one"),
         pytest.param("The store opens at 9 am.", id="no German time"),
+        pytest.param("I cant find my keys.", id="a not that is lost"),
     ],
 )
 def test_what_may_mislead_is_worth_nothing(model, text):

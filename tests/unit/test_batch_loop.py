@@ -176,11 +176,23 @@ async def test_batches_of_which_nothing_is_its_own_end_a_failure(loop, clock, be
     for _ in range(5):
         await loop.handle(texts(5))
     grown = clock.slept[-1]
+    loop.owned.end = 5
+    await loop.handle(texts(5))  # withdrawn meanwhile: it is let go
+    loop.owned.end = 100
     await loop.handle(texts(*between))
     clock.now += 301
-    await loop.handle(texts(5))
-    assert loop.failure.error is None, "what failed 300 s ago has got through since"
+    await loop.handle(texts(6))
+    assert loop.failure.error is None, "what failed 300 s ago is nobody's concern any more"
     assert clock.slept[-1] < 0.11 < grown, "and the pauses begin again"
+
+
+async def test_batches_of_which_nothing_is_its_own_end_no_failure_of_what_is_held(loop, clock):
+    loop.outbox.failures = 2
+    await loop.handle(texts(5))
+    await loop.handle(texts(200, 201))
+    clock.now += 301
+    await loop.handle(texts(5))
+    assert isinstance(loop.failure.error, Fatal)
 
 
 async def test_a_failure_that_lasts_ends_the_process(loop, clock):

@@ -209,6 +209,19 @@ def test_what_a_german_would_misread_is_known(source, misread):
         ("I don't care.", "Es ist mir egal.", False),
         ("I did not know until today.", "Das weiß ich erst seit heute.", False),
         ("Take room no. 5.", "Nimm Zimmer 5.", False),
+        # As people type.
+        ("I cant find my keys.", "Ich kann meine Schlüssel finden.", True),
+        ("I wasnt at home.", "Ich war zu Hause.", True),
+        ("She isn`t at home.", "Sie ist zu Hause.", True),
+        ("You like it, dont you?", "Du magst es, oder?", False),
+        # A word that denies by its meaning, denied.
+        ("It is not empty.", "Es ist leer.", True),
+        ("Don't forget it.", "Vergiss es.", True),
+        ("Don't forget it.", "Vergiss es nicht.", False),
+        ("I don't hate you.", "Ich hasse dich.", True),
+        ("It is not free.", "Es ist kostenlos.", True),
+        ("That is not an error.", "Das ist ein Fehler.", True),
+        ("Only I know.", "Ich weiß nicht.", True),
     ],
 )
 def test_a_denial_on_one_side_alone_is_noticed(english, german, different):

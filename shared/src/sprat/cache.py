@@ -40,8 +40,8 @@ class RedisCache:
     costs one time-out a second and not one a batch.
 
     Where a miss costs money, `retries` says how often an operation is tried again before it counts as a failure. A
-    time-out also ends when this process itself was held up, while Redis was well. What comes in the rest then waits
-    until it is over, and is tried. So a dead Redis costs each operation up to :attr:`most_s`.
+    time-out also ends when this process itself was held up, while Redis was well. What comes in the first rest then
+    waits until it is over, and is tried. A Redis that is away longer costs no more than elsewhere.
     """
 
     def __init__(self, settings: RedisSettings, namespace: str, *, retries: int = 0) -> None:
@@ -61,14 +61,16 @@ class RedisCache:
         )
         self._redis: Redis = Redis.from_pool(pool)
         self._resume_at = 0.0
+        self._rests = 0
+        """Since the last success."""
         self.counts: Counter[str] = Counter()
         """hit, miss, error."""
 
     @property
     def most_s(self) -> float:
-        """The longest that an operation takes, in seconds: one rest and all its tries."""
-        rest_s = _PAUSE_S if self._retries else 0.0
-        return rest_s + (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
+        """The longest that an operation takes, in seconds: all its tries, or the first rest and one try."""
+        tries_s = (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
+        return max(tries_s, _PAUSE_S + self._timeout_s) if self._retries else tries_s
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Look all up in one MGET, each try within the time-out."""
@@ -110,28 +112,33 @@ class RedisCache:
         await pipeline.execute()
 
     async def _awake(self) -> bool:
-        """Tell whether to try. Where a miss costs money, first wait for the end of a rest: of one, not of the next."""
+        """Tell whether to try. Where a miss costs money, wait for the end of the first rest."""
         rest_s = self._resume_at - time.monotonic()
-        if rest_s > 0 and self._retries:
+        if rest_s > 0 and self._retries and self._rests == 1:
             await asyncio.sleep(rest_s)
             return True
         return rest_s <= 0
 
     async def _tried(self, operation: Callable[[], Awaitable[Any]]) -> Any:
         """Give what an operation gives within its time-out; None, and a rest, when its last try has failed too."""
-        for left in range(self._retries, -1, -1):
+        for left in range(0 if self._rests else self._retries, -1, -1):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await operation()
+                    given = await operation()
             except (RedisError, OSError, TimeoutError) as error:
                 if left == 0:
                     self._rest(error)
+            else:
+                self._rests = 0
+                return given
             if left:
                 await asyncio.sleep(_RETRY_S)
         return None
 
     def _rest(self, error: Exception) -> None:
-        if self.counts["error"] == 0 or time.monotonic() > self._resume_at + 60:
+        now = time.monotonic()
+        if self.counts["error"] == 0 or now > self._resume_at + 60:
             log.warning("the cache is away: %s; going on without it", type(error).__name__)
         self.counts["error"] += 1
-        self._resume_at = time.monotonic() + _PAUSE_S
+        self._rests += now >= self._resume_at  # many may have failed at once
+        self._resume_at = now + _PAUSE_S

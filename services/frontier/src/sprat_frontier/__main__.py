@@ -36,10 +36,6 @@ STORE_S = 1.0
 STORE_RETRIES = 3
 """How often to look for, or keep, an answer again: a process that is busy starting misses what Redis has."""
 
-KEEP_S = 6.0
-"""How long a stop waits for the answers of calls under way, after the drain: as long as keeping one may take, see
-`RedisCache.most_s`, and less than the chassis waits for all that is to be closed."""
-
 
 class FrontierServiceSettings(ServiceSettings):
     """All settings of the service."""
@@ -71,7 +67,7 @@ async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscrip
         counts=chassis.counts,
     )
     # A call under way is paid for: its answer is kept for the redelivered request.
-    chassis.stack.push_async_callback(handler.drain, KEEP_S)
+    chassis.stack.push_async_callback(handler.drain, store.most_s)
     loop = chassis.flight_loop(handler, WAITING)
     return Subscription(declare(chassis.topics), chassis.group, loop.handle, let_go=loop.let_go)
 

@@ -13,6 +13,7 @@ from sprat.operating.lag import measuring
 from sprat.operating.retiring import Remainder, remainders, withdraw
 from sprat.operating.withdrawn import Standing, read_standing
 from sprat.settings import KafkaSettings
+from sprat.withdrawal import Ends
 
 EPILOG = """\b
 Examples:
@@ -29,7 +30,10 @@ announces its model again, and first answers what it had left.
 Exit codes:
   0  withdrawn, and its service may stop
   1  withdrawn, but there are texts left that its service has not answered; it says how many
-  2  a mistake of yours, or Kafka cannot be reached; where it was cut short, do it again"""
+  2  a mistake of yours, or Kafka cannot be reached
+
+\b
+Where it was cut short, do it again: it goes on where it was."""
 
 _LOOK_EVERY_S = 0.5
 
@@ -48,13 +52,15 @@ def retire(
     task, _, model = what.partition("/")
     with reaching(kafka):
         standing = asyncio.run(_standing(kafka))
+    group = f"{task}.{model}"
     there = [f"{each.task}/{each.model}" for each in standing.announced]
-    if what not in there and not standing.unfinished(task, model):
+    if what not in there and group not in standing.withdrawn:
         raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
-    if not yes and not _confirmed(what):
+    ends = standing.withdrawn.get(group)
+    if ends is None and not yes and not _confirmed(what):
         raise UserError("nothing was withdrawn; --yes does it without asking")
     with reaching(kafka):
-        left = asyncio.run(_retire(kafka, task, model, wait))
+        left = asyncio.run(_retire(kafka, task, model, ends, wait))
     if as_json:
         say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
     else:
@@ -84,9 +90,11 @@ async def _standing(kafka: KafkaSettings) -> Standing:
         raise UserError(str(error)) from None
 
 
-async def _retire(kafka: KafkaSettings, task: str, model: str, wait_s: float) -> Remainder:
+async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Remainder:
+    """Withdraw it, unless that is done and `ends` say up to where, and wait for its service."""
     client = client_arguments(kafka)
-    ends = await withdraw(client, kafka, task, model)
+    if ends is None:
+        ends = await withdraw(client, kafka, task, model)
     left = Remainder(0, 0)
     async with measuring(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()

@@ -85,7 +85,8 @@ class BatchLoop:
                 await self._run(part)
                 done += len(part)
                 self._got_through()
-            self._got_through()  # also where there was nothing to do: all was passed over
+            if not self._held.items:  # also where there was nothing to do: all was passed over
+                self._got_through()
         except Retryable as error:
             await self._hold(error, items[done:], records[done:])
 

@@ -22,11 +22,6 @@ class Standing:
     """Ordered by task and name."""
     withdrawn: Withdrawn
 
-    def unfinished(self, task: str, model: str) -> bool:
-        """Tell whether a model's retirement was cut short: it is withdrawn, and nobody says up to where."""
-        group = f"{task}.{model}"
-        return group in self.withdrawn and self.withdrawn[group] is None
-
 
 async def read_standing(settings: KafkaSettings) -> Standing:
     """Give the models that are announced now, and those that were withdrawn as far as is still known.
