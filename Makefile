@@ -27,11 +27,9 @@ check: $(STAMP) ## formatting, lint, types, the floors of the house
 	$(BIN)/mypy $(MEMBERS:=/src) tools
 	$(BIN)/lint-imports
 
-# Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started. The longest
-# files come first, so that neither of the two waits for the other at the end.
+# Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) ## all tests, on a real Kafka and a real Redis
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-		tests/e2e tests/integration tests/contract tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
 
 demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
 	$(BIN)/sprat demo

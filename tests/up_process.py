@@ -100,3 +100,9 @@ def gone(processes: list[psutil.Process], within_s: float) -> bool:
     """Tell whether all have ended in time."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
     return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def is_let_go(port: int, children: list[psutil.Process]) -> bool:
+    """Tell whether none of these processes listens there. Another installation may have taken a usual port at once."""
+    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return {each.pid for each in listening if each.laddr.port == port}.isdisjoint(child.pid for child in children)

@@ -63,6 +63,9 @@ def options(**more: object) -> Options:
     return Options(simulation=Simulation(latency_ms=5, jitter_ms=5), **more)
 
 
+SHORT_SESSIONS = {"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "10000"}
+"""A killed process keeps its partitions so long."""
+
 KILLED_AFTER = {"intent": 80, "router": 160, "frontier": 20}
 """Service → records after which it is killed each time. In one run, so that they also die while others are down."""
 
@@ -83,7 +86,7 @@ async def test_services_killed_at_five_points_of_their_loops_lose_nothing(tmp_pa
         return {service: {path.name for path in folder.iterdir()} for service, folder in folders.items()}
 
     everywhere = {service: set(POINTS) for service in KILLED_AFTER}
-    with Installation(options(service_environment=faults)) as installation:
+    with Installation(options(environment=SHORT_SESSIONS, service_environment=faults)) as installation:
         await submit(installation.bootstrap, installation.topics, partial(event, "kill"), count, over_s=12)
         await eventually(lambda: died() == everywhere, 120)
         await every_pair_ended(installation, "kill", count)
@@ -93,7 +96,7 @@ async def test_services_killed_at_five_points_of_their_loops_lose_nothing(tmp_pa
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    with Installation(options(environment={"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "10000"})) as running:
+    with Installation(options(environment=SHORT_SESSIONS)) as running:
         yield running
 
 

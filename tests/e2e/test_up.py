@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sprat.local.children.ports import is_free
 from sprat_contracts import Topics
-from up_process import UpProcess, gone
+from up_process import UpProcess, gone, is_let_go
 
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
@@ -68,7 +67,7 @@ async def test_up_answers_restarts_what_is_killed_and_stops_within_five_seconds(
     code, seconds = await asyncio.to_thread(up.interrupt)
     assert (code, seconds < 5) == (0, True), up.output
     assert gone(children, 0.5)
-    assert is_free(port)
+    assert is_let_go(port, children)
     assert not folder.exists()
 
 
@@ -79,7 +78,7 @@ def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:
     up.process.kill()
 
     assert gone(children, 5)
-    assert is_free(port)
+    assert is_let_go(port, children)
 
 
 def test_up_that_is_interrupted_while_it_starts_leaves_no_process(up: UpProcess) -> None:
