@@ -6,7 +6,7 @@
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,3 +73,18 @@ def redis_server() -> Iterator[Redis]:
 def prefix() -> str:
     """Give a topic prefix that no other test uses, so that tests share one broker in isolation."""
     return f"t{secrets.token_hex(5)}"
+
+
+WritePolicy = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write_policy(tmp_path: Path) -> WritePolicy:
+    """Give what writes a policy file."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "policy.yaml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write

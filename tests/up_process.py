@@ -102,7 +102,8 @@ def gone(processes: list[psutil.Process], within_s: float) -> bool:
     return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def is_let_go(port: int, children: list[psutil.Process]) -> bool:
-    """Tell whether none of these processes listens there. Another installation may have taken a usual port at once."""
+def is_let_go(port: int, at: float) -> bool:
+    """Tell whether nothing that ran then (epoch seconds) listens there; others may take a usual port at once."""
     listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
-    return {each.pid for each in listening if each.laddr.port == port}.isdisjoint(child.pid for child in children)
+    there = [psutil.Process(each.pid) for each in listening if each.laddr.port == port]
+    return all(process.create_time() > at for process in there)

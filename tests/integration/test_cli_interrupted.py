@@ -94,7 +94,7 @@ def test_at_any_moment_of_its_work(way, kafka, topics, site):
         while not begun.exists():  # before it, Ctrl-C is the interpreter's, which knows nothing of us
             assert process.poll() is None
             time.sleep(0.005)
-        time.sleep(wait_s)
+        time.sleep(wait_s)  # the moment of Ctrl-C
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 130, wait_s

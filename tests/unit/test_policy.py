@@ -1,10 +1,10 @@
 """The policy file: what it means."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from conftest import WritePolicy
 from sprat.models import load_artefact
 from sprat.policy import IntentPolicy, Policy, TaskPolicy, TenantPolicy, effective_rule, load_policy
 from sprat.settings import Section
@@ -14,18 +14,6 @@ from sprat_ner.__main__ import NerSection
 from sprat_translation.__main__ import TranslationSection
 
 SHIPPED = Path(__file__).parents[2] / "compose" / "policy.yaml"
-
-Write = Callable[[str | bytes], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "policy.yaml"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
 
 
 def test_the_shipped_file_serves_the_demo_and_nobody_else() -> None:
@@ -48,9 +36,9 @@ def test_each_task_is_kept_from_where_the_shipped_models_card_says(settings: typ
     assert load_policy(SHIPPED).task(card.task).keep_at == card.keep_at
 
 
-def test_a_whole_file_is_read(write: Write) -> None:
+def test_a_whole_file_is_read(write_policy: WritePolicy) -> None:
     policy = load_policy(
-        write("""
+        write_policy("""
 tasks:
   intent: {keep_at: 0.7, out_of_scope: escalate}
   ner: {keep_at: 1}
@@ -66,9 +54,11 @@ tenants:
     assert policy.tenant("anybody") == TenantPolicy(frontier="redact", regions=("eu",), deadline_ms=30_000)
 
 
-def test_a_model_of_its_own_name_has_what_its_section_says_and_else_what_the_task_says(write: Write) -> None:
+def test_a_model_of_its_own_name_has_what_its_section_says_and_else_what_the_task_says(
+    write_policy: WritePolicy,
+) -> None:
     policy = load_policy(
-        write("""
+        write_policy("""
 tasks:
   intent:
     keep_at: 0.7
@@ -88,14 +78,14 @@ tasks:
     assert (of("ner", "medical"), of("ner", "default")) == ((0.9, None), (0.8, None))
 
 
-def test_names_that_yaml_takes_for_something_else_stay_names(write: Write) -> None:
-    policy = load_policy(write("tenants:\n  no: {frontier: allow, regions: [no]}\n  123: {frontier: deny}\n"))
+def test_names_that_yaml_takes_for_something_else_stay_names(write_policy: WritePolicy) -> None:
+    policy = load_policy(write_policy("tenants:\n  no: {frontier: allow, regions: [no]}\n  123: {frontier: deny}\n"))
     assert policy.tenant("no").regions == ("no",)
     assert set(policy.tenants) == {"no", "123"}
 
 
-def test_without_a_policy_for_others_they_are_denied(write: Write) -> None:
-    policy = load_policy(write("tenants: {a: {frontier: allow, regions: [eu]}}"))
+def test_without_a_policy_for_others_they_are_denied(write_policy: WritePolicy) -> None:
+    policy = load_policy(write_policy("tenants: {a: {frontier: allow, regions: [eu]}}"))
     assert policy.tenant("b") == TenantPolicy(frontier="deny", regions=())
 
 
@@ -112,5 +102,5 @@ def test_the_stricter_rule_holds(text_rule: str, tenant_rule: str) -> None:
     assert effective_rule(text_rule, TenantPolicy(frontier=tenant_rule, regions=("eu",))) == stricter
 
 
-def test_a_byte_order_mark_is_no_character(write: Write) -> None:
-    assert load_policy(write(b"\xef\xbb\xbftasks: {ner: {keep_at: 0.5}}")).task("ner").keep_at == 0.5
+def test_a_byte_order_mark_is_no_character(write_policy: WritePolicy) -> None:
+    assert load_policy(write_policy(b"\xef\xbb\xbftasks: {ner: {keep_at: 0.5}}")).task("ner").keep_at == 0.5

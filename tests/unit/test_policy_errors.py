@@ -1,6 +1,6 @@
 """How the policy file says what is wrong with it: the place, the field, what is expected, what to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -10,20 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from conftest import WritePolicy
 from sprat.errors import UserError
 from sprat.policy import Policy, load_policy
-
-Write = Callable[[str | bytes], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "policy.yaml"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
 
 
 def complaint(path: Path) -> str:
@@ -155,8 +144,10 @@ def complaint(path: Path) -> str:
         pytest.param(b"#" * 300_000, ": larger than 256 KiB; that is no policy file", id="too large"),
     ],
 )
-def test_an_error_names_the_place_the_field_and_what_to_do(write: Write, content: str | bytes, said: str) -> None:
-    told = complaint(write(content))
+def test_an_error_names_the_place_the_field_and_what_to_do(
+    write_policy: WritePolicy, content: str | bytes, said: str
+) -> None:
+    told = complaint(write_policy(content))
     assert told.startswith(f"policy.yaml{said}")
     assert "\n" not in told
 
@@ -179,14 +170,14 @@ def test_every_field_says_in_words_what_it_expects() -> None:
     assert [name for name, field in fields(Policy) if not field.description] == []
 
 
-def test_every_problem_has_a_line_up_to_five(write: Write) -> None:
-    told = complaint(write("tasks:\n" + "".join(f"  t{n}: {{}}\n" for n in range(7)))).splitlines()
+def test_every_problem_has_a_line_up_to_five(write_policy: WritePolicy) -> None:
+    told = complaint(write_policy("tasks:\n" + "".join(f"  t{n}: {{}}\n" for n in range(7)))).splitlines()
     assert [line.split(":")[1] for line in told[:5]] == ["2", "3", "4", "5", "6"]
     assert told[5:] == ["policy.yaml: and 2 more"]
 
 
-def test_a_long_value_is_cut(write: Write) -> None:
-    assert len(complaint(write(f"tasks: {{ner: {{keep_at: {'x' * 5000}}}}}"))) < 250
+def test_a_long_value_is_cut(write_policy: WritePolicy) -> None:
+    assert len(complaint(write_policy(f"tasks: {{ner: {{keep_at: {'x' * 5000}}}}}"))) < 250
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:

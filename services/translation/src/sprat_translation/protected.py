@@ -44,9 +44,6 @@ _PATTERNS = {
     "sign": r"[\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff\ufe0f\u200d\u20e3]+",
 }
 _ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
-_INNER = {"count": "ordinal", "amount": "money", "unit": "money"}
-"""Groups inside a kind of their own."""
-
 _END_OF_SENTENCE = ".,;:!?…)]}'’"
 
 # English ways to write what a German reads otherwise: 1,000 as one, 1.000 as a thousand, 9 pm as no time.
@@ -70,9 +67,8 @@ class Protected:
 def find(text: str) -> Iterator[Protected]:
     """Everything in `text` that must stay, from left to right."""
     for match in _ANY.finditer(text):
-        kind = _INNER.get(match.lastgroup or "", match.lastgroup)
         start, end = match.span()
-        if kind == "address":
+        if match["address"]:
             end = _without_punctuation(text, start, end)
         if match["ordinal"]:
             yield Protected(start, end, match["count"], can_be_replaced=False)
