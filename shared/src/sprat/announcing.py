@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
 from sprat.errors import Fatal, Retryable
-from sprat.model_table import ModelTable, model_key
+from sprat.model_table import model_key
 from sprat.settings import KafkaSettings
 from sprat.withdrawal import Ends, Retirement, owned_until, owned_until_header
 from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
@@ -126,26 +126,6 @@ class ModelsReader:
             after = before.after_announcement(said)
         self._retirements[record.key] = after
         self._apply(Announcement(record.key, announced, record.timestamp, said, after))
-
-
-async def read_announced(settings: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    """Give all models that are announced now, ordered by task and name.
-
-    Raises:
-        Fatal: the topic does not exist.
-        Retryable: Kafka does not answer.
-    """
-    models = ModelTable()
-
-    def apply(seen: Announcement) -> None:
-        models.apply(seen.key, seen.announced)
-
-    reader = ModelsReader(settings, apply)
-    try:
-        await reader.start()
-    finally:
-        await reader.stop()
-    return models.announced()
 
 
 async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> Ownership:

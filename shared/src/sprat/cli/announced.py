@@ -8,7 +8,6 @@ import typer
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import ValidationError
 
-from sprat.announcing import read_announced
 from sprat.cli.card_lines import card_lines
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.terminal import faint, printable, remark, say, say_json, table
@@ -16,6 +15,7 @@ from sprat.errors import Fatal, SpratError, UserError
 from sprat.local.closing import close_in_time
 from sprat.models import BrokenArtefact, Card, load_artefact
 from sprat.operating.serving import Serving, advised_keep_at, how_to_serve, serving
+from sprat.operating.withdrawn import Standing, read_standing
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced
 
@@ -113,20 +113,24 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
         UserError: Kafka cannot be reached, or refuses.
     """
     with reaching(kafka):
-        return asyncio.run(_announced(kafka))
+        return asyncio.run(standing(kafka)).announced
 
 
-async def _announced(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    """Give all models that are announced; that their topic is missing is a person's mistake, as in every command."""
+async def standing(kafka: KafkaSettings) -> Standing:
+    """Give all that are announced, and those that were withdrawn.
+
+    Raises:
+        UserError: the topic of models does not exist, which is a person's mistake, as in every command.
+    """
     try:
-        return await read_announced(kafka)
+        return await read_standing(kafka)
     except Fatal as error:
         raise UserError(str(error)) from None
 
 
 async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving], ...]:
     """Give all models that are announced, each with who serves it."""
-    announced = await _announced(kafka)
+    announced = (await standing(kafka)).announced
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:
         await admin.start()

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from sprat.cli.announced import standing
 from sprat.cli.connection import Bootstrap, Json, Prefix, client_arguments, kafka_settings, reaching
 from sprat.cli.terminal import printable, remark, say, say_json
-from sprat.errors import Fatal, SpratError, UserError
+from sprat.errors import SpratError, UserError
 from sprat.operating.lag import measuring
 from sprat.operating.retiring import Remainder, remainders, withdraw
-from sprat.operating.withdrawn import Standing, read_standing
 from sprat.settings import KafkaSettings
 from sprat.withdrawal import Ends
 
@@ -51,12 +51,12 @@ def retire(
     kafka = kafka_settings(bootstrap, prefix)
     task, _, model = what.partition("/")
     with reaching(kafka):
-        standing = asyncio.run(_standing(kafka))
+        known = asyncio.run(standing(kafka))
     group = f"{task}.{model}"
-    there = [f"{each.task}/{each.model}" for each in standing.announced]
-    if what not in there and group not in standing.withdrawn:
+    there = [f"{each.task}/{each.model}" for each in known.announced]
+    if what not in there and group not in known.withdrawn:
         raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
-    ends = standing.withdrawn.get(group)
+    ends = known.withdrawn.get(group)
     if ends is None and not yes and not _confirmed(what):
         raise UserError("nothing was withdrawn; --yes does it without asking")
     with reaching(kafka):
@@ -80,14 +80,6 @@ def _confirmed(what: str) -> bool:
     if not sys.stdin.isatty():
         raise UserError(f"--yes is needed to withdraw {what} where nobody can be asked")
     return typer.confirm(f"Withdraw {what}?", err=True)
-
-
-async def _standing(kafka: KafkaSettings) -> Standing:
-    """Give what is announced, and what was withdrawn; that the topic is missing is a person's mistake."""
-    try:
-        return await read_standing(kafka)
-    except Fatal as error:
-        raise UserError(str(error)) from None
 
 
 async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Remainder:

@@ -1,7 +1,7 @@
 """Models that were announced on a Kafka, as by an earlier run, and that an installation does not serve."""
 
-from sprat.announcing import read_announced
 from sprat.local.installation import Installation
+from sprat.operating.withdrawn import read_standing
 
 
 async def unserved(installation: Installation) -> tuple[str, ...]:
@@ -13,5 +13,6 @@ async def unserved(installation: Installation) -> tuple[str, ...]:
     """
     names, running = installation.models, installation.processes
     here = {f"{name.partition('.')[0]}/{names[name]}" for name in names if name in running}
-    announced = [f"{each.task}/{each.model}" for each in await read_announced(installation.kafka)]
+    standing = await read_standing(installation.kafka)
+    announced = [f"{each.task}/{each.model}" for each in standing.announced]
     return tuple(name for name in announced if name not in here)
