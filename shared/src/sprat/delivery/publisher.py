@@ -150,15 +150,22 @@ class Publisher:
     async def _hold(
         self, failed: dict[int, BaseException], too_large: Sequence[int], deadline: Deadline, backoff: Backoff
     ) -> None:
+        """Wait before the next attempt, unless an error is final or the time is up.
+
+        Raises:
+            NotAcknowledged: the deadline has passed.
+            Fatal: Kafka does not let this service write.
+        """
         for error in failed.values():
             if isinstance(error, AUTHORISATION_ERRORS):
                 raise Fatal(f"Kafka does not let this service write: {type(error).__name__}; mend its ACLs") from None
             if not isinstance(error, KafkaError | OSError | TimeoutError):
                 raise error
+        reasons = ", ".join(sorted({type(error).__name__ for error in failed.values()}))
         if deadline.passed:
-            raise NotAcknowledged(tuple(failed), type(error).__name__, tuple(too_large))
+            raise NotAcknowledged(tuple(failed), reasons, tuple(too_large))
         pause = min(backoff.next(), deadline.remaining())
-        log.warning("%d records not acknowledged: %s; again in %.1f s", len(failed), type(error).__name__, pause)
+        log.warning("%d records not acknowledged: %s; again in %.1f s", len(failed), reasons, pause)
         await asyncio.sleep(pause)
 
     async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
