@@ -74,7 +74,9 @@ Answer = Callable[[Event[TextSubmitted], str], Result | str | None]
 @asynccontextmanager
 async def answering(bootstrap: str, topics: Topics, answer: Answer):
     """Answer every text that comes, as the whole installation would; gives the list of what came."""
-    consumer = AIOKafkaConsumer(topics.texts, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        topics.texts, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await asyncio.gather(consumer.start(), producer.start())
     seen = []

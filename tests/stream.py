@@ -91,6 +91,23 @@ async def publish(
         await asyncio.gather(*sent)
 
 
+async def transaction(bootstrap: str, topic: str, values: Sequence[bytes], *, commit: bool) -> None:
+    """Publish to partition 0 in one transaction that ends as stated."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{topic}-upstream")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        for value in values:
+            await producer.send_and_wait(topic, value, partition=0)
+        await (producer.commit_transaction() if commit else producer.abort_transaction())
+    finally:
+        await producer.stop()
+
+
+async def position_is(consumer, partition: TopicPartition, offset: int) -> bool:
+    return await consumer.position(partition) == offset
+
+
 async def produce_empty(bootstrap: str, topic: str) -> RecordMetadata:
     """Publish a record without key and value into partition 0, as any client can but aiokafka's `send`."""
     async with producing(bootstrap) as producer:
@@ -139,7 +156,9 @@ async def produce_raw(
 
 async def read_all(bootstrap: str, *topics: str) -> list[ConsumerRecord]:
     """Read topics from their beginning to their present end."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
     await consumer.start()
     try:
         ends = await consumer.end_offsets(list(consumer.assignment()))
@@ -166,7 +185,9 @@ async def read_until(bootstrap: str, topics: Sequence[str], count: int, timeout_
 
 async def lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
     """Give how many records of the topics a group has not committed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, isolation_level="read_committed"
+    )
     await consumer.start()
     try:
         partitions = []

@@ -160,7 +160,9 @@ async def whole_system(bootstrap: str, redis_url: str, prefix: str) -> AsyncIter
 
 async def _follow(system: System) -> None:
     topics = [*(system.topics.results(task) for task in TASKS), system.topics.dead_letters]
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=system.bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        *topics, bootstrap_servers=system.bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
     await consumer.start()
     try:
         async for record in consumer:

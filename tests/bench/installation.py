@@ -34,7 +34,11 @@ async def first_result_s(began: float) -> float:
     topics = Topics()
     while True:
         consumer = AIOKafkaConsumer(
-            topics.results("intent"), bootstrap_servers=BOOTSTRAP, auto_offset_reset="earliest", request_timeout_ms=2000
+            topics.results("intent"),
+            bootstrap_servers=BOOTSTRAP,
+            auto_offset_reset="earliest",
+            request_timeout_ms=2000,
+            isolation_level="read_committed",
         )
         producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP)
         try:

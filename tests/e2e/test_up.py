@@ -26,7 +26,12 @@ def up() -> Iterator[UpProcess]:
 
 async def answer(bootstrap: str, within_s: float) -> dict[str, object]:
     """Publish a text as plain JSON and give its Result."""
-    consumer = AIOKafkaConsumer(TOPICS.results("intent"), bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        TOPICS.results("intent"),
+        bootstrap_servers=bootstrap,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await consumer.start()
     await producer.start()

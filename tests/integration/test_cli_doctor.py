@@ -43,6 +43,7 @@ async def join(kafka, topics, group):
         group_id=f"{topics.prefix}.{group}",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        isolation_level="read_committed",
     )
     await consumer.start()
     return consumer

@@ -29,6 +29,7 @@ async def join(kafka, prefix):
             client_id=f"sprat-{group}",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            isolation_level="read_committed",
         )
         members.append(consumer)
         await consumer.start()

@@ -52,7 +52,12 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     await announce(kafka, topics)
     await announce(kafka, topics, model="hr", owns_from=None)
     await announce(kafka, topics, task="ner", model="legal")
-    service = AIOKafkaConsumer(topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.default")
+    service = AIOKafkaConsumer(
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{prefix}.intent.default",
+        isolation_level="read_committed",
+    )
     await service.start()
     code, listed, said = await run("list")
     assert code == 0, said
@@ -135,7 +140,11 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
         await producer.send_and_wait(topics.texts, b"{}", partition=0)
     await producer.stop()
     service = AIOKafkaConsumer(
-        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{prefix}.intent.hr",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
     )
     await service.start()
     await service.commit({TopicPartition(topics.texts, 0): 1})
@@ -159,7 +168,11 @@ async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_tol
     await producer.send_and_wait(topics.texts, b"{}", partition=0)
     await producer.stop()
     service = AIOKafkaConsumer(
-        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{prefix}.intent.hr",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
     )
     await service.start()
     await service.commit({TopicPartition(topics.texts, 0): 0})

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import CoordinatorNotAvailableError
 
 from conftest import Kafka
@@ -13,7 +14,17 @@ from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
-from stream import eventually, lag, made_topics, publish, read_all, running, settings_for
+from stream import (
+    eventually,
+    lag,
+    made_topics,
+    position_is,
+    publish,
+    read_all,
+    running,
+    settings_for,
+    transaction,
+)
 
 
 class Slow:
@@ -164,3 +175,24 @@ async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert json.loads(letter.value)["text"] == "odd"
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
+
+
+async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(kafka: Kafka, prefix: str) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    slow = Slow(topics)
+    slow.release["slow"] = asyncio.Event()
+    async with running("frontier", settings, building(slow)) as chassis:
+        await transaction(kafka.bootstrap, topics.texts, [text("slow"), text("quick")], commit=True)
+        await transaction(kafka.bootstrap, topics.texts, [text("aborted")], commit=False)
+        await eventually(lambda: chassis.counts["records"] == 1)
+        consumer = chassis.consumer()
+        await eventually(lambda: position_is(consumer, TopicPartition(topics.texts, 0), 5))
+        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 5, "the slow one holds all back"
+        slow.release["slow"].set()
+
+        async def caught_up() -> bool:
+            return await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+
+        await eventually(caught_up)
+    assert slow.asked == ["slow", "quick"]

@@ -61,7 +61,7 @@ async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_mea
 
     second = Installation(options)
     await asyncio.to_thread(second.start)
-    consumer = AIOKafkaConsumer(bootstrap_servers=second.bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=second.bootstrap, isolation_level="read_committed")
     await consumer.start()
     place = TopicPartition(sent.topic, sent.partition)
     ends = await consumer.end_offsets([place])

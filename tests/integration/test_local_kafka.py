@@ -46,6 +46,7 @@ def consumer_of(bootstrap: str, topic: str, group: str) -> AIOKafkaConsumer:
         group_id=group,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        isolation_level="read_committed",
     )
 
 
@@ -74,7 +75,12 @@ async def test_two_members_of_a_group_share_the_partitions(kafka, prefix):
             seen.append(set(assigned))
 
     first, second = (
-        AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=prefix, heartbeat_interval_ms=200)
+        AIOKafkaConsumer(
+            bootstrap_servers=kafka.bootstrap,
+            group_id=prefix,
+            heartbeat_interval_ms=200,
+            isolation_level="read_committed",
+        )
         for _ in range(2)
     )
     first.subscribe([prefix], listener=Listener())

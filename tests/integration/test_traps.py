@@ -135,7 +135,9 @@ async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> 
     """Polls find nothing then, for ever, and nothing public tells."""
     settings = settings_for(kafka.bootstrap, prefix)
     await made_topics(settings)
-    consumer = AIOKafkaConsumer(settings.kafka.topics.texts, bootstrap_servers=kafka.bootstrap)
+    consumer = AIOKafkaConsumer(
+        settings.kafka.topics.texts, bootstrap_servers=kafka.bootstrap, isolation_level="read_committed"
+    )
     await consumer.start()
     subscriber = type("Subscriber", (), {"tasks": []})()
     watching = asyncio.create_task(watchdog(consumer, subscriber, Progress(), Gate()))

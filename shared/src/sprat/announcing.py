@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from sprat.consumers import make_consumer
 from sprat.delivery.publisher import Acknowledged, OutRecord, Publisher
 from sprat.errors import Fatal, Retryable
 from sprat.model_table import model_key
@@ -57,15 +58,14 @@ class ModelsReader:
     def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
         self._topic = settings.topics.models
         self._apply = apply
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = make_consumer(
+            settings.client(),
             self._topic,
             group_id=None,
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
             # A topic that does not exist is asked for as long as this before it is told.
             request_timeout_ms=5_000,
-            **settings.client(),
         )
         self._partitions: list[TopicPartition] = []
         self._retirements: dict[bytes | None, Retirement] = {}

@@ -19,7 +19,8 @@ from sprat.delivery import tolerant_records
 from sprat.delivery.assignment import Assignment
 from sprat.delivery.patience import patiently
 from sprat.delivery.publisher import AUTHORISATION_ERRORS, Publisher
-from sprat.delivery.subscription import make_broker, subscribe
+from sprat.delivery.subscription import make_broker, on_consumer_created, subscribe
+from sprat.delivery.trailing import TrailingOffsets
 from sprat.delivery.watch import watch_polls, watchdog
 from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer, Progress
@@ -201,21 +202,22 @@ async def _consume(chassis: Chassis, settings: ServiceSettings, subscription: Su
     subscriber = subscribe(
         broker, subscription.declaration, subscription.group, subscription.handle, assignment, settings.kafka
     )
-    starting = asyncio.create_task(broker.start())
+    trailing = TrailingOffsets(chassis.gate)
+    assignment.started = trailing.forget
+
+    def created(consumer: Any) -> None:
+        chassis.consumers.append(consumer)
+        trailing.follow(consumer)
+        watch_polls(consumer, progress, chassis.gate, chassis.failure)
+
+    await on_consumer_created(broker, created)
     chassis.stack.push_async_callback(broker.stop)
     if subscription.let_go is not None:
         chassis.stack.push_async_callback(subscription.let_go)
-    while subscriber.consumer is None and not starting.done():  # noqa: ASYNC110 - FastStream has no event for it
-        await asyncio.sleep(0.001)
-    if starting.done():
-        await starting
-    consumer: Any = subscriber.consumer
-    chassis.consumers.append(consumer)
-    watch_polls(consumer, progress, chassis.gate, chassis.failure)
-    await starting
+    await broker.start()
     progress.started = True
     log.info("ready", extra={"group": subscription.group})
-    await watchdog(consumer, subscriber, progress, chassis.gate)
+    await watchdog(chassis.consumers[0], subscriber, progress, chassis.gate)
 
 
 def _where(settings: ServiceSettings) -> str:

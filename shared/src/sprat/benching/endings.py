@@ -5,11 +5,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from sprat.benching.messages import Messages
+from sprat.consumers import make_consumer
 from sprat.errors import SpratError
 from sprat.local.closing import close_in_time
 from sprat.settings import KafkaSettings
@@ -40,9 +41,7 @@ class Endings:
         topics = settings.topics
         self._messages = messages
         self._results, self._requests = topics.results(task), topics.frontier_requests
-        self._consumer: Any = AIOKafkaConsumer(
-            **settings.client(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        self._consumer = make_consumer(settings.client(), group_id=None, auto_offset_reset="earliest")
         self._partitions = [
             TopicPartition(name, number)
             for name in (self._results, self._requests)

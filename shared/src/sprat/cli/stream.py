@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sprat.admin.topics import missing_topics
 from sprat.cli.connection import client_arguments
+from sprat.consumers import make_consumer
 from sprat.errors import UserError
 from sprat.local.closing import cancel_requests, close_in_time
 from sprat.operating.dead_letters import Letter, letter_of
@@ -98,7 +99,7 @@ class Stream:
             UserError: a topic does not exist.
         """
         partitions = await self._partitions()
-        consumer = AIOKafkaConsumer(**self._client, group_id=None, enable_auto_commit=False, auto_offset_reset="latest")
+        consumer = make_consumer(self._client, group_id=None, auto_offset_reset="latest")
         self._consumer = consumer
         consumer.assign(partitions)
         await consumer.start()

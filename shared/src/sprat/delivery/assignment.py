@@ -25,6 +25,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._failure = failure
         self._drain_s = drain_s
         self._let_go = let_go
+        self.started: Callable[[], None] = lambda: None
+        """Called when an assignment begins, before work is admitted."""
         self.assigned = False
         """Does the group know what is ours? A member without partitions is a stand-by, and assigned, too."""
 
@@ -43,4 +45,5 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Admit work again."""
         self.assigned = True
+        self.started()
         self._gate.open()

@@ -2,11 +2,12 @@
 
 import logging
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sprat.admin.topics import missing_topics
+from sprat.consumers import make_consumer
 from sprat.errors import Fatal
 from sprat.settings import KafkaSettings
 
@@ -24,7 +25,7 @@ async def start_group_at(settings: KafkaSettings, group: str, topic: str, timest
     missing = await _without_offset(settings, group, topic)
     if not missing:
         return
-    consumer = AIOKafkaConsumer(**settings.client(), group_id=group, enable_auto_commit=False)
+    consumer = make_consumer(settings.client(), group_id=group)
     try:
         await consumer.start()
         consumer.assign(missing)

@@ -11,6 +11,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from sprat.consumers import ISOLATION_LEVEL
 from sprat.declaration import Declaration
 from sprat.settings import KafkaSettings
 
@@ -51,7 +52,7 @@ def subscribe(
     listener: Any,
     settings: KafkaSettings,
 ) -> Any:
-    """Register a batch subscriber that commits nothing by itself."""
+    """Register a batch subscriber that commits nothing by itself and reads no records of aborted transactions."""
 
     async def consume(message: Any) -> None:  # annotated below with what AsyncAPI is to show
         await handle(message.raw_message)
@@ -64,6 +65,7 @@ def subscribe(
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",
+        isolation_level=ISOLATION_LEVEL,
         batch_timeout_ms=POLL_MS,
         max_records=settings.max_records,
         partition_assignment_strategy=(StickyPartitionAssignor,),
@@ -78,6 +80,25 @@ def subscribe(
     )
     subscriber(consume)
     return subscriber
+
+
+async def on_consumer_created(broker: KafkaBroker, created: Callable[[Any], object]) -> None:
+    """Call `created` with each consumer that the broker makes, before it is started.
+
+    FastStream makes the consumer and starts it in one call and has no hook between the two. So the builder in the
+    broker's configuration is wrapped; it is not documented. `connect` makes the builder, hence it comes first; a broker
+    that only consumes opens no connection there.
+    """
+    await broker.connect()
+    configuration = broker.config.broker_config
+    build = configuration.builder
+
+    def build_and_report(**options: Any) -> Any:
+        consumer = build(**options)
+        created(consumer)
+        return consumer
+
+    configuration.builder = build_and_report
 
 
 async def _identity(message: KafkaAckableMessage) -> KafkaAckableMessage:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from sprat.consumers import make_consumer
 from sprat.demo.account import Account
 from sprat.local.closing import close_in_time
 from sprat.settings import KafkaSettings
@@ -19,7 +20,7 @@ class Collector:
     def __init__(self, settings: KafkaSettings, account: Account, partitions: Mapping[str, int]) -> None:
         topics = settings.topics
         self.account = account
-        self.consumer = AIOKafkaConsumer(**settings.client(), enable_auto_commit=False, auto_offset_reset="latest")
+        self.consumer = make_consumer(settings.client(), auto_offset_reset="latest")
         self._ours = [
             TopicPartition(topic, number)
             for topic, count in partitions.items()
@@ -64,7 +65,8 @@ class Collector:
 
     async def _read(self) -> None:
         while True:
-            for partition, records in (await self.consumer.getmany(timeout_ms=_POLL_MS)).items():
+            for records in (await self.consumer.getmany(timeout_ms=_POLL_MS)).values():
                 for record in records:
                     self.account.take(record)
-                self._positions[partition] = records[-1].offset + 1
+            # Not the last record's place: the end of a partition may hold a transaction's marker.
+            self._positions = {partition: await self.consumer.position(partition) for partition in self._ours}

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import missing_topics
+from sprat.consumers import make_consumer
 from sprat.local.closing import close_in_time
 from sprat.operating.groups import GroupState, find_groups, reads
 from sprat_contracts import Topics
@@ -164,7 +165,7 @@ async def measuring(client: Mapping[str, Any], topics: Topics) -> AsyncIterator[
     Raises:
         KafkaError: Kafka cannot be reached.
     """
-    consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
+    consumer = make_consumer(client, group_id=None)
     admin = AIOKafkaAdminClient(**client)
     try:
         await admin.start()

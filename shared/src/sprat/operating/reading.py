@@ -4,11 +4,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from sprat.admin.topics import missing_topics
+from sprat.consumers import make_consumer
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 
@@ -54,10 +55,9 @@ class LookBack:
 
     def __init__(self, client: Mapping[str, Any], progress: Progress = silent) -> None:
         self._admin = AIOKafkaAdminClient(**client)
-        self._consumer: Any = AIOKafkaConsumer(
-            **client,
+        self._consumer = make_consumer(
+            client,
             group_id=None,
-            enable_auto_commit=False,
             auto_offset_reset="earliest",  # where retention was faster than we are
             fetch_max_wait_ms=_WAIT_MS,
         )

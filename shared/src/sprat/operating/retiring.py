@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import missing_topics
 from sprat.announcing import ModelsReader
+from sprat.consumers import make_consumer
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 from sprat.model_table import model_key
@@ -50,7 +51,7 @@ async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, m
     found = [Retirement()]
     reader = ModelsReader(kafka, lambda seen: found.append(seen.retirement) if seen.key == key else None)
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
-    consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
+    consumer = make_consumer(client, group_id=None)
     try:
         texts = await _partitions(client, kafka.topics.texts)
         await reader.start()

@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.admin.topics import TopicState, list_topics
@@ -16,6 +15,7 @@ from sprat.cli.checks.models import check_models
 from sprat.cli.checks.policy import check_policy
 from sprat.cli.checks.topics import check_topics
 from sprat.cli.connection import UnreachableError, client_arguments, reaching
+from sprat.consumers import make_consumer
 from sprat.errors import UserError
 from sprat.local.closing import close_in_time
 from sprat.operating.lag import LagMeter
@@ -30,7 +30,7 @@ async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIte
         with reaching(kafka):
             client = client_arguments(kafka)
             admin = AIOKafkaAdminClient(**client)
-            consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False)
+            consumer = make_consumer(client, group_id=None)
             try:
                 async for check in _check(kafka, policy, admin, consumer):
                     yield check

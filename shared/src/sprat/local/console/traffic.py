@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from sprat.consumers import make_consumer
 from sprat.local.closing import cancel_requests, close_in_time
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
@@ -67,9 +68,8 @@ class Traffic:
         partitions: Mapping[str, int],
     ) -> None:
         self.figures = Figures()
-        self._consumer = AIOKafkaConsumer(
-            **settings.client(),
-            enable_auto_commit=False,
+        self._consumer = make_consumer(
+            settings.client(),
             auto_offset_reset="latest",
             fetch_max_wait_ms=50,  # the broker answers in order: questions for offsets wait behind a fetch
         )
