@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from killed_service import MODULE, POINTS, killed
 from sprat.local.installation import Installation
 from sprat.local.options import Options, Simulation
 from sprat_contracts import Prediction, Result, decode, ids
 from stream import eventually, read_all
 from traffic import record, settled, submit
 
-POINTS = ("decoded", "inferred", "publishing", "published", "committed")
 SURE = "please move {} euros from checking to my savings account"
 HARD = "för över {} euro till mitt sparkonto"
 SOURCE = "/tests/faults"
@@ -76,17 +76,14 @@ async def test_services_killed_at_five_points_of_their_loops_lose_nothing(tmp_pa
     faults = {}
     for service, folder in folders.items():
         folder.mkdir()
-        faults[service] = {
-            "SPRAT_FAULTS__KILL_AT": json.dumps(POINTS),
-            "SPRAT_FAULTS__FOLDER": str(folder),
-            "SPRAT_FAULTS__AFTER_RECORDS": str(KILLED_AFTER[service]),
-        }
+        faults[service] = killed(service, folder, KILLED_AFTER[service])
+    modules = dict.fromkeys(KILLED_AFTER, MODULE)
 
     def died() -> dict[str, set[str]]:
         return {service: {path.name for path in folder.iterdir()} for service, folder in folders.items()}
 
     everywhere = {service: set(POINTS) for service in KILLED_AFTER}
-    with Installation(options(environment=SHORT_SESSIONS, service_environment=faults)) as installation:
+    with Installation(options(environment=SHORT_SESSIONS, service_environment=faults, modules=modules)) as installation:
         await submit(installation.bootstrap, installation.topics, partial(event, "kill"), count, over_s=12)
         await eventually(lambda: died() == everywhere, 120)
         await every_pair_ended(installation, "kill", count)

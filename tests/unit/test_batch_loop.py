@@ -9,11 +9,9 @@ from aiokafka import TopicPartition
 from sprat.delivery import batch_loop
 from sprat.delivery.batch_loop import BatchLoop
 from sprat.delivery.failure import Failure
-from sprat.delivery.faults import KillSwitch
 from sprat.delivery.gate import Gate
 from sprat.delivery.outcomes import Outcome
 from sprat.errors import Fatal, Retryable
-from sprat.settings import FaultSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
 
@@ -101,7 +99,6 @@ def loop(clock):
         Tracing(exporting=False),
         Gate(),
         Failure(),
-        KillSwitch(FaultSettings()),
         Counter(),
         owns=lambda record: record.offset < owned.end,
     )

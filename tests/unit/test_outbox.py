@@ -2,11 +2,10 @@
 
 import pytest
 
-from sprat.delivery.faults import KillSwitch
 from sprat.delivery.item import Item
 from sprat.delivery.outbox import Outbox
 from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher
-from sprat.settings import FaultSettings, KafkaSettings
+from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from wire_records import plain
 
@@ -20,7 +19,7 @@ async def test_what_is_too_large_is_not_struck_out_as_acknowledged():
     records = [OutRecord("t", None, b"%d" % number) for number in range(3)]
     item = Item(plain(), pending=list(records))
     publisher = Half(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
-    outbox = Outbox("router", "1.2.3", Topics(), publisher, KillSwitch(FaultSettings()))
+    outbox = Outbox("router", "1.2.3", Topics(), publisher)
     with pytest.raises(NotAcknowledged):
         await outbox.publish([item], lambda received, emit: pytest.fail("nothing is encoded anew"))
     assert item.pending == records[1:]

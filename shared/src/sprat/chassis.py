@@ -11,8 +11,8 @@ from sprat.cache import RedisCache
 from sprat.declaration import Declaration
 from sprat.delivery.answering import Answering
 from sprat.delivery.batch_loop import BatchLoop
+from sprat.delivery.checkpoint import Checkpoint, ignore
 from sprat.delivery.failure import Failure
-from sprat.delivery.faults import KillSwitch
 from sprat.delivery.flight_loop import FlightHandler, FlightLoop
 from sprat.delivery.gate import Gate
 from sprat.delivery.offsets import Consumer
@@ -52,11 +52,8 @@ class Chassis:
     gate: Gate = field(default_factory=Gate)
     failure: Failure = field(default_factory=Failure)
     consumers: list[Consumer] = field(default_factory=list)
-    kill: KillSwitch = field(init=False)
-
-    def __post_init__(self) -> None:
-        """One switch, so that it counts all that the process handles."""
-        self.kill = KillSwitch(self.settings.faults)
+    checkpoint: Checkpoint = ignore
+    """Called by the loops that are made afterwards; only tests set it."""
 
     @property
     def topics(self) -> Topics:
@@ -79,7 +76,7 @@ class Chassis:
 
     def outbox(self) -> Outbox:
         """Give what publishes under this service's name."""
-        return Outbox(self.name, self.version, self.topics, self.publisher, self.kill)
+        return Outbox(self.name, self.version, self.topics, self.publisher)
 
     def batch_loop(
         self,
@@ -96,11 +93,11 @@ class Chassis:
             self.tracing,
             self.gate,
             self.failure,
-            self.kill,
             self.counts,
             answering,
             refresh,
             owns,
+            checkpoint=self.checkpoint,
             give_up_s=self.settings.kafka.give_up_s,
         )
 
@@ -113,8 +110,8 @@ class Chassis:
             self.tracing,
             self.gate,
             self.failure,
-            self.kill,
             self.counts,
             capacity,
             self.settings.kafka.give_up_s,
+            checkpoint=self.checkpoint,
         )

@@ -12,8 +12,6 @@ from sprat.errors import UserError
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="ServiceSettings")
-Point = Literal["decoded", "inferred", "publishing", "published", "committed"]
-"""Points of a loop, in its order."""
 
 
 class Section(BaseModel):
@@ -121,16 +119,6 @@ class RedisSettings(Section):
         return url
 
 
-class FaultSettings(Section):
-    """For tests: kill the process at points of its loop, one point in each of its lives."""
-
-    kill_at: tuple[Point, ...] = ()
-    after_records: Annotated[int, Field(ge=0, description="Records that each life handles before it ends.")] = 0
-    folder: Annotated[
-        Path | None, Field(description="Where a kill leaves a file of the point's name; that point is done then.")
-    ] = None
-
-
 class ServiceSettings(BaseSettings):
     """What every service needs."""
 
@@ -145,7 +133,6 @@ class ServiceSettings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
-    faults: FaultSettings = FaultSettings()
     secret: Annotated[
         SecretStr, Field(min_length=16, description="Key of all keyed hashes; the same for all services.")
     ]

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from sprat.delivery.answering import Answering
 from sprat.delivery.backoff import Backoff
+from sprat.delivery.checkpoint import Checkpoint, ignore
 from sprat.delivery.codec import defect, receive
 from sprat.delivery.failure import Failure
-from sprat.delivery.faults import FaultLimit, KillSwitch
+from sprat.delivery.faults import FaultLimit
 from sprat.delivery.gate import Gate
 from sprat.delivery.item import Held, Item
 from sprat.delivery.offsets import Consumer, commit, next_offsets, seek_back
@@ -40,7 +41,6 @@ class BatchLoop:
     tracing: Tracing
     gate: Gate
     failure: Failure
-    kill: KillSwitch
     counts: Counter[str]
     answering: Answering | None = None
     """None for a service without a model."""
@@ -48,6 +48,7 @@ class BatchLoop:
     """Brings what the handler knows of others up to date, before each batch."""
     owns: Callable[[KafkaRecord], bool] | None = None
     """Tells what is still this service's; the rest is passed over and not committed. None: all is."""
+    checkpoint: Checkpoint = ignore
     limit: FaultLimit = field(default_factory=FaultLimit)
     give_up_s: float = 300.0
     _held: Held = field(default_factory=Held)
@@ -78,7 +79,7 @@ class BatchLoop:
                 await self.refresh()
             records = self._own(records)
             items.extend(self._decode(record) for record in records)
-            self.kill.passing("decoded", len(items))
+            self.checkpoint("decoded", len(items))
             for part in self._parts(items):
                 if not self.gate.is_open:
                     return
@@ -114,15 +115,15 @@ class BatchLoop:
     async def _run(self, items: Sequence[Item]) -> None:
         if self.answering is not None:
             await self.answering.answer(items, self.handler)
-        self.kill.passing("inferred")
+        self.checkpoint("inferred", 0)
         for item in items:
             if item.pending is None:  # not one that is held from a failed attempt, and was counted then
                 rejected = item.decided().rejected
                 self.limit.record(own_fault=rejected is not None and rejected.own_fault)
         await self.outbox.publish(items, self.handler.oversized)
-        self.kill.passing("published")
+        self.checkpoint("published", 0)
         await commit(self.consumer(), next_offsets(item.record for item in items))
-        self.kill.passing("committed")
+        self.checkpoint("committed", 0)
         for item in items:
             self._count(item)
             item.finish()

@@ -1,34 +1,8 @@
-"""Faults: a switch for tests that kills the process at a point of its loop, and a limit on the service's own."""
+"""A limit on the faults of the service itself."""
 
-import os
-import signal
 from collections import deque
 
 from sprat.errors import Fatal
-from sprat.settings import FaultSettings, Point
-
-
-class KillSwitch:
-    """Kills its own process, as a power cut would, at chosen points of the loop. Off unless the settings say so."""
-
-    def __init__(self, settings: FaultSettings) -> None:
-        self._folder = settings.folder
-        self._after = settings.after_records
-        self._seen = 0
-        done = {path.name for path in self._folder.iterdir()} if self._folder else set()
-        self._next = next((point for point in settings.kill_at if point not in done), None)
-
-    def armed(self, point: Point) -> bool:
-        """Is this where the process is to die?"""
-        return self._next == point and self._seen >= self._after
-
-    def passing(self, point: Point, records: int = 0) -> None:
-        """Die here if armed. `records` are those that this life has begun to handle."""
-        self._seen += records
-        if self.armed(point):
-            if self._folder is not None:
-                (self._folder / point).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class FaultLimit:

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from aiokafka import TopicPartition
 
+from sprat.delivery.checkpoint import Checkpoint, ignore
 from sprat.delivery.codec import defect, receive
 from sprat.delivery.failure import Failure
-from sprat.delivery.faults import FaultLimit, KillSwitch
+from sprat.delivery.faults import FaultLimit
 from sprat.delivery.gate import Gate
 from sprat.delivery.item import Item
 from sprat.delivery.offsets import Consumer, commit
@@ -64,10 +65,10 @@ class FlightLoop:
     tracing: Tracing
     gate: Gate
     failure: Failure
-    kill: KillSwitch
     counts: Counter[str]
     capacity: int = 256
     give_up_s: float = 300.0
+    checkpoint: Checkpoint = ignore
     limit: FaultLimit = field(default_factory=FaultLimit)
     _tracker: OffsetTracker = field(default_factory=OffsetTracker)
     _owed: dict[TopicPartition, int] = field(default_factory=dict)
@@ -109,10 +110,10 @@ class FlightLoop:
         try:
             await self._handle(item)
             await self._publish(item)
-            self.kill.passing("published")
+            self.checkpoint("published", 0)
             self._tracker.finish(TopicPartition(item.record.topic, item.record.partition), item.record.offset)
             await patiently(self._commit, Retryable, self.give_up_s)
-            self.kill.passing("committed")
+            self.checkpoint("committed", 0)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, nothing more may be committed
             self.gate.close(for_good=True)
             self.failure.report(error)
@@ -126,7 +127,7 @@ class FlightLoop:
             return
         item.span = self.tracing.process(received.envelope, record.topic, record.partition, record.offset)
         current_traceparent.set(item.span.traceparent)
-        self.kill.passing("decoded", 1)
+        self.checkpoint("decoded", 1)
 
         async def decide() -> None:
             try:
@@ -138,7 +139,7 @@ class FlightLoop:
                 item.outcome = replace(self.handler.failed(received), rejected=defect(error))
 
         await patiently(decide, Retryable, self.give_up_s)
-        self.kill.passing("inferred")
+        self.checkpoint("inferred", 0)
 
     async def _publish(self, item: Item) -> None:
         outcome = item.decided()

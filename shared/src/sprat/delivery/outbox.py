@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sprat.delivery.codec import dead_letter, event_record
-from sprat.delivery.faults import KillSwitch
 from sprat.delivery.item import Item
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
@@ -24,7 +23,6 @@ class Outbox:
     version: str
     topics: Topics
     publisher: Publisher
-    kill: KillSwitch
     _limits: dict[str, int] = field(init=False)
     _source: str = field(init=False)
 
@@ -47,9 +45,6 @@ class Outbox:
                 item.pending = self._encode(item, shrink)
         letters = self.topics.dead_letters
         events = [(item, record) for item in items for record in item.pending or () if record.topic != letters]
-        if self.kill.armed("publishing") and events:
-            await self._send(events[: (len(events) + 1) // 2])
-            self.kill.passing("publishing")
         await self._send(events)
         await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
 

@@ -55,6 +55,8 @@ class Options:
     """Variables of all services."""
     service_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Variables of single services, by name."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """Service → the module that is run in the place of its own. Tests start services with a kill switch."""
     restart: bool = True
     """Restart what dies. Tests of faults may want to do it themselves."""
     ready_timeout_s: float = 60.0

@@ -85,7 +85,7 @@ class Launches:
         own = self._options.service_environment.get(process_name, {})
         return Launch(
             name=process_name,
-            module=spec.module,
+            module=self._options.modules.get(spec.name, spec.module),
             environment={**self._shared, **special, **self._options.environment, **model, **own, **env},
             port_variable=spec.port_variable,
             # The frontier service must know where the simulator is; nobody else's port matters.
