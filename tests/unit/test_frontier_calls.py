@@ -4,7 +4,7 @@ import pytest
 
 import frontier_parts as parts
 from sprat_contracts import IntentOutput
-from sprat_frontier.ports import ProviderError
+from sprat_frontier.protocols import ProviderError
 
 OUTPUT = IntentOutput(label="transfer")
 AWAY = ProviderError("server_error", "HTTP status 503", retryable=True)
