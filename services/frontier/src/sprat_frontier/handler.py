@@ -116,7 +116,8 @@ class FrontierHandler:
         """Return the answer to a hard case, or why there is none; by its deadline, also while a call continues.
 
         Raises:
-            Retryable: the service is stopping, or the egress record could not be written.
+            Retryable: the service is stopping; a redelivery tries again.
+            SpratError: as the audit raises it, when an egress record could not be written.
         """
         escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s)
 
@@ -166,7 +167,7 @@ class FrontierHandler:
         Raises:
             DeadlinePassedError: the deadline came, or is sure to come, before another call could be made.
             ProviderError: the last call failed, and another makes no sense.
-            Retryable: an egress record could not be written.
+            SpratError: as the audit raises it, when an egress record could not be written.
         """
         prepared = self._provider.prepare(escalation.question)
         failures = 0
