@@ -27,10 +27,10 @@ from sprat_contracts import (
     Usage,
 )
 from sprat_frontier.breaker import CircuitBreaker
-from sprat_frontier.gateway import Gateway
+from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.handler import FrontierHandler
-from sprat_frontier.ports import Prepared, ProviderAnswer, ProviderError
-from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 
@@ -104,10 +104,10 @@ class FakeProvider:
         self.gate.set()
         self.asked: list[FrontierQuestion] = []
 
-    def prepare(self, question: FrontierQuestion) -> Prepared:
-        return Prepared(question, {}, len(question.text))
+    def prepare(self, question: FrontierQuestion) -> PreparedRequest:
+        return PreparedRequest(question, {}, len(question.text))
 
-    async def ask(self, prepared: Prepared) -> ProviderAnswer:
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
         number = len(self.asked)
         self.asked.append(prepared.question)
         await self.gate.wait()
@@ -182,21 +182,21 @@ class Frontier:
         self.store = MemoryStore()
         self.audit = AuditLog()
         self.breaker = CircuitBreaker(self.settings.breaker)
-        self.gateway = Gateway(
-            self.settings, self.provider, audit=self.audit, hash=keyed_hash, breaker=self.breaker, jitter=lambda: 0.0
-        )
+        self.limiter = CallLimiter(self.settings, self.breaker, jitter=lambda: 0.0)
         self.restart()
 
     def restart(self) -> None:
         self.handler = FrontierHandler(
+            self.settings,
             topics=Topics(),
             policies=POLICY,
-            perimeter=self.redactor,
+            masker=self.redactor,
             store=self.store,
-            gateway=self.gateway,
+            provider=self.provider,
+            audit=self.audit,
             hash=keyed_hash,
             clock=self.clock,
-            endpoint=self.settings.base_url,
+            limiter=self.limiter,
         )
 
     async def answer(self, message: FrontierRequested) -> FrontierAnswered:

@@ -1,5 +1,6 @@
 """`sprat assess`: a trained model and a frontier model on an owner's own texts."""
 
+import asyncio
 import json
 
 import pytest
@@ -9,6 +10,8 @@ import frontier_parts as parts
 import training_files
 from sprat.cli.main import app
 from sprat.policy import load_policy
+from sprat_contracts import EgressRecord, decode
+from stream import SECRET, read_all
 
 POLICY = "tasks:\n  intent:\n    keep_at: 0.75 # as shipped\n    out_of_scope: keep\n"
 
@@ -171,12 +174,110 @@ def test_a_policy_that_escalates_what_is_outside_costs_more(folder, tmp_path):
     assert escalated["routed"][0]["escalated"] > kept["routed"][0]["escalated"] == 0
 
 
+FRONTIER_POLICY = """
+tenants:
+  acme: {frontier: allow, regions: [local]}
+  closed: {frontier: deny}
+  abroad: {frontier: redact, regions: [eu]}
+perimeter:
+  terms: [{type: PROJECT, words: [Blue Heron]}]
+  patterns: [{type: CASE, pattern: "HR-[0-9]{4}"}]
+"""
+
+
+@pytest.fixture
+def asking(folder, tmp_path):
+    """Run `assess --frontier` on two texts; return the result and the bodies that the provider received."""
+    policy = tmp_path / "frontier.yaml"
+    policy.write_text(FRONTIER_POLICY)
+    texts = [("my badge is lost, call Anna Schmidt of Blue Heron", "badge"), ("HR-1234: time off in May", "leave")]
+    training_files.write(tmp_path / "few.csv", texts)
+
+    def asking(*arguments, policy=policy, region=("--frontier-region", "local")):
+        with parts.simulator() as simulated:
+            more = ["--frontier", simulated.base_url, "--frontier-model", "any", "--frontier-price", "1/1", *region]
+            more += [] if policy is None else ["--policy", policy]
+            page = ["--output", tmp_path / "page.html", "--json"]
+            result = run("assess", tmp_path / "few.csv", "--model", folder / "hr", *more, *page, *arguments)
+            return result, simulated.bodies
+
+    return asking
+
+
+def test_the_policys_own_terms_and_patterns_do_not_reach_the_provider(asking):
+    result, bodies = asking("--tenant", "acme")
+    assert result.exit_code == 0, result.output
+    assert len(bodies) == 2
+    assert [word for word in ("Heron", "HR-1234", "Schmidt") if any(word in body for body in bodies)] == []
+    assert "no egress records" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("tenant", "said"),
+    [("closed", "closed: text or tenant let nothing leave"), ("nobody", "nobody: text or tenant let nothing leave"),
+     ("abroad", "abroad: the tenant lets nothing go to the region local")],
+)  # fmt: skip
+def test_a_tenant_whose_policy_lets_nothing_leave_is_refused(asking, tenant, said):
+    result, bodies = asking("--tenant", tenant)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert bodies == []
+
+
+def test_without_a_policy_or_a_region_nothing_is_asked(asking):
+    for changes, said in (
+        ({"policy": None}, "--frontier sends texts out: it needs --policy FILE"),
+        ({"region": ()}, "--frontier needs --frontier-region NAME"),
+    ):
+        result, bodies = asking("--tenant", "acme", **changes)
+        assert result.exit_code == 2
+        assert said in result.stderr
+        assert bodies == []
+
+
+async def test_with_a_broker_each_call_has_an_attempt_and_an_outcome_on_the_audit_topic(
+    asking, kafka, topics, monkeypatch
+):
+    monkeypatch.setenv("SPRAT_SECRET", SECRET)
+    given = ["--tenant", "acme", "--bootstrap", kafka.bootstrap, "--prefix", topics.prefix]
+    result, bodies = await asyncio.to_thread(asking, *given)
+    assert result.exit_code == 0, result.output
+    assert len(bodies) == 2
+    records = [decode(record, EgressRecord).message for record in await read_all(kafka.bootstrap, topics.egress)]
+    calls = {record.call_id for record in records}
+    ends = {(record.call_id, record.phase, record.outcome) for record in records}
+    expected = {(call, *end) for call in calls for end in (("attempt", None), ("outcome", "answered"))}
+    assert (len(records), len(calls), ends) == (4, 2, expected)
+    assert {(record.tenant, record.region, record.provider) for record in records} == {("acme", "local", "127.0.0.1")}
+    masked = [dict(record.masked) for record in records if record.phase == "attempt"]
+    assert {"CASE": 1} in masked
+
+
+def test_a_broker_without_the_services_secret_is_refused(asking, monkeypatch):
+    monkeypatch.delenv("SPRAT_SECRET", raising=False)
+    result, bodies = asking("--tenant", "acme", "--bootstrap", "127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "SPRAT_SECRET is missing or too short" in result.stderr
+    assert bodies == []
+
+
+def test_nothing_is_sent_while_the_egress_records_cannot_be_written(asking, monkeypatch):
+    monkeypatch.setenv("SPRAT_SECRET", SECRET)
+    result, bodies = asking("--tenant", "acme", "--bootstrap", "127.0.0.1:9")
+    assert result.exit_code == 2
+    assert "Kafka at 127.0.0.1:9 cannot be reached" in result.stderr
+    assert bodies == []
+
+
 def test_the_frontier_is_asked_now_with_what_is_personal_masked_and_its_answers_are_kept(folder, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(FRONTIER_POLICY)
+    own = ["--policy", policy, "--tenant", "acme", "--frontier-region", "local"]
     training_files.write(
         tmp_path / "few.csv", [("my badge is lost, call Anna Schmidt", "badge"), ("time off in May", "leave")]
     )
     with parts.simulator() as simulated:
-        more = ["--frontier", simulated.base_url, "--frontier-model", "any", "--frontier-price", "1/1"]
+        more = ["--frontier", simulated.base_url, "--frontier-model", "any", "--frontier-price", "1/1", *own]
         keep = ["--save-answers", tmp_path / "answers.jsonl", "--output", tmp_path / "page.html", "--json"]
         result = run("assess", tmp_path / "few.csv", "--model", folder / "hr", *more, *keep)
         assert result.exit_code == 0, result.output
@@ -193,7 +294,9 @@ def test_the_frontier_is_asked_now_with_what_is_personal_masked_and_its_answers_
 
 
 def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
-    more = ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any"]
+    (tmp_path / "policy.yaml").write_text(FRONTIER_POLICY)
+    own = ["--policy", tmp_path / "policy.yaml", "--tenant", "acme", "--frontier-region", "local"]
+    more = ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any", *own]
     result = assess(folder, *more, "--output", tmp_path / "page.html")
     assert result.exit_code == 2
     assert "calls in a row failed, the last with unreachable" in result.stderr

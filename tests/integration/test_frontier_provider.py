@@ -8,9 +8,9 @@ import socket
 import pytest
 
 import frontier_parts as parts
-from sprat_frontier.ports import ProviderError
+from sprat_frontier.prompts import question_of
+from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
-from sprat_frontier.questions import question_of
 
 KEY = "sk-very-secret-0123456789"
 TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"

@@ -21,7 +21,7 @@ from secrets_generator import Planted, Secret, planted
 from sprat.perimeter.boundaries import is_seam
 from sprat.policy import Policy
 from sprat_contracts import FrontierAnswered, NerOutput, TranslationOutput
-from sprat_frontier.ports import Prepared, ProviderAnswer
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import SHIPPED
@@ -43,7 +43,7 @@ class Recording(OpenAIProvider):
         super().__init__(settings)
         self.left: dict[str, list[str]] = {}
 
-    async def ask(self, prepared: Prepared) -> ProviderAnswer:
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
         self.left.setdefault(asking.get(), []).append(said(json.dumps(prepared.body)))
         return await super().ask(prepared)
 

@@ -2,13 +2,13 @@
 
 import json
 
-from sprat_router import names
+from sprat_router import policy_check
 from sprat_router.__main__ import RouterSettings, build
 from stream import SECRET, eventually, made_topics, publish, running, settings_for
 
 
 async def test_a_typo_in_the_policy_is_in_the_log_once(kafka, prefix, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(names, "GRACE_S", 0.0)
+    monkeypatch.setattr(policy_check, "GRACE_S", 0.0)
     policy = tmp_path / "policy.yaml"
     policy.write_text("tasks: {intent: {models: {bnk: {keep_at: 0.9}}}}")
     common = settings_for(kafka.bootstrap, prefix)

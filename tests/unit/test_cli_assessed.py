@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from labelled_files import made
-from sprat.cli.assessed import small_answers
+from sprat.cli.assessed import Frontier, small_answers
 from sprat.errors import UserError
-from sprat.labelled import read_labelled
+from sprat.labelled import Wanted, read_labelled
 
 MODEL = SimpleNamespace(card=SimpleNamespace(labels=("leave",), languages=("en",)))
 
@@ -31,3 +31,41 @@ def test_labels_that_may_be_texts_are_not_told(tmp_path):
 def test_one_text_for_each_label_is_a_test_like_any_other(tmp_path):
     path = made(tmp_path, "a.csv", "text,label\nhello,report_lost\nbye,badge-2\n")
     assert refused(path).startswith('row 2, column "label": the model has no label "report_lost"; correct it')
+
+
+@pytest.fixture
+def frontier(monkeypatch, tmp_path):
+    """Give what was said about the frontier, with no settings from outside the test."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KAFKA__BOOTSTRAP", "SECRET"):
+        monkeypatch.delenv(f"SPRAT_{name}", raising=False)
+
+    def frontier(bootstrap=None):
+        return Frontier(None, "http://x/v1", "m", "1/1", None, 0.0, None, Wanted(None, None), bootstrap=bootstrap)
+
+    return frontier
+
+
+def test_without_a_broker_there_is_nowhere_to_write_egress_records(frontier, monkeypatch):
+    monkeypatch.setenv("SPRAT_KAFKA__PREFIX", "test")
+    assert frontier().broker() is None
+
+
+def test_a_broker_is_given_by_the_option_or_by_the_environment(frontier, monkeypatch):
+    monkeypatch.setenv("SPRAT_SECRET", "a secret of sixteen letters")
+    by_option, _ = frontier("127.0.0.1:1").broker()
+    monkeypatch.setenv("SPRAT_KAFKA__BOOTSTRAP", "127.0.0.1:2")
+    by_environment, secret = frontier().broker()
+    assert (by_option.bootstrap, by_environment.bootstrap) == ("127.0.0.1:1", "127.0.0.1:2")
+    assert secret.get_secret_value() == "a secret of sixteen letters"
+
+
+def test_a_broker_needs_the_services_secret(frontier, monkeypatch):
+    monkeypatch.setenv("SPRAT_SECRET", "short")
+    with pytest.raises(UserError, match="SPRAT_SECRET is missing or too short"):
+        frontier("127.0.0.1:1").broker()
+
+
+def test_asking_needs_a_policy(frontier):
+    with pytest.raises(UserError, match="--frontier sends texts out: it needs --policy FILE"):
+        frontier().check(budget=False)

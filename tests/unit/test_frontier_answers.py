@@ -6,8 +6,8 @@ import pytest
 import frontier_parts as parts
 from sprat_contracts import NerOutput
 from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.questions import question_of
-from sprat_frontier.spans import Mention, locate
+from sprat_frontier.entity_offsets import Mention, locate
+from sprat_frontier.prompts import question_of
 
 
 def question(text="x", task="intent", **changes):

@@ -35,12 +35,12 @@ def soon():
 async def fail(breaker, times=3):
     permits = [await breaker.admit(soon) for _ in range(times)]
     for permit in permits:
-        breaker.failed(permit)
+        breaker.record_failure(permit)
 
 
 async def test_failures_in_a_row_open_it_and_a_success_starts_the_count_again(breaker):
     await fail(breaker, 2)
-    breaker.succeeded(await breaker.admit(soon))
+    breaker.record_success(await breaker.admit(soon))
     await fail(breaker, 2)
     assert breaker.state == "closed"
     await fail(breaker, 1)
@@ -62,7 +62,7 @@ async def test_after_the_pause_one_probe_goes_and_the_others_wait_for_it(breaker
     waiting = [asyncio.create_task(breaker.admit(lambda: 60)) for _ in range(20)]
     await asyncio.sleep(PAUSE_S)
     assert not any(task.done() for task in waiting)
-    breaker.succeeded(probe)
+    breaker.record_success(probe)
     permits = await asyncio.gather(*waiting)
     assert breaker.state == "closed"
     assert not any(permit.probe for permit in permits)
@@ -74,9 +74,9 @@ async def test_each_failed_probe_doubles_the_pause_up_to_its_limit_and_success_r
         with pytest.raises(NotAdmittedError):
             await breaker.admit(lambda pause=pause: pause - 0.1)
         time.now += pause
-        breaker.failed(await breaker.admit(soon))
+        breaker.record_failure(await breaker.admit(soon))
     time.now += 15
-    breaker.succeeded(await breaker.admit(soon))
+    breaker.record_success(await breaker.admit(soon))
     await fail(breaker)
     time.now += 5
     assert (await breaker.admit(soon)).probe
@@ -102,24 +102,24 @@ async def test_waiters_give_up_at_their_deadline_while_a_probe_hangs(breaker, ti
 
 
 async def test_a_retry_after_opens_it_at_once_for_that_long(breaker, time):
-    breaker.failed(await breaker.admit(soon), retry_after_s=2)
+    breaker.record_failure(await breaker.admit(soon), retry_after_s=2)
     with pytest.raises(NotAdmittedError):
         await breaker.admit(lambda: 1.9)
     time.now += 2
-    breaker.succeeded(await breaker.admit(soon))
+    breaker.record_success(await breaker.admit(soon))
     assert breaker.state == "closed"
 
 
 async def test_late_news_of_calls_from_before_count_for_nothing(breaker, time):
     old = [await breaker.admit(soon) for _ in range(6)]
     for permit in old[:3]:
-        breaker.failed(permit)
+        breaker.record_failure(permit)
     time.now += 5
     probe = await breaker.admit(soon)
-    breaker.failed(old[3])
-    breaker.succeeded(old[4])
+    breaker.record_failure(old[3])
+    breaker.record_success(old[4])
     breaker.release(old[5])
     assert breaker.state == "half_open"
-    breaker.succeeded(probe)
-    breaker.failed(probe)
+    breaker.record_success(probe)
+    breaker.record_failure(probe)
     assert breaker.state == "closed"

@@ -8,7 +8,7 @@ import frontier_parts as parts
 from sprat.delivery.outcomes import Outcome
 from sprat.errors import Rejected, Retryable
 from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, ids
-from sprat_frontier.ports import ProviderError
+from sprat_frontier.protocols import ProviderError
 
 OUTPUT = IntentOutput(label="transfer")
 
@@ -106,7 +106,7 @@ async def test_a_deadline_that_passes_during_the_call_declines_and_the_late_answ
 async def test_who_joined_a_call_and_has_more_time_asks_again_when_its_owner_runs_out():
     away = ProviderError("server_error", "HTTP status 500", retryable=True)
     frontier = parts.Frontier(parts.FakeProvider(lambda n: away if n == 0 else OUTPUT))
-    frontier.gateway._settings = parts.settings(retry_base_s=0.1, retry_cap_s=0.1)
+    frontier.limiter._settings = parts.settings(retry_base_s=0.1, retry_cap_s=0.1)
     hasty = asyncio.create_task(frontier.answer(parts.request(deadline_ms=30)))
     await asyncio.sleep(0)
     patient = asyncio.create_task(frontier.answer(parts.request(id="t-2")))

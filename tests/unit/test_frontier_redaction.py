@@ -11,7 +11,7 @@ from perimeter_finders import Broken, Words
 from sprat.errors import UserError
 from sprat.policy import PerimeterPolicy
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
-from sprat_frontier.ports import ProviderError
+from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 
 TEXT = "Zoë Ångström (zoe@example.org) of Tromsø, and Siemens: Zoë calls."

@@ -4,7 +4,6 @@ from pydantic import ValidationError
 import frontier_parts as parts
 from sprat.errors import UserError
 from sprat_contracts import Usage
-from sprat_frontier.pricing import cost_eur, price_of
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 
@@ -51,13 +50,13 @@ def test_the_default_endpoint_without_a_key_ends_at_the_start():
 
 def test_a_model_without_a_price_ends_at_the_start_and_says_what_to_set():
     with pytest.raises(UserError, match="SPRAT_FRONTIER__PRICES has no price for other"):
-        price_of(parts.settings(model="other"))
+        parts.settings(model="other").price_of_model()
 
 
 def test_a_cost_is_tokens_times_price_per_million():
-    price = price_of(parts.settings())
-    assert cost_eur(price, Usage(input_tokens=500_000, output_tokens=250_000)) == pytest.approx(2.5)
-    assert cost_eur(price, None) == 0
+    price = parts.settings().price_of_model()
+    assert price.cost_eur(Usage(input_tokens=500_000, output_tokens=250_000)) == pytest.approx(2.5)
+    assert price.cost_eur(None) == 0
 
 
 @pytest.mark.parametrize(

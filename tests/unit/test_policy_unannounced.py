@@ -8,7 +8,7 @@ from router_records import table
 from sprat.policy import Policy
 from sprat.policy.unannounced import unannounced
 from sprat_contracts import ModelAnnounced
-from sprat_router.names import GRACE_S, PolicyNames
+from sprat_router.policy_check import GRACE_S, PolicyCheck
 
 ANNOUNCED = (
     ModelAnnounced(task="intent", version="1"),
@@ -47,11 +47,11 @@ def warned(caplog):
     def warned(rules, *seconds, announced=ANNOUNCED):
         now = [0.0]
         models = table(*announced)
-        names = PolicyNames(rules, models, lambda: now[0])
+        check = PolicyCheck(rules, models, lambda: now[0])
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             for now[0] in seconds:
-                names.look()
+                check.run_when_due()
         return caplog.messages
 
     return warned

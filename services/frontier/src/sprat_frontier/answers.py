@@ -1,18 +1,18 @@
-"""From what the model wrote to the contract's output: parsed, checked against the question, offsets computed here."""
+"""From the model's JSON to the contract's output: parsed, checked against the question, with computed offsets."""
 
 import re
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
-from sprat_frontier.questions import FrontierQuestion
-from sprat_frontier.spans import Mention, locate
+from sprat_frontier.entity_offsets import Mention, locate
+from sprat_frontier.prompts import FrontierQuestion
 
 _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 class InvalidAnswerError(ValueError):
-    """The model's answer is not an answer to the question. The message says why, without a word of it."""
+    """The model's output is no answer to the question. The message says why, without quoting it."""
 
 
 class _Written(BaseModel):
@@ -37,7 +37,7 @@ class _Translation(_Written):
 
 
 def parse(question: FrontierQuestion, content: str) -> Output:
-    """Read what the model wrote.
+    """Return the output that the model's JSON describes.
 
     Raises:
         InvalidAnswerError: it is not JSON, not of the schema, or not possible for this question.
@@ -61,7 +61,7 @@ def parse(question: FrontierQuestion, content: str) -> Output:
 
 
 def check(question: FrontierQuestion, output: Output) -> None:
-    """See whether an output is possible for the question; stored answers are checked by it, too.
+    """Check that an output is possible for the question; stored answers are checked as well.
 
     Raises:
         InvalidAnswerError: it is not.
@@ -74,7 +74,7 @@ def check(question: FrontierQuestion, output: Output) -> None:
     elif not isinstance(output, TranslationOutput) or output.target != question.target or not output.text.strip():
         raise InvalidAnswerError("there is no translation into the target language")
     elif _paragraphs(output.text) != _paragraphs(question.text):
-        raise InvalidAnswerError("the translation has other paragraphs than the text")
+        raise InvalidAnswerError("the translation's paragraphs differ from the text's")
 
 
 def _check_entities(question: FrontierQuestion, output: Output) -> None:
@@ -86,10 +86,10 @@ def _check_entities(question: FrontierQuestion, output: Output) -> None:
 
 
 def _entities(text: str, written: _Ner) -> NerOutput:
-    """Place the mentions; what does not stand in the text is left out, unless that is all."""
+    """Locate the mentions; those that are not in the text are left out, unless none is."""
     output = locate(text, [Mention(entity.text, entity.label) for entity in written.entities])
     if written.entities and not output.entities:
-        raise InvalidAnswerError("none of the entities stands in the text")
+        raise InvalidAnswerError("none of the entities is in the text")
     return output
 
 

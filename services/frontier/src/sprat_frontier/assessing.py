@@ -1,31 +1,75 @@
 """Asks a frontier model about many texts at once, outside any stream: for `sprat assess`.
 
-Prompt and masking are those of the service, so the answers are those that the service would get.
+Each text takes the same path as in the service, `FrontierHandler.escalate`: the policy's rules for the tenant, the
+region, masking with the policy's own terms and patterns, and an egress record before and after each call where a
+broker is given.
 """
 
 import asyncio
+import re
+import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sprat.errors import UserError
-from sprat.perimeter import Finder, NotVerified
-from sprat.perimeter import mask as masked
-from sprat_contracts import IntentOutput
-from sprat_frontier.ports import ProviderAnswer, ProviderError
-from sprat_frontier.pricing import cost_eur
+from sprat.delivery.publisher import Publisher
+from sprat.errors import SpratError, UserError
+from sprat.keyed_hash import KeyedHash
+from sprat.policy import load_policy
+from sprat.settings import KafkaSettings
+from sprat_contracts import (
+    Declined,
+    EgressRecord,
+    FrontierAnswered,
+    FrontierRequested,
+    IntentOutput,
+    Origin,
+    Prediction,
+    TextSubmitted,
+    Topics,
+)
+from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_frontier.escalation import SystemClock
+from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
-from sprat_frontier.questions import FrontierQuestion
-from sprat_frontier.settings import FrontierSettings, Price
+from sprat_frontier.redaction import Redactor
+from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
 
-_TRIES: Final = 3
-_PAUSE_S: Final = 1.0
-_FAILURES: Final = 20
-"""In a row. Then nobody is there, or it wants another key: asking on would only cost time."""
+_SOURCE: Final = "assess"
+_GIVE_UP_S: Final = 30.0
+_DRAIN_S: Final = 5.0
+_MAX_FAILURES: Final = 20
+"""In a row. The server is unavailable then, or refuses the key: more calls would only cost time."""
 
 Answers = tuple[list[str | None], list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to call which model. The key is `SPRAT_FRONTIER__API_KEY`."""
+
+    url: str
+    """Of the API, with its version path."""
+    model: str
+    price: str
+    """Euros for a million tokens, as "0.4/2"."""
+    region: str | None
+    """As the policy names it; None for the default endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where to write the egress records, and the secret that their hashes are keyed with."""
+
+    kafka: KafkaSettings
+    secret: SecretStr
 
 
 def ask_all(
@@ -33,118 +77,212 @@ def ask_all(
     labels: tuple[str, ...],
     *,
     language: str,
-    url: str,
-    model: str,
-    price: str,
-    finders: Sequence[Finder],
+    endpoint: Endpoint,
+    policy: Path,
+    tenant: str,
+    broker: Broker | None,
     outside: str,
     progress: Callable[[int], None],
 ) -> Answers:
-    """Give the label and the cost in euros of each text; None where there is no usable answer, or nothing may leave.
+    """Return the label and the cost in euros of each text; None without a usable answer, or if nothing may leave.
 
     Args:
-        texts: what to ask about.
-        labels: to choose from.
-        language: of the texts.
-        url: of the API, with its version path. Its key is `SPRAT_FRONTIER__API_KEY`.
-        model: which one to ask there.
-        price: euros for a million tokens, as "0.4/2".
-        finders: who finds what is personal.
-        outside: what is given for "none of the labels".
-        progress: gets the number of texts that are done.
+        texts: the texts to ask about.
+        labels: the labels to choose from.
+        language: the texts' language.
+        endpoint: the model to call.
+        policy: the policy file.
+        tenant: whose rules of the policy hold.
+        broker: where egress records are written; without one, there are none.
+        outside: the label that stands for "none of the labels".
+        progress: called with the number of finished texts.
 
     Raises:
-        UserError: the settings cannot be used, or nobody answers.
+        UserError: the settings or the policy cannot be used, the policy lets nothing leave, or calls keep failing.
     """
-    settings = _settings(url, model)
-    return asyncio.run(_ask_all(texts, labels, language, settings, _price(price), finders, outside, progress))
+    run = _Run(texts, labels, language, tenant, outside, progress)
+    return asyncio.run(run.ask_all(_settings(endpoint), policy, broker))
 
 
-async def _ask_all(
-    texts: Sequence[str],
-    labels: tuple[str, ...],
-    language: str,
-    settings: FrontierSettings,
-    price: Price,
-    finders: Sequence[Finder],
-    outside: str,
-    progress: Callable[[int], None],
-) -> Answers:
-    provider = OpenAIProvider(settings)
-    found: list[str | None] = [None] * len(texts)
-    costs = [0.0] * len(texts)
-    waiting = iter(enumerate(texts))
-    done = failed = 0
+class _Run:
+    """The questions and answers of one run."""
 
-    async def work() -> None:
-        nonlocal done, failed
-        for place, text in waiting:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: tuple[str, ...],
+        language: str,
+        tenant: str,
+        outside: str,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._texts = texts
+        self._labels = labels
+        self._language = language
+        self._tenant = tenant
+        self._outside = outside
+        self._progress = progress
+        self._answers: list[str | None] = [None] * len(texts)
+        self._costs = [0.0] * len(texts)
+        self._remaining = iter(range(len(texts)))
+        self._finished = 0
+        self._failures = 0
+
+    async def ask_all(self, settings: FrontierSettings, policy_file: Path, broker: Broker | None) -> Answers:
+        """Ask about all texts, several at a time."""
+        policy = load_policy(policy_file)
+        async with AsyncExitStack() as stack:
+            redactor = Redactor.load(settings.tagger, policy.perimeter)
+            stack.callback(redactor.close)
+            provider = OpenAIProvider(settings)
+            stack.push_async_callback(provider.close)
+            handler = FrontierHandler(
+                settings,
+                topics=Topics() if broker is None else broker.kafka.topics,
+                policies=policy,
+                masker=redactor,
+                store=_MemoryStore(),
+                provider=provider,
+                audit=await _audit(broker, stack),
+                # Without a broker, hashes are only keys of this run's store.
+                hash=KeyedHash(SecretStr(_SOURCE) if broker is None else broker.secret),
+                clock=SystemClock(),
+            )
+            stack.push_async_callback(handler.drain, _DRAIN_S)
             try:
-                leaving = await asyncio.to_thread(masked, text, language, tuple(finders))
-            except NotVerified:
-                done += 1
-                continue
-            question = FrontierQuestion("intent", leaving.text, language, "assessment", labels, None, "", "")
-            answer = await _ask(provider, question)
-            usage = answer.usage
-            costs[place] = cost_eur(price, usage)
-            if isinstance(answer, ProviderAnswer) and isinstance(answer.output, IntentOutput):
-                found[place] = answer.output.label if answer.output.label is not None else outside
-                failed = 0
-            elif (failed := failed + 1) >= _FAILURES:
-                raise UserError(
-                    f"--frontier {settings.base_url}: {failed} calls in a row failed, the last with {answer}"
-                )
-            done += 1
-            progress(done)
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(settings.concurrency, len(self._texts))):
+                        group.create_task(self._work(handler, settings))
+            except* SpratError as errors:
+                raise errors.exceptions[0] from errors.exceptions[0].__cause__
+        return self._answers, self._costs
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(settings.concurrency, len(texts))):
-                group.create_task(work())
-    except* UserError as errors:
-        raise errors.exceptions[0] from None
-    finally:
-        await provider.close()
-    return found, costs
+    async def _work(self, handler: FrontierHandler, settings: FrontierSettings) -> None:
+        for place in self._remaining:
+            answered = await handler.escalate(self._request(place, settings.max_wait_s))
+            self._record(place, answered, settings.base_url)
+            self._finished += 1
+            self._progress(self._finished)
 
+    def _record(self, place: int, answered: FrontierAnswered, url: str) -> None:
+        self._costs[place] = answered.cost_eur
+        declined = answered.declined
+        if declined is None and isinstance(answered.output, IntentOutput):
+            label = answered.output.label
+            self._answers[place] = self._outside if label is None else label
+            self._failures = 0
+        elif declined is not None and declined.code == "policy":
+            raise UserError(f"--policy: nothing may leave for the tenant {self._tenant}: {declined.detail}")
+        elif declined is not None and declined.code != "masking":
+            self._failures += 1
+            if self._failures >= _MAX_FAILURES:
+                last = declined.detail if declined.code == "provider" else f"{declined.code}: {declined.detail}"
+                raise UserError(f"--frontier {url}: {self._failures} calls in a row failed, the last with {last}")
 
-async def _ask(provider: OpenAIProvider, question: FrontierQuestion) -> ProviderAnswer | ProviderError:
-    prepared = provider.prepare(question)
-    for attempt in range(_TRIES):
+    def _request(self, place: int, max_wait_s: float) -> FrontierRequested:
+        """Return what the router would send for this text. The text asks for masking; a stricter policy holds."""
+        fields = {
+            "text": self._texts[place],
+            "tasks": {"intent": {}},
+            "language": self._language,
+            "tenant": self._tenant,
+            "frontier": "redact",
+            "deadline_ms": round(max_wait_s * 1000),
+        }
         try:
-            return await provider.ask(prepared)
-        except ProviderError as error:
-            if not error.retryable or attempt == _TRIES - 1:
-                return error
-            await asyncio.sleep(error.retry_after_s or _PAUSE_S * 2**attempt)
-    raise AssertionError("unreachable")
+            submitted = TextSubmitted.model_validate(fields)
+        except ValidationError as error:
+            (problem, *_) = error.errors(include_input=False, include_context=False, include_url=False)
+            raise UserError(f"--{problem['loc'][0]}: {problem['msg']}") from None
+        now_ms = time.time_ns() // 1_000_000
+        prediction = Prediction(
+            text_id=str(place),
+            text_source=_SOURCE,
+            task="intent",
+            origin=Origin(partition=0, offset=place, appended_at=now_ms, key=None),
+            submitted=submitted,
+            output=None,
+            confidence=None,
+            model=None,
+            declined=Declined(code=_SOURCE, detail="asked by sprat assess"),
+        )
+        return FrontierRequested(prediction=prediction, reasons=(_SOURCE,), labels=self._labels)
 
 
-class _Key(BaseSettings):
-    """The key is taken from where the service takes it, so that it stands in no list of commands."""
+class _MemoryStore:
+    """The answers of one run: texts that are equal once masked are paid for once, as in the service."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        return self._answers.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        self._answers[key] = value
+
+
+async def _audit(broker: Broker | None, stack: AsyncExitStack) -> EgressAudit:
+    if broker is None:
+        return _no_audit
+    publisher = Publisher(broker.kafka, "sprat-assess")
+    await publisher.start()
+    stack.push_async_callback(publisher.stop)
+    return KafkaEgressAudit(publisher, broker.kafka.topics, _SOURCE, _GIVE_UP_S)
+
+
+async def _no_audit(record: EgressRecord) -> None:
+    """Write nothing: there is no broker."""
+
+
+class _Environment(BaseSettings):
+    """The service's own variables: a key on the command line would be visible in the list of processes."""
 
     model_config = SettingsConfigDict(env_prefix="SPRAT_FRONTIER__", env_file=".env", extra="ignore")
 
     api_key: SecretStr | None = None
 
 
-def _settings(url: str, model: str) -> FrontierSettings:
+def _settings(endpoint: Endpoint) -> FrontierSettings:
+    given = {
+        "base_url": endpoint.url,
+        "model": endpoint.model,
+        "api_key": _Environment().api_key,
+        "prices": {endpoint.model: _price(endpoint.price)},
+        "max_retries": 2,
+        "retry_base_s": 1.0,
+        # A person waits: an unavailable server ends the run after some failures, so the breaker must not hide them.
+        "breaker": BreakerSettings(failures=1000),
+    }
+    if endpoint.region is not None:
+        given["region"] = endpoint.region
+    if endpoint.url.rstrip("/") != MISTRAL_URL:
+        if endpoint.region is None:
+            raise UserError(
+                "--frontier needs --frontier-region NAME: where the server is, as the policy's `regions` name it"
+            )
+        given["provider"] = _provider_name(endpoint.url)
     try:
-        return FrontierSettings(
-            base_url=url, model=model, provider="assessed", region="assessed", api_key=_Key().api_key
-        )
+        return FrontierSettings.model_validate(given)
     except ValidationError as error:
         (problem, *_) = error.errors(include_input=False, include_url=False)
-        where = {"base_url": "--frontier", "model": "--frontier-model"}.get(
-            str(problem["loc"][:1] and problem["loc"][0])
-        )
-        raise UserError(f"{where or 'SPRAT_FRONTIER__API_KEY'}: {problem['msg']}") from None
+        options = {"base_url": "--frontier", "model": "--frontier-model", "region": "--frontier-region"}
+        option = options.get(str(problem["loc"][0])) if problem["loc"] else None
+        raise UserError(f"{option or 'SPRAT_FRONTIER__API_KEY'}: {problem['msg']}") from None
 
 
-def _price(said: str) -> Price:
+def _provider_name(url: str) -> str:
+    """Return the server's host name as a provider's name, for the egress records."""
     try:
-        input_eur, output_eur = (float(part) for part in said.split("/"))
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    return re.sub(r"[^a-z0-9._-]", "-", host).lstrip("._-")[:64] or "unknown"
+
+
+def _price(text: str) -> Price:
+    try:
+        input_eur, output_eur = (float(part) for part in text.split("/"))
         return Price(input_eur=input_eur, output_eur=output_eur)
-    except ValueError:  # pydantic's error is one, too
-        raise UserError(f"--frontier-price {said}: needs euros for a million tokens in and out, as in 0.4/2") from None
+    except ValueError:  # pydantic's ValidationError is one as well
+        raise UserError(f"--frontier-price {text}: needs euros for a million tokens in and out, as in 0.4/2") from None

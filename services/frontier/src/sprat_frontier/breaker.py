@@ -1,4 +1,6 @@
-"""A circuit breaker for calls in a stream: who finds it open waits, and one call at a time tries the provider.
+"""A circuit breaker: while it is open, callers wait until their deadlines, and one call at a time probes the provider.
+
+Written by hand: libraries refuse a call while the breaker is open; here the caller waits for it, within its deadline.
 
 closed ── failures in a row, or one Retry-After ──► open ── pause over ──► half-open: one probe
   ▲                                                  ▲                        │
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import BreakerSettings
 
 log = logging.getLogger(__name__)
@@ -21,12 +24,12 @@ BreakerState = Literal["closed", "open", "half_open"]
 
 
 class NotAdmittedError(Exception):
-    """The provider is away for longer than the caller may wait."""
+    """The provider is unavailable for longer than the caller may wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to make one call. Whoever holds it tells the breaker how the call went, or gives it back."""
+    """Permission to make one call. Its holder records the call's result, or releases it."""
 
     generation: int
     probe: bool
@@ -44,11 +47,11 @@ class CircuitBreaker:
         self._probing = False
         self._changed = asyncio.Event()
         self._generation = 0
-        """Changes with the state, so that late news of an earlier one count for nothing."""
+        """Changes with the state, so that late results of calls from an earlier state are ignored."""
         self.state: BreakerState = "closed"
 
     async def admit(self, remaining_s: Callable[[], float]) -> Permit:
-        """Wait for leave to make a call.
+        """Wait for the permit to make a call.
 
         Raises:
             NotAdmittedError: the next probe comes after `remaining_s()`, or none has worked by then.
@@ -63,10 +66,17 @@ class CircuitBreaker:
             pause = self._open_until - self._clock() if self.state == "open" else left
             if left <= 0 or pause > left:
                 raise NotAdmittedError
-            await self._change_or(pause)
+            await self._wait_for_change(pause)
 
-    def succeeded(self, permit: Permit) -> None:
-        """The provider answered, if only to refuse."""
+    def record_error(self, permit: Permit, error: ProviderError) -> None:
+        """Record a call without an answer: a failure where the provider is at fault, else the provider works."""
+        if error.retryable:
+            self.record_failure(permit, error.retry_after_s)
+        else:
+            self.record_success(permit)
+
+    def record_success(self, permit: Permit) -> None:
+        """Record that the provider responded, even if it refused."""
         if permit.generation != self._generation:
             return
         self._failures = 0
@@ -74,8 +84,8 @@ class CircuitBreaker:
             self._cooldown_s = self._settings.cooldown_s
             self._become("closed")
 
-    def failed(self, permit: Permit, retry_after_s: float | None = None) -> None:
-        """The provider is away, or wants to be left alone for so long."""
+    def record_failure(self, permit: Permit, retry_after_s: float | None = None) -> None:
+        """Record that the provider is unavailable, or wants no calls for the given time."""
         if permit.generation != self._generation:
             return
         self._failures += 1
@@ -87,7 +97,7 @@ class CircuitBreaker:
         self._become("open")
 
     def release(self, permit: Permit) -> None:
-        """The call was not made, or nobody will know how it went: another may probe."""
+        """Give up a permit whose call has no recorded result: another call may probe."""
         if permit.probe and permit.generation == self._generation:
             self._become("half_open")
 
@@ -100,8 +110,8 @@ class CircuitBreaker:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _change_or(self, pause_s: float) -> None:
-        """Wait for a change of state, but not longer than that."""
+    async def _wait_for_change(self, pause_s: float) -> None:
+        """Wait for a change of state, at most for the pause."""
         try:
             async with asyncio.timeout(pause_s):
                 await self._changed.wait()

@@ -1,11 +1,11 @@
-"""What the frontier service reads and writes."""
+"""The topics of the frontier service."""
 
 from sprat.declaration import Declaration
 from sprat_contracts import EgressRecord, FrontierAnswered, FrontierRequested, Topics
 
 
 def declare(topics: Topics) -> Declaration:
-    """Say which topics the frontier service reads and writes, each with its message."""
+    """Return the topics that the frontier service reads and writes, each with its message type."""
     return Declaration(
         service="frontier",
         description="Asks a frontier model about hard cases, within policy, budget and deadline.",

@@ -1,23 +1,34 @@
-"""The frontier's decisions: from a request to an answer or the reason why there is none. No Kafka and no Redis here."""
+"""The frontier's decisions: from a request to an answer, or to the reason for none. No Kafka and no Redis here."""
 
 import asyncio
 from collections import Counter
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
 from sprat.origin import record_key
 from sprat.perimeter import NotRestorable, NotVerified
-from sprat_contracts import Declined, Egress, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
-from sprat_frontier.cases import Case, case_of
-from sprat_frontier.clock import Clock
-from sprat_frontier.flights import Flight, Flights
-from sprat_frontier.gateway import Bought, DeadlinePassedError, Gateway
-from sprat_frontier.ports import AnswerStore, Hash, Masks, Policies, ProviderError
-from sprat_frontier.pricing import cost_eur
-from sprat_frontier.stored import StoredAnswer, answer_key, read_stored
+from sprat_contracts import Declined, Egress, EgressRecord, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
+from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
+from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
+from sprat_frontier.escalation import Escalation, escalation_of
+from sprat_frontier.protocols import (
+    AnswerStore,
+    Clock,
+    EgressAudit,
+    HashFunction,
+    PreparedRequest,
+    Provider,
+    ProviderAnswer,
+    ProviderError,
+    TenantPolicies,
+    TextMasker,
+)
+from sprat_frontier.settings import FrontierSettings
+from sprat_frontier.single_flight import SharedCall, SingleFlight
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})
@@ -25,86 +36,72 @@ _TOO_LATE = Declined(code="deadline", detail="the answer did not come in time")
 
 
 class FrontierHandler:
-    """Answers or declines every request, in this order: a kept answer, deadline, policy, masking, labels, the call.
+    """Answers or declines every request; `escalate` is the whole path.
 
-    Under `redact` the kept answer is one to the masked text, so the text is masked before the look-up: that is cheap,
-    gives the same each time, and nothing leaves by it. What is asked, kept and shared holds placeholders alone; each
-    case puts its own values back into its own answer, as the last step.
+    Under `redact`, what is sent, stored and shared contains placeholders only; each escalation restores its own values
+    in its own answer, as the last step. A redelivered request finds the answer that was paid for it and reports the
+    same cost and egress as the first time.
 
-    A call goes on when the case's deadline has passed: its answer is kept for the next one who asks. A redelivered
-    request finds the answer that was bought for it and tells cost and egress as the first time.
+    Raises:
+        UserError: the configured model has no price.
     """
 
     def __init__(
         self,
+        settings: FrontierSettings,
         *,
         topics: Topics,
-        policies: Policies,
-        perimeter: Masks,
+        policies: TenantPolicies,
+        masker: TextMasker,
         store: AnswerStore,
-        gateway: Gateway,
-        hash: Hash,
+        provider: Provider,
+        audit: EgressAudit,
+        hash: HashFunction,
         clock: Clock,
-        endpoint: str,
-        max_wait_s: float = 120.0,
+        limiter: CallLimiter | None = None,
         counts: Counter[str] | None = None,
     ) -> None:
+        self._settings = settings
+        self._price = settings.price_of_model()
         self._topics = topics
         self._policies = policies
-        self._perimeter = perimeter
+        self._masker = masker
         self._store = store
-        self._gateway = gateway
+        self._provider = provider
+        self._audit = audit
         self._hash = hash
         self._clock = clock
-        self._endpoint = endpoint
-        self._max_wait_s = max_wait_s
-        self._flights = Flights()
+        self._limiter = limiter or CallLimiter(settings)
+        self._calls = SingleFlight()
         self.counts: Counter[str] = Counter() if counts is None else counts
         """answered, stored, coalesced, and declined with its code: `declined.policy`."""
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
-        """Give what its one topic holds."""
+        """Return the message type of its one topic."""
         return FrontierRequested
 
     async def handle(self, received: Received[FrontierRequested]) -> Outcome:
-        """Answer or decline one request; not before its deadline where there is a chance, and not long after it.
+        """Answer or decline one request.
 
         Raises:
-            Retryable: the service is stopping, or what a port raises: the audit's record could not be written.
+            Retryable: see `escalate`.
         """
         if received.envelope.replay_for not in {None, SERVICE}:
             return Outcome(skipped="replay for another service")
-        begun = perf_counter()
-        case = await self._masked(case_of(received.message, self._policies, self._clock, self._max_wait_s))
-        key = self._key(case)
-        if case.unmaskable is None:
-            stored = read_stored(await self._store.get(key), case.question)
-            if stored is not None:
-                return self._answered(case, stored, begun, "stored")
-        declined = case.refusal(self._gateway.provider.region)
-        if declined is not None:
-            return self._declined(case, declined, begun, NOTHING_LEFT)
-        return await self._ask(case, key, begun)
+        return self._outcome(await self.escalate(received.message))
 
     def malformed(self, rejected: Rejected) -> Outcome:
-        """Reject: nobody else reads the requests."""
+        """Reject the record: no other service reads the requests."""
         return Outcome(rejected=rejected)
 
     def failed(self, received: Received[FrontierRequested]) -> Outcome:
-        """Decline where this code broke on the request: its pair ends all the same."""
+        """Decline after a defect in this code: the text and its task still end in a Result."""
         self.counts["declined.defect"] += 1
-        prediction = received.message.prediction
-        emit = Emit(
-            topic=self._topics.frontier_answers,
-            key=record_key(prediction.origin, prediction.text_id),
-            id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
-            message=FrontierAnswered(request=received.message, declined=Declined(code="defect", detail="see the logs")),
-            extensions={"tenant": prediction.submitted.tenant},
-        )
-        return Outcome(events=(emit,))
+        declined = Declined(code="defect", detail="see the logs")
+        return self._outcome(FrontierAnswered(request=received.message, declined=declined))
 
     def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
-        """Decline instead, with a dead letter beside it; what it cost is still told."""
+        """Decline instead, with a dead letter; the answer still reports its cost."""
         rejected = Rejected("too_large", f"the answer is too large for the topic {emit.topic}")
         declined = Declined(code=rejected.code, detail=rejected.detail)
         self.counts[f"declined.{declined.code}"] += 1
@@ -112,108 +109,210 @@ class FrontierHandler:
         return Outcome((replace(emit, message=message),), rejected)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait for the calls under way, so that their answers are kept; cancel what takes longer."""
-        await self._flights.drain(timeout_s)
+        """Wait for the calls under way, so that their answers are stored; cancel those that take longer."""
+        await self._calls.drain(timeout_s)
 
-    async def _masked(self, case: Case) -> Case:
-        """Mask the text where the rule says so."""
-        if case.rule != "redact":
-            return case
-        try:
-            return case.redacted(await self._perimeter.mask(case.question.text, case.question.language))
-        except NotVerified as error:
-            return replace(case, unmaskable=error.reason)
+    async def escalate(self, request: FrontierRequested) -> FrontierAnswered:
+        """Return the answer to a hard case, or why there is none; by its deadline, also while a call continues.
 
-    def _key(self, case: Case) -> str:
-        perimeter = "" if case.masked is None else self._perimeter.version
-        return answer_key(self._hash, case.question, case.rule, perimeter, self._gateway.provider, self._endpoint)
+        Raises:
+            Retryable: the service is stopping; a redelivery tries again.
+            SpratError: as the audit raises it, when an egress record could not be written.
+        """
+        escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s)
 
-    async def _ask(self, case: Case, key: str, begun: float) -> Outcome:
-        """Wait for the answer until the deadline. Who joined another's call and has more time than it, asks again."""
+        # Mask. First, because stored answers are keyed by the masked text; masking is deterministic and sends nothing.
+        escalation = await self._masked(escalation)
+
+        # Stored answer. Before deadline and policy, so that a redelivered request gets the answer it has paid for.
+        key = self._key(escalation)
+        stored = await self._stored(escalation, key)
+        if stored is not None:
+            return self._restored(escalation, stored, "stored")
+
+        # Deadline and policy.
+        refusal = escalation.refusal(self._provider.region)
+        if refusal is not None:
+            return self._declined(escalation, refusal, NOTHING_LEFT)
+
+        # Single flight. The call continues after the deadline of those who wait: its answer is stored for the next one.
         while True:
-            flight, task = self._flights.join(key, case.answer_id, lambda flight: self._buy(case, key, flight))
-            await asyncio.wait({task}, timeout=case.deadline.remaining_s())
-            if not task.done():
-                return self._declined(case, _TOO_LATE, begun, self._egress(case, flight.progress.left))
-            if task.cancelled():
-                raise Retryable("the service stops; the call was given up")
+            call = self._calls.get(key)
+            if call is None:
+                call = SharedCall(asked_by=escalation.answer_id)
+                self._calls.start(key, call, self._call_provider(escalation, key, call))
+            await asyncio.wait({call.task}, timeout=escalation.deadline.remaining_s())
+            if not call.task.done():
+                return self._declined(escalation, _TOO_LATE, self._egress(escalation, call.text_left))
+            if call.task.cancelled():
+                raise Retryable("the service is stopping; the call was cancelled")
             try:
-                return self._answered(case, task.result(), begun, "coalesced")
+                answer = call.task.result()
             except DeadlinePassedError as late:
-                if flight.asked_by == case.answer_id or case.deadline.passed:
+                if call.asked_by == escalation.answer_id or escalation.deadline.passed:
                     declined = Declined(code="deadline", detail=str(late))
-                    return self._declined(case, declined, begun, self._egress(case, flight.progress.left))
+                    return self._declined(escalation, declined, self._egress(escalation, call.text_left))
+                continue  # The deadline was another escalation's; this one has more time and asks again.
             except ProviderError as error:
-                return self._failed(case, flight, error, begun)
+                return self._provider_failed(escalation, error, pays=call.asked_by == escalation.answer_id)
 
-    async def _buy(self, case: Case, key: str, flight: Flight) -> StoredAnswer:
-        """Call the provider and keep the answer as soon as it is there, unless it is of no use."""
+            # Restore.
+            return self._restored(escalation, answer, "coalesced")
 
-        async def keep(bought: Bought) -> None:
-            try:
-                case.restored(bought.answer.output)
-            except NotRestorable:
-                return
-            await self._store.put(key, self._stored(case, bought).model_dump_json().encode())
+    async def _call_provider(self, escalation: Escalation, key: str, call: SharedCall) -> PaidAnswer:
+        """Call until there is an answer. The deadline does not cut a call short: it is paid for anyway.
 
-        bought = await self._gateway.ask(case.question, case.told, case.deadline, flight.progress, keep)
-        return self._stored(case, bought)
+        Every HTTP request has records of its own: `attempt`, acknowledged before a byte leaves, and `outcome`.
 
-    def _stored(self, case: Case, bought: Bought) -> StoredAnswer:
-        answer = bought.answer
-        return StoredAnswer(
-            asked_by=case.answer_id,
+        Raises:
+            DeadlinePassedError: the deadline came, or is sure to come, before another call could be made.
+            ProviderError: the last call failed, and another makes no sense.
+            SpratError: as the audit raises it, when an egress record could not be written.
+        """
+        prepared = self._provider.prepare(escalation.question)
+        failures = 0
+        while True:
+            async with self._limiter.permit(escalation.deadline) as permit:
+                attempt = self._attempt_record(escalation, prepared)
+                await self._audit(attempt)
+                call.text_left = True
+                started_s = perf_counter()
+                try:
+                    answer = await self._provider.ask(prepared)
+                except ProviderError as error:
+                    self._limiter.breaker.record_error(permit, error)
+                    await self._audit(self._outcome_record(attempt, error.code, error))
+                    failure = error
+                except asyncio.CancelledError:
+                    await self._audit(self._outcome_record(attempt, "cancelled"))
+                    raise
+                else:
+                    self._limiter.breaker.record_success(permit)
+                    paid = self._paid(escalation, answer, (perf_counter() - started_s) * 1000)
+                    # Stored as soon as it is there: whatever fails from here on, nobody pays for it again.
+                    await self._store_usable(escalation, key, paid)
+                    await self._audit(self._outcome_record(attempt, "answered", answer))
+                    return paid
+            failures += not permit.probe
+            await self._limiter.pause_before_retry(failure, failures, escalation.deadline)
+
+    async def _masked(self, escalation: Escalation) -> Escalation:
+        if escalation.rule != "redact":
+            return escalation
+        question = escalation.question
+        try:
+            return escalation.with_masked(await self._masker.mask(question.text, question.language))
+        except NotVerified as error:
+            return replace(escalation, masking_failure=error.reason)
+
+    async def _stored(self, escalation: Escalation, key: str) -> PaidAnswer | None:
+        if escalation.masking_failure is not None:
+            return None
+        return read_answer(await self._store.get(key), escalation.question)
+
+    async def _store_usable(self, escalation: Escalation, key: str, paid: PaidAnswer) -> None:
+        """Store the answer, unless it cannot be restored: the next one who asks gets another chance."""
+        try:
+            escalation.restored(paid.output)
+        except NotRestorable:
+            return
+        await self._store.put(key, paid.model_dump_json().encode())
+
+    def _key(self, escalation: Escalation) -> str:
+        masker_version = "" if escalation.masked is None else self._masker.version
+        endpoint = self._settings.base_url
+        return answer_key(self._hash, escalation.question, escalation.rule, masker_version, self._provider, endpoint)
+
+    def _paid(self, escalation: Escalation, answer: ProviderAnswer, call_ms: float) -> PaidAnswer:
+        return PaidAnswer(
+            asked_by=escalation.answer_id,
             output=answer.output,
             model=ModelRef(name=answer.model, version=answer.model),
             usage=answer.usage,
-            cost_eur=bought.cost_eur,
-            egress=self._egress(case, left=True),
-            call_ms=bought.call_ms,
+            cost_eur=self._price.cost_eur(answer.usage),
+            egress=self._egress(escalation, text_left=True),
+            call_ms=call_ms,
         )
 
-    def _answered(self, case: Case, stored: StoredAnswer, begun: float, how: str) -> Outcome:
-        """Tell an answer. Only the case that it was bought for pays; of the others' equal text the same has left."""
-        own = stored.asked_by == case.answer_id
-        egress = stored.egress.model_copy(update={"masked": dict(case.counts)})
-        billed = {"usage": stored.usage if own else None, "cost_eur": stored.cost_eur if own else 0.0}
-        call_ms = stored.call_ms if own else None
+    def _restored(self, escalation: Escalation, answer: PaidAnswer, counted_as: str) -> FrontierAnswered:
+        """Return the answer with the escalation's own values.
+
+        Only the escalation that the call was made for reports its cost; of the others, an equal text has left.
+        """
+        pays = answer.asked_by == escalation.answer_id
+        egress = answer.egress.model_copy(update={"masked": dict(escalation.masked_counts)})
+        cost: dict[str, Any] = {"usage": answer.usage, "cost_eur": answer.cost_eur} if pays else {}
+        call_ms = answer.call_ms if pays else None
         try:
-            output = case.restored(stored.output)
+            output = escalation.restored(answer.output)
         except NotRestorable as error:
             declined = Declined(code=error.code, detail=error.reason)
-            return self._declined(case, declined, begun, egress, call_ms=call_ms, **billed)
-        self.counts["answered" if own else how] += 1
-        told = {"output": output, "model": stored.model, "egress": egress, "cached": not own}
-        return self._emit(case, begun, call_ms=call_ms, **told, **billed)
+            return self._declined(escalation, declined, egress, call_ms=call_ms, **cost)
+        self.counts["answered" if pays else counted_as] += 1
+        return FrontierAnswered(
+            request=escalation.request,
+            output=output,
+            model=answer.model,
+            egress=egress,
+            cached=not pays,
+            timings_ms=escalation.timings_ms(call_ms),
+            **cost,
+        )
 
-    def _failed(self, case: Case, flight: Flight, error: ProviderError, begun: float) -> Outcome:
-        """Tell a failure; what it cost is told to the case that it was asked for."""
+    def _provider_failed(self, escalation: Escalation, error: ProviderError, *, pays: bool) -> FrontierAnswered:
+        """Decline after a failed call; only the escalation that it was made for reports its cost."""
         code = error.code if error.code in {"invalid_answer", "refused"} else "provider"
-        detail = error.detail if code == error.code else f"{error.code}: {error.detail}"
-        usage = error.usage if flight.asked_by == case.answer_id else None
-        declined = Declined(code=code, detail=detail)
-        cost = cost_eur(self._gateway.price, usage)
-        return self._declined(case, declined, begun, self._egress(case, left=True), usage=usage, cost_eur=cost)
+        declined = Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
+        usage = error.usage if pays else None
+        egress = self._egress(escalation, text_left=True)
+        return self._declined(escalation, declined, egress, usage=usage, cost_eur=self._price.cost_eur(usage))
 
-    def _declined(self, case: Case, declined: Declined, begun: float, egress: Egress, **billed: Any) -> Outcome:
+    def _declined(
+        self, escalation: Escalation, declined: Declined, egress: Egress, call_ms: float | None = None, **cost: Any
+    ) -> FrontierAnswered:
         self.counts[f"declined.{declined.code}"] += 1
-        return self._emit(case, begun, declined=declined, egress=egress, **billed)
+        timings = escalation.timings_ms(call_ms)
+        return FrontierAnswered(
+            request=escalation.request, declined=declined, egress=egress, timings_ms=timings, **cost
+        )
 
-    def _emit(self, case: Case, begun: float, *, call_ms: float | None = None, **answer: Any) -> Outcome:
-        timings = {"frontier": round((perf_counter() - begun) * 1000, 3)}
-        if call_ms is not None:
-            timings["frontier_call"] = round(call_ms, 3)
+    def _outcome(self, answered: FrontierAnswered) -> Outcome:
+        prediction = answered.request.prediction
         emit = Emit(
             topic=self._topics.frontier_answers,
-            key=record_key(case.request.prediction.origin, case.request.prediction.text_id),
-            id=case.answer_id,
-            message=FrontierAnswered(request=case.request, timings_ms=timings, **answer),
-            extensions={"tenant": case.question.tenant},
+            key=record_key(prediction.origin, prediction.text_id),
+            id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
+            message=answered,
+            extensions={"tenant": prediction.submitted.tenant},
         )
         return Outcome(events=(emit,))
 
-    def _egress(self, case: Case, left: bool) -> Egress:  # noqa: FBT001 - the field it fills is one
-        provider = self._gateway.provider
-        if not left:
+    def _egress(self, escalation: Escalation, text_left: bool) -> Egress:  # noqa: FBT001 - the field it fills is one
+        if not text_left:
             return NOTHING_LEFT
-        return Egress(left=True, masked=dict(case.counts), provider=provider.name, region=provider.region)
+        masked = dict(escalation.masked_counts)
+        return Egress(left=True, masked=masked, provider=self._provider.name, region=self._provider.region)
+
+    def _attempt_record(self, escalation: Escalation, prepared: PreparedRequest) -> EgressRecord:
+        question = escalation.question
+        submitted = escalation.request.prediction.submitted
+        return EgressRecord(
+            call_id=str(uuid4()),
+            phase="attempt",
+            tenant=question.tenant,
+            task=question.task,
+            provider=self._provider.name,
+            region=self._provider.region,
+            model=self._provider.model,
+            bytes_out=prepared.bytes_out,
+            masked=dict(escalation.masked_counts),
+            # Of the text as it was submitted, so that its owner finds the record.
+            text_hash=self._hash("egress-text", question.tenant, submitted.text),
+        )
+
+    def _outcome_record(
+        self, attempt: EgressRecord, outcome: str, billed: ProviderAnswer | ProviderError | None = None
+    ) -> EgressRecord:
+        usage = None if billed is None else billed.usage
+        changes = {"phase": "outcome", "outcome": outcome, "usage": usage, "cost_eur": self._price.cost_eur(usage)}
+        return attempt.model_copy(update=changes)

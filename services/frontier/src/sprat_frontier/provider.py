@@ -1,4 +1,8 @@
-"""One call to an OpenAI-compatible API, with the official client: its retries are off, ours are in `gateway.py`."""
+"""One call to an OpenAI-compatible API, with the official client.
+
+The client's retries are off: `call_limiter.py` retries within the escalation's deadline, with egress records for each
+try.
+"""
 
 import asyncio
 import json
@@ -16,15 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sprat.errors import UserError
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.ports import Prepared, ProviderAnswer, ProviderError
-from sprat_frontier.prompts import prompt_for
-from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.prompts import FrontierQuestion, prompt_for
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 
 _MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BYTES_PER_TOKEN = 4
-_TRY_AGAIN = frozenset({408, 409, 429})
+_RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "rate_limited"}
 
 
@@ -48,7 +51,7 @@ class _Tokens(_Lenient):
 
 
 class _Completion(_Lenient):
-    """What is read of a response; servers differ in the rest."""
+    """The parts of a response that are read; servers differ in the rest."""
 
     model: str = Field(min_length=1, max_length=256)
     choices: list[_Choice] = Field(min_length=1)
@@ -59,17 +62,17 @@ class OpenAIProvider:
     """A `Provider` behind an OpenAI-compatible API.
 
     Raises:
-        UserError: the default endpoint is to be asked without a key.
+        UserError: the default endpoint has no key.
     """
 
     def __init__(self, settings: FrontierSettings) -> None:
         if settings.api_key is None and settings.base_url == MISTRAL_URL:
-            raise UserError(f"SPRAT_FRONTIER__API_KEY is not set, and {MISTRAL_URL} wants one")
+            raise UserError(f"SPRAT_FRONTIER__API_KEY is not set, and {MISTRAL_URL} needs one")
         self.name = settings.provider
         self.region = settings.region
         self.model = settings.model
         self._settings = settings
-        # They log every call; openai's clients before 3 log whole bodies at debug, and OPENAI_LOG may ask for that.
+        # These log every call; openai before 3 logs whole bodies at debug level, which OPENAI_LOG can turn on.
         for logger in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         self._client = AsyncOpenAI(
@@ -77,16 +80,16 @@ class OpenAIProvider:
             api_key="none" if settings.api_key is None else settings.api_key.get_secret_value(),
             timeout=settings.timeout_s,
             max_retries=0,
-            # A redirect would carry the text to a host that no policy has seen. A proxy has no business on loopback.
+            # A redirect would send the text to a host that no policy allows. Loopback needs no proxy.
             http_client=DefaultAsyncHttpxClient(
                 follow_redirects=False, trust_env=urlsplit(settings.base_url).hostname not in _LOOPBACK
             ),
         )
-        # Read from OPENAI_* variables otherwise, and no other provider's business.
+        # The client reads these from OPENAI_* variables, which are not meant for another provider.
         self._client.organization = None
         self._client.project = None
 
-    def prepare(self, question: FrontierQuestion) -> Prepared:
+    def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request; the question must have no `problem`."""
         prompt = prompt_for(question)
         body: dict[str, Any] = {
@@ -100,10 +103,12 @@ class OpenAIProvider:
         }
         if self._settings.temperature is not None:
             body["temperature"] = self._settings.temperature
-        return Prepared(question, body, len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()))
+        return PreparedRequest(
+            question, body, len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+        )
 
-    async def ask(self, prepared: Prepared) -> ProviderAnswer:
-        """Call once, for at most `timeout_s`.
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
+        """Make one call, for at most `timeout_s`.
 
         Raises:
             ProviderError: there is no usable answer. It has no cause or context: the client's own errors hold bodies.
@@ -114,10 +119,10 @@ class OpenAIProvider:
         return _answer(prepared, reply)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._client.close()
 
-    async def _send(self, prepared: Prepared) -> bytes | ProviderError:
+    async def _send(self, prepared: PreparedRequest) -> bytes | ProviderError:
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 response = await self._client.chat.completions.with_raw_response.create(**prepared.body)
@@ -132,16 +137,16 @@ class OpenAIProvider:
 
 
 def _refusal(status: int, headers: dict[str, str]) -> ProviderError:
-    """Say what a status other than success means; the response's body is not looked at, it may echo the request."""
+    """Return the error of a status other than success; the response's body is ignored, it may echo the request."""
     server = status >= 500
     code = "server_error" if server else _CODES.get(status, f"http_{status}")
-    retryable = server or status in _TRY_AGAIN
+    retryable = server or status in _RETRYABLE_STATUSES
     retry_after_s = _retry_after_s(headers) if retryable else None
     return ProviderError(code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s)
 
 
 def _retry_after_s(headers: dict[str, str]) -> float | None:
-    """Read `retry-after-ms`, or `Retry-After` in seconds or as a date; at most an hour."""
+    """Return `retry-after-ms`, or `Retry-After` in seconds or as a date; at most an hour."""
     try:
         if "retry-after-ms" in headers:
             seconds = float(headers["retry-after-ms"]) / 1000
@@ -155,11 +160,11 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _answer(prepared: Prepared, body: bytes) -> ProviderAnswer:
-    """Read a response. What was billed is known even where the answer is of no use."""
+def _answer(prepared: PreparedRequest, body: bytes) -> ProviderAnswer:
+    """Return the answer in a response. An unusable one still has its billed tokens."""
     completion = _completion(body)
     if completion is None:
-        # Whose bytes these are, a proxy's or the provider's, nobody knows; another try is as good as the first.
+        # A proxy may have written this; another try may reach the provider.
         raise ProviderError("garbled", "the response is not a chat completion", retryable=True)
     choice = completion.choices[0]
     content = choice.message.content or ""
@@ -184,8 +189,8 @@ def _completion(body: bytes) -> _Completion | None:
         return None
 
 
-def _usage(completion: _Completion, prepared: Prepared, content: str) -> Usage:
-    """Give the tokens as counted; where a server counts none, an estimate, so that no call looks free."""
+def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> Usage:
+    """Return the tokens as counted; an estimate where the server counts none, so that no call looks free."""
     if completion.usage is not None:
         return Usage(input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens)
     return Usage(

@@ -1,4 +1,4 @@
-"""Masking for the handler: off the event loop, one text at a time, and never with a word of it in an error."""
+"""Masking for the handler: off the event loop, one text at a time, and without the text in any error."""
 
 import asyncio
 import hashlib
@@ -19,26 +19,26 @@ from sprat.policy import PerimeterPolicy
 
 
 class Redactor:
-    """Masks what the tagger, the validators and the company's own terms find.
+    """Masks what the tagger, the validators and the policy's own terms and patterns find.
 
-    One thread masks: a text takes milliseconds, its call seconds, and more threads would take the cores from the
-    services beside this one. What was masked stays in this process.
+    One thread is enough: masking a text takes milliseconds, its call seconds; more threads would compete with the other
+    services for the cores. The masked values stay in this process.
     """
 
     def __init__(self, finders: Sequence[Finder], policy: PerimeterPolicy, tagger_version: str) -> None:
         self._finders = (*finders, Terms.of(policy))
         self._validators_alone = policy.validators_alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="frontier-masking")
-        said = json.dumps([REVISION, tagger_version, policy.model_dump(mode="json")], sort_keys=True)
-        self.version = hashlib.sha256(said.encode()).hexdigest()[:16]
-        """Of all that decides what is masked: the code's revision, the tagger's version, the policy's section."""
+        versioned = json.dumps([REVISION, tagger_version, policy.model_dump(mode="json")], sort_keys=True)
+        self.version = hashlib.sha256(versioned.encode()).hexdigest()[:16]
+        """Covers all that decides what is masked: the code's revision, the tagger's version, the policy's section."""
 
     @classmethod
     def load(cls, folder: Path, policy: PerimeterPolicy) -> Self:
-        """Load the tagger that lies in `folder`.
+        """Load the tagger in `folder`.
 
         Raises:
-            UserError: it cannot be used.
+            UserError: the tagger cannot be used.
         """
         try:
             tagger = Tagger.load(folder, threads=1)
@@ -48,15 +48,15 @@ class Redactor:
         return cls(finders, policy, tagger.card.version)
 
     async def mask(self, text: str, language: str) -> Masked:
-        """Give what may leave of a text, and the way back.
+        """Return the masked text, which may leave, and what restores it.
 
         Raises:
-            NotVerified: it must not leave.
+            NotVerified: the text must not leave.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._mask, text, language)
 
     def close(self) -> None:
-        """Let the thread end; texts that wait for it are not masked."""
+        """Stop the thread; texts that wait for it are not masked."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _mask(self, text: str, language: str) -> Masked:
@@ -64,7 +64,7 @@ class Redactor:
             return mask(text, language, self._finders, validators_alone=self._validators_alone)
         except MaskingFailed:
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary to masking: a defect in it keeps the text in the house
+        except Exception as error:  # noqa: BLE001 - the boundary to masking: after a defect in it, the text must not leave
             failed = type(error).__name__
-        # Raised out here, so that the defect's own error is no part of it: its message may hold the text.
+        # Raised outside the handler, without the defect's error as its context: that message may contain the text.
         raise NotVerified(f"masking failed: {failed}")

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from sprat.errors import UserError
 from sprat.settings import Section
+from sprat_contracts import Usage
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
 SHIPPED = Path(__file__).parent / "artefacts" / "rampart"
@@ -21,9 +23,15 @@ class Price(Section):
     input_eur: Euros
     output_eur: Euros
 
+    def cost_eur(self, usage: Usage | None) -> float:
+        """Return what the tokens cost, in euros; 0 where none were counted."""
+        if usage is None:
+            return 0.0
+        return (usage.input_tokens * self.input_eur + usage.output_tokens * self.output_eur) / 1_000_000
+
 
 class BreakerSettings(Section):
-    """When to stop asking a provider that is away, and when to try it again."""
+    """When to stop calling an unavailable provider, and when to try it again."""
 
     failures: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open the breaker.")] = 5
     cooldown_s: Annotated[float, Field(gt=0, le=3600, description="First pause; doubled by each failed probe.")] = 5.0
@@ -37,10 +45,10 @@ class BreakerSettings(Section):
 
 
 class FrontierSettings(Section):
-    """Which model to ask, where it stands, what it costs, how patient to be with it.
+    """Which model to call, where it runs, what it costs, and how long to wait for it.
 
-    `provider` and `region` decide whether a text may leave at all. They have defaults for the default endpoint alone:
-    who sets another `base_url` says whose it is and where.
+    `provider` and `region` decide whether a text may leave at all. They have defaults for the default endpoint only:
+    another `base_url` needs both.
     """
 
     base_url: Annotated[str, Field(description="Of any OpenAI-compatible API, with its version path.")] = MISTRAL_URL
@@ -64,7 +72,7 @@ class FrontierSettings(Section):
     temperature: Annotated[float | None, Field(ge=0, le=2, description="null: not sent; some models refuse it.")] = 0.0
     max_output_tokens: Annotated[int, Field(ge=64, le=131_072)] = 16_384
     max_wait_s: Annotated[
-        float, Field(gt=0, le=250, description="How long a case is held at the most, whatever its deadline.")
+        float, Field(gt=0, le=250, description="Longest time that a case waits, whatever its deadline.")
     ] = 120.0
     answer_ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
     tagger: Annotated[Path, Field(description="Folder of the model that finds names, for `redact`.")] = SHIPPED
@@ -72,7 +80,7 @@ class FrontierSettings(Section):
 
     @field_validator("base_url")
     @classmethod
-    def _plain_http_url(cls, url: str) -> str:
+    def _is_http_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("not an http(s) URL")
@@ -83,7 +91,7 @@ class FrontierSettings(Section):
     @field_validator("api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
-        """Refuse here what an HTTP library would refuse later in an error that holds the key."""
+        """Refuse here what an HTTP library would refuse later, in an error that contains the key."""
         if key is None or not key.get_secret_value().strip():
             return None
         value = key.get_secret_value().strip()
@@ -92,9 +100,27 @@ class FrontierSettings(Section):
         return SecretStr(value)
 
     @model_validator(mode="after")
-    def _says_whose(self) -> Self:
+    def _names_provider_and_region(self) -> Self:
         if self.base_url != MISTRAL_URL:
             missing = [name for name in ("provider", "region", "model") if name not in self.model_fields_set]
             if missing:
                 raise ValueError(f"base_url is not the default one: say {', '.join(missing)}, too")
         return self
+
+    def price_of_model(self) -> Price:
+        """Return the price of the configured model.
+
+        A model without a price is an error at the start: a default would make every budget and every sum wrong without
+        notice, and list prices change. A self-hosted model costs 0, and its price says so.
+
+        Raises:
+            UserError: there is no price for it.
+        """
+        price = self.prices.get(self.model)
+        if price is None:
+            example = f'{{"{self.model}": {{"input_eur": 0.4, "output_eur": 2.0}}}}'
+            raise UserError(
+                f"SPRAT_FRONTIER__PRICES has no price for {self.model}: set it in euros per million tokens, as in "
+                f"{example} (0 for a model of your own)"
+            )
+        return price

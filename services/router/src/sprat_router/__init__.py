@@ -1,1 +1,1 @@
-"""The router: judges texts, keeps or escalates answers, writes the results."""
+"""The router: validates texts, keeps or escalates answers, writes the results."""

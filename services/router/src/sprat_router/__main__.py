@@ -14,7 +14,7 @@ from sprat.service import run_service
 from sprat.settings import ServiceSettings
 from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
-from sprat_router.names import PolicyNames
+from sprat_router.policy_check import PolicyCheck
 
 
 class RouterSettings(ServiceSettings):
@@ -24,22 +24,22 @@ class RouterSettings(ServiceSettings):
 
 
 async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
-    """Read the policy, then the models topic to its end, before anything else is read."""
+    """Read the policy, then the models topic to its end, before the service reads any other topic."""
     table = ModelTable()
 
-    def apply(seen: Announcement) -> None:
-        table.apply(seen.key, seen.announced)
+    def apply(announcement: Announcement) -> None:
+        table.apply(announcement.key, announcement.announced)
 
     policy = load_policy(settings.policy)
     reader = ModelsReader(settings.kafka, apply)
     chassis.stack.push_async_callback(reader.stop)
     await reader.start()
     handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
-    names = PolicyNames(policy, table)
+    check = PolicyCheck(policy, table)
 
     async def refresh() -> None:
         await reader.catch_up()
-        names.look()
+        check.run_when_due()
 
     loop = chassis.batch_loop(handler, refresh=refresh)
     return Subscription(declare(chassis.topics), chassis.group, loop.handle, loop.let_go)

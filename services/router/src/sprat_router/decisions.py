@@ -1,9 +1,15 @@
-"""Keep or escalate: what the policy makes of a prediction."""
+"""The router's decisions: which tasks of a text nobody serves, and which predictions are kept or escalated."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sprat.delivery.outcomes import Received
+from sprat.errors import Rejected
+from sprat.model_table import ModelTable
+from sprat.origin import origin_of
 from sprat.policy import IntentPolicy, TaskPolicy
-from sprat_contracts import OUTPUTS, Declined, IntentOutput, Output, Prediction
+from sprat_contracts import OUTPUTS, TASKS, Declined, IntentOutput, Message, Output, Prediction, TextSubmitted
 
 CONFIDENT = "confident"
 DECLINED = "declined"
@@ -11,20 +17,23 @@ LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MAX_NAMES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the router decides on a prediction, and why."""
+    """The decision on a prediction, with its reasons."""
 
     kept: bool
     reasons: tuple[str, ...]
-    """At least one; the first is the one that a Result shows."""
+    """At least one; a Result shows the first."""
     threshold: float
-    """The `keep_at` that held."""
+    """The `keep_at` that was applied."""
 
 
 def decide(prediction: Prediction, policy: TaskPolicy) -> Decision:
-    """Decide on a prediction of a specialist."""
+    """Decide whether a specialist's prediction is kept or escalated."""
     output = answer_of(prediction.task, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
         return Decision(kept=False, reasons=(DECLINED,), threshold=policy.keep_at)
@@ -40,11 +49,53 @@ def decide(prediction: Prediction, policy: TaskPolicy) -> Decision:
 
 
 def answer_of(task: str, output: Output | None, declined: Declined | None) -> Output | None:
-    """Give the output if it answers the task.
+    """Return the output if it answers the task.
 
-    Whoever declines has not answered, whatever else stands there; and the wire tells outputs apart by their fields
-    alone, so one of another task can stand in a record that is valid.
+    A declined record has no answer, whatever its output says. The wire distinguishes outputs only by their fields, so a
+    valid record can hold the output of another task.
     """
     if declined is not None or not isinstance(output, OUTPUTS[task]):
         return None
     return output
+
+
+def unserved(text: TextSubmitted, received: Received[Message], models: ModelTable) -> list[Prediction]:
+    """Return a declined prediction for each known task that no model serves; specialists answer the others."""
+    return [
+        _declined_prediction(text, received, task, options.model)
+        for task, options in text.tasks.known.items()
+        if models.served(task, options.model, received.appended_at) is None
+    ]
+
+
+def unknown_tasks(text: TextSubmitted) -> Rejected | None:
+    """Return one rejection for all unknown tasks; None where there are none.
+
+    Task names are the upstream's own words: the rejection quotes only a few, and only those that look like names.
+    """
+    unknown = text.tasks.unknown
+    if not unknown:
+        return None
+    return Rejected("unknown_task", f"tasks: unknown: {_quoted(unknown)}; known are {', '.join(TASKS)}")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    names = tuple(names)
+    shown = [name for name in names if _PLAIN_NAME.fullmatch(name)][:_MAX_NAMES]
+    if len(shown) < len(names):
+        shown.append(f"{len(names) - len(shown)} {'more' if shown else 'not shown'}")
+    return ", ".join(shown)
+
+
+def _declined_prediction(text: TextSubmitted, received: Received[Message], task: str, model: str) -> Prediction:
+    return Prediction(
+        text_id=received.envelope.id,
+        text_source=received.envelope.source,
+        task=task,
+        origin=origin_of(received),
+        submitted=text,
+        output=None,
+        confidence=None,
+        model=None,
+        declined=Declined(code=NO_SERVICE, detail=f"no model {task}/{model} served when the text arrived"),
+    )

@@ -1,4 +1,4 @@
-"""What the router reads and writes."""
+"""The topics of the router."""
 
 from sprat.declaration import Declaration
 from sprat_contracts import (
@@ -14,7 +14,7 @@ from sprat_contracts import (
 
 
 def declare(topics: Topics) -> Declaration:
-    """Say which topics the router reads and writes, each with its message."""
+    """Return the topics that the router reads and writes, each with its message type."""
     return Declaration(
         service="router",
         description="Judges texts, keeps or escalates predictions, concludes what the frontier said.",

@@ -1,6 +1,6 @@
-"""The router: judges texts, keeps or escalates predictions, concludes what the frontier said.
+"""The router: validates texts, keeps or escalates predictions, turns the frontier's answers into Results.
 
-It keeps no state but the table of models; every record holds what its next step needs.
+Its only state is the table of models; every record holds what its next step needs.
 """
 
 from sprat.delivery.outcomes import Answered, Ask, Emit, Outcome, Received
@@ -18,18 +18,24 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
-from sprat_router.decisions import NO_SERVICE, decide
+from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.declaration import declare
-from sprat_router.requests import QuestionHash, request, request_event
-from sprat_router.results import concluded, kept, result_event, too_large
-from sprat_router.texts import unknown_tasks, unserved
+from sprat_router.events import (
+    QuestionHash,
+    concluded,
+    frontier_request,
+    kept,
+    request_event,
+    result_event,
+    too_large,
+)
 
 SERVICE = "router"
 FRONTIER = "frontier"
 
 
 class RouterHandler:
-    """The router's decisions; the same record, policy and announcements give the same outcome."""
+    """Handles the router's records; the same record, policy and announcements give the same outcome."""
 
     def __init__(self, topics: Topics, policy: Policy, models: ModelTable, question_hash: QuestionHash) -> None:
         self._topics = topics
@@ -39,51 +45,43 @@ class RouterHandler:
         self._types = declare(topics).reads
 
     def message_type(self, topic: str) -> type[Message]:
-        """Give the message that a topic of the router's declaration holds."""
+        """Return the message type of one of the router's topics."""
         return self._types[topic]
 
     def receive(self, received: Received[Message]) -> Outcome:
-        """Decide on a record; the router never asks a model."""
+        """Decide on a record."""
         if received.envelope.replay_for not in (None, SERVICE):
             return self._replayed_for_another(received)
         match received.message:
             case TextSubmitted() as text:
-                return self._judge(text, received)
+                return self._validate(text, received)
             case Prediction() as prediction:
-                return _not_asked_for(prediction) or Outcome(events=(self._route(prediction),))
+                return _not_requested(prediction) or Outcome(events=(self._route(prediction),))
             case FrontierAnswered() as answer:
-                refused = _not_asked_for(answer.request.prediction)
-                return refused or Outcome(events=(result_event(concluded(answer), self._topics),))
+                rejected = _not_requested(answer.request.prediction)
+                return rejected or Outcome(events=(result_event(concluded(answer), self._topics),))
             case other:
-                raise Fatal(f"the router does not read {type(other).__name__}; its topics are miswired")
+                raise Fatal(f"the router does not read {type(other).__name__}; check its topics")
 
     def malformed(self, rejected: Rejected) -> Outcome:
-        """Reject: of texts the router alone is the judge, and nobody else reads its other topics."""
+        """Reject the record: only the router rejects texts, and no other service reads its other topics."""
         return Outcome(rejected=rejected)
 
     def answered(self, received: Received[Message], ask: Ask, answered: Answered) -> Outcome:
-        """Never happens, for the router asks no model.
-
-        Raises:
-            Fatal: always.
-        """
-        raise Fatal("the router was given an answer to a question that it never asked")
+        """Raise: the router asks no model."""
+        raise Fatal("the router asks no model, but got an answer")
 
     def failed(self, received: Received[Message], ask: Ask) -> Outcome:
-        """Never happens, for the router asks no model.
-
-        Raises:
-            Fatal: always.
-        """
-        raise Fatal("the router was told of the failure of a model that it does not have")
+        """Raise: the router asks no model."""
+        raise Fatal("the router asks no model, but got a failure")
 
     def oversized(self, received: Received[Message], emit: Emit) -> Outcome:
-        """End the pair `unanswered`, with a dead letter beside it.
+        """Return an `unanswered` Result and a dead letter.
 
-        Of a text it ends all pairs that no model serves: what made one request too large is the text or its key, and
-        the others share them.
+        For a text, every task that no model serves ends so: the text or its key made one request too large, and the
+        other requests share them.
         """
-        rejected = Rejected("too_large", f"what follows from it is too large for the topic {emit.topic}")
+        rejected = Rejected("too_large", f"the resulting event is too large for the topic {emit.topic}")
         events = self.receive(received).events if isinstance(received.message, TextSubmitted) else (emit,)
         results = [
             too_large(event.message) for event in events if isinstance(event.message, FrontierRequested | Result)
@@ -91,13 +89,13 @@ class RouterHandler:
         return Outcome(tuple(result_event(result, self._topics) for result in results), rejected)
 
     def _replayed_for_another(self, received: Received[Message]) -> Outcome:
-        """Leave a replay to the service that it is for; one for nobody would be skipped by all, and its pairs lost."""
+        """Skip a replay for another service; reject one for no service: all would skip it, and its Results be lost."""
         service, text = received.envelope.replay_for, received.message
         if not isinstance(text, TextSubmitted):
-            return Outcome(skipped="replay") if service in (*TASKS, FRONTIER) else _for_nobody()
+            return Outcome(skipped="replay") if service in (*TASKS, FRONTIER) else _unknown_service()
         if service not in text.tasks.known:
-            return _for_nobody()
-        # The model that failed on it may be retired since.
+            return _unknown_service()
+        # The model that failed on it may have been retired since.
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None)
             for prediction in unserved(text, received, self._models)
@@ -105,7 +103,7 @@ class RouterHandler:
         )
         return Outcome(events, skipped=None if events else "replay")
 
-    def _judge(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
+    def _validate(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None) for prediction in unserved(text, received, self._models)
         )
@@ -113,23 +111,23 @@ class RouterHandler:
         return Outcome(events, rejected, None if events or rejected else "served")
 
     def _route(self, prediction: Prediction) -> Emit:
-        asked = prediction.submitted.tasks.known[prediction.task]
-        decision = decide(prediction, self._policy.task(prediction.task, asked.model))
+        options = prediction.submitted.tasks.known[prediction.task]
+        decision = decide(prediction, self._policy.task(prediction.task, options.model))
         if decision.kept:
             return result_event(kept(prediction, decision), self._topics)
         return self._escalate(prediction, decision.reasons, decision.threshold)
 
     def _escalate(self, prediction: Prediction, reasons: tuple[str, ...], threshold: float | None) -> Emit:
-        asked = request(prediction, reasons, threshold, self._models)
-        return request_event(asked, self._topics, self._question_hash)
+        request = frontier_request(prediction, reasons, threshold, self._models)
+        return request_event(request, self._topics, self._question_hash)
 
 
-def _not_asked_for(prediction: Prediction) -> Outcome | None:
-    """Reject a prediction for a task that its text does not ask for: no Result is owed, and there may be no topic."""
+def _not_requested(prediction: Prediction) -> Outcome | None:
+    """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""
     if prediction.task in prediction.submitted.tasks.known:
         return None
     return Outcome(rejected=Rejected("task_not_requested", "task: not one of the known tasks that the text asks for"))
 
 
-def _for_nobody() -> Outcome:
+def _unknown_service() -> Outcome:
     return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service that would handle it"))

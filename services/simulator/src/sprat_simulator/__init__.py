@@ -1,1 +1,1 @@
-"""An OpenAI-compatible server for demos and tests. It knows nothing: it answers from a gold file, or from a seed."""
+"""An OpenAI-compatible server for demos and tests. It answers from a gold file or a seed, without a model."""

@@ -1,4 +1,4 @@
-"""Run the simulator: `python -m sprat_simulator`. It ends at once on SIGTERM and SIGINT, whatever is in flight."""
+"""Run the simulator: `python -m sprat_simulator`. It ends at once on SIGTERM and SIGINT, even with calls in flight."""
 
 import logging
 import socket
@@ -18,7 +18,7 @@ _HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Waits for nobody: a simulated provider that hangs would hold up its own end."""
+    """Stops without waiting for requests: those that hang on purpose would block the stop."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
@@ -26,22 +26,22 @@ class _Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Serve until a signal; 2 when something given is wrong."""
+    """Serve until a signal; return 2 where a setting is wrong."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = SimulatorSettings()
         gold = load_gold(settings.gold) if settings.gold else {}
         listener = socket.create_server((_HOST, settings.port))
     except ValidationError as error:
-        wrong = [f"SPRAT_SIMULATOR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        problems = [f"SPRAT_SIMULATOR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
     except (OSError, ValueError) as error:
-        wrong = [str(error)]
+        problems = [str(error)]
     else:
         log.info("simulated model at http://%s:%s/v1", *listener.getsockname()[:2])
         config = uvicorn.Config(build(settings, gold), log_level="warning", access_log=False, lifespan="off")
         _Server(config).run(sockets=[listener])
         return 0
-    log.error("%s", "\n".join(wrong))
+    log.error("%s", "\n".join(problems))
     return 2
 
 

@@ -1,4 +1,4 @@
-"""What the simulated model answers: the gold answer, a wrong one at the stated rate, else whatever fits the schema."""
+"""The simulated model's answers: the gold answer, a wrong one at the given rate, else the simplest for the schema."""
 
 import hashlib
 import json
@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sprat_simulator.gold import Gold
-from sprat_simulator.masked_gold import answers_to
+from sprat_simulator.gold import Gold, answers_to
 from sprat_simulator.settings import Behaviour
 
 _MARK = "[simulated]"
 
 
 class BadRequestError(ValueError):
-    """The request is none that the API takes."""
+    """The request does not have the API's form."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A chat completion request, as far as it matters here."""
+class CompletionRequest:
+    """The parts of a chat completion request that the simulator uses."""
 
     model: str
     prompt: str
@@ -31,18 +30,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What the simulated model writes, and whether it is wrong on purpose."""
+class SimulatedAnswer:
+    """The model's output, and whether it is wrong on purpose."""
 
     content: str
     wrong: bool = False
 
 
-def read_request(body: Any) -> Asked:
-    """Read a request.
+def read_request(body: Any) -> CompletionRequest:
+    """Return the request in a body.
 
     Raises:
-        BadRequestError: it is not of the API's form.
+        BadRequestError: the body does not have the API's form.
     """
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
         raise BadRequestError("`model` is missing")
@@ -50,46 +49,48 @@ def read_request(body: Any) -> Asked:
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise BadRequestError("`messages` is not a list of messages")
     contents = [_content(message.get("content")) for message in messages]
-    of_user = [text for message, text in zip(messages, contents, strict=True) if message.get("role") == "user"]
+    user_texts = [text for message, text in zip(messages, contents, strict=True) if message.get("role") == "user"]
     task, schema = _schema(body.get("response_format"))
-    return Asked(body["model"], "\n".join(contents), _text(of_user[-1] if of_user else ""), task, schema)
+    return CompletionRequest(
+        body["model"], "\n".join(contents), _text(user_texts[-1] if user_texts else ""), task, schema
+    )
 
 
-def answer(asked: Asked, gold: Gold, behaviour: Behaviour) -> Written:
-    """Answer; the same question under the same seed always gets the same answer."""
-    if asked.schema is None:
-        return Written(f"{_MARK} {asked.text}")
-    answers = answers_to(gold, asked.text)
-    if asked.task not in answers:
-        return Written(_dump(_fill(asked.schema, asked.text, behaviour.seed)))
-    right = answers[asked.task]
-    if chance(behaviour.seed, "wrong", asked.task, asked.text) >= behaviour.wrong_rate:
-        return Written(_dump(right))
-    return Written(_dump(_wrong(asked, right, behaviour.seed)), wrong=True)
+def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> SimulatedAnswer:
+    """Return the answer; the same question under the same seed always gets the same one."""
+    if request.schema is None:
+        return SimulatedAnswer(f"{_MARK} {request.text}")
+    answers = answers_to(gold, request.text)
+    if request.task not in answers:
+        return SimulatedAnswer(_dump(_fill(request.schema, request.text, behaviour.seed)))
+    right = answers[request.task]
+    if chance(behaviour.seed, "wrong", request.task, request.text) >= behaviour.wrong_rate:
+        return SimulatedAnswer(_dump(right))
+    return SimulatedAnswer(_dump(_wrong(request, right, behaviour.seed)), wrong=True)
 
 
 def chance(seed: int, *parts: str) -> float:
-    """Give a number in [0, 1) that seed and parts decide."""
+    """Return a number in [0, 1) that depends on seed and parts alone."""
     digest = hashlib.sha256(json.dumps([seed, *parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _wrong(asked: Asked, right: Any, seed: int) -> Any:
-    """Give an answer that fits the schema and is not the right one."""
-    if asked.task == "intent":
-        labels = [label for label in _enum(asked.schema, "label") if label != right["label"]]
-        return {"label": _pick(labels, seed, asked.text)}
-    if asked.task == "ner":
-        labels = _enum(asked.schema, "entities", "label")
+def _wrong(request: CompletionRequest, right: Any, seed: int) -> Any:
+    """Return an answer that fits the schema and is not the right one."""
+    if request.task == "intent":
+        labels = [label for label in _enum(request.schema, "label") if label != right["label"]]
+        return {"label": _pick(labels, seed, request.text)}
+    if request.task == "ner":
+        labels = _enum(request.schema, "entities", "label")
         if not right["entities"]:
-            return {"entities": [{"text": asked.text.split()[0], "label": label} for label in labels[:1]]}
+            return {"entities": [{"text": request.text.split()[0], "label": label} for label in labels[:1]]}
         following = dict(zip(labels, [*labels[1:], *labels[:1]], strict=True))
         return {"entities": [one | {"label": following.get(one["label"], one["label"])} for one in right["entities"]]}
-    return {"text": f"{_MARK} {asked.text}"}
+    return {"text": f"{_MARK} {request.text}"}
 
 
 def _enum(schema: Mapping[str, Any] | None, *path: str) -> list[Any]:
-    """Give what may stand in a property, through lists of objects; nothing where the schema does not say."""
+    """Return the allowed values of a property, also inside lists of objects; none where the schema has no enum."""
     part: Any = schema or {}
     for name in path:
         part = part.get("items", part).get("properties", {}).get(name, {})
@@ -97,7 +98,7 @@ def _enum(schema: Mapping[str, Any] | None, *path: str) -> list[Any]:
 
 
 def _fill(schema: Mapping[str, Any], text: str, seed: int) -> Any:
-    """Give the simplest value of a schema; of an enum any, as seed and text decide."""
+    """Return the simplest value of a schema; of an enum, the one that seed and text select."""
     if "enum" in schema:
         return _pick(schema["enum"], seed, text)
     kind = schema.get("type")
@@ -123,14 +124,14 @@ def _schema(response_format: Any) -> tuple[str, Mapping[str, Any] | None]:
 
 
 def _content(content: Any) -> str:
-    """Give a message's text: a string, or a list of parts."""
+    """Return a message's text: a string, or a list of parts."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
 
 
 def _text(content: str) -> str:
-    """Give the text in question: the field `text` where the message is a JSON object, else the message."""
+    """Return the field `text` where the message is a JSON object, else the message."""
     try:
         data = json.loads(content)
     except ValueError:

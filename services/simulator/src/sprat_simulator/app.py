@@ -1,4 +1,4 @@
-"""The HTTP side: the API that clients of OpenAI know, and beside it how to set and watch the simulator."""
+"""The HTTP endpoints: the OpenAI-compatible API, and those that control and observe the simulator."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sprat_simulator.answering import Asked, BadRequestError, answer, read_request
+from sprat_simulator.answering import BadRequestError, CompletionRequest, answer, read_request
 from sprat_simulator.gold import Gold
 from sprat_simulator.settings import Behaviour, SimulatorSettings
 from sprat_simulator.state import SimulatorState, Stats
@@ -32,7 +32,7 @@ class Simulator:
         self._numbers = itertools.count(1)
 
     def app(self) -> Starlette:
-        """Give the ASGI application."""
+        """Return the ASGI application."""
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", self.complete, methods=["POST"]),
@@ -53,7 +53,7 @@ class Simulator:
         try:
             return await self._complete(request)
         finally:
-            self._state.stats.in_flight -= 1  # not `stats`: it may have been reset meanwhile
+            self._state.stats.in_flight -= 1  # not `stats`: a DELETE may have replaced it
 
     async def models(self, _: Request) -> Response:
         """List the one model, with its price in euros per million tokens."""
@@ -63,11 +63,11 @@ class Simulator:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def healthz(self, _: Request) -> Response:
-        """Say that it is there."""
+        """Report that the simulator runs."""
         return JSONResponse({"status": "ok"})
 
     async def control(self, request: Request) -> Response:
-        """Show the behaviour; a POST changes the fields that it names, first."""
+        """Show the behaviour; a POST first changes the fields that it names."""
         if request.method == "POST":
             try:
                 changes = await request.json()
@@ -81,7 +81,7 @@ class Simulator:
         return JSONResponse(self._state.behaviour.model_dump())
 
     async def requests(self, request: Request) -> Response:
-        """Show what was received since the start or the last DELETE."""
+        """Show the requests since the start or the last DELETE."""
         if self._state.kept is None:
             return JSONResponse({"error": "start it with SPRAT_SIMULATOR_KEEP_REQUESTS=1"}, 404)
         if request.method == "DELETE":
@@ -89,7 +89,7 @@ class Simulator:
         return JSONResponse({"requests": list(self._state.kept)})
 
     async def stats(self, request: Request) -> Response:
-        """Show the counts; a DELETE sets them to 0, but for what is in flight."""
+        """Show the counts; a DELETE sets them to 0, except for requests in flight."""
         if request.method == "DELETE":
             in_flight = self._state.stats.in_flight
             self._state.stats = Stats(in_flight=in_flight, max_in_flight=in_flight)
@@ -106,7 +106,7 @@ class Simulator:
             state.stats.rate_limited += 1
             return _error(429, "too many requests", {"Retry-After": str(math.ceil(wait_s))})
         try:
-            asked = read_request(json.loads(raw))
+            completion = read_request(json.loads(raw))
         except ValueError as error:
             return _error(400, str(error) if isinstance(error, BadRequestError) else "not JSON")
         await asyncio.sleep(state.latency_s())
@@ -115,15 +115,15 @@ class Simulator:
         if state.happens("error_rate"):
             state.stats.errors += 1
             return _error(behaviour.error_status, "simulated")
-        return self._answer(asked)
+        return self._answer(completion)
 
-    def _answer(self, asked: Asked) -> Response:
+    def _answer(self, request: CompletionRequest) -> Response:
         state, behaviour = self._state, self._state.behaviour
         if state.happens("garbled_rate"):
             state.stats.spoilt += 1
             return Response("<html>simulated</html>", media_type="text/html")
-        written = answer(asked, state.gold, behaviour)
-        content = written.content
+        simulated = answer(request, state.gold, behaviour)
+        content = simulated.content
         if state.happens("malformed_rate"):
             state.stats.spoilt += 1
             content = content[: len(content) // 2]
@@ -131,10 +131,10 @@ class Simulator:
             state.stats.spoilt += 1
             content = json.dumps({"simulated": "of another schema"})
         else:
-            state.stats.wrong += written.wrong
-        input_tokens, output_tokens = _tokens(asked.prompt), _tokens(content)
+            state.stats.wrong += simulated.wrong
+        input_tokens, output_tokens = _tokens(request.prompt), _tokens(content)
         state.bill(input_tokens, output_tokens)
-        return JSONResponse(self._completion(asked.model, content, input_tokens, output_tokens))
+        return JSONResponse(self._completion(request.model, content, input_tokens, output_tokens))
 
     def _completion(self, model: str, content: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
         return {
@@ -151,7 +151,7 @@ class Simulator:
         }
 
     async def _hang(self, request: Request) -> Response:
-        """Never answer; end when the client gives up, so that nothing piles up."""
+        """Never answer; end when the client disconnects, so that no request outlives its client."""
         self._state.stats.hung += 1
         while (await request.receive())["type"] != "http.disconnect":
             pass
@@ -159,7 +159,7 @@ class Simulator:
 
 
 def build(settings: SimulatorSettings, gold: Gold) -> Starlette:
-    """Give the application that the settings describe."""
+    """Return the application for these settings."""
     state = SimulatorState(settings.behaviour, gold, settings.max_kept if settings.keep_requests else None)
     return Simulator(state, settings.api_key.get_secret_value() if settings.api_key else None).app()
 

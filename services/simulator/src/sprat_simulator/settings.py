@@ -15,7 +15,7 @@ class Behaviour(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: Annotated[int, Field(description="Of everything that looks like chance.")] = 0
+    seed: Annotated[int, Field(description="Seed of everything random.")] = 0
     latency_ms: Milliseconds = 0.0
     jitter_ms: Annotated[Milliseconds, Field(description="Up to so much is added to the latency.")] = 0.0
     error_rate: Annotated[Rate, Field(description="Share answered with `error_status`.")] = 0.0
@@ -49,5 +49,5 @@ class SimulatorSettings(Behaviour, BaseSettings):
 
     @property
     def behaviour(self) -> Behaviour:
-        """The part that can change at run time."""
+        """The settings that can change at run time."""
         return Behaviour.model_validate(self.model_dump(include=set(Behaviour.model_fields)))

@@ -1,4 +1,4 @@
-"""What the simulator remembers: how to behave, what it did, what it got."""
+"""The simulator's state: its behaviour, its counts, and the requests that it keeps."""
 
 import random
 import time
@@ -34,8 +34,8 @@ class Stats:
     max_in_flight: int = 0
 
 
-class Bucket:
-    """A token bucket that holds one second's worth, at least one."""
+class TokenBucket:
+    """A token bucket with the capacity of one second, at least one token."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class Bucket:
         self._at = clock()
 
     def wait_s(self, rate: float | None) -> float:
-        """Take one and give 0, or give the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until there is one."""
         if rate is None:
             self._rate = None
             return 0.0
@@ -59,42 +59,42 @@ class Bucket:
 
 
 class SimulatorState:
-    """Everything that changes."""
+    """Everything that changes while the simulator runs."""
 
     def __init__(self, behaviour: Behaviour, gold: Gold, max_kept: int | None) -> None:
         self.gold = gold
-        self.bucket = Bucket()
+        self.bucket = TokenBucket()
         self.stats = Stats()
         self.kept: deque[dict[str, Any]] | None = None if max_kept is None else deque(maxlen=max_kept)
-        """What was received; None when that is not to be kept."""
+        """The received requests; None where they are not kept."""
         self.behave(behaviour)
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Behave so from now on; the seed starts again."""
+        """Change the behaviour, and restart the random sequences."""
         self.behaviour = behaviour
         self._chances: dict[str, random.Random] = {}
 
     def happens(self, fault: Fault) -> bool:
-        """Does this fault happen this time?"""
+        """Return whether this fault happens this time."""
         rate: float = getattr(self.behaviour, fault)
         return self._chance(fault) < rate
 
     def latency_s(self) -> float:
-        """Give the time to wait before this answer."""
+        """Return the time to wait before this answer."""
         return (self.behaviour.latency_ms + self._chance("jitter") * self.behaviour.jitter_ms) / 1000
 
-    def _chance(self, of: str) -> float:
-        """Draw from a sequence of its own, so that how often a fault happens does not hang on who came first."""
-        chances = self._chances.setdefault(of, random.Random(f"{self.behaviour.seed} {of}"))  # noqa: S311 - a simulation
+    def _chance(self, name: str) -> float:
+        """Draw from a sequence per fault, so that the frequency of one does not depend on the others."""
+        chances = self._chances.setdefault(name, random.Random(f"{self.behaviour.seed} {name}"))  # noqa: S311 - a simulation
         return chances.random()
 
     def keep(self, body: str, size: int) -> None:
-        """Remember what was received, if that is wanted."""
+        """Store a received request, where requests are kept."""
         if self.kept is not None:
             self.kept.append({"at_ms": time.time_ns() // _MILLION, "bytes": size, "body": body})
 
     def bill(self, input_tokens: int, output_tokens: int) -> None:
-        """Count an answer and what it costs."""
+        """Count an answer and its cost."""
         self.stats.answered += 1
         self.stats.input_tokens += input_tokens
         self.stats.output_tokens += output_tokens
@@ -102,5 +102,5 @@ class SimulatorState:
         self.stats.billed_eur += price / _MILLION
 
     def report(self) -> dict[str, Any]:
-        """Give the counts."""
+        """Return the counts."""
         return asdict(self.stats)

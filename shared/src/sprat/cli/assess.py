@@ -10,9 +10,17 @@ from sprat.assessing.picture import report, rows, sentence
 from sprat.assessing.strategies import Assessment
 from sprat.assessing.strategies import assess as computed
 from sprat.cli.assess_writing import Written, check_meant, write_keep_at
-from sprat.cli.assessed import UNKNOWN_PRICE, Frontier, frontier_answers, load_small, observed, small_answers
+from sprat.cli.assessed import (
+    DEFAULT_TENANT,
+    UNKNOWN_PRICE,
+    Frontier,
+    frontier_answers,
+    load_small,
+    observed,
+    small_answers,
+)
 from sprat.cli.columns import LabelColumn, TextColumn
-from sprat.cli.connection import Json
+from sprat.cli.connection import Bootstrap, Json, Prefix
 from sprat.cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat.errors import UserError
 from sprat.labelled import Labelled, Wanted, read_labelled
@@ -22,16 +30,23 @@ from sprat.policy.editing import check_name
 EPILOG = """\b
 Examples:
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97
-  sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 --save-answers a.jsonl
+  sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 \
+    --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
 \b
 FILE holds texts with their right labels that the model was not trained on. What the frontier says of them stands in
-a file like it, with what each answer cost as cost_eur, or is asked now, with all that is personal masked; or you say
-how often it is right. Texts are drawn anew a thousand times for the intervals. The report goes to
-FILE-assessment.html, or to --output. --write changes the keep_at of the model that texts ask for by the name behind
---as; only for the shipped model it may be left out.
+a file like it, with what each answer cost as cost_eur, or is asked now; or you say how often it is right. Texts are
+drawn anew a thousand times for the intervals. The report goes to FILE-assessment.html, or to --output. --write changes
+the keep_at of the model that texts ask for by the name behind --as; only for the shipped model it may be left out.
+
+\b
+--frontier takes the same path as the frontier service: it needs --policy, and sends a text only as the rules of
+--tenant allow, to a region that they name, always masked, also by the policy's own terms and patterns. A text that
+cannot be masked is not sent. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its
+egress records on Kafka, the first before anything is sent; without a broker there are none. The key is
+SPRAT_FRONTIER__API_KEY.
 
 \b
 Exit codes:
@@ -59,10 +74,16 @@ def assess(
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option("--frontier", metavar="URL", show_default=False, help="Ask an OpenAI-compatible API now."),
+        typer.Option(
+            "--frontier", metavar="URL", show_default=False, help="Ask an OpenAI-compatible API now; needs --policy."
+        ),
     ] = None,
     frontier_model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Which model to ask there.")
+    ] = None,
+    frontier_region: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Where that API is, as the policy names regions."),
     ] = None,
     frontier_price: Annotated[
         str, typer.Option(metavar="IN/OUT", help="Its price, euros for a million tokens in and out.")
@@ -86,8 +107,13 @@ def assess(
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Your policy, for what it does with outside texts."),
+        typer.Option(
+            metavar="FILE", show_default=False, help="Your policy: what may leave, and what happens to outside texts."
+        ),
     ] = None,
+    tenant: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose rules of the policy hold for --frontier.")
+    ] = DEFAULT_TENANT,
     write: Annotated[bool, typer.Option("--write", help="Write the keep_at that was found into --policy.")] = False,
     name: Annotated[
         str | None,
@@ -98,6 +124,8 @@ def assess(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that run the model.")] = 2,
     as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
 ) -> None:
     """Say what a model, a frontier model and the router between them would do on texts of your own."""
     if accuracy is not None and budget is not None:
@@ -109,7 +137,19 @@ def assess(
     wanted_eur = None if budget is None else parse_budget(budget)
     columns = Wanted(text_column, label_column)
     frontier = Frontier(
-        answers, url, frontier_model, frontier_price, frontier_accuracy, frontier_eur, save_answers, columns
+        answers,
+        url,
+        frontier_model,
+        frontier_price,
+        frontier_accuracy,
+        frontier_eur,
+        save_answers,
+        columns,
+        frontier_region,
+        policy,
+        tenant,
+        bootstrap,
+        prefix,
     )
     frontier.check(budget=budget is not None)
     escalates = policy is not None and _escalates(policy, name)

@@ -1,23 +1,28 @@
 """What `sprat assess` observes: the small model on each text, and the frontier from a file, asked, or assumed."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic import SecretStr
 
 from sprat.assessing.answers import Observed
 from sprat.assessing.choosing import GIVE_COSTS, UNKNOWN_COSTS
 from sprat.assessing.frontier_answers import FrontierAnswers, read_answers, write_answers
-from sprat.cli.finders import gather
+from sprat.cli.connection import kafka_settings, load_command_settings, reaching
 from sprat.cli.progress_bar import ProgressBar
 from sprat.cli.terminal import remark
 from sprat.errors import UserError
 from sprat.labelled import Labelled, Wanted, may_be_texts
 from sprat.models import BrokenArtefact, Question
+from sprat.settings import KafkaSettings
 
 _AT_ONCE: Final = 500
+_SHORTEST_SECRET: Final = 16
+DEFAULT_TENANT: Final = "default"
 UNKNOWN_PRICE: Final = "0/0"
 """Of a million tokens in and out, where nobody says."""
 
@@ -58,6 +63,14 @@ class Frontier:
     save: Path | None
     columns: Wanted
     """As named for the file of texts; a file of answers that has them is read by them, too."""
+    region: str | None = None
+    """Region of the server at `url`, as the policy names it."""
+    policy: Path | None = None
+    """The policy whose rules hold for what is sent to `url`."""
+    tenant: str = DEFAULT_TENANT
+    bootstrap: str | None = None
+    """Kafka, for the egress records."""
+    prefix: str | None = None
 
     def check(self, *, budget: bool) -> None:
         """See that it is said once, and what it costs where a budget is to be kept.
@@ -76,6 +89,27 @@ class Frontier:
         asked_for_free = self.url is not None and self.price == UNKNOWN_PRICE
         if budget and (asked_for_free or (self.accuracy is not None and self.eur == 0)):
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
+        if self.url is not None and self.policy is None:
+            raise UserError(
+                "--frontier sends texts out: it needs --policy FILE, which says what may leave, and --tenant NAME for "
+                f"whose rules hold ({DEFAULT_TENANT} otherwise)"
+            )
+
+    def broker(self) -> tuple[KafkaSettings, SecretStr] | None:
+        """Return where egress records are written, and the secret of their hashes; None where no broker is given.
+
+        Raises:
+            UserError: a broker is given, but the services' secret is not; or a setting is wrong.
+        """
+        settings = load_command_settings()
+        if self.bootstrap is None and "bootstrap" not in settings.kafka.model_fields_set:
+            return None
+        if len(settings.secret.get_secret_value()) < _SHORTEST_SECRET:
+            raise UserError(
+                "SPRAT_SECRET is missing or too short: egress records on Kafka hold hashes keyed with the services' "
+                "secret; set it, or give no broker (--bootstrap, SPRAT_KAFKA__BOOTSTRAP)"
+            )
+        return kafka_settings(self.bootstrap, self.prefix), settings.secret
 
 
 def small_answers(model: Any, data: Labelled, language: str, outside: str) -> Small:
@@ -170,17 +204,21 @@ def _asked(frontier: Frontier, data: Labelled, labels: tuple[str, ...], language
         if (error.name or "").partition(".")[0] != "sprat_frontier":
             raise
         raise UserError("`assess --frontier` needs the frontier service: pip install sprat-frontier") from None
-    finders = gather(None, None, alone=False).finders
-    remark(f"{len(data):,} texts go to {frontier.url}, with what is personal masked")
-    with ProgressBar() as bar:
+    broker = frontier.broker()
+    recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
+    remark(f"{len(data):,} texts go to {frontier.url}, masked by the policy of {frontier.tenant}; {recorded}")
+    with ExitStack() as stack:
+        bar = stack.enter_context(ProgressBar())
+        if broker is not None:
+            stack.enter_context(reaching(broker[0]))
         found: tuple[list[str | None], list[float]] = module.ask_all(
             data.texts,
             labels,
             language=language,
-            url=frontier.url,
-            model=frontier.model,
-            price=frontier.price,
-            finders=finders,
+            endpoint=module.Endpoint(frontier.url, frontier.model, frontier.price, frontier.region),
+            policy=frontier.policy,
+            tenant=frontier.tenant,
+            broker=None if broker is None else module.Broker(*broker),
             outside=outside,
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )

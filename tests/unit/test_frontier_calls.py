@@ -4,7 +4,7 @@ import pytest
 
 import frontier_parts as parts
 from sprat_contracts import IntentOutput
-from sprat_frontier.ports import ProviderError
+from sprat_frontier.protocols import ProviderError
 
 OUTPUT = IntentOutput(label="transfer")
 AWAY = ProviderError("server_error", "HTTP status 503", retryable=True)
@@ -25,6 +25,38 @@ async def test_every_try_has_its_attempt_before_and_its_outcome_after():
     records = tried.audit.records
     assert [record.call_id for record in records[::2]] == [record.call_id for record in records[1::2]]
     assert len({record.call_id for record in records}) == 3
+
+
+async def test_a_call_is_audited_made_stored_and_audited_in_this_order(monkeypatch):
+    tried = frontier(lambda _: OUTPUT)
+    order = []
+
+    async def audit(record):
+        order.append(record.phase)
+
+    async def ask(prepared, ask=tried.provider.ask):
+        order.append("call")
+        return await ask(prepared)
+
+    async def put(key, value):
+        order.append("store")
+
+    monkeypatch.setattr(tried.provider, "ask", ask)
+    monkeypatch.setattr(tried.store, "put", put)
+    tried.audit = audit
+    tried.restart()
+    assert (await tried.answer(parts.request())).output == OUTPUT
+    assert order == ["attempt", "call", "store", "outcome"]
+
+
+async def test_a_retry_after_holds_back_the_calls_of_all_other_escalations():
+    limited = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
+    tried = frontier(lambda _: limited, max_retries=0)
+    assert (await tried.answer(parts.request("one"))).declined.code == "provider"
+    async with asyncio.timeout(1):
+        other = await tried.answer(parts.request("another", deadline_ms=10_000))
+    assert (other.declined.code, other.egress.left) == ("deadline", False)
+    assert len(tried.provider.asked) == 1
 
 
 async def test_records_say_who_where_how_much_and_nothing_of_the_text():

@@ -1,8 +1,11 @@
-"""Results: how a pair of a text and a task ends. The router alone writes them, one for every pair."""
+"""The events that the router writes: requests to the frontier, and one Result for every pair of a text and a task."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sprat.delivery.outcomes import Emit
+from sprat.model_table import ModelTable
 from sprat.origin import record_key
 from sprat_contracts import (
     Declined,
@@ -14,18 +17,23 @@ from sprat_contracts import (
     Prediction,
     Result,
     Route,
+    TaskOptions,
     Topics,
 )
-from sprat_contracts.ids import RESULT, derive
+from sprat_contracts.ids import REQUEST, RESULT, derive
 from sprat_router.decisions import Decision, answer_of
 
 TOO_LARGE = Declined(code="too_large", detail="the record would be larger than its topic allows")
 NO_OUTPUT = Declined(code="no_output", detail="the frontier gave no output that answers the task, and no reason")
 
+QuestionHash = Callable[[str, str, str, str], str]
+"""Keyed hash of tenant, task, options and text: equal questions of a tenant meet in one consumer, and the key does not
+reveal the text."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """The fields of a Result that depend on who answered; as it stands, nobody did."""
+    """The fields of a Result that depend on its answer; the defaults are those of an unanswered pair."""
 
     status: str = "unanswered"
     source: str = "none"
@@ -39,15 +47,30 @@ class _Ending:
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
+def frontier_request(
+    prediction: Prediction, reasons: tuple[str, ...], threshold: float | None, models: ModelTable
+) -> FrontierRequested:
+    """Return the request for a better answer, with the whole prediction, including fields unknown to this version."""
+    options = prediction.submitted.tasks.known[prediction.task]
+    known = models.labels(prediction.task, options.model)
+    return FrontierRequested(
+        prediction=prediction,
+        reasons=reasons,
+        threshold=threshold,
+        labels=known.labels if known else None,
+        label_set=known.label_set if known else None,
+    )
+
+
 def kept(prediction: Prediction, decision: Decision) -> Result:
-    """The small model's answer is good enough."""
+    """Return the Result of a kept prediction."""
     route = Route(decision="kept", reason=decision.reasons[0], threshold=decision.threshold)
     ending = replace(_small(prediction), status="answered", timings_ms=prediction.timings_ms)
     return _result(prediction, route, ending)
 
 
 def concluded(answer: FrontierAnswered) -> Result:
-    """The frontier answered; or it declined, and the small answer has to do; or there is none."""
+    """Return the Result of an escalation: the frontier's answer, else the small model's, else none."""
     prediction = answer.request.prediction
     output = answer_of(prediction.task, answer.output, answer.declined)
     if output is not None:
@@ -64,18 +87,32 @@ def concluded(answer: FrontierAnswered) -> Result:
 
 
 def too_large(message: Result | FrontierRequested) -> Result:
-    """Give the small Result that stands for an event which its topic does not take: no output, no timings.
+    """Return the small Result that replaces an event too large for its topic: no output and no timings.
 
-    What it cost and what left the house stays told.
+    It still reports cost and egress.
     """
     if isinstance(message, FrontierRequested):
         return _result(message.prediction, _escalated(message), _Ending(declined=TOO_LARGE))
-    nobody = _Ending(declined=TOO_LARGE, cost_eur=message.cost_eur, egress=message.egress)
-    return message.model_copy(update={name: getattr(nobody, name) for name in _Ending.__dataclass_fields__})
+    ending = _Ending(declined=TOO_LARGE, cost_eur=message.cost_eur, egress=message.egress)
+    return message.model_copy(update={name: getattr(ending, name) for name in _Ending.__dataclass_fields__})
+
+
+def request_event(request: FrontierRequested, topics: Topics, question_hash: QuestionHash) -> Emit:
+    """Return the event of a request, keyed by its question."""
+    prediction = request.prediction
+    submitted, task = prediction.submitted, prediction.task
+    key = question_hash(submitted.tenant, task, _canonical(submitted.tasks.known[task]), submitted.text)
+    return Emit(
+        topic=topics.frontier_requests,
+        key=key.encode(),
+        id=str(derive(REQUEST, prediction.text_source, prediction.text_id, task)),
+        message=request,
+        extensions={"tenant": submitted.tenant},
+    )
 
 
 def result_event(result: Result, topics: Topics) -> Emit:
-    """Make the event of a Result, keyed as its text was."""
+    """Return the event of a Result, with the key of its text."""
     return Emit(
         topic=topics.results(result.task),
         key=record_key(result.origin, result.text_id),
@@ -85,8 +122,13 @@ def result_event(result: Result, topics: Topics) -> Emit:
     )
 
 
+def _canonical(options: TaskOptions) -> str:
+    """Return the options as JSON that does not depend on the upstream's order of fields."""
+    return json.dumps(options.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def _small(prediction: Prediction) -> _Ending:
-    """The small answer, not good enough but better than none; or none."""
+    """Return the degraded ending with the small model's answer; the unanswered one where there is none."""
     output = answer_of(prediction.task, prediction.output, prediction.declined)
     if output is None:
         return _Ending()
@@ -123,5 +165,5 @@ def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
 
 
 def _added(small: dict[str, float], frontier: dict[str, float]) -> dict[str, float]:
-    """Give the time spent in every stage; where both name a stage, in both together."""
+    """Return the time spent in each stage, added up for a stage that both name."""
     return small | {stage: small.get(stage, 0.0) + spent for stage, spent in frontier.items()}

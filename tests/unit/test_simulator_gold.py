@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat_simulator.masked_gold import answers_to
+from sprat_simulator.gold import answers_to
 
 GOLD = {
     "Call Anna Weber, Anna Weber of Rome": {

@@ -1,70 +1,68 @@
 """What the frontier needs from outside, as the handler sees it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sprat.perimeter import Masked
 from sprat.policy import TenantPolicy
 from sprat_contracts import EgressRecord, Output, Usage
-from sprat_frontier.questions import FrontierQuestion
+from sprat_frontier.prompts import FrontierQuestion
+
+
+class Clock(Protocol):
+    """Tells the time of day."""
+
+    def now_ms(self) -> int:
+        """Return epoch milliseconds, comparable with the broker's."""
+        ...
 
 
 class AnswerStore(Protocol):
-    """Keeps answers. A store that is away finds nothing and keeps nothing; it never raises."""
+    """Stores answers. An unavailable store finds nothing and stores nothing; it never raises."""
 
     async def get(self, key: str) -> bytes | None:
-        """Look one up."""
+        """Return the stored answer, or None."""
         ...
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep one."""
+        """Store an answer."""
         ...
 
 
-class Policies(Protocol):
-    """The tenants' rules; `sprat.policy.Policy` is one."""
+class TenantPolicies(Protocol):
+    """The rules of all tenants; `sprat.policy.Policy` is one."""
 
     def tenant(self, name: str) -> TenantPolicy:
-        """Give the rules of a tenant: its own, else those of all others, else deny."""
+        """Return the rules of a tenant: its own, else the rules for all others, else deny."""
         ...
 
 
-class Masks(Protocol):
+class TextMasker(Protocol):
     """Masks texts; `sprat_frontier.redaction.Redactor` is one."""
 
     version: str
-    """Of all that decides what is masked."""
+    """Changes with everything that decides what is masked."""
 
     async def mask(self, text: str, language: str) -> Masked:
-        """Give what may leave of a text, and the way back.
+        """Return the masked text, which may leave, and what restores it.
 
         Raises:
-            NotVerified: it must not leave.
+            NotVerified: the text must not leave.
         """
         ...
 
 
-Audit = Callable[[EgressRecord], Awaitable[None]]
+EgressAudit = Callable[[EgressRecord], Awaitable[None]]
 """Writes a record and returns when Kafka has acknowledged it; raises when it cannot."""
 
-Hash = Callable[..., str]
+HashFunction = Callable[..., str]
 """Keyed hash over any number of strings."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Told:
-    """What the audit is told of a question, beside the question itself."""
-
-    text: str
-    """As it was submitted; its keyed hash is told, so that its owner finds it."""
-    masked: Mapping[str, int]
-    """How many stretches of it are masked in the question, by type."""
-
-
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A question as it will leave the house."""
+class PreparedRequest:
+    """A request to the provider as it will be sent."""
 
     question: FrontierQuestion
     body: dict[str, Any]
@@ -77,12 +75,12 @@ class ProviderAnswer:
 
     output: Output
     model: str
-    """As the provider names it in its answer."""
+    """The model's name in the provider's response."""
     usage: Usage
 
 
 class ProviderError(Exception):
-    """A call without a usable answer. Holds no word of the request or of the response.
+    """A call without a usable answer. Contains no part of the request or of the response.
 
     `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, refused,
     invalid_answer. `retryable` says that the provider, not the question, is at fault. `usage` is what was billed.
@@ -111,14 +109,14 @@ class Provider(Protocol):
     name: str
     region: str
     model: str
-    """As it is asked for."""
+    """The model's name in requests."""
 
-    def prepare(self, question: FrontierQuestion) -> Prepared:
+    def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request, so that its size is known before it leaves."""
         ...
 
-    async def ask(self, prepared: Prepared) -> ProviderAnswer:
-        """Call once.
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
+        """Make one call.
 
         Raises:
             ProviderError: there is no usable answer.

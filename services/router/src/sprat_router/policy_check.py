@@ -1,4 +1,4 @@
-"""Names of models in the policy that nobody announces: a typo there would change nothing, and nobody would notice."""
+"""Warns of models that the policy names and nobody announces: a typo in a name would have no effect, unnoticed."""
 
 import logging
 import time
@@ -12,24 +12,24 @@ from sprat.policy.unannounced import unannounced
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 30.0
-"""Services that start together with the router have announced their models by then."""
+"""Time for services that start together with the router to announce their models."""
 
 
-class PolicyNames:
-    """Warns once of the models that the policy names and nobody announces."""
+class PolicyCheck:
+    """Checks the policy's model names once, when the grace period is over."""
 
     def __init__(self, policy: Policy, models: ModelTable, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
         self._models = models
         self._clock = clock
-        self._from = clock() + GRACE_S
-        self._looked = False
+        self._due_s = clock() + GRACE_S
+        self._done = False
 
-    def look(self) -> None:
-        """Look at the table, the first time that it is up to date and the grace is over."""
-        if self._looked or self._clock() < self._from:
+    def run_when_due(self) -> None:
+        """Check against an up-to-date table of models; do nothing before the grace period is over, or a second time."""
+        if self._done or self._clock() < self._due_s:
             return
-        self._looked = True
+        self._done = True
         names = unannounced(self._policy, self._models.announced())
         if names:
             log.warning("the policy names models that nobody announces: %s", ", ".join(map(str, names)))

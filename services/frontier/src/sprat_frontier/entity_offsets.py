@@ -1,4 +1,4 @@
-"""Where mentions stand in a text. Large models copy strings well and count characters badly: offsets are found here."""
+"""Offsets of mentions in a text, computed here: large models copy strings well and count characters badly."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from sprat_contracts import Entity, NerOutput
 MAX_ENTITIES = 1000
 """The contract's limit."""
 
-_MAX_LOOKS = 200
-"""Occurrences of one mention that are looked at: a text of 20,000 equal letters must not hold up the event loop."""
+_MAX_OCCURRENCES = 200
+"""Occurrences of one mention that are examined: a text of 20,000 equal letters must not block the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A string that the model copied, and what it calls it."""
+    """A string that the model copied, and its label."""
 
     text: str
     label: str
 
 
 def locate(text: str, mentions: Sequence[Mention]) -> NerOutput:
-    """Find each mention in the text, in order, without overlaps; those that are not there are left out.
+    """Find each mention in the text, in order, without overlaps; mentions that are not in the text are left out.
 
-    A mention is looked for after the one before it, then from the start, first as a whole word, then anywhere (not
-    every script puts spaces between words).
+    The search begins after the previous mention, then at the start of the text. It prefers whole words and accepts
+    other matches, because not every script puts spaces between words.
     """
     found: list[Entity] = []
     taken = bytearray(len(text))
@@ -47,10 +47,10 @@ def locate(text: str, mentions: Sequence[Mention]) -> NerOutput:
 def _find(text: str, wanted: str, cursor: int, taken: bytearray) -> int | None:
     anywhere: int | None = None
     for origin in (cursor, 0):
-        for start in islice(_occurrences(text, wanted, origin), _MAX_LOOKS):
+        for start in islice(_occurrences(text, wanted, origin), _MAX_OCCURRENCES):
             if taken.find(1, start, start + len(wanted)) >= 0:
                 continue
-            if _whole(text, start, start + len(wanted)):
+            if _is_whole_word(text, start, start + len(wanted)):
                 return start
             if anywhere is None:
                 anywhere = start
@@ -64,8 +64,8 @@ def _occurrences(text: str, wanted: str, origin: int) -> Iterator[int]:
         start = text.find(wanted, start + 1)
 
 
-def _whole(text: str, start: int, end: int) -> bool:
-    """Does no letter or digit touch the span's own letters and digits from outside?"""
+def _is_whole_word(text: str, start: int, end: int) -> bool:
+    """Return whether no letter or digit outside the span touches a letter or digit inside it."""
     before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
     after = end < len(text) and text[end].isalnum() and text[end - 1].isalnum()
     return not (before or after)

@@ -1,0 +1,62 @@
+"""Answers as they are stored, and their keys. An answer to a masked text is stored with its placeholders."""
+
+import json
+
+from pydantic import ValidationError
+
+from sprat_contracts import Egress, ModelRef, Output, Usage
+from sprat_contracts.base import Part
+from sprat_frontier.answers import InvalidAnswerError, check
+from sprat_frontier.prompts import PROMPT_VERSION, FrontierQuestion
+from sprat_frontier.protocols import HashFunction, Provider
+
+
+class PaidAnswer(Part):
+    """A provider's answer with everything that an answered escalation reports."""
+
+    asked_by: str
+    """Id of the answer event that the call was made for: only this one reports the cost."""
+    output: Output
+    model: ModelRef
+    usage: Usage
+    cost_eur: float
+    egress: Egress
+    call_ms: float
+
+
+def answer_key(
+    hash: HashFunction, question: FrontierQuestion, rule: str, masker_version: str, provider: Provider, endpoint: str
+) -> str:
+    """Return the key of an answer: equal for equal questions of one tenant to one provider, and for nothing else.
+
+    `masker_version` is empty where the text is not masked.
+    """
+    return hash(
+        "frontier-answer",
+        PROMPT_VERSION,
+        question.tenant,
+        question.task,
+        question.options,
+        rule,
+        masker_version,
+        question.label_set,
+        json.dumps(question.labels, ensure_ascii=False),
+        provider.name,
+        provider.region,
+        provider.model,
+        endpoint,
+        question.language,
+        question.text,
+    )
+
+
+def read_answer(value: bytes | None, question: FrontierQuestion) -> PaidAnswer | None:
+    """Return the stored answer; None where the value is no answer or does not fit the question."""
+    if value is None:
+        return None
+    try:
+        answer = PaidAnswer.model_validate_json(value)
+        check(question, answer.output)
+    except (ValidationError, InvalidAnswerError):
+        return None
+    return answer

@@ -1,0 +1,84 @@
+"""When the next call to the provider may be made: a few at a time, retried with pauses, none while it is unavailable.
+
+Written by hand, without a retry library: each wait for a slot, for the breaker or before a retry is bounded by the
+deadline of its escalation.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError, Permit
+from sprat_frontier.escalation import EscalationDeadline
+from sprat_frontier.protocols import ProviderError
+from sprat_frontier.settings import FrontierSettings
+
+
+class DeadlinePassedError(Exception):
+    """No call could be made in time. The message names what it waited for."""
+
+
+class CallLimiter:
+    """Limits concurrent calls, and paces retries until the deadline, at most `max_retries` of them.
+
+    Failed probes of the breaker do not count as retries: a case may wait through an outage as long as it has time.
+    """
+
+    def __init__(
+        self,
+        settings: FrontierSettings,
+        breaker: CircuitBreaker | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.breaker = breaker or CircuitBreaker(settings.breaker)
+        self._settings = settings
+        self._jitter = jitter
+        self._slots = asyncio.Semaphore(settings.concurrency)
+
+    @asynccontextmanager
+    async def permit(self, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
+        """Hold one of the slots and the breaker's permit for one call.
+
+        Raises:
+            DeadlinePassedError: they come, or are sure to come, after the deadline.
+        """
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise DeadlinePassedError("no call was free in time") from None
+        try:
+            try:
+                permit = await self.breaker.admit(deadline.remaining_s)
+            except NotAdmittedError:
+                raise DeadlinePassedError("the provider is away and is tried again too late for this case") from None
+            try:
+                if deadline.passed:
+                    raise DeadlinePassedError("no call could be made in time")
+                yield permit
+            finally:
+                self.breaker.release(permit)
+        finally:
+            self._slots.release()
+
+    async def pause_before_retry(self, error: ProviderError, failures: int, deadline: EscalationDeadline) -> None:
+        """Wait until a failed call may be tried again.
+
+        Raises:
+            ProviderError: the given one, where another try makes no sense.
+            DeadlinePassedError: another try would come after the deadline.
+        """
+        if not error.retryable or failures > self._settings.max_retries:
+            raise error
+        pause_s = self._pause_s(failures, error.retry_after_s)
+        if pause_s >= deadline.remaining_s():
+            raise DeadlinePassedError(f"the provider failed ({error.code}); another try would come too late")
+        await asyncio.sleep(pause_s)
+
+    def _pause_s(self, failures: int, retry_after_s: float | None) -> float:
+        """Return the pause that the provider asks for, else one doubled each time; jitter spreads the retries."""
+        if retry_after_s is not None:
+            return retry_after_s + self._jitter() * min(1.0, retry_after_s) / 10
+        longest = min(self._settings.retry_cap_s, self._settings.retry_base_s * 2.0 ** max(0, failures - 1))
+        return longest * (1 + self._jitter()) / 2

@@ -1,0 +1,114 @@
+"""One hard case on its way to the frontier: question, rule, deadline, identity, and its masked text."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sprat.perimeter import Masked, restore
+from sprat.policy import effective_rule
+from sprat_contracts import Declined, FrontierRequested, Output, ids
+from sprat_frontier.prompts import FrontierQuestion, question_of
+from sprat_frontier.protocols import Clock, TenantPolicies
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        """Return epoch milliseconds."""
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationDeadline:
+    """The end of the time that a case may wait for the frontier: `appended_at + deadline_ms`, on the broker's clock."""
+
+    at_ms: int
+    clock: Clock
+
+    def remaining_s(self) -> float:
+        """Return the seconds left, never less than 0."""
+        return max(0, self.at_ms - self.clock.now_ms()) / 1000
+
+    @property
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self.clock.now_ms() >= self.at_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A hard case, with everything that is decided about it once."""
+
+    request: FrontierRequested
+    question: FrontierQuestion
+    """The question to the provider; under `redact`, with the masked text."""
+    rule: str
+    """allow, redact or deny: the stricter of the text's and the tenant's."""
+    regions: tuple[str, ...]
+    """The regions that the tenant allows."""
+    deadline: EscalationDeadline
+    answer_id: str
+    """Id of the event that answers it; the same after a redelivery."""
+    masked: Masked | None = None
+    """Under `redact`: the masked text, and what restores it."""
+    masking_failure: str | None = None
+    """Under `redact`: why the text could not be masked, if so."""
+    started_s: float = field(default_factory=time.perf_counter)
+
+    def with_masked(self, masked: Masked) -> "Escalation":
+        """Return the escalation with a question about the masked text."""
+        return replace(self, question=replace(self.question, text=masked.text), masked=masked)
+
+    @property
+    def masked_counts(self) -> Mapping[str, int]:
+        """How many parts of the text are masked, by type."""
+        return {} if self.masked is None else self.masked.counts
+
+    def restored(self, output: Output) -> Output:
+        """Return the output with the original values in place of the placeholders.
+
+        Raises:
+            NotRestorable: the output does not contain each placeholder as often as the masked text.
+        """
+        return output if self.masked is None else restore(output, self.masked)
+
+    def refusal(self, region: str) -> Declined | None:
+        """Return why nothing may be sent to a provider in that region, most serious reason first; None if it may."""
+        if self.deadline.passed:
+            return Declined(code="deadline", detail="it came too late")
+        if self.rule == "deny":
+            return Declined(code="policy", detail="text or tenant let nothing leave")
+        if region not in self.regions:
+            return Declined(code="policy", detail=f"the tenant lets nothing go to the region {region}")
+        if self.rule != "allow" and self.masked is None:
+            return Declined(code="masking", detail=self.masking_failure or "the text is not masked")
+        return self.question.problem()
+
+    def timings_ms(self, call_ms: float | None = None) -> dict[str, float]:
+        """Return the time since the start, and that of the paid call where there was one."""
+        timings = {"frontier": round((time.perf_counter() - self.started_s) * 1000, 3)}
+        if call_ms is not None:
+            timings["frontier_call"] = round(call_ms, 3)
+        return timings
+
+
+def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: Clock, max_wait_s: float) -> Escalation:
+    """Return the escalation that a request asks for.
+
+    Its deadline is at most `max_wait_s` from now: many waiting cases with late deadlines would block those with early
+    ones.
+    """
+    prediction = request.prediction
+    submitted = prediction.submitted
+    tenant = policies.tenant(submitted.tenant)
+    latest_ms = clock.now_ms() + round(max_wait_s * 1000)
+    wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
+    return Escalation(
+        request=request,
+        question=question_of(request),
+        rule=effective_rule(submitted.frontier, tenant),
+        regions=tuple(tenant.regions),
+        deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),
+        answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
+    )

@@ -1,0 +1,69 @@
+"""Single flight: equal questions share one provider call; the first starts it, the others wait for its answer."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from sprat.errors import SpratError
+from sprat_frontier.answer_store import PaidAnswer
+from sprat_frontier.call_limiter import DeadlinePassedError
+from sprat_frontier.protocols import ProviderError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class SharedCall:
+    """A call that several escalations may wait for. It continues when none of them waits any longer."""
+
+    asked_by: str
+    """Answer id of the escalation that started it, and that pays for it."""
+    text_left: bool = False
+    """Whether anything of the text has been sent."""
+    task: "asyncio.Task[PaidAnswer]" = field(init=False)
+
+
+class SingleFlight:
+    """The shared calls under way, by the key of their answer."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, SharedCall] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def get(self, key: str) -> SharedCall | None:
+        """Return the call under way for this key, or None."""
+        return self._calls.get(key)
+
+    def start(self, key: str, call: SharedCall, work: Coroutine[Any, Any, PaidAnswer]) -> None:
+        """Run the work of a call as a task of its own, so that no waiter's cancellation ends it."""
+
+        def finish(task: "asyncio.Task[PaidAnswer]") -> None:
+            # Registered before any waiter's callback: whoever asks again after this call finds the key free.
+            del self._calls[key]
+            _log_defect(task)
+
+        self._calls[key] = call
+        call.task = asyncio.create_task(work, name="frontier-call")
+        call.task.add_done_callback(finish)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the calls under way; cancel those that take longer."""
+        tasks = {call.task for call in self._calls.values()}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=timeout_s)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+
+def _log_defect(task: "asyncio.Task[PaidAnswer]") -> None:
+    """Retrieve the error, which asyncio reports otherwise when no waiter is left; log it only where it is a defect."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, DeadlinePassedError | ProviderError | SpratError):
+        log.error("a call to the provider failed unexpectedly: %s", type(error).__name__)
