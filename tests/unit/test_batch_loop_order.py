@@ -104,8 +104,8 @@ def parts():
     )
 
 
-def texts(*offsets, value=plain().value):
-    return [plain(value, offset=offset) for offset in offsets]
+def texts(*offsets, **fields):
+    return [plain(offset=offset, **fields) for offset in offsets]
 
 
 async def test_events_come_first_then_dead_letters_then_the_commit(parts):
