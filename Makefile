@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SERVICES := services/intent services/ner services/translation services/router services/frontier services/simulator
 MEMBERS := contracts shared encoder $(SERVICES)
 
-.PHONY: help setup check test demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check test mutants demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -30,6 +30,9 @@ check: $(STAMP) ## formatting, lint, types, the floors of the house
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) ## all tests, on a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
+
+mutants: $(STAMP) ## break one promise at a time and see that a unit test notices; some minutes
+	$(BIN)/python -m tests.mutants
 
 demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
 	$(BIN)/sprat demo

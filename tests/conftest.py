@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sprat.local.kafka.broker import EmbeddedKafka
 from sprat.local.redis import EmbeddedRedis
+
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("sprat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sprat")
 
 # A shell that starts pytest in the background has it ignore SIGINT, nohup has it ignore SIGHUP, and every child would
 # inherit that: neither could be tested. A handler, unlike an ignored signal, is not inherited.

@@ -103,6 +103,16 @@ class FakeProvider:
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked: list[FrontierQuestion] = []
+        self.asked_at: list[float] = []
+        """When each call began, on the event loop's clock."""
+        self._called = asyncio.Event()
+
+    async def called(self, times: int) -> None:
+        """Wait until it has been called so often."""
+        async with asyncio.timeout(10):
+            while len(self.asked) < times:
+                self._called.clear()
+                await self._called.wait()
 
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         return PreparedRequest(question, {}, len(question.text))
@@ -110,6 +120,8 @@ class FakeProvider:
     async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
         number = len(self.asked)
         self.asked.append(prepared.question)
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self._called.set()
         await self.gate.wait()
         said = self.script(number)
         if isinstance(said, ProviderError):

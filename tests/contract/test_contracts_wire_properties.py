@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sprat_contracts import (
@@ -24,7 +24,7 @@ from wire_records import TRACEPARENT, event, plain
 
 MESSAGES = list(dict.fromkeys(topic.message for topic in Topics().table() if topic.message is not None))
 MARK = "Xqzjv"
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=60)
 
 characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 marked = st.builds(lambda before, after: f"{before}{MARK}{after}", characters, characters)

@@ -19,7 +19,7 @@ from sprat.perimeter.tagger import OVERLAP, Tagger
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/frontier/src/sprat_frontier/artefacts/rampart"
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

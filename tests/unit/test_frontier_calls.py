@@ -99,7 +99,7 @@ async def test_no_more_calls_are_in_flight_than_allowed_and_who_gets_none_in_tim
     busy = frontier(lambda _: OUTPUT, concurrency=2)
     busy.provider.gate.clear()
     tasks = [asyncio.create_task(busy.answer(parts.request(f"text {n}"))) for n in range(5)]
-    await asyncio.sleep(0.01)
+    await busy.provider.called(2)
     hasty = await busy.answer(parts.request("hasty", deadline_ms=30))
     assert hasty.declined.code == "deadline"
     assert not hasty.egress.left
@@ -112,21 +112,35 @@ async def test_in_an_outage_one_call_probes_hasty_cases_are_declined_and_patient
     outage = True
     tried = frontier(lambda _: AWAY if outage else OUTPUT, concurrency=16)
     patient = [asyncio.create_task(tried.answer(parts.request(f"patient {n}"))) for n in range(10)]
-    await asyncio.sleep(0.03)
+    await tried.provider.called(10)
     assert tried.breaker.state == "open"
     before = len(tried.provider.asked)
     assert before == 10
     hasty = await tried.answer(parts.request("hasty", deadline_ms=10))
     assert hasty.declined.code == "deadline"
     assert not hasty.egress.left
-    await asyncio.sleep(0.3)
-    probes = len(tried.provider.asked) - before
-    assert 2 <= probes <= 5, "one for each pause of 50, 100, 100 ms"
+    await tried.provider.called(before + 3)
+    first, second, third = tried.provider.asked_at[before : before + 3]
+    assert first - tried.provider.asked_at[before - 1] >= 0.05
+    assert second - first >= 0.1, "a failed probe doubles the pause"
+    assert third - second >= 0.1, "up to its limit"
     assert not any(task.done() for task in patient)
     outage = False
     assert all(answered.output == OUTPUT for answered in await asyncio.gather(*patient))
     assert tried.breaker.state == "closed"
-    assert len(tried.provider.asked) == before + probes + 10
+    *_, last_failed, worked = tried.provider.asked_at[: len(tried.provider.asked) - 9]
+    assert worked - last_failed >= 0.1, "one call alone tries it; the others follow when it has worked"
+
+
+async def test_a_retry_after_holds_back_the_calls_of_other_cases():
+    busy = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
+    tried = frontier(lambda n: busy if n == 0 else OUTPUT, breaker={"failures": 100})
+    await tried.answer(parts.request("first", deadline_ms=10_000))
+    assert tried.breaker.state == "open"
+    second = await tried.answer(parts.request("second", deadline_ms=10_000))
+    assert second.declined.code == "deadline"
+    assert not second.egress.left
+    assert len(tried.provider.asked) == 1
 
 
 async def test_a_case_that_probes_through_a_long_outage_does_not_use_up_its_tries():

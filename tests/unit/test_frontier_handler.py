@@ -139,7 +139,7 @@ async def test_an_answer_of_no_use_is_paid_by_the_case_it_was_asked_for():
     frontier = parts.Frontier(parts.FakeProvider(lambda _: billed))
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(3)]
-    await asyncio.sleep(0.01)
+    await frontier.provider.called(1)
     frontier.provider.gate.set()
     assert [answered.cost_eur for answered in await asyncio.gather(*tasks)] == [2.0, 0, 0]
     assert [record.cost_eur for record in frontier.audit.records] == [0, 2.0]
@@ -157,7 +157,7 @@ async def test_nothing_leaves_while_the_audit_cannot_be_written(frontier):
 async def test_an_answer_is_kept_even_if_its_outcome_cannot_be_written(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
-    await asyncio.sleep(0.01)
+    await frontier.provider.called(1)
     frontier.audit.error = Retryable("kafka is away")
     frontier.provider.gate.set()
     with pytest.raises(Retryable):
@@ -169,7 +169,7 @@ async def test_an_answer_is_kept_even_if_its_outcome_cannot_be_written(frontier)
 async def test_a_stop_gives_up_the_calls_that_take_too_long_and_says_so(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
-    await asyncio.sleep(0.01)
+    await frontier.provider.called(1)
     await frontier.handler.drain(0.01)
     with pytest.raises(Retryable):
         await task
@@ -179,9 +179,9 @@ async def test_a_stop_gives_up_the_calls_that_take_too_long_and_says_so(frontier
 async def test_a_cancelled_case_does_not_cancel_the_call_that_others_wait_for(frontier):
     frontier.provider.gate.clear()
     first = asyncio.create_task(frontier.answer(parts.request(id="t-1")))
-    await asyncio.sleep(0.01)
+    await frontier.provider.called(1)
     second = asyncio.create_task(frontier.answer(parts.request(id="t-2")))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # one turn of the event loop: it joins the call
     first.cancel()
     frontier.provider.gate.set()
     assert (await second).output == OUTPUT

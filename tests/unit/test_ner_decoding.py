@@ -82,7 +82,7 @@ def well_formed(row: tuple[int, ...]) -> bool:
     return all(not after.startswith("I-") or before[2:] == after[2:] for before, after in pairwise(labels))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.floats(0.01, 1), min_size=7, max_size=7), min_size=1, max_size=4))
 def test_the_row_is_the_likeliest_of_all_well_formed_ones(weights: list[list[float]]) -> None:
     chances = np.array(weights, dtype=np.float32)

@@ -13,13 +13,13 @@ def sentences(text):
     return list(lay_out(text).sentences)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MIXED)
 def test_the_pieces_put_together_are_the_text(text):
     assert "".join(piece.text for piece in lay_out(text).pieces) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MIXED)
 def test_no_sentence_holds_a_line_break_or_begins_with_a_space(text):
     for sentence in sentences(text):

@@ -1,0 +1,112 @@
+"""The cache before the model: what is looked up, asked once, kept, and ignored where it is not an answer."""
+
+from collections import Counter
+
+import pytest
+from pydantic import SecretStr
+
+from router_records import received, text
+from sprat.delivery.answering import Answering
+from sprat.delivery.inference import Inference
+from sprat.delivery.item import Item
+from sprat.delivery.outcomes import Ask, Outcome
+from sprat.keyed_hash import KeyedHash
+from sprat.models.question import Answer, Question
+from sprat_contracts import IntentOutput
+from wire_records import plain
+
+
+class Model:
+    """Answers with the text as label; breaks on `broken`; is as sure as `confidence` says."""
+
+    def __init__(self):
+        self.batches = []
+        self.broken = set()
+        self.confidence = 0.9
+
+    def tokens(self, question):
+        return len(question.text)
+
+    def answer(self, questions):
+        self.batches.append([question.text for question in questions])
+        if self.broken & {question.text for question in questions}:
+            raise ZeroDivisionError
+        return [Answer(IntentOutput(label=question.text), self.confidence) for question in questions]
+
+
+class Cache:
+    def __init__(self):
+        self.values = {}
+
+    async def get_many(self, keys):
+        return [self.values.get(key) for key in keys]
+
+    async def put_many(self, values):
+        self.values |= values
+
+
+class Handler:
+    """Notes for each item what it was answered with."""
+
+    def answered(self, received, ask, answered):
+        return Outcome(skipped=f"{answered.answer.output.label}, {'cached' if answered.cached else 'fresh'}")
+
+    def failed(self, received, ask):
+        return Outcome(skipped="failed")
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+def answering(model):
+    inference = Inference(model)
+    yield Answering(model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
+    inference.close()
+
+
+async def answer(answering, *texts):
+    items = []
+    for one in texts:
+        item = Item(plain(), received=received(text()))
+        answering.prepare(item, Ask(Question(one, "en"), "intent", ("answer", one)))
+        items.append(item)
+    await answering.answer(items, Handler())
+    return [item.outcome.skipped for item in items]
+
+
+async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache(answering, model):
+    assert await answer(answering, "a", "b", "a") == ["a, fresh", "b, fresh", "a, fresh"]
+    assert await answer(answering, "b", "c") == ["b, cached", "c, fresh"]
+    assert model.batches == [["a", "b"], ["c"]]
+    assert answering.counts == {"cache_hits": 1, "inferred": 3}
+
+
+async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(answering, model):
+    model.broken = {"b"}
+    assert await answer(answering, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
+    assert len(answering.cache.values) == 3
+    model.broken = set()
+    assert await answer(answering, "b") == ["b, fresh"]
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), 1.5, -0.1])
+async def test_an_answer_without_a_confidence_is_none(answering, model, confidence):
+    model.confidence = confidence
+    assert await answer(answering, "a") == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"nonsense", b'0.9\n{"labe', b'x\n{"label": "a"}', b'1.5\n{"label": "b"}', b'nan\n{"label": "b"}']
+)
+async def test_a_cached_value_that_is_no_answer_is_asked_again(answering, value):
+    await answer(answering, "a")
+    answering.cache.values = dict.fromkeys(answering.cache.values, value)
+    assert await answer(answering, "a") == ["a, fresh"]
+
+
+async def test_a_cache_key_shows_nothing_of_the_text(answering):
+    await answer(answering, "a private sentence")
+    assert "private" not in "".join(answering.cache.values)

@@ -1,0 +1,278 @@
+"""The order of the batch loop: all acknowledged before the commit, and nothing begins after the gate has closed."""
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+
+from sprat.delivery.batch_loop import BATCH_TOKENS, BatchLoop
+from sprat.delivery.failure import Failure
+from sprat.delivery.faults import FaultLimit
+from sprat.delivery.gate import Gate
+from sprat.delivery.outbox import Outbox
+from sprat.delivery.outcomes import Ask, Emit, Outcome
+from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.errors import Fatal, Rejected, Retryable
+from sprat.models.question import Question
+from sprat.settings import KafkaSettings
+from sprat.telemetry.tracing import Tracing
+from sprat_contracts import TextSubmitted, Topics
+from wire_records import plain
+
+TOPICS = Topics()
+PLACE = TopicPartition(TOPICS.texts, 3)
+
+
+class Consumer:
+    def __init__(self, happened):
+        self.happened = happened
+        self.error = None
+
+    async def commit(self, offsets):
+        self.happened.append(("commit", offsets))
+
+    def seek(self, partition, offset):
+        self.happened.append(("seek", offset))
+
+    def assignment(self):
+        return frozenset({PLACE})
+
+
+class Acknowledging(Publisher):
+    """Acknowledges a call's records when its topic's event is set; fails as `failures` say, one after the other."""
+
+    def __init__(self, happened):
+        super().__init__(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
+        self.happened = happened
+        self.held = {}
+        self.called = asyncio.Event()
+        self.failures = []
+
+    async def publish(self, records, hold_s=None):
+        (topic,) = {record.topic for record in records}
+        if topic in self.held:
+            self.called.set()
+            await self.held[topic].wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        self.happened.append((topic, len(records)))
+        return []
+
+
+class Handler:
+    """Emits an event for each text, and makes a dead letter of those at the offsets in `rejects`."""
+
+    def __init__(self):
+        self.rejects = set()
+        self.own_fault = False
+        self.breaks = set()
+
+    def message_type(self, topic):
+        return TextSubmitted
+
+    def malformed(self, rejected):
+        return Outcome(rejected=rejected)
+
+    def receive(self, received):
+        if received.offset in self.breaks:
+            raise ZeroDivisionError
+        events = (Emit(TOPICS.feedback, b"k", "id", received.message),)
+        rejected = Rejected("broken", "it", own_fault=self.own_fault) if received.offset in self.rejects else None
+        return Outcome(events, rejected)
+
+    def oversized(self, received, emit):
+        raise AssertionError("nothing is large")
+
+
+@pytest.fixture
+def parts():
+    happened = []
+    consumer, publisher, handler, gate, failure = (
+        Consumer(happened),
+        Acknowledging(happened),
+        Handler(),
+        Gate(),
+        Failure(),
+    )
+    outbox = Outbox("intent", "1", TOPICS, publisher)
+    loop = BatchLoop(handler, outbox, lambda: consumer, Tracing(exporting=False), gate, failure, Counter())
+    return SimpleNamespace(
+        loop=loop, happened=happened, publisher=publisher, handler=handler, gate=gate, failure=failure
+    )
+
+
+def texts(*offsets, **fields):
+    return [plain(offset=offset, **fields) for offset in offsets]
+
+
+async def test_events_come_first_then_dead_letters_then_the_commit(parts):
+    parts.handler.rejects.add(6)
+    await parts.loop.handle(texts(5, 6))
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 7})]
+
+
+@pytest.mark.parametrize("topic", [TOPICS.feedback, TOPICS.dead_letters])
+async def test_nothing_is_committed_while_an_event_or_a_dead_letter_is_not_acknowledged(parts, topic):
+    parts.handler.rejects.add(5)
+    parts.publisher.held[topic] = asyncio.Event()
+    handling = asyncio.create_task(parts.loop.handle(texts(5)))
+    async with asyncio.timeout(2):
+        await parts.publisher.called.wait()
+    for _ in range(20):  # as often as a loop that did not wait would need to commit
+        await asyncio.sleep(0)
+    assert ("commit", {PLACE: 6}) not in parts.happened
+    assert not handling.done()
+    parts.publisher.held[topic].set()
+    await handling
+    assert parts.happened[-1] == ("commit", {PLACE: 6})
+
+
+async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts, monkeypatch):
+    parts.loop.give_up_s = -1.0  # so that it does not wait for another attempt
+    parts.handler.rejects.add(5)
+    calls = []
+
+    async def publish(records, hold_s=None):
+        calls.append(records[0].topic)
+        if records[0].topic == TOPICS.dead_letters:
+            raise NotAcknowledged((0,), "KafkaTimeoutError")
+        return []
+
+    monkeypatch.setattr(parts.publisher, "publish", publish)
+    await parts.loop.handle(texts(5))
+    assert calls == [TOPICS.feedback, TOPICS.dead_letters]
+    assert parts.happened == []
+    assert isinstance(parts.failure.error, Fatal)
+
+
+async def test_a_record_that_is_not_valid_becomes_a_dead_letter_and_its_neighbours_go_on(parts):
+    await parts.loop.handle([*texts(5), *texts(6, value=b"{"), *texts(7)])
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
+
+
+async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts):
+    parts.handler.breaks.add(6)
+    await parts.loop.handle(texts(5, 6, 7))
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
+
+
+async def test_too_many_own_faults_publish_and_commit_nothing_and_close_the_gate_for_good(parts):
+    parts.loop.limit = FaultLimit(consecutive=2)
+    parts.handler.own_fault = True
+    parts.handler.rejects |= {5, 6}
+    await parts.loop.handle(texts(5, 6))
+    assert parts.happened == []
+    assert isinstance(parts.failure.error, Fatal)
+    parts.gate.open()
+    assert not parts.gate.is_open
+
+
+async def test_bad_input_never_stops_the_service(parts):
+    parts.loop.limit = FaultLimit(consecutive=2)
+    parts.handler.rejects |= set(range(10))
+    await parts.loop.handle(texts(*range(10)))
+    assert parts.failure.error is None
+
+
+async def test_a_closed_gate_admits_no_batch(parts):
+    parts.gate.close()
+    await parts.loop.handle(texts(5))
+    assert parts.happened == []
+
+
+async def test_work_is_in_hand_while_a_batch_is_handled_and_no_longer(parts):
+    parts.publisher.held[TOPICS.feedback] = asyncio.Event()
+    handling = asyncio.create_task(parts.loop.handle(texts(5)))
+    await parts.publisher.called.wait()
+    assert parts.gate.in_hand == 1
+    parts.publisher.held[TOPICS.feedback].set()
+    await handling
+    assert parts.gate.in_hand == 0
+
+
+class Asking(Handler):
+    def receive(self, received):
+        return Ask(Question("hi", "en"), "intent", ("k",))
+
+
+class Model:
+    """Answers a part; each item is as large as a part may be."""
+
+    def __init__(self, tokens=BATCH_TOKENS):
+        self.tokens = tokens
+        self.parts = []
+        self.after = lambda: None
+
+    def prepare(self, item, ask):
+        item.ask = ask
+        item.tokens = self.tokens
+
+    async def answer(self, items, handler):
+        self.parts.append([item.record.offset for item in items])
+        for item in items:
+            item.outcome = Outcome(skipped="answered")
+        self.after()
+
+
+@pytest.fixture
+def model(parts):
+    parts.loop.handler = Asking()
+    parts.loop.answering = Model()
+    return parts.loop.answering
+
+
+async def test_a_batch_is_cut_into_parts_that_are_committed_one_by_one(parts, model):
+    await parts.loop.handle(texts(5, 6))
+    assert model.parts == [[5], [6]]
+    assert parts.happened == [("commit", {PLACE: 6}), ("commit", {PLACE: 7})]
+
+
+async def test_as_many_records_as_the_bound_takes_are_one_part(parts, model):
+    model.tokens = BATCH_TOKENS // 2
+    await parts.loop.handle(texts(5, 6, 7))
+    assert model.parts == [[5, 6], [7]]
+
+
+async def test_the_next_part_does_not_begin_after_the_gate_has_closed(parts, model):
+    model.after = parts.gate.close
+    await parts.loop.handle(texts(5, 6))
+    assert model.parts == [[5]], "the part in hand ends, the next one comes again"
+    assert parts.happened == [("commit", {PLACE: 6})]
+
+
+async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, model):
+    def fail():
+        if len(model.parts) == 2:
+            raise Retryable("away")
+
+    model.after = fail
+    parts.loop._backoff.next = lambda: 0.0
+    await parts.loop.handle(texts(5, 6, 7))
+    assert parts.happened == [("commit", {PLACE: 6}), ("seek", 6)]
+
+
+async def test_a_release_forgets_what_is_held(parts, model):
+    def fail():
+        raise Retryable("away")
+
+    model.after = fail
+    parts.loop._backoff.next = lambda: 0.0
+    await parts.loop.handle(texts(5))
+    await parts.loop.let_go()
+    model.after = lambda: None
+    await parts.loop.handle(texts(5))
+    assert model.parts == [[5], [5]], "it is asked anew: another member may have handled it meanwhile"
+
+
+async def test_a_topic_that_takes_less_than_it_should_is_fatal(parts):
+    parts.publisher.failures = [TooLarge([0])]
+    await parts.loop.handle(texts(5))
+    assert isinstance(parts.failure.error, Fatal)
+    assert parts.happened == []
+
+
+def test_the_size_of_a_record_counts_key_value_and_headers():
+    small = OutRecord("t", None, None).size
+    assert OutRecord("t", b"12", b"345", [("six", b"7890")]).size == small + 2 + 3 + 3 + 4 + 4

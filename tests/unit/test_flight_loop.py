@@ -1,0 +1,237 @@
+"""The concurrent loop: what is committed while records finish out of order, and what a lost partition leaves behind."""
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError
+
+from sprat.delivery.failure import Failure
+from sprat.delivery.faults import FaultLimit
+from sprat.delivery.flight_loop import FlightLoop
+from sprat.delivery.gate import Gate
+from sprat.delivery.outcomes import Outcome
+from sprat.errors import Fatal, Rejected
+from sprat.telemetry.tracing import Tracing
+from sprat_contracts import TextSubmitted
+from wire_records import plain
+
+TOPIC = "mine.texts.v1"
+FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+
+
+class Consumer:
+    """Fails with `error` while there is one."""
+
+    def __init__(self):
+        self.committed = []
+        self.error = None
+        self.changed = asyncio.Condition()
+
+    async def commit(self, offsets):
+        if self.error is not None:
+            raise self.error
+        async with self.changed:
+            self.committed.append(dict(offsets))
+            self.changed.notify_all()
+
+    async def until(self, partition, offset):
+        """Wait until this offset is committed."""
+        async with asyncio.timeout(2), self.changed:
+            await self.changed.wait_for(lambda: any(c.get(partition) == offset for c in self.committed))
+
+
+class Handler:
+    """Answers a record when it may; `rejects` and `breaks` are offsets."""
+
+    def __init__(self):
+        self.held = {}
+        self.asked = []
+        self.cancelled = []
+        self.rejects = set()
+        self.breaks = set()
+
+    def hold(self, *offsets):
+        self.held |= {offset: asyncio.Event() for offset in offsets}
+
+    def message_type(self, topic):
+        return TextSubmitted
+
+    def malformed(self, rejected):
+        return Outcome(rejected=rejected)
+
+    def failed(self, received):
+        return Outcome(skipped="failed")
+
+    def oversized(self, received, emit):
+        raise AssertionError("nothing is large")
+
+    async def handle(self, received):
+        self.asked.append(received.offset)
+        if received.offset in self.breaks:
+            raise ZeroDivisionError
+        try:
+            if received.offset in self.held:
+                await self.held[received.offset].wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(received.offset)
+            raise
+        if received.offset in self.rejects:
+            return Outcome(rejected=Rejected("defect", "broken", own_fault=True))
+        return Outcome(skipped="handled")
+
+
+class Outbox:
+    """Publishes when `acknowledging` is set."""
+
+    def __init__(self):
+        self.acknowledging = asyncio.Event()
+        self.acknowledging.set()
+        self.letters = []
+        self.reached = asyncio.Event()
+
+    async def publish(self, items, shrink):
+        self.reached.set()
+        await self.acknowledging.wait()
+        self.letters += [item.record.offset for item in items if item.decided().rejected is not None]
+
+
+@pytest.fixture
+def parts():
+    consumer, handler, outbox = Consumer(), Handler(), Outbox()
+    gate, failure = Gate(), Failure()
+    loop = FlightLoop(
+        handler,
+        outbox,
+        lambda: consumer,
+        Tracing(exporting=False),
+        gate,
+        failure,
+        Counter(),
+        capacity=4,
+    )
+    return SimpleNamespace(
+        loop=loop, consumer=consumer, handler=handler, outbox=outbox, gate=gate, failure=failure, counts=loop.counts
+    )
+
+
+def texts(*offsets, partition=0):
+    return [plain(topic=TOPIC, partition=partition, offset=offset) for offset in offsets]
+
+
+async def settled(condition):
+    """Let the tasks of the loop run until the condition holds."""
+    async with asyncio.timeout(2):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_an_offset_waits_for_the_slow_record_before_it(parts):
+    parts.handler.hold(5)
+    await parts.loop.handle(texts(5, 6, 7))
+    await settled(lambda: parts.counts["records"] == 2)
+    assert parts.consumer.committed == []
+    parts.handler.held[5].set()
+    await parts.consumer.until(FIRST, 8)
+
+
+async def test_nothing_is_committed_before_what_it_caused_is_acknowledged(parts):
+    parts.outbox.acknowledging.clear()
+    parts.handler.rejects.add(5)
+    await parts.loop.handle(texts(5))
+    await parts.outbox.reached.wait()
+    assert parts.consumer.committed == []
+    parts.outbox.acknowledging.set()
+    await parts.consumer.until(FIRST, 6)
+    assert parts.outbox.letters == [5]
+
+
+async def test_a_partition_that_came_back_starts_without_what_was_in_flight_before(parts):
+    parts.handler.hold(5)
+    await parts.loop.handle(texts(5, 6))
+    await settled(lambda: parts.counts["records"] == 1)
+    parts.gate.close()
+    await parts.loop.let_go()
+    parts.gate.open()
+    await parts.loop.handle(texts(10))  # another member has committed up to here
+    await parts.consumer.until(FIRST, 11)
+    assert parts.consumer.committed == [{FIRST: 11}]
+
+
+async def test_an_offset_that_could_not_be_committed_is_forgotten_with_its_partition(parts):
+    parts.consumer.error = CoordinatorNotAvailableError()
+    await parts.loop.handle(texts(5))
+    await settled(lambda: parts.counts["records"] == 1)
+    await parts.loop.let_go()
+    parts.consumer.error = None
+    await parts.loop.handle(texts(9, partition=1))
+    await parts.consumer.until(SECOND, 10)
+    assert not any(FIRST in committed for committed in parts.consumer.committed)
+
+
+async def test_calls_in_flight_are_cancelled_when_their_partition_goes(parts):
+    parts.handler.hold(5, 6)
+    await parts.loop.handle(texts(5, 6))
+    await settled(lambda: parts.handler.asked == [5, 6])
+    parts.gate.close()
+    await parts.loop.let_go()
+    await settled(lambda: parts.gate.in_hand == 0)
+    assert sorted(parts.handler.cancelled) == [5, 6]
+    assert parts.consumer.committed == []
+    assert parts.failure.error is None
+
+
+async def test_a_release_commits_what_is_finished(parts):
+    parts.consumer.error = CoordinatorNotAvailableError()
+    await parts.loop.handle(texts(5))
+    await settled(lambda: parts.counts["records"] == 1)
+    parts.consumer.error = None
+    await parts.loop.let_go()
+    assert parts.consumer.committed == [{FIRST: 6}]
+
+
+async def test_a_commit_that_is_no_longer_ours_ends_nothing(parts):
+    parts.consumer.error = CommitFailedError()
+    await parts.loop.handle(texts(5))
+    await settled(lambda: parts.gate.in_hand == 0)
+    assert parts.failure.error is None
+
+
+async def test_at_capacity_no_record_is_admitted_until_one_has_finished(parts):
+    parts.handler.hold(*range(5))
+    admitting = asyncio.create_task(parts.loop.handle(texts(*range(5))))
+    await settled(lambda: len(parts.handler.asked) == 4)
+    assert not admitting.done()
+    parts.handler.held[2].set()
+    await admitting
+    await settled(lambda: len(parts.handler.asked) == 5)
+    parts.gate.close()
+    await parts.loop.let_go()
+    await settled(lambda: parts.gate.in_hand == 0)
+
+
+async def test_a_closed_gate_admits_nothing(parts):
+    parts.gate.close()
+    await parts.loop.handle(texts(5))
+    assert parts.gate.in_hand == 0
+    assert parts.handler.asked == []
+
+
+async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter_and_the_others_go_on(parts):
+    parts.handler.breaks.add(5)
+    await parts.loop.handle(texts(5, 6))
+    await parts.consumer.until(FIRST, 7)
+    assert parts.outbox.letters == [5]
+    assert parts.failure.error is None
+
+
+async def test_too_many_own_faults_stop_the_service_before_a_commit(parts):
+    parts.loop.limit = FaultLimit(consecutive=1)
+    parts.handler.rejects.add(5)
+    await parts.loop.handle(texts(5))
+    assert isinstance(await parts.failure.wait(), Fatal)
+    assert parts.consumer.committed == []
+    parts.gate.open()
+    assert not parts.gate.is_open, "closed for good"

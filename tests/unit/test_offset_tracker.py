@@ -1,0 +1,109 @@
+"""Which offsets may be committed while records finish out of order; and what is committed after a batch."""
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError, GroupAuthorizationFailedError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprat.delivery.offsets import commit, next_offsets, seek_back
+from sprat.delivery.tracker import OffsetTracker
+from sprat.errors import Fatal, Retryable
+from wire_records import plain
+
+FIRST, SECOND = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+def tracker(*started: tuple[TopicPartition, int]) -> OffsetTracker:
+    found = OffsetTracker()
+    for partition, offset in started:
+        found.start(partition, offset)
+    return found
+
+
+def test_an_unfinished_record_holds_back_those_behind_it_in_its_own_partition_alone() -> None:
+    offsets = tracker((FIRST, 5), (FIRST, 6), (SECOND, 9))
+    offsets.finish(FIRST, 6)
+    offsets.finish(SECOND, 9)
+    assert offsets.committable() == {SECOND: 10}
+    offsets.finish(FIRST, 5)
+    assert offsets.committable() == {FIRST: 7}
+
+
+def test_what_was_given_once_is_not_given_again() -> None:
+    offsets = tracker((FIRST, 5))
+    offsets.finish(FIRST, 5)
+    assert offsets.committable() == {FIRST: 6}
+    assert offsets.committable() == {}
+
+
+def test_after_a_clear_a_late_finish_counts_for_nothing_and_nothing_old_holds_back_the_new() -> None:
+    offsets = tracker((FIRST, 5), (FIRST, 6))
+    offsets.clear()
+    offsets.finish(FIRST, 6)
+    assert offsets.committable() == {}
+    offsets.start(FIRST, 10)
+    offsets.finish(FIRST, 10)
+    assert offsets.committable() == {FIRST: 11}
+
+
+@given(st.permutations(range(8)))
+def test_only_what_is_finished_without_a_gap_is_committable(order: list[int]) -> None:
+    offsets = tracker(*((FIRST, offset) for offset in range(8)))
+    done: set[int] = set()
+    committed = 0
+    for offset in order:
+        offsets.finish(FIRST, offset)
+        done.add(offset)
+        committed = offsets.committable().get(FIRST, committed)
+        assert committed == next(n for n in range(9) if n not in done)
+
+
+def test_the_offset_to_commit_is_the_next_one_of_each_partition_whatever_the_order() -> None:
+    records = [plain(topic="t", partition=0, offset=6), plain(topic="t", partition=0, offset=5)]
+    assert next_offsets([*records, plain(topic="t", partition=1, offset=0)]) == {FIRST: 7, SECOND: 1}
+
+
+class Consumer:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.committed: list[dict[TopicPartition, int]] = []
+        self.sought: list[tuple[TopicPartition, int]] = []
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.committed.append(offsets)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.sought.append((partition, offset))
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset({FIRST})
+
+
+async def test_a_commit_says_whether_the_partitions_are_still_ours() -> None:
+    consumer = Consumer()
+    assert await commit(consumer, {FIRST: 6})
+    assert consumer.committed == [{FIRST: 6}]
+    assert not await commit(Consumer(CommitFailedError()), {FIRST: 6})
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (CoordinatorNotAvailableError(), Retryable),
+        (TimeoutError(), Retryable),
+        (GroupAuthorizationFailedError("g"), Fatal),
+    ],
+)
+async def test_a_commit_that_fails_is_tried_again_unless_it_is_not_allowed(error: Exception, raised: type) -> None:
+    with pytest.raises(raised):
+        await commit(Consumer(error), {FIRST: 6})
+
+
+def test_seeking_goes_back_to_the_first_record_of_each_partition_that_is_still_ours() -> None:
+    consumer = Consumer()
+    places = [(0, 7), (0, 5), (0, 6), (1, 3)]
+    seek_back(consumer, [plain(topic="t", partition=partition, offset=offset) for partition, offset in places])
+    assert consumer.sought == [(FIRST, 5)]

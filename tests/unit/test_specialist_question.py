@@ -1,0 +1,103 @@
+"""What a service with a small model asks, skips and declines; and everything that a cached answer depends on."""
+
+from dataclasses import replace
+
+import pytest
+
+from router_records import APPENDED_AT, TOPICS, received, text
+from sprat.delivery.outcomes import Ask, Outcome
+from sprat.models.card import Card
+from sprat.specialist import Specialist
+from sprat_contracts import Prediction
+
+
+def specialist(task="intent", *, owns_from=0, left=None, **card):
+    fields = {"task": task, "name": "small", "version": "v1", "languages": ("en", "de"), "targets": ("de", "fr")}
+    return Specialist(TOPICS, Card.model_construct(**fields | card), "default", owns_from, left)
+
+
+def key(asked, **card):
+    found = specialist(**card).receive(received(asked))
+    assert isinstance(found, Ask)
+    return found.cache_key
+
+
+BASE = {"tasks": {"intent": {}, "ner": {}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "card"),
+    [
+        ({}, {"version": "v2"}),
+        ({}, {"task": "ner"}),
+        ({"text": "Move 200 euros"}, {}),
+        ({"language": "de"}, {}),
+        ({"tenant": "another"}, {}),
+        ({"tasks": {"intent": {"beam": 3}, "ner": {}}}, {}),
+    ],
+    ids=["version of the model", "task", "text", "language", "tenant", "options"],
+)
+def test_what_an_answer_depends_on_is_in_its_cache_key(fields, card):
+    assert key(text(**BASE | fields), **card) != key(text(**BASE))
+
+
+def test_equal_questions_have_one_cache_key():
+    assert key(text(**BASE)) == key(text(**BASE, reference={"a": "b"}, frontier="deny"))
+
+
+@pytest.mark.parametrize(
+    ("offset", "appended_at", "left", "skipped"),
+    [
+        (7, APPENDED_AT, {}, None),
+        (7, APPENDED_AT - 1, {}, "older"),
+        (7, APPENDED_AT - 1, {3: 7}, "older"),
+        (6, APPENDED_AT - 1, {3: 7}, None),
+        (6, APPENDED_AT - 1, {2: 7}, "older"),
+    ],
+)
+def test_its_own_are_the_texts_since_its_ownership_and_those_that_it_left_behind(offset, appended_at, left, skipped):
+    asked = replace(received(text()), offset=offset, appended_at=appended_at)
+    found = specialist(owns_from=APPENDED_AT, left=left).receive(asked)
+    assert (found.skipped if isinstance(found, Outcome) else None) == skipped
+
+
+@pytest.mark.parametrize(
+    ("asked", "replay_for", "skipped"),
+    [
+        (text(tasks={"ner": {}}), None, "not_asked"),
+        (text(tasks={"intent": {"model": "other"}}), None, "other_model"),
+        (text(), "ner", "replay"),
+        (text(), "intent", None),
+    ],
+)
+def test_what_is_not_for_it_is_skipped(asked, replay_for, skipped):
+    found = specialist().receive(received(asked, replay_for=replay_for))
+    assert (found.skipped if isinstance(found, Outcome) else None) == skipped
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"language": "fi"}, "language"),
+        ({"language": "en-GB"}, None),
+        ({"tasks": {"translation": {"target": "sv"}}}, "target"),
+        ({"tasks": {"translation": {"target": "de-AT"}}}, None),
+    ],
+)
+def test_a_language_or_target_that_it_does_not_serve_is_declined(fields, code):
+    task = next(iter(fields.get("tasks", {"intent": {}})))
+    found = specialist(task).receive(received(text(**fields)))
+    if code is None:
+        assert isinstance(found, Ask)
+        return
+    (emit,) = found.events
+    assert isinstance(emit.message, Prediction)
+    assert emit.message.declined.code == code
+
+
+def test_a_text_that_broke_the_model_is_declined_and_a_dead_letter_by_its_own_fault():
+    one = specialist()
+    asked = received(text())
+    outcome = one.failed(asked, one.receive(asked))
+    assert outcome.rejected.own_fault
+    assert outcome.events[0].message.declined.code == "model_error"
