@@ -65,6 +65,7 @@ class Handler:
     """Emits an event for each text, and makes a dead letter of those at the offsets in `rejects`."""
 
     def __init__(self):
+        self.asked = []
         self.rejects = set()
         self.own_fault = False
         self.breaks = set()
@@ -76,6 +77,7 @@ class Handler:
         return Outcome(rejected=rejected)
 
     def receive(self, received):
+        self.asked.append(received.offset)
         if received.offset in self.breaks:
             raise ZeroDivisionError
         events = (Emit(TOPICS.feedback, b"k", "id", received.message),)
@@ -177,9 +179,14 @@ async def test_bad_input_never_stops_the_service(parts):
 
 
 async def test_a_closed_gate_admits_no_batch(parts):
+    async def refresh():
+        parts.happened.append("refreshed")
+
+    parts.loop.refresh = refresh
     parts.gate.close()
     await parts.loop.handle(texts(5))
     assert parts.happened == []
+    assert parts.gate.in_hand == 0
 
 
 async def test_work_is_in_hand_while_a_batch_is_handled_and_no_longer(parts):
@@ -253,17 +260,16 @@ async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, mo
     assert parts.happened == [("commit", {PLACE: 6}), ("seek", 6)]
 
 
-async def test_a_release_forgets_what_is_held(parts, model):
-    def fail():
-        raise Retryable("away")
-
-    model.after = fail
+@pytest.mark.parametrize(("released", "asked"), [(False, [5]), (True, [5, 5])], ids=["the same", "another"])
+async def test_a_decision_is_held_for_the_retry_and_forgotten_with_its_assignment(parts, released, asked):
+    parts.publisher.failures = [NotAcknowledged((0,), "KafkaTimeoutError")]
     parts.loop._backoff.next = lambda: 0.0
     await parts.loop.handle(texts(5))
-    await parts.loop.let_go()
-    model.after = lambda: None
+    if released:
+        await parts.loop.let_go()
     await parts.loop.handle(texts(5))
-    assert model.parts == [[5], [5]], "it is asked anew: another member may have handled it meanwhile"
+    assert parts.handler.asked == asked
+    assert parts.happened == [("seek", 5), (TOPICS.feedback, 1), ("commit", {PLACE: 6})]
 
 
 async def test_a_topic_that_takes_less_than_it_should_is_fatal(parts):

@@ -197,3 +197,12 @@ def test_the_time_is_now_where_none_is_given() -> None:
     assert time.endswith("Z")
     assert len(time) == len("2026-01-01T00:00:00.000Z")
     assert decode(Record("t", 0, 0, 0, None, value, headers), TextSubmitted).envelope.time == time
+
+
+def test_a_value_of_more_bytes_than_its_message_allows_is_refused_before_it_is_parsed() -> None:
+    value = b'{"text": "hi", "tasks": {"intent": {}}}'
+    limit = TextSubmitted.max_bytes
+    assert limit is not None
+    assert decode(plain(value.ljust(limit)), TextSubmitted).message.text == "hi"
+    with pytest.raises(WireError, match="too_large"):
+        decode(plain(value.ljust(limit + 1)), TextSubmitted)

@@ -215,6 +215,7 @@ async def test_at_capacity_no_record_is_admitted_until_one_has_finished(parts):
 async def test_a_closed_gate_admits_nothing(parts):
     parts.gate.close()
     await parts.loop.handle(texts(5))
+    await asyncio.gather(*parts.loop._flights)
     assert parts.gate.in_hand == 0
     assert parts.handler.asked == []
 
@@ -231,7 +232,8 @@ async def test_too_many_own_faults_stop_the_service_before_a_commit(parts):
     parts.loop.limit = FaultLimit(consecutive=1)
     parts.handler.rejects.add(5)
     await parts.loop.handle(texts(5))
-    assert isinstance(await parts.failure.wait(), Fatal)
+    async with asyncio.timeout(2):
+        assert isinstance(await parts.failure.wait(), Fatal)
     assert parts.consumer.committed == []
     parts.gate.open()
     assert not parts.gate.is_open, "closed for good"

@@ -121,3 +121,14 @@ async def test_late_news_of_calls_from_before_count_for_nothing(breaker, time):
     breaker.record_success(probe)
     breaker.record_failure(probe)
     assert breaker.state == "closed"
+
+
+async def test_late_success_of_an_earlier_state_does_not_begin_the_count_again(breaker, time):
+    old = await breaker.admit(soon)
+    await fail(breaker)
+    time.now += 5
+    breaker.succeeded(await breaker.admit(soon))
+    await fail(breaker, 2)
+    breaker.succeeded(old)
+    await fail(breaker, 1)
+    assert breaker.state == "open"

@@ -121,15 +121,15 @@ async def test_in_an_outage_one_call_probes_hasty_cases_are_declined_and_patient
     assert not hasty.egress.left
     await tried.provider.called(before + 3)
     first, second, third = tried.provider.asked_at[before : before + 3]
-    assert first - tried.provider.asked_at[before - 1] >= 0.05
+    assert first - tried.provider.asked_at[2] >= 0.05, "the third failure opens the breaker"
     assert second - first >= 0.1, "a failed probe doubles the pause"
     assert third - second >= 0.1, "up to its limit"
     assert not any(task.done() for task in patient)
     outage = False
     assert all(answered.output == OUTPUT for answered in await asyncio.gather(*patient))
     assert tried.breaker.state == "closed"
-    *_, last_failed, worked = tried.provider.asked_at[: len(tried.provider.asked) - 9]
-    assert worked - last_failed >= 0.1, "one call alone tries it; the others follow when it has worked"
+    assert len(tried.provider.asked) == before + 3 + 10
+    assert tried.provider.asked_at[before + 3] - third >= 0.1, "one call tries it; the others follow when it has worked"
 
 
 async def test_a_retry_after_holds_back_the_calls_of_other_cases():

@@ -6,7 +6,7 @@ import pytest
 
 import sprat.perimeter
 from perimeter_finders import Broken, Spans, Words
-from sprat.perimeter import Masked, NameFinder, NotVerified, mask
+from sprat.perimeter import Masked, NameFinder, NotVerified, mask, masking
 from sprat.perimeter.found import Found
 from sprat.perimeter.overlaps import resolve
 from sprat.perimeter.validators import Validators
@@ -200,3 +200,10 @@ def test_the_tagger_is_not_asked_in_a_language_it_does_not_know() -> None:
 class _Tagger:
     def find(self, text: str) -> list[Found]:
         return [Found(0, 4, "PERSON", "tagger", 0.9)]
+
+
+def test_a_text_in_which_masking_left_a_value_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last check does not rely on the steps before it: here the search for other occurrences is broken."""
+    monkeypatch.setattr(masking, "occurrences", lambda text, found: found)
+    with pytest.raises(NotVerified, match="would still stand"):
+        mask("Ada and Ada", "en", [Spans([(0, 3, "PERSON")])])

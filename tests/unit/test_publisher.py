@@ -88,6 +88,9 @@ async def test_after_a_refused_record_a_new_producer_sends_it_and_the_old_one_is
     async with asyncio.timeout(1):
         await refused.stopped.wait()
     assert not renewed.stopped.is_set()
+    publisher.answers[b"b"] = 8
+    await publisher.publish([record(b"b")])
+    assert publisher.producers == [refused, renewed], "once"
 
 
 async def test_of_a_failed_attempt_only_the_refused_record_is_sent_again():
