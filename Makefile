@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SERVICES := services/intent services/ner services/translation services/router services/frontier services/simulator
-MEMBERS := contracts shared encoder $(SERVICES)
+SHARED := chassis policy inference encoder privacy training operations cli local
+SERVICES := intent ner translation router frontier simulator
+MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
 .PHONY: help setup check test mutants demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
@@ -17,14 +18,14 @@ $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		-e contracts -e 'shared[models,perimeter,otel,cli,local]' -e encoder $(SERVICES:%=-e %) --group dev
-	$(BIN)/python -m sprat.local
+		$(MEMBERS:%=-e %) --group dev
+	$(BIN)/python -m sprat_local
 	touch $@
 
 check: $(STAMP) ## formatting, lint, types, the floors of the house
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(MEMBERS:=/src) tools
+	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators
 	$(BIN)/lint-imports
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
@@ -53,24 +54,24 @@ bench-train: $(STAMP) ## the README's figures of models trained on open labels; 
 WORK ?= .training
 
 train-intent: $(STAMP) ## both intent models from the encoder and CLINC150, two minutes; SPRAT_DATA as above
-	$(BIN)/python services/intent/recipe/build.py default
-	$(BIN)/python services/intent/recipe/build.py en-fast
+	$(BIN)/python -m services.intent.recipe.build default
+	$(BIN)/python -m services.intent.recipe.build en-fast
 
 train-ner: $(STAMP) ## the model of names, one and a half hours on one core; WORK is the folder of checkpoints
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'encoder[recipe]' -e 'services/ner[train]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/encoder[recipe]' -e 'services/ner[train]'
 	mkdir -p $(WORK)
-	test -f $(WORK)/encoder/tokenizer.json || $(BIN)/python encoder/recipe/build.py \
+	test -f $(WORK)/encoder/tokenizer.json || $(BIN)/python -m shared.encoder.recipe.build \
 		--output $(WORK)/encoder --float32 $(WORK)/e5.safetensors
-	$(BIN)/python services/ner/recipe/make.py --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
+	$(BIN)/python -m services.ner.recipe.make --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
 		--tokenizer $(WORK)/encoder/tokenizer.json
 
 train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core, then its estimate and its card
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'services/translation[train,measure]'
-	$(BIN)/python services/translation/recipe/train.py --work $(WORK)/translation --minutes $(or $(MINUTES),200)
-	$(BIN)/python services/translation/recipe/build.py --network $(WORK)/translation/ct2
+	$(BIN)/python -m services.translation.recipe.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
+	$(BIN)/python -m services.translation.recipe.build --network $(WORK)/translation/ct2
 
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
-	$(BIN)/python -m tools.generate
+	$(BIN)/python -m contracts.generators.generate
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat.models import Card, Score
+from sprat_inference.card import Card, Score
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from sprat.local.children.ports import is_free
-from sprat.local.services import SERVICES
 from sprat_contracts import Topics
+from sprat_local.processes.ports import is_free
+from sprat_operations.services import SERVICES
 
 BOOTSTRAP = "127.0.0.1:9092"
 PROGRAMS = (
@@ -82,7 +82,7 @@ def cpu_s(process: psutil.Process) -> float:
 def run_once(*, idle: bool) -> dict[str, Any]:
     began = time.monotonic()
     up = subprocess.Popen(
-        [sys.executable, "-m", "sprat.cli", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "sprat_cli", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         figures: dict[str, Any] = {"first_result_s": asyncio.run(first_result_s(began))}

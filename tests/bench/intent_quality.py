@@ -17,11 +17,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from tests.bench.figures import Targets, document, missed, strayed, table
 
+from services.intent.recipe.scores import SHARES, measure
 from sprat_intent.model import IntentModel
-from sprat_intent.quality import Bin, Seen, expected_calibration_error, reliability
-from sprat_intent.scores import SHARES, measure
+from sprat_training.evaluation.label_quality import Bin, Seen, expected_calibration_error, reliability
+from tests.bench.figures import Targets, document, missed, strayed, table
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = ROOT / "tests/data"

@@ -20,11 +20,12 @@ from typing import Any
 
 from seqeval.metrics import f1_score
 
-from sprat.models import PINS, Score
-from sprat_ner.gold import Sentence
+from services.ner.recipe.gold import Sentence
+from services.ner.recipe.quality import ReadSentence, canonical
+from services.ner.recipe.scores import GERMAN, NAMES, measure, read_tests
+from sprat_inference.card import Score
+from sprat_inference.threads import PINS
 from sprat_ner.model import NerModel
-from sprat_ner.quality import Seen, canonical
-from sprat_ner.scores import GERMAN, NAMES, measure, read_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/ner/src/sprat_ner/artefacts/default"
@@ -151,7 +152,7 @@ def run(command: Sequence[str], lines: str) -> list[Any]:
 
 
 def compared(
-    tests: Mapping[str, list[Sentence]], seen: Mapping[str, Seen], own: Cost, rival: Rival | None
+    tests: Mapping[str, list[Sentence]], seen: Mapping[str, ReadSentence], own: Cost, rival: Rival | None
 ) -> dict[str, Any]:
     """All figures, by set, and the costs."""
     sets = {}

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from sprat.models import Question
+from sprat.model import Question
 from sprat_ner.model import NerModel
 
 BATCH = 256

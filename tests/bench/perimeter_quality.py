@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sprat_policy.privacy_rules import PatternRule, PrivacyPolicy, TermRule
+from sprat_privacy.detection import Detector, NameDetector
+from sprat_privacy.detectors.tagger import Tagger
+from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.masking import mask
 from tests.bench import perimeter_tables as tables
 from tests.bench.perimeter_scoring import KINDS, Annotated, Kind, Span, outside, read, score
-
-from sprat.perimeter import Finder, NameFinder, mask
-from sprat.perimeter.tagger import Tagger
-from sprat.perimeter.terms import Terms
-from sprat.perimeter.validators import Validators
-from sprat.policy.perimeter import PatternRule, PerimeterPolicy, TermRule
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/frontier/src/sprat_frontier/artefacts/rampart"
@@ -47,7 +48,7 @@ REASONS: Mapping[str, str] = {
 WORDS = {20: 200, 200: 60, 2_000: 40}
 """Words of a text → how many texts are timed."""
 
-POLICY = PerimeterPolicy(
+POLICY = PrivacyPolicy(
     terms=(TermRule(type="PROJECT", words=tuple(f"Project Heron {number}" for number in range(100))),),
     patterns=(PatternRule(type="CUSTOMER", pattern="K-[0-9]{6}"),),
 )
@@ -106,8 +107,8 @@ def compared(
     rows: Sequence[Annotated], tagger: Tagger, presidio: Path | None
 ) -> tuple[dict[str, Outcome], dict[str, Any]]:
     """Each system's outcome, and what Presidio says of itself."""
-    names = NameFinder(tagger, tagger.card.languages)
-    ours: dict[str, list[Finder]] = {
+    names = NameDetector(tagger, tagger.card.languages)
+    ours: dict[str, list[Detector]] = {
         "validators": [Validators()],
         "tagger": [names],
         "both": [Validators(), names],
@@ -127,7 +128,7 @@ def compared(
     return outcomes, facts
 
 
-def masked(rows: Sequence[Annotated], finders: Sequence[Finder]) -> Outcome:
+def masked(rows: Sequence[Annotated], finders: Sequence[Detector]) -> Outcome:
     """What is masked of each text by these finders alone."""
     start = time.process_time()
     results = [mask(row.text, "en", finders, validators_alone=("en",)) for row in rows]
@@ -172,7 +173,7 @@ def in_one_call(rows: Sequence[Annotated], tagger: Tagger) -> float:
 
 def cost(tagger: Tagger, texts: Sequence[str]) -> dict[int, tuple[float, float]]:
     """Words → CPU milliseconds to mask a text with all finders, median and 95th percentile."""
-    finders: list[Finder] = [Validators(), Terms.of(POLICY), NameFinder(tagger, tagger.card.languages)]
+    finders: list[Detector] = [Validators(), Terms.of(POLICY), NameDetector(tagger, tagger.card.languages)]
     stream = " ".join(texts).split()
     found: dict[int, tuple[float, float]] = {}
     for words, count in WORDS.items():

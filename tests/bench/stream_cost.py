@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sprat.benching.bare_run import BareModel
-from sprat.benching.bench import Bench
-from sprat.benching.figures import Drained
-from sprat.benching.installing import bench_options, meter_of, service_variables
-from sprat.benching.messages import Messages
-from sprat.benching.metering import Meter
-from sprat.benching.plan import Plan
-from sprat.benching.texts import BenchText
-from sprat.local.installation import Installation
+from sprat_local.bench.bare_process import BareModel
+from sprat_local.bench.figures import Drained
+from sprat_local.bench.installation import bench_options, meter_of, service_variables
+from sprat_local.bench.measure import Bench
+from sprat_local.bench.plan import Plan
+from sprat_local.bench.resources import Meter
+from sprat_local.bench.texts import BenchText, Messages
+from sprat_local.installation import Installation
 
 TASK = "intent"
 IDLE_S = 10.0

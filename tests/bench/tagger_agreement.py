@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sprat.perimeter.tagger import Tagger
+from sprat_privacy.detectors.tagger import Tagger
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/frontier/src/sprat_frontier/artefacts/rampart"
@@ -104,7 +104,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 def memory(artefact: Path) -> dict[str, float]:
     """Resident MiB of a process of its own: all imported, the tagger loaded, 20,000 code points read."""
     script = (
-        "import sys, psutil, pathlib, sprat.perimeter.tagger as t\n"
+        "import sys, psutil, pathlib, sprat_privacy.detectors.tagger as t\n"
         "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
         "print(rss()); tagger = t.Tagger.load(pathlib.Path(sys.argv[1])); print(rss())\n"
         "tagger.find('My name is Anna Schmidt. ' * 800); print(rss())\n"

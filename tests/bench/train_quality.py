@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sprat_intent.training  # noqa: F401 - before numpy, which it pins to one thread, as in the command
+import sprat_training  # noqa: F401 - before numpy, which it pins to one thread, as in the command
 
 # isort: split
 import numpy as np
 
-from sprat_intent.training.progress import silent
-from sprat_intent.training.run import train
-from sprat_intent.training.wish import Trained, Wish
+from sprat_training.config import Trained, TrainingConfig, silent
+from sprat_training.train import train
 
 Rows = list[tuple[str, str]]
 """Texts with their labels."""
@@ -185,7 +184,7 @@ def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tu
     if test is not None:
         write(test_file, test)
     output = folder / f"model-{time.monotonic_ns()}"
-    wish = Wish(
+    wish = TrainingConfig(
         file=file, output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
     )
     started, cpu = time.monotonic(), time.process_time()

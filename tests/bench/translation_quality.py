@@ -20,11 +20,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from sprat.models import Score
-from sprat_translation.corpora import NAMES
+from services.translation.recipe.corpora import NAMES
+from services.translation.recipe.quality import TranslatedPair
+from services.translation.recipe.scores import scores, see_tests
+from sprat_inference.card import Score
 from sprat_translation.model import TranslationModel
-from sprat_translation.quality import Seen
-from sprat_translation.scores import scores, see_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/translation/src/sprat_translation/artefacts/en-de"
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if complaints else 0
 
 
-def speed(artefact: Path, seen: Mapping[str, Seen]) -> tuple[float, float]:
+def speed(artefact: Path, seen: Mapping[str, TranslatedPair]) -> tuple[float, float]:
     """Sentences a CPU second, and MiB resident at most, of a process of its own that does nothing else."""
     texts = seen["tatoeba"].pairs.sources[:1000]
     command = [sys.executable, "-c", _SPEED, str(artefact)]
@@ -156,7 +156,7 @@ def write(
     path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def draw(seen: Mapping[str, Seen], keep_at: float, path: Path) -> None:
+def draw(seen: Mapping[str, TranslatedPair], keep_at: float, path: Path) -> None:
     """Left: mean chrF of the kept, by share kept, and by log-probability alone; right: is the chance what it says?"""
     mpl.use("Agg")  # no screen
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
@@ -178,7 +178,7 @@ def draw(seen: Mapping[str, Seen], keep_at: float, path: Path) -> None:
     plt.close(figure)
 
 
-def draw_kept(panel: Axes, name: str, seen: Seen, keep_at: float) -> None:
+def draw_kept(panel: Axes, name: str, seen: TranslatedPair, keep_at: float) -> None:
     """The curve by confidence with a dot at keep_at, and a thin one by log-probability alone."""
     shares = np.arange(1, len(seen.pairs) + 1) / len(seen.pairs)
     for score, width, style in ((seen.confidence, 1.8, "-"), (seen.log_probability, 0.9, ":")):
@@ -191,7 +191,7 @@ def draw_kept(panel: Axes, name: str, seen: Seen, keep_at: float) -> None:
         panel.plot(kept.mean(), seen.chrf[kept].mean(), "o", color=COLOURS[name], markersize=7)
 
 
-def draw_reliability(panel: Axes, name: str, seen: Seen) -> None:
+def draw_reliability(panel: Axes, name: str, seen: TranslatedPair) -> None:
     """Truth over stated confidence, in tenths that hold at least 20 texts."""
     places = np.minimum((seen.confidence * 10).astype(int), 9)
     bins = [places == each for each in range(10) if (places == each).sum() >= 20]

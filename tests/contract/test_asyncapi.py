@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
-from tools.asyncapi import DEAD_LETTER, _plain, channel_id
-from tools.declared import declarations
-from tools.paths import ASYNCAPI, ROOT
-from tools.schemas import messages
 
+from contracts.generators.asyncapi import DEAD_LETTER, _plain, channel_id
+from contracts.generators.declared import declarations
+from contracts.generators.paths import ASYNCAPI, ROOT
+from contracts.generators.schemas import messages
 from sprat_contracts import TASKS, Record, Topics, decode
 
 DOCUMENT: dict[str, Any] = json.loads(ASYNCAPI.read_text(encoding="utf-8"))

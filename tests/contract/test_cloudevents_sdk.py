@@ -8,10 +8,10 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from tools.examples import examples
 
+from contracts.generators.examples import examples
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, WireError, decode, encode
-from wire_records import TRACEPARENT
+from support.wire_records import TRACEPARENT
 
 SOURCE, ID, TIME = "/büro/Köln", 'say "hi" 🐟', "2026-01-01T12:30:00.250Z"
 TEXT = {"text": "Grüße, 東京 🐟", "tasks": {"intent": {}}, "later": [1, None, {"x": 2.5}]}

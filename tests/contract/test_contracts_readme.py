@@ -9,10 +9,10 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from tools.examples import degraded, examples
 
+from contracts.generators.examples import degraded, examples
 from sprat_contracts import Envelope, Record, Result, TextSubmitted, Topics, decode, encode, ids
-from wire_records import TRACEPARENT
+from support.wire_records import TRACEPARENT
 
 README = (Path(__file__).resolve().parents[2] / "contracts" / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -20,7 +20,7 @@ from sprat_contracts import (
     decode,
     encode,
 )
-from wire_records import TRACEPARENT, event, plain
+from support.wire_records import TRACEPARENT, event, plain
 
 MESSAGES = list(dict.fromkeys(topic.message for topic in Topics().table() if topic.message is not None))
 MARK = "Xqzjv"

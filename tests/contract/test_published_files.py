@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-from tools import generate, release_contracts
-from tools.compatibility import breaks
-from tools.examples import examples
-from tools.generate import contracts, generated
-from tools.paths import RELEASED, ROOT, SCHEMAS, TEST_VECTORS
-from tools.schemas import DIALECT, messages, schema_id, schema_of
 
+from contracts.generators import generate, release_contracts
+from contracts.generators.compatibility import breaks
+from contracts.generators.examples import examples
+from contracts.generators.generate import contracts, generated
+from contracts.generators.paths import RELEASED, ROOT, SCHEMAS, TEST_VECTORS
+from contracts.generators.schemas import DIALECT, messages, schema_id, schema_of
 from sprat_contracts import Message, ids
 
 PROMISES = sorted(RELEASED.glob("*/*.json"))
@@ -65,7 +65,7 @@ def test_a_release_is_frozen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_release_promises_all_messages_of_the_first() -> None:
-    assert VERSIONS, "nothing is released: run `python -m tools.release_contracts`"
+    assert VERSIONS, "nothing is released: run `python -m contracts.generators.release_contracts`"
     first = {path.name for path in (RELEASED / VERSIONS[0]).iterdir()}
     for version in VERSIONS[1:]:
         assert first <= {path.name for path in (RELEASED / version).iterdir()}

@@ -5,7 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_records import (
+from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted
+from sprat_policy.rules import IntentPolicy, Policy, TaskPolicies, TaskPolicy
+from support.router_records import (
     ALL_TASKS,
     APPENDED_AT,
     MODEL,
@@ -19,8 +21,6 @@ from router_records import (
     router,
     text,
 )
-from sprat.policy import IntentPolicy, Policy, TaskPolicies, TaskPolicy
-from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted
 
 TASK = st.sampled_from(sorted(ALL_TASKS))
 MODELS = st.sampled_from(("default", "other"))

@@ -4,14 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import frontier_parts
-from router_records import announced, router
-from sprat.declaration import Declaration
-from sprat.delivery.codec import receive
-from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
-from sprat.models.question import Answer
-from sprat.serving import declare as declare_specialist
-from sprat.specialist import Specialist
+from sprat.channels import Channels
+from sprat.model import Answer
+from sprat.processing.codec import receive
+from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat_contracts import (
     Envelope,
     FrontierAnswered,
@@ -25,9 +21,13 @@ from sprat_contracts import (
 )
 from sprat_contracts.topics import Topics
 from sprat_frontier.declaration import declare as declare_frontier
+from sprat_inference.serving import declare as declare_specialist
+from sprat_inference.specialist import Specialist
 from sprat_router.declaration import declare as declare_router
-from stream import card
-from wire_records import event, published
+from support import frontier_parts
+from support.router_records import announced, router
+from support.stream import card
+from support.wire_records import event, published
 
 TOPICS = Topics()
 NEWS: Any = {"deep": [1, 2.5, None, {"größer": "🐟"}], "flag": True}
@@ -56,7 +56,7 @@ def read(record: Record, kind: type[Message]) -> Received[Any]:
     return receive(record, kind)
 
 
-def written(outcome: Outcome, cause: Envelope, by: Declaration) -> list[Record]:
+def written(outcome: Outcome, cause: Envelope, by: Channels) -> list[Record]:
     """Give the records of an outcome; a service writes what it declares, where it declares it."""
     records = []
     for emit in outcome.events:

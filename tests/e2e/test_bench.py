@@ -14,7 +14,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 pytestmark = pytest.mark.timeout(300)  # 30 s on a quiet machine
-COMMAND = [sys.executable, "-m", "sprat.cli", "bench", "--quick", "--seconds", "2", "--texts", "320"]
+COMMAND = [sys.executable, "-m", "sprat_cli", "bench", "--quick", "--seconds", "2", "--texts", "320"]
 
 
 @pytest.fixture(scope="module")

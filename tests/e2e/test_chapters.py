@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import owner_files
-from chapters import Person, chapter, environment
-from desk import SOMETHING_PERSONAL, TOPICS, Desk, at_desk, something_goes_wrong
-from sprat.cli.main import app
-from sprat.models import load_artefact
-from traffic import DEFAULTS, submit
+from sprat_cli.main import app
+from sprat_inference.artefact import load_artefact
+from support import owner_files
+from support.chapters import Person, chapter, environment
+from support.desk import SOMETHING_PERSONAL, TOPICS, Desk, at_desk, something_goes_wrong
+from support.traffic import DEFAULTS, submit
 
 LABELS, OPERATING = chapter("Bring your own labels"), chapter("When something is wrong")
 pytestmark = pytest.mark.timeout(300)

@@ -23,7 +23,7 @@ class Ran:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     file = tmp_path_factory.mktemp("demo") / "demo.json"
-    command = [sys.executable, "-m", "sprat.cli", "demo", "--json", str(file)]
+    command = [sys.executable, "-m", "sprat_cli", "demo", "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
     return Ran(done.returncode, done.stdout + done.stderr, json.loads(file.read_text()) if file.exists() else {})
 
@@ -119,7 +119,7 @@ def command_line(process: psutil.Process) -> list[str]:
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sprat.cli", "demo", "--json", str(tmp_path / "no" / "demo.json")]
+    command = [sys.executable, "-m", "sprat_cli", "demo", "--json", str(tmp_path / "no" / "demo.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
     assert done.returncode == 2

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from killed_service import MODULE, POINTS, killed
-from sprat.local.installation import Installation
-from sprat.local.options import Options, Simulation
 from sprat_contracts import Prediction, Result, decode, ids
-from stream import eventually, read_all
-from traffic import record, settled, submit
+from sprat_local.installation import Installation
+from sprat_local.options import Options, Simulation
+from support.killed_service import MODULE, POINTS, killed
+from support.stream import eventually, read_all
+from support.traffic import record, settled, submit
 
 SURE = "please move {} euros from checking to my savings account"
 HARD = "för över {} euro till mitt sparkonto"

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from sprat.local.installation import Installation
-from sprat.local.models.served import served_models
-from sprat.local.options import Options, Simulation
-from sprat.models import load_artefact, write_artefact
 from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics
+from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
-from stream import eventually, read_all
-from traffic import DEFAULTS, record, settled, submit
-from up_process import UpProcess
+from sprat_local.installation import Installation
+from sprat_local.models.served import served_models
+from sprat_local.options import Options, Simulation
+from support.stream import eventually, read_all
+from support.traffic import DEFAULTS, record, settled, submit
+from support.up_process import UpProcess
 
 SOURCE = "/tests/own-models"
 AFTER = 60
@@ -95,7 +95,7 @@ async def test_up_serves_a_model_beside_the_shipped_one_and_takes_over_its_new_v
     await asyncio.to_thread(up.wait_ready)
     listed = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "sprat.cli", "models", "list", "--json", "--bootstrap", up.bootstrap],
+        [sys.executable, "-m", "sprat_cli", "models", "list", "--json", "--bootstrap", up.bootstrap],
         capture_output=True,
         check=True,
     )

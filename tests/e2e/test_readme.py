@@ -16,11 +16,11 @@ import pytest_asyncio
 from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
-from readme import commands, programs
-from sprat.local.kafka.jars import class_path
 from sprat_contracts import Event, Result
-from stream import SECRET, eventually
-from system import POLICY, System, whole_system
+from sprat_local.kafka.jars import class_path
+from support.readme import commands, programs
+from support.stream import SECRET, eventually
+from support.system import POLICY, System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

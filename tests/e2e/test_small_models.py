@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from up_process import UpProcess
+from support.up_process import UpProcess
 
 NEWS = (
     "The prosecutors' office said on Thursday that the appellate court had overturned the ruling on procedural "
@@ -35,7 +35,7 @@ def bootstrap() -> Iterator[str]:
 
 def send(bootstrap: str, text: str, *options: str) -> dict[str, Any]:
     """Give the one Result of a text."""
-    command = [sys.executable, "-m", "sprat.cli", "send", "-", *options, "--json", "--bootstrap", bootstrap]
+    command = [sys.executable, "-m", "sprat_cli", "send", "-", *options, "--json", "--bootstrap", bootstrap]
     given = json.dumps({"text": text}) + "\n"
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
     (result,) = (line["result"] for line in map(json.loads, done.stdout.splitlines()) if line["type"] == "result")

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sprat_contracts import Topics
-from up_process import UpProcess, gone, is_let_go
+from support.up_process import UpProcess, gone, is_let_go
 
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}

@@ -3,8 +3,8 @@
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from sprat.admin.topics import create_topics
 from sprat_contracts import Topics
+from sprat_operations.topics import create_topics
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat.admin.topics import Difference, create_topics, list_topics
 from sprat.errors import UserError
-from sprat.local.children.ports import free_port
 from sprat_contracts.topics import Topics
+from sprat_local.processes.ports import free_port
+from sprat_operations.topics import Difference, create_topics, list_topics
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
-from stream import produce_empty, produce_raw
-from system import ALLOWED, System, whole_system
+from support.stream import produce_empty, produce_raw
+from support.system import ALLOWED, System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -245,7 +245,7 @@ async def test_every_accepted_pair_ended_in_one_result(system: System) -> None:
 
 
 async def test_texts_leave_the_house_only_with_two_egress_records(system: System) -> None:
-    from stream import read_all  # noqa: PLC0415
+    from support.stream import read_all  # noqa: PLC0415
 
     records = [json.loads(record.value) for record in await read_all(system.bootstrap, system.topics.egress)]
     calls: dict[str, list[str]] = {}

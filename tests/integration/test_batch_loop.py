@@ -8,25 +8,15 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from conftest import Kafka, Redis
-from sprat.chassis import Chassis, Subscription
-from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher
+from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal
-from sprat.local.kafka.broker import EmbeddedKafka
-from sprat.serving import serve_model
+from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.settings import ServiceSettings
-from sprat.specialist import Specialist
 from sprat_contracts import DeadLetterReason, Prediction, decode
-from stream import (
-    FakeModel,
-    eventually,
-    lag,
-    made_topics,
-    publish,
-    read_all,
-    read_until,
-    running,
-    settings_for,
-)
+from sprat_inference.serving import serve_model
+from sprat_inference.specialist import Specialist
+from sprat_local.kafka.broker import EmbeddedKafka
+from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
 def text(body: str, **fields: object) -> bytes:
@@ -34,7 +24,7 @@ def text(body: str, **fields: object) -> bytes:
 
 
 def building(model: FakeModel):
-    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", Specialist)
 
     return build

@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from conftest import Redis
 from sprat.cache import RedisCache
-from sprat.local.children.ports import free_port
-from sprat.local.redis import EmbeddedRedis
-from sprat.service import CLOSE_S
+from sprat.runtime import CLOSE_S
 from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
+from sprat_local.processes.ports import free_port
+from sprat_local.servers.redis import EmbeddedRedis
 
 
 def cache(url: str, *, retries: int = 0, **more: object) -> RedisCache:

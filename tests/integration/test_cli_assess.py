@@ -6,12 +6,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-import frontier_parts as parts
-import training_files
-from sprat.cli.main import app
-from sprat.policy import load_policy
+from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
-from stream import SECRET, read_all
+from sprat_policy.load import load_policy
+from support import frontier_parts as parts
+from support import training_files
+from support.stream import SECRET, read_all
 
 POLICY = "tasks:\n  intent:\n    keep_at: 0.75 # as shipped\n    out_of_scope: keep\n"
 

@@ -8,10 +8,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
-from cli_records import environment, sprat
-from sprat.cli.main import app
-from sprat.local.children.ports import free_port
+from sprat_cli.main import app
 from sprat_contracts import EgressRecord, Envelope, Topics, encode
+from sprat_local.processes.ports import free_port
+from support.cli_records import environment, sprat
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 HOUR_MS = 3_600_000

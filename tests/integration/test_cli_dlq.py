@@ -6,19 +6,19 @@ from functools import partial
 import pytest
 
 from conftest import Kafka
-from letters import dlq
-from sprat.chassis import Chassis, Subscription
-from sprat.delivery.outcomes import Received
-from sprat.models.question import Answer, Question
-from sprat.serving import serve_model
+from sprat.context import ServiceContext, Subscription
+from sprat.model import Answer, Question
+from sprat.processing.handler import Received
 from sprat.settings import ServiceSettings
-from sprat.specialist import Specialist
 from sprat_contracts import DeadLetterReason, NerOutput, Result, TextSubmitted, decode
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
 from sprat_contracts.wire import read_envelope
+from sprat_inference.serving import serve_model
+from sprat_inference.specialist import Specialist
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
-from stream import (
+from support.letters import dlq
+from support.stream import (
     FakeModel,
     card,
     eventually,
@@ -30,7 +30,7 @@ from stream import (
     running,
     settings_for,
 )
-from system import POLICY
+from support.system import POLICY
 
 TEXT = b'{"text": "Please call Anna Schmidt on +49 30 901820", "tasks": {"intent": {}, "ner": {}}}'
 
@@ -52,7 +52,7 @@ class FakeNer(FakeModel):
 
 
 def serving(model: FakeModel, handler: type[Specialist] = Specialist):
-    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", handler)
 
     return build

@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from cli_records import environment, sprat
 from conftest import Kafka
-from letters import dlq, plain_record, rejected
 from sprat.settings import ServiceSettings
-from stream import made_topics, publish, settings_for
+from support.cli_records import environment, sprat
+from support.letters import dlq, plain_record, rejected
+from support.stream import made_topics, publish, settings_for
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli_records import environment, sprat
-from sprat.local.children.ports import free_port
-from sprat.operating.retiring import withdraw
 from sprat.settings import KafkaSettings
 from sprat_contracts import Envelope, ModelAnnounced, encode
 from sprat_contracts.ids import root_traceparent
+from sprat_local.processes.ports import free_port
+from sprat_operations.retirement import withdraw
+from support.cli_records import environment, sprat
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import stat
 import pytest
 from typer.testing import CliRunner
 
-from cli_records import environment
 from conftest import Kafka
-from sprat.cli.main import app
-from sprat.model_table import model_key
-from sprat.serving import announcement
+from sprat.registry.model_table import model_key
+from sprat_cli.main import app
 from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, decode, encode
 from sprat_contracts.ids import root_traceparent
-from stream import card, made_topics, producing, publish, read_all, settings_for
+from sprat_inference.serving import announcement
+from support.cli_records import environment
+from support.stream import card, made_topics, producing, publish, read_all, settings_for
 
 
 @pytest.fixture

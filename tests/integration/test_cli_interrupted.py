@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cli_records import environment
+from support.cli_records import environment
 
 SCRIPT = Path(sys.executable).with_name("sprat")
-WAYS = {"module": [sys.executable, "-m", "sprat.cli"], "script": [str(SCRIPT)]}
+WAYS = {"module": [sys.executable, "-m", "sprat_cli"], "script": [str(SCRIPT)]}
 _AT = """
 import atexit, os, signal, sys
 
@@ -20,7 +20,7 @@ def interrupt(*_):
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "sprat.cli.main" and "BEGUN" in os.environ:
+        if name == "sprat_cli.main" and "BEGUN" in os.environ:
             open(os.environ["BEGUN"], "w").close()
         if name == "typer.core" and os.environ["AT"] == "the end":
             atexit.register(interrupt)
@@ -58,7 +58,16 @@ def end(site):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "at",
-    ["sprat.cli.main", "typer", "typer.core", "sprat.cli.plain", "sprat.cli.lag", "aiokafka", "pydantic", "asyncio"],
+    [
+        "sprat_cli.main",
+        "typer",
+        "typer.core",
+        "sprat_cli.app",
+        "sprat_cli.lag.command",
+        "aiokafka",
+        "pydantic",
+        "asyncio",
+    ],
 )
 def test_while_a_command_is_imported(end, way, at):
     said = end(way, at, "lag")

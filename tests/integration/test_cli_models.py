@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from cli_records import environment, sprat
-from sprat.admin.topics import create_topics
-from sprat.model_table import model_key
-from sprat.models import load_artefact
-from sprat.withdrawal import owned_until
+from sprat.registry.model_table import model_key
+from sprat.registry.retirement import owned_until
 from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
-from stream import read_all
+from sprat_inference.artefact import load_artefact
+from sprat_operations.topics import create_topics
+from support.cli_records import environment, sprat
+from support.stream import read_all
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 

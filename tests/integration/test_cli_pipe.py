@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SPRAT = (sys.executable, "-m", "sprat.cli")
+SPRAT = (sys.executable, "-m", "sprat_cli")
 
 
 def left_alone(*arguments: str, stream: str = "stdout", folder) -> tuple[int, bytes]:

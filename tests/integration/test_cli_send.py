@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from cli_records import answering, environment, kept, sprat, start_sprat, unanswered
 from sprat_contracts import IntentOutput, TranslationOutput
+from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
-from cli_records import environment, sprat
-from sprat.cli.main import app
-from sprat.local.children.ports import free_port
+from sprat_cli.main import app
 from sprat_contracts import Topics
+from sprat_local.processes.ports import free_port
+from support.cli_records import environment, sprat
 
 
 @pytest.fixture

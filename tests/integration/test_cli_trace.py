@@ -7,11 +7,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli_records import environment, sprat
-from sprat.operating.reading import LookBack
-from sprat.operating.steps import Sought
-from sprat.operating.trace import trace
-from traced_records import SAID, Way
+from sprat_operations.topic_reader import TopicReader
+from sprat_operations.trace import trace
+from sprat_operations.trace_records import TraceQuery
+from support.cli_records import environment, sprat
+from support.traced_records import SAID, Way
 
 MANY = 100_000
 
@@ -139,8 +139,8 @@ async def test_a_text_among_a_hundred_thousand_records_is_found_in_five_seconds(
     for record in others:
         await fill(producer, record, MANY // len(others))
     began, began_cpu = time.monotonic(), time.process_time()
-    async with LookBack({"bootstrap_servers": kafka.bootstrap}) as looking:
-        found = await trace(looking, topics, Sought("order-7"), 0)
+    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as looking:
+        found = await trace(looking, topics, TraceQuery("order-7"), 0)
     took, cpu = time.monotonic() - began, time.process_time() - began_cpu
     assert len(found.steps) == 7
     # Other tests may have the processor at the same time: what it needs of it is what it takes on a quiet machine.

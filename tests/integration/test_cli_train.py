@@ -6,10 +6,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-import training_files
-from sprat.cli.main import app
-from sprat.models import Question, load_artefact
+from sprat.model import Question
+from sprat_cli.main import app
+from sprat_inference.artefact import load_artefact
 from sprat_intent.model import IntentModel
+from support import training_files
 
 ROWS = list(enumerate(training_files.rows()))
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import sprat_encoder
-from sprat.models import BrokenArtefact, Part, load_part
-from sprat.models.encoder import Encoder, unit
-from sprat.models.tokens import Tokens
-from sprat.models.windows import Windows
+from sprat_inference.artefact import BrokenArtefact, load_part
+from sprat_inference.card import Part
+from sprat_inference.encoder import Encoder, unit
+from sprat_inference.tokens import Tokens
+from sprat_inference.windows import Windows
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 MAX_TOKENS = 128

@@ -8,13 +8,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CoordinatorNotAvailableError
 
 from conftest import Kafka
-from sprat.chassis import Chassis, Subscription
-from sprat.declaration import Declaration
-from sprat.delivery.outcomes import Emit, Outcome, Received
+from sprat.channels import Channels
+from sprat.context import ServiceContext, Subscription
 from sprat.errors import Rejected, Retryable
+from sprat.processing.handler import Emit, Outcome, Received
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
-from stream import (
+from support.stream import (
     eventually,
     lag,
     made_topics,
@@ -63,9 +63,9 @@ class Slow:
 
 
 def building(slow: Slow, capacity: int = 8):
-    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         loop = chassis.flight_loop(slow, capacity)
-        declaration = Declaration("frontier", "", {chassis.topics.texts: TextSubmitted}, {})
+        declaration = Channels("frontier", "", {chassis.topics.texts: TextSubmitted}, {})
         return Subscription(declaration, chassis.group, loop.handle, loop.let_go)
 
     return build

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-import frontier_parts as parts
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.provider import OpenAIProvider
+from support import frontier_parts as parts
 
 TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"
 

@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-import frontier_parts as parts
 from sprat_frontier.prompts import question_of
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
+from support import frontier_parts as parts
 
 KEY = "sk-very-secret-0123456789"
 TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"

@@ -10,14 +10,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from conftest import Kafka, Redis
 from sprat.errors import UserError
-from sprat.local.console.greeting import greeting
-from sprat.local.events import Event
-from sprat.local.installation import Installation
-from sprat.local.models.served import served_models
-from sprat.local.models.unserved import unserved
-from sprat.local.options import Options
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
+from sprat_local.console.greeting import greeting
+from sprat_local.events import Event
+from sprat_local.installation import Installation
+from sprat_local.models.served import served_models
+from sprat_local.models.unserved import unserved
+from sprat_local.options import Options
 
 
 def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 import sprat_encoder
-from sprat.models import Answer, BrokenArtefact, Model, Part, Question, load_artefact, write_artefact
+from sprat.model import Answer, Model, Question
 from sprat_contracts.outputs import IntentOutput
+from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
+from sprat_inference.card import Part
+from sprat_inference.label_head import Calibrators
 from sprat_intent.__main__ import SHIPPED, IntentSection
-from sprat_intent.calibration import Calibrators
-from sprat_intent.clinc150 import read_outside, read_queries
 from sprat_intent.model import IntentModel
-from sprat_intent.quality import inside_only, kept, raw_accuracy, see
+from sprat_training.datasets.clinc150 import read_outside, read_queries
+from sprat_training.evaluation.label_quality import inside_only, kept, raw_accuracy, see
 
 QUERIES = Path(__file__).resolve().parents[1] / "data"
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sprat.models import Answer, BrokenArtefact, Model, ModelError, Question, load_artefact, write_artefact
+from sprat.model import Answer, Model, Question
 from sprat_contracts.outputs import IntentOutput
-from sprat_intent.model import READER, IntentModel
+from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
+from sprat_inference.label_head import READER
+from sprat_intent.model import IntentModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-import frontier_parts as parts
-from secrets_generator import Planted, Secret, planted
-from sprat.perimeter.boundaries import is_seam
-from sprat.policy import Policy
 from sprat_contracts import FrontierAnswered, NerOutput, TranslationOutput
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import SHIPPED
+from sprat_policy.rules import Policy
+from sprat_privacy.boundaries import is_seam
+from support import frontier_parts as parts
+from support.secrets_generator import Planted, Secret, planted
 
 TEXTS, SEED = 2000, 20_260
 MOST_NAMES = 0.01

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from sprat.local.children import lifeline
-from sprat.local.children.ports import is_free
+from sprat_local.processes import lifeline
+from sprat_local.processes.ports import is_free
 
 SERVERS = """
 import sys, time
-from sprat.local.kafka.broker import EmbeddedKafka
-from sprat.local.redis import EmbeddedRedis
+from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.servers.redis import EmbeddedRedis
 kafka, redis = EmbeddedKafka(), EmbeddedRedis()
 kafka.start(); redis.start()
 print(kafka.pid, redis.pid, kafka.port, redis.port, kafka.folder, flush=True)

@@ -8,10 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat.local.children.ports import is_free
-from sprat.local.errors import DownloadError, LocalError, StartError
-from sprat.local.kafka import jars
-from sprat.local.kafka.broker import EmbeddedKafka
+from sprat_local.errors import DownloadError, LocalError, StartError
+from sprat_local.kafka import jars
+from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.processes.ports import is_free
 
 MIB = 1024 * 1024
 

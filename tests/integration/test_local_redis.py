@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis as Client
 
-from sprat.local import redis as local_redis
-from sprat.local.children.ports import is_free
-from sprat.local.errors import LocalError
-from sprat.local.redis import EmbeddedRedis
+from sprat_local.errors import LocalError
+from sprat_local.processes.ports import is_free
+from sprat_local.servers import redis as local_redis
+from sprat_local.servers.redis import EmbeddedRedis
 
 
 async def test_what_is_set_is_read(redis_server, prefix):

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.local.events import Event
-from sprat.local.models import takeover
-from sprat.local.models.served import served_models
-from sprat.local.models.takeover import Takeover
-from sprat.local.options import Options
-from sprat.local.plan import table_of
-from sprat.models import load_artefact, write_artefact
+from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
+from sprat_local.events import Event
+from sprat_local.models import takeover
+from sprat_local.models.served import served_models
+from sprat_local.models.takeover import Takeover
+from sprat_local.options import Options
+from sprat_local.plan import table_of
 
 
 class Installed:

@@ -6,10 +6,9 @@ import ctranslate2
 import numpy as np
 import pytest
 
-from sprat.models import BrokenArtefact, ModelError
-from sprat.models.encoder import Encoder
-from sprat.models.states import States, micro_batches
-from sprat.models.tokens import Tokens
+from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.encoder import Encoder, States, micro_batches
+from sprat_inference.tokens import Tokens
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 MAX_TOKENS = 128

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.models import PINS, pin_threads
+from sprat_inference.threads import PINS, pin_threads
 
 
 def test_pinning_sets_what_is_missing_and_leaves_what_the_operator_has_set() -> None:
@@ -28,7 +28,7 @@ def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
     assert done.stdout.split() == ["True", "1"]
 
 
-@pytest.mark.parametrize("module", ["sprat_intent.training.command", "sprat.cli.assess"])
+@pytest.mark.parametrize("module", ["sprat_cli.train.intent", "sprat_cli.assess.command"])
 def test_what_computes_beside_serving_has_numpy_with_one_thread_too(module: str) -> None:
     program = f"import {module}, sprat.models; print(sprat.models.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.models import Question
+from sprat.model import Question
 from sprat_contracts.outputs import NerOutput
 from sprat_ner.model import NerModel
 

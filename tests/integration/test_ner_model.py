@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sprat.models import Answer, BrokenArtefact, Model, Question, label_set_hash, load_artefact, write_artefact
+from sprat.model import Answer, Model, Question
 from sprat_contracts.outputs import NerOutput
+from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
+from sprat_inference.card import label_set_hash
 from sprat_ner.model import LABELS, MOST_CODE_POINTS, MOST_ENTITIES, READER, NerModel, readable
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/ner/src/sprat_ner/artefacts/default"

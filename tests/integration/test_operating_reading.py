@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sprat.errors import UserError
-from sprat.operating.reading import LookBack, read_since
+from sprat_operations.topic_reader import TopicReader, read_since
 
 HOUR_MS = 3_600_000
 
@@ -71,7 +71,7 @@ async def test_one_connection_looks_back_several_times(kafka, topics, write):
     one, two = topics
     await write(one, b"1")
     await write(two, b"2")
-    async with LookBack({"bootstrap_servers": kafka.bootstrap}) as looking:
+    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as looking:
         assert await looking.closed([one, "nowhere"]) == {"nowhere": "it does not exist"}
         seen = [
             [record.value async for records in looking.since([topic], None) for record in records]

@@ -5,8 +5,8 @@ import pytest
 from seqeval.metrics import f1_score
 from sklearn.linear_model import LogisticRegression
 
-from sprat_intent.training.regression import fit_multinomial
-from sprat_ner.quality import Seen
+from services.ner.recipe.quality import ReadSentence
+from sprat_training.regression import fit_multinomial
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -24,5 +24,5 @@ def test_the_regression_finds_what_scikit_learn_finds(weighted):
 def test_the_f1_of_names_is_seqevals():
     gold = [["B-PER", "I-PER", "O", "B-LOC"], ["B-ORG", "B-ORG"], ["O"]]
     given = [["B-PER", "O", "O", "B-LOC"], ["B-ORG", "I-ORG"], ["B-PER"]]
-    one = Seen(tuple(map(tuple, gold)), tuple(map(tuple, given)), np.zeros(3), np.zeros(0), np.zeros(0, bool))
+    one = ReadSentence(tuple(map(tuple, gold)), tuple(map(tuple, given)), np.zeros(3), np.zeros(0), np.zeros(0, bool))
     assert one.counts.f1 == pytest.approx(f1_score(gold, given))

@@ -5,13 +5,15 @@ import unicodedata
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perimeter_finders import Spans
-from sprat.perimeter import Masked, mask, restore, restore_text
-from sprat.perimeter.folding import fold
-from sprat.perimeter.terms import Terms
-from sprat.perimeter.validators import Validators
-from sprat.policy import PerimeterPolicy, TermRule
 from sprat_contracts import Entity, NerOutput
+from sprat_policy.privacy_rules import PrivacyPolicy, TermRule
+from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.masked_text import Masked
+from sprat_privacy.masking import mask
+from sprat_privacy.normalisation import fold
+from sprat_privacy.restoring import restore, restore_text
+from support.perimeter_finders import Spans
 
 TYPES = ("PERSON", "PHONE", "EMAIL", "API_KEY", "LOCATION", "TERM_1")
 
@@ -116,7 +118,7 @@ def test_masking_what_left_changes_nothing(text: str) -> None:
         TermRule(type="PHONE", words=("12-3",)),
         TermRule(type="EMAIL", words=("a@b.de",)),
     )
-    finder = Terms.of(PerimeterPolicy(terms=rules))
+    finder = Terms.of(PrivacyPolicy(terms=rules))
     left = mask(text, "en", [finder], validators_alone=["en"]).text
     assert mask(left, "en", [finder], validators_alone=["en"]).text == left
 

@@ -4,10 +4,10 @@ from time import perf_counter
 
 import pytest
 
-from sprat.perimeter import mask
-from sprat.perimeter.terms import Terms
-from sprat.perimeter.validators import Validators
-from sprat.policy import PatternRule, PerimeterPolicy, TermRule
+from sprat_policy.privacy_rules import PatternRule, PrivacyPolicy, TermRule
+from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.masking import mask
 
 LENGTH = 20_000
 MAX_S = 6.0
@@ -33,7 +33,7 @@ def test_validators_and_masking_are_linear(piece: str) -> None:
 
 
 def test_many_terms_and_patterns_cost_little() -> None:
-    policy = PerimeterPolicy(
+    policy = PrivacyPolicy(
         terms=(TermRule(type="A", words=tuple(f"word{number} x" for number in range(10_000))),),
         patterns=tuple(PatternRule(type="B", pattern=f"(?:(?:a|b|ab){{1,9}}c){{9}}{number}") for number in range(20)),
     )

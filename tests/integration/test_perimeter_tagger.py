@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sprat.models import BrokenArtefact, ModelError
-from sprat.models.states import States
-from sprat.models.windows import Windows
-from sprat.perimeter.folding import fold
-from sprat.perimeter.found import Found
-from sprat.perimeter.head import Head
-from sprat.perimeter.labels import TYPES
-from sprat.perimeter.tagger import OVERLAP, Tagger
+from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.encoder import States
+from sprat_inference.token_head import Head
+from sprat_inference.windows import Windows
+from sprat_privacy.detection import Detection
+from sprat_privacy.detectors.tagger import OVERLAP, Tagger
+from sprat_privacy.detectors.tagger_labels import TYPES
+from sprat_privacy.normalisation import fold
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/frontier/src/sprat_frontier/artefacts/rampart"
 
@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shown(text: str, found: list[Found]) -> set[tuple[str, str]]:
+def shown(text: str, found: list[Detection]) -> set[tuple[str, str]]:
     return {(text[one.start : one.end], one.type) for one in found}
 
 
@@ -140,7 +140,7 @@ def test_personal_data_among_odd_characters_gives_spans_that_lie_in_it(tagger: T
     check(text, tagger.find(text))
 
 
-def check(text: str, found: list[Found]) -> None:
+def check(text: str, found: list[Detection]) -> None:
     end = 0
     for one in found:
         assert end <= one.start < one.end <= len(text)

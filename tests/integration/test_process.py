@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from conftest import Kafka
-from sprat.local.children.ports import free_port
-from stream import SECRET, eventually, made_topics, publish, read_until, settings_for
+from sprat_local.processes.ports import free_port
+from support.stream import SECRET, eventually, made_topics, publish, read_until, settings_for
 
 
 def text(body: str) -> bytes:

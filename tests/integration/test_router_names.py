@@ -4,7 +4,7 @@ import json
 
 from sprat_router import policy_check
 from sprat_router.__main__ import RouterSettings, build
-from stream import SECRET, eventually, made_topics, publish, running, settings_for
+from support.stream import SECRET, eventually, made_topics, publish, running, settings_for
 
 
 async def test_a_typo_in_the_policy_is_in_the_log_once(kafka, prefix, tmp_path, monkeypatch, caplog):

@@ -11,13 +11,13 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from cli_records import environment
-from secured_kafka import GUEST, Keys, SecuredKafka
-from secured_system import BAD_PASSWORD, TALKING, rows, said, serving
-from sprat.cli.main import COMMANDS, app, load
+from sprat_cli.main import COMMANDS, app, load
 from sprat_contracts import Topics
-from stream import lag, publish
-from system import POLICY
+from support.cli_records import environment
+from support.secured_kafka import GUEST, Keys, SecuredKafka
+from support.secured_system import BAD_PASSWORD, TALKING, rows, said, serving
+from support.stream import lag, publish
+from support.system import POLICY
 
 # aiokafka leaves the transport of a connection that fails in its TLS handshake to the garbage collector, which may come
 # by in any later test of this file.
@@ -187,7 +187,7 @@ def test_doctor_says_what_is_wrong_and_goes_on(mistake, run, broker):
 def test_up_is_told_before_any_service_starts(mistake, broker, redis_server, tmp_path):
     changes, words = MISTAKES[mistake]
     env = environment("", PREFIX) | broker.settings(**changes) | {"SPRAT_REDIS__URL": redis_server.url}
-    argv = [sys.executable, "-m", "sprat.cli", "up", "--bootstrap", broker.address("SASL_SSL")]
+    argv = [sys.executable, "-m", "sprat_cli", "up", "--bootstrap", broker.address("SASL_SSL")]
     ended = subprocess.run(
         argv, env=env, cwd=tmp_path, timeout=LONGEST_S * 2, capture_output=True, text=True, check=False
     )

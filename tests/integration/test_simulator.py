@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-import frontier_parts as parts
+from support import frontier_parts as parts
 
 SAMPLES = Path(__file__).parents[2] / "compose" / "samples" / "texts.jsonl"
 LABELS = ["transfer", "balance", "weather"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sprat.local.children.process import Launch, ServiceProcess, State
-from sprat.local.errors import StartError
-from sprat.local.events import Event
-from sprat.local.supervisor import Supervisor
+from sprat_local.errors import StartError
+from sprat_local.events import Event
+from sprat_local.processes.service_process import Launch, ServiceProcess, State
+from sprat_local.processes.supervisor import Supervisor
 
 READY = "/healthz"
 
@@ -88,7 +88,7 @@ def test_without_restarts_it_stays_down(watched: Watched) -> None:
 
 
 def test_one_that_does_not_answer_any_more_is_shown_so(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sprat.local.children.process._PROBE_EVERY_S", 0.1)
+    monkeypatch.setattr("sprat_local.processes.service_process._PROBE_EVERY_S", 0.1)
     process = watched.start()
     watched.supervisor.wait_ready([process], 20)
     assert process.pid is not None

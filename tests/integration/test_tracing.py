@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from conftest import Kafka, Redis
-from stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
-from system import ALLOWED, whole_system
+from support.stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
+from support.system import ALLOWED, whole_system
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()

@@ -7,14 +7,14 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from conftest import Kafka
-from sprat.announcing import ModelsReader
-from sprat.chassis import Chassis, Subscription
-from sprat.delivery.trailing import TrailingOffsets
-from sprat.serving import serve_model
+from sprat.context import ServiceContext, Subscription
+from sprat.kafka.trailing_offsets import TrailingOffsets
+from sprat.registry.announcements import ModelsReader
 from sprat.settings import ServiceSettings
-from sprat.specialist import Specialist
 from sprat_contracts import Prediction, decode
-from stream import (
+from sprat_inference.serving import serve_model
+from sprat_inference.specialist import Specialist
+from support.stream import (
     FakeModel,
     eventually,
     lag,
@@ -33,7 +33,7 @@ def text(body: str) -> bytes:
 
 
 def building(model: FakeModel):
-    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", Specialist)
 
     return build
@@ -86,7 +86,7 @@ async def test_where_the_loop_passed_over_records_the_end_is_not_committed(
     """Another process that announces the model anew begins with them."""
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
-    monkeypatch.setattr("sprat.delivery.withdrawn.Withdrawal.owns", lambda self, record: record.offset < 1)
+    monkeypatch.setattr("sprat.registry.retirement_watch.RetirementWatch.owns", lambda self, record: record.offset < 1)
     async with running("intent", settings, building(FakeModel())) as chassis:
         await publish(kafka.bootstrap, topics.texts, [text("own"), text("passed over")])
         await transaction(kafka.bootstrap, topics.texts, [text("aborted")], commit=False)

@@ -5,16 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from marian import write_opus_mt
-from router_records import TOPICS, received, text
-from sprat.delivery.outcomes import Answered, Ask
-from sprat.models import Answer, BrokenArtefact, Model, ModelError, Question, write_artefact
-from sprat.models.opus_mt import Pair, convert_opus_mt
+from sprat.model import Answer, Model, Question
+from sprat.processing.handler import Answered, Ask
 from sprat_contracts import Prediction, TranslationOutput
+from sprat_inference.artefact import BrokenArtefact, ModelError, write_artefact
+from sprat_inference.converters.opus_mt import Pair, convert_opus_mt
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import READER, TranslationModel
 from sprat_translation.network import Candidate
 from sprat_translation.stand_ins import SYMBOLS
+from support.marian import write_opus_mt
+from support.router_records import TOPICS, received, text
 
 
 @pytest.fixture(scope="module")

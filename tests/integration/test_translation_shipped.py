@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from sprat.models import Answer, Question
+from sprat.model import Answer, Question
 from sprat_contracts import TranslationOutput
 from sprat_translation.__main__ import SHIPPED
 from sprat_translation.model import READER, TranslationModel
-from translated_texts import protected_texts
+from support.translated_texts import protected_texts
 
 NEWS = (
     "The central bank unexpectedly lowered its benchmark rate on Thursday, citing weakness in manufacturing.",

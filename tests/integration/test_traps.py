@@ -10,17 +10,17 @@ from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedErro
 from confluent_kafka import Producer
 
 from conftest import Kafka
-from sprat.chassis import Chassis, Subscription
-from sprat.delivery.gate import Gate
-from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
-from sprat.delivery.watch import watchdog
+from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal
-from sprat.health import Progress
-from sprat.serving import serve_model
+from sprat.health import LoopProgress
+from sprat.kafka.consumer import watchdog
+from sprat.lifecycle import AdmissionControl
+from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat.settings import ServiceSettings
-from sprat.specialist import Specialist
 from sprat_contracts import DeadLetterReason
-from stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
+from sprat_inference.serving import serve_model
+from sprat_inference.specialist import Specialist
+from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
 def text(body: str) -> bytes:
@@ -28,7 +28,7 @@ def text(body: str) -> bytes:
 
 
 def building(model: FakeModel, handler: type[Specialist] = Specialist):
-    async def build(chassis: Chassis, settings: ServiceSettings) -> Subscription:
+    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", handler)
 
     return build
@@ -121,7 +121,7 @@ async def test_a_loop_that_stands_still_ends_the_process(
     progress_s: float, moved_s: float, in_hand: int, said: str
 ) -> None:
     """A ping of the broker stays green, and FastStream calls itself running."""
-    gate, progress = Gate(), Progress()
+    gate, progress = AdmissionControl(), LoopProgress()
     for _ in range(in_hand):
         gate.enter()
     gate.moved_at = time.monotonic() - moved_s
@@ -140,7 +140,7 @@ async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> 
     )
     await consumer.start()
     subscriber = type("Subscriber", (), {"tasks": []})()
-    watching = asyncio.create_task(watchdog(consumer, subscriber, Progress(), Gate()))
+    watching = asyncio.create_task(watchdog(consumer, subscriber, LoopProgress(), AdmissionControl()))
     await asyncio.sleep(1.2)
     assert not watching.done()
     consumer._fetcher._fetch_task.cancel()

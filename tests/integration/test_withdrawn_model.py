@@ -8,23 +8,23 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from conftest import Kafka
-from sprat.admin.topics import create_topics
-from sprat.announcing import Ownership, announce
-from sprat.delivery import withdrawn
-from sprat.delivery.publisher import Publisher
-from sprat.delivery.withdrawn import Withdrawal
 from sprat.errors import Fatal
-from sprat.local.kafka.broker import EmbeddedKafka
-from sprat.model_table import model_key
-from sprat.operating import retiring
-from sprat.operating.retiring import withdraw
-from sprat.serving import announcement, serve_model
-from sprat.specialist import Specialist
-from sprat.withdrawal import owned_until
+from sprat.kafka.publisher import Publisher
+from sprat.registry import retirement_watch
+from sprat.registry.announcements import Ownership, announce
+from sprat.registry.model_table import model_key
+from sprat.registry.retirement import owned_until
+from sprat.registry.retirement_watch import RetirementWatch
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
+from sprat_inference.serving import announcement, serve_model
+from sprat_inference.specialist import Specialist
+from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_operations import retirement
+from sprat_operations.retirement import withdraw
+from sprat_operations.topics import create_topics
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
-from stream import (
+from support.stream import (
     SECRET,
     FakeModel,
     card,
@@ -39,12 +39,12 @@ from stream import (
 )
 
 KEY = model_key("intent", "hr")
-SHIPPED_S = withdrawn.LOOK_EVERY_S
+SHIPPED_S = retirement_watch.LOOK_EVERY_S
 
 
 @pytest.fixture(autouse=True)
 def looks_before_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(withdrawn, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(retirement_watch, "LOOK_EVERY_S", 0.0)
 
 
 async def build_hr(chassis, settings):
@@ -135,7 +135,7 @@ async def _all_committed(bootstrap: str, prefix: str, topic: str, group: str = "
 
 @pytest.fixture
 async def hr(kafka: Kafka, prefix: str):
-    """The model `intent/hr`, its topics made: it can be announced, withdrawn, and followed."""
+    """The model `intent/hr`, its topics made: it can be announced, retirement_watch, and followed."""
     settings = settings_for(kafka.bootstrap, prefix).kafka
     async with of_hr(settings) as hr:
         yield hr
@@ -160,8 +160,8 @@ class Hr:
         await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
         return (await read_all(self.settings.bootstrap, self.topics.texts))[-len(bodies) :]
 
-    async def followed(self, owns_from: int, clock=time.monotonic) -> Withdrawal:
-        withdrawal = Withdrawal(self.settings, KEY, owns_from, clock)
+    async def followed(self, owns_from: int, clock=time.monotonic) -> RetirementWatch:
+        withdrawal = RetirementWatch(self.settings, KEY, owns_from, clock)
         self._stack.push_async_callback(withdrawal.stop)
         await withdrawal.start()
         return withdrawal
@@ -228,7 +228,7 @@ async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retir
                 raced.append((await hr.announce(), *await hr.texts("for the model")))
             return await super().send_and_wait(topic, headers=list(headers), **record)
 
-    monkeypatch.setattr(retiring, "AIOKafkaProducer", Raced)
+    monkeypatch.setattr(retirement, "AIOKafkaProducer", Raced)
     ends = await hr.retire()
     ((ownership, text),) = raced
     assert ends == {0: 1, 1: 0}
@@ -255,7 +255,7 @@ async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr)
 
 
 async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(withdrawn, "LOOK_EVERY_S", SHIPPED_S)
+    monkeypatch.setattr(retirement_watch, "LOOK_EVERY_S", SHIPPED_S)
     now = [100.0]
     withdrawal = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
     await hr.retire()

@@ -5,15 +5,14 @@ from collections import Counter
 import pytest
 from pydantic import SecretStr
 
-from router_records import received, text
-from sprat.delivery.answering import Answering
-from sprat.delivery.inference import Inference
-from sprat.delivery.item import Item
-from sprat.delivery.outcomes import Ask, Outcome
-from sprat.keyed_hash import KeyedHash
-from sprat.models.question import Answer, Question
+from sprat.cache import KeyedHash
+from sprat.model import Answer, Question
+from sprat.processing.cached_inference import CachedInference, Inference
+from sprat.processing.handler import Ask, Outcome
+from sprat.processing.work_item import WorkItem
 from sprat_contracts import IntentOutput
-from wire_records import plain
+from support.router_records import received, text
+from support.wire_records import plain
 
 
 class Model:
@@ -63,14 +62,14 @@ def model():
 @pytest.fixture
 def answering(model):
     inference = Inference(model)
-    yield Answering(model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
+    yield CachedInference(model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
     inference.close()
 
 
 async def answer(answering, *texts):
     items = []
     for one in texts:
-        item = Item(plain(), received=received(text()))
+        item = WorkItem(plain(), received=received(text()))
         answering.prepare(item, Ask(Question(one, "en"), "intent", ("answer", one)))
         items.append(item)
     await answering.answer(items, Handler())

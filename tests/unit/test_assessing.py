@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from sprat.assessing.answers import Observed
-from sprat.assessing.choosing import for_accuracy, parse_budget, within_budget
-from sprat.assessing.intervals import wilson
-from sprat.assessing.picture import report, sentence
-from sprat.assessing.strategies import assess
 from sprat.errors import UserError
+from sprat_training.evaluation.intervals import wilson
+from sprat_training.evaluation.report import report, sentence
+from sprat_training.evaluation.strategies import Observed, assess
+from sprat_training.evaluation.thresholds import for_accuracy, parse_budget, within_budget
 
 
 def observed(count=400, *, eur=0.001):

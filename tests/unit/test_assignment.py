@@ -4,18 +4,19 @@ import asyncio
 
 import pytest
 
-from sprat.deadline import Deadline
-from sprat.delivery.assignment import Assignment
-from sprat.delivery.failure import Failure
-from sprat.delivery.gate import Gate
+from sprat.kafka.rebalance import Assignment
+from sprat.lifecycle import AdmissionControl, Failure
+from sprat.retry import Deadline
 
 
 @pytest.fixture
-def gate() -> Gate:
-    return Gate()
+def gate() -> AdmissionControl:
+    return AdmissionControl()
 
 
-async def test_a_revoke_closes_the_gate_and_waits_for_the_work_in_hand_before_it_releases(gate: Gate) -> None:
+async def test_a_revoke_closes_the_gate_and_waits_for_the_work_in_hand_before_it_releases(
+    gate: AdmissionControl,
+) -> None:
     in_hand: list[int] = []
 
     async def release() -> None:
@@ -36,7 +37,7 @@ async def test_a_revoke_closes_the_gate_and_waits_for_the_work_in_hand_before_it
     assert in_hand == [0]
 
 
-async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(gate: Gate) -> None:
+async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(gate: AdmissionControl) -> None:
     released = asyncio.Event()
 
     async def release() -> None:
@@ -47,7 +48,7 @@ async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(gate: Ga
     assert released.is_set()
 
 
-async def test_an_error_of_the_release_is_reported_for_aiokafka_would_hide_it(gate: Gate) -> None:
+async def test_an_error_of_the_release_is_reported_for_aiokafka_would_hide_it(gate: AdmissionControl) -> None:
     error = ValueError("broken")
 
     async def release() -> None:
@@ -58,7 +59,7 @@ async def test_an_error_of_the_release_is_reported_for_aiokafka_would_hide_it(ga
     assert failure.error is error
 
 
-async def test_an_assignment_opens_the_gate_again_unless_it_is_closed_for_good(gate: Gate) -> None:
+async def test_an_assignment_opens_the_gate_again_unless_it_is_closed_for_good(gate: AdmissionControl) -> None:
     assignment = Assignment(gate, Failure(), 0)
     await assignment.on_partitions_revoked(set())
     assert not gate.is_open
@@ -71,14 +72,14 @@ async def test_an_assignment_opens_the_gate_again_unless_it_is_closed_for_good(g
     assert not gate.enter()
 
 
-async def test_a_gate_closed_for_good_stays_so_when_it_is_closed_for_a_while(gate: Gate) -> None:
+async def test_a_gate_closed_for_good_stays_so_when_it_is_closed_for_a_while(gate: AdmissionControl) -> None:
     gate.close(for_good=True)
     gate.close()
     gate.open()
     assert not gate.is_open
 
 
-async def test_a_gate_is_drained_when_the_last_piece_of_work_has_left(gate: Gate) -> None:
+async def test_a_gate_is_drained_when_the_last_piece_of_work_has_left(gate: AdmissionControl) -> None:
     assert await gate.drained(Deadline(0.01))
     gate.enter()
     gate.enter()

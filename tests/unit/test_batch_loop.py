@@ -6,12 +6,11 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.delivery import batch_loop
-from sprat.delivery.batch_loop import BatchLoop
-from sprat.delivery.failure import Failure
-from sprat.delivery.gate import Gate
-from sprat.delivery.outcomes import Outcome
 from sprat.errors import Fatal, Retryable
+from sprat.lifecycle import AdmissionControl, Failure
+from sprat.processing import batch_loop
+from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.handler import Outcome
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
 
@@ -97,7 +96,7 @@ def loop(clock):
         outbox,
         lambda: consumer,
         Tracing(exporting=False),
-        Gate(),
+        AdmissionControl(),
         Failure(),
         Counter(),
         owns=lambda record: record.offset < owned.end,

@@ -7,19 +7,18 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.delivery.batch_loop import BATCH_TOKENS, BatchLoop
-from sprat.delivery.failure import Failure
-from sprat.delivery.faults import FaultLimit
-from sprat.delivery.gate import Gate
-from sprat.delivery.outbox import Outbox
-from sprat.delivery.outcomes import Ask, Emit, Outcome
-from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.errors import Fatal, Rejected, Retryable
-from sprat.models.question import Question
+from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.lifecycle import AdmissionControl, Failure
+from sprat.model import Question
+from sprat.processing.batch_loop import BATCH_TOKENS, BatchLoop
+from sprat.processing.failure_budget import FailureBudget
+from sprat.processing.handler import Ask, Emit, Outcome
+from sprat.processing.outbox import Outbox
 from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted, Topics
-from wire_records import plain
+from support.wire_records import plain
 
 TOPICS = Topics()
 PLACE = TopicPartition(TOPICS.texts, 3)
@@ -95,7 +94,7 @@ def parts():
         Consumer(happened),
         Acknowledging(happened),
         Handler(),
-        Gate(),
+        AdmissionControl(),
         Failure(),
     )
     outbox = Outbox("intent", "1", TOPICS, publisher)
@@ -161,7 +160,7 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts):
 
 
 async def test_too_many_own_faults_publish_and_commit_nothing_and_close_the_gate_for_good(parts):
-    parts.loop.limit = FaultLimit(consecutive=2)
+    parts.loop.limit = FailureBudget(consecutive=2)
     parts.handler.own_fault = True
     parts.handler.rejects |= {5, 6}
     await parts.loop.handle(texts(5, 6))
@@ -172,7 +171,7 @@ async def test_too_many_own_faults_publish_and_commit_nothing_and_close_the_gate
 
 
 async def test_bad_input_never_stops_the_service(parts):
-    parts.loop.limit = FaultLimit(consecutive=2)
+    parts.loop.limit = FailureBudget(consecutive=2)
     parts.handler.rejects |= set(range(10))
     await parts.loop.handle(texts(*range(10)))
     assert parts.failure.error is None

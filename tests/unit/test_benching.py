@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sprat.benching.bare import PARTS, cpu_s, part, served
-from sprat.benching.installing import POLICY
-from sprat.benching.messages import Messages
-from sprat.benching.metering import Meter
-from sprat.benching.plan import Plan
-from sprat.benching.rates import Rate, parse_rates
-from sprat.benching.texts import BenchText, load_texts
+from sprat import plugins
 from sprat.errors import SpratError, UserError
-from sprat.policy import load_policy
 from sprat_contracts import TASKS, TextSubmitted
+from sprat_local.bench.bare import cpu_s, served
+from sprat_local.bench.installation import POLICY
+from sprat_local.bench.plan import Plan, Rate, parse_rates
+from sprat_local.bench.resources import Meter
+from sprat_local.bench.texts import BenchText, Messages, load_texts
+from sprat_policy.load import load_policy
 
 
 def test_rates_are_shares_or_texts_a_second():
@@ -81,11 +80,9 @@ def test_a_wrong_tag_is_told_by_its_option(plan, said, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_parts_of_every_service_are_found(task):
-    parts = PARTS[task]
-
-    assert task in part(task, "__main__", parts.settings).model_fields
-    assert callable(part(task, "model", parts.model).load)
-    assert part(task, "handler", parts.handler).declines
+    assert task in plugins.load(plugins.SETTINGS, task).model_fields
+    assert callable(plugins.load(plugins.MODELS, task).load)
+    assert plugins.load(plugins.HANDLERS, task).declines
 
 
 class Picky:

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprat.benching.arrivals import poisson
-from sprat.benching.latency import NEVER, Latency, falling_behind
-from sprat.benching.open_loop import publish_on_time
+from sprat_local.bench.latency import NEVER, Latency, falling_behind
+from sprat_local.bench.open_loop import poisson, publish_on_time
 
 
 @given(per_s=st.floats(0.1, 500), seconds=st.floats(1, 10), seed=st.integers(0, 9))

@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from sprat.benching import picture, report
-from sprat.benching.bare_run import Bare
-from sprat.benching.figures import Drained, Figures, Rung
-from sprat.benching.latency import NEVER, Latency
-from sprat.benching.metering import Memory
-from sprat.benching.plan import Plan
+from sprat_local.bench import picture, report
+from sprat_local.bench.bare_process import Bare
+from sprat_local.bench.figures import BenchFigures, Drained, Rung
+from sprat_local.bench.latency import NEVER, Latency
+from sprat_local.bench.plan import Plan
+from sprat_local.bench.resources import Memory
 
 
-def figures(*, ended: int = 120, growth: float = 0.4) -> Figures:
+def figures(*, ended: int = 120, growth: float = 0.4) -> BenchFigures:
     rungs = (
         Rung(0.1, 40.0, 240, 240, 39.8, Latency(0.012, 0.02, 0.03, 0.04), 0.0, 0.001),
         Rung(1.5, 600.0, 120, ended, 390.0, Latency(0.9, 1.5, 1.9, NEVER if ended < 120 else 2.0), growth, 0.03),
@@ -31,7 +31,7 @@ def figures(*, ended: int = 120, growth: float = 0.4) -> Figures:
     }
     bares = [Bare({"name": "default", "version": "abc"}, (0, 1, 2), 2000, 3.8), Bare({}, (), 2000, 4.2)]
     drained = Drained(2000, 2000, 5.0, 0, 0, cpu)
-    return Figures(Plan("intent"), machine, bares, drained, rungs, {"intent": Memory(220.0, 230.4)}, 0.1)
+    return BenchFigures(Plan("intent"), machine, bares, drained, rungs, {"intent": Memory(220.0, 230.4)}, 0.1)
 
 
 def test_the_figures_follow_from_what_was_seen():

@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelled_files import made
-from sprat.cli.assessed import Frontier, small_answers
 from sprat.errors import UserError
-from sprat.labelled import Wanted, read_labelled
+from sprat_cli.assess.answers import Frontier, small_answers
+from sprat_training.datasets.columns import Wanted
+from sprat_training.datasets.reading import read_labelled
+from support.labelled_files import made
 
 MODEL = SimpleNamespace(card=SimpleNamespace(labels=("leave",), languages=("en",)))
 

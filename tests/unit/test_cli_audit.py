@@ -3,12 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli import egress_pairs
-from sprat.cli.egress import SeenEgress
-from sprat.cli.egress_pairs import Pairs
-from sprat.cli.egress_sums import Sums
-from sprat.cli.main import app
+from sprat_cli.main import app
 from sprat_contracts import EgressRecord
+from sprat_operations import egress
+from sprat_operations.egress import Pairs, SeenEgress, Sums
 
 
 def record(call_id="1", phase="attempt", **changes):
@@ -62,7 +60,7 @@ def test_pairs_that_ended_before_the_time_asked_for_are_not_counted():
 
 @pytest.mark.parametrize("phase", ["attempt", "outcome"])
 def test_memory_has_a_bound_and_the_oldest_goes_first(monkeypatch, phase):
-    monkeypatch.setattr(egress_pairs, "MAX_OPEN", 3)
+    monkeypatch.setattr(egress, "MAX_OPEN", 3)
     pairs = Pairs()
     given_up = [pairs.add(seen(str(number), phase)) for number in range(5)]
     assert [each and each.call_id for each in given_up] == [None, None, None, "0", "1"]

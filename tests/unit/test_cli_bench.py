@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat.benching.bare_run import Bare
-from sprat.benching.figures import Drained, Figures, Rung
-from sprat.benching.latency import Latency
-from sprat.benching.metering import Memory
-from sprat.benching.plan import Plan
-from sprat.cli import bench as command
-from sprat.cli.main import app
+from sprat_cli.main import app
+from sprat_local.bench.bare_process import Bare
+from sprat_local.bench.figures import BenchFigures, Drained, Rung
+from sprat_local.bench.latency import Latency
+from sprat_local.bench.plan import Plan
+from sprat_local.bench.resources import Memory
+from sprat_local.commands import bench as command
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, said):
 class Ready:
     """A session that has measured already."""
 
-    figures: Figures | None = None
+    figures: BenchFigures | None = None
     plan: Plan | None = None
 
     def __init__(self, plan, **_):
@@ -75,7 +75,9 @@ def ready(monkeypatch):
     machine = {"cpu": "EPYC", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11", "sprat": "1"}
     machine |= {"kafka": "embedded", "load_before": 0.0}
     drained = Drained(640, 640, 1.6, 0, 0, {"intent": 1.6})
-    Ready.figures = Figures(Plan("intent"), machine, (bare, bare), drained, (rung,), {"intent": Memory(200, 210)}, 0.0)
+    Ready.figures = BenchFigures(
+        Plan("intent"), machine, (bare, bare), drained, (rung,), {"intent": Memory(200, 210)}, 0.0
+    )
     return Ready
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.card_lines import card_lines
-from sprat.cli.main import app
-from sprat.models import load_artefact
+from sprat_cli.main import app
+from sprat_cli.models.card import card_lines
+from sprat_inference.artefact import load_artefact
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 

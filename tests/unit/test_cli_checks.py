@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
 
-from sprat.admin.topics import Difference, TopicState
-from sprat.cli.checks import clock
-from sprat.cli.checks.brokers import check_brokers
-from sprat.cli.checks.check import Mark
-from sprat.cli.checks.frontier import Frontier, check_frontier
-from sprat.cli.checks.topics import check_topics
-from sprat.operating.clock import Skew
-from sprat.policy import Policy
 from sprat.settings import KafkaSettings
+from sprat_cli.doctor import clock
+from sprat_cli.doctor.brokers import check_brokers
+from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.frontier import Frontier, check_frontier
+from sprat_cli.doctor.topics import check_topics
+from sprat_operations.clock import Skew
+from sprat_operations.topics import Difference, TopicState
+from sprat_policy.rules import Policy
 
 KAFKA = KafkaSettings()
 FINE = {

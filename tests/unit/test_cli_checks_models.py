@@ -3,13 +3,13 @@
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.cli.checks.check import Mark
-from sprat.cli.checks.groups import check_groups
-from sprat.cli.checks.models import check_models
-from sprat.operating.groups import GroupState, Member
-from sprat.operating.lag import GroupLag, Measured, PartitionLag
-from sprat.operating.withdrawn import Standing, own_alone
+from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.groups import check_groups
+from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced
+from sprat_operations.groups import GroupState, Member
+from sprat_operations.lag import GroupLag, Measured, PartitionLag
+from sprat_operations.retirement import Standing, own_alone
 
 
 def group(name, members=1, lag=0):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sprat.cli.checks.check import Mark
-from sprat.cli.checks.policy import check_policy
-from sprat.policy import Policy
+from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.policy import check_policy
 from sprat_contracts import ModelAnnounced
+from sprat_policy.rules import Policy
 
 
 def named(**intent):

@@ -6,7 +6,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.main import COMMANDS, app, load
+from sprat_cli.main import COMMANDS, app, load
 
 WITHOUT_JSON = {"up": "it runs until Ctrl-C; `sprat top --json` gives what its table shows"}
 """Commands that print no data, and why."""

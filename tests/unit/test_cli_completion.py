@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.main import app
+from sprat_cli.main import app
 
 
 def complete(words, shell="bash"):
@@ -56,7 +56,7 @@ def test_a_package_that_is_missing_leaves_little_to_offer(monkeypatch):
 def test_commands_are_offered_without_importing_any():
     """Else every Tab would take a second. Through the program itself, as a shell calls it."""
     script = (
-        "import sys, atexit; from sprat.cli.main import main; heavy = {'aiokafka', 'redis', 'rich', 'asyncio'};"
+        "import sys, atexit; from sprat_cli.main import main; heavy = {'aiokafka', 'redis', 'rich', 'asyncio'};"
         "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr));"
         "sys.argv = ['sprat']; main()"
     )
@@ -76,7 +76,7 @@ def test_bash_completes_with_the_script_that_is_printed(tmp_path):
     bash = shutil.which("bash")
     assert bash is not None
     program = tmp_path / "sprat"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sprat.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sprat_cli "$@"\n')
     program.chmod(0o755)
     script = """
       eval "$(_SPRAT_COMPLETE=source_bash sprat)"

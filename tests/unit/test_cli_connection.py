@@ -5,10 +5,11 @@ import logging
 import pytest
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
-from sprat.cli.connection import UnreachableError, client_arguments, kafka_settings, reaching
-from sprat.cli.terminal import paint, wants_colour
 from sprat.errors import UserError
+from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
+from sprat_cli.connection import UnreachableError, kafka_settings, reaching
+from sprat_cli.terminal import paint, wants_colour
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,15 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.dlq.choosing import Choice, Found, check_names
-from sprat.cli.dlq.names import not_found
-from sprat.cli.dlq.run import Run
-from sprat.cli.lines import dead_letter_json
-from sprat.cli.main import app
 from sprat.errors import UserError
-from sprat.operating.dead_letters import Letter, letter_of
-from sprat.operating.replay import LeftOut, plan
 from sprat.settings import KafkaSettings
+from sprat_cli.dlq.replay import Run
+from sprat_cli.dlq.select import LetterSelection, SelectedLetters, check_names, not_found
+from sprat_cli.main import app
+from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics
+from sprat_operations.dead_letters import Letter, letter_of
+from sprat_operations.replay import LeftOut, plan
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
@@ -64,16 +63,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
 @pytest.mark.parametrize(
     ("choice", "taken"),
     [
-        (Choice(), True),
-        (Choice(reasons=frozenset({"model_error", "defect"})), True),
-        (Choice(reasons=frozenset({"defect"})), False),
-        (Choice(services=frozenset({"router"})), False),
-        (Choice(since_ms=5_000, until_ms=5_000), True),
-        (Choice(since_ms=5_001), False),
-        (Choice(until_ms=4_999), False),
-        (Choice(names=frozenset({"0:0"})), True),
-        (Choice(names=frozenset({"41-1767225600000"})), True),
-        (Choice(names=frozenset({"0:1"})), False),
+        (LetterSelection(), True),
+        (LetterSelection(reasons=frozenset({"model_error", "defect"})), True),
+        (LetterSelection(reasons=frozenset({"defect"})), False),
+        (LetterSelection(services=frozenset({"router"})), False),
+        (LetterSelection(since_ms=5_000, until_ms=5_000), True),
+        (LetterSelection(since_ms=5_001), False),
+        (LetterSelection(until_ms=4_999), False),
+        (LetterSelection(names=frozenset({"0:0"})), True),
+        (LetterSelection(names=frozenset({"41-1767225600000"})), True),
+        (LetterSelection(names=frozenset({"0:1"})), False),
     ],
 )
 def test_options_choose_letters(choice, taken):
@@ -107,9 +106,9 @@ def test_names_that_other_options_may_hide_are_told_so():
 
 
 def test_a_name_that_nothing_has_is_a_mistake():
-    check_names(Found([letter()], []))
+    check_names(SelectedLetters([letter()], []))
     with pytest.raises(UserError, match="0:7: past its retention"):
-        check_names(Found([], [], missing="0:7: past its retention"))
+        check_names(SelectedLetters([], [], missing="0:7: past its retention"))
 
 
 def test_a_letter_for_machines_names_the_text_by_where_it_stood():

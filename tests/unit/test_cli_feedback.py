@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.feedback import exporting
-from sprat.cli.feedback.labels import in_doubt, remarks
-from sprat.cli.main import app
-from sprat.operating import texts as looking
-from sprat.operating.corrections import Corrections, Example, join
-from sprat.operating.feedback import NotACorrection, correction, feedback_record
+from sprat_cli.feedback import export
+from sprat_cli.feedback.labels import in_doubt, remarks
+from sprat_cli.main import app
 from sprat_contracts import IntentOutput, Record, TextSubmitted
+from sprat_operations import texts as looking
+from sprat_operations.feedback import Corrections, Example, NotACorrection, correction, feedback_record, join
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
 COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
@@ -147,7 +146,7 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypat
     async def joined(*_):
         return examples, Counter()
 
-    monkeypatch.setattr(exporting, "_joined", joined)
+    monkeypatch.setattr(export, "_joined", joined)
     files = ["--output", "out.csv", "--out-of-scope", "outside.csv"]
     result = run("export", *files, "--bootstrap", "127.0.0.1:1", *(["--json"] if as_json else []))
     assert result.exit_code == 0
@@ -171,7 +170,7 @@ def of_two_models(monkeypatch):
     async def joined(*_):
         return examples, Counter()
 
-    monkeypatch.setattr(exporting, "_joined", joined)
+    monkeypatch.setattr(export, "_joined", joined)
 
 
 EXPORT = ("export", "--output", "out.csv", "--bootstrap", "127.0.0.1:1")
@@ -205,8 +204,8 @@ def test_a_model_without_corrections_is_told_with_those_that_have_some(run, tmp_
 
 
 def test_one_model_needs_no_name_whichever_it_is(run, monkeypatch, of_two_models):
-    examples, _ = asyncio.run(exporting._joined())
-    monkeypatch.setattr(exporting, "_joined", lambda *_: _given(examples[1:2]))
+    examples, _ = asyncio.run(export._joined())
+    monkeypatch.setattr(export, "_joined", lambda *_: _given(examples[1:2]))
     told = json.loads(run(*EXPORT, "--json").stdout)
     assert (told["rows"], told["model"]) == (1, "bank")
 
@@ -286,7 +285,7 @@ async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_i
     async def look_back(client, progress):
         yield Looking()
 
-    monkeypatch.setattr(looking, "LookBack", look_back)
+    monkeypatch.setattr(looking, "TopicReader", look_back)
     corrections = Corrections("intent")
     corrections.add(record(0, 1_000))
     examples = await join({}, "sprat.texts.v1", corrections)

@@ -6,8 +6,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from sprat.cli.main import COMMANDS, app, load
 from sprat.errors import SpratError, UserError
+from sprat_cli.main import COMMANDS, app, load
 
 MINE = ("send", "watch", "trace", "lag", "top", "doctor")
 
@@ -32,7 +32,7 @@ def test_help_lists_every_command_with_its_line():
 def test_help_imports_nothing_heavy():
     """Else `sprat --help` and completion would take a second."""
     script = (
-        "import sys; from typer.testing import CliRunner; from sprat.cli.main import app;"
+        "import sys; from typer.testing import CliRunner; from sprat_cli.main import app;"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
         "sys.exit(', '.join({'aiokafka', 'pydantic', 'redis', 'rich', 'asyncio'} & set(sys.modules)))"
     )
@@ -118,7 +118,7 @@ def test_what_a_command_raises_becomes_an_exit_code(monkeypatch, raised, code, s
     def fail(*_, **__):
         raise raised
 
-    monkeypatch.setattr("sprat.cli.doctor.kafka_settings", fail)
+    monkeypatch.setattr("sprat_cli.doctor.command.kafka_settings", fail)
     result = run("doctor")
     assert (result.exit_code, result.stderr) == (code, said)
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from cli_records import kept, unanswered
-from sprat.cli.lines import (
+from sprat_cli.render import (
     answer,
     certainty,
     cost,
@@ -18,10 +17,8 @@ from sprat.cli.lines import (
     route,
     who,
 )
-from sprat.cli.stream import SeenResult
-from sprat.cli.terminal import printable, table
-from sprat.cli.watch import parse_span
-from sprat.operating.dead_letters import letter_of
+from sprat_cli.terminal import printable, table
+from sprat_cli.watch.command import parse_span
 from sprat_contracts import (
     DeadLetterReason,
     Declined,
@@ -36,6 +33,9 @@ from sprat_contracts import (
     TranslationOutput,
 )
 from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_operations.dead_letters import letter_of
+from sprat_operations.result_stream import SeenResult
+from support.cli_records import kept, unanswered
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -7,12 +7,14 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from perimeter_finders import Broken, Words
-from sprat.cli import finders, mask, terminal
-from sprat.cli.finders import Asked, gather, shipped_tagger
-from sprat.cli.given import read_one
-from sprat.cli.main import app
 from sprat.errors import UserError
+from sprat_cli import detectors, terminal
+from sprat_cli.detectors import Asked, gather, shipped_tagger
+from sprat_cli.main import app
+from sprat_cli.mask import command
+from sprat_cli.text_input import read_text_input
+from sprat_privacy.detectors import tagger
+from support.perimeter_finders import Broken, Words
 
 TEXT = "Anna met Ben.\r\nAnna left\x1b[2J\tRome"
 NAMES = Words({"Anna": "PERSON", "Ben": "PERSON", "Rome": "CITY"})
@@ -35,7 +37,7 @@ def asked(monkeypatch):
     """Have these finders asked instead of the real ones."""
 
     def ask(*asked, alone=()):
-        monkeypatch.setattr(mask, "gather", lambda *_, **__: Asked(asked, alone))
+        monkeypatch.setattr(command, "gather", lambda *_, **__: Asked(asked, alone))
 
     return ask
 
@@ -86,9 +88,9 @@ def test_placeholders_are_coloured_on_a_terminal_alone(asked, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(terminal.sys, "stdout", Terminal())
-    masked = mask.masking("[PERSON_9] is Anna", "en", [NAMES])
-    assert mask.masked_lines(masked) == ["[PERSON_9] is \x1b[33m[PERSON_1]\x1b[0m"]
-    assert mask.found_lines(masked, show_values=False)[1] == "\x1b[33m[PERSON_1]\x1b[0m   PERSON  words   1"
+    masked = command.masking("[PERSON_9] is Anna", "en", [NAMES])
+    assert command.masked_lines(masked) == ["[PERSON_9] is \x1b[33m[PERSON_1]\x1b[0m"]
+    assert command.found_lines(masked, show_values=False)[1] == "\x1b[33m[PERSON_1]\x1b[0m   PERSON  words   1"
 
 
 def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
@@ -140,7 +142,7 @@ def test_validators_alone_need_no_tagger(monkeypatch):
     def never(*_):
         raise AssertionError
 
-    monkeypatch.setattr(finders, "_load_tagger", never)
+    monkeypatch.setattr(detectors, "_load_tagger", never)
     result = run("Anna, anna@example.com", "--validators-alone")
     assert result.exit_code == 0
     assert result.stdout.startswith("Anna, [EMAIL_1]\n")
@@ -163,17 +165,17 @@ def test_the_real_tagger_finds_names():
     assert "Schmidt" not in result.output
 
 
-def test_the_shipped_tagger_is_found_without_the_services_code():
+def test_the_tagger_comes_with_the_package_for_personal_data():
     folder = shipped_tagger()
-    assert folder.parts[-3:] == ("sprat_frontier", "artefacts", "rampart")
+    assert folder.parts[-3:] == ("sprat_privacy", "artefacts", "rampart")
     assert (folder / "card.json").is_file()
 
 
-def test_without_the_service_it_is_said_what_to_do(monkeypatch):
-    monkeypatch.setattr(finders, "find_spec", lambda _: None)
+def test_without_the_tagger_it_is_said_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(tagger, "SHIPPED_TAGGER", tmp_path / "gone")
     result = run("Anna")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "pip install sprat-frontier" in result.stderr
+    assert "pip install --force-reinstall sprat-privacy" in result.stderr
     assert "--tagger FOLDER" in result.stderr
     assert "--validators-alone" in result.stderr
 
@@ -182,7 +184,7 @@ def test_a_missing_package_is_named(monkeypatch):
     def missing(*_, **__):
         raise ModuleNotFoundError("No module named 'ctranslate2'", name="ctranslate2")
 
-    monkeypatch.setattr(finders, "_gather", missing)
+    monkeypatch.setattr(detectors, "_gather", missing)
     result = run("Anna")
     assert result.exit_code == 2
     assert "`mask` needs the Python package ctranslate2: pip install 'sprat[perimeter]'" in result.stderr
@@ -219,18 +221,18 @@ def test_what_cannot_be_read_is_one_line(tmp_path, argument, content, said):
     if content is not None:
         (tmp_path / argument).write_bytes(content)
     with pytest.raises(UserError) as caught:
-        read_one(argument, io.TextIOWrapper(io.BytesIO(b"")), as_text=False)
+        read_text_input(argument, io.TextIOWrapper(io.BytesIO(b"")), as_text=False)
     assert said in str(caught.value)
 
 
 def test_words_that_look_like_a_path_are_the_text_where_one_says_so(tmp_path):
     (tmp_path / "Anna").write_text("from the file", "utf-8")
     nothing = io.TextIOWrapper(io.BytesIO(b""))
-    assert read_one("Anna", nothing, as_text=False) == "from the file"
-    assert read_one("Anna", nothing, as_text=True) == "Anna"
-    assert read_one("-", nothing, as_text=True) == "-"
-    assert read_one("open 24/7", nothing, as_text=False) == "open 24/7"
-    assert read_one("x" * 5000, nothing, as_text=False) == "x" * 5000
+    assert read_text_input("Anna", nothing, as_text=False) == "from the file"
+    assert read_text_input("Anna", nothing, as_text=True) == "Anna"
+    assert read_text_input("-", nothing, as_text=True) == "-"
+    assert read_text_input("open 24/7", nothing, as_text=False) == "open 24/7"
+    assert read_text_input("x" * 5000, nothing, as_text=False) == "x" * 5000
 
 
 def test_a_tagger_and_none_is_a_mistake(tmp_path):

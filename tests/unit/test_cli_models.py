@@ -3,10 +3,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from marian import write_opus_mt
-from sprat.cli.main import app
-from sprat.models import load_artefact
+from sprat_cli.main import app
+from sprat_inference.artefact import load_artefact
 from sprat_translation.model import TranslationModel
+from support.marian import write_opus_mt
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from sprat.cli.submission import SOURCE, Given, parse_reference, parse_tasks, prepare, read_given
 from sprat.errors import UserError
+from sprat_cli.send.submission import SOURCE, Given, parse_reference, parse_tasks, prepare, read_given
 from sprat_contracts import TextSubmitted
 
 INTENT = {"tasks": {"intent": {}}}

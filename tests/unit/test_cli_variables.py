@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from sprat.cli.checks.variables import SERVICES_OWN, _names, check_variables
 from sprat.settings import ServiceSettings
+from sprat_cli.doctor.variables import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
 from sprat_ner.__main__ import NerSettings

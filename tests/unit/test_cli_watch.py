@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sprat.cli import watch
+from sprat_cli.watch import command
 
 
 class Stream:
@@ -20,9 +20,9 @@ class Stream:
 
 
 async def test_that_kafka_went_away_is_said_once_and_that_it_is_back(monkeypatch, capsys):
-    monkeypatch.setattr(watch, "_ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(command, "_ASK_EVERY_S", 0.0)
     stream = Stream("ynnyy")
-    minding = asyncio.create_task(watch.mind(stream, "h:1"))
+    minding = asyncio.create_task(command.mind(stream, "h:1"))
     await asyncio.wait_for(stream.done.wait(), 1)
     minding.cancel()
     captured = capsys.readouterr()
@@ -31,4 +31,4 @@ async def test_that_kafka_went_away_is_said_once_and_that_it_is_back(monkeypatch
 
 
 def test_it_is_said_after_about_five_seconds():
-    assert watch._ASK_EVERY_S + watch._ASK_S <= 5
+    assert command._ASK_EVERY_S + command._ASK_S <= 5

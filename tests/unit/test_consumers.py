@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from faststream.kafka import KafkaBroker
 
-from sprat.consumers import make_consumer
-from sprat.declaration import Declaration
-from sprat.delivery.subscription import make_broker, on_consumer_created, subscribe
+from sprat.channels import Channels
+from sprat.kafka.clients import make_consumer
+from sprat.kafka.consumer import make_broker, on_consumer_created, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
 
 ROOT = Path(__file__).parents[2]
-MADE_IN = ROOT / "shared" / "src" / "sprat" / "consumers.py"
+MADE_IN = ROOT / "shared" / "chassis" / "src" / "sprat" / "kafka" / "clients.py"
 
 
 def calls(path: Path, name: str) -> list[ast.Call]:
@@ -27,7 +27,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def test_one_module_makes_the_consumers():
-    paths = sources("contracts", "shared", "encoder", "services", "tools")
+    paths = sources("contracts", "shared", "services")
     assert MADE_IN in paths
     assert [path for path in paths if calls(path, "AIOKafkaConsumer")] == [MADE_IN]
 
@@ -65,7 +65,7 @@ async def test_a_service_reads_committed_records_and_has_its_consumer_before_it_
         raise Stopped  # before a connection
 
     await on_consumer_created(broker, created)
-    declaration = Declaration("intent", "", {"texts": TextSubmitted}, {})
+    declaration = Channels("intent", "", {"texts": TextSubmitted}, {})
 
     async def handle(records):
         raise AssertionError("nothing is read")

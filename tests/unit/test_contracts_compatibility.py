@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from tools.compatibility import BOTH, READERS, WRITERS, breaks
+
+from contracts.generators.compatibility import BOTH, READERS, WRITERS, breaks
 
 
 class Open(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sprat_contracts import Envelope, Message, Prediction, Record, Result, TextSubmitted, WireError, decode, encode, ids
-from wire_records import PLAIN, TRACEPARENT, event, plain
+from support.wire_records import PLAIN, TRACEPARENT, event, plain
 
 SECRET = "Anna Müller, DE89 3704 0044 0532 0130 00"
 

@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
-from demo_records import SOURCE, TOPICS, Record, account, prediction, record, result
-from sprat.demo.account import Pair
-from sprat.demo.figures import MISSING, Accuracy, percentile, task_figures
-from sprat.demo.judging import is_right
-from sprat.demo.leaving import Leaving, leaving
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
+from sprat_local.demo.account import Pair
+from sprat_local.demo.figures import MISSING, Accuracy, Leaving, is_right, leaving, percentile, task_figures
+from support.demo_records import SOURCE, TOPICS, Record, account, prediction, record, result
 
 RESULTS = TOPICS.results("intent")
 PREDICTIONS = TOPICS.predictions("intent")

@@ -1,11 +1,11 @@
 """What the demo puts on the topic: samples as an upstream system would, broken records byte for byte."""
 
-from demo_records import Record, published, published_broken
-from sprat.demo.publishing import SOURCE, outgoing
-from sprat.demo.samples import Sample, load_samples
-from sprat.local.options import POLICY, SHIPPED
-from sprat.policy import load_policy
 from sprat_contracts import TextSubmitted, decode
+from sprat_local.demo.publishing import SOURCE, outgoing
+from sprat_local.demo.samples import Sample, load_samples
+from sprat_local.options import POLICY, SHIPPED
+from sprat_policy.load import load_policy
+from support.demo_records import Record, published, published_broken
 
 SAMPLES = load_samples(SHIPPED)
 

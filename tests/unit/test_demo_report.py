@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from demo_records import (
+from sprat_local.demo.account import Account
+from sprat_local.demo.publishing import Published
+from sprat_local.demo.report import Report, Run, is_complete, make_report
+from support.demo_records import (
     APPENDED_AT,
     TOPICS,
     Record,
@@ -16,9 +19,6 @@ from demo_records import (
     record,
     result,
 )
-from sprat.demo.account import Account
-from sprat.demo.publishing import Published
-from sprat.demo.report import Report, Run, is_complete, make_report
 
 QUIET = Run(4.0, {"services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)
 RESULTS = TOPICS.results("intent")

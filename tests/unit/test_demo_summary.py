@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from demo_records import TOPICS, account, letter_of, published, published_broken, record, result
-from sprat.demo.report import Run, make_report
-from sprat.demo.summary import Summary
-from sprat.local.options import Simulation
+from sprat_local.demo.report import Run, make_report
+from sprat_local.demo.summary import Summary
+from sprat_local.options import Simulation
+from support.demo_records import TOPICS, account, letter_of, published, published_broken, record, result
 
 LEFT = {"left": True, "masked": {"PERSON": 2, "IBAN": 1}, "provider": "simulated", "region": "eu"}
 RUN = Run(4.2, {"topics": 1.1, "services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)

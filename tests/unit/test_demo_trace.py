@@ -1,7 +1,7 @@
 """The trace that the demo shows: every hop in the order in which one causes the next."""
 
-from demo_records import APPENDED_AT, TOPICS, TRACE, Record, account, prediction, published, record, result
-from sprat.demo.trace import pick_trace
+from sprat_local.demo.trace import pick_trace
+from support.demo_records import APPENDED_AT, TOPICS, TRACE, Record, account, prediction, published, record, result
 
 RESULTS = TOPICS.results("intent")
 

@@ -2,33 +2,33 @@
 
 import pytest
 
-from sprat.delivery.faults import FaultLimit
 from sprat.errors import Fatal
+from sprat.processing.failure_budget import FailureBudget
 
 
-def record(limit: FaultLimit, handled: str) -> None:
+def record(limit: FailureBudget, handled: str) -> None:
     """Count records: `x` is one that failed by the service's own fault."""
     for one in handled:
         limit.record(own_fault=one == "x")
 
 
 def test_too_many_faults_in_a_row_stop_the_service() -> None:
-    limit = FaultLimit(consecutive=3)
+    limit = FailureBudget(consecutive=3)
     record(limit, "xx")
     with pytest.raises(Fatal, match="3 in a row"):
         record(limit, "x")
 
 
 def test_a_record_that_works_begins_the_row_again() -> None:
-    record(FaultLimit(consecutive=3), "xx." * 20)
+    record(FailureBudget(consecutive=3), "xx." * 20)
 
 
 def test_bad_input_never_counts() -> None:
-    record(FaultLimit(consecutive=1, ratio=0.0, window=2), "." * 50)
+    record(FailureBudget(consecutive=1, ratio=0.0, window=2), "." * 50)
 
 
 def test_too_large_a_share_of_a_full_window_stops_the_service() -> None:
-    limit = FaultLimit(consecutive=100, ratio=0.2, window=10)
+    limit = FailureBudget(consecutive=100, ratio=0.2, window=10)
     record(limit, "xx........")
     record(limit, "x")
     record(limit, "x")
@@ -37,15 +37,15 @@ def test_too_large_a_share_of_a_full_window_stops_the_service() -> None:
 
 
 def test_a_window_that_is_not_full_says_nothing_of_the_share() -> None:
-    record(FaultLimit(consecutive=100, ratio=0.2, window=10), "x" * 9)
+    record(FailureBudget(consecutive=100, ratio=0.2, window=10), "x" * 9)
 
 
 def test_the_limits_of_a_service_are_twenty_in_a_row_and_a_fifth_of_five_hundred() -> None:
-    limit = FaultLimit()
+    limit = FailureBudget()
     record(limit, "x" * 19 + ".")
     record(limit, "x....." * 80)
     with pytest.raises(Fatal, match="20 in a row"):
         record(limit, "x" * 20)
-    limit = FaultLimit()
+    limit = FailureBudget()
     with pytest.raises(Fatal, match="of the last 500"):
         record(limit, "x..." * 125)

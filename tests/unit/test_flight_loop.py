@@ -8,15 +8,14 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError
 
-from sprat.delivery.failure import Failure
-from sprat.delivery.faults import FaultLimit
-from sprat.delivery.flight_loop import FlightLoop
-from sprat.delivery.gate import Gate
-from sprat.delivery.outcomes import Outcome
 from sprat.errors import Fatal, Rejected
+from sprat.lifecycle import AdmissionControl, Failure
+from sprat.processing.concurrent_loop import ConcurrentLoop
+from sprat.processing.failure_budget import FailureBudget
+from sprat.processing.handler import Outcome
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
-from wire_records import plain
+from support.wire_records import plain
 
 TOPIC = "mine.texts.v1"
 FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
@@ -101,8 +100,8 @@ class Outbox:
 @pytest.fixture
 def parts():
     consumer, handler, outbox = Consumer(), Handler(), Outbox()
-    gate, failure = Gate(), Failure()
-    loop = FlightLoop(
+    gate, failure = AdmissionControl(), Failure()
+    loop = ConcurrentLoop(
         handler,
         outbox,
         lambda: consumer,
@@ -229,7 +228,7 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter_and_the_ot
 
 
 async def test_too_many_own_faults_stop_the_service_before_a_commit(parts):
-    parts.loop.limit = FaultLimit(consecutive=1)
+    parts.loop.limit = FailureBudget(consecutive=1)
     parts.handler.rejects.add(5)
     await parts.loop.handle(texts(5))
     async with asyncio.timeout(2):

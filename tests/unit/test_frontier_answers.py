@@ -3,11 +3,11 @@ import time
 
 import pytest
 
-import frontier_parts as parts
 from sprat_contracts import NerOutput
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.entity_offsets import Mention, locate
 from sprat_frontier.prompts import question_of
+from support import frontier_parts as parts
 
 
 def question(text="x", task="intent", **changes):

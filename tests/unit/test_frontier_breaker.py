@@ -127,8 +127,8 @@ async def test_late_success_of_an_earlier_state_does_not_begin_the_count_again(b
     old = await breaker.admit(soon)
     await fail(breaker)
     time.now += 5
-    breaker.succeeded(await breaker.admit(soon))
+    breaker.record_success(await breaker.admit(soon))
     await fail(breaker, 2)
-    breaker.succeeded(old)
+    breaker.record_success(old)
     await fail(breaker, 1)
     assert breaker.state == "open"

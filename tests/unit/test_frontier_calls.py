@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-import frontier_parts as parts
 from sprat_contracts import IntentOutput
 from sprat_frontier.protocols import ProviderError
+from support import frontier_parts as parts
 
 OUTPUT = IntentOutput(label="transfer")
 AWAY = ProviderError("server_error", "HTTP status 503", retryable=True)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-import frontier_parts as parts
-from sprat.delivery.outcomes import Outcome
 from sprat.errors import Rejected, Retryable
+from sprat.processing.handler import Outcome
 from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, ids
 from sprat_frontier.protocols import ProviderError
+from support import frontier_parts as parts
 
 OUTPUT = IntentOutput(label="transfer")
 

@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-import frontier_parts as parts
-from perimeter_finders import Broken, Words
 from sprat.errors import UserError
-from sprat.policy import PerimeterPolicy
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
+from sprat_policy.privacy_rules import PrivacyPolicy
+from support import frontier_parts as parts
+from support.perimeter_finders import Broken, Words
 
 TEXT = "Zoë Ångström (zoe@example.org) of Tromsø, and Siemens: Zoë calls."
 MASKED = "[PERSON_1] ([EMAIL_1]) of [LOCATION_1], and Siemens: [PERSON_2] calls."
@@ -124,7 +124,7 @@ async def test_both_records_of_a_call_count_by_type_and_hash_the_text_as_submitt
 async def test_a_kept_answer_is_restored_for_who_asks_and_another_value_gets_its_own():
     frontier = translating("Guten Tag, [PERSON_1]")
     finders = (Words({"Zoë": "PERSON", "Ada": "PERSON"}),)
-    frontier.redactor = Redactor(finders, PerimeterPolicy(), "1")
+    frontier.redactor = Redactor(finders, PrivacyPolicy(), "1")
     frontier.restart()
     first = await frontier.answer(asked("translation", "Hello, Zoë"))
     second = await frontier.answer(asked("translation", "Hello, Ada", id="t-2"))
@@ -154,8 +154,8 @@ async def test_allow_and_redact_share_no_answer():
 @pytest.mark.parametrize(
     "other",
     [
-        Redactor(parts.FINDERS, PerimeterPolicy(), "2"),
-        Redactor(parts.FINDERS, PerimeterPolicy(validators_alone=("fi",)), "1"),
+        Redactor(parts.FINDERS, PrivacyPolicy(), "2"),
+        Redactor(parts.FINDERS, PrivacyPolicy(validators_alone=("fi",)), "1"),
     ],
     ids=["another tagger", "another policy"],
 )
@@ -175,7 +175,7 @@ async def test_the_stricter_of_text_and_tenant_masks():
 
 
 async def test_the_companys_own_terms_are_masked():
-    policy = PerimeterPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
+    policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
     frontier = parts.Frontier(redactor=Redactor(parts.FINDERS, policy, "1"))
     answered = await frontier.answer(asked(text="about blue  heron, please"))
     assert frontier.provider.asked[0].text == "about [PROJECT_1], please"
@@ -183,7 +183,7 @@ async def test_the_companys_own_terms_are_masked():
 
 
 async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
-    frontier = parts.Frontier(redactor=Redactor((*parts.FINDERS, Broken()), PerimeterPolicy(), "1"))
+    frontier = parts.Frontier(redactor=Redactor((*parts.FINDERS, Broken()), PrivacyPolicy(), "1"))
     answered = await frontier.answer(asked())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the finder broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})
@@ -222,7 +222,7 @@ async def test_masking_blocks_neither_the_event_loop_nor_the_cases_that_need_non
             return []
 
     slow = Slow()
-    frontier = parts.Frontier(redactor=Redactor((slow,), PerimeterPolicy(), "1"))
+    frontier = parts.Frontier(redactor=Redactor((slow,), PrivacyPolicy(), "1"))
     masking = asyncio.create_task(frontier.answer(asked()))
     assert (await frontier.answer(parts.request(id="t-2"))).output == IntentOutput(label="transfer")
     assert not masking.done()
@@ -232,4 +232,4 @@ async def test_masking_blocks_neither_the_event_loop_nor_the_cases_that_need_non
 
 def test_a_tagger_that_cannot_be_used_is_told_by_its_variable(tmp_path):
     with pytest.raises(UserError, match="SPRAT_FRONTIER__TAGGER"):
-        Redactor.load(tmp_path, PerimeterPolicy())
+        Redactor.load(tmp_path, PrivacyPolicy())

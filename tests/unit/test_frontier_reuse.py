@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-import frontier_parts as parts
 from sprat_contracts import IntentOutput
+from support import frontier_parts as parts
 
 OUTPUT = IntentOutput(label="transfer")
 

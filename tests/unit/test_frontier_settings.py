@@ -1,11 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-import frontier_parts as parts
 from sprat.errors import UserError
 from sprat_contracts import Usage
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
+from support import frontier_parts as parts
 
 KEY = "sk-very-secret-0123456789"
 

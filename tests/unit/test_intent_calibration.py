@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sprat_intent.calibration import OUTSIDE, RIGHT, Calibrator, Calibrators, primary
+from sprat_inference.label_head import OUTSIDE, RIGHT, Calibrator, Calibrators, primary
 
 STRICT = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([-3.0, 0.0, 3.0]))
 MILD = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([0.0, 0.0, -3.0]))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sprat_intent.quality import Seen, escalated_for, inside_only, kept, recall_at_escalated
+from sprat_training.evaluation.label_quality import Seen, escalated_for, inside_only, kept, recall_at_escalated
 
 INSIDE = np.array([True] * 4 + [False] * 2)
 SEEN = Seen(

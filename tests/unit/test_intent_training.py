@@ -5,20 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelled_files import made
 from sprat.errors import UserError
-from sprat.labelled import Labelled
-from sprat_intent.training import preparing, regression
-from sprat_intent.training.crossing import cross
-from sprat_intent.training.figures import measure, seen_of
-from sprat_intent.training.fitting import features_of, fit_calibrator, fit_head, logits_of
-from sprat_intent.training.folds import text_folds
-from sprat_intent.training.preparing import LEAST_ROWS, prepare
-from sprat_intent.training.progress import silent
-from sprat_intent.training.regression import fit_multinomial
-from sprat_intent.training.sources import texts_to_test
-from sprat_intent.training.suspects import suspects
-from sprat_intent.training.wish import Wish
+from sprat_training import preparation, regression
+from sprat_training.config import TrainingConfig, silent
+from sprat_training.cross_validation import cross, text_folds
+from sprat_training.datasets.rows import Labelled
+from sprat_training.figures import measure, seen_of
+from sprat_training.fitting import features_of, fit_calibrator, fit_head, logits_of
+from sprat_training.label_issues import suspects
+from sprat_training.preparation import LEAST_ROWS, prepare
+from sprat_training.regression import fit_multinomial
+from sprat_training.sources import texts_to_test
+from support.labelled_files import made
 
 NOTHING = np.zeros((0, 16), np.float32)
 
@@ -221,7 +219,7 @@ def test_labels_of_a_test_that_may_be_texts_are_not_told(tmp_path):
     training, _ = prepare(labelled([*plenty("a"), *plenty("b")]))
     test = made(tmp_path, "test.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
     with pytest.raises(UserError, match=r'row 2, column "label": no text is trained with this label; correct it'):
-        texts_to_test(Wish(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test), training)
+        texts_to_test(TrainingConfig(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test), training)
 
 
 def test_what_is_kept_is_no_more_than_everything():
@@ -235,7 +233,7 @@ def test_what_is_kept_is_no_more_than_everything():
 
 
 def test_too_many_rows_are_refused_with_a_way_out_and_sampled_evenly(monkeypatch):
-    monkeypatch.setattr(preparing, "MOST_ROWS", 1_000)
+    monkeypatch.setattr(preparation, "MOST_ROWS", 1_000)
     rows = [(f"text {number}", "ab"[number % 10 == 0]) for number in range(1_100)]
     with pytest.raises(UserError, match=r"1,100 different texts; at most 1,000 are fitted.*--sample 1000"):
         prepare(labelled(rows))

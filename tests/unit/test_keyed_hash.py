@@ -5,7 +5,7 @@ import hmac
 
 from pydantic import SecretStr
 
-from sprat.keyed_hash import KeyedHash
+from sprat.cache import KeyedHash
 
 HASH = KeyedHash(SecretStr("a secret"))
 

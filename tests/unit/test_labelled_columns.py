@@ -2,8 +2,10 @@
 
 import pytest
 
-from labelled_files import made, refused
-from sprat.labelled import Wanted, as_named, column_beside, read_labelled
+from sprat_training.datasets.columns import Wanted
+from sprat_training.datasets.extra_columns import as_named, column_beside
+from sprat_training.datasets.reading import read_labelled
+from support.labelled_files import made, refused
 
 ANNA = "My name is Anna Schmidt"
 """What stands in row 1 of files without names."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from labelled_files import made, refused
-from sprat.labelled import read_labelled, read_texts
-from sprat.labelled.cells import for_spreadsheets
+from sprat_training.datasets.reading import read_labelled, read_texts
+from sprat_training.datasets.rows import for_spreadsheets
+from support.labelled_files import made, refused
 
 
 @pytest.mark.parametrize(

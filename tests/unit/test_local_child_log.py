@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sprat.local.children import child_log
-from sprat.local.children.data_folder import DataFolder
-from sprat.local.errors import LocalError, StartError
+from sprat_local.errors import LocalError, StartError
+from sprat_local.processes import child_log
+from sprat_local.processes.data_folder import DataFolder
 
 
 def ended(log: Path, code: str) -> child_log.LoggedChild:

@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from sprat.local.children.claims import PortClaims
-from sprat.local.children.ports import HOST, free_port
+from sprat_local.processes.ports import HOST, PortClaims, free_port
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.local import environment
-from sprat.local.options import Options
-from sprat.local.plan import Launches, choose_services, service_named
-from sprat.local.services import SERVICES
 from sprat.settings import KafkaSettings
+from sprat_local import environment
+from sprat_local.options import Options
+from sprat_local.plan import Launches, choose_services, service_named
+from sprat_operations.services import SERVICES
 
 
 def test_the_secret_is_made_once_and_readable_by_its_owner_alone(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sprat.local.console.greeting import example, greeting, without_password
-from sprat.local.installation import Installation
-from sprat.local.options import Options
+from sprat_local.console.greeting import example, greeting, without_password
+from sprat_local.installation import Installation
+from sprat_local.options import Options
 
 TRY = 'sprat send "please move 100 euros to my savings" --task '
 

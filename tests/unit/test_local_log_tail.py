@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from sprat.local.children.log_tail import LogTail, readable
-from sprat.local.events import Event
+from sprat_local.events import Event
+from sprat_local.processes.log_tail import LogTail, readable
 
 
 def line(level: str, message: str) -> str:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.local.console.lag import groups_of
-from sprat.local.models.served import SETTING, served_models
-from sprat.local.options import Options
-from sprat.local.plan import Launches, choose_services, table_of
-from sprat.local.services import instance_name
 from sprat_contracts import Topics
 from sprat_intent.__main__ import SHIPPED
+from sprat_local.console.lag import groups_of
+from sprat_local.models.served import SETTING, served_models
+from sprat_local.options import Options
+from sprat_local.plan import Launches, choose_services, table_of
 from sprat_ner.__main__ import NerSection
+from sprat_operations.services import instance_name
 
 
 @pytest.fixture(autouse=True)

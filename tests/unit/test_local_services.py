@@ -2,11 +2,12 @@
 
 import pytest
 
-from sprat.local.console.lag import groups_of
-from sprat.local.services import FRONTIER, SERVICES, model_name
-from sprat.serving import declare as declare_model
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
+from sprat_inference.serving import declare as declare_model
+from sprat_local.console.lag import groups_of
+from sprat_local.plan import model_name
+from sprat_operations.services import FRONTIER, SERVICES
 from sprat_router.declaration import declare as declare_router
 
 TOPICS = Topics("other")

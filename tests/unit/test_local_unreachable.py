@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sprat.local.closing import close_in_time
-from sprat.local.console.traffic import Figures, Traffic
+from sprat.kafka.clients import close_in_time
+from sprat_operations.traffic import Traffic, TrafficFigures
 
 
 async def cancelled_inside() -> None:
@@ -23,7 +23,7 @@ async def nothing(**_: object) -> dict[str, object]:
 
 def watching(measure: object) -> Traffic:
     traffic = Traffic.__new__(Traffic)
-    traffic.figures = Figures(texts=5, texts_per_s=2.0, lag={"sprat.router": 7})
+    traffic.figures = TrafficFigures(texts=5, texts_per_s=2.0, lag={"sprat.router": 7})
     traffic._consumer = SimpleNamespace(getmany=nothing)
     traffic._meter = SimpleNamespace(measure=measure)
     return traffic
@@ -31,7 +31,7 @@ def watching(measure: object) -> Traffic:
 
 @pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "gone"])
 async def test_what_cannot_be_measured_is_left_blank(measure, monkeypatch):
-    monkeypatch.setattr("sprat.local.console.traffic._LOOK_S", 0.05)
+    monkeypatch.setattr("sprat_operations.traffic._LOOK_S", 0.05)
     figures = await watching(measure).look()
     assert (figures.reachable, figures.lag, figures.texts_per_s) == (False, {}, 0.0)
     assert figures.texts == 5

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_records import APPENDED_AT, LABELS, announced, table
-from sprat.model_table import AnnouncedLabels, ModelTable, model_key
+from sprat.registry.model_table import AnnouncedLabels, ModelTable, model_key
 from sprat_contracts import ModelAnnounced
+from support.router_records import APPENDED_AT, LABELS, announced, table
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from sprat.errors import Fatal
-from sprat.models import (
-    BrokenArtefact,
-    Card,
-    Part,
-    content_hash,
-    label_set_hash,
-    load_artefact,
-    load_part,
-    write_artefact,
-    write_part,
-)
+from sprat_inference.artefact import BrokenArtefact, content_hash, load_artefact, load_part, write_artefact, write_part
+from sprat_inference.card import Card, Part, label_set_hash
 
 LABELS = ("pay", "ask")
 DRAFT: dict[str, Any] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sprat_ner.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
-from sprat_ner.quality import Seen, auroc, calibration_error, canonical, kept, pooled
+from services.ner.recipe.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
+from services.ner.recipe.quality import ReadSentence, auroc, calibration_error, canonical, kept, pooled
 
 
 def test_labelled_words_are_read_with_their_types_mapped(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ def test_what_is_not_served_counts_as_outside() -> None:
     assert canonical(("B-MISC", "I-MISC", "I-PER")) == ("O", "O", "B-PER")
 
 
-def seen(*rows: tuple[str, str, float]) -> Seen:
+def seen(*rows: tuple[str, str, float]) -> ReadSentence:
     """One-word texts: gold, given, confidence."""
-    return Seen(
+    return ReadSentence(
         tuple((gold,) for gold, _, _ in rows),
         tuple((given,) for _, given, _ in rows),
         np.array([confidence for _, _, confidence in rows]),

@@ -6,10 +6,9 @@ from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError, Gro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprat.delivery.offsets import commit, next_offsets, seek_back
-from sprat.delivery.tracker import OffsetTracker
 from sprat.errors import Fatal, Retryable
-from wire_records import plain
+from sprat.kafka.offsets import OffsetTracker, commit, next_offsets, seek_back
+from support.wire_records import plain
 
 FIRST, SECOND = TopicPartition("t", 0), TopicPartition("t", 1)
 

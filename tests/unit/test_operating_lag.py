@@ -3,10 +3,10 @@
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.cli.pacing import drained, keeps_up, rate
-from sprat.operating.groups import reads
-from sprat.operating.lag import Pace, PartitionLag, pace
+from sprat_cli.pace import drained, keeps_up, rate
 from sprat_contracts import Topics
+from sprat_operations.groups import reads
+from sprat_operations.lag import Pace, PartitionLag, pace
 
 TEXTS = TopicPartition("sprat.texts.v1", 0)
 

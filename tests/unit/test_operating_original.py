@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from sprat.operating.original import MAX_SHOWN, hex_lines, readable
-from sprat.perimeter.masked import Masked, MaskedSpan
+from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_lines, readable
+from sprat_privacy.masked_text import Masked, MaskedSpan
 
 
 def masked(text: str, *values: str) -> Masked:

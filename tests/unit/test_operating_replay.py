@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.operating.dead_letters import Letter, letter_of
-from sprat.operating.replay import Plan, plan, without_sent
 from sprat_contracts import DeadLetterReason, Record, Topics, decode
 from sprat_contracts.texts import TextSubmitted
 from sprat_contracts.wire import read_envelope
-from wire_records import event, plain
+from sprat_operations.dead_letters import Letter, letter_of
+from sprat_operations.replay import Plan, plan, without_sent
+from support.wire_records import event, plain
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")

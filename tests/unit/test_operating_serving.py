@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, UnknownError
 
-from sprat.operating import serving as module
-from sprat.operating.serving import Serving, advised_keep_at, how_to_serve, serving
 from sprat_contracts import ModelAnnounced, Topics
+from sprat_operations import serving as module
+from sprat_operations.serving import Serving, advised_keep_at, how_to_serve, serving
 
 TOPICS = Topics("mine")
 

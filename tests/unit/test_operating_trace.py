@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat.operating.steps import Sought
-from sprat.operating.steps_tree import asked_models, by_text, grown, in_order, unfinished
-from sprat.operating.telling import Kind
-from sprat.operating.trace import trace
 from sprat_contracts import Declined, Topics
 from sprat_contracts.ids import root_traceparent
-from traced_records import BEGAN, SAID, Way, without
+from sprat_operations.record_summary import Kind
+from sprat_operations.trace import trace
+from sprat_operations.trace_records import TraceQuery, by_text, grown, in_order, requested_models, unfinished
+from support.traced_records import BEGAN, SAID, Way, without
 
 TOPICS = Topics()
 
@@ -38,17 +37,17 @@ class Standing:
 
 
 async def find(*records, id="order-7", source=None, since_ms=0):
-    return await trace(Standing(*records), TOPICS, Sought(id, source), since_ms)
+    return await trace(Standing(*records), TOPICS, TraceQuery(id, source), since_ms)
 
 
 async def test_topics_that_one_may_not_read_are_left_out_and_named_and_the_rest_is_found_once():
     hidden, unreadable = TOPICS.predictions("intent"), (TOPICS.frontier_answers, TOPICS.egress)
     standing = Standing(*Way().whole(), hidden=(hidden,), unreadable=unreadable)
-    found = await trace(standing, TOPICS, Sought("order-7"), 0)
+    found = await trace(standing, TOPICS, TraceQuery("order-7"), 0)
     assert sorted(str(step.kind) for step in found.steps) == ["request", "result", "text"]
     assert found.closed == {hidden: "you may not see it", **dict.fromkeys(unreadable, "you may not read it")}
     with pytest.raises(TopicAuthorizationFailedError):
-        await trace(Standing(unreadable=(TOPICS.texts,)), TOPICS, Sought("order-7"), 0)
+        await trace(Standing(unreadable=(TOPICS.texts,)), TOPICS, TraceQuery("order-7"), 0)
 
 
 def shape(nodes):
@@ -94,11 +93,11 @@ async def test_the_model_that_the_text_asks_for_is_known_from_the_text_or_from_w
     records = [way.text(), way.prediction(), way.request(), way.answer(), way.result()]
     found = await find(*records)
     assert found.steps[0].told.says == "asks for intent@hr, ner"
-    assert asked_models(found.steps) == {"intent": "hr", "ner": "default"}
+    assert requested_models(found.steps) == {"intent": "hr", "ner": "default"}
     for record in records[1:4]:
         (step,) = (await find(record)).steps
         assert step.asked == {"intent": "hr", "ner": "default"}, step.kind
-    assert asked_models((await find(records[4])).steps) == {}
+    assert requested_models((await find(records[4])).steps) == {}
 
 
 async def test_options_that_are_no_options_do_no_harm():
@@ -196,7 +195,7 @@ async def test_where_the_text_is_older_than_the_look_back_the_rest_is_found():
 async def test_other_topics_are_read_from_the_text_on_and_egress_only_where_something_was_escalated():
     way = Way()
     standing = Standing(way.text(), way.prediction(), way.result(decision="kept"))
-    await trace(standing, TOPICS, Sought("order-7"), 0)
+    await trace(standing, TOPICS, TraceQuery("order-7"), 0)
     assert standing.asked[TOPICS.texts] == 0
     assert standing.asked[TOPICS.results("intent")] == BEGAN - 60_000
     assert TOPICS.egress not in standing.asked

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.labelled.reading import read_labelled
-from sprat.operating.corrections import Example
-from sprat.operating.training_file import rows_of, trainable, write_rows
+from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
+from sprat_operations.feedback import Example
+from sprat_training.datasets.reading import read_labelled
 
 TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
 

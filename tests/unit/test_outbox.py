@@ -2,12 +2,12 @@
 
 import pytest
 
-from sprat.delivery.item import Item
-from sprat.delivery.outbox import Outbox
-from sprat.delivery.publisher import NotAcknowledged, OutRecord, Publisher
+from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
+from sprat.processing.outbox import Outbox
+from sprat.processing.work_item import WorkItem
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
-from wire_records import plain
+from support.wire_records import plain
 
 
 class Half(Publisher):
@@ -17,7 +17,7 @@ class Half(Publisher):
 
 async def test_what_is_too_large_is_not_struck_out_as_acknowledged():
     records = [OutRecord("t", None, b"%d" % number) for number in range(3)]
-    item = Item(plain(), pending=list(records))
+    item = WorkItem(plain(), pending=list(records))
     publisher = Half(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
     outbox = Outbox("router", "1.2.3", Topics(), publisher)
     with pytest.raises(NotAcknowledged):

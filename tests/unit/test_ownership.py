@@ -2,18 +2,17 @@
 
 import pytest
 
-from router_records import announced
-from sprat import announcing
-from sprat.announcing import Announcement, Ownership, announce
-from sprat.delivery import withdrawn
-from sprat.delivery.publisher import Acknowledged
-from sprat.delivery.withdrawn import Withdrawal
 from sprat.errors import Fatal, Retryable
-from sprat.model_table import model_key
+from sprat.kafka.publisher import Acknowledged
+from sprat.registry import announcements, retirement_watch
+from sprat.registry.announcements import Announcement, Ownership, announce
+from sprat.registry.model_table import model_key
+from sprat.registry.retirement import Retirement, owned_until
+from sprat.registry.retirement_watch import RetirementWatch
 from sprat.settings import KafkaSettings
-from sprat.withdrawal import Retirement, owned_until
 from sprat_contracts import ModelAnnounced, decode
-from wire_records import plain
+from support.router_records import announced
+from support.wire_records import plain
 
 SETTINGS = KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat")
 KEY = model_key("intent", "default")
@@ -70,8 +69,8 @@ class Reader:
 @pytest.fixture
 def topic(monkeypatch):
     topic = Topic()
-    monkeypatch.setattr(announcing, "ModelsReader", topic.reader)
-    monkeypatch.setattr(withdrawn, "ModelsReader", topic.reader)
+    monkeypatch.setattr(announcements, "ModelsReader", topic.reader)
+    monkeypatch.setattr(retirement_watch, "ModelsReader", topic.reader)
     return topic
 
 
@@ -128,7 +127,7 @@ async def followed(topic):
     """A withdrawal of a model that owns its texts from NOW, and its clock."""
     topic.append(KEY, announced(owns_from=NOW))
     clock = Clock()
-    withdrawal = Withdrawal(SETTINGS, KEY, NOW, clock)
+    withdrawal = RetirementWatch(SETTINGS, KEY, NOW, clock)
     await withdrawal.start()
     return withdrawal, clock
 
@@ -192,7 +191,7 @@ async def test_what_happened_before_the_start_is_over_where_the_announcement_fol
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
     topic.append(KEY, announced(owns_from=NOW))
-    withdrawal = Withdrawal(SETTINGS, KEY, NOW, Clock())
+    withdrawal = RetirementWatch(SETTINGS, KEY, NOW, Clock())
     await withdrawal.start()
     await withdrawal.look()
     assert withdrawal.owns(plain(partition=0, offset=13))

@@ -2,14 +2,13 @@
 
 import pytest
 
-from sprat.perimeter.folding import fold
-from sprat.perimeter.found import Found
-from sprat.perimeter.overlaps import resolve
-from sprat.perimeter.placeholders import Numbering, resembling_in
+from sprat_privacy.detection import Detection, resolve
+from sprat_privacy.masked_text import Numbering, resembling_in
+from sprat_privacy.normalisation import fold
 
 
 def found(start, end, type="PERSON", score=1.0, finder="one"):
-    return Found(start=start, end=end, type=type, score=score, finder=finder)
+    return Detection(start=start, end=end, type=type, score=score, finder=finder)
 
 
 def spans(*finds):

@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from sprat.models import BrokenArtefact
-from sprat.models.windows import Pieces
-from sprat.perimeter.decoding import decode
-from sprat.perimeter.folding import fold
-from sprat.perimeter.labels import Labels
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.windows import Pieces
+from sprat_privacy.detectors.tagger_decoding import decode
+from sprat_privacy.detectors.tagger_labels import Labels
+from sprat_privacy.normalisation import fold
 
 NAMES = ("O", "B-GIVEN_NAME", "I-GIVEN_NAME", "B-SURNAME", "I-SURNAME", "B-PHONE", "I-PHONE")
 LABELS = Labels.of(NAMES)

@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from sprat.perimeter.validators import Validators
+from sprat_privacy.detectors.validators.suite import Validators
 
 HEX = "0123456789abcdef"
 ALNUM = string.ascii_letters + string.digits

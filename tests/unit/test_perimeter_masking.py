@@ -4,12 +4,14 @@ import pickle
 
 import pytest
 
-import sprat.perimeter
-from perimeter_finders import Broken, Spans, Words
-from sprat.perimeter import Masked, NameFinder, NotVerified, mask, masking
-from sprat.perimeter.found import Found
-from sprat.perimeter.overlaps import resolve
-from sprat.perimeter.validators import Validators
+import sprat_privacy
+from sprat_privacy import masking
+from sprat_privacy.detection import Detection, NameDetector, resolve
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.errors import NotVerified
+from sprat_privacy.masked_text import Masked
+from sprat_privacy.masking import mask
+from support.perimeter_finders import Broken, Spans, Words
 
 
 def masked(text: str, **types: str) -> Masked:
@@ -97,21 +99,24 @@ def test_of_overlapping_finds_the_longest_says_what_it_is_and_nothing_stays_outs
 @pytest.mark.parametrize(
     ("found", "winner"),
     [
-        ([Found(0, 4, "PHONE", "a"), Found(0, 4, "IBAN", "b")], "IBAN"),
-        ([Found(0, 4, "PHONE", "a", 0.9), Found(0, 4, "IBAN", "b", 0.5)], "PHONE"),
-        ([Found(0, 4, "ZZZ", "a"), Found(0, 4, "AAA", "b")], "AAA"),
-        ([Found(2, 6, "AAA", "a"), Found(0, 4, "AAA", "b")], "AAA"),
-        ([Found(0, 5, "AAA", "a", 0.1), Found(1, 5, "IBAN", "b")], "AAA"),
+        ([Detection(0, 4, "PHONE", "a"), Detection(0, 4, "IBAN", "b")], "IBAN"),
+        ([Detection(0, 4, "PHONE", "a", 0.9), Detection(0, 4, "IBAN", "b", 0.5)], "PHONE"),
+        ([Detection(0, 4, "ZZZ", "a"), Detection(0, 4, "AAA", "b")], "AAA"),
+        ([Detection(2, 6, "AAA", "a"), Detection(0, 4, "AAA", "b")], "AAA"),
+        ([Detection(0, 5, "AAA", "a", 0.1), Detection(1, 5, "IBAN", "b")], "AAA"),
     ],
 )
-def test_ties_go_by_score_then_strength_then_place(found: list[Found], winner: str) -> None:
+def test_ties_go_by_score_then_strength_then_place(found: list[Detection], winner: str) -> None:
     (one,) = resolve(found)
     assert one.type == winner
     assert resolve(reversed(found)) == [one]
 
 
 def test_finds_that_touch_stay_two() -> None:
-    assert [(one.start, one.end) for one in resolve([Found(0, 2, "A", "a"), Found(2, 4, "B", "a")])] == [(0, 2), (2, 4)]
+    assert [(one.start, one.end) for one in resolve([Detection(0, 2, "A", "a"), Detection(2, 4, "B", "a")])] == [
+        (0, 2),
+        (2, 4),
+    ]
 
 
 def test_counts_are_by_type() -> None:
@@ -168,7 +173,7 @@ def test_a_find_that_cannot_be_is_a_failure(span: tuple[int, int, str]) -> None:
 def test_a_language_without_a_finder_of_names_needs_the_policys_leave(
     language: str, validators_alone: tuple[str, ...], *, leaves: bool
 ) -> None:
-    finders = [NameFinder(tagger=_Tagger(), languages=frozenset({"en"})), Validators()]
+    finders = [NameDetector(tagger=_Tagger(), languages=frozenset({"en"})), Validators()]
     if leaves:
         assert "[EMAIL_1]" in mask("anna@example.com", language, finders, validators_alone=validators_alone).text
     else:
@@ -182,8 +187,8 @@ def test_validators_without_a_tagger_vouch_for_no_text() -> None:
 
 
 def test_all_that_is_exported_is_there() -> None:
-    assert sprat.perimeter.__all__ == sorted(sprat.perimeter.__all__)
-    assert all(hasattr(sprat.perimeter, name) for name in sprat.perimeter.__all__)
+    assert sprat_privacy.__all__ == sorted(sprat_privacy.__all__)
+    assert all(hasattr(sprat_privacy, name) for name in sprat_privacy.__all__)
 
 
 def test_no_finder_at_all_is_no_leave() -> None:
@@ -192,14 +197,14 @@ def test_no_finder_at_all_is_no_leave() -> None:
 
 
 def test_the_tagger_is_not_asked_in_a_language_it_does_not_know() -> None:
-    finders = [NameFinder(tagger=_Tagger(), languages=frozenset({"en"})), Validators()]
+    finders = [NameDetector(tagger=_Tagger(), languages=frozenset({"en"})), Validators()]
     assert mask("Anna", "en", finders).text == "[PERSON_1]"
     assert mask("Anna", "de", finders, validators_alone=["de"]).text == "Anna"
 
 
 class _Tagger:
-    def find(self, text: str) -> list[Found]:
-        return [Found(0, 4, "PERSON", "tagger", 0.9)]
+    def find(self, text: str) -> list[Detection]:
+        return [Detection(0, 4, "PERSON", "tagger", 0.9)]
 
 
 def test_a_text_in_which_masking_left_a_value_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:

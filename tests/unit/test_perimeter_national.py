@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.perimeter.validators import Validators
+from sprat_privacy.detectors.validators.suite import Validators
 
 # What no other number looks like: found in any language, without a word. A valid one and one that is not.
 CERTAIN = [

@@ -2,9 +2,12 @@
 
 import pytest
 
-from perimeter_finders import Words
-from sprat.perimeter import Masked, NotRestorable, mask, restore, restore_text
 from sprat_contracts import Alternative, Entity, IntentOutput, NerOutput, TranslationOutput
+from sprat_privacy.errors import NotRestorable
+from sprat_privacy.masked_text import Masked
+from sprat_privacy.masking import mask
+from sprat_privacy.restoring import restore, restore_text
+from support.perimeter_finders import Words
 
 TEXT = "Anna Müller e\u0301crit: call Ben, ANNA MÜLLER is in Rome 👩‍💻, a@b.de"
 WORDS = {"Anna Müller": "PERSON", "Ben": "PERSON", "Rome": "LOCATION", "a@b.de": "EMAIL"}

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat.perimeter.terms import Terms
-from sprat.policy import PerimeterPolicy, Policy, load_policy
+from sprat_policy.load import load_policy
+from sprat_policy.privacy_rules import PrivacyPolicy
+from sprat_policy.rules import Policy
+from sprat_privacy.detectors.terms import Terms
 
 WHOLE = r"""
 perimeter:
@@ -23,22 +25,22 @@ perimeter:
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> PerimeterPolicy:
+def policy(tmp_path: Path) -> PrivacyPolicy:
     path = tmp_path / "policy.yaml"
     path.write_text(WHOLE)
     return load_policy(path).perimeter
 
 
-def found(policy: PerimeterPolicy, text: str) -> set[tuple[str, str]]:
+def found(policy: PrivacyPolicy, text: str) -> set[tuple[str, str]]:
     return {(text[one.start : one.end], one.type) for one in Terms.of(policy).find(text, "de")}
 
 
 def test_without_the_section_nothing_is_added() -> None:
-    assert Policy().perimeter == PerimeterPolicy(terms=(), patterns=(), validators_alone=())
+    assert Policy().perimeter == PrivacyPolicy(terms=(), patterns=(), validators_alone=())
     assert Terms.of(Policy().perimeter).find("Projekt Adler", "de") == []
 
 
-def test_the_section_is_read(policy: PerimeterPolicy) -> None:
+def test_the_section_is_read(policy: PrivacyPolicy) -> None:
     assert policy.validators_alone == ("fi", "el")
     assert [rule.type for rule in policy.terms] == ["PROJECT", "CLIENT"]
     assert policy.patterns[0].pattern == "K-[0-9]{6}"
@@ -61,7 +63,7 @@ def test_the_section_is_read(policy: PerimeterPolicy) -> None:
         ("", set()),
     ],
 )
-def test_terms_and_patterns_are_found(policy: PerimeterPolicy, text: str, expected: set[tuple[str, str]]) -> None:
+def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected: set[tuple[str, str]]) -> None:
     assert found(policy, text) == expected
 
 

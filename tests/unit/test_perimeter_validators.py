@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.perimeter.validators import Validators
+from sprat_privacy.detectors.validators.suite import Validators
 
 
 def found(text: str, type: str, language: str = "en") -> list[str]:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.errors import UserError
-from sprat.policy import load_policy
-from sprat.policy.editing import set_keep_at
+from sprat_policy.edit import set_keep_at
+from sprat_policy.load import load_policy
 
 SHIPPED = """\
 # What Sprat may do.

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from conftest import WritePolicy
 from sprat.errors import UserError
-from sprat.policy import Policy, load_policy
+from sprat_policy.load import load_policy
+from sprat_policy.rules import Policy
 
 
 def complaint(path: Path) -> str:

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from router_records import table
-from sprat.policy import Policy
-from sprat.policy.unannounced import unannounced
 from sprat_contracts import ModelAnnounced
+from sprat_policy.rules import Policy
+from sprat_policy.unannounced import unannounced
 from sprat_router.policy_check import GRACE_S, PolicyCheck
+from support.router_records import table
 
 ANNOUNCED = (
     ModelAnnounced(task="intent", version="1"),

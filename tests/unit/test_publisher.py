@@ -12,8 +12,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from sprat.delivery.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.errors import Fatal
+from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.settings import KafkaSettings
 
 

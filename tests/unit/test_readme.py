@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.bench.model_tables import BEGIN, END, page, readme_rows
 
-from readme import README, ROOT, SETTINGS, programs, settings, told_settings
-from sprat.models import load_artefact
-from sprat.policy import load_policy
 from sprat.settings import Section
 from sprat_contracts import Result, TextSubmitted, Topics
+from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
+from sprat_policy.load import load_policy
 from sprat_translation.__main__ import TranslationSection
+from support.readme import README, ROOT, SETTINGS, programs, settings, told_settings
+from tests.bench.model_tables import BEGIN, END, page, readme_rows
 
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 

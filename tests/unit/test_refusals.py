@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from sprat.errors import UserError
-from sprat.refusals import overhearing, refusal_of
+from sprat.kafka.connection_errors import capture_refusals, refusal_of
 from sprat.settings import KafkaSettings
 
 KAFKA = KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN")
@@ -74,7 +74,7 @@ def test_a_broker_that_is_away_says_nothing_of_the_settings():
 
 def test_what_is_settled_is_told_once_and_what_is_not_gives_way():
     log, told = logging.getLogger("aiokafka.client"), []
-    with overhearing(KAFKA, told.append) as overheard:
+    with capture_refusals(KAFKA, told.append) as overheard:
         log.error("Unable connect to node with id %s: %s", 1, hung_up(4))
         assert "hung up" in overheard.refusal.reason
         log.error("Unable connect to node with id %s: %s", 1, ConnectionRefusedError())
@@ -92,7 +92,7 @@ def test_what_was_silenced_for_people_is_heard_all_the_same():
     before = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        with overhearing(KAFKA) as overheard:
+        with capture_refusals(KAFKA) as overheard:
             log.error("Unable connect to node with id %s: %s", 1, SaslAuthenticationFailed("x"))
         assert overheard.refusal.settled
         assert log.level == logging.CRITICAL
@@ -119,7 +119,7 @@ def test_every_client_takes_the_settings():
     """A client made from an address alone would not get past a broker with passwords."""
     made = [
         (path, call)
-        for folder in ("shared/src", "services")
+        for folder in ("shared", "services")
         for path in (ROOT / folder).rglob("*.py")
         if "import AIOKafka" in (text := path.read_text("utf-8"))
         for call in ast.walk(ast.parse(text))

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from router_records import (
+from sprat.errors import Fatal, Rejected
+from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
+from sprat_contracts.ids import RESULT, derive
+from sprat_router.declaration import declare
+from support.router_records import (
     ALL_TASKS,
     ANSWERED,
     APPENDED_AT,
@@ -21,10 +25,6 @@ from router_records import (
     router,
     text,
 )
-from sprat.errors import Fatal, Rejected
-from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
-from sprat_contracts.ids import RESULT, derive
-from sprat_router.declaration import declare
 
 
 def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from router_records import (
+from sprat_contracts import FrontierRequested, ModelRef, Route
+from sprat_contracts.ids import REQUEST, RESULT, derive
+from sprat_policy.rules import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies
+from support.router_records import (
     ALL_TASKS,
     ANSWERED,
     EGRESS,
@@ -21,10 +24,6 @@ from router_records import (
     router,
     text,
 )
-from sprat.policy import IntentPolicy, Policy, TaskPolicies
-from sprat.policy.rules import IntentModelPolicy
-from sprat_contracts import FrontierRequested, ModelRef, Route
-from sprat_contracts.ids import REQUEST, RESULT, derive
 
 ESCALATE_OUT_OF_SCOPE = Policy(tasks=TaskPolicies(intent=IntentPolicy(out_of_scope="escalate")))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat.demo.samples import Broken, Samples, SamplesError, load_samples
 from sprat_contracts import TextSubmitted, WireError, decode
+from sprat_local.demo.samples import Broken, Samples, SamplesError, load_samples
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "compose" / "samples"

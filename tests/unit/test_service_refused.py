@@ -8,12 +8,12 @@ import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, SaslAuthenticationFailed
 
 from sprat.cache import RedisCache
-from sprat.chassis import Chassis
+from sprat.context import ServiceContext
 from sprat.errors import Fatal, UserError
-from sprat.service import stop_work, work_until_cancelled
+from sprat.runtime import stop_work, work_until_cancelled
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import Tracing
-from stream import settings_for
+from support.stream import settings_for
 
 
 def refuse():
@@ -37,7 +37,7 @@ class Publisher:
 def chassis_with(publisher):
     settings = settings_for("h:1", "test")
     cache = RedisCache(settings.redis, "test:")
-    return Chassis("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
+    return ServiceContext("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
 
 
 async def test_a_wrong_password_ends_the_start_without_another_try():

@@ -5,9 +5,7 @@ from pathlib import Path
 from sprat import settings as module
 from sprat.settings import ServiceSettings
 
-SOURCES = [
-    path for folder in ("shared/src/sprat", "services") for path in (Path(__file__).parents[2] / folder).rglob("*.py")
-]
+SOURCES = [path for folder in ("shared", "services") for path in (Path(__file__).parents[2] / folder).rglob("*.py")]
 
 
 def test_no_setting_makes_a_service_kill_itself():

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from router_records import APPENDED_AT, TOPICS, received, text
-from sprat.delivery.outcomes import Ask, Outcome
-from sprat.models.card import Card
-from sprat.specialist import Specialist
+from sprat.processing.handler import Ask, Outcome
 from sprat_contracts import Prediction
+from sprat_inference.card import Card
+from sprat_inference.specialist import Specialist
+from support.router_records import APPENDED_AT, TOPICS, received, text
 
 
 def specialist(task="intent", *, owns_from=0, left=None, **card):

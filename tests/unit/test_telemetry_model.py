@@ -6,7 +6,7 @@ import logging
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from sprat.service import client_id
+from sprat.runtime import client_id
 from sprat.telemetry import tracing
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import configure_tracing

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sprat.models import BrokenArtefact, Calibration
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.card import Calibration
 from sprat_translation.beam import Beam, compare
 from sprat_translation.estimate import Estimate, Uncalibrated, Weighing
 from sprat_translation.meanings import KINDS, Meanings, vectors

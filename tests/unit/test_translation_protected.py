@@ -4,7 +4,7 @@ import pytest
 
 from sprat_translation.protected import find, is_kept, is_misread
 from sprat_translation.stand_ins import SYMBOLS, Masked, masked, restore
-from translated_texts import protected_texts
+from support.translated_texts import protected_texts
 
 
 def values(text):

@@ -7,7 +7,7 @@ from sprat_translation.pieces import Pieces
 from sprat_translation.protected import find
 from sprat_translation.sentences import Sentences
 from sprat_translation.stand_ins import SYMBOLS
-from translated_texts import protected_texts
+from support.translated_texts import protected_texts
 
 
 class WordPieces(Pieces):

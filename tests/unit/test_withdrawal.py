@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.withdrawal import OWNED_UNTIL, Retirement, owned_until, owned_until_header
+from sprat.registry.retirement import OWNED_UNTIL, Retirement, owned_until, owned_until_header
 
 
 def test_what_is_written_is_read() -> None:

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from fit import fit_calibrator, fit_head, fit_near, mean_of
-from kinds import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, Kind
 from threadpoolctl import threadpool_limits
 
-from sprat.models import Calibration, Card, Part, content_hash, label_set_hash, write_artefact
-from sprat_intent import quality
-from sprat_intent.calibration import HOME, METHOD, Calibrator, Calibrators
-from sprat_intent.clinc150 import Split, read_queries, read_split
-from sprat_intent.head import Floats, Head
-from sprat_intent.model import READER, IntentModel
-from sprat_intent.scores import measure
+from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
+from services.intent.recipe.kinds import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, Kind
+from services.intent.recipe.scores import measure
+from sprat_inference.artefact import content_hash, write_artefact
+from sprat_inference.card import Calibration, Card, Part, label_set_hash
+from sprat_inference.label_head import HOME, METHOD, READER, Calibrator, Calibrators, Floats, Head
+from sprat_intent.model import IntentModel
+from sprat_training.datasets.clinc150 import Split, read_queries, read_split
+from sprat_training.evaluation import label_quality
 
 ROOT = Path(__file__).resolve().parents[3]
 ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
@@ -91,7 +91,7 @@ def build(kind: Kind, sources: Sources, folder: Path) -> Card:
     calibrators = calibrate(head, labels, {HOME: inside, **known}, seen, strange)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    keep_at = least_confidence(quality.see(IntentModel(draft, encoder, head, calibrators), inside, outside))
+    keep_at = least_confidence(label_quality.see(IntentModel(draft, encoder, head, calibrators), inside, outside))
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
     scores, _ = measure(IntentModel(draft, encoder, head, calibrators), sources.data, sources.queries)
@@ -158,10 +158,10 @@ def describe(kind: Kind, shared: Part | None, labels: tuple[str, ...], calibrato
     )
 
 
-def least_confidence(seen: quality.Seen) -> float:
+def least_confidence(seen: label_quality.Seen) -> float:
     """The least hundredth at which what is kept is right often enough."""
     hundredths = (step / 100 for step in range(100))
-    return next(at for at in hundredths if quality.kept(seen, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
+    return next(at for at in hundredths if label_quality.kept(seen, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
 
 
 def say(what: str) -> None:

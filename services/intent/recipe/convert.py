@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from safetensors.numpy import load_file
-from source import fetch
 
-from sprat.models.bert import Shape, write_bert
-from sprat.models.encoder import Encoder
+from services.intent.recipe.source import fetch
+from sprat_inference.converters.bert import Shape, write_bert
+from sprat_inference.encoder import Encoder
 
 SHAPE = Shape(layers=6, heads=12)
 MAX_TOKENS = 128

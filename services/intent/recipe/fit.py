@@ -5,8 +5,19 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from sprat_intent.calibration import FEATURES, OUTCOMES, OUTSIDE, RIGHT, WRONG, Calibrator, Doubles, features, softmax
-from sprat_intent.head import Floats, Head
+from sprat_inference.label_head import (
+    FEATURES,
+    OUTCOMES,
+    OUTSIDE,
+    RIGHT,
+    WRONG,
+    Calibrator,
+    Doubles,
+    Floats,
+    Head,
+    features,
+    softmax,
+)
 
 REGULARISATION_C = 10.0
 CALIBRATION_C = 100.0

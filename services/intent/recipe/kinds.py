@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert import MAX_TOKENS, own_encoder
-from source import PACKAGE, WANTED
-
-from sprat.models import Part, load_part
-from sprat.models.encoder import Encoder
+from services.intent.recipe.convert import MAX_TOKENS, own_encoder
+from services.intent.recipe.source import PACKAGE, WANTED
 from sprat_encoder import ARTEFACT as SHARED
 from sprat_encoder import part
+from sprat_inference.artefact import load_part
+from sprat_inference.card import Part
+from sprat_inference.encoder import Encoder
 
 OUTSIDE_SHARE = 0.1
 KEPT_RIGHT = 0.97

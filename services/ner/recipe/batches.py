@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from examples import IGNORED, Example
 from torch import Tensor
+
+from services.ner.recipe.examples import IGNORED, Example
 
 TOKENS = 1024
 """Of a batch, padding included."""

@@ -14,23 +14,26 @@ import time
 from pathlib import Path
 
 import about
-from calibrate import fit, texts_for
 from safetensors.numpy import load_file
 
-from sprat.models import Calibration, Card, label_set_hash, write_artefact
-from sprat.models.bert import Shape, write_bert
-from sprat.perimeter.head import Head
-from sprat_ner import quality
+from services.ner.recipe import quality
+from services.ner.recipe.calibrate import fit, texts_for
+from services.ner.recipe.gold import Sentence
+from services.ner.recipe.scores import GERMAN, german_half, measure, read_tests
+from services.ner.recipe.sets import DEVELOPMENT, read_set
+from sprat_inference.artefact import write_artefact
+from sprat_inference.card import Calibration, Card, label_set_hash
+from sprat_inference.converters.bert import Shape, write_bert
+from sprat_inference.token_head import Head
 from sprat_ner.calibration import METHOD, NAME, TEXT
-from sprat_ner.gold import Sentence
 from sprat_ner.model import LABELS, READER, NerModel
-from sprat_ner.scores import GERMAN, german_half, measure, read_tests
-from sprat_ner.sets import DEVELOPMENT, read_set
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "src" / "sprat_ner" / "artefacts" / "default"
 GERMAN_SENTENCES = HERE.parents[2] / "tests" / "data" / "ner_de.jsonl"
-LICENCE_OF_ENCODER = HERE.parents[2] / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
+LICENCE_OF_ENCODER = (
+    HERE.parents[2] / "shared" / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
+)
 """Of the encoder; it asks to go along."""
 MAX_TOKENS = 128
 HEADS = 12

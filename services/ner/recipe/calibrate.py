@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from services.ner.recipe.gold import Sentence, laid_on
+from services.ner.recipe.quality import canonical, read
 from sprat_ner.calibration import NAME, TEXT, Calibrator, name_features, text_features
-from sprat_ner.gold import Sentence, laid_on
 from sprat_ner.model import NerModel
-from sprat_ner.quality import canonical, read
 
 CALIBRATION_C = 100.0
 """So weak that it only keeps the parameters finite."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tokenizers import Tokenizer
 
-from sprat_ner.gold import Sentence, Span, named
+from services.ner.recipe.gold import Sentence, Span, named
 from sprat_ner.labels import HEAD
 from sprat_ner.words import units
 

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 
 import foreign
 import numpy as np
-from examples import Example, Text, encode, varied
 from tokenizers import Tokenizer
 
-from sprat_ner.gold import Span
+from services.ner.recipe.examples import Example, Text, encode, varied
+from services.ner.recipe.gold import Span
 from sprat_ner.labels import SERVED, TYPES, served
 from sprat_ner.words import units
 

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from batches import Batch, batches
-from examples import Example, Text, encode, varied, written
-from network import Network, loss
 from safetensors.torch import load_file, save_file
-from silver import silver
 from tokenizers import Tokenizer
 
-from sprat_ner.gold import named
+from services.ner.recipe.batches import Batch, batches
+from services.ner.recipe.examples import Example, Text, encode, varied, written
+from services.ner.recipe.gold import named
+from services.ner.recipe.network import Network, loss
+from services.ner.recipe.sets import DEVELOPMENT, TRAINING, WITH_MISC, read_set
+from services.ner.recipe.silver import silver
 from sprat_ner.labels import HEAD, TYPES
-from sprat_ner.sets import DEVELOPMENT, TRAINING, WITH_MISC, read_set
 
 SEED = 20261125
 LAYERS = 4

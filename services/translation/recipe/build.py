@@ -16,18 +16,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import about
-from corpus import open_corpus
-from estimate import Fitted, fit
 from threadpoolctl import threadpool_limits
 
 import sprat_encoder
-from sprat.models import Calibration, Card, Score, content_hash, write_artefact
+from services.translation.recipe.corpus import open_corpus
+from services.translation.recipe.estimate import Fitted, fit
+from services.translation.recipe.quality import TranslatedPair
+from services.translation.recipe.scores import scores, see_tests
+from sprat_inference.artefact import content_hash, write_artefact
+from sprat_inference.card import Calibration, Card, Score
 from sprat_translation.estimate import METHOD
 from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
 from sprat_translation.network import Network
 from sprat_translation.pieces import Pieces
-from sprat_translation.quality import Seen
-from sprat_translation.scores import scores, see_tests
 from sprat_translation.sentences import Sentences
 from sprat_translation.words import KnownWords
 
@@ -115,7 +116,7 @@ def describe(fitted: Fitted) -> Card:
     )
 
 
-def write_examples(path: Path, seen: Mapping[str, Seen]) -> None:
+def write_examples(path: Path, seen: Mapping[str, TranslatedPair]) -> None:
     """Write every n-th output of each test, good or bad."""
     rows = [
         {

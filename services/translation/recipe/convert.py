@@ -9,8 +9,9 @@ import numpy as np
 import sentencepiece
 import torch
 from ctranslate2.specs import Activation, TransformerDecoderSpec, TransformerEncoderSpec, TransformerSpec
-from network import END, START, Shape, Translator, sinusoids
 from torch import Tensor
+
+from services.translation.recipe.network import END, START, Shape, Translator, sinusoids
 
 Weights = dict[str, Tensor]
 

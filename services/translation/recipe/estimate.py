@@ -6,17 +6,17 @@ from pathlib import Path
 
 import about
 import numpy as np
-from hard import hard_sentences
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from variants import Pair
 
-from sprat.models.encoder import Encoder
-from sprat_translation.corpora import DEVELOPMENT, Pairs, lines, read_pairs
+from services.translation.recipe.corpora import DEVELOPMENT, Pairs, lines, read_pairs
+from services.translation.recipe.hard import hard_sentences
+from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf
+from services.translation.recipe.variants import Pair
+from sprat_inference.encoder import Encoder
 from sprat_translation.estimate import GOOD_CHRF, Estimate, Weighing
 from sprat_translation.layout import lay_out
 from sprat_translation.meanings import Doubles, Meanings, vectors
-from sprat_translation.quality import POOR_CHRF, auroc, sentence_chrf
 from sprat_translation.sentences import Sentences, Translation
 from sprat_translation.signals import SIGNALS, measured
 from sprat_translation.words import KnownWords

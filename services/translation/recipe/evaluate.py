@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from network import PAD, Shape, Translator
-from pieces import Batch
 from torch.nn import functional
+
+from services.translation.recipe.network import PAD, Shape, Translator
+from services.translation.recipe.pieces import Batch
 
 
 def dev_loss(weights: dict[str, torch.Tensor], shape: Shape, made: Sequence[Batch]) -> float:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sprat_translation.corpora import lines
+from services.translation.recipe.corpora import lines
 
 ARTICLES = tuple(
     f"crossner/{name}.{part}"

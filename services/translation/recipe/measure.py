@@ -17,9 +17,10 @@ from pathlib import Path
 import ctranslate2
 import sacrebleu
 import sentencepiece
-from corpus import captions, open_corpus
 from sacrebleu.metrics import BLEU, CHRF
-from variants import Pair
+
+from services.translation.recipe.corpus import captions, open_corpus
+from services.translation.recipe.variants import Pair
 
 ARTEFACT = Path(__file__).resolve().parent.parent / "src" / "sprat_translation" / "artefacts" / "en-de"
 

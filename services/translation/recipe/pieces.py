@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
-from network import END, PAD, START, UNKNOWN
-from variants import MARKS, Pair
+
+from services.translation.recipe.network import END, PAD, START, UNKNOWN
+from services.translation.recipe.variants import MARKS, Pair
 
 _LADDER = (256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 _STEP = 2  # target lengths are padded to multiples of it

@@ -17,14 +17,15 @@ from pathlib import Path
 
 import sentencepiece
 import torch
-from convert import agreement, convert
-from corpus import Corpus, captions, open_corpus
-from evaluate import dev_loss
-from measure import scores, translate
-from network import Loss, Shape, Translator
-from optimiser import MastersState, Rates, follow, fresh, step
-from pieces import Batch, batches, encode, steps, train_vocabulary
-from variants import vary
+
+from services.translation.recipe.convert import agreement, convert
+from services.translation.recipe.corpus import Corpus, captions, open_corpus
+from services.translation.recipe.evaluate import dev_loss
+from services.translation.recipe.measure import scores, translate
+from services.translation.recipe.network import Loss, Shape, Translator
+from services.translation.recipe.optimiser import MastersState, Rates, follow, fresh, step
+from services.translation.recipe.pieces import Batch, batches, encode, steps, train_vocabulary
+from services.translation.recipe.variants import vary
 
 CHECKPOINT_S, REPORT_S = 600, 30
 _WARM_UP, _AVERAGE_EVERY = 0.02, 5

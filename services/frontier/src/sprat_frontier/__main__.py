@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.cache import RedisCache
-from sprat.chassis import Chassis, Subscription
-from sprat.policy import load_policy
-from sprat.service import run_service
+from sprat.context import ServiceContext, Subscription
+from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_frontier.declaration import declare
 from sprat_frontier.egress_audit import KafkaEgressAudit
@@ -18,6 +17,7 @@ from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
+from sprat_policy.load import load_policy
 
 MAX_IN_FLIGHT = 256
 """Requests in progress; most of them wait for a call, or for an unavailable provider."""
@@ -36,7 +36,7 @@ class FrontierServiceSettings(ServiceSettings):
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
-async def build(chassis: Chassis, settings: FrontierServiceSettings) -> Subscription:
+async def build(chassis: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
     policy = load_policy(settings.policy)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter)

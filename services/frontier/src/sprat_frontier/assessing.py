@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sprat.delivery.publisher import Publisher
+from sprat.cache import KeyedHash
 from sprat.errors import SpratError, UserError
-from sprat.keyed_hash import KeyedHash
-from sprat.policy import load_policy
+from sprat.kafka.publisher import Publisher
 from sprat.settings import KafkaSettings
 from sprat_contracts import (
     Declined,
@@ -41,6 +40,7 @@ from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
+from sprat_policy.load import load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0

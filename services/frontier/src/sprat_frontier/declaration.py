@@ -1,12 +1,12 @@
 """The topics of the frontier service."""
 
-from sprat.declaration import Declaration
+from sprat.channels import Channels
 from sprat_contracts import EgressRecord, FrontierAnswered, FrontierRequested, Topics
 
 
-def declare(topics: Topics) -> Declaration:
+def declare(topics: Topics) -> Channels:
     """Return the topics that the frontier service reads and writes, each with its message type."""
-    return Declaration(
+    return Channels(
         service="frontier",
         description="Asks a frontier model about hard cases, within policy, budget and deadline.",
         reads={topics.frontier_requests: FrontierRequested},

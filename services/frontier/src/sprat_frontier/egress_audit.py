@@ -1,8 +1,8 @@
 """Writes egress records to Kafka: for the service, and for `sprat assess`."""
 
-from sprat.delivery.patience import patiently
-from sprat.delivery.publisher import OutRecord, Publisher
 from sprat.errors import Retryable
+from sprat.kafka.publisher import OutRecord, Publisher
+from sprat.retry import retry_until
 from sprat.telemetry.tracing import current_traceparent
 from sprat_contracts import EgressRecord, Envelope, Topics, encode
 from sprat_contracts.ids import derive, root_traceparent
@@ -42,4 +42,4 @@ class KafkaEgressAudit:
         async def publish() -> None:
             await self._publisher.publish([out])
 
-        await patiently(publish, Retryable, self._give_up_s)
+        await retry_until(publish, Retryable, self._give_up_s)

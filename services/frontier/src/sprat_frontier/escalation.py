@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sprat.perimeter import Masked, restore
-from sprat.policy import effective_rule
 from sprat_contracts import Declined, FrontierRequested, Output, ids
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
+from sprat_policy.rules import effective_rule
+from sprat_privacy.masked_text import Masked
+from sprat_privacy.restoring import restore
 
 
 class SystemClock:

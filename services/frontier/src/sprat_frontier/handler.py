@@ -7,10 +7,8 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from sprat.delivery.outcomes import Emit, Outcome, Received
 from sprat.errors import Rejected, Retryable
-from sprat.origin import record_key
-from sprat.perimeter import NotRestorable, NotVerified
+from sprat.processing.handler import Emit, Outcome, Received, record_key
 from sprat_contracts import Declined, Egress, EgressRecord, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
@@ -29,6 +27,7 @@ from sprat_frontier.protocols import (
 )
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
+from sprat_privacy.errors import NotRestorable, NotVerified
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})

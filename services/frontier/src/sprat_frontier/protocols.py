@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sprat.perimeter import Masked
-from sprat.policy import TenantPolicy
 from sprat_contracts import EgressRecord, Output, Usage
 from sprat_frontier.prompts import FrontierQuestion
+from sprat_policy.rules import TenantPolicy
+from sprat_privacy.masked_text import Masked
 
 
 class Clock(Protocol):

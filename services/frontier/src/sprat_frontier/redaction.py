@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Self
 
 from sprat.errors import UserError
-from sprat.models import BrokenArtefact
-from sprat.perimeter import Finder, Masked, MaskingFailed, NameFinder, NotVerified, mask
-from sprat.perimeter.masking import REVISION
-from sprat.perimeter.tagger import Tagger
-from sprat.perimeter.terms import Terms
-from sprat.perimeter.validators import Validators
-from sprat.policy import PerimeterPolicy
+from sprat_inference.artefact import BrokenArtefact
+from sprat_policy.privacy_rules import PrivacyPolicy
+from sprat_privacy.detection import Detector, NameDetector
+from sprat_privacy.detectors.tagger import Tagger
+from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.errors import MaskingFailed, NotVerified
+from sprat_privacy.masked_text import Masked
+from sprat_privacy.masking import REVISION, mask
 
 
 class Redactor:
@@ -25,7 +27,7 @@ class Redactor:
     services for the cores. The masked values stay in this process.
     """
 
-    def __init__(self, finders: Sequence[Finder], policy: PerimeterPolicy, tagger_version: str) -> None:
+    def __init__(self, finders: Sequence[Detector], policy: PrivacyPolicy, tagger_version: str) -> None:
         self._finders = (*finders, Terms.of(policy))
         self._validators_alone = policy.validators_alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="frontier-masking")
@@ -34,7 +36,7 @@ class Redactor:
         """Covers all that decides what is masked: the code's revision, the tagger's version, the policy's section."""
 
     @classmethod
-    def load(cls, folder: Path, policy: PerimeterPolicy) -> Self:
+    def load(cls, folder: Path, policy: PrivacyPolicy) -> Self:
         """Load the tagger in `folder`.
 
         Raises:
@@ -44,7 +46,7 @@ class Redactor:
             tagger = Tagger.load(folder, threads=1)
         except BrokenArtefact as error:
             raise UserError(f"SPRAT_FRONTIER__TAGGER: {error}") from None
-        finders = (NameFinder(tagger, frozenset(tagger.card.languages)), Validators())
+        finders = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
         return cls(finders, policy, tagger.card.version)
 
     async def mask(self, text: str, language: str) -> Masked:

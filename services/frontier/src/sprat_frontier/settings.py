@@ -10,9 +10,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sprat.errors import UserError
 from sprat.settings import Section
 from sprat_contracts import Usage
+from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
-SHIPPED = Path(__file__).parent / "artefacts" / "rampart"
+SHIPPED = SHIPPED_TAGGER
 
 Euros = Annotated[float, Field(ge=0, le=10_000)]
 

@@ -3,10 +3,10 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from sprat.chassis import Chassis, Subscription
-from sprat.service import run_service
-from sprat.serving import ModelSection, load_model, serve_model
+from sprat.context import ServiceContext, Subscription
+from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
+from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel
 
@@ -26,7 +26,7 @@ class IntentSettings(ServiceSettings):
     intent: IntentSection = IntentSection()
 
 
-async def build(chassis: Chassis, settings: IntentSettings) -> Subscription:
+async def build(chassis: ServiceContext, settings: IntentSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.intent
     model = load_model(IntentModel.load, section, chassis.name)

@@ -1,6 +1,6 @@
 """The intent service's decisions: those of every specialist."""
 
-from sprat.specialist import Specialist
+from sprat_inference.specialist import Specialist
 
 
 class IntentHandler(Specialist):

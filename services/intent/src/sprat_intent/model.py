@@ -8,16 +8,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.models import Answer, BrokenArtefact, Card, Question, load_artefact
-from sprat.models.encoder import Encoder
+from sprat.model import Answer, Question
 from sprat_contracts.outputs import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
-from sprat_intent.calibration import OUTSIDE, RIGHT, Calibrators, softmax
-from sprat_intent.head import Head
-
-READER = "sprat-intent-linear/1"
-"""Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the
-model's version, and the version is part of every cache key."""
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
+from sprat_inference.encoder import Encoder
+from sprat_inference.label_head import OUTSIDE, READER, RIGHT, Calibrators, Head, softmax
 
 ALTERNATIVES = 3
 

@@ -3,10 +3,10 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from sprat.chassis import Chassis, Subscription
-from sprat.service import run_service
-from sprat.serving import ModelSection, load_model, serve_model
+from sprat.context import ServiceContext, Subscription
+from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
+from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_ner.handler import NerHandler
 from sprat_ner.model import NerModel
 
@@ -25,7 +25,7 @@ class NerSettings(ServiceSettings):
     ner: NerSection = NerSection()
 
 
-async def build(chassis: Chassis, settings: NerSettings) -> Subscription:
+async def build(chassis: ServiceContext, settings: NerSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.ner
     model = load_model(NerModel.load, section, chassis.name)

@@ -12,9 +12,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.models import BrokenArtefact, Calibration
-from sprat.perimeter.finder import primary
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.card import Calibration
 from sprat_ner.decoding import LEAST, Name, Row
+from sprat_privacy.detection import primary
 
 Doubles = NDArray[np.float64]
 

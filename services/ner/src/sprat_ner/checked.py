@@ -5,12 +5,11 @@ from typing import Final
 
 import phonenumbers
 
-from sprat.perimeter.found import Found
-from sprat.perimeter.overlaps import resolve
-from sprat.perimeter.validators import email_address, iban, payment_card, phone_number
-from sprat.perimeter.validators.phone_regions import regions_of
-from sprat.perimeter.validators.reading import Hit, Reading, read
 from sprat_ner import web
+from sprat_privacy.detection import Detection, resolve
+from sprat_privacy.detectors.validators import email_address, iban, payment_card, phone_number
+from sprat_privacy.detectors.validators.phone_regions import regions_of
+from sprat_privacy.detectors.validators.reading import Hit, Reading, read
 
 CHECKED: Final = ("EMAIL", "URL", "IBAN", "PHONE", "CARD")
 """The labels."""
@@ -19,7 +18,7 @@ _SOURCE: Final = "checked"
 _FEWEST_PHONE_DIGITS: Final = 7
 
 
-def find_checked(text: str, language: str) -> list[Found]:
+def find_checked(text: str, language: str) -> list[Detection]:
     """Give what is certain, in the order of the text, without overlaps.
 
     The perimeter's finders would rather mask too much; here a find counts only where its check digits or its country's
@@ -29,7 +28,7 @@ def find_checked(text: str, language: str) -> list[Found]:
     hits = [hit for find in _FORMS for hit in find(reading)]
     doubtful = [hit for hit in hits if hit.type == iban.TYPE and hit.score < 1]
     certain = [hit for hit in hits if _holds(reading, hit, doubtful)]
-    return resolve(Found(*reading.folded.original(hit.start, hit.end), hit.type, _SOURCE) for hit in certain)
+    return resolve(Detection(*reading.folded.original(hit.start, hit.end), hit.type, _SOURCE) for hit in certain)
 
 
 def _holds(reading: Reading, hit: Hit, doubtful: Sequence[Hit]) -> bool:

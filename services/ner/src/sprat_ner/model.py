@@ -11,19 +11,20 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final, Self
 
-from sprat.models import Answer, BrokenArtefact, Card, ModelError, Question, load_artefact
-from sprat.models.averaging import averaged, rounds
-from sprat.models.states import States, Vectors
-from sprat.models.tokens import SPECIAL_TOKENS
-from sprat.models.windows import Pieces, Window, Windows
-from sprat.perimeter.found import Found
-from sprat.perimeter.head import Floats, Head
+from sprat.model import Answer, Question
 from sprat_contracts.outputs import Entity, NerOutput
+from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
+from sprat_inference.card import Card
+from sprat_inference.encoder import States, Vectors
+from sprat_inference.token_head import Floats, Head
+from sprat_inference.tokens import SPECIAL_TOKENS
+from sprat_inference.windows import Pieces, Window, Windows, averaged, rounds
 from sprat_ner.calibration import Calibrator
 from sprat_ner.checked import CHECKED, find_checked
 from sprat_ner.decoding import Row, decode
 from sprat_ner.labels import HEAD, TYPES, served
 from sprat_ner.words import units
+from sprat_privacy.detection import Detection
 
 READER: Final = "sprat-ner-tokens/1"
 """Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the
@@ -193,7 +194,7 @@ def _output(question: Question, reading: Reading) -> NerOutput:
     return NerOutput(entities=tuple(entities[:MOST_ENTITIES]), truncated=len(entities) > MOST_ENTITIES)
 
 
-def _overlaps(name: Entity, checked: Sequence[Found]) -> bool:
+def _overlaps(name: Entity, checked: Sequence[Detection]) -> bool:
     return any(each.start < name.end and name.start < each.end for each in checked)
 
 

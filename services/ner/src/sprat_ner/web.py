@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from sprat.perimeter.validators.reading import Hit, Reading
+from sprat_privacy.detectors.validators.reading import Hit, Reading
 
 TYPE: Final = "URL"
 

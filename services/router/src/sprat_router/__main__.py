@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sprat.announcing import Announcement, ModelsReader
-from sprat.chassis import Chassis, Subscription
-from sprat.model_table import ModelTable
-from sprat.policy import load_policy
-from sprat.service import run_service
+from sprat.context import ServiceContext, Subscription
+from sprat.registry.announcements import Announcement, ModelsReader
+from sprat.registry.model_table import ModelTable
+from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
+from sprat_policy.load import load_policy
 from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import PolicyCheck
@@ -23,7 +23,7 @@ class RouterSettings(ServiceSettings):
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
-async def build(chassis: Chassis, settings: RouterSettings) -> Subscription:
+async def build(chassis: ServiceContext, settings: RouterSettings) -> Subscription:
     """Read the policy, then the models topic to its end, before the service reads any other topic."""
     table = ModelTable()
 

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sprat.delivery.outcomes import Received
 from sprat.errors import Rejected
-from sprat.model_table import ModelTable
-from sprat.origin import origin_of
-from sprat.policy import IntentPolicy, TaskPolicy
+from sprat.processing.handler import Received, origin_of
+from sprat.registry.model_table import ModelTable
 from sprat_contracts import OUTPUTS, TASKS, Declined, IntentOutput, Message, Output, Prediction, TextSubmitted
+from sprat_policy.rules import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
 DECLINED = "declined"

@@ -1,6 +1,6 @@
 """The topics of the router."""
 
-from sprat.declaration import Declaration
+from sprat.channels import Channels
 from sprat_contracts import (
     TASKS,
     FrontierAnswered,
@@ -13,9 +13,9 @@ from sprat_contracts import (
 )
 
 
-def declare(topics: Topics) -> Declaration:
+def declare(topics: Topics) -> Channels:
     """Return the topics that the router reads and writes, each with its message type."""
-    return Declaration(
+    return Channels(
         service="router",
         description="Judges texts, keeps or escalates predictions, concludes what the frontier said.",
         reads={

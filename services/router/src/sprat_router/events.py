@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from sprat.delivery.outcomes import Emit
-from sprat.model_table import ModelTable
-from sprat.origin import record_key
+from sprat.processing.handler import Emit, record_key
+from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
     Declined,
     Egress,

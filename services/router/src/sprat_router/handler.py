@@ -3,10 +3,9 @@
 Its only state is the table of models; every record holds what its next step needs.
 """
 
-from sprat.delivery.outcomes import Answered, Ask, Emit, Outcome, Received
 from sprat.errors import Fatal, Rejected
-from sprat.model_table import ModelTable
-from sprat.policy import Policy
+from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
+from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
     TASKS,
     FrontierAnswered,
@@ -18,17 +17,10 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
+from sprat_policy.rules import Policy
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.declaration import declare
-from sprat_router.events import (
-    QuestionHash,
-    concluded,
-    frontier_request,
-    kept,
-    request_event,
-    result_event,
-    too_large,
-)
+from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
 
 SERVICE = "router"
 FRONTIER = "frontier"

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sprat.model_table import ModelTable
-from sprat.policy import Policy
-from sprat.policy.unannounced import unannounced
+from sprat.registry.model_table import ModelTable
+from sprat_policy.rules import Policy
+from sprat_policy.unannounced import unannounced
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from sprat.chassis import Chassis, Subscription
-from sprat.service import run_service
-from sprat.serving import ModelSection, load_model, serve_model
+from sprat.context import ServiceContext, Subscription
+from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
+from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import TranslationModel
 
@@ -25,7 +25,7 @@ class TranslationSettings(ServiceSettings):
     translation: TranslationSection = TranslationSection()
 
 
-async def build(chassis: Chassis, settings: TranslationSettings) -> Subscription:
+async def build(chassis: ServiceContext, settings: TranslationSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.translation
     model = load_model(TranslationModel.load, section, chassis.name)

@@ -7,8 +7,9 @@ from typing import Final, Self
 
 import numpy as np
 
-from sprat.models import BrokenArtefact, Calibration
-from sprat.models.encoder import Encoder
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.card import Calibration
+from sprat_inference.encoder import Encoder
 from sprat_translation.meanings import Doubles, Meanings, vectors
 from sprat_translation.sentences import Translation
 from sprat_translation.signals import SIGNALS, measured

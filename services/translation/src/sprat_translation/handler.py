@@ -1,8 +1,8 @@
 """The translation service's decisions: those of every specialist, and what it does not guess at."""
 
-from sprat.delivery.outcomes import Answered, Ask, Outcome, Received
-from sprat.specialist import Specialist
+from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat_contracts import Declined, TaskOptions, TextSubmitted
+from sprat_inference.specialist import Specialist
 
 
 class TranslationHandler(Specialist):

@@ -8,8 +8,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.models import BrokenArtefact
-from sprat.models.encoder import Encoder, unit
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.encoder import Encoder, unit
 from sprat_translation.sentences import Translation
 
 MEANINGS_FILE = "estimate.npz"

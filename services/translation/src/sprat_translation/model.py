@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from sprat.models import Answer, BrokenArtefact, Card, ModelError, Question, load_artefact
-from sprat.models.tokens import without_surrogates
+from sprat.model import Answer, Question
 from sprat_contracts.outputs import TranslationOutput
 from sprat_encoder import load as load_shared
+from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
+from sprat_inference.card import Card
+from sprat_inference.tokens import without_surrogates
 from sprat_translation.estimate import Estimate, Uncalibrated
 from sprat_translation.layout import Layout, lay_out
 from sprat_translation.meanings import Doubles

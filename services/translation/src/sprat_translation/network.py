@@ -1,6 +1,6 @@
 """Pieces to pieces on the CPU: CTranslate2's beam search, bounded, and the same whatever stands beside a sentence.
 
-Sentences are computed in groups of one length, as in :mod:`sprat.models.states` and for the same reason: padding
+Sentences are computed in groups of one length, as in :mod:`sprat_inference.encoder` and for the same reason: padding
 changes the rounding of its neighbours, and a sentence would be translated by the company it comes in.
 """
 
@@ -13,8 +13,8 @@ from typing import Final, Self, TypeVar
 
 import ctranslate2
 
-from sprat.models import ModelError
-from sprat.models.states import micro_batches
+from sprat_inference.artefact import ModelError
+from sprat_inference.encoder import micro_batches
 
 BEAM = 4
 MICRO_BATCH_TOKENS = 320

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import sentencepiece
 
-from sprat.models import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact
 from sprat_translation.stand_ins import SYMBOLS
 
 END = "</s>"

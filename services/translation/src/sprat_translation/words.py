@@ -11,7 +11,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.models import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact
 
 WORDS_FILE = "words.npz"
 PHRASE_SIZES: Final = (2, 3)

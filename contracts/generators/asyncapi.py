@@ -1,0 +1,164 @@
+"""One AsyncAPI 3 document of the whole system, merged from what FastStream says of each service."""
+
+import tomllib
+from typing import Any
+
+from contracts.generators.declared import Operation, declarations, operations
+from contracts.generators.examples import degraded, examples
+from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
+from contracts.generators.paths import CONTRACTS
+from sprat_contracts import Message, Topic, Topics
+
+DEAD_LETTER = "DeadLetter"
+_ABOUT = (
+    "Small language models on the event stream. An upstream system sends to `texts` and receives from `results`; the "
+    "operations are those of the services. Topics begin with a prefix, `sprat` by default. Delivery is at least once; "
+    "a redelivered event carries the same id. Readers ignore unknown fields."
+)
+_BINDING = "0.5.0"
+_ABOUT_TOPICS = {
+    "texts": "Texts and the tasks wanted on them, from upstream systems. Every consumer group reads every text.",
+    "predictions": "What a small model says.",
+    "results": "How texts ended; written by the router alone. Keep the first Result with an output for each "
+    "`text_source`, `text_id` and `task`.",
+    "frontier.requests": "Hard cases on their way to a frontier model.",
+    "frontier.answers": "Hard cases on their way back, answered or declined.",
+    "models": "Who serves what, compacted by `task/model`; a tombstone retires a model.",
+    "dead-letters": "Records that could not be handled: key, value and headers as they came, and the reason.",
+    "audit.egress": "What left the perimeter: one record before each call, one after it. No text.",
+    "feedback": "Corrections by people.",
+}
+
+
+def document() -> dict[str, Any]:
+    """Give the document: every topic once with its settings and its message, and who reads and writes it."""
+    topics = Topics()
+    table = topics.table()
+    places = {topic.name: place for place, topic in enumerate(table)}
+    found: list[Operation] = []
+    schemas: dict[str, Any] = {}
+    for declaration in declarations(topics):
+        declared = sorted(operations(declaration), key=lambda one: (one[0].action, places[one[0].topic]))
+        for operation, made in declared:
+            found.append(operation)
+            schemas |= made
+    messages = {topic.message.__name__: topic.message for topic in table if topic.message is not None}
+    schemas |= {name: schema for message in messages.values() for name, schema in _unread(message, schemas).items()}
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:sprat",
+        "info": {
+            "title": "Sprat",
+            "version": version(),
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {channel_id(topics, topic.name): _channel(topics, topic) for topic in table},
+        "operations": {
+            f"{one.service}.{one.action}.{channel_id(topics, one.topic)}": _operation(topics, one) for one in found
+        },
+        "components": {
+            "messages": {name: _message(message) for name, message in messages.items()} | {DEAD_LETTER: _dead_letter()},
+            "schemas": {name: _plain(schemas[name]) for name in sorted(schemas)},
+        },
+    }
+
+
+def version() -> str:
+    """Give the version of the contracts."""
+    project = tomllib.loads((CONTRACTS / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
+
+
+def channel_id(topics: Topics, name: str) -> str:
+    """Give a topic's name without prefix and version, which the address holds."""
+    return name.removeprefix(f"{topics.prefix}.").removesuffix(".v1")
+
+
+def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
+    place = channel_id(topics, topic.name)
+    message = topic.message.__name__ if topic.message else DEAD_LETTER
+    config = topic.config()
+    settings: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_batch_bytes}
+    if topic.retention_ms is not None:
+        settings["retention.ms"] = topic.retention_ms
+    settings |= {name: config[name] for name in ("compression.type", "message.timestamp.type")}
+    return {
+        "address": topic.name,
+        "description": _ABOUT_TOPICS.get(place) or _ABOUT_TOPICS[place.partition(".")[0]],
+        "messages": {message: {"$ref": f"#/components/messages/{message}"}},
+        "bindings": {
+            "kafka": {
+                "topic": topic.name,
+                "partitions": topic.partitions,
+                "topicConfiguration": settings,
+                "bindingVersion": _BINDING,
+            }
+        },
+    }
+
+
+def _operation(topics: Topics, one: Operation) -> dict[str, Any]:
+    channel = channel_id(topics, one.topic)
+    return {
+        "action": one.action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "description": one.about,
+        "tags": [{"name": one.service}],
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{one.message or DEAD_LETTER}"}],
+    }
+
+
+def _message(message: type[Message]) -> dict[str, Any]:
+    name = message.__name__
+    headers = example_headers(message)
+    shown: list[dict[str, Any]] = [
+        {"name": "example", "headers": headers, "payload": examples()[message.event_type].model_dump(mode="json")}
+    ]
+    if message.plain_json_allowed:
+        payload = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
+        shown.append({"name": "plain", "summary": "No header at all: `kcat` is enough.", "payload": payload})
+    if name == "Result":
+        payload = degraded().model_dump(mode="json")
+        shown.append({"name": "degraded", "headers": headers | {"ce_status": "degraded"}, "payload": payload})
+    return {
+        "name": message.event_type,
+        "title": name,
+        "summary": (message.__doc__ or "").partition("\n")[0],
+        "contentType": "application/json",
+        "headers": headers_schema(message),
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+        "correlationId": {"location": "$message.header#/traceparent"},
+        "examples": shown,
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    return {
+        "name": "dead-letter",
+        "title": DEAD_LETTER,
+        "summary": "A record that could not be handled.",
+        "contentType": "application/octet-stream",
+        "headers": dead_letter_headers(),
+        "payload": {"description": "The record's own bytes; absent where it had none."},
+    }
+
+
+def _unread(message: type[Message], known: dict[str, Any]) -> dict[str, Any]:
+    """Give the schemas of a message that no service reads or writes: feedback, so far."""
+    if message.__name__ in known:
+        return {}
+    schema = message.model_json_schema(ref_template="#/components/schemas/{model}")
+    definitions: dict[str, Any] = schema.pop("$defs", {})
+    return definitions | {message.__name__: schema}
+
+
+def _plain(schema: Any, *, names: bool = False) -> Any:
+    """Leave out the titles that pydantic makes of the names of fields; `names` says that the keys are fields' names."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = schema if names or "properties" in schema else {k: v for k, v in schema.items() if k != "title"}
+    return {key: _plain(value, names=key == "properties" and not names) for key, value in kept.items()}

@@ -1,0 +1,92 @@
+"""What the services declare to FastStream, read back from the AsyncAPI documents that FastStream makes of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from faststream.specification import AsyncAPI
+from pydantic import BaseModel
+
+from sprat.channels import Channels
+from sprat.kafka.consumer import make_broker, subscribe
+from sprat.settings import KafkaSettings
+from sprat_contracts import TASKS, Topics
+from sprat_frontier.declaration import declare as declare_frontier
+from sprat_inference.serving import declare as declare_specialist
+from sprat_router.declaration import declare as declare_router
+
+
+class NoMessage(BaseModel):
+    """Stands for the payload of a topic whose records hold what came: FastStream wants one for every topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One service reads or writes one topic."""
+
+    service: str
+    action: str
+    """receive or send."""
+    topic: str
+    message: str | None
+    """Name of the payload's schema; None for what is written as it came."""
+    about: str
+
+
+def declarations(topics: Topics) -> tuple[Channels, ...]:
+    """Give what every service of the house declares."""
+    specialists = (declare_specialist(task, topics) for task in TASKS)
+    return (*specialists, declare_router(topics), declare_frontier(topics))
+
+
+def operations(declaration: Channels) -> Iterator[tuple[Operation, dict[str, Any]]]:
+    """Give the operations of a service, each with the schemas that FastStream made of its message."""
+    document = _document(declaration)
+    messages, schemas = document["components"]["messages"], document["components"]["schemas"]
+    schemas.pop(NoMessage.__name__, None)
+    for operation in document["operations"].values():
+        channel = _follow(document, operation["channel"])
+        (reference,) = channel["messages"].values()
+        payload = messages[_last(reference)]["payload"]
+        name = None if _last(payload) == NoMessage.__name__ else _last(payload)
+        about = channel.get("description", "")
+        yield Operation(declaration.service, operation["action"], channel["address"], name, about), schemas
+
+
+def _document(declaration: Channels) -> dict[str, Any]:
+    """Make the service's broker, as the running service does, without connecting it.
+
+    It has a subscriber for each topic: FastStream shows one message for all topics of a subscriber.
+    """
+    settings = KafkaSettings()
+    broker = make_broker(settings, f"sprat-{declaration.service}")
+    about = declaration.description
+    reads = {topic: (message, about) for topic, message in declaration.reads.items()}
+    follows = {
+        topic: (message, "Read from its beginning by every instance, outside the consumer group.")
+        for topic, message in declaration.follows.items()
+    }
+    for topic, (message, description) in (reads | follows).items():
+        alone = Channels(declaration.service, description, {topic: message}, {})
+        subscribe(broker, alone, f"receive:{topic}", _never, None, settings)
+    for topic, written in declaration.writes.items():
+        broker.publisher(topic, schema=written or NoMessage, title=f"send:{topic}", description=about)
+    specification = AsyncAPI(broker, title=declaration.service, version="1", schema_version="3.0.0")
+    document: dict[str, Any] = specification.to_specification().to_jsonable()
+    return document
+
+
+async def _never(_: Sequence[ConsumerRecord]) -> None:
+    raise AssertionError("a declaration reads nothing")
+
+
+def _follow(document: dict[str, Any], reference: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = document
+    for step in reference["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+def _last(reference: dict[str, str]) -> str:
+    return reference["$ref"].rpartition("/")[2]

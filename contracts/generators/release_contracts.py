@@ -1,0 +1,28 @@
+"""Freeze what the contracts of this version promise: `python -m contracts.generators.release_contracts`, once for each release.
+
+It copies the generated schemas and test vectors to `contracts/released/<version>`, and never writes over one that is
+there: from then on the compatibility test compares the models with it.
+"""
+
+import sys
+
+from contracts.generators.asyncapi import version
+from contracts.generators.generate import contracts
+from contracts.generators.paths import RELEASED, ROOT
+
+
+def main() -> int:
+    """Write the folder of this version; give the exit code."""
+    folder = RELEASED / version()
+    if folder.exists():
+        print(f"{folder.relative_to(ROOT)} is released already: raise the version in contracts/pyproject.toml")
+        return 1
+    folder.mkdir(parents=True)
+    for name, text in contracts().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"released {folder.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

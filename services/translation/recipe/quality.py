@@ -1,0 +1,123 @@
+"""How good translations are, and how well the model knows it. Needs sacreBLEU (the extra `measure`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.metrics import bleu, chrf
+
+from services.translation.recipe.corpora import Pairs
+from sprat.model import Question
+from sprat_translation.estimate import GOOD_CHRF
+from sprat_translation.layout import lay_out
+from sprat_translation.model import TranslationModel
+from sprat_translation.sentences import Hypothesis
+
+Doubles = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+POOR_CHRF = 40.0
+"""Below it a translation is beside the point."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedPair:
+    """What the model made of some texts; row i of all is about text i."""
+
+    pairs: Pairs
+    outputs: tuple[str, ...]
+    confidence: Doubles
+    log_probability: Doubles
+    """Mean over the pieces of the least sure sentence: what the confidence is compared with."""
+    chrf: Doubles
+    """Of each text by itself."""
+
+    @property
+    def good(self) -> Mask:
+        """Is the translation close to what a person wrote?"""
+        return self.chrf >= GOOD_CHRF
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Corpus scores with the signature that makes them comparable."""
+
+    bleu: float
+    chrf: float
+
+
+BLEU, CHRF = bleu.BLEU(), chrf.CHRF()
+
+
+def see(model: TranslationModel, pairs: Pairs) -> TranslatedPair:
+    """Translate all."""
+    questions = [Question(source, model.card.languages[0], model.card.targets[0]) for source in pairs.sources]
+    outputs, confidence, sure = [], [], []
+    for start in range(0, len(questions), 256):
+        some = questions[start : start + 256]
+        layouts = [lay_out(question.text) for question in some]
+        judged = model.read(sentence for layout in layouts for sentence in layout.sentences)
+        texts = {sentence: each.translation.text for sentence, each in judged.items()}
+        for layout in layouts:
+            mine = [judged[sentence] for sentence in layout.sentences]
+            outputs.append(layout.filled(texts))
+            confidence.append(min((each.confidence for each in mine), default=1.0))
+            sure.append(min((_mean(each.translation.hypothesis) for each in mine), default=0.0))
+    return TranslatedPair(
+        pairs, tuple(outputs), np.array(confidence), np.array(sure), sentence_chrf(outputs, pairs.references)
+    )
+
+
+def score(outputs: Sequence[str], references: Sequence[str]) -> Measured:
+    """Corpus BLEU and chrF; 0 for nothing."""
+    if not outputs:
+        return Measured(0.0, 0.0)
+    return Measured(
+        BLEU.corpus_score(list(outputs), [list(references)]).score,
+        CHRF.corpus_score(list(outputs), [list(references)]).score,
+    )
+
+
+def score_of(seen: TranslatedPair, where: Mask) -> Measured:
+    """Corpus scores of some of the texts."""
+    places = np.flatnonzero(where)
+    return score([seen.outputs[each] for each in places], [seen.pairs.references[each] for each in places])
+
+
+def sentence_chrf(outputs: Sequence[str], references: Sequence[str]) -> Doubles:
+    """The chrF of each by itself."""
+    return np.array(
+        [CHRF.sentence_score(output, [reference]).score for output, reference in zip(outputs, references, strict=True)]
+    )
+
+
+def surest(sure: Doubles, share: float) -> Mask:
+    """The texts with the highest of these figures, so many of them."""
+    order = np.argsort(-sure, kind="stable")
+    chosen = np.zeros(len(sure), dtype=np.bool_)
+    chosen[order[: round(share * len(order))]] = True
+    return chosen
+
+
+def auroc(score: Doubles, is_good: Mask) -> float:
+    """The chance that a good one has a higher score than one that is not; ties count half. There must be both."""
+    good, bad = np.sort(score[is_good]), np.sort(score[~is_good])
+    below = np.searchsorted(bad, good, side="left") + np.searchsorted(bad, good, side="right")
+    return float(below.mean() / 2 / len(bad))
+
+
+def expected_calibration_error(seen: TranslatedPair, bins: int = 10) -> float:
+    """Mean distance of the stated chance from the share of good ones, over bins of equal width."""
+    places = np.minimum((seen.confidence * bins).astype(np.int64), bins - 1)
+    gaps = [
+        abs(float(seen.confidence[places == each].mean()) - float(seen.good[places == each].mean()))
+        * float((places == each).mean())
+        for each in range(bins)
+        if (places == each).any()
+    ]
+    return float(sum(gaps))
+
+
+def _mean(hypothesis: Hypothesis | None) -> float:
+    return sum(hypothesis.chances) / len(hypothesis.chances) if hypothesis else 0.0

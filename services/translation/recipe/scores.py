@@ -1,0 +1,103 @@
+"""The figures that a card states, measured on the test sets. Needs sacreBLEU (the extra `measure`)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from services.translation.recipe.corpora import NAMES, TESTS, read_pairs
+from services.translation.recipe.quality import (
+    BLEU,
+    CHRF,
+    POOR_CHRF,
+    Mask,
+    TranslatedPair,
+    auroc,
+    expected_calibration_error,
+    score_of,
+    see,
+    surest,
+)
+from sprat_inference.card import Score
+from sprat_translation.model import TranslationModel
+
+HALF = 0.5
+
+_FEWEST = 10
+"""Good ones, and others, that a figure of telling them apart must rest on."""
+
+
+def see_tests(model: TranslationModel, data: Path, every: int = 1) -> dict[str, TranslatedPair]:
+    """Translate the test sets that `data` holds, or each `every`-th text of Tatoeba's, the longest of them."""
+    steps = {"tatoeba": every}
+    return {name: see(model, read_pairs(data, file).every(steps.get(name, 1))) for name, file in TESTS.items()}
+
+
+def scores(seen: Mapping[str, TranslatedPair], keep_at: float) -> tuple[Score, ...]:
+    """All figures of the card."""
+    return (*(each for name, some in seen.items() for each in _of_one(name, some, keep_at)), *_of_all(seen))
+
+
+def _of_one(name: str, seen: TranslatedPair, keep_at: float) -> Iterator[Score]:
+    everything = np.ones(len(seen.pairs), dtype=np.bool_)
+    kept = seen.confidence >= keep_at
+    yield from _corpus(name, seen, everything, f"{NAMES[name]}, all")
+    at = f"{NAMES[name]}, by text"
+    yield Score(
+        name=f"{name}_kept_share", value=_round(kept.mean()), protocol=f"{at}: confidence of {keep_at:g} or more"
+    )
+    if kept.any():
+        poor = (seen.chrf[kept] < POOR_CHRF).mean()
+        below = f"{at}: share of the kept below chrF {POOR_CHRF:g}"
+        yield from _part(f"{name}_kept", seen, kept, f"{NAMES[name]}, kept at {keep_at:g}")
+        yield Score(name=f"{name}_kept_poor", value=_round(poor), protocol=below)
+    yield from _part(f"{name}_half", seen, surest(seen.confidence, HALF), f"{NAMES[name]}, the surer half")
+    if _FEWEST <= seen.good.sum() <= len(seen.good) - _FEWEST:
+        event = f"{at}: tells chrF of 60 or more from less"
+        known, alone = auroc(seen.confidence, seen.good), auroc(seen.log_probability, seen.good)
+        yield Score(name=f"{name}_auroc", value=_round(known), protocol=f"{event}, by confidence")
+        yield Score(
+            name=f"{name}_auroc_log_probability", value=_round(alone), protocol=f"{event}, by log-probability alone"
+        )
+    gap = _round(expected_calibration_error(seen))
+    yield Score(name=f"{name}_ece", value=gap, protocol=f"{at}: expected calibration error of that chance, 10 bins")
+
+
+def _of_all(seen: Mapping[str, TranslatedPair]) -> Iterator[Score]:
+    """Of traffic in which each test has an equal part."""
+    good = np.concatenate([some.good for some in seen.values()])
+    least = min(len(some.pairs) for some in seen.values())
+    rows = np.concatenate([_spread(len(some.pairs), least) for some in seen.values()])
+    event = "equal parts of the three tests, by text: tells chrF of 60 or more from less"
+    for name, words in (("confidence", "by confidence"), ("log_probability", "by log-probability alone")):
+        values = np.concatenate([getattr(some, name) for some in seen.values()])
+        suffix = "" if name == "confidence" else f"_{name}"
+        yield Score(
+            name=f"mixed_auroc{suffix}", value=_round(auroc(values[rows], good[rows])), protocol=f"{event}, {words}"
+        )
+
+
+def _spread(count: int, wanted: int) -> Mask:
+    """So many of a count of rows, spread evenly."""
+    chosen = np.zeros(count, dtype=np.bool_)
+    chosen[np.linspace(0, count - 1, wanted).astype(np.int64)] = True
+    return chosen
+
+
+def _part(name: str, seen: TranslatedPair, where: Mask, protocol: str) -> Iterator[Score]:
+    """A part of the texts, and as many chosen by log-probability alone."""
+    yield from _corpus(name, seen, where, protocol)
+    others = surest(seen.log_probability, where.mean())
+    yield from _corpus(f"{name}_by_log_probability", seen, others, f"{protocol}, as many by log-probability alone")
+
+
+def _corpus(name: str, seen: TranslatedPair, where: Mask, protocol: str) -> Iterator[Score]:
+    measured = score_of(seen, where)
+    yield Score(
+        name=f"{name}_bleu", value=round(measured.bleu, 2), protocol=f"{protocol}: sacreBLEU {BLEU.get_signature()}"
+    )
+    yield Score(name=f"{name}_chrf", value=round(measured.chrf, 2), protocol=f"{protocol}: chrF {CHRF.get_signature()}")
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)

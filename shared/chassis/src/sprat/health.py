@@ -1,0 +1,92 @@
+"""`/livez` from the loop's progress, `/readyz` from assignment and model, over HTTP."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from sprat.errors import UserError
+
+STALLED_S = 120.0
+"""A consume loop that has not turned for so long is taken for dead; a rebalance may take half of it."""
+
+
+@dataclass(slots=True)
+class LoopProgress:
+    """What a service says of itself."""
+
+    started: bool = False
+    """Model loaded and probed, ownership announced."""
+    assigned: Callable[[], bool] = lambda: False
+    turned_at: float = field(default_factory=time.monotonic)
+    """When the consume loop last came round, monotonic seconds."""
+
+    def turn(self) -> None:
+        """Note that the loop came round."""
+        self.turned_at = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Does the loop come round?"""
+        return time.monotonic() - self.turned_at < STALLED_S
+
+    @property
+    def ready(self) -> bool:
+        """Would a text be answered now?"""
+        return self.started and self.assigned()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        UserError: it is taken, or the address is not this machine's. uvicorn would end the process without a word.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise UserError(
+            f"SPRAT_HEALTH_PORT: {port} on {host} cannot be taken ({error.strerror}); name another, or 0 for any"
+        ) from None
+    return taken
+
+
+class HealthServer(uvicorn.Server):
+    """Serves the two probes on the service's own event loop: a blocked loop does not answer."""
+
+    def __init__(self, host: str, port: int, progress: LoopProgress, about: Callable[[], Mapping[str, object]]) -> None:
+        async def livez(_: Request) -> JSONResponse:
+            return JSONResponse({"alive": progress.alive}, 200 if progress.alive else 503)
+
+        async def readyz(_: Request) -> JSONResponse:
+            return JSONResponse({"ready": progress.ready} | dict(about()), 200 if progress.ready else 503)
+
+        app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        super().__init__(config)
+        self._socket = _bound(host, port)
+        self.port = self._socket.getsockname()[1]
+        """The port that was taken, also where any free one was asked for."""
+
+    async def serve_bound(self) -> None:
+        """Serve until `should_exit`."""
+        try:
+            await self.serve(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the service."""
+        yield

@@ -1,0 +1,1 @@
+"""Kafka clients: consuming, publishing, offsets, rebalances, and what works around aiokafka."""

@@ -1,0 +1,1 @@
+"""The loops: nothing is committed before everything that a record caused is acknowledged."""

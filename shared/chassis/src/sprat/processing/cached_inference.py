@@ -1,0 +1,135 @@
+"""Running the model off the event loop; a batch that breaks it is bisected to the one text that does."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from sprat.cache import Cache, KeyedHash
+from sprat.errors import Fatal
+from sprat.model import Answer, Model, Question
+from sprat.processing.handler import Answered, Ask, Handler
+from sprat.processing.work_item import WorkItem
+from sprat_contracts import OUTPUTS
+
+log = logging.getLogger(__name__)
+
+
+class Inference:
+    """One worker thread for one model; the model spreads a batch over its own threads."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    async def answer(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """Answer all; None where the model broke on that one text."""
+        if not questions:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._bisect, list(questions))
+
+    def close(self) -> None:
+        """Let the thread end after the batch in hand."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _bisect(self, questions: list[Question]) -> list[Answer | None]:
+        answers = self._answered(questions)
+        if answers is not None:
+            return [*answers]
+        if len(questions) == 1:
+            return [None]
+        middle = len(questions) // 2
+        return self._bisect(questions[:middle]) + self._bisect(questions[middle:])
+
+    def _answered(self, questions: list[Question]) -> list[Answer] | None:
+        """Give the answers; None where the model breaks, or where they are not answers: NaN is no confidence."""
+        try:
+            answers = list(self._model.answer(questions))
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever a model raises is the text's or the model's
+            log.warning("the model broke on %d texts: %s", len(questions), type(error).__name__)
+            return None
+        sound = len(answers) == len(questions) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
+        return answers if sound else None
+
+
+# From questions to answers: the cache in one round trip, the model on the misses.
+
+
+@dataclass(slots=True)
+class CachedInference:
+    """What a service with a model brings to the loop."""
+
+    model: Model
+    inference: Inference
+    cache: Cache
+    keyed_hash: KeyedHash
+    counts: Counter[str]
+
+    def prepare(self, item: WorkItem, ask: Ask) -> None:
+        """Note a question."""
+        item.ask = ask
+        item.cache_key = self.keyed_hash(*ask.cache_key)
+        item.tokens = self.model.tokens(ask.question)
+
+    async def answer(self, items: Sequence[WorkItem], handler: Handler) -> None:
+        """Decide all items that ask: look them up, run the model on the misses, keep what it says.
+
+        Equal questions are asked once. Where the model broke on a text, the handler says what becomes of it.
+        """
+        asking = [item for item in items if item.ask is not None and item.outcome is None]
+        if not asking:
+            return
+        began, now_ms = time.perf_counter(), time.time() * 1000
+        asks = {item.cache_key: item.ask for item in asking if item.ask is not None}
+        cached = await self._look_up(asks)
+        looked_up = time.perf_counter()
+        misses = [key for key in asks if key not in cached]
+        answers = await self.inference.answer([asks[key].question for key in misses])
+        model_ms = round((time.perf_counter() - looked_up) * 1000, 3)
+        fresh = dict(zip(misses, answers, strict=True))
+        await self.cache.put_many({key: _encode(answer) for key, answer in fresh.items() if answer is not None})
+        self.counts["cache_hits"] += len(cached)
+        self.counts["inferred"] += len(misses)
+        cache_ms = round((looked_up - began) * 1000, 3)
+        for item in asking:
+            hit = cached.get(item.cache_key)
+            timings = {"wait": max(0.0, round(now_ms - item.record.timestamp, 3)), "cache": cache_ms}
+            if hit is None:
+                timings["model"] = model_ms
+            answer = hit or fresh[item.cache_key]
+            if item.received is None or item.ask is None:
+                raise Fatal("an item without a question was answered")
+            if answer is not None:
+                item.outcome = handler.answered(item.received, item.ask, Answered(answer, hit is not None, timings))
+            else:
+                log.error("the model broke on one text", extra=item.about())
+                item.outcome = handler.failed(item.received, item.ask)
+
+    async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
+        keys = list(asks)
+        found: dict[str, Answer] = {}
+        for key, value in zip(keys, await self.cache.get_many(keys), strict=True):
+            if value is not None and (answer := _decode(asks[key].task, value)) is not None:
+                found[key] = answer
+        return found
+
+
+def _encode(answer: Answer) -> bytes:
+    """Write an answer for the cache: the confidence, a line break, the output as JSON."""
+    return f"{answer.confidence!r}\n{answer.output.model_dump_json()}".encode()
+
+
+def _decode(task: str, value: bytes) -> Answer | None:
+    """Read an answer from the cache; None where it is not one, as another writer's would not be."""
+    confidence, _, output = value.partition(b"\n")
+    try:
+        answer = Answer(output=OUTPUTS[task].model_validate_json(output), confidence=float(confidence))
+    except (ValidationError, ValueError, KeyError):
+        log.warning("a cached answer is not valid; it is ignored")
+        return None
+    return answer if 0.0 <= answer.confidence <= 1.0 else None

@@ -1,0 +1,103 @@
+"""From outcomes to acknowledged records: events first, then dead letters; both before any commit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sprat.errors import Fatal, Rejected
+from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.processing.codec import dead_letter, event_record
+from sprat.processing.handler import Emit, Outcome, Received
+from sprat.processing.work_item import WorkItem
+from sprat_contracts import Topics
+
+Shrink = Callable[[Received[Any], Emit], Outcome]
+"""Makes the small outcome that replaces one whose event is too large for its topic: a handler's `oversized`."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Publishes what items cause, under the service's name."""
+
+    service: str
+    version: str
+    topics: Topics
+    publisher: Publisher
+    _limits: dict[str, int] = field(init=False)
+    _source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look the limits up once."""
+        self._limits = {topic.name: topic.max_record_bytes for topic in self.topics.table()}
+        self._source = f"/{self.topics.prefix}/{self.service}"
+
+    async def publish(self, items: Sequence[WorkItem], shrink: Shrink) -> None:
+        """Publish every event and wait for all acknowledgements, then every dead letter.
+
+        What is acknowledged is not sent again by a later attempt.
+
+        Raises:
+            NotAcknowledged: some are not acknowledged; the items know which.
+            Fatal: not allowed to write, or a dead letter does not fit its topic.
+        """
+        for item in items:
+            if item.pending is None:
+                item.pending = self._encode(item, shrink)
+        letters = self.topics.dead_letters
+        events = [(item, record) for item in items for record in item.pending or () if record.topic != letters]
+        await self._send(events)
+        await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
+
+    def _encode(self, item: WorkItem, shrink: Shrink) -> list[OutRecord]:
+        """Encode an outcome. One with an event too large for its topic is replaced by the handler's smaller one."""
+        events, large = self._events(item, item.decided())
+        if large is not None and item.received is not None:
+            item.outcome = shrink(item.received, large)
+            events, large = self._events(item, item.outcome)
+            if large is not None:  # the text itself is what does not fit: only its dead letter is left
+                events = []
+        rejected = item.decided().rejected
+        return events if rejected is None else [*events, self._letter(item, rejected)]
+
+    def _events(self, item: WorkItem, outcome: Outcome) -> tuple[list[OutRecord], Emit | None]:
+        """Encode the events; and name the first that is too large for its topic."""
+        records = [(emit, self._event(item, emit)) for emit in outcome.events]
+        large = next((emit for emit, record in records if record.size > self._limits[emit.topic]), None)
+        return [record for _, record in records], large
+
+    def _letter(self, item: WorkItem, rejected: Rejected) -> OutRecord:
+        """Make the dead letter; without its value where that does not fit, as a compressed upload may be."""
+        topic = self.topics.dead_letters
+        letter = dead_letter(item.record, rejected, topic, self.service, self.version)
+        if letter.size > self._limits[topic]:
+            told = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
+            letter = dead_letter(item.record, told, topic, self.service, self.version)
+            letter.value = b""
+        return letter
+
+    def _event(self, item: WorkItem, emit: Emit) -> OutRecord:
+        if item.received is None or item.span is None:
+            raise Fatal("a record that was not decoded emits an event")
+        return event_record(emit, item.received.envelope, item.span.traceparent, self._source)
+
+    async def _send(self, pairs: Sequence[tuple[WorkItem, OutRecord]]) -> None:
+        if not pairs:
+            return
+        try:
+            await self.publisher.publish([record for _, record in pairs])
+        except NotAcknowledged as error:
+            _settle(pairs, frozenset((*error.places, *error.too_large)))  # what is too large is fatal the next time
+            raise
+        except TooLarge as error:
+            raise Fatal(
+                f"topic {pairs[error.places[0]][1].topic} takes smaller records than `sprat topics create` gives it; "
+                "`sprat topics list` shows the difference"
+            ) from None
+        _settle(pairs, frozenset())
+
+
+def _settle(pairs: Sequence[tuple[WorkItem, OutRecord]], lost: frozenset[int]) -> None:
+    """Strike out what is acknowledged."""
+    for place, (item, record) in enumerate(pairs):
+        if place not in lost and item.pending is not None:
+            item.pending.remove(record)

@@ -1,0 +1,1 @@
+"""Which model serves which texts: announcements, the model table, retirement."""

@@ -1,0 +1,170 @@
+"""`sprat audit` and `sprat audit verify`: what left the house, and whether every call of it has its end on record."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from sprat.errors import UserError
+from sprat.settings import KafkaSettings
+from sprat_cli.app import plain_app
+from sprat_cli.audit.verify import Verifying, tell
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.render import cost
+from sprat_cli.terminal import faint, printable, say, say_json, table
+from sprat_cli.watch.command import parse_span
+from sprat_operations.egress import Sum, Sums, read_egress
+from sprat_operations.result_stream import Unreadable
+
+_EXAMPLES = """\b
+Examples:
+  sprat audit --since 24h
+  sprat audit --since 30d --tenant acme-bank --json | jq .cost_eur
+  sprat audit verify --since 7d"""
+_SUMS = f"""{_EXAMPLES}
+
+\b
+Calls, bytes and masked items are those of attempts, which stand on record before a byte leaves; cost and failures are
+those of outcomes. At the edges of the time asked for, one may be in it and the other not.
+
+\b
+Exit codes:
+  0  all was read
+  1  a record could not be read, so the sums may lack something
+  2  a mistake of yours, or Kafka cannot be reached"""
+_VERIFY = """\b
+Examples:
+  sprat audit verify
+  sprat audit verify --since 7d --grace 15m --json
+
+\b
+A call without an outcome: the service died, or the call is under way; its attempt says that something left. An outcome
+without an attempt is one that nobody announced: look who writes to the topic.
+
+\b
+Exit codes:
+  0  every attempt has its outcome, and every outcome its attempt
+  1  one has not (each is named), or a record could not be read
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+Tenant = Annotated[
+    list[str] | None,
+    typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; may stand several times."),
+]
+
+app = plain_app(
+    invoke_without_command=True,
+    epilog=_SUMS,
+    help="Sum up what left the house, by tenant, provider and region; or verify the record of it.",
+)
+
+
+@app.callback()
+def audit(
+    context: typer.Context,
+    *,
+    since: Annotated[str, typer.Option(metavar="SPAN", help="Begin so long ago: 10m, 2h, 7d.")] = "24h",
+    tenant: Tenant = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Sum up what left the house, by tenant, provider and region; or verify the record of it."""
+    if context.invoked_subcommand is not None:
+        if any(_was_given(context, name) for name in context.params):
+            raise UserError(f"options stand behind the word: sprat audit {context.invoked_subcommand} --since 7d")
+        return
+    since_ms = _moment(since)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        sums, complete = asyncio.run(_sum_up(kafka, since_ms, tenant))
+    if as_json:
+        for row in _sums_json(sums):
+            say_json(row)
+    else:
+        for line in _sums_lines(sums, since):
+            say(line)
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command(epilog=_VERIFY, short_help="Name calls without an outcome, and outcomes without an attempt.")
+def verify(
+    *,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", show_default=False, help="Begin so long ago: 10m, 2h, 7d. [default: all]"),
+    ] = None,
+    grace: Annotated[
+        str, typer.Option(metavar="SPAN", help="Leave out calls that began so recently: they may be under way.")
+    ] = "0s",
+    tenant: Tenant = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Compare attempts with outcomes, and name each call that lacks one of the two."""
+    since_ms = None if since is None else _moment(since)
+    until_ms = _moment(grace, "--grace")
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        verifying = Verifying(since_ms, until_ms, as_json=as_json)
+        asyncio.run(verifying.run(kafka, tenant))
+    verifying.say_end()
+    raise typer.Exit(0 if verifying.fine else 1)
+
+
+async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[Sums, bool]:
+    sums, complete = Sums(), True
+    async for seen in read_egress(kafka, since_ms):
+        if isinstance(seen, Unreadable):
+            complete = False
+            tell(seen)
+        elif not tenants or seen.record.tenant in tenants:
+            sums.add(seen.record)
+    return sums, complete
+
+
+def _sums_json(sums: Sums) -> list[dict[str, Any]]:
+    ways = [
+        {"type": "egress", "tenant": tenant, "provider": provider, "region": region, **each.as_json()}
+        for (tenant, provider, region), each in sorted(sums.by_way.items())
+    ]
+    return [*ways, {"type": "total", **sums.total.as_json()}]
+
+
+def _sums_lines(sums: Sums, since: str) -> list[str]:
+    if not sums.by_way:
+        return [f"nothing left the house in the last {since}"]
+    cells: list[tuple[str, ...]] = [("TENANT", "PROVIDER", "REGION", "CALLS", "BYTES", "COST", "FAILED", "MASKED")]
+    cells += [(*map(printable, way), *_cells(each)) for way, each in sorted(sums.by_way.items())]
+    if len(sums.by_way) > 1:
+        cells.append(("all", "", "", *_cells(sums.total)))
+    head, *body = table(cells)
+    return [faint(head), *body]
+
+
+def _cells(each: Sum) -> tuple[str, str, str, str, str]:
+    return f"{each.calls:,}", f"{each.bytes_out:,}", cost(each.cost_eur), _counts(each.failures), _counts(each.masked)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """Give the sum, and of what it is made, the most frequent first."""
+    if not counts:
+        return "0"
+    parts = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return f"{sum(counts.values()):,} ({', '.join(f'{count:,} {printable(name)}' for name, count in parts)})"
+
+
+def _moment(span: str, option: str = "--since") -> int:
+    """Give the epoch milliseconds of so long ago."""
+    try:
+        return max(0, int(time.time() * 1000) - parse_span(span) * 1000)
+    except UserError as error:
+        raise UserError(str(error).replace("--since", option, 1)) from None
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

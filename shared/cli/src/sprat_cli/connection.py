@@ -1,0 +1,134 @@
+"""How commands reach Kafka: shared options, settings, and errors that say what to do."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+from pydantic import SecretStr, ValidationError
+
+from sprat.errors import UserError
+from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
+from sprat.settings import KafkaSettings, ServiceSettings, load_settings
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        show_default=False,
+        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, else 127.0.0.1:9092]",
+    ),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", show_default=False, help="Of all topics. [SPRAT_KAFKA__PREFIX, else sprat]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+
+_ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+_REFUSED = re.compile(r"\[Errno 111\].*")
+_UNABLE = re.compile(r"^Unable connect to \S+: ")
+
+
+class UnreachableError(UserError):
+    """No broker answers, or none lets us in; `reason` says why in few words, `mend` what to do."""
+
+    def __init__(self, message: str, reason: str, mend: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.mend = mend
+
+
+class CommandSettings(ServiceSettings):
+    """The settings of a command: those of a service, less the secret, because a command hashes nothing."""
+
+    secret: SecretStr = SecretStr("")
+
+
+def load_command_settings() -> CommandSettings:
+    """Read the settings.
+
+    Raises:
+        UserError: naming each variable that is wrong, and why.
+    """
+    return load_settings(CommandSettings)
+
+
+def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> KafkaSettings:
+    """Give the settings from the environment, with what the options say instead.
+
+    Raises:
+        UserError: a setting or an option is wrong.
+    """
+    given = {"bootstrap": bootstrap, "prefix": prefix, "partitions": partitions}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = load_command_settings().kafka
+    try:
+        settings = KafkaSettings.model_validate(settings.model_dump() | chosen)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_context=False, include_url=False)
+        raise UserError("; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in problems)) from None
+    for address in settings.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise UserError(f"Kafka's address {address!r} is not HOST:PORT; example: --bootstrap 127.0.0.1:9092")
+    return settings
+
+
+@contextmanager
+def reaching(kafka: KafkaSettings) -> Iterator[None]:
+    """Turn Kafka's errors inside the block into a person's, and keep aiokafka's own log lines from the terminal.
+
+    Raises:
+        UnreachableError: no broker answers; it says why and what to do.
+        UserError: Kafka refuses.
+    """
+    log = logging.getLogger("aiokafka")
+    propagate, log.propagate = log.propagate, False
+    try:
+        with capture_refusals(kafka) as overheard:
+            yield
+    except UserError as error:
+        if isinstance(error.__cause__, KafkaConnectionError):
+            raise _unreachable(kafka, overheard) from None
+        if isinstance(error.__cause__, _ACLS):
+            raise _not_allowed(kafka, error.__cause__) from None
+        raise
+    except (KafkaConnectionError, ConnectionError, TimeoutError):
+        raise _unreachable(kafka, overheard) from None
+    except _ACLS as error:
+        raise _not_allowed(kafka, error) from None
+    except KafkaError as error:
+        raise UserError(f"Kafka at {kafka.bootstrap} refuses: {type(error).__name__}: {error}") from None
+    finally:
+        log.propagate = propagate
+
+
+def _not_allowed(kafka: KafkaSettings, error: BaseException) -> UserError:
+    about = "".join(f" ({each})" for each in error.args[:1])
+    return UserError(f"Kafka at {kafka.bootstrap} does not let you: {type(error).__name__}{about}; mend its ACLs")
+
+
+def _unreachable(kafka: KafkaSettings, overheard: CapturedRefusals) -> UnreachableError:
+    refusal = overheard.refusal
+    if refusal is not None:
+        message = f"Kafka at {kafka.bootstrap} does not let you in: {refusal.reason}"
+        return UnreachableError(message, refusal.reason, "set it as whoever runs this Kafka says")
+    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", overheard.said)) or "no answer"
+    if kafka.security_protocol != "PLAINTEXT":
+        reason += f" (asked as {kafka.security_protocol}: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_*, SSL_*)"
+    return UnreachableError(
+        f"Kafka at {kafka.bootstrap} cannot be reached: {reason}. Run `sprat up`, or name a broker with --bootstrap "
+        "HOST:PORT or SPRAT_KAFKA__BOOTSTRAP; `sprat doctor` says more.",
+        reason,
+        "sprat up; or name a broker: --bootstrap HOST:PORT, SPRAT_KAFKA__BOOTSTRAP",
+    )

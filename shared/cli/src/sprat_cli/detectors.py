@@ -1,0 +1,88 @@
+"""The finders that `sprat mask` asks: as the frontier service has them, or fewer where a person says so."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sprat.errors import UserError
+
+if TYPE_CHECKING:
+    from sprat_privacy.detection import Detector
+
+_INSTALL: Final = "pip install --force-reinstall sprat-privacy"
+_ELSE: Final = (
+    "name its folder with --tagger FOLDER, or give --validators-alone to see what is found without it (no names then)"
+)
+
+
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="A policy file, for what its section perimeter adds."),
+]
+TaggerFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked, and in which languages it is enough that nobody looks for names."""
+
+    finders: "tuple[Detector, ...]"
+    validators_alone: tuple[str, ...]
+
+
+def shipped_tagger() -> Path:
+    """Return the folder of the shipped tagger.
+
+    Raises:
+        UserError: the package came without it; it says what to do.
+    """
+    from sprat_privacy.detectors.tagger import SHIPPED_TAGGER  # noqa: PLC0415 - loads CTranslate2
+
+    if SHIPPED_TAGGER.is_dir():
+        return SHIPPED_TAGGER
+    raise UserError(f"{SHIPPED_TAGGER}: the tagger, which finds names, is not there: {_INSTALL}; or {_ELSE}")
+
+
+def gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
+    """Load what is to be asked: validators, the policy's terms and, unless `alone`, the tagger.
+
+    Raises:
+        UserError: the policy or the tagger cannot be used, or a package is missing.
+    """
+    try:
+        return _gather(policy, tagger, alone=alone)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sprat":
+            raise
+        raise UserError(f"`mask` needs the Python package {error.name}: pip install 'sprat[perimeter]'") from None
+
+
+def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
+    # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
+    from sprat_policy.load import load_policy  # noqa: PLC0415 - as above
+    from sprat_policy.privacy_rules import PrivacyPolicy  # noqa: PLC0415 - as above
+    from sprat_privacy.detectors.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
+    from sprat_privacy.detectors.validators.suite import Validators  # noqa: PLC0415 - as above
+
+    rules: PrivacyPolicy = PrivacyPolicy() if policy is None else load_policy(policy).perimeter
+    finders: tuple[Detector, ...] = (Validators(), Terms.of(rules))
+    if not alone:
+        finders = (_load_tagger(shipped_tagger() if tagger is None else tagger), *finders)
+    return Asked(finders, rules.validators_alone)
+
+
+def _load_tagger(folder: Path) -> "Detector":
+    from sprat_inference.artefact import BrokenArtefact  # noqa: PLC0415 - as above
+    from sprat_privacy.detection import NameDetector  # noqa: PLC0415 - as above
+    from sprat_privacy.detectors.tagger import Tagger  # noqa: PLC0415 - as above
+
+    try:
+        tagger = Tagger.load(folder)
+    except BrokenArtefact as error:
+        raise UserError(str(error)) from None
+    return NameDetector(tagger, frozenset(tagger.card.languages))

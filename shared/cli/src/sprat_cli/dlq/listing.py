@@ -1,0 +1,199 @@
+"""Dead letters in words; never their values."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
+from sprat_cli.render import dead_letter_json
+from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_operations.dead_letters import Letter
+
+_LONGEST_ID, _LONGEST_DETAIL = 40, 70
+
+
+def lines(letters: Sequence[Letter]) -> list[str]:
+    """Give a line for each, under a head."""
+    cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
+    cells += [
+        (
+            letter.place,
+            when(letter.written_at),
+            printable(letter.reason.service, 20),
+            printable(letter.reason.code, 30),
+            str(letter.reason.replays),
+            text_id(letter),
+            printable(letter.reason.detail, _LONGEST_DETAIL),
+        )
+        for letter in letters
+    ]
+    head, *body = table(cells)
+    return [faint(head), *body]
+
+
+def text_id(letter: Letter) -> str:
+    """Give the id of the original for a person."""
+    return "-" if letter.identity is None else printable(letter.identity[1], _LONGEST_ID)
+
+
+def when(epoch_ms: int) -> str:
+    """Give the local day and time."""
+    return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+# `sprat dlq list` and `sprat dlq count`.
+
+_EXITS = """\b
+Exit codes:
+  0  all was read
+  1  a record of the topic is no dead letter; it is named
+  2  a mistake of yours, or Kafka cannot be reached"""
+LIST = f"""\b
+Examples:
+  sprat dlq list --since 1h
+  sprat dlq list --service intent --reason model_error --json | jq -r .letter
+
+\b
+LETTER is PARTITION:OFFSET on the dead letters' topic, the name that show and replay take; they take the text's id, too.
+
+{_EXITS}"""
+COUNT = f"""\b
+Examples:
+  sprat dlq count --since 1d
+  sprat dlq count --by hour --by reason --json
+
+{_EXITS}"""
+
+_SHOWN = 50
+
+
+class By(StrEnum):
+    """What dead letters are counted by."""
+
+    reason = "reason"
+    service = "service"
+    topic = "topic"
+    hour = "hour"
+    day = "day"
+
+
+_KEYS: dict[By, Callable[[Letter], str]] = {
+    By.reason: lambda letter: letter.reason.code,
+    By.service: lambda letter: letter.reason.service,
+    By.topic: lambda letter: letter.reason.topic,
+    By.hour: lambda letter: _local(letter).strftime("%Y-%m-%d %H:00"),
+    By.day: lambda letter: _local(letter).strftime("%Y-%m-%d"),
+}
+
+
+def list_letters(
+    *,
+    reason: Reasons = None,
+    service: Services = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, show_default=False, metavar="N", help=f"The newest. [default: {_SHOWN}; with --json, all]"),
+    ] = None,
+    as_json_lines: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """List dead letters, a line each, oldest first: when, who failed, why, and which text. No text is shown."""
+    wanted = choice(reason, service, since, until)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(read(kafka, wanted, values=False))
+    most = limit or (len(found.chosen) if as_json_lines else _SHOWN)
+    shown = found.chosen[-most:] if most else []
+    if as_json_lines:
+        for letter in shown:
+            say_json(dead_letter_json(letter))
+    elif not shown:
+        say("no dead letters")
+    else:
+        for line in lines(shown):
+            say(line)
+        if len(shown) < len(found.chosen):
+            remark(f"{len(found.chosen) - len(shown):,} older ones are not shown: --limit {len(found.chosen)}")
+    raise typer.Exit(1 if found.unreadable else 0)
+
+
+def count_letters(
+    *,
+    by: Annotated[
+        list[By] | None,
+        typer.Option(show_default=False, help="Several times. [default: reason and service]"),
+    ] = None,
+    reason: Reasons = None,
+    service: Services = None,
+    since: Since = None,
+    until: Until = None,
+    as_json_lines: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Count dead letters by reason and service, or by what else --by says."""
+    columns = list(dict.fromkeys(by or (By.reason, By.service)))
+    wanted = choice(reason, service, since, until)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(read(kafka, wanted, values=False))
+    counts = _counted(found.chosen, columns)
+    if as_json_lines:
+        for row in counts:
+            say_json({"type": "dead_letters"} | row)
+        say_json({"type": "total", "count": len(found.chosen), "unreadable": found.unreadable})
+    elif not counts:
+        say("no dead letters")
+    else:
+        for line in _table(counts, columns, len(found.chosen)):
+            say(line)
+    raise typer.Exit(1 if found.unreadable else 0)
+
+
+def _counted(letters: Sequence[Letter], columns: Sequence[By]) -> list[dict[str, Any]]:
+    """Give the counts, the largest first, where time is a column by time."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    first: dict[tuple[str, ...], int] = {}
+    last: dict[tuple[str, ...], int] = {}
+    for letter in letters:
+        key = tuple(_KEYS[column](letter) for column in columns)
+        counts[key] += 1
+        first[key] = min(first.get(key, letter.written_at), letter.written_at)
+        last[key] = max(last.get(key, letter.written_at), letter.written_at)
+    by_time = bool({By.hour, By.day} & set(columns))
+    keys = sorted(counts) if by_time else sorted(counts, key=lambda key: (-counts[key], key))
+    return [
+        dict(zip((column.value for column in columns), key, strict=True))
+        | {"count": counts[key], "first_at": first[key], "last_at": last[key]}
+        for key in keys
+    ]
+
+
+def _table(counts: Sequence[dict[str, Any]], columns: Sequence[By], total: int) -> list[str]:
+    cells: list[tuple[str, ...]] = [(*(column.value.upper() for column in columns), "COUNT", "FIRST", "LAST")]
+    cells += [
+        (
+            *(printable(row[column.value], 40) for column in columns),
+            f"{row['count']:,}",
+            when(row["first_at"]),
+            when(row["last_at"]),
+        )
+        for row in counts
+    ]
+    if len(counts) > 1:
+        cells.append(("all", *[""] * (len(columns) - 1), f"{total:,}", "", ""))
+    head, *body = table(cells)
+    return [faint(head), *body]
+
+
+def _local(letter: Letter) -> datetime:
+    return datetime.fromtimestamp(letter.written_at / 1000).astimezone()

@@ -1,0 +1,236 @@
+"""One run of `sprat dlq replay`: what is planned, what was sent."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from sprat.kafka.clients import client_arguments
+from sprat.kafka.publisher import Publisher
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.dlq.listing import text_id
+from sprat_cli.dlq.select import LetterSelection, Reasons, Services, Since, Until, check_names, choice, names_of, read
+from sprat_cli.progress import looking_back
+from sprat_cli.terminal import paint, printable, remark, say, say_json
+from sprat_contracts.dead_letters import MAX_REPLAYS
+from sprat_operations.replay import LeftOut, Plan, Replay, Unsent, plan, replayed_before, send, without_sent
+
+_SHOWN = 20
+
+
+class Run:
+    """Shows the plan, sends it, and counts."""
+
+    def __init__(self, kafka: KafkaSettings, planned: Plan, *, as_json: bool) -> None:
+        self.planned = planned
+        self.failed = False
+        self._kafka = kafka
+        self._json = as_json
+        self._sent: Counter[str] = Counter()
+        self._refused = 0
+
+    def show_plan(self) -> None:
+        """Show what would be sent."""
+        for replay in self.planned.replays if self._json else self.planned.replays[:_SHOWN]:
+            self._tell("would_replay", replay)
+        if not self._json and len(self.planned.replays) > _SHOWN:
+            say(f"… and {len(self.planned.replays) - _SHOWN:,} more: {_by_reason(self.planned)}")
+
+    def show_plan_end(self) -> None:
+        """Show what is left out, and say that nothing was sent."""
+        self._show_left_out()
+        count = len(self.planned.replays)
+        if self._json:
+            self._summary(sent=0, would_send=count)
+        elif count:
+            say(
+                f"{_records(count)} would be sent, {len(self.planned.left_out):,} left out; nothing was sent: add --yes"
+            )
+        else:
+            say(f"nothing to replay, {len(self.planned.left_out):,} left out")
+
+    async def send(self) -> None:
+        """Send all that is planned, and say what became of it, however it ends."""
+        publisher = Publisher(self._kafka, "sprat-dlq")
+        try:
+            await publisher.start()
+            await send(publisher, self.planned.replays, self._was_sent, self._was_refused)
+        except Unsent as error:
+            self.failed = True
+            for replay in error.replays:
+                self._tell("not_acknowledged", replay)
+            remark(f"{error}; whether they stand there is not known: run it again, it leaves out what does")
+        finally:
+            await publisher.stop()
+            self._show_left_out()
+            self._say_end()
+
+    def _was_sent(self, replay: Replay) -> None:
+        self._sent[replay.replay_for or "all"] += 1
+        if self._json or len(self.planned.replays) <= _SHOWN:
+            self._tell("replayed", replay)
+
+    def _was_refused(self, replay: Replay) -> None:
+        self.failed = True
+        self._refused += 1
+        self._tell("too_large", replay)
+
+    def _say_end(self) -> None:
+        sent = self._sent.total()
+        if self._json:
+            self._summary(sent=sent, would_send=len(self.planned.replays))
+            return
+        whom = ", ".join(f"{count:,} for {printable(name)}" for name, count in self._sent.most_common())
+        rest = len(self.planned.replays) - sent
+        say(
+            paint(f"{_records(sent)} sent", "red" if rest else "green")
+            + (f" ({whom})" if whom else "")
+            + (f", {rest:,} not sent" if rest else "")
+            + f", {len(self.planned.left_out):,} left out; `sprat watch --dead-letters` shows what comes of it"
+        )
+
+    def _show_left_out(self) -> None:
+        for each in self.planned.left_out:
+            if self._json:
+                say_json({"type": "left_out", **_json(each.letter.place), "code": each.code, "why": each.why})
+        if self._json:
+            return
+        for each in self.planned.left_out[:_SHOWN]:
+            say(f"{paint('left out', 'yellow')}  {each.letter.place}  {printable(each.why)}")
+        rest = self.planned.left_out[_SHOWN:]
+        if rest:
+            say(f"… and {len(rest):,} more: {_by_code(rest)}")
+
+    def _summary(self, *, sent: int, would_send: int) -> None:
+        counts = {
+            "planned": would_send,
+            "sent": sent,
+            "left_out": len(self.planned.left_out),
+            "too_large": self._refused,
+        }
+        say_json({"type": "summary", **counts, "sent_for": dict(self._sent)})
+
+    def _tell(self, what: str, replay: Replay) -> None:
+        letter = replay.letter
+        if self._json:
+            place = {"topic": replay.topic, "replay_for": replay.replay_for, "replay": replay.number}
+            source, event_id = letter.identity or (None, None)
+            say_json({"type": what, **_json(letter.place), **place, "text_id": event_id, "text_source": source})
+            return
+        words = what.replace("_", " ")
+        colour = {"replayed": "green", "would_replay": "yellow"}.get(what, "red")
+        say(
+            f"{paint(words, colour)}  {letter.place}  {printable(letter.reason.code)}  → {printable(replay.topic)} for "
+            f"{replay.replay_for or 'all'}, replay {replay.number} of {MAX_REPLAYS}  · {text_id(letter)}"
+        )
+
+
+def _json(place: str) -> Mapping[str, Any]:
+    return {"letter": place}
+
+
+def _by_reason(planned: Plan) -> str:
+    counts = Counter((replay.letter.reason.code, replay.replay_for or "all") for replay in planned.replays)
+    return ", ".join(f"{count:,} {printable(code)} for {whom}" for (code, whom), count in counts.most_common())
+
+
+def _by_code(left_out: Sequence[LeftOut]) -> str:
+    counts = Counter(each.code for each in left_out)
+    return ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
+
+
+# `sprat dlq replay`: the originals again, to whom could not handle them.
+
+EPILOG = """\b
+Examples:
+  sprat dlq replay 3:17
+  sprat dlq replay --service intent --reason model_error --since 2h --yes
+  sprat dlq replay --reason defect --yes --at-most 5000 --json
+
+\b
+Mend the service first. Without --yes, it is shown what would be sent, and a person at a terminal is asked. An original
+goes to the topic where it stood, as it was and with its id, for the service that failed; what the router rejected goes
+to all. Left out and named: what was replayed 3 times, what was replayed before (--again sends it), what came back as a
+newer dead letter, what stands there twice, what is not whole. To know what was replayed before, the topics are read
+since the first of these dead letters.
+
+\b
+Consumers keep the first result with an output, so a text that was answered meanwhile does not change.
+
+\b
+Exit codes:
+  0  sent, or shown what would be
+  1  of one that was asked for by name, nothing is sent; or Kafka did not acknowledge all: each is named
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_ASK_ABOVE = 100
+
+
+def replay(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PARTITION:OFFSET|TEXT_ID...]", show_default=False, help="These. [default: all]"),
+    ] = None,
+    *,
+    reason: Reasons = None,
+    service: Services = None,
+    since: Since = None,
+    until: Until = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Send, without asking.")] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1, metavar="N", help="With --yes: if there are more, ask a person, or send none.")
+    ] = _ASK_ABOVE,
+    again: Annotated[bool, typer.Option("--again", help="Also what was replayed before, as far as is known.")] = False,
+    as_json_lines: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Replay dead letters: all that the options take, or those that are named. Shows first what it would send."""
+    wanted = choice(reason, service, since, until, names)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        planned = asyncio.run(_plan(kafka, wanted, again=again))
+        run = Run(kafka, planned, as_json=as_json_lines)
+        agreed = bool(planned.replays) and _agreed(run, yes=yes, at_most=at_most, as_json=as_json_lines)
+        if agreed:
+            asyncio.run(run.send())
+        else:
+            run.show_plan_end()
+    covered = frozenset[str]().union(*(names_of(each.letter) for each in planned.replays))
+    raise typer.Exit(1 if run.failed or wanted.names - covered else 0)
+
+
+async def _plan(kafka: KafkaSettings, wanted: LetterSelection, *, again: bool) -> Plan:
+    found = await read(kafka, wanted, values=True, all_of_them=True)
+    check_names(found)
+    planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics)
+    if again or not planned.replays:
+        return planned
+    with looking_back("replayed before?") as progress:
+        return without_sent(planned, await replayed_before(client_arguments(kafka), planned.replays, progress=progress))
+
+
+def _agreed(run: Run, *, yes: bool, at_most: int, as_json: bool) -> bool:
+    """Tell whether to send: yes was given and they are not too many, or a person at a terminal says so."""
+    count = len(run.planned.replays)
+    if yes and count <= at_most:
+        return True
+    run.show_plan()
+    asks = sys.stdin.isatty() and not as_json
+    if not asks:
+        if yes:
+            remark(f"{count:,} are more than {at_most:,}: nothing was sent; --at-most {count} sends them")
+        return False
+    if count <= _ASK_ABOVE:
+        return typer.confirm(f"Send {'it' if count == 1 else f'these {count}'}?", err=True)
+    return str(typer.prompt(f"These are {count:,}. To send them, type the number", err=True)).replace(",", "") == str(
+        count
+    )

@@ -1,0 +1,213 @@
+"""The perimeter, as `sprat mask` asks it, for what stands in a dead letter."""
+
+import asyncio
+import base64
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import typer
+
+from sprat.errors import SpratError
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
+from sprat_cli.dlq.listing import when
+from sprat_cli.dlq.select import check_names, choice, read
+from sprat_cli.render import dead_letter_json
+from sprat_cli.terminal import faint, paint, printable, say, say_json
+from sprat_contracts.dead_letters import MAX_REPLAYS
+from sprat_operations.dead_letter_payload import Readable, hex_lines, readable
+from sprat_operations.dead_letters import Letter
+from sprat_privacy.detection import primary
+from sprat_privacy.errors import NotVerified
+from sprat_privacy.masking import mask as masking
+
+
+class Withheld(SpratError):
+    """It cannot be verified that all is masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masker:
+    """Masks what can be read of a value."""
+
+    asked: Asked
+    language: str | None
+    alone: bool
+
+    @classmethod
+    def load(cls, policy: Path | None, tagger: Path | None, language: str | None, *, alone: bool) -> Self:
+        """Load the finders.
+
+        Raises:
+            UserError: the policy or the tagger cannot be used, or is not here.
+        """
+        return cls(gather(policy, tagger, alone=alone), language, alone)
+
+    def mask(self, content: Readable) -> tuple[str, Mapping[str, int]]:
+        """Give what may be shown, and how many values of which type are masked in it.
+
+        Raises:
+            Withheld: nothing of it may be shown.
+        """
+        language = self.language or content.language or "en"
+        accepted = (*self.asked.validators_alone, primary(language)) if self.alone else self.asked.validators_alone
+        if not content.text.strip():
+            return content.shown(), {}
+        try:
+            masked = masking(content.text, language, self.asked.finders, validators_alone=accepted)
+        except NotVerified as error:
+            raise Withheld(f"{error.reason} (language {language}; another: --language TAG)") from None
+        return content.masked(masked), Counter(span.type for span in content.spans(masked))
+
+
+# `sprat dlq show`: a dead letter with its headers, its reason, and the original.
+
+EPILOG = """\b
+Examples:
+  sprat dlq show 3:17
+  sprat dlq show 6f1c0d5e-8a57-4a3e-9b57-0a4a2f7a3c11 --json
+  sprat dlq show 3:17 --raw
+
+\b
+The original is shown as the perimeter would let it leave: with a placeholder for each value that is personal (see
+`sprat mask`). What cannot be verified is not shown. JSON is laid out a value a line; bytes that are not UTF-8 are shown
+as \\xff. Its id and source (ce_id, ce_source), its trace and the key facts of the event are never masked: they stand in
+logs and traces, too. Do not put what is personal into an id. --raw shows the original as it is, a file that is no text
+as a hex dump; with --json, in base64.
+
+\b
+Exit codes:
+  0  shown
+  1  an original is not shown, because it cannot be verified that all is masked; the reason is said
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_PLAIN = frozenset(
+    {"content-type", "traceparent", "tracestate"}
+    | {f"ce_{name}" for name in ("specversion", "id", "source", "type", "time", "tenant", "status")}
+)
+"""Headers that are shown as they are, beside our own: identifiers that stand in logs and traces, too."""
+
+
+def show(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PARTITION:OFFSET|TEXT_ID...", show_default=False, help="As `sprat dlq list` shows them."
+        ),
+    ],
+    *,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the original as it is: personal data, too.")] = False,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", show_default=False, help="Of the text, BCP 47. [default: its own, else en]"),
+    ] = None,
+    policy: PolicyFile = None,
+    tagger: TaggerFolder = None,
+    validators_alone: Annotated[
+        bool, typer.Option("--validators-alone", help="Mask forms and terms alone, without the tagger: names show.")
+    ] = False,
+    as_json_lines: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show dead letters: headers, reason, and the original with what is personal masked."""
+    masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone)
+    wanted = choice(None, None, None, None, names)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(read(kafka, wanted, values=True))
+    check_names(found)
+    complete = True
+    for letter in found.chosen:
+        original = _raw(letter) if masker is None else _masked(letter, masker)
+        complete &= not original.get("withheld")
+        if as_json_lines:
+            say_json({**dead_letter_json(letter), **original})
+        else:
+            for line in _in_full(letter, original, raw=raw):
+                say(line)
+    raise typer.Exit(0 if complete else 1)
+
+
+def _raw(letter: Letter) -> dict[str, Any]:
+    """Give the original as it is."""
+    headers = [[name, _escaped(value)] for name, value in letter.original_headers]
+    told: dict[str, Any] = {"masked": False, "headers": headers}
+    for name, part in (("key", letter.key), ("value", letter.value)):
+        told[name] = None if part is None else _escaped(part)
+        told[f"{name}_base64"] = None if part is None else base64.b64encode(part).decode()
+    return told
+
+
+def _masked(letter: Letter, masker: Masker) -> dict[str, Any]:
+    """Give the original with what is personal masked."""
+    told: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
+    for name, value in letter.original_headers:
+        shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, told)
+        told["headers"].append([name, shown])
+    told["key"] = _part_masked("key", letter.key, masker, told)
+    told["value"] = _part_masked("value", letter.value, masker, told)
+    return told
+
+
+def _part_masked(part: str, value: bytes | None, masker: Masker, told: dict[str, Any]) -> str | None:
+    """Mask one part of a record; note in `told` what was masked, or why it is not shown."""
+    if not value:
+        return None if value is None else ""
+    content = readable(value)
+    if content is None:
+        told["withheld"][part] = f"{len(value):,} bytes that are no text in UTF-8"
+        return None
+    try:
+        text, counts = masker.mask(content)
+    except Withheld as error:
+        told["withheld"][part] = str(error)
+        return None
+    told["counts"] = dict(Counter(told["counts"]) + Counter(counts))
+    return text + (f"\n… {content.left_out:,} more characters" if content.left_out else "")
+
+
+def _in_full(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str]:
+    reason = letter.reason
+    lines = [
+        f"{paint(letter.place, 'red')}  {printable(reason.code)}: {printable(reason.detail)}",
+        f"  by       {printable(reason.service)} {printable(reason.version)}, {when(letter.written_at)}",
+        f"  stood at {printable(reason.topic)} {reason.partition}@{reason.offset}, {when(reason.timestamp_ms)}",
+        f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'says no id'}",
+        f"  trace    {letter.trace_id or 'unknown'}",
+        f"  replays  {reason.replays} of {MAX_REPLAYS}",
+        f"  key      {_shown(original, 'key', original['key'])}",
+        "  headers",
+        *(f"    {printable(name)}: {_shown(original, f'header {name}', value)}" for name, value in original["headers"]),
+        f"  value    {len(letter.value or b''):,} bytes",
+    ]
+    lines += [f"    {line}" for line in _value_lines(letter, original, raw=raw)]
+    if not raw and original["counts"]:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(original["counts"].items()))
+        lines.append(faint(f"  masked: {counts}; --raw shows them"))
+    return [*lines, ""]
+
+
+def _value_lines(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str]:
+    if letter.value is None:
+        return ["none at all"]
+    if raw and readable(letter.value) is None:
+        return list(hex_lines(letter.value))
+    if original["value"] is None:
+        return [_shown(original, "value", None)]
+    return [printable(line) for line in original["value"].replace("\r\n", "\n").split("\n")]
+
+
+def _shown(original: dict[str, Any], part: str, value: str | None) -> str:
+    if value is not None:
+        return printable(value)
+    why = original.get("withheld", {}).get(part)
+    return "none" if why is None else paint(f"not shown: {why}; --raw shows it", "yellow")
+
+
+def _escaped(value: bytes | None) -> str | None:
+    """Give the bytes as UTF-8; those that are none stand in hexadecimal."""
+    return None if value is None else value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,87 @@
+"""`sprat doctor`: what is reachable, what is missing, how to mend it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, load_command_settings
+from sprat_cli.doctor.check import Check, Mark
+from sprat_cli.terminal import faint, paint, printable, say, say_json
+
+EPILOG = """\b
+Examples:
+  sprat doctor
+  sprat doctor --policy policy.yaml
+  sprat doctor --bootstrap kafka.internal:9093 --json | jq 'select(.state != "ok")'
+
+\b
+  ✓  as it should be
+  !  it may be meant so, or it costs something but loses nothing
+  ✗  texts do not get through, or not safely
+
+\b
+Exit codes:
+  0  nothing is broken
+  1  something is: a line begins with ✗
+  2  a mistake of yours in an option or a setting"""
+
+_SIGNS = {Mark.good: ("✓", "green"), Mark.warning: ("!", "yellow"), Mark.broken: ("✗", "red")}
+
+
+def doctor(
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Look at this policy. [SPRAT_POLICY]"),
+    ] = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Say what is reachable, what is missing, and how to mend it. Nothing is changed, and no secret is shown."""
+    kafka = kafka_settings(bootstrap, prefix)
+    if asyncio.run(_examine(kafka, policy, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+async def _examine(kafka: KafkaSettings, policy: Path | None, *, as_json: bool) -> bool:
+    """Show every check as it is done; tell whether something is broken."""
+    something = False
+    async for check in _checks(kafka, policy):
+        something |= check.mark is Mark.broken
+        _show(check, as_json=as_json)
+    return something
+
+
+async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Check]:
+    # Imported here, so that the help of this command stays fast.
+    from sprat_cli.doctor.cluster import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
+    from sprat_cli.doctor.machine import check_machine  # noqa: PLC0415 - as above
+    from sprat_cli.doctor.redis import check_redis  # noqa: PLC0415 - as above
+    from sprat_cli.doctor.settings import check_settings, find_policy  # noqa: PLC0415 - as above
+    from sprat_cli.doctor.variables import check_variables  # noqa: PLC0415 - as above
+
+    settings = load_command_settings()
+    for check in check_machine(settings.health_port):
+        yield check
+    found, rules = find_policy(policy)
+    for check in (*check_settings(found, rules), *check_variables()):
+        yield check
+    async for check in check_redis(settings.redis):
+        yield check
+    async for check in check_cluster(kafka, rules):
+        yield check
+
+
+def _show(check: Check, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"about": check.about, "state": check.mark.value, "found": check.found, "mend": check.mend or None})
+        return
+    sign, colour = _SIGNS[check.mark]
+    say(f"{paint(sign, colour)} {check.about:13} {printable(check.found)}")
+    if check.mend:
+        say(faint(f"  {'':13} → {printable(check.mend)}"))

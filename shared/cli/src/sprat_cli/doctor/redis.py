@@ -1,0 +1,61 @@
+"""Redis: reachable, how fast, what it does when it is full."""
+
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from sprat.settings import RedisSettings
+from sprat_cli.doctor.check import Check, good, warning
+
+_TIMEOUT_S = 2.0
+_LOSES = "nothing is lost without it: answers are computed again; what depends on budgets is declined"
+
+
+async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
+    """Look at Redis; its URL may hold a password, so only host and port are told."""
+    url = settings.url.get_secret_value()
+    parts = urlsplit(url)
+    where = f"{parts.hostname or parts.path or '?'}:{parts.port or 6379}"
+    try:
+        client = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+    except ValueError:
+        yield warning("redis", "SPRAT_REDIS__URL is not a Redis URL", "redis://HOST:PORT/0 or rediss://…")
+        return
+    try:
+        await client.ping()
+        began = time.monotonic()
+        await client.ping()
+        took_ms = (time.monotonic() - began) * 1000
+        yield _speed(where, took_ms, settings.timeout_s * 1000)
+        yield await _policy(client)
+    except AuthenticationError:
+        yield warning("redis", f"{where} refuses the password; {_LOSES}", "mend it in SPRAT_REDIS__URL")
+    except (RedisError, OSError) as error:
+        mend = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
+        yield warning("redis", f"{where} cannot be reached ({type(error).__name__}); {_LOSES}", mend)
+    finally:
+        await client.aclose()
+
+
+def _speed(where: str, took_ms: float, timeout_ms: float) -> Check:
+    found = f"{where} answers in {took_ms:.1f} ms"
+    if took_ms < timeout_ms / 2:
+        return good("redis", found)
+    return warning("redis", f"{found}, services wait {timeout_ms:.0f} ms at most", "bring it nearer")
+
+
+async def _policy(client: Redis) -> Check:
+    try:
+        config = await client.config_get("maxmemory*")
+    except ResponseError:
+        return good("redis memory", "its policy cannot be read here (CONFIG is closed)")
+    policy, limit = str(config.get("maxmemory-policy")), int(str(config.get("maxmemory", 0)))
+    found = f"{policy}, {f'at most {limit // 1_048_576} MiB' if limit else 'no limit'}"
+    if limit and policy == "noeviction":
+        return warning("redis memory", f"{found}: when it is full it takes no more", "maxmemory-policy allkeys-lru")
+    if not limit:
+        return warning("redis memory", f"{found}: it grows until the machine is full", "set maxmemory and allkeys-lru")
+    return good("redis memory", found)

@@ -1,0 +1,83 @@
+"""`sprat feedback`: publish corrections of results."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from sprat.errors import UserError
+from sprat_cli.app import plain_app
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.feedback.corrections import Given, publish, read_bulk, read_one
+from sprat_cli.feedback.export import EXPORT, export
+from sprat_cli.feedback.labels import remark_unknown_labels
+
+EPILOG = """\b
+Examples:
+  sprat feedback --text-id 6f1c0d5e --source /crm --task intent --label transfer --by agent-17
+  sprat feedback --text-id 6f1c0d5e --source /crm --task translation --output right.json --by agent-17
+  sprat feedback --from corrections.jsonl --task intent --by agent-17
+
+\b
+Id and source are the result's text_id and text_source; of what `sprat send` sent, the source is /sprat/send.
+A line of corrections.jsonl: {"text_id": "…", "text_source": "/crm", "task": "intent", "label": "transfer", "by": "…"},
+or "output" as a result holds it, instead of "label". Options fill what a line does not say. The last correction of a
+text and task counts.
+
+\b
+Exit codes:
+  0  published
+  1  Kafka did not acknowledge all
+  2  a mistake of yours, or Kafka cannot be reached; if a correction is not valid, nothing was published"""
+
+app = plain_app(
+    invoke_without_command=True, epilog=EPILOG, help="Publish corrections of results; export them as a training file."
+)
+
+
+@app.callback()
+def feedback(
+    context: typer.Context,
+    *,
+    text_id: Annotated[str | None, typer.Option(metavar="ID", show_default=False, help="Of the text.")] = None,
+    source: Annotated[str | None, typer.Option(metavar="SOURCE", show_default=False, help="Of the text.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", show_default=False, help="intent, ner or translation.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(show_default=False, metavar="LABEL", help="The right intent.")] = None,
+    outside: Annotated[bool, typer.Option("--outside", help="The right intent is none of the known ones.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|FILE", show_default=False, help="The right output, as a result holds it."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Who says so: a pseudonym, or a system.")
+    ] = None,
+    bulk: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|-", show_default=False, help="Corrections, one JSON a line.")
+    ] = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Publish a correction, or many."""
+    if context.invoked_subcommand is not None:
+        if any(_was_given(context, name) for name in context.params):
+            raise UserError(f"options stand behind the word: sprat feedback {context.invoked_subcommand} --task intent")
+        return
+    given = Given(text_id, source, task, label, outside, output, by)
+    given.check()
+    messages = read_one(given) if bulk is None else read_bulk(bulk, given, sys.stdin)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        asyncio.run(remark_unknown_labels(kafka, messages))
+        asyncio.run(publish(kafka, messages, as_json=as_json))
+
+
+app.command("export", epilog=EXPORT, short_help="Join corrections with their texts into a training file.")(export)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    origin = context.get_parameter_source(name)
+    return origin is not None and origin.name == "COMMANDLINE"

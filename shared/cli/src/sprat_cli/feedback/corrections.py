@@ -1,0 +1,148 @@
+"""What a person gives to `sprat feedback`, as corrections: judged here, before anything is sent."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from sprat.errors import SpratError, UserError
+from sprat.kafka.publisher import Acknowledged, NotAcknowledged, Publisher, TooLarge
+from sprat.settings import KafkaSettings
+from sprat_cli.send.submission import read_given
+from sprat_cli.terminal import printable, say, say_json
+from sprat_contracts import TASKS, FeedbackGiven, IntentOutput
+from sprat_operations.feedback import NotACorrection, correction, feedback_record
+
+_OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The options."""
+
+    text_id: str | None
+    source: str | None
+    task: str | None
+    label: str | None
+    outside: bool
+    output: str | None
+    by: str | None
+
+    def check(self) -> None:
+        """See that there is such a task.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.task is not None and self.task not in TASKS:
+            raise UserError(f"--task {self.task}: no such task; known are {', '.join(TASKS)}")
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Give what is said of all corrections."""
+        said = {"text_source": self.source, "task": self.task, "by": self.by}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def read_one(given: Given) -> list[FeedbackGiven]:
+    """Give the one correction that the options say.
+
+    Raises:
+        UserError: an option is missing, too much or wrong.
+    """
+    fields = given.common | ({} if given.text_id is None else {"text_id": given.text_id}) | _output(given)
+    if missing := [option for name, option in _OPTIONS.items() if name not in fields]:
+        raise UserError(f"{', '.join(missing)}: missing; or name a file of corrections with --from")
+    try:
+        return [correction(fields)]
+    except NotACorrection as error:
+        raise UserError(str(error)) from None
+
+
+def read_bulk(argument: str, given: Given, stdin: TextIO) -> list[FeedbackGiven]:
+    """Give the corrections of a file or of standard input, one JSON object a line; options fill what a line lacks.
+
+    Raises:
+        UserError: a file that cannot be read, or a line that is no correction: it names the line.
+    """
+    if given.text_id is not None or given.label is not None or given.outside or given.output is not None:
+        raise UserError("--text-id, --label, --outside and --output are for one correction, not for those of --from")
+    if argument != "-" and not Path(argument).is_file():
+        raise UserError(f"there is no file {argument!r}")
+    lines = read_given(argument, stdin, as_text=False, whole=False).texts
+    return [_line(where, line, given.common) for where, line in lines]
+
+
+def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UserError(f"{where}: not JSON") from None
+    if not isinstance(fields, dict):
+        raise UserError(f"{where}: not a JSON object")
+    try:
+        return correction({**common, **fields})
+    except NotACorrection as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _output(given: Given) -> dict[str, Any]:
+    """Give the field `output` that the options say."""
+    said = [given.label is not None, given.outside, given.output is not None]
+    if sum(said) != 1:
+        raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")
+    if given.output is None:
+        if given.task not in {None, "intent"}:
+            raise UserError(f"--label and --outside are for intent; {given.task} needs --output JSON|FILE")
+        return {"output": {"label": given.label}}
+    try:
+        content = given.output if given.output.lstrip().startswith("{") else Path(given.output).read_text("utf-8")
+        return {"output": json.loads(content)}
+    except OSError as error:
+        raise UserError(f"--output: neither JSON nor a file that can be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UserError("--output: not JSON in UTF-8") from None
+
+
+# Publishing corrections, as `sprat feedback` does.
+
+_CHUNK = 200
+_HOLD_S = 20.0
+
+
+async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as_json: bool) -> None:
+    """Publish all, and say where each stands.
+
+    Raises:
+        UserError: one is too large; those before it are published.
+        SpratError: Kafka did not acknowledge some.
+    """
+    publisher = Publisher(kafka, "sprat-feedback")
+    topic = kafka.topics.feedback
+    done = 0
+    try:
+        await publisher.start()
+        for start in range(0, len(messages), _CHUNK):
+            chunk = messages[start : start + _CHUNK]
+            stands = await publisher.publish([feedback_record(message, topic) for message in chunk], _HOLD_S)
+            for message, place in zip(chunk, stands, strict=True):
+                _tell(message, topic, place, as_json=as_json)
+            done += len(chunk)
+    except TooLarge:
+        raise UserError(f"a correction is larger than {topic} takes; {done:,} are published") from None
+    except NotAcknowledged as error:
+        raise SpratError(f"{error}; at least {done:,} are published; is there a topic {topic}?") from None
+    finally:
+        await publisher.stop()
+
+
+def _tell(message: FeedbackGiven, topic: str, stands: Acknowledged, *, as_json: bool) -> None:
+    if as_json:
+        place = {"topic": topic, "partition": stands.partition, "offset": stands.offset}
+        names = {"text_id": message.text_id, "text_source": message.text_source, "task": message.task}
+        say_json({"type": "feedback", **names, **place, "given_at": stands.timestamp_ms})
+        return
+    right = message.output.label or "none of the known intents" if isinstance(message.output, IntentOutput) else ""
+    what = f"{message.task} {right}".strip()
+    say(f"published: {printable(message.text_id)} is {printable(what)}  · {topic} {stands.partition}@{stands.offset}")

@@ -1,0 +1,200 @@
+"""`sprat feedback export`: corrections joined with their texts, as a training file."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sprat.errors import UserError
+from sprat.kafka.clients import client_arguments
+from sprat.model import named
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
+from sprat_cli.progress import looking_back
+from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_cli.watch.command import parse_span
+from sprat_contracts import TASKS
+from sprat_operations.feedback import WHY, Example, join, read_corrections
+from sprat_operations.texts import model_asked
+
+EXPORT = """\b
+Examples:
+  sprat feedback export --output corrected.csv
+  sprat feedback export --since 30d --task intent --output corrected.jsonl --out-of-scope outside.csv --json
+  sprat feedback export --model hr --output hr-corrected.csv
+
+\b
+Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts stay
+there for 7 days unless the topic is made otherwise, so export more often than that. What cannot be joined is counted
+with the reason. Where the texts asked for several models of the task, --model names one: each has labels of its own.
+Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
+are, personal data too, and is made readable for you alone.
+
+\b
+Exit codes:
+  0  written
+  1  nothing could be joined, or a record is no correction; what could be joined is written all the same
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+OUTSIDE = "outside"
+UNTRAINABLE = "untrainable"
+OTHER_MODEL = "other_model"
+_WHY = {
+    **WHY,
+    OTHER_MODEL: "the text asked for another model than --model",
+    OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
+    UNTRAINABLE: "sprat train would refuse the text or the label in such a file: it may be a formula (take .jsonl)",
+}
+
+
+def export(
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="To write: .csv, .tsv or .jsonl.")],
+    task: Annotated[str, typer.Option(metavar="TASK", help="intent, ner or translation; the latter two as .jsonl.")] = (
+        "intent"
+    ),
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Of texts that asked for it. [default: the only one]"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", show_default=False, help="Corrected in the last 12h, 30d. [default: all]"),
+    ] = None,
+    out_of_scope: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="For texts outside every known intent."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Join corrections with their texts into a training file."""
+    if task not in TASKS:
+        raise UserError(f"--task {task}: no such task; known are {', '.join(TASKS)}")
+    for path in (output, *([out_of_scope] if out_of_scope else [])):
+        check_format(path, task)
+        if path.exists() and not force:
+            raise UserError(f"{path} is there already; --force writes over it")
+    since_ms = None if since is None else max(0, int(time.time() * 1000) - parse_span(since) * 1000)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
+    model, examples = _of_one_model(task, model, examples, left_out)
+    rows = rows_of(examples)
+    outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
+    inside = _trainable(output, [row for row in rows if row.get("label", "") is not None], left_out)
+    if inside:
+        write_rows(output, inside, overwrite=force)
+    if out_of_scope is None:
+        left_out[OUTSIDE] += len(outside)
+    elif outside:
+        write_rows(out_of_scope, [row | {"label": ""} for row in outside], overwrite=force)
+    _say_end(output, out_of_scope, task, model, inside, outside, left_out, as_json=as_json)
+    raise typer.Exit(1 if not (inside or (out_of_scope and outside)) or left_out["unreadable"] else 0)
+
+
+def _of_one_model(
+    task: str, model: str | None, examples: list[Example], left_out: Counter[str]
+) -> tuple[str | None, list[Example]]:
+    """Give the model and its corrections, the only one's where none is named; count the others'.
+
+    Raises:
+        UserError: none is named and there are several.
+    """
+    counts = Counter(model_asked(each.text, task) for each in examples)
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    if model is None and len(counts) > 1:
+        raise UserError(
+            f"these are corrections of {len(counts)} models of {task}, each with labels of its own: {told}; "
+            "export one with --model NAME"
+        )
+    if model is None:
+        return next(iter(counts), None), examples
+    if counts and not counts[model]:
+        remark(f"nothing is of {printable(named(task, model))}; there are corrections of: {told}")
+    left_out[OTHER_MODEL] += counts.total() - counts[model]
+    return model, [each for each in examples if model_asked(each.text, task) == model]
+
+
+def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
+    """Give the rows that can be trained from; count the others."""
+    if path is None:
+        return rows
+    good = [row for row in rows if trainable(path, row)]
+    left_out[UNTRAINABLE] += len(rows) - len(good)
+    return good
+
+
+async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[Example], Counter[str]]:
+    client = client_arguments(kafka)
+    with looking_back("corrections") as progress:
+        corrections = await read_corrections(client, kafka.topics.feedback, task, since_ms, progress=progress)
+    with looking_back("texts") as progress:
+        examples = await join(client, kafka.topics.texts, corrections, progress=progress)
+    return examples, corrections.left_out
+
+
+def _say_end(
+    output: Path,
+    out_of_scope: Path | None,
+    task: str,
+    model: str | None,
+    inside: Sequence[Mapping[str, Any]],
+    outside: Sequence[Mapping[str, Any]],
+    left_out: Counter[str],
+    *,
+    as_json: bool,
+) -> None:
+    labels = Counter(row["label"] for row in inside if "label" in row)
+    conflicts = _conflicts(inside)
+    if as_json:
+        files = {"file": str(output) if inside else None, "out_of_scope": str(out_of_scope) if outside else None}
+        counts = {"rows": len(inside), "outside": len(outside), "labels": dict(labels), "conflicts": conflicts}
+        say_json(
+            {
+                "type": "exported",
+                "model": model,
+                **files,
+                **counts,
+                "left_out": {k: n for k, n in left_out.items() if n},
+            }
+        )
+        return
+    if inside:
+        told = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
+        of_model = "" if named(task, model) == task else f" of {named(task, model)}"
+        say(f"{output}: {_counted(len(inside), 'row')}{of_model}{told}")
+    else:
+        say("no correction could be joined with its text; nothing is written")
+    if out_of_scope is not None and outside:
+        say(f"{out_of_scope}: {_counted(len(outside), 'row')} outside every known intent")
+    for code, why in _WHY.items():
+        if left_out[code]:
+            say(f"left out: {left_out[code]:,}  {why}")
+    if conflicts:
+        remark(f"{conflicts:,} texts stand there with more than one label: look at them before you train")
+
+
+def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Count equal texts that have different labels."""
+    labels: dict[str, set[str]] = {}
+    for row in rows:
+        if "label" in row:
+            labels.setdefault(row["text"], set()).add(row["label"])
+    return sum(len(each) > 1 for each in labels.values())
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _most(labels: Counter[str], shown: int = 8) -> str:
+    told = [f"{printable(label, 40)} {count:,}" for label, count in labels.most_common(shown)]
+    return ", ".join(told) + ("" if len(labels) <= shown else f" and {len(labels) - shown} more")

@@ -1,0 +1,79 @@
+"""Corrected texts as a file to train from."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sprat.errors import UserError
+from sprat_contracts import IntentOutput
+from sprat_operations.feedback import Example
+from sprat_training.datasets.rows import label_problem, text_problem
+
+FORMATS: Final = (".csv", ".tsv", ".jsonl")
+COLUMNS: Final = ("text", "label", "language")
+_BREAKS: Final = re.compile(r"[\t\r\n]")
+
+
+def check_format(path: Path, task: str) -> None:
+    """Refuse a file that cannot hold the task's rows.
+
+    Raises:
+        UserError: its name does not end as a format does, or the format is a table and the output is none.
+    """
+    if path.suffix not in FORMATS:
+        raise UserError(f"{path}: the name says the format: {', '.join(FORMATS)}")
+    if task != "intent" and path.suffix != ".jsonl":
+        raise UserError(f"{path}: what is right for {task} is no single label: take .jsonl")
+
+
+def rows_of(examples: Iterable[Example]) -> list[dict[str, Any]]:
+    """Give the rows: of intents text, label and language; else text, language and the whole output."""
+    return [
+        {"text": each.text.text, "label": each.output.label, "language": each.text.language}
+        if isinstance(each.output, IntentOutput)
+        else {"text": each.text.text, "language": each.text.language, "output": each.output.model_dump(mode="json")}
+        for each in examples
+    ]
+
+
+def trainable(path: Path, row: Mapping[str, Any]) -> bool:
+    """Tell whether `sprat train` reads the row out of this file; one that it refuses would keep it from all others.
+
+    What is right for other tasks than intent is no single label, and not read by it.
+    """
+    if "label" not in row:
+        return True
+    label = row["label"]
+    if label is not None and label_problem(label.strip()):
+        return False
+    return text_problem(row["text"], table=path.suffix != ".jsonl") is None
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, overwrite: bool) -> None:
+    """Write the file, readable by its owner alone, whole or not at all.
+
+    Raises:
+        UserError: it is there already and may not be overwritten, or cannot be written, or cannot hold a text.
+    """
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} is there already; --force writes over it")
+    if path.suffix == ".tsv" and any(_BREAKS.search(row["text"]) for row in rows):
+        raise UserError(f"{path}: a text holds a tab or a line break, which .tsv cannot hold; take .csv or .jsonl")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(0o600, exist_ok=False)
+        with part.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix == ".jsonl":
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            else:
+                writer = csv.DictWriter(file, COLUMNS, dialect="excel-tab" if path.suffix == ".tsv" else "excel")
+                writer.writeheader()
+                writer.writerows(rows)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None

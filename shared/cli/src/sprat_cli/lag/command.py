@@ -1,0 +1,202 @@
+"""`sprat lag`: how far each consumer group is behind, and when it will have caught up."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from sprat.errors import Fatal, UserError
+from sprat.kafka.clients import client_arguments
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.pace import drained, keeps_up, rate
+from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_contracts import TASKS
+from sprat_operations.groups import NEEDED, GroupState, Member
+from sprat_operations.lag import GroupLag, Measured, Pace, PartitionLag, measuring, pace
+from sprat_operations.retirement import Withdrawn, own_alone, read_standing
+
+EPILOG = """\b
+Examples:
+  sprat lag
+  sprat lag --group router --all
+  sprat lag --over 10 --json | jq 'select(.type == "group") | {group, lag, drained_in_s}'
+
+\b
+It measures twice. COMING and GOING are records a second between the two; DRAINED IN says when nothing is left if it
+goes on like this, and "steady" where only the last few seconds are in hand. Partitions without lag are left out, unless
+--all. COMMITTED is where a group goes on; - says that it has committed nothing in a partition yet. "retired" marks the
+group of a model that was withdrawn: of the texts, those count that were its own, and END is where they end.
+
+\b
+Exit codes:
+  0  every group keeps up: it has no lag, or less with every second, or is steady
+  1  one does not, or has lag and no member; or one of --group, else the router's or the frontier's, is not there
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_HEAD = (
+    "GROUP",
+    "MEMBERS",
+    "TOPIC",
+    "PARTITION",
+    "COMMITTED",
+    "END",
+    "LAG",
+    "COMING",
+    "GOING",
+    "DRAINED IN",
+    "READ BY",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A group in all its partitions, or in one."""
+
+    group: GroupState
+    partitions: tuple[PartitionLag, ...]
+    pace: Pace
+    whole: bool
+    retired: bool = False
+    """Was its model withdrawn?"""
+
+    @property
+    def keeps_up(self) -> bool:
+        """Is nothing left, or less with every second, or only what has just come?"""
+        return keeps_up(self.pace, len(self.group.members))
+
+
+def lag(
+    *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, metavar="NAME", help="Only this group, without the prefix; several times."),
+    ] = None,
+    over: Annotated[
+        float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Between the two measurements.")
+    ] = 2.0,
+    every: Annotated[bool, typer.Option("--all", help="Partitions without lag, too.")] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show how far each consumer group is behind in each partition, and when it will have caught up."""
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        before, after, withdrawn = asyncio.run(_measure_twice(kafka, over))
+    rows = [
+        row
+        for name, each in sorted(after.groups.items())
+        if not group or name in group
+        for row in _rows(before.groups.get(name), each, after.at_s - before.at_s, retired=name in withdrawn)
+    ]
+    shown = [row for row in rows if row.whole or every or row.pace.lag or as_json]
+    for line in map(_json, shown) if as_json else ():
+        say_json(line)
+    if not as_json and shown:
+        _show(shown)
+    missing = _missing(after.groups, group)
+    for name in missing:
+        remark(
+            f"there is no consumer group {kafka.prefix}.{printable(name)}: is {'it' if after.groups else 'anything'} "
+            "running on this Kafka, with this prefix?"
+        )
+    raise typer.Exit(0 if not missing and all(row.keeps_up for row in rows if row.whole) else 1)
+
+
+def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
+    """Give the groups that are not there, of those asked for, or else of those without which pairs do not end."""
+    if not asked and not found:
+        return ["…"]
+    return [name for name in dict.fromkeys(asked or NEEDED) if name not in found]
+
+
+async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured, Withdrawn]:
+    async with measuring(client_arguments(kafka), kafka.topics) as meter:
+        before = await meter.measure()
+        await asyncio.sleep(seconds)
+        after = await meter.measure()
+    if not any(partition.topic == kafka.topics.texts for partition in after.ends):
+        raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
+    withdrawn = await _withdrawn(kafka, after)
+    return own_alone(before, withdrawn), own_alone(after, withdrawn), withdrawn
+
+
+async def _withdrawn(kafka: KafkaSettings, measured: Measured) -> Withdrawn:
+    """Give the withdrawn models; none where there is no model's group, and where this user may not know."""
+    if not any(name.partition(".")[0] in TASKS for name in measured.groups):
+        return {}
+    try:
+        return (await read_standing(kafka)).withdrawn
+    except (Fatal, TopicAuthorizationFailedError) as error:
+        remark(f"it is not known which models are retired: {error or type(error).__name__}")
+        return {}
+
+
+def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: bool) -> list[Row]:
+    """Give a group's row, and one for each of its partitions."""
+    known = () if before is None else before.partitions
+    whole = Row(after.group, after.partitions, pace(known, after.partitions, seconds), whole=True, retired=retired)
+    parts = [Row(after.group, (each,), pace(known, [each], seconds), whole=False) for each in after.partitions]
+    return [whole, *parts]
+
+
+def _show(rows: Sequence[Row]) -> None:
+    head, *lines = table([_HEAD, *map(_cells, rows)])
+    say(faint(head))
+    for row, line in zip(rows, lines, strict=True):
+        say(line if row.keeps_up else paint(line, "red"))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    members = len(row.group.members)
+    paces = (f"{row.pace.lag:,}", rate(row.pace.coming), rate(row.pace.going), drained(row.pace, members))
+    if row.whole:
+        return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row))
+    (each,) = row.partitions
+    committed = "-" if each.committed is None else str(each.committed)
+    place = (each.partition.topic, str(each.partition.partition), committed, str(each.end))
+    return ("", "", *place, *paces, _reader(row.group.holder(each.partition)))
+
+
+def _state(row: Row) -> str:
+    if not row.group.members:
+        return "nobody, retired" if row.retired else "nobody"
+    state = "" if row.group.state == "Stable" else printable(row.group.state)
+    return ", ".join(part for part in (state, "retired" * row.retired) if part)
+
+
+def _reader(member: Member | None) -> str:
+    return "nobody" if member is None else printable(f"{member.client}@{member.host}")
+
+
+def _json(row: Row) -> dict[str, Any]:
+    drained = row.pace.drained_in_s if row.group.members or not row.pace.lag else None
+    measured = {
+        "lag": row.pace.lag,
+        "coming_per_s": round(row.pace.coming, 3),
+        "going_per_s": round(row.pace.going, 3),
+        "drained_in_s": None if drained is None else round(drained, 1),
+        "keeps_up": row.keeps_up,
+    }
+    if row.whole:
+        members = [
+            {"client": each.client, "host": each.host, "partitions": len(each.holds)} for each in row.group.members
+        ]
+        return {
+            "type": "group",
+            "group": row.group.name,
+            "state": row.group.state,
+            "retired": row.retired,
+            **measured,
+            "members": members,
+        }
+    (each,) = row.partitions
+    holder = row.group.holder(each.partition)
+    place = {"topic": each.partition.topic, "partition": each.partition.partition}
+    offsets = {"committed": each.committed, "end": each.end}
+    read_by = None if holder is None else {"client": holder.client, "host": holder.host}
+    return {"type": "partition", "group": row.group.name, **place, **offsets, **measured, "read_by": read_by}

@@ -1,0 +1,144 @@
+"""`sprat mask`: what would leave of a text."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from sprat.errors import SpratError, UserError
+from sprat_cli.connection import Json
+from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
+from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_cli.text_input import read_text_input
+from sprat_privacy.detection import primary
+from sprat_privacy.errors import NotVerified
+from sprat_privacy.masked_text import Masked, MaskedSpan
+from sprat_privacy.masking import mask as masking
+
+EPILOG = """\b
+Examples:
+  sprat mask "Please call Anna Schmidt on +49 30 901820"
+  sprat mask letter.txt --language de --policy policy.yaml --show-values
+  cat letter.txt | sprat mask - --json | jq -r .text
+
+\b
+It prints the text as the provider would get it, with a placeholder for each value; the same value has the same one.
+Below: each placeholder, its type, who found it (`occurrence`: the same value in another place) and how often.
+A file is one text. Nothing is sent, and the values themselves are shown with --show-values alone.
+
+\b
+Exit codes:
+  0  this would leave
+  1  nothing would leave: it cannot be verified that all is masked; the reason is said
+  2  a mistake of yours"""
+
+_LONGEST_VALUE = 60
+_COLOUR = "yellow"
+
+
+def mask(
+    what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
+    *,
+    language: Annotated[str, typer.Option(metavar="TAG", help="Of the text, BCP 47.")] = "en",
+    policy: PolicyFile = None,
+    tagger: TaggerFolder = None,
+    validators_alone: Annotated[
+        bool, typer.Option("--validators-alone", help="Look for forms and terms alone, without the tagger.")
+    ] = False,
+    show_values: Annotated[bool, typer.Option("--show-values", help="Show what was masked, too.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="It is the text, even if a file is called so.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what would leave of a text under `redact`: the masked text, and what was masked."""
+    if validators_alone and tagger is not None:
+        raise UserError("--tagger and --validators-alone: it is one or the other")
+    given = read_text_input(what, sys.stdin, as_text=text)
+    asked = gather(policy, tagger, alone=validators_alone)
+    accepted = (*asked.validators_alone, primary(language)) if validators_alone else asked.validators_alone
+    try:
+        masked = masking(given, language, asked.finders, validators_alone=accepted)
+    except NotVerified as error:
+        if as_json:
+            say_json({"type": "not_verified", "language": language, "reason": error.reason})
+        raise SpratError(f"nothing of this text would leave: {error.reason}{_advice(asked, language)}") from None
+    if as_json:
+        say_json(masked_json(masked, language, show_values=show_values))
+        return
+    if not _names_sought(asked, language):
+        remark(f"nobody looked for names: only what has a form that can be checked is masked in {printable(language)}")
+    for line in (*masked_lines(masked), "", *found_lines(masked, show_values=show_values)):
+        say(line)
+
+
+def masked_lines(masked: Masked) -> list[str]:
+    """Give the text that leaves, line by line, its placeholders in colour and nothing a terminal would obey."""
+    pieces: list[str] = []
+    last = 0
+    for span in masked.spans:
+        pieces += (_harmless(masked.text[last : span.at]), paint(span.placeholder, _COLOUR))
+        last = span.after
+    return "".join((*pieces, _harmless(masked.text[last:]))).rstrip("\n").split("\n")
+
+
+def found_lines(masked: Masked, *, show_values: bool) -> list[str]:
+    """Give what was masked: a row for each placeholder, type and finder, in the order of the text."""
+    rows: dict[tuple[str, str, str], list[MaskedSpan]] = {}
+    for span in masked.spans:
+        rows.setdefault((span.placeholder, span.type, span.finder), []).append(span)
+    if not rows:
+        return [faint("nothing was found to mask")]
+    cells = [("PLACEHOLDER", "TYPE", "FINDER", "TIMES", *(["VALUE"] if show_values else []))]
+    for row, spans in rows.items():
+        values = dict.fromkeys(masked.value(span) for span in spans)
+        shown = [" | ".join(printable(value, _LONGEST_VALUE) for value in values)] if show_values else []
+        cells.append((*row, str(len(spans)), *shown))
+    head, *body = table(cells)
+    lines = [faint(head)]
+    for line, (placeholder, _, _) in zip(body, rows, strict=True):
+        lines.append(paint(placeholder, _COLOUR) + line.removeprefix(placeholder))
+    counts = ", ".join(f"{count} {type}" for type, count in masked.counts.items())
+    return [*lines, faint(f"{len(masked.spans)} masked: {counts}")]
+
+
+def masked_json(masked: Masked, language: str, *, show_values: bool) -> dict[str, Any]:
+    """Give all for machines. `start` and `end` count code points in the text given, `at` in the masked one."""
+    return {
+        "type": "masked",
+        "language": language,
+        "text": masked.text,
+        "counts": masked.counts,
+        "spans": [
+            {
+                "start": span.start,
+                "end": span.end,
+                "at": span.at,
+                "placeholder": span.placeholder,
+                "type": span.type,
+                "finder": span.finder,
+                **({"value": masked.value(span)} if show_values else {}),
+            }
+            for span in masked.spans
+        ],
+    }
+
+
+def _harmless(text: str) -> str:
+    return "\n".join(printable(line) for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def _names_sought(asked: Asked, language: str) -> bool:
+    tag = primary(language)
+    return any(finder.languages is not None and tag in finder.languages for finder in asked.finders)
+
+
+def _advice(asked: Asked, language: str) -> str:
+    """Say what to do where nobody looks for names in the language."""
+    if _names_sought(asked, language) or primary(language) in asked.validators_alone:
+        return ""
+    known = sorted({tag for finder in asked.finders for tag in finder.languages or ()})
+    if not known:
+        return ""
+    return (
+        f" (--language {printable(language)}; the tagger knows {', '.join(known)}); list the language in the policy's "
+        "perimeter.validators_alone, or see with --validators-alone what forms alone would mask"
+    )

@@ -1,0 +1,152 @@
+"""`sprat models list` and `sprat models show`: who serves what, and what a model is."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka.admin import AIOKafkaAdminClient
+from pydantic import ValidationError
+
+from sprat.errors import Fatal, SpratError, UserError
+from sprat.kafka.clients import client_arguments, close_in_time
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.models.card import card_lines
+from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_contracts import ModelAnnounced
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
+from sprat_operations.retirement import Standing, read_standing
+from sprat_operations.serving import Serving, advised_keep_at, how_to_serve, serving
+
+LIST = """\b
+Example:
+  sprat models list --json | jq 'select(.serves == "nobody") | .model'
+
+ADVISED is the keep_at of the model's card; what holds is your policy's, see `sprat doctor --policy FILE`. SERVES is
+`nobody` where a model is announced, but its service does not run: texts that ask for it wait.
+
+\b
+Exit codes:
+  0  there are some
+  1  none is announced
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+SHOW = """\b
+Examples:
+  sprat models show intent/default
+  sprat models show ./hr
+
+\b
+A folder is an artefact, and its files are compared with its card. Anything else names a model that is announced.
+
+\b
+Exit codes:
+  0  done
+  1  the folder is not what its card says
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
+
+
+def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """List the models that are announced: who serves what."""
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(_served(kafka))
+    if as_json:
+        for each, serves in found:
+            told = {"keep_at": advised_keep_at(each), "serves": serves.value}
+            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **told})
+    elif found:
+        head, *rows = table([_HEAD, *(_row(*each) for each in found)])
+        say(faint(head))
+        for row in rows:
+            say(printable(row))
+        for each, serves in found:
+            if serves is Serving.nobody:
+                remark(printable(f"nobody serves {each.task}/{each.model}: {how_to_serve(each)}"))
+    if not found:
+        remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
+        raise typer.Exit(1)
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="TASK/MODEL|DIR", show_default=False, help="A model, or an artefact.")],
+    *,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show the card of a model: what it is for, how good it is, what it is made of, what it cannot do."""
+    folder = Path(what)
+    if folder.is_dir():
+        try:
+            card = load_artefact(folder).card
+        except BrokenArtefact as error:
+            raise SpratError(str(error)) from None
+        name = card.name
+    else:
+        card, name = _card_of(what, announced_models(kafka_settings(bootstrap, prefix)))
+    if as_json:
+        say_json(card.model_dump(mode="json"))
+        return
+    for line in card_lines(card, name):
+        say(line)
+
+
+def _card_of(what: str, found: tuple[ModelAnnounced, ...]) -> tuple[Card, str]:
+    by_name = {f"{each.task}/{each.model}": each for each in found}
+    if what not in by_name:
+        there = ", ".join(by_name) or "none"
+        raise UserError(f"{what}: neither a folder nor a model that is announced; there are: {there}")
+    try:
+        return Card.model_validate(by_name[what].card), by_name[what].model
+    except ValidationError:
+        raise UserError(f"{what}: was announced without a card that this version reads") from None
+
+
+def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
+    """Give all models that are announced.
+
+    Raises:
+        UserError: Kafka cannot be reached, or refuses.
+    """
+    with reaching(kafka):
+        return asyncio.run(standing(kafka)).announced
+
+
+async def standing(kafka: KafkaSettings) -> Standing:
+    """Give all that are announced, and those that were withdrawn.
+
+    Raises:
+        UserError: the topic of models does not exist, which is a person's mistake, as in every command.
+    """
+    try:
+        return await read_standing(kafka)
+    except Fatal as error:
+        raise UserError(str(error)) from None
+
+
+async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving], ...]:
+    """Give all models that are announced, each with who serves it."""
+    announced = (await standing(kafka)).announced
+    admin = AIOKafkaAdminClient(**client_arguments(kafka))
+    try:
+        await admin.start()
+        return tuple(zip(announced, await serving(admin, kafka.topics, announced), strict=True))
+    finally:
+        await close_in_time(admin.close)
+
+
+def _row(each: ModelAnnounced, serves: Serving) -> tuple[str, ...]:
+    advised = advised_keep_at(each)
+    return (
+        f"{each.task}/{each.model}",
+        each.version,
+        "-" if each.labels is None else str(len(each.labels)),
+        ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
+        "-" if advised is None else f"{advised:.2f}",
+        serves.value,
+    )

@@ -1,0 +1,69 @@
+"""A model's card as a person wants to read it: what it is for, how good, made of what, not good for what."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sprat_cli.terminal import faint, printable, table
+from sprat_inference.card import Card
+
+_WIDTH: Final = 110
+_LABELS: Final = 12
+
+
+def card_lines(card: Card, name: str) -> Iterator[str]:
+    """Give the card line by line; `name` is how texts ask for it, or its own name."""
+    yield f"{card.task}/{printable(name)}, version {card.version}" + (
+        f", on {card.built_on.name} {card.built_on.version}" if card.built_on else ""
+    )
+    yield from _facts(card)
+    yield from _chapter("how good it is", _scores(card))
+    yield from _chapter("made of", _works(card))
+    yield from _chapter("what it cannot do", [f"- {limit}" for limit in card.limits])
+
+
+def _facts(card: Card) -> list[str]:
+    facts = [("reads", f"{', '.join(card.languages)}; the first {card.max_tokens} tokens of a text")]
+    if card.targets:
+        facts.append(("translates to", ", ".join(card.targets)))
+    if card.labels is not None:
+        shown = ", ".join(card.labels[:_LABELS])
+        more = f" and {len(card.labels) - _LABELS} more" if len(card.labels) > _LABELS else ""
+        facts.append((f"{len(card.labels)} labels", f"{shown}{more}"))
+    facts += [
+        ("keep_at", f"{card.keep_at:.2f}, {card.keep_at_rule}"),
+        ("calibrated on", f"{card.calibration.fitted_on}; {card.calibration.outside_share:.0%} outside assumed"),
+        ("licence", card.licence),
+    ]
+    width = max(len(title) for title, _ in facts) + 4
+    return [line for title, said in facts for line in _wrapped(f"  {title}".ljust(width), said)]
+
+
+def _scores(card: Card) -> list[str]:
+    """Equal protocols are said once, below the figures that share them."""
+    lines: list[str] = []
+    for protocol in dict.fromkeys(score.protocol for score in card.scores):
+        rows = [(score.name, f"{score.value:g}") for score in card.scores if score.protocol == protocol]
+        lines += [*table(rows), *(faint(line) for line in _wrapped("    ", protocol))]
+    return lines
+
+
+def _works(card: Card) -> list[str]:
+    return [
+        line
+        for work in card.made_of
+        for line in _wrapped("- ", f"{work.name}, {work.licence}, {work.authors}; for {work.used_for}")
+    ]
+
+
+def _chapter(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def _wrapped(first: str, said: str) -> list[str]:
+    return textwrap.wrap(
+        printable(said), _WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
+    )

@@ -1,0 +1,86 @@
+"""`sprat models`: who serves what, what a model is, and bringing one of your own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat.errors import UserError
+from sprat_cli.app import group_help, plain_app
+from sprat_cli.connection import Json
+from sprat_cli.models.announced import LIST, SHOW, list_models, show
+from sprat_cli.models.retire import EPILOG as RETIRE
+from sprat_cli.models.retire import retire
+from sprat_cli.terminal import remark, say, say_json
+
+_CONVERT = """\b
+Example:
+  sprat models convert opus-mt ~/Downloads/opus-mt-en-de --source en --target de --output my-en-de
+  SPRAT_TRANSLATION__ARTEFACT=my-en-de sprat up
+
+\b
+DIR is an unpacked .zip of OPUS-MT: decoder.yml, weights as .npz, vocabulary as .yml, source.spm and target.spm.
+The model comes without an estimate of its own quality, so the service is sure of little and a router escalates much,
+until you have measured it and set your policy's keep_at.
+
+\b
+Exit codes:
+  0  the artefact is written
+  2  a mistake of yours, or the folder is no such model; it says what to do"""
+
+app = plain_app(
+    no_args_is_help=True,
+    help="See the models that are served, or bring one of your own.",
+    epilog=group_help("models", "list", "show intent/default", "retire intent/hr --wait 600"),
+)
+convert_app = plain_app(
+    no_args_is_help=True,
+    help="Turn a downloaded model into an artefact.",
+    epilog=group_help("models convert", "opus-mt ~/Downloads/opus-mt-en-de --source en --target de --output my-en-de"),
+)
+app.add_typer(convert_app, name="convert", short_help="Turn a downloaded model into an artefact.")
+
+
+@app.callback()
+def _models() -> None:
+    """See the models that are served, or bring one of your own."""
+
+
+app.command("list", epilog=LIST)(list_models)
+app.command("show", epilog=SHOW)(show)
+app.command("retire", epilog=RETIRE)(retire)
+
+
+@convert_app.callback()
+def _convert() -> None:
+    """Turn a downloaded model into an artefact."""
+
+
+@convert_app.command("opus-mt", epilog=_CONVERT, short_help="A Marian translation model as OPUS-MT publishes it.")
+def opus_mt(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The unpacked model.")],
+    *,
+    output: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="The artefact to write.")],
+    source: Annotated[str, typer.Option(metavar="TAG", help="Language it translates from, BCP 47.")] = "en",
+    target: Annotated[str, typer.Option(metavar="TAG", help="Language it translates into, BCP 47.")] = "de",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the folder's]")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option(metavar="SPDX", help="Of the weights; the model's README says which.")
+    ] = "CC-BY-4.0",
+    as_json: Json = False,
+) -> None:
+    """Turn a Marian translation model, as OPUS-MT publishes it, into an artefact of the translation service."""
+    try:
+        from sprat_inference.converters.opus_mt import Pair, convert_opus_mt  # noqa: PLC0415 - heavy; help must be quick
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sprat":
+            raise
+        raise UserError(f"`models` needs the Python package {error.name}: pip install 'sprat[models]'") from None
+    card = convert_opus_mt(folder, Pair(source, target, licence), name or folder.resolve().name, output)
+    if as_json:
+        say_json({"type": "converted", "name": card.name, "version": card.version, "folder": str(output)})
+        return
+    say(f"{output}: {card.name}, version {card.version}, {source} → {target}")
+    remark("it has no estimate of its own quality: measure it, then set keep_at for translation in your policy")

@@ -1,0 +1,119 @@
+"""`sprat models retire`: a model is withdrawn; its texts are escalated, and one is told when its service may stop."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from sprat.errors import SpratError, UserError
+from sprat.kafka.clients import client_arguments
+from sprat.registry.retirement import Ends
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.models.announced import standing
+from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_operations.lag import measuring
+from sprat_operations.retirement import Remainder, remainders, withdraw
+
+EPILOG = """\b
+Examples:
+  sprat models retire intent/hr
+  sprat models retire intent/hr --yes --wait 600 --json
+
+\b
+From then on texts that ask for it are escalated, reason no_service. Those of an intent end `unanswered`, code
+no_labels: nobody announces its labels any more. What came before is still its own: leave its service running until
+this command says that it may stop, and stop it then; it lets pass what came later. A service that is started again
+announces its model again, and first answers what it had left.
+
+\b
+Exit codes:
+  0  withdrawn, and its service may stop
+  1  withdrawn, but there are texts left that its service has not answered; it says how many
+  2  a mistake of yours, or Kafka cannot be reached
+
+\b
+Where it was cut short, do it again: it goes on where it was."""
+
+_LOOK_EVERY_S = 0.5
+
+
+def retire(
+    what: Annotated[str, typer.Argument(metavar="TASK/MODEL", show_default=False, help="The model.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its service to finish.")] = 60.0,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Withdraw a model, and say when its service may stop."""
+    kafka = kafka_settings(bootstrap, prefix)
+    task, _, model = what.partition("/")
+    with reaching(kafka):
+        known = asyncio.run(standing(kafka))
+    group = f"{task}.{model}"
+    there = [f"{each.task}/{each.model}" for each in known.announced]
+    if what not in there and group not in known.withdrawn:
+        raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
+    ends = known.withdrawn.get(group)
+    if ends is None and not yes and not _confirmed(what):
+        raise UserError("nothing was withdrawn; --yes does it without asking")
+    with reaching(kafka):
+        left = asyncio.run(_retire(kafka, task, model, ends, wait))
+    if as_json:
+        say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
+    else:
+        say(_withdrawn(what, task))
+    if left.texts:
+        raise SpratError(_unfinished(what, left))
+    if not as_json:
+        say("its service has answered all that was its own, and may stop")
+
+
+def _withdrawn(what: str, task: str) -> str:
+    ends = "; nobody announces its labels any more, so they end unanswered, no_labels" if task == "intent" else ""
+    return f"{printable(what)} is withdrawn: texts from now on that ask for it are escalated{ends}"
+
+
+def _confirmed(what: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UserError(f"--yes is needed to withdraw {what} where nobody can be asked")
+    return typer.confirm(f"Withdraw {what}?", err=True)
+
+
+async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Remainder:
+    """Withdraw it, unless that is done and `ends` say up to where, and wait for its service."""
+    client = client_arguments(kafka)
+    if ends is None:
+        ends = await withdraw(client, kafka, task, model)
+    left = Remainder(0, 0)
+    async with measuring(client, kafka.topics) as meter:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        said = False
+        async for left in remainders(meter, f"{task}.{model}", ends):
+            if not left.texts or not left.members or loop.time() >= until:
+                break
+            if not said:
+                remark(f"still its own: up to {_texts(left)}; waiting for its service")
+                said = True
+            await asyncio.sleep(_LOOK_EVERY_S)
+    return left
+
+
+def _unfinished(what: str, left: Remainder) -> str:
+    one = left.texts == 1
+    if not left.members:
+        wait, them, they_get = ("waits", "it", "it gets") if one else ("wait", "them", "they get")
+        return (
+            f"up to {_texts(left)} of {what} {wait}, and no service reads {them}: {they_get} no Result until one is "
+            "started once more. It then announces the model again: retire it again, and stop it when it may stop"
+        )
+    are = "is" if one else "are"
+    return f"up to {_texts(left)} of {what} {are} not answered yet; let its service run, see `sprat lag`"
+
+
+def _texts(left: Remainder) -> str:
+    return f"{left.texts:,} text{'s' * (left.texts != 1)}"

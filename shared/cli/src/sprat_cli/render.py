@@ -1,0 +1,165 @@
+"""Results and dead letters in words, and as JSON for machines."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sprat_cli.terminal import faint, paint, printable
+from sprat_contracts import Egress, IntentOutput, NerOutput, Result, TranslationOutput
+from sprat_operations.dead_letters import Letter
+from sprat_operations.result_stream import SeenResult
+
+_COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
+_MAX_NAMES = 8
+
+
+def answer(result: Result, limit: int | None = None) -> str:
+    """Say what was found; a long answer ends with an ellipsis after `limit` characters."""
+    output = result.output
+    if output is None:
+        declined = result.declined
+        return f"no answer: {declined.code}" + (f": {declined.detail}" if declined.detail else "") if declined else "—"
+    if isinstance(output, IntentOutput):
+        said = output.label or "none of the known intents"
+    elif isinstance(output, TranslationOutput):
+        said = f"[{output.target}] {output.text}"
+    else:
+        said = _names(output)
+    return printable(said, limit)
+
+
+def _names(output: NerOutput) -> str:
+    shown = [f"{entity.label} “{entity.text}”" for entity in output.entities[:_MAX_NAMES]]
+    more = len(output.entities) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "no names"
+
+
+def certainty(result: Result) -> str:
+    """Say how sure the system is; a frontier says nothing of it."""
+    if result.output is None:
+        return ""
+    if result.confidence is None:
+        return "how sure: unknown"
+    # Rounded down: what is below 100 % is not to be read as certain.
+    return f"{int(result.confidence * 100)} % sure"
+
+
+def who(result: Result) -> str:
+    """Say whose answer it is."""
+    if result.model is None:
+        return "nobody"
+    version = "" if result.model.version == result.model.name else f" {result.model.version[:8]}"
+    cached = ", from the cache" if result.cached else ""
+    return printable(f"{result.source} model {result.model.name}{version}{cached}")
+
+
+def route(result: Result) -> str:
+    """Say whether it was kept or escalated, and why."""
+    needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.3g} %)"
+    kept = f"{result.route.decision}: {result.route.reason}{needed}"
+    if result.output is not None and result.declined is not None:
+        kept += f", but the frontier declined: {result.declined.code}"
+    return printable(kept)
+
+
+def cost(euros: float) -> str:
+    """Give a price as people write it: €0, €0.00012."""
+    return "€0" if euros == 0 else f"€{euros:.6f}".rstrip("0").rstrip(".") if euros >= 1e-6 else "€<0.000001"
+
+
+def left(egress: Egress | None) -> str:
+    """Say what left the house."""
+    if egress is None or not egress.left:
+        return "nothing left the house"
+    masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
+    return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
+
+
+def in_full(seen: SeenResult, about: str = "", task: str | None = None) -> list[str]:
+    """Give a result in two lines.
+
+    `about` says which text it belongs to where there are several; `task` says it as it was asked for, `intent@hr`: a
+    result holds no more than the task.
+    """
+    result = seen.result
+    first = [
+        f"{task or result.task:11}",
+        paint(answer(result), _COLOURS.get(result.status, "white")),
+        certainty(result),
+    ]
+    if result.status == "degraded":
+        first.append("(degraded)")
+    second = [who(result), route(result), left(result.egress), f"{seen.total_ms} ms", cost(result.cost_eur)]
+    lines = ["  ".join(part for part in first if part)]
+    lines[0] += f"  {faint(about)}" if about else ""
+    return [*lines, faint(f"{'':11}  {' · '.join(second)} · trace {seen.trace_id}")]
+
+
+def in_brief(seen: SeenResult) -> str:
+    """Give a result in one line, for following many."""
+    result = seen.result
+    parts = [
+        clock(seen.decided_at),
+        paint(f"{result.status:10}", _COLOURS.get(result.status, "white")),
+        f"{result.task:11}",
+        answer(result, 60),
+        certainty(result),
+        f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
+        faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def dead_letter(letter: Letter) -> str:
+    """Give a dead letter in one line: why, who says so, where the record stood."""
+    reason = letter.reason
+    text_id = "says no id" if letter.identity is None else letter.identity[1]
+    where = f"{reason.topic} {reason.partition}@{reason.offset}"
+    parts = [
+        clock(letter.written_at),
+        paint(f"{'dead letter':10}", "red"),
+        printable(f"{reason.code}: {reason.detail}"),
+        printable(f"· by {reason.service} {reason.version} · {where}"),
+        faint(printable(f"· {text_id} · trace {letter.trace_id or 'unknown'}")),
+    ]
+    return "  ".join(parts)
+
+
+def clock(epoch_ms: int) -> str:
+    """Give the local time of day, with milliseconds."""
+    return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def result_json(seen: SeenResult) -> Mapping[str, Any]:
+    """Give a result for machines: the message as it was written, and what its record says."""
+    return {
+        "type": "result",
+        "id": seen.envelope.id,
+        "trace_id": seen.trace_id,
+        "decided_at": seen.decided_at,
+        "total_ms": seen.total_ms,
+        "result": seen.result.model_dump(mode="json"),
+    }
+
+
+def dead_letter_json(letter: Letter) -> Mapping[str, Any]:
+    """Give a dead letter for machines; never its value."""
+    reason = letter.reason
+    source, event_id = letter.identity or (None, None)
+    return {
+        "type": "dead_letter",
+        "letter": letter.place,
+        "code": reason.code,
+        "detail": reason.detail,
+        "service": reason.service,
+        "version": reason.version,
+        "origin": {"topic": reason.topic, "partition": reason.partition, "offset": reason.offset},
+        "origin_at": reason.timestamp_ms,
+        "replays": reason.replays,
+        "text_id": event_id,
+        "text_source": source,
+        "trace_id": letter.trace_id,
+        "written_at": letter.written_at,
+        "partition": letter.partition,
+        "offset": letter.offset,
+    }

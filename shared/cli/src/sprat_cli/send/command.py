@@ -1,0 +1,109 @@
+"""`sprat send`: publish texts, wait for their results, show them."""
+
+import asyncio
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.send.sending import Sending
+from sprat_cli.send.submission import parse_reference, parse_tasks, prepare, read_given
+from sprat_cli.terminal import remark
+
+EPILOG = """\b
+Examples:
+  sprat send "please move 100 euros to my savings"
+  sprat send "Anna flies to Oslo on Friday" --task ner --task translation=de
+  sprat send texts.jsonl --tenant acme --frontier allow --json
+  cat letter.txt | sprat send - --whole --task translation=de
+
+\b
+A file or standard input is read line by line: a line is a text, or a whole TextSubmitted where it begins with {;
+options fill what it does not say. The first line of output on stderr says what the argument was taken for.
+
+\b
+Exit codes:
+    0  every text and task was answered (by the small model alone where the frontier declined: degraded)
+    1  one was not: unanswered, a dead letter, or no result in time
+    2  a mistake of yours, or Kafka cannot be reached; if a text is not valid, nothing was sent
+  130  interrupted; what was sent is answered on the result topics all the same"""
+
+
+class Frontier(StrEnum):
+    """May a hard case leave the house?"""
+
+    allow = "allow"
+    redact = "redact"
+    deny = "deny"
+
+
+def _complete_task(incomplete: str) -> list[str]:
+    return [word for word in ("intent", "ner", "translation=de") if word.startswith(incomplete)]
+
+
+def send(
+    what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
+    *,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK[@MODEL][=TARGET]",
+            show_default=False,
+            autocompletion=_complete_task,
+            help="intent, ner, translation=de; may stand several times. [default: intent]",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(show_default=False, metavar="TAG", help="Of the text, BCP 47. [default: en]")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(show_default=False, metavar="NAME", help="Whose policy. [default: default]")
+    ] = None,
+    frontier: Annotated[
+        Frontier | None,
+        typer.Option(show_default=False, help="May a hard case leave: whole, masked, not. [default: redact]"),
+    ] = None,
+    deadline_ms: Annotated[
+        int | None, typer.Option(show_default=False, metavar="MS", help="How long a hard case may wait.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, metavar="KEY=VALUE", help="Returned untouched; may stand several times."),
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(show_default=False, metavar="ID", help="Of the text. [default: a new UUID]")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(show_default=False, metavar="KEY", help="Of the record: equal keys keep their order.")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="It is the text, even if a file is called so.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="The file or stdin is one text, not one a line.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Give up when no result has come for so long.")
+    ] = 60.0,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the results.")] = True,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Publish a text, or the lines of a file or of stdin, and show the results."""
+    options = {
+        "tasks": parse_tasks(task or ["intent"]),
+        "language": language,
+        "tenant": tenant,
+        "frontier": frontier and frontier.value,
+        "deadline_ms": deadline_ms,
+        "reference": parse_reference(reference or []) or None,
+    }
+    given = read_given(what, sys.stdin, as_text=text, whole=whole)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    submissions = prepare(given, chosen, id=id, key=key, plain=text or whole)
+    kafka = kafka_settings(bootstrap, prefix)
+    if not as_json:
+        remark(f"sending {given.taken_for}")
+    with reaching(kafka):
+        sending = Sending(kafka, submissions, as_json=as_json)
+        answered = asyncio.run(sending.run(timeout) if wait else sending.only_publish())
+    raise typer.Exit(0 if answered else 1)

@@ -1,0 +1,171 @@
+"""`sprat top`: the live table of an installation that others started."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sprat.kafka.clients import client_arguments
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.pace import drained, rate
+from sprat_cli.terminal import printable, say, say_json
+from sprat_cli.totals import plain_line, plain_table, totals
+from sprat_operations.groups import NEEDED
+from sprat_operations.traffic import GroupPace, GroupsWatch, TrafficFigures, traffic_of
+
+EPILOG = """\b
+Examples:
+  sprat top
+  sprat top --bootstrap kafka.internal:9093 --every 5
+  sprat top --json --count 2 | tail -1 | jq .groups
+
+\b
+All counts are since it began; the groups are those of this prefix. On a terminal a table that is redrawn in place, else
+a line whenever something changed.
+
+\b
+Exit codes:
+  0  ended by Ctrl-C, which is how watching ends, or after --count
+  2  a mistake of yours, or Kafka cannot be reached at the start; later it waits until it is back"""
+
+
+def top(
+    *,
+    every: Annotated[float, typer.Option(min=0.5, max=60, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    count: Annotated[
+        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many looks.")
+    ] = None,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show live what goes through an installation, and who is how far behind, until Ctrl-C."""
+    kafka = kafka_settings(bootstrap, prefix)
+    console = Console(highlight=False)
+    board: _Board = _JsonBoard() if as_json else _LiveBoard(console) if console.is_terminal else _PlainBoard()
+    with reaching(kafka):
+        try:
+            asyncio.run(_watch(kafka, board, every, count))
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
+
+
+async def _watch(kafka: KafkaSettings, board: "_Board", every: float, count: int | None) -> None:
+    watch = GroupsWatch(kafka.topics)
+    with board.open():
+        async for figures in _looks(kafka, watch, every, count):
+            board.show(figures, watch)
+
+
+async def _looks(
+    kafka: KafkaSettings, watch: GroupsWatch, every: float, count: int | None
+) -> AsyncIterator[TrafficFigures]:
+    async with await traffic_of(kafka, client_arguments(kafka), watch) as traffic:
+        await watch.measure()  # the first measurement is slow, and an error of it is the person's to know
+        done = 0
+        while True:
+            yield await traffic.look()
+            done += 1
+            if done == count:
+                return
+            await asyncio.sleep(every)
+
+
+class _Board:
+    """What shows an installation."""
+
+    def open(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+        raise NotImplementedError
+
+
+class _PlainBoard(_Board):
+    """A line whenever something changed."""
+
+    _last = ""
+
+    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+        line = plain_line(figures)
+        if figures.reachable:
+            line += f"  dead letters {watch.dead_letters}"
+            silent = [group.name for group in watch.groups if not group.measured.group.members]
+            line += f"  nobody reads for {', '.join(map(printable, silent))}" if silent else ""
+        if line != self._last:
+            say(line)
+        self._last = line
+
+
+class _JsonBoard(_Board):
+    """A JSON object a look."""
+
+    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+        say_json(
+            {
+                "type": "top",
+                "reachable": figures.reachable,
+                "texts": figures.texts,
+                "texts_per_s": round(figures.texts_per_s, 3),
+                "results": figures.results,
+                "kept": figures.kept,
+                "escalated": figures.escalated,
+                "degraded": figures.degraded,
+                "unanswered": figures.unanswered,
+                "dead_letters": watch.dead_letters,
+                "cost_eur": round(figures.cost_eur, 9),
+                "groups": [_group_json(group) for group in watch.groups] if figures.reachable else [],
+            }
+        )
+
+
+class _LiveBoard(_Board):
+    """A table that is redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+
+    def open(self) -> AbstractContextManager[object]:
+        return self._live
+
+    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+        parts: list[RenderableType] = [totals(figures), Text()]
+        if figures.reachable:
+            parts += [_groups(watch.groups), Text()]
+            letters = watch.dead_letters
+            parts.append(Text(f"dead letters {letters:,}", style="red" if letters else "dim"))
+        else:
+            parts.append(Text("Kafka does not answer, waiting", style="red"))
+        self._live.update(Group(*parts), refresh=True)
+
+
+def _groups(groups: list[GroupPace]) -> RenderableType:
+    table = plain_table()
+    table.add_column("group", header_style="dim", min_width=12)
+    for name in ("members", "lag", "coming", "going", "drained in"):
+        table.add_column(name, justify="right", header_style="dim", min_width=len(name))
+    for group in groups:
+        members, pace = len(group.measured.group.members), group.pace
+        moves = ("", "", "") if pace is None else (rate(pace.coming), rate(pace.going), drained(pace, members))
+        count = Text(str(members), style="" if members else "red")
+        table.add_row(printable(group.name), count, f"{group.measured.lag:,}", *moves)
+    for name in sorted(set(NEEDED) - {group.name for group in groups}):
+        table.add_row(name, Text("0", style="red"), "", "", "", "")
+    return table
+
+
+def _group_json(group: GroupPace) -> dict[str, Any]:
+    pace = group.pace
+    return {
+        "group": group.name,
+        "members": len(group.measured.group.members),
+        "lag": group.measured.lag,
+        "coming_per_s": None if pace is None else round(pace.coming, 3),
+        "going_per_s": None if pace is None else round(pace.going, 3),
+    }

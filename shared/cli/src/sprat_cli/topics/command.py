@@ -1,0 +1,140 @@
+"""`sprat topics create|list`: the topics of an installation against the table of the contracts."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from sprat.kafka.clients import client_arguments
+from sprat.settings import KafkaSettings
+from sprat_cli.app import group_help, plain_app
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.terminal import faint, paint, say, say_json, table
+from sprat_contracts import Topic
+from sprat_operations.topics import Difference, TopicState, create_topics, list_topics
+
+_EXITS = """\b
+Exit codes:
+  0  every topic is there and as it should be
+  1  one is missing or differs; what differs is never changed, the output says what to do
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_CREATE = (
+    f"\b\nExamples:\n  sprat topics create\n  sprat topics create --partitions 16 --replication-factor 3\n\n{_EXITS}"
+)
+_LIST = (
+    f"\b\nExamples:\n  sprat topics list\n  sprat topics list --json | jq 'select(.status != \"exists\")'\n\n{_EXITS}"
+)
+
+_COLOURS = {"created": "green", "exists": "green", "differs": "yellow", "missing": "red"}
+_DAY_MS = 86_400_000
+
+app = plain_app(
+    no_args_is_help=True,
+    help="Make the topics, or compare them with what they should be.",
+    epilog=group_help("topics", "create", "list --json"),
+)
+
+Partitions = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        show_default=False,
+        metavar="N",
+        help="Of all topics but models; never changed later. [SPRAT_KAFKA__PARTITIONS, else 8]",
+    ),
+]
+
+
+@app.command(epilog=_CREATE, short_help="Make the topics that are missing.")
+def create(
+    partitions: Partitions = None,
+    replication_factor: Annotated[
+        int | None, typer.Option(min=1, show_default=False, metavar="N", help="Copies. [default: the broker's]")
+    ] = None,
+    *,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Make the topics that are missing; those that exist are never changed. Running it again does no harm."""
+    kafka = kafka_settings(bootstrap, prefix, partitions)
+    with reaching(kafka):
+        factor = -1 if replication_factor is None else replication_factor
+        states = asyncio.run(create_topics(client_arguments(kafka), kafka.topics, replication_factor=factor))
+    _finish(kafka, states, as_json=as_json)
+
+
+@app.command("list", epilog=_LIST, short_help="Show how every topic stands.")
+def list_(
+    partitions: Partitions = None, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None
+) -> None:
+    """Show every topic of the installation, and where it is not what it should be."""
+    kafka = kafka_settings(bootstrap, prefix, partitions)
+    with reaching(kafka):
+        states = asyncio.run(list_topics(client_arguments(kafka), kafka.topics))
+    _finish(kafka, states, as_json=as_json)
+
+
+def mend(name: str, difference: Difference, bootstrap: str) -> str:
+    """Say what to do about a difference."""
+    if difference.setting == "partitions":
+        return (
+            "it cannot be changed without moving keys to other partitions: set "
+            f"SPRAT_KAFKA__PARTITIONS={difference.actual} if all topics have as many, else choose another --prefix"
+        )
+    change = f"{difference.setting}={difference.expected}"
+    return f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --topic {name} --add-config {change}"
+
+
+def _finish(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool) -> None:
+    rows = list(zip(kafka.topics.table(), states, strict=True))
+    if as_json:
+        for topic, state in rows:
+            say_json(_as_json(topic, state, kafka.bootstrap))
+    else:
+        for line in _as_table(rows, kafka.bootstrap):
+            say(line)
+    if any(state.status in {"differs", "missing"} for state in states):
+        raise typer.Exit(1)
+
+
+def _as_table(rows: Sequence[tuple[Topic, TopicState]], bootstrap: str) -> list[str]:
+    cells = [("TOPIC", "PARTITIONS", "CLEAN-UP", "KEPT", "MAX RECORD", "STATE")]
+    cells += [(*_cells(topic, state.partitions), state.status) for topic, state in rows]
+    head, *body = table(cells)
+    lines = [faint(head)]
+    for line, (_, state) in zip(body, rows, strict=True):
+        lines.append(line.removesuffix(state.status) + paint(state.status, _COLOURS[state.status]))
+        for each in state.differences:
+            lines.append(f"  {each.setting}: {each.actual}, expected {each.expected}")
+            lines.append(f"  → {mend(state.name, each, bootstrap)}")
+    if any(state.status == "missing" for _, state in rows):
+        lines.append("→ what is missing is made by: sprat topics create")
+    return lines
+
+
+def _cells(topic: Topic, partitions: int | None) -> tuple[str, str, str, str, str]:
+    kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms / _DAY_MS:g} d"
+    count = str(topic.partitions if partitions is None else partitions)
+    return topic.name, count, topic.cleanup, kept, f"{topic.max_record_bytes // 1024} KiB"
+
+
+def _as_json(topic: Topic, state: TopicState, bootstrap: str) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "status": state.status,
+        "partitions": state.partitions,
+        "expected": {"partitions": topic.partitions, **topic.config()},
+        "differences": [
+            {
+                "setting": each.setting,
+                "expected": each.expected,
+                "actual": each.actual,
+                "mend": mend(state.name, each, bootstrap),
+            }
+            for each in state.differences
+        ],
+    }

@@ -1,0 +1,211 @@
+"""`sprat trace`: every record that a text caused, across all topics, as a tree."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from sprat.kafka.clients import client_arguments
+from sprat.model import named
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.progress import looking_back
+from sprat_cli.terminal import printable, remark, say_json
+from sprat_cli.watch.command import parse_span
+from sprat_operations.record_summary import Kind
+from sprat_operations.topic_reader import TopicReader
+from sprat_operations.trace import TraceResult
+from sprat_operations.trace import trace as find
+from sprat_operations.trace_records import (
+    Node,
+    Step,
+    TraceQuery,
+    by_text,
+    cause_of,
+    grown,
+    in_order,
+    requested_models,
+    unfinished,
+)
+
+EPILOG = """\b
+Examples:
+  sprat trace order-4711
+  sprat trace 4711 --source /crm --since 2d
+  sprat trace 17-1764086400123 --json | jq .reason
+  sprat trace order-4711 --raw
+
+\b
+TEXT_ID is the text's CloudEvents id; of a text sent as plain JSON, OFFSET-TIMESTAMP: `sprat send`, `sprat watch` and
+every Result tell it. Below each record stand those that it caused, with the milliseconds since the text by the
+broker's clock, who wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that task. Calls to
+a frontier are found by the trace that they went out under. Topics that you may not read are left out, and named.
+
+\b
+Exit codes:
+  0  found, and every known task that it asks for has its Result
+  1  nothing was found, or a task has no Result yet
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_COLOURS = {Kind.dead_letter: "red", Kind.result: "green", Kind.egress: "yellow", Kind.feedback: "cyan"}
+_STATUS_COLOURS = {"degraded": "yellow", "unanswered": "red"}
+_PIPED_WIDTH = 10_000
+"""A pipe has no width: a line is a record."""
+
+
+def trace(
+    text_id: Annotated[str, typer.Argument(metavar="TEXT_ID", show_default=False, help="The id of the text.")],
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option(show_default=False, metavar="SOURCE", help="Its CloudEvents source, where several have the id."),
+    ] = None,
+    since: Annotated[str, typer.Option(metavar="SPAN", help="Look back so far: 10m, 2h, 7d.")] = "1h",
+    raw: Annotated[bool, typer.Option("--raw", help="Every record's value, too. It holds the text.")] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Show every record that a text caused, across all topics. The text itself is not shown."""
+    since_ms = max(0, int(time.time() * 1000) - parse_span(since) * 1000)
+    kafka = kafka_settings(bootstrap, prefix)
+    with reaching(kafka):
+        found = asyncio.run(_find(kafka, TraceQuery(text_id, source), since_ms))
+    texts = by_text(found.steps)
+    if as_json:
+        for steps in texts.values():
+            _say_steps(steps, found, raw=raw)
+    else:
+        _show(texts.values(), found, raw=raw)
+    if found.closed:
+        remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.closed.items())}")
+    if not texts:
+        remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
+    raise typer.Exit(0 if texts and not any(map(unfinished, texts.values())) else 1)
+
+
+async def _find(kafka: KafkaSettings, sought: TraceQuery, since_ms: int) -> TraceResult:
+    with looking_back("looking") as progress:
+        async with TopicReader(client_arguments(kafka), progress) as looking:
+            return await find(looking, kafka.topics, sought, since_ms)
+
+
+def began_at(steps: Sequence[Step]) -> int:
+    """Give when the text was appended, by its record or what others say of it."""
+    texts = [step.at_ms for step in steps if step.kind is Kind.text]
+    said = [step.text_at for step in steps if step.text_at is not None]
+    return min(texts or said or [step.at_ms for step in steps])
+
+
+def _show(texts: Any, found: TraceResult, *, raw: bool) -> None:
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    for steps in texts:
+        console.print(_tree(steps, found, raw=raw))
+
+
+def _tree(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> Tree:
+    began, models = began_at(steps), requested_models(steps)
+    tree = Tree(_head(steps))
+    for root in grown(steps):
+        _grow(tree, root, began, models, found, raw=raw)
+    for task in unfinished(steps):
+        tree.add(Text(printable(f"no Result yet: {named(task, models.get(task))}"), style="red"))
+    return tree
+
+
+def _head(steps: Sequence[Step]) -> Text:
+    source, id = steps[0].identity or ("", "")
+    tenant = next((step.tenant for step in steps if step.tenant is not None), None)
+    traces = sorted({step.trace_id for step in steps if step.trace_id is not None})
+    head = Text(printable(id), style="bold")
+    parts = [f"from {source}", *([f"tenant {tenant}"] if tenant else []), *(f"trace {each}" for each in traces)]
+    return head.append(printable("  " + " · ".join(parts)), style="not bold")
+
+
+def _grow(above: Tree, node: Node, began: int, models: Mapping[str, str], found: TraceResult, *, raw: bool) -> None:
+    branch = above.add(_line(node.step, began, models, shared=node.step.call_id in found.shared))
+    if raw:
+        branch.add(Text(printable(node.step.raw.decode("utf-8", "replace")), style="dim"))
+    for child in node.children:
+        _grow(branch, child, began, models, found, raw=raw)
+
+
+def _line(step: Step, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
+    line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
+    # A specialist has its task's name, and of several the one answers whose model the text asks for.
+    line.append(f"  {printable(named(step.service, models.get(step.service)))}  ", style="not bold")
+    line.append(step.kind.replace("_", " "), style=_colour(step))
+    said = [step.told.says, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
+    line.append("  " + printable(" · ".join(part for part in said if part)), style="not bold")
+    if shared:
+        line.append(" · other texts have this trace: it may be theirs", style="not bold yellow")
+    topic, partition, offset = step.place
+    return line.append(f"  {topic} {partition}@{offset}", style="not bold dim")
+
+
+def _colour(step: Step) -> str:
+    status = step.told.says.partition(" ")[0] if step.kind is Kind.result else ""
+    return f"not bold {_STATUS_COLOURS.get(status, _COLOURS.get(step.kind, 'default'))}"
+
+
+def _why(step: Step) -> list[str]:
+    """Give decision and reason, where the words do not hold them already."""
+    told = step.told
+    if step.kind is Kind.result:
+        return [f"{told.decision}: {told.reason}"]
+    if not told.reason or told.reason in told.says:
+        return [f"task {step.task}"] if step.kind is Kind.feedback and step.task else []
+    return [told.reason]
+
+
+def _say_steps(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> None:
+    began, ordered, models = began_at(steps), in_order(steps), requested_models(steps)
+    for step in ordered:
+        row = _step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared, raw=raw)
+        say_json(row | {"asked_model": models.get(step.task or step.service)})
+    source, id = steps[0].identity or ("", "")
+    say_json(
+        {
+            "type": "traced",
+            "text_id": id,
+            "text_source": source,
+            "records": len(steps),
+            "took_ms": ordered[-1].at_ms - began,
+            "without_result": list(unfinished(steps)),
+            "not_looked_at": found.closed,
+        }
+    )
+
+
+def _step_json(step: Step, cause: Step | None, began: int, *, shared: bool, raw: bool) -> dict[str, Any]:
+    source, id = step.identity or ("", "")
+    row: dict[str, Any] = {
+        "type": step.kind.value,
+        "after_ms": step.at_ms - began,
+        "at_ms": step.at_ms,
+        "service": step.service,
+        "task": step.task,
+        "says": step.told.says,
+        "decision": step.told.decision or None,
+        "reason": step.told.reason or None,
+        **_place_json(step),
+        "cause": None if cause is None else _place_json(cause),
+        "call_id": step.call_id,
+        "perhaps_of_another": shared,
+        "text_id": id,
+        "text_source": source,
+        "trace_id": step.trace_id,
+    }
+    return row | {"value": step.raw.decode("utf-8", "replace")} if raw else row
+
+
+def _place_json(step: Step) -> dict[str, Any]:
+    topic, partition, offset = step.place
+    return {"topic": topic, "partition": partition, "offset": offset}

@@ -1,0 +1,167 @@
+"""`sprat watch`: follow results and dead letters live."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Protocol
+
+import typer
+
+from sprat.errors import UserError
+from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.render import dead_letter, dead_letter_json, in_brief, result_json
+from sprat_cli.terminal import remark, say, say_json
+from sprat_contracts import TASKS
+from sprat_operations.result_stream import Seen, SeenDeadLetter, SeenResult, Stream, Unreadable
+
+EPILOG = """\b
+Examples:
+  sprat watch
+  sprat watch --task intent --status unanswered --status degraded --since 10m
+  sprat watch --dead-letters --since 1d --json | jq .code
+
+\b
+A line: when, status, task, answer, how sure · who said so · kept or escalated and why · milliseconds · cost ·
+tenant · text id · trace id. A Result holds the task, and not which of its models the text asked for: sprat trace tells.
+
+\b
+Exit codes:
+  0  ended by Ctrl-C, which is how following ends, or after --count
+  2  a mistake of yours, or Kafka cannot be reached"""
+
+_POLL_S = 1.0
+_ASK_EVERY_S, _ASK_S = 2.0, 3.0
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN = re.compile(r"(\d{1,9})([smhd])")
+
+
+class Answering(Protocol):
+    """What can be asked whether Kafka answers."""
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Tell whether it does in time."""
+        ...
+
+
+class Task(StrEnum):
+    """Whose results."""
+
+    intent = "intent"
+    ner = "ner"
+    translation = "translation"
+
+
+class Status(StrEnum):
+    """How a text ended."""
+
+    answered = "answered"
+    degraded = "degraded"
+    unanswered = "unanswered"
+
+
+def watch(
+    *,
+    task: Annotated[
+        list[Task] | None,
+        typer.Option(show_default=False, metavar="TASK", help="intent, ner, translation; may stand several times."),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(show_default=False, metavar="NAME", help="Only results of this tenant.")
+    ] = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(
+            show_default=False, metavar="STATUS", help="answered, degraded, unanswered; may stand several times."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(show_default=False, metavar="SPAN", help="Begin so long ago: 30s, 10m, 2h, 7d.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many lines.")
+    ] = None,
+    dead_letters: Annotated[
+        bool, typer.Option("--dead-letters", help="Dead letters, too: all, whatever --tenant and --status say.")
+    ] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Follow the results live, a line each, until Ctrl-C."""
+    since_ms = None if since is None else int(time.time() * 1000) - parse_span(since) * 1000
+    statuses = {each.value for each in status or ()}
+    kafka = kafka_settings(bootstrap, prefix)
+
+    def wanted(headers: Mapping[str, str]) -> bool:
+        return (tenant is None or headers.get("ce_tenant") == tenant) and (
+            not statuses or headers.get("ce_status") in statuses
+        )
+
+    stream = Stream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
+    with reaching(kafka):
+        try:
+            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, count, as_json=as_json))
+        except KeyboardInterrupt:
+            raise typer.Exit(0) from None
+
+
+def parse_span(span: str) -> int:
+    """Give the seconds of `30s`, `10m`, `2h`, `7d`.
+
+    Raises:
+        UserError: not of that form.
+    """
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise UserError(f"--since {span}: needs a number and s, m, h or d, as in 10m")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+async def _follow(stream: Stream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool) -> None:
+    minding = None
+    try:
+        await stream.start(since_ms)
+        if not as_json:
+            remark("following; Ctrl-C ends")
+        minding = asyncio.create_task(mind(stream, bootstrap))
+        await _show_all(stream, count, as_json=as_json)
+    finally:
+        if minding is not None:
+            minding.cancel()
+        await stream.stop()
+
+
+async def _show_all(stream: Stream, count: int | None, *, as_json: bool) -> None:
+    shown = 0
+    while count is None or shown < count:
+        for seen in await stream.read(_POLL_S):
+            shown += _show(seen, as_json=as_json)
+            if shown == count:
+                return
+
+
+async def mind(stream: Answering, bootstrap: str) -> None:
+    """Say once on stderr that Kafka went away, and once that it is back."""
+    answered = True
+    while True:
+        await asyncio.sleep(_ASK_EVERY_S)
+        answers = await stream.answers(_ASK_S)
+        if answered and not answers:
+            remark(f"Kafka at {bootstrap} does not answer, waiting")
+        elif answers and not answered:
+            remark(f"Kafka at {bootstrap} answers again")
+        answered = answers
+
+
+def _show(seen: Seen, *, as_json: bool) -> bool:
+    """Print it, and tell whether it was what is followed."""
+    if isinstance(seen, Unreadable):
+        remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
+        return False
+    if as_json:
+        say_json(result_json(seen) if isinstance(seen, SeenResult) else dead_letter_json(seen.letter))
+    else:
+        say(dead_letter(seen.letter) if isinstance(seen, SeenDeadLetter) else in_brief(seen))
+    return True

@@ -1,0 +1,95 @@
+"""Pieces and scores to a `tokenizer.json` that cuts texts as SentencePiece's unigram model does."""
+
+import io
+from collections.abc import Sequence
+
+import sentencepiece
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from shared.encoder.recipe.blocks import Floats
+
+OPENING, PADDING, CLOSING, UNKNOWN = SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+"""The first four pieces, in this order."""
+
+NEVER = -10_000.0
+"""Score of the special pieces. By their own, 0, text such as "</s>" would become the closing token itself."""
+
+_NORMALISATION, _MAP = 3, 2
+"""Numbers of the fields, in SentencePiece's file, of the normaliser and of its map."""
+
+
+def unigram(pieces: Sequence[str], scores: Floats) -> Tokenizer:
+    """A tokenizer whose ids are places in `pieces`, the first of which are :data:`SPECIALS`."""
+    if tuple(pieces[: len(SPECIALS)]) != SPECIALS:
+        raise ValueError(f"the pieces begin with {pieces[: len(SPECIALS)]}")
+    scored = [NEVER] * len(SPECIALS) + [float(score) for score in scores[len(SPECIALS) :]]
+    vocabulary = list(zip(pieces, scored, strict=True))
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=SPECIALS.index(UNKNOWN), byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Precompiled(nmt_nfkc_map()),
+            normalizers.Replace("\0", " "),  # the only control character that the map leaves
+            normalizers.Strip(left=False, right=True),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.add_special_tokens(list(SPECIALS))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{OPENING} $A {CLOSING}",
+        pair=f"{OPENING} $A {CLOSING} {CLOSING} $B {CLOSING}",
+        special_tokens=[(name, SPECIALS.index(name)) for name in (OPENING, CLOSING)],
+    )
+    return tokenizer
+
+
+def nmt_nfkc_map() -> bytes:
+    """SentencePiece's own map of the normalisation `nmt_nfkc`, out of a model trained on one line.
+
+    The package carries it in a form of its own; every model trained with that rule carries it in the form that
+    `tokenizers` reads.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b"]),
+        model_writer=model,
+        vocab_size=6,
+        model_type="unigram",
+        normalization_rule_name="nmt_nfkc",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    return _field(_field(model.getvalue(), _NORMALISATION), _MAP)
+
+
+def _field(message: bytes, wanted: int) -> bytes:
+    """The first length-delimited field of that number in a message of Protocol Buffers.
+
+    Raises:
+        KeyError: when there is none.
+    """
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == 2:
+            length, at = _varint(message, at)
+            if number == wanted:
+                return message[at : at + length]
+            at += length
+        elif kind == 0:
+            _, at = _varint(message, at)
+        else:
+            at += {1: 8, 5: 4}[kind]
+    raise KeyError(wanted)
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at

@@ -1,0 +1,8 @@
+"""Run small models on CTranslate2: artefacts, cards, tokenisation, encoders, and the services around them.
+
+Importing this package pins the thread pools of numpy, CTranslate2 and tokenizers before they are loaded.
+"""
+
+from sprat_inference.threads import PINNED_IN_TIME, PINS, pin_threads
+
+__all__ = ["PINNED_IN_TIME", "PINS", "pin_threads"]

@@ -1,0 +1,115 @@
+"""`card.json`: what a model is, may be used for, and was measured at. Frozen; it travels in `ModelAnnounced`."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+VERSION: Final = r"^[0-9a-f]{16}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Work(_Frozen):
+    """Somebody's work that the model is made of."""
+
+    name: Annotated[str, Field(min_length=1)]
+    authors: Annotated[str, Field(min_length=1, description="Whom to credit, as they ask for it.")]
+    licence: Annotated[str, Field(min_length=1, description="SPDX identifier.")]
+    source: Annotated[str, Field(description="Where it was taken from.")]
+    used_for: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str | None, Field(description="Of the file that was taken.")] = None
+
+
+class Score(_Frozen):
+    """One measured figure; it means nothing without its protocol."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    value: float
+    protocol: Annotated[str, Field(min_length=1, description="On which data, by which rule.")]
+
+
+class Calibration(_Frozen):
+    """How a confidence comes about, and for which traffic it holds."""
+
+    method: Annotated[str, Field(min_length=1)]
+    fitted_on: Annotated[str, Field(min_length=1)]
+    outside_share: Annotated[Share, Field(description="Assumed share of texts outside every label.")]
+    longest_code_points: Annotated[int, Field(ge=1, description="Length of the longest text it was fitted on.")]
+    parameters: dict[str, tuple[float, ...]]
+
+
+class PartCard(BaseModel):
+    """What every card says: the whole card of a part that several models share, an encoder without a task, say.
+
+    `version` covers every other field, and through `files` every byte.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(pattern=VERSION, description="Content hash, from sprat_inference.artefact.")]
+    reader: Annotated[
+        str, Field(min_length=1, description="The code that turns the files into answers, with its revision.")
+    ]
+    languages: tuple[str, ...]
+    max_tokens: Annotated[int, Field(ge=3, description="Tokens read of a text; the rest is not read.")]
+    licence: Annotated[str, Field(min_length=1, description="SPDX expression for the artefact as a whole.")]
+    made_of: Annotated[tuple[Work, ...], Field(description="Weights and data, with authors and licences.")]
+    scores: tuple[Score, ...]
+    limits: Annotated[tuple[str, ...], Field(description="What it cannot do, in plain words.")] = ()
+    files: Annotated[dict[str, str], Field(description="File name → sha256, in hexadecimal digits.")]
+
+    def score(self, name: str) -> float:
+        """Give the figure of that name.
+
+        Raises:
+            KeyError: when the card has none.
+        """
+        return {score.name: score.value for score in self.scores}[name]
+
+
+class Part(_Frozen):
+    """A part that lies in another folder, as it was when the model was made: with another one it is another model."""
+
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(pattern=VERSION)]
+
+
+class Card(PartCard):
+    """The card of one model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Annotated[str, Field(min_length=1)]
+    built_on: Annotated[Part | None, Field(description="The shared part whose files are read, too.")] = None
+    labels: tuple[str, ...] | None = None
+    label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
+    targets: tuple[str, ...] = ()
+    calibration: Calibration
+    keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
+    keep_at_rule: Annotated[str, Field(min_length=1, description="How keep_at was found.")]
+
+    @model_validator(mode="after")
+    def _labels_match_their_hash(self) -> Self:
+        if self.label_set != (None if self.labels is None else label_set_hash(self.labels)):
+            raise ValueError("label_set is not the hash of labels")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A model with all its files in one folder says nothing of parts, and keeps the version it always had."""
+        fields: dict[str, Any] = whole(self)
+        return fields if self.built_on else {name: value for name, value in fields.items() if name != "built_on"}
+
+
+def label_set_hash(labels: Iterable[str]) -> str:
+    """Give 16 hexadecimal digits that are equal for equal sets of labels."""
+    text = json.dumps(sorted(set(labels)), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

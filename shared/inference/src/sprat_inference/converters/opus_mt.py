@@ -1,0 +1,141 @@
+"""A Marian translation model as OPUS-MT publishes it to an artefact of the translation service, without torch.
+
+Such a folder has `decoder.yml`, the weights as `.npz`, the vocabulary as `.yml`, `source.spm` and `target.spm`. The
+network is converted by CTranslate2's own converter. What the folder lacks is an estimate of the model's own quality:
+the card says so, and the service is then sure of little.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import ctranslate2
+import yaml
+from ctranslate2.converters import OpusMTConverter
+from ctranslate2.converters.marian import load_vocab
+
+from sprat.errors import UserError
+from sprat_inference.artefact import write_artefact
+from sprat_inference.card import Card
+
+READER: Final = "sprat-translation-marian/3"
+"""The translation service's code that reads the artefact."""
+
+LONGEST_SENTENCE: Final = 200
+"""Pieces read of a sentence at most. OPUS-MT was trained on up to 500, and few of them were long."""
+
+LONGEST_TEXT: Final = 5_000
+"""Code points of a text at most: as sure as its worst sentence, a longer one would not be kept anyway."""
+
+_NEEDED = ("decoder.yml", "source.spm", "target.spm")
+_DOWNLOAD = (
+    "take the .zip that the model's own README names (with decoder.yml and .npz), not the files for transformers"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What the files do not tell."""
+
+    language: str
+    """Of the source, BCP 47."""
+    target: str
+    """Of the translation, BCP 47."""
+    licence: str
+    """SPDX expression of the weights."""
+
+
+def convert_opus_mt(source: Path, pair: Pair, name: str, output: Path) -> Card:
+    """Write the artefact `output`, which must not exist or be empty, and give its card.
+
+    Raises:
+        UserError: when `source` is no such folder, or CTranslate2 cannot take the model; it says what to do.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output}: exists already; name another --output")
+    vocabularies = _look(source)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
+        folder = Path(temporary) / "artefact"
+        _convert(source, vocabularies, folder)
+        for file in ("source.spm", "target.spm"):
+            shutil.copyfile(source / file, folder / file)
+        written = write_artefact(folder, _card(source, pair, name))
+        if output.exists():
+            output.rmdir()
+        folder.rename(output)
+    return written
+
+
+def _look(source: Path) -> list[str]:
+    """Give the files that hold vocabularies."""
+    missing = [name for name in _NEEDED if not (source / name).is_file()]
+    if missing:
+        raise UserError(f"{source}: has no {', '.join(missing)}; {_DOWNLOAD}")
+    try:
+        decoder = yaml.safe_load((source / "decoder.yml").read_text(encoding="utf-8"))
+        files = [*decoder["models"], *decoder["vocabs"]]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"{source / 'decoder.yml'}: names no models and vocabs ({type(error).__name__})") from None
+    missing = [name for name in files if not (source / name).is_file()]
+    if missing:
+        raise UserError(f"{source}: decoder.yml names {', '.join(missing)}, which is not there; {_DOWNLOAD}")
+    return list(decoder["vocabs"])
+
+
+def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
+    try:
+        for name in vocabularies:
+            load_vocab(source / name)  # first, for the converter would leave the weights' file open when it fails later
+        converter = OpusMTConverter(str(source))
+        converter.convert(str(folder), quantization="int8")
+        translator = ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=1)
+        translator.score_batch([["▁a"] * LONGEST_SENTENCE], [["▁a"] * (2 * LONGEST_SENTENCE + 10)])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        # The converter reads whatever lies in the files: what it stumbles over has many names, and is always theirs.
+        raise UserError(f"{source}: CTranslate2 cannot take this model ({type(error).__name__}: {error})") from None
+    if '">>' in "".join(path.read_text(encoding="utf-8") for path in folder.glob("*vocabulary.json")):
+        raise UserError(
+            f"{source}: translates into several languages, told apart by a word like >>deu<<, which nobody would "
+            "write for it; take a model for one language"
+        )
+
+
+def _card(source: Path, pair: Pair, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "task": "translation",
+        "reader": READER,
+        "languages": (pair.language,),
+        "targets": (pair.target,),
+        "max_tokens": LONGEST_SENTENCE,
+        "licence": pair.licence,
+        "made_of": (
+            {
+                "name": source.resolve().name,
+                "authors": "OPUS-MT, Tiedemann and Thottingal 2020, and the authors of its data; see its README",
+                "licence": pair.licence,
+                "source": "a folder given to `sprat models convert opus-mt`",
+                "used_for": "the network, quantised to int8 with CTranslate2, and its vocabulary",
+            },
+        ),
+        "scores": (),
+        "calibration": {
+            "method": "none: the square of the geometric mean of the pieces' chances, of the least sure sentence; "
+            "0 where a number, an address or a placeholder is not kept, or a sentence is too long",
+            "fitted_on": "nothing",
+            "outside_share": 0.0,
+            "longest_code_points": LONGEST_TEXT,
+            "parameters": {"decline_below": (0.0,)},
+        },
+        "keep_at": 1.0,
+        "keep_at_rule": "nothing was measured, so keeping nothing is recommended; measure, and set your policy's own",
+        "limits": (
+            "Uncalibrated: its confidence falls with the network's doubts, and is no chance of anything.",
+            "Not measured here: the card has no scores.",
+            f"Reads sentences of up to {LONGEST_SENTENCE} pieces and texts of up to {LONGEST_TEXT:,} characters.",
+        ),
+    }

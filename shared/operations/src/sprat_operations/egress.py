@@ -1,0 +1,178 @@
+"""Reading the egress records of a span of time, from its beginning to what stands there now."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import ConsumerRecord
+
+from sprat.kafka.clients import client_arguments
+from sprat.settings import KafkaSettings
+from sprat_contracts import EgressRecord, WireError, decode
+from sprat_operations.result_stream import Unreadable
+from sprat_operations.topic_reader import read_since
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEgress:
+    """An egress record on its topic."""
+
+    record: EgressRecord
+    at_ms: int
+    """When the broker appended it: epoch milliseconds."""
+
+
+async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[SeenEgress | Unreadable]:
+    """Give every egress record appended at `since_ms` or later (None: all), in each partition's order.
+
+    It ends with what stood on the topic when it began, and holds one fetch in memory.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+    """
+    async for record in read_since(client_arguments(kafka), [kafka.topics.egress], since_ms):
+        yield _seen(record)
+
+
+def _seen(record: ConsumerRecord) -> SeenEgress | Unreadable:
+    try:
+        message = decode(record, EgressRecord).message
+        if message.phase not in {"attempt", "outcome"}:
+            return Unreadable(record.topic, record.partition, record.offset, "neither attempt nor outcome")
+    except (WireError, ValueError) as error:
+        return Unreadable(record.topic, record.partition, record.offset, str(error))
+    return SeenEgress(message, record.timestamp)
+
+
+# Attempts and outcomes of calls, brought together by their call's id.
+
+MAX_OPEN: Final = 100_000
+"""So many records of a phase wait for the other one; then the oldest is given up. Both phases of a call have one key
+and so one partition, where they stand as close as the call was long: few are open at a time, unless they are alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A record without its counterpart: an attempt without an outcome, or an outcome without an attempt."""
+
+    call_id: str
+    phase: str
+    at_ms: int
+    tenant: str
+    task: str
+    provider: str
+    region: str
+    model: str
+
+    @classmethod
+    def of(cls, record: EgressRecord, at_ms: int) -> "Alone":
+        """Keep of a record what names the call."""
+        return cls(
+            record.call_id,
+            record.phase,
+            at_ms,
+            record.tenant,
+            record.task,
+            record.provider,
+            record.region,
+            record.model,
+        )
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Matches records as they come, whichever of the two comes first; holds those alone that wait."""
+
+    since_ms: int = 0
+    """Pairs that end before it are matched, not counted."""
+    paired: int = 0
+    _waiting: dict[str, dict[str, Alone]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
+
+    def add(self, seen: SeenEgress) -> Alone | None:
+        """Match one record; give one that has waited too long for its counterpart, if there is one."""
+        record = seen.record
+        other = "outcome" if record.phase == "attempt" else "attempt"
+        if self._waiting[other].pop(record.call_id, None) is not None:
+            self.paired += seen.at_ms >= self.since_ms
+            return None
+        waiting = self._waiting[record.phase]
+        waiting[record.call_id] = Alone.of(record, seen.at_ms)
+        return waiting.pop(next(iter(waiting))) if len(waiting) > MAX_OPEN else None
+
+    def rest(self) -> list[Alone]:
+        """Give what still waits, by time."""
+        return sorted(
+            (each for waiting in self._waiting.values() for each in waiting.values()), key=lambda each: each.at_ms
+        )
+
+
+# What left the house, summed up by tenant, provider and region.
+
+Way = tuple[str, str, str]
+"""Tenant, provider, region."""
+
+ANSWERED = "answered"
+
+
+@dataclass(slots=True)
+class Sum:
+    """Calls of one way. An attempt counts a call and what it carried; an outcome, what it cost and how it ended."""
+
+    calls: int = 0
+    bytes_out: int = 0
+    masked: Counter[str] = field(default_factory=Counter)
+    cost_eur: float = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: EgressRecord) -> None:
+        """Count one record."""
+        if record.phase == "attempt":
+            self.calls += 1
+            self.bytes_out += record.bytes_out
+            self.masked.update(record.masked)
+        else:
+            self.cost_eur += record.cost_eur
+            self.outcomes[record.outcome or "unknown"] += 1
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Give how often each way to fail came about, the most frequent first."""
+        return {name: count for name, count in self.outcomes.most_common() if name != ANSWERED}
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(
+            self.calls + other.calls,
+            self.bytes_out + other.bytes_out,
+            self.masked + other.masked,
+            self.cost_eur + other.cost_eur,
+            self.outcomes + other.outcomes,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all for machines."""
+        return {
+            "calls": self.calls,
+            "bytes_out": self.bytes_out,
+            "masked": dict(sorted(self.masked.items())),
+            "cost_eur": round(self.cost_eur, 9),
+            "answered": self.outcomes[ANSWERED],
+            "failures": self.failures,
+        }
+
+
+@dataclass(slots=True)
+class Sums:
+    """Holds a sum for each way, and no record."""
+
+    by_way: dict[Way, Sum] = field(default_factory=dict)
+
+    def add(self, record: EgressRecord) -> None:
+        """Count one record."""
+        self.by_way.setdefault((record.tenant, record.provider, record.region), Sum()).add(record)
+
+    @property
+    def total(self) -> Sum:
+        """Give the sum of all."""
+        return sum(self.by_way.values(), Sum())

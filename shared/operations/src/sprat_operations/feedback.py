@@ -1,0 +1,196 @@
+"""Corrections by people: judged as the contract says before they are published."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from sprat.kafka import aiokafka_compat
+from sprat.kafka.publisher import OutRecord
+from sprat_contracts import (
+    OUTPUTS,
+    TASKS,
+    Envelope,
+    FeedbackGiven,
+    KafkaRecord,
+    NerOutput,
+    Output,
+    TextSubmitted,
+    WireError,
+    decode,
+    encode,
+)
+from sprat_contracts.ids import root_traceparent
+from sprat_operations.dead_letters import Identity
+from sprat_operations.texts import Wanted, look_for
+from sprat_operations.topic_reader import OnReadProgress, read_since, silent
+
+SOURCE: Final = "/sprat/feedback"
+"""The CloudEvents source of what is published from the command line."""
+
+
+class NotACorrection(ValueError):
+    """Fields that are no correction. The message names field and reason, never a text."""
+
+
+def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
+    """Make a correction; `label` stands for an intent's output where there is none.
+
+    Raises:
+        NotACorrection: a field is missing or wrong.
+    """
+    given = dict(fields)
+    if "label" in given and "output" not in given and given.get("task") == "intent":
+        given["output"] = {"label": given.pop("label")}
+    task = given.get("task")
+    kind = OUTPUTS.get(task) if isinstance(task, str) else None
+    try:
+        if kind is None and "task" in given:
+            raise NotACorrection(f"task: unknown; known are {', '.join(TASKS)}")
+        if kind is not None and "output" in given:
+            kind.model_validate_json(json.dumps(given["output"]))
+        message = FeedbackGiven.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        raise NotACorrection(_told(error, within=error.title if error.title in _OUTPUT_NAMES else None)) from None
+    except (TypeError, ValueError) as error:
+        raise error if isinstance(error, NotACorrection) else NotACorrection("not valid JSON") from None
+    if kind is not None and not isinstance(message.output, kind):
+        raise NotACorrection(f"output: holds what another task gives; {task} needs {', '.join(_needed(kind))}")
+    if isinstance(message.output, NerOutput):
+        _check_spans(message.output)
+    return message
+
+
+def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:
+    """Give the record of a correction. Corrections of one text have one key, so the last one is the last for all."""
+    envelope = Envelope(
+        id=str(uuid4()), source=SOURCE, traceparent=root_traceparent(message.text_source, message.text_id)
+    )
+    value, headers = encode(message, envelope)
+    return OutRecord(topic, message.text_id.encode(), value, headers)
+
+
+_OUTPUT_NAMES = frozenset(kind.__name__ for kind in OUTPUTS.values())
+
+
+def _needed(kind: type[Any]) -> list[str]:
+    return [name for name, field in kind.model_fields.items() if field.is_required()]
+
+
+def _check_spans(output: NerOutput) -> None:
+    for number, entity in enumerate(output.entities):
+        if entity.end - entity.start != len(entity.text):
+            raise NotACorrection(
+                f"output.entities.{number}: end - start is {entity.end - entity.start}, but the text has "
+                f"{len(entity.text)} code points"
+            )
+
+
+def _told(error: ValidationError, within: str | None) -> str:
+    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    start = ("output",) if within else ()
+    return "; ".join(".".join(map(str, (*start, *problem["loc"]))) + f": {problem['msg']}" for problem in problems[:5])
+
+
+# The corrections of one task, the last one for each text, and the texts that they are about.
+
+SUPERSEDED: Final = "superseded"
+UNREADABLE: Final = "unreadable"
+WRONG_OUTPUT: Final = "wrong_output"
+EXPIRED: Final = "expired"
+NOT_FOUND: Final = "not_found"
+INVALID_TEXT: Final = "invalid_text"
+
+WHY: Final[Mapping[str, str]] = {
+    SUPERSEDED: "corrected again later",
+    UNREADABLE: "records that are no correction",
+    WRONG_OUTPUT: "the output is not one of the task",
+    EXPIRED: "given before the oldest text that is still there",
+    NOT_FOUND: "no text that is still there has this id and source",
+    INVALID_TEXT: "the text was not valid",
+}
+"""What the reasons say, in the order in which they are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person says is right."""
+
+    output: Output
+    by: str
+    given_at: int
+    """By the broker's clock: epoch milliseconds."""
+
+
+@dataclass(slots=True)
+class Corrections:
+    """The last correction of each text; of the others it is counted why they are none."""
+
+    task: str
+    latest: dict[Identity, Correction] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: KafkaRecord) -> None:
+        """Take a record of the feedback topic; those of other tasks are nobody's business here."""
+        try:
+            message = decode(record, FeedbackGiven).message
+        except WireError:
+            self.left_out[UNREADABLE] += 1
+            return
+        if message.task != self.task:
+            return
+        if not isinstance(message.output, OUTPUTS[self.task]):
+            self.left_out[WRONG_OUTPUT] += 1
+            return
+        text = (message.text_source, message.text_id)
+        before = self.latest.get(text)
+        if before is not None:
+            self.left_out[SUPERSEDED] += 1
+        if before is None or before.given_at <= record.timestamp:
+            self.latest[text] = Correction(message.output, message.by, record.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and what is right for it."""
+
+    text: TextSubmitted = field(repr=False)
+    output: Output
+
+
+async def read_corrections(
+    client: Mapping[str, Any], topic: str, task: str, since_ms: int | None, *, progress: OnReadProgress = silent
+) -> Corrections:
+    """Read the corrections of a task given at `since_ms` (epoch) or later, None: all.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+    """
+    aiokafka_compat.install()
+    corrections = Corrections(task)
+    async for record in read_since(client, [topic], since_ms, progress=progress):
+        corrections.add(record)
+    return corrections
+
+
+async def join(
+    client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = silent
+) -> list[Example]:
+    """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+    """
+    wanted = Wanted(set(corrections.latest))
+    await look_for(client, texts, wanted, progress=progress)
+    for identity in wanted.missing:
+        expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
+        corrections.left_out[INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND] += 1
+    found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
+    return [Example(text.text, corrections.latest[identity].output) for identity, text in found]

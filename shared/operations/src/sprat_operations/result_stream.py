@@ -1,0 +1,157 @@
+"""Reading results and dead letters as they come, from a moment on."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from sprat.errors import UserError
+from sprat.kafka.clients import cancel_requests, client_arguments, close_in_time, make_consumer, missing_topics
+from sprat.settings import KafkaSettings
+from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decode
+from sprat_operations.dead_letters import Letter, letter_of
+
+Filter = Callable[[Mapping[str, str]], bool]
+"""Says by a result's headers, undecoded otherwise, whether it is wanted."""
+
+_MAX_RECORDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SeenResult:
+    """A result on its topic."""
+
+    envelope: Envelope
+    result: Result
+    decided_at: int
+    """When the broker appended it: epoch milliseconds."""
+
+    @property
+    def total_ms(self) -> int:
+        """Give the time from the text's arrival to the result's, both by the broker's clock."""
+        return max(0, self.decided_at - self.result.origin.appended_at)
+
+    @property
+    def trace_id(self) -> str:
+        """Give the trace that this text has on every topic."""
+        return trace_of(self.envelope.traceparent)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDeadLetter:
+    """A dead letter on its topic."""
+
+    letter: Letter
+    """Without its value."""
+
+    @property
+    def reason(self) -> DeadLetterReason:
+        """Give who says so, and why."""
+        return self.letter.reason
+
+    @property
+    def trace_id(self) -> str | None:
+        """Give the trace of the original."""
+        return self.letter.trace_id
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is not what its topic holds."""
+
+    topic: str
+    partition: int
+    offset: int
+    why: str
+
+
+Seen = SeenResult | SeenDeadLetter | Unreadable
+
+
+def trace_of(traceparent: str) -> str:
+    """Give the trace id of a W3C traceparent."""
+    return traceparent.split("-")[1]
+
+
+class Stream:
+    """A consumer of result topics, and of the dead letters where wanted, without a group: it disturbs nobody."""
+
+    def __init__(
+        self, kafka: KafkaSettings, tasks: Iterable[str], *, dead_letters: bool, wanted: Filter | None = None
+    ) -> None:
+        self._dead_letters = kafka.topics.dead_letters
+        self._topics = [kafka.topics.results(task) for task in tasks] + [self._dead_letters] * dead_letters
+        self._wanted = wanted
+        self._client = client_arguments(kafka)
+        self._consumer: Any = None
+
+    async def start(self, since_ms: int | None = None) -> None:
+        """Connect and stand at the present ends, or at the first records appended at `since_ms` (epoch) or later.
+
+        Raises:
+            UserError: a topic does not exist.
+        """
+        partitions = await self._partitions()
+        consumer = make_consumer(self._client, group_id=None, auto_offset_reset="latest")
+        self._consumer = consumer
+        consumer.assign(partitions)
+        await consumer.start()
+        places: dict[TopicPartition, int] = dict(await consumer.end_offsets(partitions))
+        if since_ms is not None:
+            found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+            places |= {partition: place.offset for partition, place in found.items() if place is not None}
+        for partition, offset in places.items():
+            consumer.seek(partition, offset)
+
+    async def _partitions(self) -> list[TopicPartition]:
+        """Give all partitions of the topics. A consumer would wait for a missing topic until it times out."""
+        admin = AIOKafkaAdminClient(**self._client)
+        try:
+            await admin.start()
+            described = await admin.describe_topics(self._topics)
+        finally:
+            await close_in_time(admin.close)
+        if missing := missing_topics(described):
+            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+        return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
+
+    async def read(self, timeout_s: float) -> list[Seen]:
+        """Give what has come; wait for it at most so long."""
+        found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=_MAX_RECORDS)
+        records = sorted((record for batch in found.values() for record in batch), key=lambda record: record.timestamp)
+        return [seen for record in records if (seen := self._seen(record)) is not None]
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await close_in_time(self._consumer.stop)
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Tell whether Kafka answers in time. `read` cannot: nothing new looks like nobody there."""
+        requests = cancel_requests()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._consumer.end_offsets(list(self._consumer.assignment()))
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        except asyncio.CancelledError:
+            if cancel_requests() > requests:
+                raise
+            return False
+        return True
+
+    def _seen(self, record: ConsumerRecord) -> Seen | None:
+        try:
+            if record.topic == self._dead_letters:
+                return SeenDeadLetter(letter_of(record).without_value())
+            headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+            if self._wanted is not None and not self._wanted(headers):
+                return None
+            event = decode(record, Result)
+        except (WireError, ValueError) as error:
+            return Unreadable(record.topic, record.partition, record.offset, str(error))
+        return SeenResult(event.envelope, event.message, record.timestamp)

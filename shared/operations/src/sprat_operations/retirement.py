@@ -1,0 +1,168 @@
+"""The models that were withdrawn, and their groups: what is still theirs, and not what came later."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from sprat.errors import UserError
+from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
+from sprat.registry.announcements import Announcement, ModelsReader
+from sprat.registry.model_table import ModelTable, model_key
+from sprat.registry.retirement import Ends, Retirement, owned_until_header
+from sprat.settings import KafkaSettings
+from sprat_contracts import ModelAnnounced
+from sprat_operations.lag import GroupLag, LagMeter, Measured, PartitionLag
+
+Withdrawn = Mapping[str, Ends | None]
+"""The group of a withdrawn model's service, without the prefix → up to where texts are its own; None: nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the topic of models says."""
+
+    announced: tuple[ModelAnnounced, ...]
+    """Ordered by task and name."""
+    withdrawn: Withdrawn
+
+
+async def read_standing(settings: KafkaSettings) -> Standing:
+    """Give the models that are announced now, and those that were withdrawn as far as is still known.
+
+    Raises:
+        Fatal: the topic does not exist.
+        Retryable: Kafka does not answer.
+        KafkaError: it refuses.
+    """
+    models = ModelTable()
+    withdrawn: dict[str, Ends | None] = {}
+
+    def apply(seen: Announcement) -> None:
+        if not models.apply(seen.key, seen.announced):
+            return
+        group = (seen.key or b"").decode("utf-8", "replace").replace("/", ".", 1)
+        if seen.announced is None:
+            withdrawn[group] = seen.retirement.until
+        else:
+            withdrawn.pop(group, None)
+
+    reader = ModelsReader(settings, apply)
+    try:
+        await reader.start()
+    finally:
+        await reader.stop()
+    return Standing(models.announced(), withdrawn)
+
+
+def own_alone(measured: Measured, withdrawn: Withdrawn) -> Measured:
+    """Give the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
+
+    Where nobody says where that is, all that a group has not committed may be its own.
+    """
+    groups = {name: _cut(group, withdrawn.get(name)) for name, group in measured.groups.items()}
+    return replace(measured, groups=groups)
+
+
+def _cut(group: GroupLag, ends: Ends | None) -> GroupLag:
+    if ends is None:
+        return group
+    return replace(group, partitions=tuple(_cut_partition(each, ends) for each in group.partitions))
+
+
+def _cut_partition(each: PartitionLag, ends: Ends) -> PartitionLag:
+    return replace(each, end=min(each.end, ends.get(each.partition.partition, 0)))
+
+
+# Withdraws a model, and tells when its service may stop.
+#
+# The router reads the topic of models to its end before each batch. So every text that was appended after the tombstone
+# is escalated, and every text that the router left to the model lies before the end that the texts had at that moment:
+# the service may stop once it has committed as far. A second tombstone says these ends, see `sprat.registry.retirement`. Where a
+# service announced the model between the two, the second counts as a first, and another one follows.
+
+_TRIES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What a withdrawn model still has to answer."""
+
+    texts: int
+    """At most: its service passes over those that are not for it."""
+    members: int
+    """Processes that serve it."""
+
+
+async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, model: str) -> Ends:
+    """Write the tombstones, return when Kafka has acknowledged them, and say up to where texts stay the model's own.
+
+    What can fail is done before the first tombstone. One that was cut short between the two is finished by another.
+
+    Raises:
+        UserError: there is no topic of texts, or the model is announced again each time.
+        Fatal: there is no topic of models.
+        Retryable: that topic cannot be read.
+        KafkaError: Kafka cannot be reached, or refuses.
+    """
+    key = model_key(task, model)
+    found = [Retirement()]
+    reader = ModelsReader(kafka, lambda seen: found.append(seen.retirement) if seen.key == key else None)
+    producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
+    consumer = make_consumer(client, group_id=None)
+    try:
+        texts = await _partitions(client, kafka.topics.texts)
+        await reader.start()
+        await consumer.start()
+        await producer.start()
+        await consumer.end_offsets(texts)
+        await producer.send_and_wait(kafka.topics.models, value=None, key=key)
+        for _ in range(_TRIES):
+            ends = {tp.partition: end for tp, end in (await consumer.end_offsets(texts)).items()}
+            await producer.send_and_wait(kafka.topics.models, value=None, key=key, headers=[owned_until_header(ends)])
+            await reader.catch_up()
+            if found[-1].until is not None:
+                return found[-1].until
+    finally:
+        await close_in_time(reader.stop, consumer.stop, producer.stop)
+    raise UserError(f"{task}/{model} is announced again and again: see why its service does not stay, then retire it")
+
+
+async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**client)
+    try:
+        await admin.start()
+        described = await admin.describe_topics([topic])
+    finally:
+        await close_in_time(admin.close)
+    if missing := missing_topics(described):
+        raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+    return [TopicPartition(topic, part["partition"]) for part in described[0]["partitions"]]
+
+
+async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Remainder]:
+    """Give what is left, each time one asks. The last one has no texts.
+
+    Args:
+        meter: measures.
+        group: of the model's service, without the prefix.
+        ends: what :func:`withdraw` said.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    while True:
+        left = _left(await meter.measure(), group, ends)
+        yield left
+        if not left.texts:
+            return
+
+
+def _left(measured: Measured, group: str, ends: Ends) -> Remainder:
+    found = measured.groups.get(group)
+    if found is None:
+        return Remainder(0, 0)
+    texts = sum(max(0, ends.get(each.partition.partition, 0) - each.start) for each in found.partitions)
+    return Remainder(texts, len(found.group.members))

@@ -1,0 +1,101 @@
+"""Models that a person names for an installation: which task, under which name, from which folder."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprat_contracts import TASKS, Topics
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A folder that serves a task under a name."""
+
+    task: str
+    name: str
+    folder: Path
+    version: str
+    """Of the card that lay there when the installation was put together."""
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which the task's service gets to know it."""
+        prefix = f"SPRAT_{self.task.upper()}__"
+        return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
+
+
+# The table of services that an installation runs. A new service is one line here.
+
+Reads = Callable[[Topics], tuple[str, ...]]
+
+
+def _nothing(_: Topics) -> tuple[str, ...]:
+    return ()
+
+
+def _texts(topics: Topics) -> tuple[str, ...]:
+    return (topics.texts,)
+
+
+def _requests(topics: Topics) -> tuple[str, ...]:
+    return (topics.frontier_requests,)
+
+
+def _routed(topics: Topics) -> tuple[str, ...]:
+    return (topics.texts, *(topics.predictions(task) for task in TASKS), topics.frontier_answers)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """What the supervisor must know of a service."""
+
+    name: str
+    """Of its process, its log and its row in tables."""
+    module: str
+    """Run as `python -m module`."""
+    group: str = ""
+    """Its consumer group, after the prefix and a dot; empty without one. `{model}` stands for its model's name."""
+    reads: Reads = _nothing
+    """The topics that its group reads."""
+    essential: bool = False
+    """Without it nothing works at all; others may be left out of an installation."""
+    needs_kafka: bool = True
+    port_variable: str = "SPRAT_HEALTH_PORT"
+    """The variable that tells it on which port to answer."""
+    ready_path: str = "/readyz"
+    model: ServedModel | None = None
+    """The model that a person named for it; None: as its own settings say."""
+
+
+SIMULATOR = "simulator"
+FRONTIER = "frontier"
+
+SERVICES = (
+    ServiceSpec(
+        SIMULATOR,
+        "sprat_simulator",
+        essential=True,
+        needs_kafka=False,
+        port_variable="SPRAT_SIMULATOR_PORT",
+        ready_path="/healthz",
+    ),
+    ServiceSpec("router", "sprat_router", "router", _routed, essential=True),
+    *(ServiceSpec(task, f"sprat_{task}", f"{task}.{{model}}", _texts) for task in TASKS),
+    ServiceSpec(FRONTIER, "sprat_frontier", "frontier", _requests, essential=True),
+)
+
+
+def instance_name(service: str, instance: int) -> str:
+    """Give the name of a service's n-th process: the first has the service's own. No model's name can hold a `#`."""
+    return service if instance == 1 else f"{service}#{instance}"
+
+
+def is_installed(spec: ServiceSpec) -> bool:
+    """Tell whether the service can be started from this Python environment."""
+    return importlib.util.find_spec(spec.module) is not None and (
+        importlib.util.find_spec(f"{spec.module}.__main__") is not None
+    )

@@ -1,0 +1,148 @@
+"""Looking back: what was appended to topics since a moment, up to what stands there now."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
+
+from sprat.errors import UserError
+from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
+
+OnReadProgress = Callable[[int, int], None]
+"""Told how many records are read and how many there are to read, by their offsets."""
+
+_MAX_RECORDS: Final = 5_000
+_POLL_S: Final = 1.0
+_WAIT_MS: Final = 50
+"""How long the broker may hold a fetch that finds nothing: the fetch of another partition waits behind it."""
+_STALL_S: Final = 30.0
+"""No record for so long, though some are missing: the broker is gone."""
+
+
+def silent(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+async def read_since(
+    client: Mapping[str, Any], topics: Sequence[str], since_ms: int | None, *, progress: OnReadProgress = silent
+) -> AsyncIterator[ConsumerRecord]:
+    """Give every record of the topics appended at `since_ms` (epoch) or later, None: all, in each partition's order.
+
+    It ends with what stood there when it began, and holds one fetch in memory. `client` holds the arguments of an
+    aiokafka client.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker gives nothing more.
+        KafkaError: Kafka cannot be reached or refuses.
+    """
+    async with TopicReader(client, progress) as looking:
+        async for records in looking.since(topics, since_ms):
+            for record in records:
+                yield record
+
+
+class TopicReader:
+    """Looks back with one consumer, several times where wanted. It has no group: it disturbs nobody.
+
+    A context manager; entering it connects.
+    """
+
+    def __init__(self, client: Mapping[str, Any], progress: OnReadProgress = silent) -> None:
+        self._admin = AIOKafkaAdminClient(**client)
+        self._consumer = make_consumer(
+            client,
+            group_id=None,
+            auto_offset_reset="earliest",  # where retention was faster than we are
+            fetch_max_wait_ms=_WAIT_MS,
+        )
+        self._progress = progress
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+            await self._consumer.start()
+        except BaseException:  # a start that is cancelled leaves no connection either
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await close_in_time(self._admin.close, self._consumer.stop)
+
+    async def closed(self, topics: Sequence[str]) -> dict[str, str]:
+        """Give those of the topics that one cannot look into, each with the reason."""
+        described = await self._admin.describe_topics(list(topics))
+        return {each["topic"]: _reason(for_code(each["error_code"])) for each in described if each["error_code"]}
+
+    async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Give, by partition of a topic, the first offset that is still there and the one that is written next.
+
+        Raises:
+            UserError: there is no such topic.
+            KafkaError: Kafka refuses.
+        """
+        partitions = await self._partitions([topic])
+        begins: dict[TopicPartition, int] = await self._consumer.beginning_offsets(partitions)
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        return {each.partition: (begins[each], ends[each]) for each in partitions}
+
+    async def since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Give the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
+
+        Each handful is of one partition, in its order. What is appended meanwhile is left out. One at a time: it must
+        be read to its end before the next is begun.
+
+        Raises:
+            UserError: there is no such topic.
+            TimeoutError: the broker gives nothing more.
+            KafkaError: Kafka refuses.
+        """
+        partitions = await self._partitions(topics)
+        self._consumer.assign(partitions)
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        starts = await self._starts(partitions, since_ms, ends)
+        for partition, offset in starts.items():
+            self._consumer.seek(partition, offset)
+        waiting = {partition: end for partition, end in ends.items() if starts[partition] < end}
+        self._consumer.pause(*(partition for partition in partitions if partition not in waiting))
+        total = sum(end - starts[partition] for partition, end in waiting.items())
+        last = time.monotonic()
+        while waiting:
+            found = await self._consumer.getmany(timeout_ms=int(_POLL_S * 1000), max_records=_MAX_RECORDS)
+            for partition, records in found.items():
+                yield [record for record in records if record.offset < ends[partition]]
+            if found:
+                last = time.monotonic()
+            elif time.monotonic() - last > _STALL_S:
+                raise TimeoutError
+            places = {partition: await self._consumer.position(partition) for partition in waiting}
+            self._progress(total - sum(max(0, waiting[each] - place) for each, place in places.items()), total)
+            for partition in [each for each, place in places.items() if place >= waiting[each]]:
+                del waiting[partition]
+                self._consumer.pause(partition)
+
+    async def _starts(
+        self, partitions: list[TopicPartition], since_ms: int | None, ends: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        if since_ms is None:
+            beginnings: dict[TopicPartition, int] = await self._consumer.beginning_offsets(partitions)
+            return beginnings
+        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        return {each: place.offset if (place := found.get(each)) else ends[each] for each in partitions}
+
+    async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """Give the topics' partitions. A consumer would wait for a missing topic until it times out."""
+        described = await self._admin.describe_topics(list(topics))
+        if missing := missing_topics(described):
+            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+        return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
+
+
+def _reason(error: type[Exception]) -> str:
+    if error is UnknownTopicOrPartitionError:
+        return "it does not exist"
+    return "you may not see it" if error is TopicAuthorizationFailedError else error.__name__

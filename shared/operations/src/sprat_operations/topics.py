@@ -1,0 +1,183 @@
+"""Makes the topics of an installation and compares those that exist with the table. Changes none that exist."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from sprat.errors import UserError
+from sprat.kafka.clients import missing_topics
+from sprat_contracts.base import TASKS
+from sprat_contracts.topics import Topic, Topics
+
+Status = Literal["created", "exists", "differs", "missing"]
+
+_BROKERS_DEFAULT = -1
+_LEADERS_TIMEOUT_S = 10.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting in which a topic is not what the table says."""
+
+    setting: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """How a topic of the table stands on the broker."""
+
+    name: str
+    status: Status
+    partitions: int | None
+    """How many it has; None where it is missing."""
+    differences: tuple[Difference, ...] = ()
+
+
+async def create_topics(
+    client: Mapping[str, Any], topics: Topics, *, replication_factor: int = _BROKERS_DEFAULT
+) -> tuple[TopicState, ...]:
+    """Make what is missing and tell how every topic stands, in the table's order. Running it again changes nothing.
+
+    Existing topics are never changed: what differs is reported. `client` holds the arguments of an aiokafka client;
+    a `replication_factor` of -1 takes the broker's default.
+
+    Raises:
+        UserError: the broker cannot be reached or refuses; or a topic would be made whose partition count differs from
+            the existing ones that it must equal. Nothing is made in that case.
+    """
+    async with _Admin(client) as admin:
+        before = await _states(admin, topics)
+        _check_equal_partitions(before, topics)
+        missing = {state.name for state in before if state.status == "missing"}
+        if not missing:
+            return before
+        await _create(admin, [topic for topic in topics.table() if topic.name in missing], replication_factor)
+        await _wait_for_leaders(admin, missing)
+        after = await _states(admin, topics)
+    return tuple(
+        TopicState(state.name, "created", state.partitions) if _is_new(state, missing) else state for state in after
+    )
+
+
+async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicState, ...]:
+    """Tell how every topic of the table stands, in its order.
+
+    Raises:
+        UserError: the broker cannot be reached or refuses.
+    """
+    async with _Admin(client) as admin:
+        return await _states(admin, topics)
+
+
+class _Admin:
+    """An admin client for the time of a block; its errors become a person's."""
+
+    def __init__(self, client: Mapping[str, Any]) -> None:
+        self._client = client
+
+    async def __aenter__(self) -> AIOKafkaAdminClient:
+        self._admin = AIOKafkaAdminClient(**self._client)
+        try:
+            await self._admin.start()
+        except KafkaError as error:
+            await self._admin.close()
+            raise UserError(f"Kafka at {self._where} cannot be reached: {error}") from error
+        return self._admin
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._admin.close()
+        if isinstance(error, KafkaError):
+            raise UserError(f"Kafka at {self._where} refuses: {type(error).__name__}: {error}") from error
+
+    @property
+    def _where(self) -> str:
+        servers = self._client["bootstrap_servers"]
+        return servers if isinstance(servers, str) else ",".join(servers)
+
+
+def _is_new(state: TopicState, missing: set[str]) -> bool:
+    return state.name in missing and not state.differences
+
+
+async def _states(admin: AIOKafkaAdminClient, topics: Topics) -> tuple[TopicState, ...]:
+    table = topics.table()
+    described = await admin.describe_topics([topic.name for topic in table])
+    missing = missing_topics(described)
+    counts = {each["topic"]: len(each["partitions"]) for each in described if each["topic"] not in missing}
+    configs = await _configs(admin, counts)
+    return tuple(_state(topic, counts.get(topic.name), configs.get(topic.name, {})) for topic in table)
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    if not resources:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources):
+        for code, message, _type, name, entries in response.resources:
+            if code:
+                raise for_code(code)(f"{name}: {message}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+def _state(topic: Topic, partitions: int | None, config: Mapping[str, str]) -> TopicState:
+    if partitions is None:
+        return TopicState(topic.name, "missing", None)
+    expected = {"partitions": str(topic.partitions), **topic.config()}
+    actual = {"partitions": str(partitions), **config}
+    differences = tuple(
+        Difference(setting, value, actual.get(setting, "unknown"))
+        for setting, value in expected.items()
+        if actual.get(setting) != value
+    )
+    return TopicState(topic.name, "differs" if differences else "exists", partitions, differences)
+
+
+def _check_equal_partitions(states: Iterable[TopicState], topics: Topics) -> None:
+    """Refuse to make a topic that would not fit its existing siblings: keys would land on different partitions."""
+    names = {topics.texts, *(name(task) for task in TASKS for name in (topics.predictions, topics.results))}
+    wanted = {topic.name: topic.partitions for topic in topics.table() if topic.name in names}
+    siblings = [state for state in states if state.name in wanted]
+    other = [state for state in siblings if state.partitions not in {None, wanted[state.name]}]
+    missing = [state.name for state in siblings if state.status == "missing"]
+    if other and missing:
+        raise UserError(
+            f"{other[0].name} has {other[0].partitions} partitions, the setting says {topics.partitions}: texts, "
+            f"predictions and results need equal counts, so {', '.join(missing)} cannot be made. "
+            f"Set SPRAT_KAFKA__PARTITIONS={other[0].partitions}, or choose another prefix."
+        )
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: Iterable[Topic], replication_factor: int) -> None:
+    new = [_new_topic(topic, replication_factor) for topic in missing]
+    response = await admin.create_topics(new)
+    for name, code, message in response.topic_errors:
+        # Another process may have made it meanwhile: it is compared with the table like any other.
+        if code and code != TopicAlreadyExistsError.errno:
+            raise for_code(code)(f"{name}: {message}")
+
+
+def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:
+    new = NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config())
+    new.replication_factor = replication_factor  # the constructor refuses -1, which brokers take for their default
+    return new
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Iterable[str]) -> None:
+    """Wait until clients can use the new topics; a slow cluster is left to the clients' own retries."""
+    deadline = asyncio.get_running_loop().time() + _LEADERS_TIMEOUT_S
+    wanted = list(names)
+    while asyncio.get_running_loop().time() < deadline:
+        described = await admin.describe_topics(wanted)
+        if all(part["leader"] >= 0 for each in described for part in each["partitions"] or [{"leader": -1}]):
+            return
+        await asyncio.sleep(_POLL_S)

@@ -1,0 +1,318 @@
+"""The records that a text causes, each read as one step of its way."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord
+from sprat_contracts.dead_letters import ORIGIN_TOPIC
+from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_operations.record_summary import ATTEMPT, DEPTH, Kind, RecordSummary, asked_models, summarise
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+Identity = tuple[str, str]
+"""Source and id of a text."""
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_PLAIN_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
+_INSIDE: Mapping[Kind, tuple[str, ...]] = {
+    Kind.request: ("prediction",),
+    Kind.answer: ("request", "prediction"),
+}
+"""Where in a value the prediction is that names the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A record of a text's way."""
+
+    kind: Kind
+    place: Place
+    at_ms: int
+    """When the broker appended it: epoch milliseconds."""
+    service: str
+    """Who wrote it."""
+    identity: Identity | None
+    """Which text it belongs to; None where the record does not say."""
+    traceparent: str
+    told: RecordSummary
+    task: str | None = None
+    origin: tuple[int, int] | None = None
+    """Partition and offset of the text that it says it comes of."""
+    text_at: int | None = None
+    """When the text was appended, as the record says."""
+    cause: Place | None = None
+    """Of a dead letter: the record that could not be handled."""
+    call_id: str | None = None
+    tasks: tuple[str, ...] = ()
+    """Of a text: the tasks asked for."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Task → the model of it that the text asks for, where the record holds what was submitted."""
+    tenant: str | None = None
+    replays: str = ""
+    raw: bytes = field(default=b"", repr=False)
+
+    @property
+    def trace_id(self) -> str | None:
+        """Give the trace that it is part of."""
+        found = _TRACEPARENT.fullmatch(self.traceparent)
+        return found[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """The text that is looked for."""
+
+    id: str
+    source: str | None = None
+    """None: whatever its source."""
+
+    @property
+    def needles(self) -> tuple[bytes, ...]:
+        """Give how its id can stand in headers and in JSON: every record that names it holds one of these."""
+        forms = {self.id} | {json.dumps(self.id, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        forms |= {form.replace("/", r"\/") for form in forms}
+        return tuple(sorted(form.encode("utf-8", "surrogatepass") for form in forms))
+
+    @property
+    def plain(self) -> tuple[int, int] | None:
+        """Give offset and timestamp, if the id is of the form that plain JSON records get."""
+        found = _PLAIN_ID.fullmatch(self.id)
+        return (int(found[1]), int(found[2])) if found else None
+
+    def matches(self, identity: Identity | None) -> bool:
+        """Tell whether it is this text."""
+        return identity is not None and identity[1] == self.id and self.source in (None, identity[0])
+
+
+def headers_of(record: KafkaRecord) -> dict[str, str]:
+    """Give the headers as texts; of a name that stands twice the last counts, as for the services."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+
+
+def step_of(kind: Kind, record: KafkaRecord, kinds: Mapping[str, Kind]) -> Step:
+    """Read a record; one that is not what its topic holds says less, and is a step all the same."""
+    headers, value = headers_of(record), _value(record)
+    prediction = _prediction_in(kind, value)
+    identity, cause = _identity(kind, record, headers, prediction), None
+    told, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
+    if kind is Kind.dead_letter:
+        identity, cause, told, service = _dead_letter(record, headers, kinds)
+    elif kind is Kind.text:
+        service = identity[0] if identity else ""
+    source, id = identity or ("", "")
+    return Step(
+        kind=kind,
+        place=(record.topic, record.partition, record.offset),
+        at_ms=record.timestamp,
+        service=service or "unknown",
+        identity=identity,
+        traceparent=headers.get("traceparent", "") or (root_traceparent(source, id) if identity else ""),
+        told=told,
+        task=_string(prediction.get("task")),
+        origin=_place_in(prediction.get("origin")),
+        text_at=_appended_at(prediction.get("origin")),
+        cause=cause,
+        call_id=_string(value.get("call_id")) if kind is Kind.egress else None,
+        tasks=tuple(_names(value.get("tasks"))) if kind is Kind.text else (),
+        asked=_asked(value if kind is Kind.text else prediction.get("submitted")),
+        tenant=_string(value.get("tenant")) or _tenant(prediction),
+        replays=headers.get("sprat_replays", ""),
+        raw=record.value or b"",
+    )
+
+
+def _value(record: KafkaRecord) -> dict[str, Any]:
+    try:
+        value = json.loads(record.value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _prediction_in(kind: Kind, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the part that names text, task and origin."""
+    for name in _INSIDE.get(kind, ()):
+        part = value.get(name)
+        value = part if isinstance(part, dict) else {}
+    return value
+
+
+def _identity(
+    kind: Kind, record: KafkaRecord, headers: Mapping[str, str], prediction: Mapping[str, Any]
+) -> Identity | None:
+    if kind is Kind.text:
+        return text_identity(headers, record.topic, record.partition, record.offset, record.timestamp)
+    source, id = _string(prediction.get("text_source")), _string(prediction.get("text_id"))
+    return (source, id) if source is not None and id is not None else None
+
+
+def text_identity(
+    headers: Mapping[str, str], topic: str, partition: int, offset: int, timestamp_ms: int
+) -> Identity | None:
+    """Give source and id of a record on the texts topic; None where it has `ce_` headers, but not these."""
+    if any(name.startswith("ce_") for name in headers):
+        source, id = headers.get("ce_source"), headers.get("ce_id")
+        return (source, id) if source and id else None
+    return plain_text_identity(topic, partition, offset, timestamp_ms)
+
+
+def _dead_letter(
+    record: KafkaRecord, headers: Mapping[str, str], kinds: Mapping[str, Kind]
+) -> tuple[Identity | None, Place | None, RecordSummary, str]:
+    """Give of a dead letter: the text, the record that it was, why, who says so."""
+    try:
+        reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
+    except ValueError:
+        return None, None, RecordSummary("not a dead letter of ours"), ""
+    cause = (reason.topic, reason.partition, reason.offset)
+    kind = kinds.get(headers.get(ORIGIN_TOPIC, ""))
+    if kind is Kind.text:
+        identity = text_identity(headers, *cause, reason.timestamp_ms)
+    else:
+        prediction = _prediction_in(kind, _value(record)) if kind is not None else {}
+        identity = _identity(kind, record, headers, prediction) if kind is not None else None
+    said = f"{reason.code}: {reason.detail}"
+    return identity, cause, RecordSummary(said, "rejected", reason.code), reason.service
+
+
+def _place_in(origin: Any) -> tuple[int, int] | None:
+    if not isinstance(origin, dict):
+        return None
+    partition, offset = origin.get("partition"), origin.get("offset")
+    return (partition, offset) if isinstance(partition, int) and isinstance(offset, int) else None
+
+
+def _appended_at(origin: Any) -> int | None:
+    appended_at = origin.get("appended_at") if isinstance(origin, dict) else None
+    return appended_at if isinstance(appended_at, int) else None
+
+
+def _tenant(prediction: Mapping[str, Any]) -> str | None:
+    submitted = prediction.get("submitted")
+    return _string(submitted.get("tenant")) if isinstance(submitted, dict) else None
+
+
+def _asked(submitted: Any) -> Mapping[str, str]:
+    tasks = submitted.get("tasks") if isinstance(submitted, dict) else None
+    return asked_models(tasks) if isinstance(tasks, dict) else {}
+
+
+def _names(value: Any) -> Iterable[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+# Steps as a tree: below each record those that it caused.
+
+_ROUTER, _UNKNOWN_TASK = "router", "unknown_task"
+
+_CAUSES: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.text: (),
+    Kind.prediction: (Kind.text,),
+    Kind.request: (Kind.prediction, Kind.text),
+    Kind.answer: (Kind.request,),
+    Kind.result: (Kind.answer, Kind.prediction, Kind.request, Kind.text),
+    Kind.feedback: (Kind.result, Kind.text),
+}
+"""What can have caused a record, the likeliest first."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A step and what it caused."""
+
+    step: Step
+    children: list["Node"] = field(default_factory=list)
+
+
+def in_order(steps: Iterable[Step]) -> list[Step]:
+    """Give the steps by the broker's clock; those of the same millisecond as they cause each other."""
+    return sorted(steps, key=lambda step: (step.at_ms, DEPTH[step.kind], step.told.decision, step.place))
+
+
+def grown(steps: Iterable[Step]) -> list[Node]:
+    """Give the trees that the steps of one text make; more than one where a cause was not found."""
+    ordered = in_order(steps)
+    nodes = {step.place: Node(step) for step in ordered}
+    roots: list[Node] = []
+    for step in ordered:
+        cause = cause_of(step, ordered)
+        (roots if cause is None else nodes[cause.place].children).append(nodes[step.place])
+    return roots
+
+
+def cause_of(step: Step, ordered: Sequence[Step]) -> Step | None:
+    """Give the step that caused this one: of the same text and task, the latest before it.
+
+    The clocks of several brokers differ: where none stands before it, the first after it.
+    """
+    if step.kind is Kind.dead_letter:
+        return next((each for each in ordered if each.place == step.cause), None)
+    if step.kind is Kind.egress:
+        return _of_call(step, ordered)
+    causes = _CAUSES[step.kind]
+    if step.kind is Kind.result and step.told.decision == "kept":  # a redelivery may have been escalated, this was not
+        causes = tuple(kind for kind in causes if kind is not Kind.answer)
+    found = ([each for each in ordered if each.kind is kind and _fits(step, each)] for kind in causes)
+    return next((_nearest(step, fitting, ordered) for fitting in found if fitting), None)
+
+
+def _of_call(step: Step, ordered: Sequence[Step]) -> Step | None:
+    """Give the attempt of the same call, else the request that the call was made for."""
+    calls = [each for each in ordered if each.kind is Kind.egress and each.call_id == step.call_id]
+    attempts = [each for each in calls if each.told.decision == ATTEMPT]
+    if step.told.decision != ATTEMPT and attempts:
+        return _nearest(step, attempts, ordered)
+    asked = [each for each in ordered if each.kind is Kind.request and step.task in (None, each.task)]
+    return _nearest(step, asked, ordered) if asked else None
+
+
+def _nearest(step: Step, fitting: Sequence[Step], ordered: Sequence[Step]) -> Step:
+    before = [each for each in fitting if ordered.index(each) < ordered.index(step)]
+    return before[-1] if before else fitting[0]
+
+
+def _fits(step: Step, cause: Step) -> bool:
+    if cause.kind is Kind.text:
+        return step.origin is None or step.origin == cause.place[1:]
+    return step.task == cause.task and (step.origin is None or cause.origin in (None, step.origin))
+
+
+def by_text(steps: Iterable[Step]) -> dict[Identity, list[Step]]:
+    """Part the steps by text, the texts in the order in which they came; all of them must say theirs."""
+    parted: dict[Identity, list[Step]] = {}
+    for step in in_order(steps):
+        if step.identity is not None:
+            parted.setdefault(step.identity, []).append(step)
+    return parted
+
+
+def requested_models(steps: Iterable[Step]) -> dict[str, str]:
+    """Give task → the model of it that the text asks for, as far as the steps of one text say so."""
+    return {task: model for step in in_order(steps) for task, model in step.asked.items()}
+
+
+def unfinished(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Give the known tasks asked for that have no Result yet; none where the router rejected the text.
+
+    Where the text itself was not found, nothing is known of them, and none are given.
+    """
+    every = in_order(steps)
+    asked = [step for step in every if step.kind is Kind.text]
+    if not asked or any(_rejects(step, asked[-1]) for step in every):
+        return ()
+    done = {step.task for step in every if step.kind is Kind.result}
+    return tuple(task for task in asked[-1].tasks if task in TASKS and task not in done)
+
+
+def _rejects(step: Step, text: Step) -> bool:
+    """Is it the dead letter of the whole text? One of unknown tasks leaves the known ones."""
+    by_router = step.kind is Kind.dead_letter and step.service == _ROUTER and step.cause == text.place
+    return by_router and step.told.reason != _UNKNOWN_TASK

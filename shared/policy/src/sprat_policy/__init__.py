@@ -1,0 +1,1 @@
+"""The policy file: which answers are kept, and what may leave the perimeter."""

@@ -1,0 +1,1 @@
+"""Detectors of values whose form can be checked."""

@@ -1,1 +1,0 @@
-"""Tools for whoever runs an installation: topics, dead letters, models."""

@@ -1,1 +1,0 @@
-"""The loops and their delivery discipline: nothing is committed before everything it caused is acknowledged."""

@@ -1,0 +1,1 @@
+"""Read labelled texts from files."""

@@ -1,0 +1,1 @@
+"""Measure models and routing on texts whose answers are known."""

@@ -1,0 +1,132 @@
+"""What the command line's tests share: results as the router writes them, and a stand-in that answers texts."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from sprat_contracts import (
+    DeadLetterReason,
+    Declined,
+    Envelope,
+    Event,
+    IntentOutput,
+    ModelRef,
+    Origin,
+    Result,
+    Route,
+    TextSubmitted,
+    Topics,
+    decode,
+    encode,
+)
+from sprat_contracts.ids import RESULT, derive
+
+
+def kept(text_id="text-1", text_source="/test", task="intent", appended_at=1_000, **changes):
+    """A Result that the small model gave."""
+    fields = {
+        "text_id": text_id,
+        "text_source": text_source,
+        "task": task,
+        "requested": (task,),
+        "origin": Origin(partition=0, offset=0, appended_at=appended_at),
+        "status": "answered",
+        "output": IntentOutput(label="transfer"),
+        "confidence": 0.976,
+        "source": "small",
+        "route": Route(decision="kept", reason="confident", threshold=0.8),
+        "model": ModelRef(name="en-fast", version="0123456789abcdef"),
+        "language": "en",
+        "tenant": "default",
+    }
+    return Result(**(fields | changes))
+
+
+def unanswered(**changes):
+    """A Result of a text that nobody answered."""
+    fields = {
+        "status": "unanswered",
+        "output": None,
+        "confidence": None,
+        "source": "none",
+        "model": None,
+        "route": Route(decision="escalated", reason="no_service"),
+        "declined": Declined(code="no_labels", detail="no labels are announced"),
+    }
+    return kept(**(fields | changes))
+
+
+def result_record(result: Result, traceparent: str):
+    """The value and headers of a Result's record."""
+    id = str(derive(RESULT, result.text_source, result.text_id, result.task))
+    extensions = {"tenant": result.tenant, "status": result.status}
+    return encode(result, Envelope(id, "/test/router", traceparent, extensions=extensions))
+
+
+Answer = Callable[[Event[TextSubmitted], str], Result | str | None]
+"""Gives the Result of a text and a task; or the code of the router's dead letter; or nothing."""
+
+
+@asynccontextmanager
+async def answering(bootstrap: str, topics: Topics, answer: Answer):
+    """Answer every text that comes, as the whole installation would; gives the list of what came."""
+    consumer = AIOKafkaConsumer(
+        topics.texts, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await asyncio.gather(consumer.start(), producer.start())
+    seen = []
+
+    async def run():
+        async for record in consumer:
+            event = decode(record, TextSubmitted)
+            seen.append((record, event))
+            for task in event.message.tasks.known:
+                said = answer(event, task)
+                if isinstance(said, Result):
+                    value, headers = result_record(said, event.envelope.traceparent)
+                    await producer.send_and_wait(topics.results(task), value, headers=headers)
+                elif said is not None:
+                    await producer.send_and_wait(
+                        topics.dead_letters, record.value, record.key, headers=dead_letter_headers(record, said)
+                    )
+
+    running = asyncio.create_task(run())
+    try:
+        yield seen
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.gather(consumer.stop(), producer.stop())
+
+
+def dead_letter_headers(record, code: str):
+    """The headers of a dead letter that the router writes of this record."""
+    place = (record.topic, record.partition, record.offset, record.timestamp)
+    return DeadLetterReason(code, "text: broken on purpose", *place, "router", "1.2.3").headers(record.headers)
+
+
+def environment(bootstrap: str, prefix: str, **more: str) -> dict[str, str]:
+    """An environment of a test's own: nothing of the person's settings, no colour asked for."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
+    return clean | {"SPRAT_KAFKA__BOOTSTRAP": bootstrap, "SPRAT_KAFKA__PREFIX": prefix} | more
+
+
+async def start_sprat(*arguments: str, env: dict[str, str], cwd, stdin=asyncio.subprocess.DEVNULL):
+    """Start the command line as a person does; gives the process."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sprat_cli", *arguments, env=env, cwd=cwd, stdin=stdin, stdout=pipe, stderr=pipe
+    )
+
+
+async def sprat(*arguments: str, env: dict[str, str], cwd, stdin: str = "") -> tuple[int, str, str]:
+    """Run the command line to its end; gives its exit code and what it printed."""
+    process = await start_sprat(*arguments, env=env, cwd=cwd, stdin=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(60):
+        out, err = await process.communicate(stdin.encode())
+    return process.returncode, out.decode(), err.decode()

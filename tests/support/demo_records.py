@@ -1,0 +1,95 @@
+"""What the demo finds on the topics, made by hand."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sprat_contracts import DeadLetterReason, Envelope, Message, Prediction, Result, Topics, encode
+from sprat_local.demo.account import Account
+from sprat_local.demo.publishing import Outgoing, Published
+from sprat_local.demo.samples import Broken, Sample
+
+TOPICS = Topics()
+APPENDED_AT = 1_700_000_000_000
+SOURCE = "/here"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+LABEL = {"label": "transfer"}
+
+
+@dataclass
+class Record:
+    """A Kafka record as a client hands it over."""
+
+    topic: str
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    timestamp: int = APPENDED_AT
+    partition: int = 0
+    offset: int = 0
+    key: bytes | None = None
+
+
+def record(topic: str, message: Message, id: str = "r-1", timestamp: int = APPENDED_AT) -> Record:
+    value, headers = encode(message, Envelope(id=id, source="/sprat/router", traceparent=TRACEPARENT))
+    return Record(topic, value, headers, timestamp)
+
+
+def prediction(id: str = "s-1", task: str = "intent", **fields: Any) -> Prediction:
+    given = {
+        "text_id": id,
+        "text_source": SOURCE,
+        "task": task,
+        "origin": {"partition": 0, "offset": 0, "appended_at": APPENDED_AT},
+        "submitted": {"text": "hello", "tasks": {task: {}}},
+        "output": LABEL,
+        "confidence": 0.9,
+        "model": {"name": "en-fast", "version": "v1"},
+    }
+    return Prediction.model_validate(given | fields, strict=False)
+
+
+def result(
+    id: str = "s-1", task: str = "intent", decision: str = "kept", reason: str = "confident", **fields: Any
+) -> Result:
+    given = {
+        "text_id": id,
+        "text_source": SOURCE,
+        "task": task,
+        "requested": [task],
+        "origin": {"partition": 0, "offset": 0, "appended_at": APPENDED_AT},
+        "status": "answered",
+        "output": LABEL,
+        "source": "small" if decision == "kept" else "frontier",
+        "route": {"decision": decision, "reason": reason},
+        "model": {"name": "en-fast" if decision == "kept" else "simulated-frontier", "version": "v1"},
+        "language": "en",
+        "tenant": "default",
+    }
+    return Result.model_validate(given | fields, strict=False)
+
+
+def published(
+    id: str = "s-1", offset: int = 0, gold: dict[str, Any] | None = None, tasks: tuple[str, ...] = ("intent",)
+) -> Published:
+    answers = gold if gold is not None else {"intent": "transfer"}
+    sample = Sample(id, {"text": "hello", "tasks": {task: {} for task in tasks}}, answers)
+    headers = (("ce_id", id.encode()), ("ce_source", SOURCE.encode()), ("traceparent", TRACEPARENT.encode()))
+    return Published(Outgoing(sample, id.encode(), b"{}", headers), TOPICS.texts, 0, offset, APPENDED_AT)
+
+
+def published_broken(id: str = "b-1", offset: int = 7, accepted: tuple[str, ...] = ()) -> Published:
+    broken = Broken(id, b"not JSON", (("x", b"\xff"),), "words", "invalid_json: the value is not JSON", accepted)
+    return Published(Outgoing(broken, None, broken.value, broken.headers), TOPICS.texts, 0, offset, APPENDED_AT)
+
+
+def letter_of(one: Published, code: str = "invalid_json", value: bytes | None = None) -> Record:
+    reason = DeadLetterReason(code, "", one.topic, one.partition, one.offset, one.timestamp_ms, "router", "0.1.0")
+    headers = reason.headers(one.outgoing.headers)
+    return Record(TOPICS.dead_letters, one.outgoing.value if value is None else value, headers)
+
+
+def account(*records: Record) -> Account:
+    seen = Account(TOPICS)
+    for each in records:
+        seen.take(each)
+    return seen

@@ -1,0 +1,266 @@
+"""What the tests of the frontier share: requests, ports of memory, a provider that follows a script, the simulator."""
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import Request, urlopen
+
+from sprat.processing.handler import Received
+from sprat_contracts import (
+    EgressRecord,
+    Envelope,
+    FrontierAnswered,
+    FrontierRequested,
+    IntentOutput,
+    Output,
+    Prediction,
+    Topics,
+    Usage,
+)
+from sprat_frontier.breaker import CircuitBreaker
+from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.redaction import Redactor
+from sprat_frontier.settings import FrontierSettings
+from sprat_policy.rules import Policy
+from sprat_privacy.detection import Detector
+from support.perimeter_finders import Words
+
+NOW_MS = 1_760_000_000_000
+LABELS = ("transfer", "balance", "card_declined")
+POLICY = Policy.model_validate(
+    {
+        "tenants": {
+            "acme": {"frontier": "allow", "regions": ["eu"], "deadline_ms": 20_000},
+            "nordic": {"frontier": "allow", "regions": ["eu"]},
+            "masked": {"frontier": "redact", "regions": ["eu"]},
+            "abroad": {"frontier": "allow", "regions": ["us"]},
+        }
+    }
+)
+
+
+FINDERS: tuple[Detector, ...] = (
+    Words({"Zoë Ångström": "PERSON", "Tromsø": "LOCATION", "zoe@example.org": "EMAIL", "Zoë": "PERSON"}),
+)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.ms = NOW_MS
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.away = False
+
+    async def get(self, key: str) -> bytes | None:
+        return None if self.away else self.values.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        if not self.away:
+            self.values[key] = value
+
+
+class AuditLog:
+    def __init__(self) -> None:
+        self.records: list[EgressRecord] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, record: EgressRecord) -> None:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        self.records.append(record)
+
+    @property
+    def phases(self) -> list[tuple[str, str | None]]:
+        return [(record.phase, record.outcome) for record in self.records]
+
+
+Script = Callable[[int], Output | ProviderError]
+
+
+class FakeProvider:
+    """Answers call number n (from 0) with `script(n)`; while `gate` is closed, no call returns."""
+
+    name, region, model = "simulated", "eu", "large"
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script or (lambda _: IntentOutput(label="transfer"))
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked: list[FrontierQuestion] = []
+        self.asked_at: list[float] = []
+        """When each call began, on the event loop's clock."""
+        self._called = asyncio.Event()
+
+    async def called(self, times: int) -> None:
+        """Wait until it has been called so often."""
+        async with asyncio.timeout(10):
+            while len(self.asked) < times:
+                self._called.clear()
+                await self._called.wait()
+
+    def prepare(self, question: FrontierQuestion) -> PreparedRequest:
+        return PreparedRequest(question, {}, len(question.text))
+
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
+        number = len(self.asked)
+        self.asked.append(prepared.question)
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self._called.set()
+        await self.gate.wait()
+        said = self.script(number)
+        if isinstance(said, ProviderError):
+            raise said
+        return ProviderAnswer(said, "simulated-large", Usage(input_tokens=1000, output_tokens=10))
+
+
+def keyed_hash(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(["secret", *parts]).encode()).hexdigest()
+
+
+def settings(**changes: Any) -> FrontierSettings:
+    given = {
+        "base_url": "http://127.0.0.1:9/v1",
+        "provider": "simulated",
+        "region": "eu",
+        "model": "large",
+        "prices": {"large": {"input_eur": 2.0, "output_eur": 6.0}},
+        "retry_base_s": 0.01,
+        "retry_cap_s": 0.02,
+        "breaker": {"failures": 3, "cooldown_s": 0.05, "max_cooldown_s": 0.1},
+    }
+    return FrontierSettings.model_validate(given | changes)
+
+
+def request(text: str = "please move 100 euros", task: str = "intent", **changes: Any) -> FrontierRequested:
+    """Make a request; `id`, `key`, `labels`, `age_ms` and fields of the text can be changed."""
+    labels = changes.pop("labels", LABELS if task == "intent" else None)
+    text_id, key, age_ms = changes.pop("id", "t-1"), changes.pop("key", None), changes.pop("age_ms", 0)
+    options = {"target": "de"} if task == "translation" else {}
+    submitted = {"text": text, "tasks": {task: options}, "tenant": "acme", "frontier": "allow"} | changes
+    prediction = {
+        "text_id": text_id,
+        "text_source": "/test",
+        "task": task,
+        "origin": {"partition": 0, "offset": 7, "appended_at": NOW_MS - age_ms, "key": key},
+        "submitted": submitted,
+        "output": None,
+        "confidence": None,
+        "model": None,
+        "declined": {"code": "no_service"},
+    }
+    return FrontierRequested(
+        prediction=Prediction.model_validate_json(json.dumps(prediction)),
+        reasons=("no_service",),
+        labels=labels,
+        label_set=None if labels is None else keyed_hash(*labels),
+    )
+
+
+def received(message: FrontierRequested) -> Received[FrontierRequested]:
+    envelope = Envelope(id="r-1", source="/router", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    return Received(message, envelope, "sprat.frontier.requests.v1", 0, 3, NOW_MS, b"k")
+
+
+class Frontier:
+    """A handler with all its ports."""
+
+    def __init__(
+        self,
+        provider: Any = None,
+        settings_: FrontierSettings | None = None,
+        clock: Any = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.settings = settings_ or settings()
+        self.provider = provider or FakeProvider()
+        self.clock = clock or FakeClock()
+        self.redactor = redactor or Redactor(FINDERS, POLICY.perimeter, "1")
+        self.store = MemoryStore()
+        self.audit = AuditLog()
+        self.breaker = CircuitBreaker(self.settings.breaker)
+        self.limiter = CallLimiter(self.settings, self.breaker, jitter=lambda: 0.0)
+        self.restart()
+
+    def restart(self) -> None:
+        self.handler = FrontierHandler(
+            self.settings,
+            topics=Topics(),
+            policies=POLICY,
+            masker=self.redactor,
+            store=self.store,
+            provider=self.provider,
+            audit=self.audit,
+            hash=keyed_hash,
+            clock=self.clock,
+            limiter=self.limiter,
+        )
+
+    async def answer(self, message: FrontierRequested) -> FrontierAnswered:
+        outcome = await self.handler.handle(received(message))
+        (emit,) = outcome.events
+        answered = emit.message
+        assert isinstance(answered, FrontierAnswered)
+        assert answered.request == message
+        return answered
+
+
+class SimulatorProcess:
+    """The simulator as its own process on a free port of loopback."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+        self.process = process
+        self.base_url = url
+        self.root = url.removesuffix("/v1")
+
+    def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.root + path, data, {"content-type": "application/json"}, method=method)
+        with urlopen(request, timeout=10) as response:
+            return json.load(response)
+
+    def reset(self, **behaviour: Any) -> None:
+        """Forget what was received and behave so; what is not named is as at the start."""
+        ordinary = {"latency_ms": 0, "jitter_ms": 0, "error_status": 500, "rate_limit_per_s": None, "seed": 0}
+        rates = {name: 0 for name in self.call("/control") if name.endswith(("_rate", "_eur"))}
+        self.call("/control", "POST", ordinary | rates | behaviour)
+        self.call("/stats", "DELETE")
+        self.call("/requests", "DELETE")
+
+    @property
+    def bodies(self) -> list[str]:
+        return [kept["body"] for kept in self.call("/requests")["requests"]]
+
+
+@contextmanager
+def simulator(**environment: str) -> Iterator[SimulatorProcess]:
+    """Run a simulator that keeps its requests."""
+    given = {"PORT": "0", "KEEP_REQUESTS": "1"} | environment
+    variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in given.items()}
+    with subprocess.Popen(
+        [sys.executable, "-m", "sprat_simulator"], env=variables, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert " at http://127.0.0.1:" in line, line + process.stderr.read()
+        try:
+            yield SimulatorProcess(process, line.split()[-1])
+        finally:
+            process.terminate()
+            process.wait(5)
+            process.stderr.close()

@@ -1,0 +1,85 @@
+"""A service that kills its own process, as a power cut would: `python -m killed_service`.
+
+`KILLED_SERVICE` names the runtime. `KILL_AT` is a JSON array of points, one for each of its lives; `KILL_AFTER` is how
+many records each life begins to handle before it ends; `KILL_FOLDER` keeps a file for each point that is done.
+"""
+
+import json
+import os
+import runpy
+import signal
+from pathlib import Path
+
+from sprat import runtime
+from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
+
+POINTS = ("decoded", "inferred", "publishing", "published", "committed")
+"""Those of the loops, and one in the middle of publishing a part."""
+MODULE = "support.killed_service"
+
+
+def killed(name: str, folder: Path, after: int) -> dict[str, str]:
+    """Return the variables with which the service `name` dies once at each point."""
+    return {
+        "KILLED_SERVICE": name,
+        "KILL_AT": json.dumps(POINTS),
+        "KILL_FOLDER": str(folder),
+        "KILL_AFTER": str(after),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+
+
+class KillSwitch:
+    """Kills its own process at the first point that is not done yet."""
+
+    def __init__(self, points: list[str], folder: Path, after: int) -> None:
+        self._folder = folder
+        self._after = after
+        self._seen = 0
+        done = {path.name for path in folder.iterdir()}
+        self._next = next((point for point in points if point not in done), None)
+
+    def armed(self, point: str) -> bool:
+        return self._next == point and self._seen >= self._after
+
+    def passing(self, point: str, records: int) -> None:
+        self._seen += records
+        if self.armed(point):
+            (self._folder / point).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def halve(self, publisher: Publisher, outside: frozenset[str]) -> None:
+        """Let a publisher die when half of the records of a call are acknowledged; topics `outside` do not count."""
+        publish = publisher.publish
+
+        async def half(records: list[OutRecord], hold_s: float | None = None) -> list[Acknowledged]:
+            if self.armed("publishing") and records and not {record.topic for record in records} & outside:
+                await publish(records[: (len(records) + 1) // 2], hold_s)
+                self.passing("publishing", 0)
+            return await publish(records, hold_s)
+
+        publisher.publish = half
+
+
+def main() -> None:
+    """Run the service's own `__main__`, with the switch put into what it builds."""
+    switch = KillSwitch(
+        json.loads(os.environ["KILL_AT"]), Path(os.environ["KILL_FOLDER"]), int(os.environ["KILL_AFTER"])
+    )
+    run = runtime.run_service
+
+    def run_killed(name, version, settings_type, build, model_of=None):
+        async def build_killed(chassis, settings):
+            topics = chassis.topics
+            chassis.checkpoint = switch.passing
+            switch.halve(chassis.publisher, frozenset({topics.egress, topics.models, topics.dead_letters}))
+            return await build(chassis, settings)
+
+        return run(name, version, settings_type, build_killed, model_of)
+
+    runtime.run_service = run_killed
+    runpy.run_module(f"sprat_{os.environ['KILLED_SERVICE']}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Finders for the perimeter's tests."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sprat_privacy.detection import Detection
+
+
+@dataclass(frozen=True)
+class Words:
+    """Finds each of its words once, where it stands first; it vouches for English unless told otherwise."""
+
+    types: Mapping[str, str]
+    languages: Collection[str] | None = frozenset({"en"})
+    name: str = "words"
+
+    def find(self, text: str, language: str) -> list[Detection]:
+        starts = ((text.find(word), word, type) for word, type in self.types.items())
+        return [Detection(start, start + len(word), type, self.name) for start, word, type in starts if start >= 0]
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Finds what it was told, whatever the text."""
+
+    found: Sequence[tuple[int, int, str]] = ()
+    languages: Collection[str] | None = frozenset({"en"})
+    name: str = "spans"
+
+    def find(self, text: str, language: str) -> list[Detection]:
+        return [Detection(start, end, type, self.name) for start, end, type in self.found]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Fails, and says the text."""
+
+    languages: Collection[str] | None = None
+    name: str = "broken"
+    error: type[Exception] = field(default=RuntimeError)
+
+    def find(self, text: str, language: str) -> list[Detection]:
+        raise self.error(text)

@@ -1,0 +1,110 @@
+"""Records as the router receives them, and a router to receive them."""
+
+import json
+from typing import Any
+
+from sprat.processing.handler import Outcome, Received
+from sprat.registry.model_table import ModelTable, model_key
+from sprat_contracts import (
+    Envelope,
+    FrontierAnswered,
+    FrontierRequested,
+    Message,
+    ModelAnnounced,
+    Origin,
+    Prediction,
+    Result,
+    TextSubmitted,
+    Topics,
+)
+from sprat_policy.rules import Policy
+from sprat_router.handler import RouterHandler
+
+TOPICS = Topics()
+APPENDED_AT = 1_700_000_000_000
+LABELS = ("balance", "transfer")
+INTENT = {"label": "transfer", "alternatives": [{"label": "transfer", "probability": 0.9}]}
+OUTPUTS_BY_TASK: dict[str, dict[str, Any]] = {
+    "intent": INTENT,
+    "ner": {"entities": [{"start": 0, "end": 4, "text": "Move", "label": "ORG"}]},
+    "translation": {"text": "Überweise 100 Euro", "target": "de"},
+}
+ALL_TASKS: dict[str, Any] = {"intent": {}, "ner": {}, "translation": {"target": "de"}}
+MODEL = {"name": "en-fast", "version": "v1"}
+EGRESS = {"left": True, "masked": {"IBAN": 1}, "provider": "simulator", "region": "local"}
+PAID = {"output": INTENT | {"label": "balance"}, "cost_eur": 0.002, "egress": EGRESS}
+ANSWERED = PAID | {"model": {"name": "large", "version": "large"}, "timings_ms": {"wait": 10.0, "call": 300.0}}
+
+
+def table(*announced: ModelAnnounced) -> ModelTable:
+    models = ModelTable()
+    for announcement in announced:
+        assert models.apply(model_key(announcement.task, announcement.model), announcement)
+    return models
+
+
+def announced(task: str = "intent", owns_from: int | None = APPENDED_AT, **fields: Any) -> ModelAnnounced:
+    labels = {"labels": LABELS, "label_set": "h1"} if task == "intent" else {}
+    return ModelAnnounced(**{"task": task, "version": "v1", "owns_from": owns_from, **labels, **fields})
+
+
+def question_hash(*parts: str) -> str:
+    """Show what was hashed, so that a test can look."""
+    return "|".join(parts)
+
+
+def router(*announced: ModelAnnounced, policy: Policy | None = None) -> RouterHandler:
+    return RouterHandler(TOPICS, policy or Policy(), table(*announced), question_hash)
+
+
+def text(**fields: Any) -> TextSubmitted:
+    return TextSubmitted.model_validate({"text": "Move 100 euros", "tasks": {"intent": {}}} | fields)
+
+
+def prediction(task: str = "intent", **fields: Any) -> Prediction:
+    submitted = fields.pop("submitted", None) or text(tasks={task: ALL_TASKS[task]})
+    # Through JSON, as it comes from Kafka: unions and tuples are then what the wire makes of them.
+    known = Prediction(
+        text_id="t-1",
+        text_source="/app",
+        task=task,
+        origin=Origin(partition=3, offset=7, appended_at=APPENDED_AT, key=fields.pop("key", None)),
+        submitted=submitted,
+        output=None,
+        confidence=0.9,
+        model=None,
+        timings_ms={"model": 2.0, "wait": 1.0},
+    ).model_dump(mode="json")
+    return reread(Prediction, known | {"output": OUTPUTS_BY_TASK[task], "model": MODEL} | fields)
+
+
+def declined(code: str = "target") -> dict[str, Any]:
+    return {"output": None, "confidence": None, "declined": {"code": code, "detail": ""}}
+
+
+def answer(of: Prediction | None = None, **fields: Any) -> FrontierAnswered:
+    request = FrontierRequested(
+        prediction=of or prediction(confidence=0.3), reasons=("low_confidence", "other"), threshold=0.8
+    )
+    return reread(FrontierAnswered, {"request": request.model_dump(mode="json")} | fields)
+
+
+def reread(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """Read a message as it comes from the wire."""
+    return kind.model_validate_json(json.dumps(fields))
+
+
+def received(message: Message, *, key: bytes | None = None, replay_for: str | None = None) -> Received[Message]:
+    topic = {TextSubmitted: TOPICS.texts, FrontierAnswered: TOPICS.frontier_answers}.get(type(message), "")
+    envelope = Envelope(
+        id="t-1", source="/app", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01", replay_for=replay_for
+    )
+    return Received(message, envelope, topic, partition=3, offset=7, appended_at=APPENDED_AT, key=key)
+
+
+def results(outcome: Outcome) -> list[Result]:
+    return [emit.message for emit in outcome.events if isinstance(emit.message, Result)]
+
+
+def requests(outcome: Outcome) -> list[FrontierRequested]:
+    return [emit.message for emit in outcome.events if isinstance(emit.message, FrontierRequested)]

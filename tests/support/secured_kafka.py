@@ -1,0 +1,96 @@
+"""A real broker that lets in whom it knows: SASL and TLS listeners, users with and without rights."""
+
+import subprocess
+from pathlib import Path
+
+from confluent_kafka.admin import (
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.processes.ports import HOST, free_port
+
+USER, PASSWORD = "sprat", "a right word for the tests"
+GUEST = "guest"
+"""Has the same password, and no right to anything."""
+_SUBJECT = "/CN=client"
+_ITERATIONS = 4096
+
+
+class Keys:
+    """Two self-signed certificates with their keys: the broker's, and one of a client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.broker, self._broker_key = _certificate(folder / "broker", f"/CN={HOST}")
+        self.client, self.client_key = _certificate(folder / "client", _SUBJECT)
+        self.store = folder / "store.pem"
+        self.store.write_text(self._broker_key.read_text() + self.broker.read_text())
+
+
+def _certificate(path: Path, subject: str) -> tuple[Path, Path]:
+    certificate, key = path.with_suffix(".crt"), path.with_suffix(".key")
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2"]
+    for_this = ["-subj", subject, "-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*new, *for_this], check=True, capture_output=True)
+    return certificate, key
+
+
+class SecuredKafka(EmbeddedKafka):
+    """Beside the plain listener, where everybody may do everything: SASL_SSL, SASL_PLAINTEXT and SSL ones."""
+
+    def __init__(self, keys: Keys) -> None:
+        super().__init__()
+        self.keys = keys
+        self.ports = {name: free_port() for name in ("SASL_SSL", "SASL_PLAINTEXT", "SSL")}
+
+    def address(self, protocol: str) -> str:
+        """Give what clients of a protocol take as their bootstrap servers."""
+        return f"{HOST}:{self.ports[protocol]}"
+
+    def configuration(self, port: int, controller_port: int) -> str:
+        plain = f"PLAINTEXT://{HOST}:{port}"
+        secured = ",".join(f"{name}://{HOST}:{number}" for name, number in self.ports.items())
+        known = f'user_{USER}="{PASSWORD}" user_{GUEST}="{PASSWORD}"'
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        more = {
+            "listeners": f"{plain},CONTROLLER://{HOST}:{controller_port},{secured}",
+            "advertised.listeners": f"{plain},{secured}",
+            "listener.security.protocol.map": ",".join(f"{name}:{name}" for name in ("PLAINTEXT", *self.ports))
+            + ",CONTROLLER:PLAINTEXT",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self.keys.store,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.keys.client,
+            "listener.name.ssl.ssl.client.auth": "required",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:ANONYMOUS;User:{USER};User:CN=client",
+        }
+        for name in ("sasl_ssl", "sasl_plaintext"):
+            more[f"listener.name.{name}.plain.sasl.jaas.config"] = login
+            more[f"listener.name.{name}.scram-sha-256.sasl.jaas.config"] = scram
+            more[f"listener.name.{name}.scram-sha-512.sasl.jaas.config"] = scram
+        return super().configuration(port, controller_port) + "".join(f"{key}={value}\n" for key, value in more.items())
+
+    def start(self) -> None:
+        super().start()
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            kind = ScramCredentialInfo(mechanism, _ITERATIONS)
+            known = [UserScramCredentialUpsertion(user, kind, PASSWORD.encode()) for user in (USER, GUEST)]
+            # One mechanism at a time: a request may name a user once.
+            for done in admin.alter_user_scram_credentials(known).values():
+                done.result(10)
+
+    def settings(self, protocol: str = "SASL_SSL", **changes: str) -> dict[str, str]:
+        """Give the variables of a client, with changes of them, named without their first part."""
+        found = {"BOOTSTRAP": self.address(protocol), "SECURITY_PROTOCOL": protocol}
+        if protocol.endswith("SSL"):
+            found["SSL_CAFILE"] = str(self.keys.broker)
+        if protocol.startswith("SASL"):
+            found |= {"SASL_MECHANISM": "SCRAM-SHA-512", "SASL_USERNAME": USER, "SASL_PASSWORD": PASSWORD}
+        return {f"SPRAT_KAFKA__{name}": value for name, value in (found | changes).items() if value}

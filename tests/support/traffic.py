@@ -1,0 +1,58 @@
+"""Traffic for tests of a whole installation: texts spread over some seconds, and waiting until all is done."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable
+
+from aiokafka import AIOKafkaProducer
+
+from sprat_contracts import TASKS
+from sprat_contracts.topics import Topics
+from support.stream import eventually, lag
+
+Event = Callable[[int], tuple[bytes, list[tuple[str, bytes]]]]
+"""The value and the headers of the n-th text."""
+
+
+def record(source: str, id: str, value: dict[str, object]) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Give the value and the headers of a text."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": id,
+        "ce_source": source,
+        "ce_type": "dev.sprat.text.submitted.v1",
+    }
+    return json.dumps(value).encode(), [(name, text.encode()) for name, text in headers.items()]
+
+
+async def submit(bootstrap: str, topics: Topics, event: Event, count: int, over_s: float) -> None:
+    """Publish `count` texts, spread over some seconds; what the broker cannot take yet waits in the producer."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
+    await producer.start()
+    began, sent = time.monotonic(), []
+    for number in range(count):
+        await asyncio.sleep(max(0.0, began + over_s * number / count - time.monotonic()))
+        value, headers = event(number)
+        sent.append(await producer.send(topics.texts, value=value, key=str(number).encode(), headers=headers))
+    await asyncio.gather(*sent)
+    await producer.stop()
+
+
+DEFAULTS = tuple(f"{task}.default" for task in TASKS)
+
+
+async def settled(bootstrap: str, topics: Topics, models: Iterable[str] = DEFAULTS) -> None:
+    """Wait until no group has lag, twice in a row; `models` are those that run, as `intent.hr`."""
+    groups = {
+        f"{topics.prefix}.router": [topics.texts, *map(topics.predictions, TASKS), topics.frontier_answers],
+        **{f"{topics.prefix}.{model}": [topics.texts] for model in models},
+        f"{topics.prefix}.frontier": [topics.frontier_requests],
+    }
+
+    async def quiet() -> bool:
+        return not sum([await lag(bootstrap, group, read) for group, read in groups.items()])
+
+    for _ in range(2):
+        await eventually(quiet, 120)
+        await asyncio.sleep(0.5)

@@ -1,0 +1,109 @@
+"""`sprat up` as a person runs it: a process of its own, its output, its children."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+
+class UpProcess:
+    """A running `sprat up`."""
+
+    def __init__(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sprat_cli", "up", *arguments],
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def bootstrap(self) -> str:
+        return self._told("Kafka")
+
+    @property
+    def port(self) -> int:
+        return int(self.bootstrap.rpartition(":")[2])
+
+    @property
+    def run_folder(self) -> Path:
+        return Path(self._told("logs")).parent
+
+    def wait_ready(self, within_s: float = 60) -> None:
+        self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, within_s)
+
+    def wait_for(self, reached: Callable[[], bool], within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not reached():
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def pid_of(self, module: str) -> int | None:
+        """Give the process id of a service; None while it is down."""
+        for child in self.children():
+            try:
+                if module in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
+                    return child.pid
+            except psutil.NoSuchProcess:
+                continue
+        return None
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> tuple[int, float]:
+        """Send the signal; give the exit code and the seconds until the end."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        seconds = time.monotonic() - began
+        self._reader.join(5)
+        return code, seconds
+
+    def end(self) -> None:
+        """Make sure that nothing is left of it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(5)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _told(self, name: str) -> str:
+        found = re.search(rf"^  {name} +(\S+)$", self.output, re.MULTILINE)
+        assert found is not None, self.output
+        return found[1]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+
+def gone(processes: list[psutil.Process], within_s: float) -> bool:
+    """Tell whether all have ended in time."""
+    _, alive = psutil.wait_procs(processes, timeout=within_s)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def is_let_go(port: int, at: float) -> bool:
+    """Tell whether nothing that ran then (epoch seconds) listens there; others may take a usual port at once."""
+    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    there = [psutil.Process(each.pid) for each in listening if each.laddr.port == port]
+    return all(process.create_time() > at for process in there)
