@@ -1,4 +1,6 @@
-"""Freeze what the contracts of this version promise: `python -m contracts.generators.release_contracts`, once for each release.
+"""Freeze what the contracts of this version promise, once for each release.
+
+`python -m contracts.generators.release_contracts`
 
 It copies the generated schemas and test vectors to `contracts/released/<version>`, and never writes over one that is
 there: from then on the compatibility test compares the models with it.

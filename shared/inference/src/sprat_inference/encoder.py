@@ -1,7 +1,7 @@
 """Token ids to token vectors on the CPU: CTranslate2's encoder, with the guards that it lacks.
 
 The runtime kills the process on an empty batch or sequence and on an id far beyond the vocabulary, and answers NaN on
-an id just beyond it. So ids come from one guarded place (:mod:`sprat_inference.tokens`), the sizes are compared when the
+an id just beyond it. So ids come from one guarded place (`sprat_inference.tokens`), the sizes are compared when the
 model is loaded, and a probe batch is looked at before the first real text.
 """
 

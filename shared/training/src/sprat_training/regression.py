@@ -77,7 +77,7 @@ def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]], invers
 
 # About how a multinomial loss bends, so that its minimum is found in half the steps (a preconditioner for L-BFGS).
 #
-# Seen from one class, the second derivative is the penalty plus Σ weight × p (1 - p) × row rowᵀ, with p the chance of the
+# For one class, the second derivative is the penalty plus Σ weight × p (1 - p) × row rowᵀ, with p the chance of the
 # class. Two things make it up, and each has a part here: over all rows p is small, whatever the class, which bends the
 # loss by the rows' second moments; and for the rows of the class itself p (1 - p) is large, which bends it along their
 # mean. The shares only say how much of each; the minimum is the same for all of them. A head on CLINC150 takes 25
