@@ -80,7 +80,7 @@ def _cut_partition(each: PartitionLag, ends: Ends) -> PartitionLag:
 #
 # The router reads the topic of models to its end before each batch. So every text that was appended after the tombstone
 # is escalated, and every text that the router left to the model lies before the end that the texts had at that moment:
-# the service may stop once it has committed as far. A second tombstone has these ends (`sprat.registry.retirement`). Where a
+# the service may stop once it has committed as far. A second tombstone has these ends (see registry). Where a
 # service announced the model between the two, the second counts as a first, and another one follows.
 
 _TRIES: Final = 10

@@ -72,7 +72,7 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # aiokafka logs every failed connection attempt as an error, many a second; `sprat.kafka.connection_errors` reads them.
+    # aiokafka logs each failed connection as an error, many a second; sprat.kafka.connection_errors reads them.
     handler.addFilter(lambda record: record.levelno >= logging.CRITICAL or not record.name.startswith("aiokafka"))
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     for name in ("exporter.otlp.proto.http.trace_exporter", "exporter.otlp.proto.http", "sdk.trace.export"):
