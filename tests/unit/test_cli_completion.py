@@ -1,6 +1,5 @@
 """Tab: commands, their commands, options and values, in the shells' own protocols; quick, and never a stack trace."""
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -46,10 +45,10 @@ def test_zsh_and_fish_are_told_what_each_does(shell, mark):
 
 
 def test_a_package_that_is_missing_leaves_little_to_offer(monkeypatch):
-    def missing(name):
-        raise ModuleNotFoundError(f"No module named {name}", name="jgo")
+    def missing(_entry_point):
+        raise ModuleNotFoundError("No module named jgo", name="jgo")
 
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setattr("importlib.metadata.EntryPoint.load", missing)
     assert complete("sprat up --") == "--help\n"
 
 

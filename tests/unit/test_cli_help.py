@@ -1,7 +1,9 @@
 """The command line itself: help, versions, and a person's mistakes."""
 
+import importlib
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 from typer.testing import CliRunner
@@ -123,10 +125,18 @@ def test_what_a_command_raises_becomes_an_exit_code(monkeypatch, raised, code, s
     assert (result.exit_code, result.stderr) == (code, said)
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    def missing(_name):
+@pytest.mark.parametrize("name", ["up", "lag"])
+def test_a_missing_package_is_named_with_what_to_install(monkeypatch, name):
+    def missing(*_):
         raise ModuleNotFoundError("No module named 'jgo'", name="jgo")
 
-    monkeypatch.setattr("importlib.import_module", missing)
-    with pytest.raises(UserError, match=r"`up` needs the Python package jgo: pip install 'sprat\[local\]'"):
+    monkeypatch.setattr(EntryPoint, "load", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(UserError, match=rf"`sprat {name}` needs the Python package jgo: pip install 'sprat\[all\]'"):
+        load(name)
+
+
+def test_a_command_of_a_distribution_that_is_not_installed_names_the_distribution(monkeypatch):
+    monkeypatch.setattr("sprat.plugins.find", lambda *_: None)
+    with pytest.raises(UserError, match=r"`sprat up` needs sprat-local: pip install 'sprat\[all\]'"):
         load("up")

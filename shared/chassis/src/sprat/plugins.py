@@ -1,14 +1,17 @@
-"""Entry points: the only way in which tools reach services. No tool names a service's module.
+"""Entry points: the only way in which tools reach services and optional packages. No tool names their modules.
 
-A service's pyproject declares what tools may use of it, by its name:
+The pyproject of a service declares, under the service's name, what tools may use of it; sprat-local declares the
+commands and checks that it adds to the command line:
 
-| group             | value                                                    |
-|-------------------|----------------------------------------------------------|
-| `sprat.services`  | the package, run as `python -m PACKAGE`                  |
-| `sprat.models`    | the class of its model, with `load(folder, threads=1)`   |
-| `sprat.settings`  | the class of its settings                                |
-| `sprat.handlers`  | the class of its handler                                 |
-| `sprat.providers` | what asks a large model, for `sprat assess --frontier`   |
+| group             | value                                                                 |
+|-------------------|-----------------------------------------------------------------------|
+| `sprat.services`  | the package, run as `python -m PACKAGE`                               |
+| `sprat.models`    | the class of its model, with `load(folder, threads=1)`                |
+| `sprat.settings`  | the class of its settings                                             |
+| `sprat.handlers`  | the class of its handler                                              |
+| `sprat.providers` | what asks a large model, for `sprat assess --frontier`                |
+| `sprat.commands`  | the function of a command of `sprat`, by its name                     |
+| `sprat.checks`    | a function without arguments that yields the checks of `sprat doctor` |
 """
 
 from importlib.metadata import EntryPoint, entry_points
@@ -21,11 +24,18 @@ MODELS: Final = "sprat.models"
 SETTINGS: Final = "sprat.settings"
 HANDLERS: Final = "sprat.handlers"
 PROVIDERS: Final = "sprat.providers"
+COMMANDS: Final = "sprat.commands"
+CHECKS: Final = "sprat.checks"
 
 
 def find(group: str, name: str) -> EntryPoint | None:
     """Return an entry point without importing it; None where no installed distribution declares it."""
     return next(iter(entry_points(group=group, name=name)), None)
+
+
+def find_all(group: str) -> tuple[EntryPoint, ...]:
+    """Return every entry point of a group, by name, without importing any."""
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
 
 
 def load(group: str, name: str) -> Any:

@@ -59,7 +59,7 @@ def gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
-        raise UserError(f"`mask` needs the Python package {error.name}: pip install 'sprat[perimeter]'") from None
+        raise UserError(f"`mask` needs the Python package {error.name}: pip install 'sprat[all]'") from None
 
 
 def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:

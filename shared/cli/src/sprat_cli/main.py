@@ -5,17 +5,15 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-try:
-    import typer
-    from typer.core import TyperCommand, TyperGroup
-except ImportError:  # the extra is not installed, yet the script always is
-    sys.exit("sprat: the command line is an extra: pip install 'sprat[cli]', or 'sprat[local]' for up and demo, too")
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 from sprat.errors import SpratError, UserError
 from sprat_cli.app import EXIT_CODES, plain_app
 from sprat_cli.entry import INTERRUPTED, guard, guarded, unguard
 from sprat_cli.pipes import ReaderLeft, watch_readers
 
+_INSTALL = "pip install 'sprat[all]'"
 _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
 
 
@@ -24,15 +22,18 @@ class Entry:
     """A command: where it is, and what it does in one line."""
 
     target: str
-    """`module:name` of a function or of a typer application. The module's EPILOG, if any, ends the function's help."""
+    """`module:name` of a function or of a typer application. The module's EPILOG, if any, ends the function's help.
+
+    A command of another distribution has that distribution's name here; its entry point in the group `sprat.commands`
+    leads to the function.
+    """
     help: str
 
 
+_LOCAL = "sprat-local"
 COMMANDS = {
-    "up": Entry("sprat_local.commands.up:up", "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
-    "demo": Entry(
-        "sprat_local.commands.demo:demo", "Run it all, publish the sample texts, sum up, leave nothing running."
-    ),
+    "up": Entry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
+    "demo": Entry(_LOCAL, "Run it all, publish the sample texts, sum up, leave nothing running."),
     "send": Entry("sprat_cli.send.command:send", "Publish a text and show its results."),
     "watch": Entry("sprat_cli.watch.command:watch", "Follow the results live."),
     "trace": Entry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
@@ -48,9 +49,7 @@ COMMANDS = {
     "models": Entry("sprat_cli.models.command:app", "See the models that are served, or bring one of your own."),
     "lag": Entry("sprat_cli.lag.command:lag", "Show who is how far behind, and when it will have caught up."),
     "top": Entry("sprat_cli.top.command:top", "Watch an installation that others started, live."),
-    "bench": Entry(
-        "sprat_local.commands.bench:bench", "Measure texts/s, CPU, latency by rate and memory on this machine."
-    ),
+    "bench": Entry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
     "doctor": Entry("sprat_cli.doctor.command:doctor", "Say what is reachable, what is missing and how to mend it."),
 }
 
@@ -97,20 +96,31 @@ def load(name: str) -> Any:
     Raises:
         UserError: it needs a package that is not installed.
     """
-    module_name, _, attribute = COMMANDS[name].target.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        target = _import(name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
-        raise UserError(f"`{name}` needs the Python package {error.name}: pip install 'sprat[local]'") from None
-    target = getattr(module, attribute)
+        raise UserError(f"`sprat {name}` needs the Python package {error.name}: {_INSTALL}") from None
     if not isinstance(target, typer.Typer):
         function, target = target, plain_app()
-        target.command(name, epilog=getattr(module, "EPILOG", None))(function)
+        target.command(name, epilog=getattr(sys.modules[function.__module__], "EPILOG", None))(function)
     command = typer.main.get_command(target)
     command.name = name
     return command
+
+
+def _import(name: str) -> Any:
+    target = COMMANDS[name].target
+    module_name, colon, attribute = target.partition(":")
+    if colon:
+        return getattr(importlib.import_module(module_name), attribute)
+    from sprat import plugins  # noqa: PLC0415 - importlib.metadata is slow to import, and `sprat --help` must be quick
+
+    entry = plugins.find(plugins.COMMANDS, name)
+    if entry is None:
+        raise UserError(f"`sprat {name}` needs {target}: {_INSTALL}")
+    return entry.load()
 
 
 app = plain_app(cls=_Commands, no_args_is_help=True, epilog=_EPILOG, add_completion=True)

@@ -14,7 +14,7 @@ from sprat_local.environment import frontier_environment, simulator_environment
 from sprat_local.options import SIMULATED, Options
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import Launch
-from sprat_operations.services import FRONTIER, SERVICES, SIMULATOR, ServedModel, ServiceSpec, is_installed
+from sprat_operations.services import FRONTIER, SERVICES, SIMULATOR, ServedModel, ServiceSpec
 
 
 class _ModelName(BaseSettings):
@@ -43,8 +43,8 @@ def with_models(models: Iterable[ServedModel], names: Mapping[str, str]) -> tupl
         if model.name == names[model.task]:
             table[place] = replace(table[place], model=model)
         else:
-            after = max(n for n, spec in enumerate(table) if spec.module == table[place].module) + 1
-            table.insert(after, replace(table[place], name=f"{model.task}.{model.name}", model=model))
+            after = max(n for n, spec in enumerate(table) if spec.service == table[place].service) + 1
+            table.insert(after, replace(table[place], variant=model.name, model=model))
     return tuple(table)
 
 
@@ -74,11 +74,10 @@ def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...
         if (options.services is None or spec.name in options.services or spec.model is not None)
         and (spec.name != SIMULATOR or options.frontier == SIMULATED)
     ]
-    missing = [spec for spec in wanted if not is_installed(spec)]
+    missing = [spec for spec in wanted if not spec.is_installed]
     for spec in missing:
         if spec.essential or spec.model is not None or options.services is not None:
-            package = spec.module.replace("_", "-")
-            raise UserError(f"the service {spec.name} is not installed: pip install {package}")
+            raise UserError(f"the service {spec.name} is not installed: pip install {spec.distribution}")
     return [spec for spec in wanted if spec not in missing], tuple(spec.name for spec in missing)
 
 
@@ -123,7 +122,7 @@ class Launches:
         own = self._options.service_environment.get(process_name, {})
         return Launch(
             name=process_name,
-            module=self._options.modules.get(spec.name, spec.module),
+            module=self._options.modules.get(spec.name) or spec.module,
             environment={**self._shared, **special, **self._options.environment, **model, **own, **env},
             port_variable=spec.port_variable,
             # The frontier service must know where the simulator is; nobody else's port matters.

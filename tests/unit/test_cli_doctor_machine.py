@@ -1,0 +1,80 @@
+"""What `sprat doctor` finds on this machine: services, what other packages add, the health port."""
+
+import http.server
+import json
+import threading
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from sprat import plugins
+from sprat_cli.doctor.check import Mark, good
+from sprat_cli.doctor.machine import check_health_port, check_machine
+from sprat_local.checks import check_embedded_servers
+from sprat_local.processes.ports import free_port
+
+EMBEDDED = ["java", "kafka files", "redis program", "ports"]
+
+
+@pytest.fixture
+def serve():
+    """Serve one body for every request on a port of its own."""
+    servers = []
+
+    def start(body):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_port_where_nothing_listens_is_free():
+    port = free_port()
+    assert check_health_port(port) == good("health port", f"{port} is free")
+    assert check_health_port(0) == good("health port", "any free port")
+
+
+def test_a_service_that_answers_is_named(serve):
+    port = serve(json.dumps({"service": "intent", "version": "1.2", "ready": True}).encode())
+    assert check_health_port(port) == good("health port", f"{port} answers: intent 1.2, ready")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
+def test_another_program_on_the_health_port_is_a_warning(serve, body):
+    port = serve(body)
+    check = check_health_port(port)
+    assert (check.mark, check.found) == (Mark.warning, f"{port} is taken by another program")
+    assert "SPRAT_HEALTH_PORT" in check.mend
+
+
+def test_the_embedded_servers_are_checked_where_sprat_local_is_installed():
+    assert [check.about for check in check_embedded_servers()] == EMBEDDED
+    assert [check.about for check in check_machine(0) if check.about in EMBEDDED] == EMBEDDED
+
+
+def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
+    """Nothing of the embedded servers where sprat-local is missing; the missing services are named with their cure."""
+    intent = EntryPoint("intent", "sprat_intent", plugins.SERVICES)
+    monkeypatch.setattr(plugins, "find_all", lambda group: (intent,) if group == plugins.SERVICES else ())
+    checks = {check.about: check for check in check_machine(0)}
+    assert list(checks) == ["python", "services", "artefacts", "health port"]
+    assert checks["services"].mark is Mark.warning
+    assert checks["services"].found.startswith("installed here: intent")
+    assert checks["services"].mend.endswith(
+        "pip install sprat-simulator sprat-router sprat-ner sprat-translation sprat-frontier"
+    )
+    assert checks["artefacts"].found.startswith("intent: ")
