@@ -10,8 +10,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from sprat.errors import SpratError, UserError
 from sprat_cli.app import EXIT_CODES, plain_app
-from sprat_cli.entry import INTERRUPTED, guard, guarded, unguard
-from sprat_cli.pipes import ReaderLeft, watch_readers
+from sprat_cli.process import (
+    INTERRUPTED,
+    ReaderLeft,
+    exit_on_interrupt,
+    exits_on_interrupt,
+    handle_closed_pipes,
+    raise_on_interrupt,
+)
 
 _INSTALL = "pip install 'sprat[all]'"
 _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
@@ -72,12 +78,12 @@ class _Commands(TyperGroup):
             if ctx.resilient_parsing:  # somebody presses Tab: there is little to offer, and nobody to tell
                 return name, command, rest
             raise
-        unguard()  # from here on the command itself minds Ctrl-C
+        raise_on_interrupt()  # from here on the command itself handles Ctrl-C
         return name, loaded, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises on purpose becomes a line and an exit code."""
-        was_guarded = guarded()
+        exits = exits_on_interrupt()
         try:
             return super().invoke(ctx)
         except SpratError as error:
@@ -86,8 +92,8 @@ class _Commands(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):  # the latter where a question was not answered
             raise typer.Exit(INTERRUPTED) from None
         finally:
-            if was_guarded:
-                guard()
+            if exits:
+                exit_on_interrupt()
 
 
 def load(name: str) -> Any:
@@ -149,7 +155,7 @@ def _sprat(
 
 def main() -> None:
     """Run the command line and exit."""
-    watch_readers()
+    handle_closed_pipes()
     try:
         app(prog_name="sprat")
     except ReaderLeft:
