@@ -115,7 +115,11 @@ def measure(rounds: int) -> dict[str, Any]:
     for name in runs[0]["rss_mb"]:
         idle = runs[0]["idle_share_of_a_core"][name]
         print(f"  {name:12} RSS {runs[0]['rss_mb'][name]:4} MB, idle {idle:.1%} of a core", flush=True)
-    return runs[0] | {"first_result_s": statistics.median(starts), "stop_s": max(run["stop_s"] for run in runs)}
+    return runs[0] | {
+        "rounds": rounds,
+        "first_result_s": statistics.median(starts),
+        "stop_s": max(run["stop_s"] for run in runs),
+    }
 
 
 def main() -> None:

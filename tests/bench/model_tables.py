@@ -1,4 +1,4 @@
-"""The measured figures of the shipped models as markdown: a page of all, and the README's short table."""
+"""The measured figures of the shipped models as Markdown: a short table of all, and the tables of each task."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,23 +6,13 @@ from typing import Any, Final
 
 Figures = Mapping[str, Any]
 
-HEADING: Final = """# The models, measured
-
-Written by `make bench-models SPRAT_DATA=DIR SPACY=PYTHON` from the committed artefacts. What each model is made of, may
-be used for and cannot do stands in its card (`card.json` beside its weights); how it is made, in the `recipe` folder of
-its service. Published figures are from the papers; they have been measured on the same sets, by others."""
-
-BEGIN: Final = "<!-- make bench-models writes this -->\n"
-END: Final = "<!-- until here -->\n"
-"""What stands around the README's table."""
-
 ASKED: Final = 75
 """Queries of a language that are measured; as many others calibrate. One is 1.3 points."""
 
 INTENT_ROWS: Final = (
-    ("in_scope_accuracy_raw", "CLINC150, the best label, nothing sent out", "aim 95.5"),
-    ("auroc_out_of_scope", "AUROC, in against out of scope", "aim .964"),
-    ("recall_at_10_escalated", "out-of-scope recall with 10 % of the in-scope texts escalated", "aim 90.5"),
+    ("in_scope_accuracy_raw", "CLINC150: best label, nothing escalated", "target 95.5"),
+    ("auroc_out_of_scope", "AUROC, in scope against out of scope", "target .964"),
+    ("recall_at_10_escalated", "out-of-scope recall with 10 % of the in-scope texts escalated", "target 90.5"),
     (
         "tuned_unweighted_in_scope_accuracy",
         "the paper's protocol, validation as it is: in scope",
@@ -30,22 +20,22 @@ INTENT_ROWS: Final = (
     ),
     ("tuned_unweighted_out_of_scope_recall", "the same: out-of-scope recall", "BERT 52.3"),
     ("kept_share_at_10", "kept at `keep_at`, 10 % out of scope", ""),
-    ("kept_right_at_10", "of those right", ""),
-    ("ece_at_10", "calibration error (ECE), 10 % out of scope", "aim .03"),
-    ("top1_de", f"{ASKED} German queries, English-trained head: best label", "aim 88"),
+    ("kept_right_at_10", "of those, correct", ""),
+    ("ece_at_10", "calibration error (ECE), 10 % out of scope", "target .03"),
+    ("top1_de", f"{ASKED} German queries, English-trained head: best label", "target 88"),
     ("kept_share_de", "the same, kept at `keep_at`", ""),
-    ("kept_right_de", "of those right", ""),
-    ("escalated_as_right_as_en_de", "escalated where the kept are as right as in English", ""),
-    ("top1_fr", f"{ASKED} French queries: best label", "aim 88"),
+    ("kept_right_de", "of those, correct", ""),
+    ("escalated_as_right_as_en_de", "escalated when the kept answers are as often correct as in English", ""),
+    ("top1_fr", f"{ASKED} French queries: best label", "target 88"),
     ("kept_share_fr", "the same, kept at `keep_at`", ""),
-    ("kept_right_fr", "of those right", ""),
-    ("escalated_as_right_as_en_fr", "escalated where the kept are as right as in English", ""),
+    ("kept_right_fr", "of those, correct", ""),
+    ("escalated_as_right_as_en_fr", "escalated when the kept answers are as often correct as in English", ""),
 )
 TUNED: Final = (
     ("tuned_unweighted_in_scope_accuracy", "in scope", "BERT 96.2"),
     ("tuned_unweighted_out_of_scope_recall", "out-of-scope recall", "BERT 52.3"),
 )
-"""Of the README: what the published figures are comparable with."""
+"""What the published figures are comparable with."""
 
 UNSCALED: Final = ("auroc", "ece")
 """Given as they are, not in per cent."""
@@ -53,19 +43,13 @@ UNSCALED: Final = ("auroc", "ece")
 PUBLISHED_NER: Final = {"uner_ewt": "XLM-R-large 86.0", "wnut17": "BERTweet-large 53.0, all six types"}
 
 TRAINED_ON: Final = (
-    "Read with care: Sprat's model was trained on the training part of every one of these sets but the German "
-    "sentences, spaCy's on none. In SEC filings Borrower and Lender count as PER, which nobody taught spaCy."
+    "The comparison favours Sprat: its model was trained on the training part of each of these sets except the German "
+    "sentences, spaCy's on none of them. In SEC filings Borrower and Lender count as PER, which spaCy cannot know."
 )
 
 MULTI30K: Final = Path(__file__).resolve().parents[2] / "services/translation/recipe/multi30k.log"
 
 TESTS: Final = {"tatoeba": "Tatoeba 2020, 10,000", "chat": "BConTrasT agent", "flores": "FLORES-200 devtest"}
-
-
-def page(figures: Figures) -> str:
-    """Everything."""
-    parts = [HEADING, intent(figures["intent"]), ner(figures["ner"]), translation(figures["translation"])]
-    return "\n\n".join(parts) + "\n"
 
 
 def intent(documents: Sequence[Figures]) -> str:
@@ -80,7 +64,7 @@ def intent(documents: Sequence[Figures]) -> str:
         f"\n- `{each['model']}`: version {each['version']}, `keep_at` {each['keep_at']}" for each in documents
     )
     picture = "![stated confidence against truth](images/intent_reliability.png)"
-    return f"## intent\n{about}\n\n{_table(['%', *names, 'beside it'], rows)}\n\n{picture}"
+    return f"{about[1:]}\n\n{_table(['%', *names, 'for comparison'], rows)}\n\n{picture}"
 
 
 def ner(figures: Figures) -> str:
@@ -99,7 +83,7 @@ def ner(figures: Figures) -> str:
     spacy = figures.get("spacy", {})
     costs = [
         [
-            "texts a CPU second (UNER-EWT, one thread)",
+            "texts per CPU second (UNER-EWT, one thread)",
             _round(figures["sprat"]["texts_per_s"]),
             _round(spacy.get("texts_per_s")),
         ],
@@ -113,21 +97,22 @@ def ner(figures: Figures) -> str:
     head = ["entity micro-F1, exact spans, %", "texts", "Sprat", "spaCy `en_core_web_sm`", "published"]
     return "\n\n".join(
         (
-            f"## ner\n\nVersion {figures['version']}. PER, ORG, LOC; what validators find is not counted.",
+            f"Version {figures['version']}. PER, ORG, LOC; what validators find is not counted.",
             _table(head, rows),
             TRAINED_ON,
             _table(["cost", "Sprat", "spaCy"], costs),
-            _table(["figure", "", "on what, by which rule"], rest),
+            _table(["figure", "value", "data and rule"], rest),
         )
     )
 
 
 def translation(figures: Figures) -> str:
-    """By test set: all, kept, the surer half."""
+    """By test set: all, kept, the more confident half."""
     scores = {name: each["value"] for name, each in figures["scores"].items()}
     rows = []
     for test, what in TESTS.items():
-        for part, words in (("", "all"), ("_kept", f"kept at {figures['keep_at']}"), ("_half", "the surer half")):
+        parts = (("", "all"), ("_kept", f"kept at {figures['keep_at']}"), ("_half", "the more confident half"))
+        for part, words in parts:
             share = {"": 1.0, "_kept": scores[f"{test}_kept_share"], "_half": 0.5}[part]
             names = [f"{test}{part}{by}_{metric}" for by in ("", "_by_log_probability") for metric in ("bleu", "chrf")]
             rows.append([what, words, _percent(share), *(f"{scores[n]:.1f}" if n in scores else "–" for n in names)])
@@ -139,15 +124,17 @@ def translation(figures: Figures) -> str:
     signatures = dict.fromkeys(
         each["protocol"].rpartition(": ")[2] for each in figures["scores"].values() if "|" in each["protocol"]
     )
-    speed = f"{cost['sentences_per_cpu_second']:.0f} sentences of Tatoeba a CPU second, {cost['resident_mib']:.0f} MiB"
+    speed = (
+        f"{cost['sentences_per_cpu_second']:.0f} sentences of Tatoeba per CPU second, {cost['resident_mib']:.0f} MiB"
+    )
     return "\n\n".join(
         (
-            f"## translation, English to German\n\nVersion {figures['version']}. {speed}, with its estimate.",
+            f"Version {figures['version']}. {speed}, quality estimate included.",
             _table(["test", "texts", "share, %", "BLEU", "chrF", *BY_LOG_PROBABILITY], rows),
             "\n".join(f"- {signature}" for signature in signatures),
-            _table(["its own estimate", *ESTIMATED.values()], estimate),
+            _table(["quality estimate", *ESTIMATED.values()], estimate),
             "![share kept against chrF of the kept](images/translation_kept.png)",
-            f"The same recipe on Multi30k alone, 250 minutes on one core, its weights not kept: {multi30k()}.",
+            f"The same recipe on Multi30k alone, 250 minutes on one core, without shipping the weights: {multi30k()}.",
         )
     )
 
@@ -159,7 +146,7 @@ def multi30k() -> str:
 
 
 BY_LOG_PROBABILITY: Final = ("BLEU by log-probability alone", "chrF")
-"""What choosing as many by it gives."""
+"""The same number of sentences, chosen by log-probability."""
 
 ESTIMATED: Final = {
     "auroc": "AUROC of chrF ≥ 60",
@@ -169,8 +156,8 @@ ESTIMATED: Final = {
 }
 
 
-def readme_rows(figures: Figures) -> str:
-    """The README's table: one line a set, the figure, and what stands beside it."""
+def summary(figures: Figures) -> str:
+    """Return one row for each model and test set, with the published figure where there is one."""
     scores = [
         (each["model"], {name: one["value"] for name, one in each["scores"].items()}) for each in figures["intent"]
     ]
@@ -195,11 +182,11 @@ def readme_rows(figures: Figures) -> str:
     values = {name: each["value"] for name, each in figures["translation"]["scores"].items()}
     for test, what in TESTS.items():
         share = values[f"{test}_kept_share"]
-        kept = f"{values[f'{test}_kept_bleu']:.1f} of the {_percent(share)} % kept" if share else "nothing is kept"
+        kept = f"{values[f'{test}_kept_bleu']:.1f} of the {_percent(share)} % kept" if share else "none kept"
         beside = "OPUS-MT 47.3 (older sample)" if test == "tatoeba" else ""
         figure = f"{values[f'{test}_bleu']:.1f}; {kept}"
         rows.append(["translation", f"{what}, BLEU", figure, beside])
-    return _table(["model", "on what", "%, BLEU", "beside it"], rows) + "\n"
+    return _table(["model", "test", "%, BLEU", "for comparison"], rows)
 
 
 def _of(document: Figures, name: str) -> str:

@@ -2,7 +2,7 @@
 
     python -m tests.bench.models --data DIR [--spacy PYTHON]
 
-Writes docs/models.md, the table in the README and the pictures. `PYTHON` is the interpreter of an environment with
+Saves the figures, fills docs/benchmarks.md and draws the pictures. `PYTHON` is the interpreter of an environment with
 spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of spaCy stay as they were measured last.
 Exits 1 when a card states anything else than what is measured.
 """
@@ -17,12 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import intent_quality, ner_quality, translation_quality
-from tests.bench.model_tables import BEGIN, END, page, readme_rows
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/models.md"
-FIGURES = ROOT / "docs/models.json"
-README = ROOT / "README.md"
+from tests.bench.benchmarks_page import FIGURES, PAGE, ROOT, read, save
 
 Main = Callable[[Sequence[str]], int]
 
@@ -40,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ner": (ner_quality.main, spacy),
         "translation": (translation_quality.main, []),
     }
-    before = json.loads(FIGURES.read_text("utf-8")) if FIGURES.exists() else {}
+    before = read("models")
     figures: dict[str, Any] = {}
     codes: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -51,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures[task] = json.loads(file.read_text("utf-8"))
     if not options.spacy:
         keep_rival(figures["ner"], before.get("ner", {}))
-    write(figures)
-    print(f"\nwritten: {PAGE.relative_to(ROOT)}, {FIGURES.relative_to(ROOT)}, the table of models in {README.name}")
+    save("models", figures)
+    print(f"\nwritten: {PAGE.relative_to(ROOT)}, {FIGURES.relative_to(ROOT)}/models.json")
     return max(codes)
 
 
@@ -63,15 +58,6 @@ def keep_rival(now: dict[str, Any], before: dict[str, Any]) -> None:
     for name, each in before.get("sets", {}).items():
         if "spacy" in each and name in now["sets"]:
             now["sets"][name]["spacy"] = each["spacy"]
-
-
-def write(figures: dict[str, Any]) -> None:
-    """Write page, figures and the README's table."""
-    FIGURES.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(figures), encoding="utf-8")
-    before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(before + BEGIN + readme_rows(figures) + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tables of `perimeter_quality.py`: for the terminal, and for the README."""
+"""The tables of `perimeter_quality.py`: for the terminal, and as Markdown for the page of benchmarks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -22,19 +22,24 @@ def text(figures: Mapping[str, Any]) -> str:
     )
 
 
-_HEADING = """# What the perimeter finds, type by type
-
-Written by `python -m tests.bench.perimeter_quality --data DIR --presidio PYTHON --markdown docs/perimeter.md`. The
-chapter "What leaves your house" of the [README](../README.md#what-leaves-your-house) says what it means."""
-
-
 def markdown(figures: Mapping[str, Any]) -> str:
     """All tables, as markdown."""
-    pieces = [_HEADING]
+    pieces: list[str] = []
     for title, head, rows in _all(figures):
         lines = [head, ["---"] * len(head), *rows]
         pieces.append(f"{title}:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
-    return "\n\n".join((*pieces, "\n".join(f"- {line}" for line in _closing(figures)))) + "\n"
+    return "\n\n".join((*pieces, "\n".join(f"- {line}" for line in _closing(figures))))
+
+
+def missed(figures: Mapping[str, Any]) -> str:
+    """Return the share of spans that all detectors together leave visible in part or wholly, as Markdown."""
+    kinds = figures["systems"]["both"]["kinds"]
+    rows = (
+        f"| {kind.name} | {kinds[kind.name]['spans']} | {_percent(1 - kinds[kind.name]['recall_any_type'])} |"
+        for kind in KINDS
+        if kinds[kind.name]["spans"]
+    )
+    return "\n".join(("| what | spans | not masked completely, % |", "| --- | --- | --- |", *rows))
 
 
 def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
@@ -42,8 +47,8 @@ def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
     names = [NAMES[name] for name in systems]
     counted = [kind for kind in CLAIMED if systems["both"]["kinds"][kind.name]["spans"]]
     yield (
-        "By span, recall / precision in %; in brackets: recall whatever the type; –: no find of the type",
-        ("what", "spans", *names, "aim"),
+        "By span, recall / precision in %; in brackets: recall whatever the type; –: the type is never found",
+        ("what", "spans", *names, "target"),
         [_by_span(kind, figures) for kind in counted],
     )
     yield (
@@ -52,7 +57,7 @@ def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
         [_by_token(kind, systems) for kind in counted],
     )
     yield (
-        "What Sprat does not claim, by span: recall of the right type, in brackets: whatever the type",
+        "Types that Sprat does not claim to find, by span: recall of the right type, in brackets: whatever the type",
         ("what", "spans", *names),
         [_unclaimed(kind, systems) for kind in OTHERS],
     )
@@ -62,9 +67,9 @@ def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
         [(kind.name, *(", ".join(sorted(each)) or "–" for each in _types(kind))) for kind in KINDS],
     )
     yield (
-        "CPU milliseconds to mask a text with all finders, one thread",
+        "CPU milliseconds to mask one text full of personal data with all detectors, one thread",
         ("words", "p50", "p95"),
-        [(f"{words:,}", f"{half:.1f}", f"{most:.1f}") for words, (half, most) in figures["ms_per_text"].items()],
+        [(f"{int(words):,}", f"{half:.1f}", f"{most:.1f}") for words, (half, most) in figures["ms_per_text"].items()],
     )
 
 
@@ -117,19 +122,19 @@ def _closing(figures: Mapping[str, Any]) -> Iterator[str]:
     systems = figures["systems"]
     speeds = (f"{NAMES[name]} {system['texts_per_cpu_second']:,.0f}" for name, system in systems.items())
     yield f"Texts per CPU second, each text alone, one thread: {', '.join(speeds)}."
-    yield f"The tagger, handed all texts in one call: {figures['in_one_call']:.0f}."
+    yield f"Texts per CPU second of the tagger when it gets all texts in one call: {figures['in_one_call']:.0f}."
     shares = (f"{NAMES[name]} {_percent(system['masked_but_not_annotated'])} %" for name, system in systems.items())
-    yield f"Of the tokens found, not annotated as anything: {', '.join(shares)}."
+    yield f"Share of the masked tokens that are not annotated as personal at all: {', '.join(shares)}."
     if absent := [kind.name for kind in CLAIMED if not systems["both"]["kinds"][kind.name]["spans"]]:
-        yield f"Claimed, but not once in these texts: {', '.join(absent)}."
+        yield f"Claimed, but these texts contain none: {', '.join(absent)}."
     if figures["aims"]:
         *kinds, speed = figures["aims"]
         versions = ", ".join(f"{name} {version}" for name, version in figures["presidio"]["versions"].items())
-        yield f"Presidio as it comes, every result whatever its score; {versions}."
+        yield f"Presidio with its defaults, every result whatever its score; {versions}."
         met = sum(aim["met"] for aim in kinds)
-        yield f"Aim, recall ≥ Presidio's on each type that both claim: met on {met} of {len(kinds)}."
+        yield f"Target, recall ≥ Presidio's on each type that both claim: met on {met} of {len(kinds)}."
         yield from (f"Not met, {aim['what']}: {aim['reason']}." for aim in kinds if not aim["met"])
-        yield f"Aim, 3 times Presidio's texts per CPU second: {speed['ratio']:.2f} times, " + (
+        yield f"Target, 3 times Presidio's texts per CPU second: {speed['ratio']:.2f} times, " + (
             "met." if speed["met"] else f"not met: {speed['reason']}."
         )
 

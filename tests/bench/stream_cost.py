@@ -55,6 +55,9 @@ def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | No
         "service_cpu_s_per_1000": statistics.median(services),
         "bare_cpu_s_per_1000": statistics.median(bares),
         "ratio": statistics.median(ratios),
+        "ratios": ratios,
+        "rounds": rounds,
+        "texts": len(texts),
         "rss_mb": rss_mb,
         "idle_share_of_a_core": idle_share,
     }

@@ -75,7 +75,7 @@ def compared(tagger: Tagger, data: Path, cache: Path) -> dict[str, Any]:
         print(f"{origin:20}{len(texts):5} texts {part.tokens:6} tokens  {part.same / part.tokens:.2%} same label")
     same, same_side = total.same / total.tokens, total.same_side / total.tokens
     print(f"{'all':20}{total.tokens:17} tokens  {same:.2%} same label, {same_side:.2%} agree whether personal at all")
-    return {"agreement": same, "same_side": same_side, "agreement_by_origin": by_origin}
+    return {"agreement": same, "same_side": same_side, "tokens": total.tokens, "agreement_by_origin": by_origin}
 
 
 def missed(found: float, tagger: Tagger) -> list[str]:

@@ -22,6 +22,7 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 
 # isort: split
 import numpy as np
+from tests.bench.benchmarks_page import save
 
 from sprat_training.config import Trained, TrainingConfig, silent
 from sprat_training.train import train
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks.md")
     parser.add_argument("--only", nargs="*", help="these alone")
     parser.add_argument("--encoder", type=Path, help="an artefact's folder (default: the shipped encoder)")
     options = parser.parse_args(argv)
@@ -75,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures["likely wrong"] = planted(options.data, Path(name), options.encoder)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if options.save:
+        save("training", figures)
     complaints = missed(figures)
     print("\n".join(complaints) or "All targets are met.")
     return 1 if complaints else 0

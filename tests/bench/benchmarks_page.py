@@ -1,0 +1,121 @@
+"""The page of all figures, `docs/benchmarks.md`: its prose is written by hand, its tables by this module.
+
+Each measurement saves its figures as JSON under `docs/figures` and has the page filled again. A test compares the page
+with the files, so no figure is ever edited by hand.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench import model_tables, perimeter_tables
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGE: Final = ROOT / "docs/benchmarks.md"
+FIGURES: Final = ROOT / "docs/figures"
+
+_GENERATED: Final = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?:(?!<!-- ).)*<!-- end of figures -->", re.DOTALL)
+
+TRAINED: Final = {
+    "banking77": "BANKING77",
+    "clinc150": "CLINC150, all",
+    "bitext": "bitext support, a fifth held out",
+}
+PUBLISHED_TRAINING: Final = {
+    "banking77": "frozen sentence encoder + logistic regression 84.9–86.2; BERT 93.66",
+    "clinc150": "BERT 96.2, under a threshold that also rejects texts",
+}
+
+
+def read(name: str) -> Any:
+    """Return the figures that were saved last under this name."""
+    return json.loads((FIGURES / f"{name}.json").read_text("utf-8"))
+
+
+def save(name: str, figures: object) -> None:
+    """Write the figures of one measurement and fill the page with all of them."""
+    (FIGURES / f"{name}.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8")), encoding="utf-8")
+
+
+def filled(page: str) -> str:
+    """Return the page with every generated part written anew; raise `KeyError` for a name without figures."""
+    parts = generated()
+    return _GENERATED.sub(lambda found: _part(found["name"], parts[found["name"]]), page)
+
+
+def _part(name: str, text: str) -> str:
+    return f"<!-- figures: {name} -->\n\n{text}\n\n<!-- end of figures -->"
+
+
+def names(page: str) -> list[str]:
+    """Return the names of the generated parts, in the page's order."""
+    return [found["name"] for found in _GENERATED.finditer(page)]
+
+
+def generated() -> dict[str, str]:
+    """Return every generated part as Markdown, by its name."""
+    models, privacy = read("models"), read("privacy")
+    return {
+        "models": model_tables.summary(models),
+        "intent": model_tables.intent(models["intent"]),
+        "ner": model_tables.ner(models["ner"]),
+        "translation": model_tables.translation(models["translation"]),
+        "privacy": perimeter_tables.markdown(privacy),
+        "privacy-missed": perimeter_tables.missed(privacy),
+        "agreement": _agreement(read("agreement")),
+        "training": "\n".join(_training(read("training"))),
+        "machine": "\n".join(_machine(read("machine"))),
+    }
+
+
+def _agreement(figures: Mapping[str, Any]) -> str:
+    personal = figures["agreement_by_origin"]["presidio-research"]
+    return (
+        f"The shipped tagger and its original (4-bit ONNX) choose the same label for {figures['agreement']:.2%} of "
+        f"{figures['tokens']:,} tokens in 500 texts; in the half that is full of personal data, for {personal:.2%}."
+    ).replace("%", " %")
+
+
+def _training(figures: Mapping[str, Any]) -> Iterator[str]:
+    yield "| data | trained on | correct on the test (95 % interval) | published |"
+    yield "| --- | --- | --- | --- |"
+    for name, what in TRAINED.items():
+        value, low, high = figures[name]["accuracy"]
+        right = f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+        yield f"| {what} | {figures[name]['texts']:,} | {right} | {PUBLISHED_TRAINING.get(name, '–')} |"
+    for count in (10, 5):
+        draws = [figures[f"clinc150, {count} a label, {seed}"] for seed in range(3)]
+        rights = [f"{100 * each['accuracy'][0]:.1f}" for each in draws]
+        right = f"{', '.join(rights[:-1])} and {rights[-1]} %"
+        yield f"| CLINC150, {count} texts per label, three draws | {draws[0]['texts']:,} | {right} | – |"
+    wrong = figures["likely wrong"]
+    yield ""
+    yield (
+        f"With 5 % of BANKING77's labels changed on purpose ({figures['banking77']['texts']:,} texts), training lists "
+        f"{100 * wrong['recall']:.0f} % of the changed rows as likely wrong; {100 * wrong['precision']:.0f} % of the "
+        "rows that it lists were changed."
+    )
+
+
+def _machine(figures: Mapping[str, Any]) -> Iterator[str]:
+    memory = sorted(figures["rss_mb"].items(), key=lambda each: -each[1])
+    *idle, most = sorted({f"{100 * share:.1f}" for share in figures["idle_share_of_a_core"].values()})
+    cost = figures["stream_cost"]
+    low, high = min(cost["ratios"]), max(cost["ratios"])
+    services = ", ".join(f"{name} {size}" for name, size in memory if name not in {"redis-server", "kafka.Kafka"})
+    yield "| what | target | measured |"
+    yield "| --- | --- | --- |"
+    yield (
+        "| cold start of `sprat up` to the first Result, broker and all services included | ≤ 10 s "
+        f"| {figures['first_result_s']:.1f} s (median of {figures['rounds']} starts) |"
+    )
+    yield f"| resident memory of a service | ≤ 300 MB | {services} MB |"
+    yield f"| CPU of an idle service, share of a core | ≤ 3 % | {' to '.join([*idle[:1], most])} % |"
+    yield (
+        "| CPU of the intent service against the bare model on the same texts, real Kafka | ≤ 1.25 times "
+        f"| {cost['ratio']:.2f} times with `en-fast` (median of {cost['rounds']} rounds, {low:.2f} to {high:.2f}; "
+        f"{cost['texts']:,} different texts each) |"
+    )
