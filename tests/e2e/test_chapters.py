@@ -1,4 +1,4 @@
-"""Two chapters of the README, followed word by word in a folder with an owner's files, on a real `sprat up`."""
+"""Two chapters of the documentation, followed word by word in a folder with an owner's files, on a real `sprat up`."""
 
 import asyncio
 import json
@@ -15,9 +15,11 @@ from sprat_inference.artefact import load_artefact
 from support import owner_files
 from support.chapters import Person, chapter, environment
 from support.desk import SOMETHING_PERSONAL, TOPICS, Desk, at_desk, something_goes_wrong
+from support.readme import DOCS
 from support.traffic import DEFAULTS, submit
 
-LABELS, OPERATING = chapter("Bring your own labels"), chapter("When something is wrong")
+LABELS = chapter(DOCS / "own-models.md", "Bring your own labels")
+OPERATING = chapter(DOCS / "operations.md", "When something is wrong")
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -74,6 +76,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
+        *("--frontier-region", "--tenant", "--bootstrap"),
     }
 
 

@@ -1,4 +1,4 @@
-"""The README's programs, as they stand there, against the whole system; only address and prefix are other ones."""
+"""The programs of the README and of the pages, as written, against the whole system; only address and prefix differ."""
 
 import asyncio
 import json
@@ -78,7 +78,7 @@ async def said(command: Sequence[str], *words: str) -> str:
 
 
 def here(system: System, program: str) -> str:
-    """Give a program of the README for this system's broker and prefix."""
+    """Return a program of the documentation for this system's broker and prefix."""
     code = PROGRAMS[program].replace("127.0.0.1:9092", system.bootstrap).replace("Topics()", f'Topics("{PREFIX}")')
     return re.sub(r"\bsprat(?=\.(texts|results)\.)", PREFIX, code)
 
@@ -121,6 +121,16 @@ async def test_a_record_produced_with_confluent_kafka_plain_json_no_headers_is_a
     result = (await ended(system, id)).message
     assert result.text_source == f"/{system.topics.texts}/{place.partition()}"
     assert (result.status, result.output.label, result.source) == ("answered", "transfer", "small")
+
+
+async def test_the_readmes_text_is_published_and_its_result_read(system: System) -> None:
+    before = len(system.results)
+    await run(python(system, "readme-publish"))
+    await eventually(lambda: len(system.results) > before, 30)
+    _, event = system.results[-1]
+    assert event.message.text_source.startswith(f"/{system.topics.texts}/")
+    assert (event.message.task, event.message.output.label) == ("intent", "balance")
+    assert re.search(r" (answered|degraded) \{.*'label': ", await run(python(system, "readme-read")))
 
 
 async def test_a_text_is_published_and_read_with_python(system: System) -> None:

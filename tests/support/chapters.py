@@ -1,4 +1,4 @@
-"""A chapter of the README as a person follows it: its commands in their order, run as they stand there."""
+"""A chapter of the documentation as a person follows it: its commands in their order, run as they are written."""
 
 import os
 import pty
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.readme import README
+from support.readme import section
 
 COMMAND = "sprat "
 _MOST_S = 150
@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"[A-Z]{2,}")
 
 @dataclass(frozen=True)
 class Shown:
-    """A command of a chapter, and what the chapter shows of its output."""
+    """A command of a chapter, and the output that the chapter shows."""
 
     command: str
     output: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said, and how it ended."""
+    """The output of a command and its exit code."""
 
     out: str
     err: str
@@ -45,17 +45,17 @@ class Chapter:
 
     @property
     def options(self) -> set[str]:
-        """The options that it speaks of without a command."""
+        """The options that it mentions without a command."""
         return {word for code in _inline(self.text) for word in code.split() if word.startswith("--")}
 
 
-def chapter(title: str) -> Chapter:
-    """Read a chapter.
+def chapter(page: Path, title: str) -> Chapter:
+    """Read a chapter: what stands below a heading of a page.
 
-    Inline code that begins with `sprat ` is a command, too, unless another command goes on where it ends: then the
-    chapter only speaks of that one.
+    Inline code that begins with `sprat ` is a command, too, unless another command begins with it: then the chapter
+    only mentions that one.
     """
-    text = README.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    text = section(page, title)
     shown: list[Shown] = []
     blocks: list[str] = []
     for piece in _PIECE.finditer(text):
@@ -84,7 +84,7 @@ def _inline(text: str) -> Iterator[str]:
 
 
 def shape(line: str) -> str:
-    """Give a line of output without what differs between two runs: ids and numbers."""
+    """Return a line of output without what differs between two runs: ids and numbers."""
     return re.sub(r"\d[\d,.]*", "0", re.sub(r"\b[0-9a-f]{16,}\b", "id", line)).rstrip()
 
 
@@ -103,7 +103,7 @@ class Person:
 
     def take(self, command: str) -> Shown:
         """Take the next command of the chapter, which must be this one."""
-        assert self.left[:1] == [command], f"the README goes on with {self.left[:1]}, the test with {command}"
+        assert self.left[:1] == [command], f"the chapter goes on with {self.left[:1]}, the test with {command}"
         return self._left.pop(0)
 
     def follow(self, command: str, more: str = "", *, code: int = 0, answer: str = "", **placeholders: str) -> Said:
@@ -169,14 +169,14 @@ class Person:
 
 
 def _filled(command: str, placeholders: Mapping[str, str]) -> str:
-    """Put words in the place of the README's placeholders, as in `sprat trace ID`."""
+    """Replace the placeholders of the documentation, as in `sprat trace ID`, by words."""
     found = [word for word in command.split() if _PLACEHOLDER.fullmatch(word)]
     assert set(found) == set(placeholders), f"{command}: placeholders {found}, words for {sorted(placeholders)}"
     return " ".join(placeholders.get(word, word) for word in command.split(" "))
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give what a person's shell has once Sprat is installed: no setting, and `sprat` on the path."""
+    """Return what a person's shell has once Sprat is installed: no setting, and `sprat` on the path."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return clean | {"PATH": path, "PYTHONUNBUFFERED": "1"} | more
