@@ -7,7 +7,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check test mutants demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test mutants docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -22,11 +22,15 @@ $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(BIN)/python -m sprat_local
 	touch $@
 
-check: $(STAMP) ## formatting, lint, types, the floors of the house
+check: $(STAMP) ## format, lint, spelling, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators
+	$(BIN)/codespell
+	$(MAKE) --no-print-directory types
 	$(BIN)/lint-imports
+
+types: $(STAMP) ## mypy alone
+	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) ## all tests, on a real Kafka and a real Redis
@@ -35,20 +39,24 @@ test: $(STAMP) ## all tests, on a real Kafka and a real Redis
 mutants: $(STAMP) ## break one promise at a time and see that a unit test notices; some minutes
 	$(BIN)/python -m tests.mutants
 
+docs: $(STAMP) ## the documentation site, into site/; fails on a broken link
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
+	$(BIN)/python docs/build_site.py
+
 demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
 	$(BIN)/sprat demo
 
 up: $(STAMP) ## Kafka, Redis and every service on this machine, until Ctrl-C
 	$(BIN)/sprat up
 
-bench: $(STAMP) ## the figures of the README; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
+bench: $(STAMP) ## measure and fill docs/benchmarks.md; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
 	$(BIN)/python -m tests.bench $(if $(PRESIDIO),--presidio $(PRESIDIO))
 
-bench-models: $(STAMP) ## the README's table of models and docs/models.md; SPRAT_DATA as above, SPACY a Python that has spaCy
+bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks.md; SPRAT_DATA as above, SPACY a Python that has spaCy
 	$(BIN)/python -m tests.bench.models $(if $(SPACY),--spacy $(SPACY))
 
-bench-train: $(STAMP) ## the README's figures of models trained on open labels; SPRAT_DATA as above
-	$(BIN)/python -m tests.bench.train_quality
+bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks.md; SPRAT_DATA as above
+	$(BIN)/python -m tests.bench.train_quality --save
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training
@@ -74,4 +82,4 @@ generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the model
 	$(BIN)/python -m contracts.generators.generate
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
