@@ -73,3 +73,18 @@ def pages_of(nav: list[dict[str, object]]) -> list[str]:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= README_LINES
+
+
+def test_the_walkthrough_names_what_its_files_contain() -> None:
+    page = DOCS / "walkthrough.md"
+    read = re.findall(
+        r"^- \*\*Read\*\* \[`[^`]+`\]\((?P<file>[^)]+)\): (?P<names>.+)$", page.read_text("utf-8"), re.MULTILINE
+    )
+    assert len(read) > 15
+    missing = [
+        f"{file}: {name}"
+        for file, names in read
+        for name in re.findall(r"`([^`]+)`", names)
+        if not re.search(rf"\b{name}\b", (page.parent / file).read_text("utf-8"))
+    ]
+    assert missing == []
