@@ -12,7 +12,7 @@ from readme import DOCS, PAGES, README, ROOT, without_code
 PACKAGES = [
     page
     for page in sorted(ROOT.rglob("*.md"))
-    if page not in PAGES and not {".venv", "node_modules", "site"} & set(page.relative_to(ROOT).parts)
+    if page not in PAGES and not {".venv", "build", "site"} & set(page.relative_to(ROOT).parts)
 ]
 LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<target>[^)\s]+)\)")
 README_LINES = 150
