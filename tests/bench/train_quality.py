@@ -22,10 +22,10 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 
 # isort: split
 import numpy as np
-from tests.bench.benchmarks_page import save
 
 from sprat_training.config import Trained, TrainingConfig, silent
 from sprat_training.train import train
+from tests.bench.benchmarks_page import save
 
 Rows = list[tuple[str, str]]
 """Texts with their labels."""

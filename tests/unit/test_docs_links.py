@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from readme import DOCS, PAGES, README, ROOT, without_code
+from support.readme import DOCS, PAGES, README, ROOT, without_code
 
 PACKAGES = [
     page
