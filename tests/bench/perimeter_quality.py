@@ -33,7 +33,7 @@ from tests.bench.benchmarks_page import save
 from tests.bench.perimeter_scoring import KINDS, Annotated, Kind, Span, outside, read, score
 
 ROOT = Path(__file__).resolve().parents[2]
-ARTEFACT = ROOT / "services/frontier/src/sprat_frontier/artefacts/rampart"
+ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"
 RUNNER = Path(__file__).with_name("presidio_runner.py")
 
 ROUNDS = 3

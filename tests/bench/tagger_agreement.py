@@ -18,15 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from shared.privacy.recipe.agreement import Agreement, agreement
+from shared.privacy.recipe.source import CACHE, fetch
+from shared.privacy.recipe.texts import agreement_texts, annotated
 from sprat_privacy.detectors.tagger import Tagger
 
 ROOT = Path(__file__).resolve().parents[2]
-ARTEFACT = ROOT / "services/frontier/src/sprat_frontier/artefacts/rampart"
-sys.path.insert(0, str(ROOT / "services/frontier/recipe"))  # recipes are scripts, and this one knows the original
-
-from agreement import Agreement, agreement  # noqa: E402 - after the path
-from source import CACHE, fetch  # noqa: E402
-from texts import agreement_texts, annotated  # noqa: E402
+ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"
 
 AT_LEAST = 0.995
 CARD_TOLERANCE = 0.001

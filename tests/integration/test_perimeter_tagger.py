@@ -17,7 +17,7 @@ from sprat_privacy.detectors.tagger import OVERLAP, Tagger
 from sprat_privacy.detectors.tagger_labels import TYPES
 from sprat_privacy.normalisation import fold
 
-FOLDER = Path(__file__).resolve().parents[2] / "services/frontier/src/sprat_frontier/artefacts/rampart"
+FOLDER = Path(__file__).resolve().parents[2] / "shared/privacy/src/sprat_privacy/artefacts/rampart"
 
 quick = settings(max_examples=60)
 

@@ -1,6 +1,6 @@
 """Makes an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Minutes on one core.
 
-    python services/intent/recipe/build.py default --data DIR      (or SPRAT_DATA=DIR)
+    python -m services.intent.recipe.build default --data DIR      (or SPRAT_DATA=DIR)
 
 DIR holds `intent/clinc150/tsv`. The README beside this file says how well it reproduces.
 """

@@ -1,6 +1,6 @@
 """Makes the artefact `default` of trained weights: convert, calibrate, measure, write. About five minutes on one core.
 
-    python services/ner/recipe/build.py --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
+    python -m services.ner.recipe.build --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
 DIR of `--work` is that of `train.py`, whose outcome `ner.safetensors` lies there. Needs no torch.
 """
@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import about
 from safetensors.numpy import load_file
 
-from services.ner.recipe import quality
+from services.ner.recipe import about, quality
 from services.ner.recipe.calibrate import fit, texts_for
 from services.ner.recipe.gold import Sentence
 from services.ner.recipe.scores import GERMAN, german_half, measure, read_tests

@@ -1,6 +1,6 @@
 """Makes the artefact from the encoder's weights: both stages of the training, then `build.py`. The one command.
 
-    python services/ner/recipe/make.py --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
+    python -m services.ner.recipe.make --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
 Started again, it goes on from the last checkpoint. About 1.5 hours on one core.
 """

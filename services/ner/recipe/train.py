@@ -1,6 +1,6 @@
 """Trains the network: multilingual-e5-small's lower layers, fine-tuned to mark names. About an hour on one core.
 
-    python services/ner/recipe/train.py --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
+    python -m services.ner.recipe.train --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
 Needs torch. A checkpoint every ten minutes; started again, it goes on from there. Seeded.
 """

@@ -1,6 +1,6 @@
 """Makes the artefact `en-de` from a trained network: counts words, fits the estimate, measures, writes the card.
 
-    python services/translation/recipe/build.py --network DIR --data DIR      (or SPRAT_DATA=DIR)
+    python -m services.translation.recipe.build --network DIR --data DIR      (or SPRAT_DATA=DIR)
 
 --network is what train.py leaves: model.bin, config.json, shared_vocabulary.json, source.spm, target.spm. About five
 minutes on one core; needs sacreBLEU and scikit-learn, no torch.
@@ -15,10 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import about
 from threadpoolctl import threadpool_limits
 
 import sprat_encoder
+from services.translation.recipe import about
 from services.translation.recipe.corpus import open_corpus
 from services.translation.recipe.estimate import Fitted, fit
 from services.translation.recipe.quality import TranslatedPair

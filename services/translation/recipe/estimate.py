@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import about
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from services.translation.recipe import about
 from services.translation.recipe.corpora import DEVELOPMENT, Pairs, lines, read_pairs
 from services.translation.recipe.hard import hard_sentences
 from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf

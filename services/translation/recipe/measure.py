@@ -1,6 +1,6 @@
 """Measures a converted model on the test sets; run once, after everything was chosen on the development sets.
 
-    python services/translation/recipe/measure.py --data DIR [--model FOLDER] [--dev] [--multi30k]
+    python -m services.translation.recipe.measure --data DIR [--model FOLDER] [--dev] [--multi30k]
 
 Prints BLEU and chrF by sacreBLEU with their signatures, the same for the surer half of each set by mean
 log-probability, and sentences per CPU second on one thread.

@@ -1,7 +1,7 @@
 """Trains the English-German translator in a given time on one CPU thread, and writes it as a CTranslate2 folder.
 
-    python services/translation/recipe/train.py --data DIR --work W --minutes 200        (or SPRAT_DATA=DIR)
-    python services/translation/recipe/train.py --data DIR --work W --multi30k --words 5000 --minutes 250
+    python -m services.translation.recipe.train --data DIR --work W --minutes 200        (or SPRAT_DATA=DIR)
+    python -m services.translation.recipe.train --data DIR --work W --multi30k --words 5000 --minutes 250
 
 A checkpoint every ten minutes; started again with the same `--work`, it goes on from there. The learning rate falls
 with the share of the time used, so a run ends well at whatever time it is given.

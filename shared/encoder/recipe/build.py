@@ -1,6 +1,6 @@
 """Makes the artefact `e5-small`: fetch, dequantise, prune, convert, measure, write. About two minutes on one core.
 
-    python encoder/recipe/build.py --data DIR      (or SPRAT_DATA=DIR)
+    python -m shared.encoder.recipe.build --data DIR      (or SPRAT_DATA=DIR)
 
 DIR holds the open data: its training texts say which pieces stay. The README beside this file tells more.
 """

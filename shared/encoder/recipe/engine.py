@@ -1,6 +1,6 @@
 """The package's own engine, for comparison: its C library, run without the package's Python code.
 
-python encoder/recipe/engine.py        writes tests/data/encoder_vectors.npy anew
+python -m shared.encoder.recipe.engine        writes tests/data/encoder_vectors.npy anew
 """
 
 import ctypes

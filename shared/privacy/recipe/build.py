@@ -1,6 +1,6 @@
 """Makes the artefact `rampart`: fetch, dequantise, centre, convert, measure, write. About a minute on one core.
 
-    python services/frontier/recipe/build.py --data DIR      (or SPRAT_DATA=DIR)
+    python -m shared.privacy.recipe.build --data DIR      (or SPRAT_DATA=DIR)
 
 DIR holds the open data of `texts.py`. The README beside this file says how well it reproduces.
 """
@@ -12,8 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import about
-
+from shared.privacy.recipe import about
 from shared.privacy.recipe.agreement import Agreement, agreement
 from shared.privacy.recipe.convert import convert
 from shared.privacy.recipe.quality import Quality, quality
