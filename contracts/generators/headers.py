@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.generators.examples import TEXT_ID, TEXT_SOURCE, examples
-from sprat_contracts import Envelope, Message, Result, TextSubmitted, encode, ids
+from sprat_contracts import Envelope, Message, Result, TextSubmitted, Traceparent, encode, ids
 from sprat_contracts import dead_letters as dead
 
 TIME = "2026-01-01T00:00:00.000Z"
@@ -68,7 +68,7 @@ def example_headers(message: type[Message]) -> dict[str, str]:
     envelope = Envelope(
         id=event_id,
         source=source,
-        traceparent=ids.root_traceparent(TEXT_SOURCE, TEXT_ID),
+        traceparent=Traceparent.root(TEXT_SOURCE, TEXT_ID),
         time=TIME,
         extensions=extensions,
     )

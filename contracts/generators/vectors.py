@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sprat_contracts import ids
+from sprat_contracts import Traceparent, ids
 
 _DERIVED = (
     (ids.RESULT, "/shop/chat", "order-4711/message-3", "intent"),
@@ -41,7 +41,7 @@ def vectors() -> dict[str, Any]:
         ],
         "plain_json": [_plain(*place) for place in _PLAIN],
         "traceparent": [
-            {"source": source, "id": id_, "traceparent": ids.root_traceparent(source, id_)}
+            {"source": source, "id": id_, "traceparent": str(Traceparent.root(source, id_))}
             for _, source, id_, _ in _DERIVED[4:6]
         ],
     }

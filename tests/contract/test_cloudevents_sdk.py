@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from contracts.generators.examples import examples
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, WireError, decode, encode
-from support.wire_records import TRACEPARENT
+from support.wire_records import TRACE_CONTEXT
 
 SOURCE, ID, TIME = "/büro/Köln", 'say "hi" 🐟', "2026-01-01T12:30:00.250Z"
 TEXT = {"text": "Grüße, 東京 🐟", "tasks": {"intent": {}}, "later": [1, None, {"x": 2.5}]}
@@ -19,7 +19,7 @@ TEXT = {"text": "Grüße, 東京 🐟", "tasks": {"intent": {}}, "later": [1, No
 
 @pytest.mark.parametrize("message", examples().values(), ids=lambda message: type(message).__name__)
 def test_the_sdk_reads_what_we_write(message: Message) -> None:
-    envelope = Envelope(ID, SOURCE, TRACEPARENT, "a=b", TIME, {"tenant": "Büro", "status": "answered"})
+    envelope = Envelope(ID, SOURCE, TRACE_CONTEXT, "a=b", TIME, {"tenant": "Büro", "status": "answered"})
     value, headers = encode(message, envelope)
     read = from_kafka(KafkaMessage(headers=dict(headers), key=b"k", value=value), JSONFormat())
     assert read.get_attributes() == {
@@ -37,7 +37,7 @@ def test_the_sdk_reads_what_we_write(message: Message) -> None:
 
 
 def test_the_sdk_reads_the_time_that_we_make() -> None:
-    value, headers = encode(TextSubmitted.model_validate_json(json.dumps(TEXT)), Envelope(ID, SOURCE, TRACEPARENT))
+    value, headers = encode(TextSubmitted.model_validate_json(json.dumps(TEXT)), Envelope(ID, SOURCE, TRACE_CONTEXT))
     made = from_kafka(KafkaMessage(headers=dict(headers), key=None, value=value), JSONFormat()).get_time()
     assert made is not None
     assert abs((datetime.now(UTC) - made).total_seconds()) < 60

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.generators.examples import degraded, examples
 from sprat_contracts import Envelope, Record, Result, TextSubmitted, Topics, decode, encode, ids
-from support.wire_records import TRACEPARENT
+from support.wire_records import TRACE_CONTEXT
 
 README = (Path(__file__).resolve().parents[2] / "contracts" / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -122,7 +122,7 @@ def test_what_is_published_without_the_package_is_read(produced: list[Record]) -
 def result_record(result: Result, offset: int) -> Record:
     extensions = {"tenant": result.tenant, "status": result.status}
     id = str(ids.derive(ids.RESULT, result.text_source, result.text_id, result.task))
-    value, headers = encode(result, Envelope(id, "/sprat/router", TRACEPARENT, extensions=extensions))
+    value, headers = encode(result, Envelope(id, "/sprat/router", TRACE_CONTEXT, extensions=extensions))
     return Record("sprat.results.intent.v1", 0, offset, 0, b"k", value, headers)
 
 

@@ -20,7 +20,7 @@ from sprat_contracts import (
     decode,
     encode,
 )
-from support.wire_records import TRACEPARENT, event, plain
+from support.wire_records import TRACE_CONTEXT, event, plain
 
 MESSAGES = list(dict.fromkeys(topic.message for topic in Topics().table() if topic.message is not None))
 MARK = "Xqzjv"
@@ -112,7 +112,7 @@ envelopes = st.builds(
     Envelope,
     id=attributes,
     source=attributes,
-    traceparent=st.just(TRACEPARENT),
+    traceparent=st.just(TRACE_CONTEXT),
     tracestate=st.none() | attributes,
     time=attributes,
     extensions=st.dictionaries(names, characters, max_size=3),
@@ -151,7 +151,7 @@ def test_a_text_has_one_trace_however_often_and_wherever_it_is_read(
         event(b'{"text": "other", "tasks": {"ner": {}}}', ce_id=id, ce_source=source), TextSubmitted
     ).envelope
     assert first.traceparent == again.traceparent
-    continued = decode(event(value, ce_id="other", traceparent=first.traceparent), TextSubmitted).envelope
+    continued = decode(event(value, ce_id="other", traceparent=str(first.traceparent)), TextSubmitted).envelope
     assert continued.traceparent == first.traceparent
 
 

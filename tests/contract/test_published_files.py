@@ -14,7 +14,7 @@ from contracts.generators.examples import examples
 from contracts.generators.generate import contracts, generated
 from contracts.generators.paths import RELEASED, ROOT, SCHEMAS, TEST_VECTORS
 from contracts.generators.schemas import DIALECT, messages, schema_id, schema_of
-from sprat_contracts import Message, ids
+from sprat_contracts import Message, Traceparent, ids
 
 PROMISES = sorted(RELEASED.glob("*/*.json"))
 VERSIONS = sorted(folder.name for folder in RELEASED.iterdir() if folder.is_dir())
@@ -93,7 +93,7 @@ def test_the_ids_of_a_release_hold(path: Path) -> None:
         place = (vector["topic"], vector["partition"], vector["offset"], vector["timestamp_ms"])
         assert ids.plain_text_identity(*place) == (vector["source"], vector["id"])
     for vector in vectors["traceparent"]:
-        assert ids.root_traceparent(vector["source"], vector["id"]) == vector["traceparent"]
+        assert str(Traceparent.root(vector["source"], vector["id"])) == vector["traceparent"]
 
 
 @pytest.mark.parametrize("message", messages().values(), ids=lambda message: message.__name__)

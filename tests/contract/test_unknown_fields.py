@@ -179,7 +179,7 @@ async def test_one_text_has_one_trace_at_every_hop() -> None:
     result = routed(answer, FrontierAnswered)
     kinds: tuple[type[Message], ...] = (TextSubmitted, Prediction, FrontierRequested, FrontierAnswered, Result)
     traces = {
-        read(record, kind).envelope.traceparent.split("-")[1]
+        read(record, kind).envelope.traceparent.trace_id
         for record, kind in zip((first, prediction, request, answer, result), kinds, strict=True)
     }
     assert len(traces) == 1

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_contracts import EgressRecord, Envelope, Topics, encode
+from sprat_contracts import EgressRecord, Envelope, Topics, Traceparent, encode
 from sprat_local.processes.ports import free_port
 from support.cli_records import environment, sprat
 
@@ -51,7 +51,7 @@ async def write(kafka, topic):
             "masked": {"PERSON": 2, "IBAN": 1},
         }
         record = EgressRecord(**(fields | changes))
-        value, headers = encode(record, Envelope(f"{call_id}-{phase}", "/test", TRACEPARENT))
+        value, headers = encode(record, Envelope(f"{call_id}-{phase}", "/test", Traceparent.parse(TRACEPARENT)))
         await producer.send_and_wait(
             topic, value, record.text_hash.encode(), headers=headers, timestamp_ms=now - ago_ms
         )

@@ -8,8 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.settings import KafkaSettings
-from sprat_contracts import Envelope, ModelAnnounced, encode
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import Envelope, ModelAnnounced, Traceparent, encode
 from sprat_local.processes.ports import free_port
 from sprat_operations.retirement import withdraw
 from support.cli_records import environment, sprat
@@ -52,7 +51,7 @@ async def join(kafka, topics, group):
 async def announce(kafka, topics, model, text=b"{}"):
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()
-    value, headers = encode(model, Envelope("id", "/test", root_traceparent("/test", "id")))
+    value, headers = encode(model, Envelope("id", "/test", Traceparent.root("/test", "id")))
     await producer.send_and_wait(topics.models, value, f"{model.task}/{model.model}".encode(), headers=headers)
     await producer.send_and_wait(topics.texts, text)
     await producer.stop()

@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from conftest import Kafka
 from sprat.registry.model_table import model_key
 from sprat_cli.main import app
-from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, decode, encode
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, Traceparent, decode, encode
 from sprat_inference.serving import announcement
 from support.cli_records import environment
 from support.stream import card, made_topics, producing, publish, read_all, settings_for
@@ -42,7 +41,7 @@ async def submit(kafka, topics, texts: dict[str, str], model: str = "default") -
     async with producing(kafka.bootstrap) as producer:
         for id, text in texts.items():
             message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {"model": model}}})
-            value, headers = encode(message, Envelope(id, "/crm", root_traceparent("/crm", id)))
+            value, headers = encode(message, Envelope(id, "/crm", Traceparent.root("/crm", id)))
             await producer.send(topics.texts, value, headers=headers)
 
 
@@ -61,7 +60,7 @@ async def test_a_correction_is_published_as_the_contract_says(kafka, topics, run
     event = decode(record, FeedbackGiven)
     assert record.key == b"t-1"
     assert event.envelope.source == "/sprat/feedback"
-    assert event.envelope.traceparent == root_traceparent("/crm", "t-1")
+    assert event.envelope.traceparent == Traceparent.root("/crm", "t-1")
     assert event.message.model_dump(mode="json") == {
         "text_id": "t-1",
         "text_source": "/crm",
@@ -94,7 +93,7 @@ async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
 
 async def announce(kafka, topics, model: str, *labels: str) -> None:
     value, headers = encode(
-        announcement(card(labels=labels), model), Envelope("m-1", "/test", root_traceparent("/", model))
+        announcement(card(labels=labels), model), Envelope("m-1", "/test", Traceparent.root("/", model))
     )
     await publish(kafka.bootstrap, topics.models, [value], headers, model_key("intent", model))
 

@@ -8,12 +8,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sprat.settings import KafkaSettings
-from sprat_contracts import Topics
+from sprat_contracts import Topics, Traceparent
 from sprat_operations.retirement import withdraw
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, kept, result_record, sprat, start_sprat
 
-TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
 
 @pytest.fixture

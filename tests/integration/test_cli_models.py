@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import owned_until
-from sprat_contracts import Envelope, ModelAnnounced, Topics, encode
+from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, encode
 from sprat_inference.artefact import load_artefact
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, sprat
@@ -36,7 +36,7 @@ async def announce(kafka, topics, **changes):
     card = load_artefact(SHIPPED).card
     given = {"task": "intent", "version": card.version, "labels": card.labels, "languages": ("en",), "owns_from": 1}
     announced = ModelAnnounced(**given | {"card": card.model_dump(mode="json")} | changes)
-    envelope = Envelope(id="1", source="test", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    envelope = Envelope(id="1", source="test", traceparent=Traceparent.root("test", "1"))
     value, headers = encode(announced, envelope)
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()

@@ -48,7 +48,7 @@ async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send
     (record, event) = seen[0]
     assert record.key == b"customer-7"
     assert event.message.text == "move it"
-    assert out.count(f"trace {event.envelope.traceparent.split('-')[1]}") == 2
+    assert out.count(f"trace {event.envelope.traceparent.trace_id}") == 2
 
 
 async def test_json_gives_the_result_itself_and_nothing_else(kafka, topics, send):

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from sprat_contracts import Traceparent
 from support.cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
 
-TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
 
 @pytest.fixture

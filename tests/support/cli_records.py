@@ -20,6 +20,7 @@ from sprat_contracts import (
     Route,
     TextSubmitted,
     Topics,
+    Traceparent,
     decode,
     encode,
 )
@@ -60,7 +61,7 @@ def unanswered(**changes):
     return kept(**(fields | changes))
 
 
-def result_record(result: Result, traceparent: str):
+def result_record(result: Result, traceparent: Traceparent):
     """The value and headers of a Result's record."""
     id = str(derive(RESULT, result.text_source, result.text_id, result.task))
     extensions = {"tenant": result.tenant, "status": result.status}

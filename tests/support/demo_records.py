@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat_contracts import DeadLetterReason, Envelope, Message, Prediction, Result, Topics, encode
+from sprat_contracts import DeadLetterReason, Envelope, Message, Prediction, Result, Topics, Traceparent, encode
 from sprat_local.demo.account import Account
 from sprat_local.demo.publishing import Outgoing, Published
 from sprat_local.demo.samples import Broken, Sample
@@ -30,7 +30,9 @@ class Record:
 
 
 def record(topic: str, message: Message, id: str = "r-1", timestamp: int = APPENDED_AT) -> Record:
-    value, headers = encode(message, Envelope(id=id, source="/sprat/router", traceparent=TRACEPARENT))
+    value, headers = encode(
+        message, Envelope(id=id, source="/sprat/router", traceparent=Traceparent.parse(TRACEPARENT))
+    )
     return Record(topic, value, headers, timestamp)
 
 

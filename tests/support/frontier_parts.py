@@ -21,6 +21,7 @@ from sprat_contracts import (
     Output,
     Prediction,
     Topics,
+    Traceparent,
     Usage,
 )
 from sprat_frontier.breaker import CircuitBreaker
@@ -173,7 +174,7 @@ def request(text: str = "please move 100 euros", task: str = "intent", **changes
 
 
 def received(message: FrontierRequested) -> Received[FrontierRequested]:
-    envelope = Envelope(id="r-1", source="/router", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    envelope = Envelope(id="r-1", source="/router", traceparent=Traceparent("1" * 32, "2" * 16))
     return Received(message, envelope, "sprat.frontier.requests.v1", 0, 3, NOW_MS, b"k")
 
 

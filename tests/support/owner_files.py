@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from sprat_contracts import Envelope, TextSubmitted, encode
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from support import training_files
 from support.readme import programs
 
@@ -71,4 +70,4 @@ def write_bad(folder: Path) -> tuple[Path, Path]:
 def submitted(id: str, text: str, **fields: object) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Give value and headers of a text that asks for its intent, as an upstream system publishes it."""
     message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}, "tenant": TENANT, **fields})
-    return encode(message, Envelope(id, SOURCE, root_traceparent(SOURCE, id)))
+    return encode(message, Envelope(id, SOURCE, Traceparent.root(SOURCE, id)))

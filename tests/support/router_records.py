@@ -16,6 +16,7 @@ from sprat_contracts import (
     Result,
     TextSubmitted,
     Topics,
+    Traceparent,
 )
 from sprat_policy.rules import Policy
 from sprat_router.handler import RouterHandler
@@ -96,9 +97,7 @@ def reread(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 def received(message: Message, *, key: bytes | None = None, replay_for: str | None = None) -> Received[Message]:
     topic = {TextSubmitted: TOPICS.texts, FrontierAnswered: TOPICS.frontier_answers}.get(type(message), "")
-    envelope = Envelope(
-        id="t-1", source="/app", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01", replay_for=replay_for
-    )
+    envelope = Envelope(id="t-1", source="/app", traceparent=Traceparent("1" * 32, "2" * 16), replay_for=replay_for)
     return Received(message, envelope, topic, partition=3, offset=7, appended_at=APPENDED_AT, key=key)
 
 

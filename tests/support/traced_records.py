@@ -21,9 +21,10 @@ from sprat_contracts import (
     Route,
     TextSubmitted,
     Topics,
+    Traceparent,
     encode,
 )
-from sprat_contracts.ids import derive, plain_text_identity, root_traceparent
+from sprat_contracts.ids import derive, plain_text_identity
 
 BEGAN = 1_764_086_400_000
 SAID = "the words of a person"
@@ -39,7 +40,7 @@ class Way:
         self.options = {task: {} for task in tasks}
         self.place = (self.topics.texts, 0, 41)
         self.began = BEGAN
-        self.traceparent = traceparent or root_traceparent(source, id)
+        self.traceparent = traceparent or Traceparent.root(source, id)
 
     @classmethod
     def plain(cls, place, began, **more):
@@ -116,7 +117,9 @@ class Way:
         made = self._record(self.topics.egress, offset, after_ms, record, "frontier", f"{call_id}-{phase}")
         if traceparent is None:
             return made
-        headers = [(name, traceparent.encode() if name == "traceparent" else value) for name, value in made.headers]
+        headers = [
+            (name, str(traceparent).encode() if name == "traceparent" else value) for name, value in made.headers
+        ]
         return replace(made, headers=tuple(headers))
 
     def result(self, after_ms=210, task="intent", offset=5, decision="escalated", reason="low_confidence", **changes):

@@ -5,8 +5,9 @@ from typing import Any
 
 from sprat.processing.codec import event_record
 from sprat.processing.handler import Emit
-from sprat_contracts import Envelope, Message, Record, TextSubmitted
+from sprat_contracts import Envelope, Message, Record, TextSubmitted, Traceparent
 
+TRACE_CONTEXT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PLAIN = Record("sprat.texts.v1", 3, 41, 1_767_225_600_000, None, b'{"text": "hi", "tasks": {"intent": {}}}')
 

@@ -18,6 +18,7 @@ from sprat_contracts import (
     Tasks,
     TextSubmitted,
     Topics,
+    Traceparent,
     TranslationOptions,
     TranslationOutput,
     decode,
@@ -53,7 +54,7 @@ def writes_a_text() -> tuple[bytes, list[tuple[str, bytes]]]:
         frontier="deny",
         reference={"order": "4711"},
     )
-    written = encode(text, Envelope(id="1", source="/shop", traceparent=""))
+    written = encode(text, Envelope(id="1", source="/shop", traceparent=Traceparent.root("/shop", "1")))
     assert_type(written, tuple[bytes, list[tuple[str, bytes]]])
     return written
 

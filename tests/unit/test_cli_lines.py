@@ -30,9 +30,10 @@ from sprat_contracts import (
     NerOutput,
     Record,
     Route,
+    Traceparent,
     TranslationOutput,
 )
-from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_contracts.ids import plain_text_identity
 from sprat_operations.dead_letters import letter_of
 from sprat_operations.result_stream import SeenResult
 from support.cli_records import kept, unanswered
@@ -42,7 +43,7 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
 def seen(result):
-    return SeenResult(Envelope("result-1", "/router", TRACEPARENT), result, decided_at=1_041)
+    return SeenResult(Envelope("result-1", "/router", Traceparent.parse(TRACEPARENT)), result, decided_at=1_041)
 
 
 def test_a_kept_answer_says_all_in_two_lines():
@@ -174,7 +175,7 @@ def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from
     reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
     letter = letter_of(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(())))
     source, text_id = plain_text_identity("sprat.texts.v1", 3, 17, 1_000)
-    trace = root_traceparent(source, text_id).split("-")[1]
+    trace = Traceparent.root(source, text_id).trace_id
     assert f"· {text_id} · trace {trace}" in dead_letter(letter)
     told = dead_letter_json(letter)
     assert (told["letter"], told["text_id"], told["text_source"], told["trace_id"]) == ("0:5", text_id, source, trace)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sprat_contracts import Record, TextSubmitted, decode, ids
+from sprat_contracts import Record, TextSubmitted, Traceparent, decode, ids
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: dict[str, Any] = json.loads((ROOT / "contracts/schemas/test_vectors.json").read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ def test_the_identity_of_plain_json_is_where_it_stands(vector: dict[str, Any]) -
 
 @pytest.mark.parametrize("vector", VECTORS["traceparent"], ids=lambda vector: vector["source"])
 def test_a_text_without_a_trace_begins_the_published_one(vector: dict[str, str]) -> None:
-    assert ids.root_traceparent(vector["source"], vector["id"]) == vector["traceparent"]
+    assert str(Traceparent.root(vector["source"], vector["id"])) == vector["traceparent"]
     version, trace, span, flags = vector["traceparent"].split("-")
     assert (version, trace, flags) == ("00", ids.derive(ids.TRACE, vector["source"], vector["id"]).hex, "01")
     assert span == trace[-16:]

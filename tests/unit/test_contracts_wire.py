@@ -5,8 +5,19 @@ from typing import Any
 
 import pytest
 
-from sprat_contracts import Envelope, Message, Prediction, Record, Result, TextSubmitted, WireError, decode, encode, ids
-from support.wire_records import PLAIN, TRACEPARENT, event, plain
+from sprat_contracts import (
+    Envelope,
+    Message,
+    Prediction,
+    Record,
+    Result,
+    TextSubmitted,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+)
+from support.wire_records import PLAIN, TRACE_CONTEXT, TRACEPARENT, event, plain
 
 SECRET = "Anna Müller, DE89 3704 0044 0532 0130 00"
 
@@ -150,7 +161,7 @@ def test_a_replay_says_for_whom_and_how_often(replays: str | None, read: int) ->
 
 def test_a_trace_is_continued_with_its_state() -> None:
     envelope = decode(event(traceparent=TRACEPARENT, tracestate="a=b"), TextSubmitted).envelope
-    assert (envelope.traceparent, envelope.tracestate) == (TRACEPARENT, "a=b")
+    assert (envelope.traceparent, envelope.tracestate) == (TRACE_CONTEXT, "a=b")
 
 
 @pytest.mark.parametrize(
@@ -169,12 +180,14 @@ def test_a_trace_is_continued_with_its_state() -> None:
 )
 def test_a_trace_that_is_none_is_replaced_by_the_one_of_the_text(traceparent: str | None) -> None:
     envelope = decode(event(traceparent=traceparent, tracestate="a=b"), TextSubmitted).envelope
-    assert envelope.traceparent == ids.root_traceparent("/app", "t-1")
+    assert envelope.traceparent == Traceparent.root("/app", "t-1")
     assert envelope.tracestate is None
 
 
 def test_what_is_written_has_the_promised_headers_in_order() -> None:
-    envelope = Envelope("i", "/s", TRACEPARENT, "a=b", "2026-01-01T00:00:00Z", {"tenant": "Büro", "status": "answered"})
+    envelope = Envelope(
+        "i", "/s", TRACE_CONTEXT, "a=b", "2026-01-01T00:00:00Z", {"tenant": "Büro", "status": "answered"}
+    )
     value, headers = encode(TextSubmitted.model_validate_json(PLAIN.value or b""), envelope)
     assert headers == [
         ("ce_specversion", b"1.0"),
@@ -192,7 +205,7 @@ def test_what_is_written_has_the_promised_headers_in_order() -> None:
 
 
 def test_the_time_is_now_where_none_is_given() -> None:
-    value, headers = encode(TextSubmitted.model_validate_json(PLAIN.value or b""), Envelope("i", "/s", TRACEPARENT))
+    value, headers = encode(TextSubmitted.model_validate_json(PLAIN.value or b""), Envelope("i", "/s", TRACE_CONTEXT))
     time = dict(headers)["ce_time"].decode()
     assert time.endswith("Z")
     assert len(time) == len("2026-01-01T00:00:00.000Z")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sprat_inference.label_head import OUTSIDE, RIGHT, Calibrator, Calibrators, primary
+from sprat_contracts.languages import primary_subtag
+from sprat_inference.label_head import OUTSIDE, RIGHT, Calibrator, Calibrators
 
 STRICT = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([-3.0, 0.0, 3.0]))
 MILD = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([0.0, 0.0, -3.0]))
@@ -26,7 +27,7 @@ def test_a_language_that_nobody_calibrated_gets_the_least_of_all_chances_and_the
 
 
 def test_region_and_case_of_a_tag_make_no_difference() -> None:
-    assert [primary(tag) for tag in ("de", "de-AT", "DE-ch-1996")] == ["de"] * 3
+    assert [primary_subtag(tag) for tag in ("de", "de-AT", "DE-ch-1996")] == ["de"] * 3
 
 
 def test_no_texts_give_no_rows() -> None:

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat_contracts import Declined, Topics
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import Declined, Topics, Traceparent
 from sprat_operations.record_summary import Kind
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import TraceQuery, by_text, grown, in_order, requested_models, unfinished
@@ -149,9 +148,9 @@ async def test_texts_of_one_id_and_several_sources_are_kept_apart():
 
 
 async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_own():
-    shared = root_traceparent("/crm", "a batch of the upstream")
+    shared = Traceparent.root("/crm", "a batch of the upstream")
     ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
-    spans = [f"{shared[:36]}{number:016x}-01" for number in (1, 2)]
+    spans = [replace(shared, parent_id=f"{number:016x}") for number in (1, 2)]
     records = [ours.text(), ours.prediction(), ours.request(), theirs.text(), theirs.request()]
     traced = [
         replace(way.answer(), headers=_with_span(way, span)) for way, span in zip((ours, theirs), spans, strict=True)
@@ -165,11 +164,11 @@ async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_
 
 
 def _with_span(way, span):
-    return tuple((name, span.encode() if name == "traceparent" else value) for name, value in way.answer().headers)
+    return tuple((name, str(span).encode() if name == "traceparent" else value) for name, value in way.answer().headers)
 
 
 async def test_calls_that_cannot_be_told_apart_are_shown_as_perhaps_anothers():
-    shared = root_traceparent("/crm", "a batch of the upstream")
+    shared = Traceparent.root("/crm", "a batch of the upstream")
     ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
     found = await find(*ours.whole(), *theirs.whole())
     assert found.shared == {"call-1"}

@@ -2,6 +2,7 @@
 
 from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message
+from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import DeadLetterReason
 from sprat_contracts.egress import EgressRecord
 from sprat_contracts.feedback import FeedbackGiven
@@ -20,6 +21,7 @@ from sprat_contracts.record import Record
 from sprat_contracts.results import Result, Route
 from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
+from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, WireError, decode, encode
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Origin",
     "Output",
     "Prediction",
+    "ReasonCode",
     "Record",
     "Result",
     "Route",
@@ -53,6 +56,7 @@ __all__ = [
     "TextSubmitted",
     "Topic",
     "Topics",
+    "Traceparent",
     "TranslationOptions",
     "TranslationOutput",
     "Usage",

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, TaskName
-from sprat_contracts.texts import LanguageTag, ModelName
+from sprat_contracts.languages import LanguageTag
+from sprat_contracts.texts import ModelName
 
 
 class ModelAnnounced(Message):

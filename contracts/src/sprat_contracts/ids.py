@@ -30,9 +30,3 @@ def name(stage: str, source: str, id: str, task: str = "") -> str:
 def plain_text_identity(topic: str, partition: int, offset: int, timestamp_ms: int) -> tuple[str, str]:
     """Give (source, id) of a plain JSON record from its coordinates; every service derives the same."""
     return f"/{topic}/{partition}", f"{offset}-{timestamp_ms}"
-
-
-def root_traceparent(source: str, id: str) -> str:
-    """Give the W3C traceparent that all services continue when the text came without a trace."""
-    trace = derive(TRACE, source, id)
-    return f"00-{trace.hex}-{trace.hex[16:]}-01"

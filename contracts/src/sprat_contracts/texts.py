@@ -15,8 +15,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from sprat_contracts.base import TASKS, Message, Part
+from sprat_contracts.codes import ReasonCode
+from sprat_contracts.languages import LanguageTag
 
-LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
 
@@ -53,7 +54,9 @@ class Tasks(Part):
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":
         if not self.known:
-            raise PydanticCustomError("no_known_task", "at least one known task is needed: " + ", ".join(TASKS))
+            raise PydanticCustomError(
+                ReasonCode.NO_KNOWN_TASK.value, "at least one known task is needed: " + ", ".join(TASKS)
+            )
         return self
 
     @model_serializer(mode="wrap")

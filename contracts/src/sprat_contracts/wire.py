@@ -10,12 +10,13 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import ValidationError
 
 from sprat_contracts.base import Message
+from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
-from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.trace_context import Traceparent
 
 M = TypeVar("M", bound=Message)
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
 _MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
@@ -75,7 +76,7 @@ class Envelope:
 
     id: str
     source: str
-    traceparent: str
+    traceparent: Traceparent
     tracestate: str | None = None
     time: str | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
@@ -102,9 +103,9 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
     """
     envelope = read_envelope(record, message_type)
     if not record.value:
-        raise WireError("empty_value", "the record has no value")
+        raise WireError(ReasonCode.EMPTY_VALUE, "the record has no value")
     if message_type.max_bytes is not None and len(record.value) > message_type.max_bytes:
-        raise WireError("too_large", f"the value has more than {message_type.max_bytes} bytes")
+        raise WireError(ReasonCode.TOO_LARGE, f"the value has more than {message_type.max_bytes} bytes")
     try:
         return Event(envelope, message_type.model_validate_json(record.value))
     except ValidationError as error:
@@ -117,23 +118,22 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
     content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type.startswith("application/cloudevents"):
         raise WireError(
-            "structured_mode", "header content-type: a CloudEvent in structured mode; send it in binary mode"
+            ReasonCode.STRUCTURED_MODE, "header content-type: a CloudEvent in structured mode; send it in binary mode"
         )
     if content_type != "application/json" and not content_type.endswith("+json"):
-        raise WireError("unsupported_content_type", "header content-type: only application/json is read")
+        raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
     if any(name.startswith("ce_") for name in headers):
         source, event_id = _cloudevent_identity(headers, message_type.event_type)
     elif message_type.plain_json_allowed:
         source, event_id = plain_text_identity(record.topic, record.partition, record.offset, record.timestamp)
     else:
-        raise WireError("invalid_cloudevent", "header ce_id: missing; only texts may come as plain JSON")
-    traceparent = headers.get("traceparent", "")
-    continued = _TRACEPARENT.fullmatch(traceparent) is not None
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, "header ce_id: missing; only texts may come as plain JSON")
+    traceparent = Traceparent.parse(headers.get("traceparent"))
     return Envelope(
         id=event_id,
         source=source,
-        traceparent=traceparent if continued else root_traceparent(source, event_id),
-        tracestate=headers.get("tracestate") if continued else None,
+        traceparent=traceparent or Traceparent.root(source, event_id),
+        tracestate=None if traceparent is None else headers.get("tracestate"),
         time=headers.get("ce_time"),
         extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
@@ -151,7 +151,7 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
         ("ce_type", message.event_type.encode()),
         ("ce_time", time.encode()),
         ("content-type", b"application/json"),
-        ("traceparent", envelope.traceparent.encode()),
+        ("traceparent", str(envelope.traceparent).encode()),
     ]
     if envelope.tracestate:
         headers.append(("tracestate", envelope.tracestate.encode()))
@@ -167,18 +167,20 @@ def _text_headers(record: KafkaRecord) -> dict[str, str]:
             name.encode()  # a reader that keeps bytes which are not UTF-8 hands them over as surrogates
             headers[name] = (value or b"").decode()
         except UnicodeError:
-            raise WireError("invalid_header", f"header {_shown(name)}: not UTF-8") from None
+            raise WireError(ReasonCode.INVALID_HEADER, f"header {_shown(name)}: not UTF-8") from None
     return headers
 
 
 def _cloudevent_identity(headers: Mapping[str, str], event_type: str) -> tuple[str, str]:
     if headers.get("ce_specversion") != "1.0":
-        raise WireError("invalid_cloudevent", "header ce_specversion: missing or not 1.0")
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, "header ce_specversion: missing or not 1.0")
     for name in ("ce_id", "ce_source", "ce_type"):
         if not 0 < len(headers.get(name, "")) <= _MAX_ATTRIBUTE:
-            raise WireError("invalid_cloudevent", f"header {name}: missing, empty or over {_MAX_ATTRIBUTE} characters")
+            raise WireError(
+                ReasonCode.INVALID_CLOUDEVENT, f"header {name}: missing, empty or over {_MAX_ATTRIBUTE} characters"
+            )
     if headers["ce_type"] != event_type:
-        raise WireError("unexpected_type", f"header ce_type: {event_type} is expected on this topic")
+        raise WireError(ReasonCode.UNEXPECTED_TYPE, f"header ce_type: {event_type} is expected on this topic")
     return headers["ce_source"], headers["ce_id"]
 
 
@@ -186,7 +188,7 @@ def _wire_error(error: ValidationError, message_type: type[Message]) -> WireErro
     """Say which fields are wrong and why, without a word of the input: keys that are not ours are shown as `*`."""
     problems = error.errors(include_input=False, include_context=False, include_url=False)
     if problems[0]["type"] == "json_invalid":
-        return WireError("invalid_json", problems[0]["msg"])
+        return WireError(ReasonCode.INVALID_JSON, problems[0]["msg"])
     known = _field_names(message_type)
     told = [
         (
@@ -199,9 +201,10 @@ def _wire_error(error: ValidationError, message_type: type[Message]) -> WireErro
     if len(problems) > _MAX_PROBLEMS:
         told.append(f"and {len(problems) - _MAX_PROBLEMS} more")
     if message_type.plain_json_allowed:
-        code = "no_known_task" if [p["type"] for p in problems] == ["no_known_task"] else "invalid_text"
+        no_known_task = [problem["type"] for problem in problems] == [ReasonCode.NO_KNOWN_TASK]
+        code = ReasonCode.NO_KNOWN_TASK if no_known_task else ReasonCode.INVALID_TEXT
     else:
-        code = "invalid_message"
+        code = ReasonCode.INVALID_MESSAGE
     return WireError(code, "; ".join(told))
 
 

@@ -30,6 +30,7 @@ from sprat_contracts import (
     IntentOutput,
     Origin,
     Prediction,
+    ReasonCode,
     TextSubmitted,
     Topics,
 )
@@ -171,12 +172,14 @@ class _Run:
             label = answered.output.label
             self._answers[place] = self._outside if label is None else label
             self._failures = 0
-        elif declined is not None and declined.code == "policy":
+        elif declined is not None and declined.code == ReasonCode.POLICY:
             raise UserError(f"--policy: nothing may leave for the tenant {self._tenant}: {declined.detail}")
-        elif declined is not None and declined.code != "masking":
+        elif declined is not None and declined.code != ReasonCode.MASKING:
             self._failures += 1
             if self._failures >= _MAX_FAILURES:
-                last = declined.detail if declined.code == "provider" else f"{declined.code}: {declined.detail}"
+                last = (
+                    declined.detail if declined.code == ReasonCode.PROVIDER else f"{declined.code}: {declined.detail}"
+                )
                 raise UserError(f"--frontier {url}: {self._failures} calls in a row failed, the last with {last}")
 
     def _request(self, place: int, max_wait_s: float) -> FrontierRequested:

@@ -4,8 +4,8 @@ from sprat.errors import Retryable
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.retry import retry_until
 from sprat.telemetry.tracing import current_traceparent
-from sprat_contracts import EgressRecord, Envelope, Topics, encode
-from sprat_contracts.ids import derive, root_traceparent
+from sprat_contracts import EgressRecord, Envelope, Topics, Traceparent, encode
+from sprat_contracts.ids import derive
 
 
 class KafkaEgressAudit:
@@ -31,7 +31,7 @@ class KafkaEgressAudit:
             Fatal: Kafka was unavailable for `give_up_s`.
         """
         event_id = str(derive(f"egress-{record.phase}", self._source, record.call_id, record.task))
-        traceparent = current_traceparent.get() or root_traceparent(self._source, event_id)
+        traceparent = current_traceparent.get() or Traceparent.root(self._source, event_id)
         envelope = Envelope(
             id=event_id, source=self._source, traceparent=traceparent, extensions={"tenant": record.tenant}
         )

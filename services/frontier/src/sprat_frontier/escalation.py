@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sprat_contracts import Declined, FrontierRequested, Output, ids
+from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
 from sprat_policy.rules import effective_rule
@@ -77,13 +77,13 @@ class Escalation:
     def refusal(self, region: str) -> Declined | None:
         """Return why nothing may be sent to a provider in that region, most serious reason first; None if it may."""
         if self.deadline.passed:
-            return Declined(code="deadline", detail="it came too late")
+            return Declined(code=ReasonCode.DEADLINE, detail="it came too late")
         if self.rule == "deny":
-            return Declined(code="policy", detail="text or tenant let nothing leave")
+            return Declined(code=ReasonCode.POLICY, detail="text or tenant let nothing leave")
         if region not in self.regions:
-            return Declined(code="policy", detail=f"the tenant lets nothing go to the region {region}")
+            return Declined(code=ReasonCode.POLICY, detail=f"the tenant lets nothing go to the region {region}")
         if self.rule != "allow" and self.masked is None:
-            return Declined(code="masking", detail=self.masking_failure or "the text is not masked")
+            return Declined(code=ReasonCode.MASKING, detail=self.masking_failure or "the text is not masked")
         return self.question.problem()
 
     def timings_ms(self, call_ms: float | None = None) -> dict[str, float]:

@@ -9,7 +9,17 @@ from uuid import uuid4
 
 from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received, record_key
-from sprat_contracts import Declined, Egress, EgressRecord, FrontierAnswered, FrontierRequested, ModelRef, Topics, ids
+from sprat_contracts import (
+    Declined,
+    Egress,
+    EgressRecord,
+    FrontierAnswered,
+    FrontierRequested,
+    ModelRef,
+    ReasonCode,
+    Topics,
+    ids,
+)
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
 from sprat_frontier.escalation import Escalation, escalation_of
@@ -31,7 +41,7 @@ from sprat_privacy.errors import NotRestorable, NotVerified
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})
-_TOO_LATE = Declined(code="deadline", detail="the answer did not come in time")
+_TOO_LATE = Declined(code=ReasonCode.DEADLINE, detail="the answer did not come in time")
 
 
 class FrontierHandler:
@@ -96,12 +106,12 @@ class FrontierHandler:
     def failed(self, received: Received[FrontierRequested]) -> Outcome:
         """Decline after a defect in this code: the text and its task still end in a Result."""
         self.counts["declined.defect"] += 1
-        declined = Declined(code="defect", detail="see the logs")
+        declined = Declined(code=ReasonCode.DEFECT, detail="see the logs")
         return self._outcome(FrontierAnswered(request=received.message, declined=declined))
 
     def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
         """Decline instead, with a dead letter; the answer still reports its cost."""
-        rejected = Rejected("too_large", f"the answer is too large for the topic {emit.topic}")
+        rejected = Rejected(ReasonCode.TOO_LARGE, f"the answer is too large for the topic {emit.topic}")
         declined = Declined(code=rejected.code, detail=rejected.detail)
         self.counts[f"declined.{declined.code}"] += 1
         message = emit.message.model_copy(update={"output": None, "declined": declined})
@@ -149,7 +159,7 @@ class FrontierHandler:
                 answer = call.task.result()
             except DeadlinePassedError as late:
                 if call.asked_by == escalation.answer_id or escalation.deadline.passed:
-                    declined = Declined(code="deadline", detail=str(late))
+                    declined = Declined(code=ReasonCode.DEADLINE, detail=str(late))
                     return self._declined(escalation, declined, self._egress(escalation, call.text_left))
                 continue  # The deadline was another escalation's; this one has more time and asks again.
             except ProviderError as error:
@@ -260,7 +270,8 @@ class FrontierHandler:
 
     def _provider_failed(self, escalation: Escalation, error: ProviderError, *, pays: bool) -> FrontierAnswered:
         """Decline after a failed call; only the escalation that it was made for reports its cost."""
-        code = error.code if error.code in {"invalid_answer", "refused"} else "provider"
+        own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED}
+        code = error.code if own_code else ReasonCode.PROVIDER
         declined = Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
         usage = error.usage if pays else None
         egress = self._egress(escalation, text_left=True)

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sprat_contracts import Declined, FrontierRequested, TranslationOptions
+from sprat_contracts import Declined, FrontierRequested, ReasonCode, TranslationOptions
 
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 """The labels to find where no model has announced its own."""
@@ -61,11 +61,11 @@ class FrontierQuestion:
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
         if self.task not in TASKS:
-            return Declined(code="task", detail="the frontier does not know this task")
+            return Declined(code=ReasonCode.TASK, detail="the frontier does not know this task")
         if self.task == "intent" and not self.labels:
-            return Declined(code="no_labels", detail="no model has announced the labels to choose from")
+            return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.task == "translation" and self.target is None:
-            return Declined(code="target", detail="the text names no target language")
+            return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
         return None
 
 

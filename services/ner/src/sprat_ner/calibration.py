@@ -12,10 +12,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
 from sprat_ner.decoding import LEAST, Name, Row
-from sprat_privacy.detection import primary
 
 Doubles = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ class Calibrator:
         return chances
 
     def _shift(self, what: str, language: str) -> float:
-        return self.shifts.get(f"{what}_{primary(language)}", 0.0)
+        return self.shifts.get(f"{what}_{primary_subtag(language)}", 0.0)
 
     def _chances(self, what: str, rows: Doubles, shifts: Doubles) -> Doubles:
         weights = self.weights[what]

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from sprat.errors import Rejected
 from sprat.processing.handler import Received, origin_of
 from sprat.registry.model_table import ModelTable
-from sprat_contracts import OUTPUTS, TASKS, Declined, IntentOutput, Message, Output, Prediction, TextSubmitted
+from sprat_contracts import (
+    OUTPUTS,
+    TASKS,
+    Declined,
+    IntentOutput,
+    Message,
+    Output,
+    Prediction,
+    ReasonCode,
+    TextSubmitted,
+)
 from sprat_policy.rules import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
@@ -75,7 +85,7 @@ def unknown_tasks(text: TextSubmitted) -> Rejected | None:
     unknown = text.tasks.unknown
     if not unknown:
         return None
-    return Rejected("unknown_task", f"tasks: unknown: {_quoted(unknown)}; known are {', '.join(TASKS)}")
+    return Rejected(ReasonCode.UNKNOWN_TASK, f"tasks: unknown: {_quoted(unknown)}; known are {', '.join(TASKS)}")
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -96,5 +106,5 @@ def _declined_prediction(text: TextSubmitted, received: Received[Message], task:
         output=None,
         confidence=None,
         model=None,
-        declined=Declined(code=NO_SERVICE, detail=f"no model {task}/{model} served when the text arrived"),
+        declined=Declined(code=ReasonCode.NO_SERVICE, detail=f"no model {task}/{model} served when the text arrived"),
     )

@@ -14,6 +14,7 @@ from sprat_contracts import (
     ModelRef,
     Output,
     Prediction,
+    ReasonCode,
     Result,
     Route,
     TaskOptions,
@@ -22,8 +23,10 @@ from sprat_contracts import (
 from sprat_contracts.ids import REQUEST, RESULT, derive
 from sprat_router.decisions import Decision, answer_of
 
-TOO_LARGE = Declined(code="too_large", detail="the record would be larger than its topic allows")
-NO_OUTPUT = Declined(code="no_output", detail="the frontier gave no output that answers the task, and no reason")
+TOO_LARGE = Declined(code=ReasonCode.TOO_LARGE, detail="the record would be larger than its topic allows")
+NO_OUTPUT = Declined(
+    code=ReasonCode.NO_OUTPUT, detail="the frontier gave no output that answers the task, and no reason"
+)
 
 QuestionHash = Callable[[str, str, str, str], str]
 """Keyed hash of tenant, task, options and text: equal questions of a tenant meet in one consumer, and the key does not

@@ -12,6 +12,7 @@ from sprat_contracts import (
     FrontierRequested,
     Message,
     Prediction,
+    ReasonCode,
     Result,
     TextSubmitted,
     Topics,
@@ -73,7 +74,7 @@ class RouterHandler:
         For a text, every task that no model serves ends so: the text or its key made one request too large, and the
         other requests share them.
         """
-        rejected = Rejected("too_large", f"the resulting event is too large for the topic {emit.topic}")
+        rejected = Rejected(ReasonCode.TOO_LARGE, f"the resulting event is too large for the topic {emit.topic}")
         events = self.receive(received).events if isinstance(received.message, TextSubmitted) else (emit,)
         results = [
             too_large(event.message) for event in events if isinstance(event.message, FrontierRequested | Result)
@@ -118,8 +119,12 @@ def _not_requested(prediction: Prediction) -> Outcome | None:
     """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""
     if prediction.task in prediction.submitted.tasks.known:
         return None
-    return Outcome(rejected=Rejected("task_not_requested", "task: not one of the known tasks that the text asks for"))
+    return Outcome(
+        rejected=Rejected(ReasonCode.TASK_NOT_REQUESTED, "task: not one of the known tasks that the text asks for")
+    )
 
 
 def _unknown_service() -> Outcome:
-    return Outcome(rejected=Rejected("unknown_service", f"header {REPLAY_FOR}: names no service that would handle it"))
+    return Outcome(
+        rejected=Rejected(ReasonCode.UNKNOWN_SERVICE, f"header {REPLAY_FOR}: names no service that would handle it")
+    )

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
 from sprat_inference.encoder import unit
@@ -106,7 +107,7 @@ class Calibrators:
         cautious[:, WRONG] = 1.0 - cautious[:, RIGHT] - cautious[:, OUTSIDE]
         chosen: Doubles = cautious.copy()
         for row, language in enumerate(languages):
-            chosen[row] = each.get(primary(language), cautious)[row]
+            chosen[row] = each.get(primary_subtag(language), cautious)[row]
         return chosen
 
 
@@ -119,11 +120,6 @@ def _calibrator(calibration: Calibration, language: str) -> Calibrator:
 
 def _name(outcome: str, language: str) -> str:
     return outcome if language == HOME else f"{outcome}_{language}"
-
-
-def primary(language: str) -> str:
-    """The language of a tag without region and script: "de" of "de-AT"."""
-    return language.partition("-")[0].lower()
 
 
 # The linear head: one weight vector an intent, over the encoder's vectors.
@@ -179,7 +175,7 @@ class Head:
 
     def logits(self, vectors: Floats, languages: Sequence[str]) -> Floats:
         """Texts × labels, from the encoder's vectors and the language of each text."""
-        means = np.stack([self.means.get(primary(language), self.mean) for language in languages])
+        means = np.stack([self.means.get(primary_subtag(language), self.mean) for language in languages])
         scores: Floats = self.centred(vectors, means) @ self.weights + self.bias
         return scores
 

@@ -9,12 +9,14 @@ from sprat_contracts import (
     Message,
     ModelRef,
     Prediction,
+    ReasonCode,
     TaskOptions,
     TextSubmitted,
     Topics,
     TranslationOptions,
 )
 from sprat_contracts.ids import PREDICTION, derive
+from sprat_contracts.languages import is_served
 from sprat_inference.card import Card
 
 
@@ -73,11 +75,13 @@ class Specialist:
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
         """Judge language and target; both are matched by their primary subtag: `en-GB` is served by `en`."""
-        if self.card.languages and not _among(text.language, self.card.languages):
-            return Declined(code="language", detail=f"serves {', '.join(self.card.languages)}")
+        if self.card.languages and not is_served(text.language, self.card.languages):
+            return Declined(code=ReasonCode.LANGUAGE, detail=f"serves {', '.join(self.card.languages)}")
         target = _target(options)
-        if target is not None and not _among(target, self.card.targets):
-            return Declined(code="target", detail=f"translates into {', '.join(self.card.targets) or 'nothing'}")
+        if target is not None and not is_served(target, self.card.targets):
+            return Declined(
+                code=ReasonCode.TARGET, detail=f"translates into {', '.join(self.card.targets) or 'nothing'}"
+            )
         return None
 
     def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
@@ -90,15 +94,17 @@ class Specialist:
 
     def failed(self, received: Received[TextSubmitted], ask: Ask) -> Outcome:
         """Decline, and put the text where people look at what broke the model."""
-        declined = Declined(code="model_error", detail="the model broke on this text")
-        rejected = Rejected("model_error", f"tasks.{self.card.task}: the model broke on this text", own_fault=True)
+        declined = Declined(code=ReasonCode.MODEL_ERROR, detail="the model broke on this text")
+        rejected = Rejected(
+            ReasonCode.MODEL_ERROR, f"tasks.{self.card.task}: the model broke on this text", own_fault=True
+        )
         return Outcome(self._predict(received, declined=declined).events, rejected)
 
     def oversized(self, received: Received[TextSubmitted], emit: Emit) -> Outcome:
         """Decline instead of an answer that does not fit, and keep the text as a dead letter."""
         detail = f"tasks.{self.card.task}: the answer is larger than {emit.topic} takes"
-        declined = Declined(code="too_large", detail=detail)
-        return Outcome(self._predict(received, declined=declined).events, Rejected("too_large", detail))
+        declined = Declined(code=ReasonCode.TOO_LARGE, detail=detail)
+        return Outcome(self._predict(received, declined=declined).events, Rejected(ReasonCode.TOO_LARGE, detail))
 
     def _predict(
         self, received: Received[TextSubmitted], answered: Answered | None = None, declined: Declined | None = None
@@ -126,8 +132,3 @@ class Specialist:
 def _target(options: TaskOptions) -> str | None:
     """Give what a translation is to become. A `target` among another task's options is an unknown field of theirs."""
     return options.target if isinstance(options, TranslationOptions) else None
-
-
-def _among(tag: str, served: tuple[str, ...]) -> bool:
-    primary = tag.partition("-")[0].lower()
-    return any(tag.lower() == one.lower() or primary == one.lower() for one in served)

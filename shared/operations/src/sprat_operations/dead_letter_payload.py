@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
-from sprat_contracts.texts import FrontierRule, LanguageTag, ModelName
+from sprat_contracts.languages import LanguageTag
+from sprat_contracts.texts import FrontierRule, ModelName
 
 if TYPE_CHECKING:
     from sprat_privacy.masked_text import Masked, MaskedSpan

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sprat_contracts import DeadLetterReason, KafkaRecord
+from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import SERVICE
-from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_contracts.ids import plain_text_identity
 
 Headers = Sequence[tuple[str, bytes]]
 """In their order; a value that is null stays so, whatever the type says, as everywhere."""
@@ -54,13 +54,10 @@ class Letter:
     @property
     def trace_id(self) -> str | None:
         """Give the trace of the original: the one that it came with, else the one that follows from its identity."""
-        given = next((value for name, value in self.headers if name == "traceparent"), None)
-        traceparent = (given or b"").decode("utf-8", "replace")
-        if traceparent.count("-") != 3:
-            if self.identity is None:
-                return None
-            traceparent = root_traceparent(*self.identity)
-        return traceparent.split("-")[1]
+        traceparent = Traceparent.parse(next((value for name, value in self.headers if name == "traceparent"), None))
+        if traceparent is None and self.identity is not None:
+            traceparent = Traceparent.root(*self.identity)
+        return None if traceparent is None else traceparent.trace_id
 
     @property
     def is_plain_text(self) -> bool:

@@ -20,11 +20,11 @@ from sprat_contracts import (
     NerOutput,
     Output,
     TextSubmitted,
+    Traceparent,
     WireError,
     decode,
     encode,
 )
-from sprat_contracts.ids import root_traceparent
 from sprat_operations.dead_letters import Identity
 from sprat_operations.texts import Wanted, look_for
 from sprat_operations.topic_reader import OnReadProgress, read_since, silent
@@ -68,7 +68,7 @@ def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
 def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:
     """Give the record of a correction. Corrections of one text have one key, so the last one is the last for all."""
     envelope = Envelope(
-        id=str(uuid4()), source=SOURCE, traceparent=root_traceparent(message.text_source, message.text_id)
+        id=str(uuid4()), source=SOURCE, traceparent=Traceparent.root(message.text_source, message.text_id)
     )
     value, headers = encode(message, envelope)
     return OutRecord(topic, message.text_id.encode(), value, headers)

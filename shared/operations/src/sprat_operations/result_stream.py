@@ -38,7 +38,7 @@ class SeenResult:
     @property
     def trace_id(self) -> str:
         """Give the trace that this text has on every topic."""
-        return trace_of(self.envelope.traceparent)
+        return self.envelope.traceparent.trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,6 @@ class Unreadable:
 
 
 Seen = SeenResult | SeenDeadLetter | Unreadable
-
-
-def trace_of(traceparent: str) -> str:
-    """Give the trace id of a W3C traceparent."""
-    return traceparent.split("-")[1]
 
 
 class Stream:

@@ -8,7 +8,7 @@ from typing import Final
 from aiokafka import ConsumerRecord
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat_contracts import Topics
+from sprat_contracts import Topics, Traceparent
 from sprat_operations.record_summary import Kind, kinds
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace_records import Step, TraceQuery, step_of
@@ -64,7 +64,7 @@ class _Search:
         self.kinds = kinds(topics)
         self._sought = sought
         self._needles = sought.needles
-        self._others: set[str] = set()
+        self._others: set[Traceparent | None] = set()
         """Contexts of other texts' records that have a trace of this one."""
         self._closed: dict[str, str] = {}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord
+from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
-from sprat_contracts.ids import plain_text_identity, root_traceparent
+from sprat_contracts.ids import plain_text_identity
 from sprat_operations.record_summary import ATTEMPT, DEPTH, Kind, RecordSummary, asked_models, summarise
 
 Place = tuple[str, int, int]
@@ -16,7 +16,6 @@ Place = tuple[str, int, int]
 Identity = tuple[str, str]
 """Source and id of a text."""
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _PLAIN_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
 _INSIDE: Mapping[Kind, tuple[str, ...]] = {
     Kind.request: ("prediction",),
@@ -37,7 +36,7 @@ class Step:
     """Who wrote it."""
     identity: Identity | None
     """Which text it belongs to; None where the record does not say."""
-    traceparent: str
+    traceparent: Traceparent | None
     told: RecordSummary
     task: str | None = None
     origin: tuple[int, int] | None = None
@@ -58,8 +57,7 @@ class Step:
     @property
     def trace_id(self) -> str | None:
         """Give the trace that it is part of."""
-        found = _TRACEPARENT.fullmatch(self.traceparent)
-        return found[1] if found else None
+        return None if self.traceparent is None else self.traceparent.trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +101,14 @@ def step_of(kind: Kind, record: KafkaRecord, kinds: Mapping[str, Kind]) -> Step:
         identity, cause, told, service = _dead_letter(record, headers, kinds)
     elif kind is Kind.text:
         service = identity[0] if identity else ""
-    source, id = identity or ("", "")
     return Step(
         kind=kind,
         place=(record.topic, record.partition, record.offset),
         at_ms=record.timestamp,
         service=service or "unknown",
         identity=identity,
-        traceparent=headers.get("traceparent", "") or (root_traceparent(source, id) if identity else ""),
+        traceparent=Traceparent.parse(headers.get("traceparent"))
+        or (Traceparent.root(*identity) if identity else None),
         told=told,
         task=_string(prediction.get("task")),
         origin=_place_in(prediction.get("origin")),

@@ -64,11 +64,6 @@ class NameDetector:
         return self.tagger.find(text)
 
 
-def primary(language: str) -> str:
-    """Give the primary tag of a BCP 47 tag: `en` of `en-GB`."""
-    return language.replace("_", "-").split("-", 1)[0].strip().lower()
-
-
 # Finds that overlap become one: nothing that anybody found stays outside.
 
 

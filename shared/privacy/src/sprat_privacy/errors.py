@@ -9,12 +9,13 @@
 from typing import ClassVar
 
 from sprat.errors import SpratError
+from sprat_contracts import ReasonCode
 
 
 class MaskingFailed(SpratError):
     """A text could not go out and come back with its personal data kept."""
 
-    code: ClassVar[str] = "masking"
+    code: ClassVar[ReasonCode] = ReasonCode.MASKING
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
+from sprat_contracts.languages import primary_subtag
 from sprat_privacy.boundaries import is_seam
-from sprat_privacy.detection import Detection, Detector, primary, resolve
+from sprat_privacy.detection import Detection, Detector, resolve
 from sprat_privacy.entity_types import is_type
 from sprat_privacy.errors import NotVerified
 from sprat_privacy.masked_text import Masked, MaskedSpan, Numbering, resembling_in
@@ -33,7 +34,7 @@ def mask(
         NotVerified: a finder failed or gave what cannot be; no finder of names knows the language; or a masked value
             would still stand in what leaves. The text must not leave then.
     """
-    asked = _asked(primary(language), finders, validators_alone)
+    asked = _asked(primary_subtag(language), finders, validators_alone)
     found = [one for finder in asked for one in _found(text, language, finder)]
     spans = resolve(occurrences(text, found)) if found else []
     masked = _replaced(text, spans)

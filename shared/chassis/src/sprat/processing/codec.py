@@ -3,7 +3,17 @@
 from sprat.errors import Rejected
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Emit, Received
-from sprat_contracts import DeadLetterReason, Envelope, KafkaRecord, Message, WireError, decode, encode
+from sprat_contracts import (
+    DeadLetterReason,
+    Envelope,
+    KafkaRecord,
+    Message,
+    ReasonCode,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+)
 from sprat_contracts.dead_letters import replays_of
 
 
@@ -28,7 +38,7 @@ def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Messag
     )
 
 
-def event_record(emit: Emit, cause: Envelope, traceparent: str, source: str) -> OutRecord:
+def event_record(emit: Emit, cause: Envelope, traceparent: Traceparent, source: str) -> OutRecord:
     """Encode what a handler emits; it continues the trace of its cause."""
     envelope = Envelope(
         id=emit.id,
@@ -65,4 +75,4 @@ def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
 
 def defect(error: Exception) -> Rejected:
     """Make the reason of a dead letter of what a handler did not foresee; of the error only its type is told."""
-    return Rejected("defect", f"the service has a defect: {type(error).__name__}", own_fault=True)
+    return Rejected(ReasonCode.DEFECT, f"the service has a defect: {type(error).__name__}", own_fault=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Outcome, Received
-from sprat.telemetry.tracing import RecordSpan, trace_id
+from sprat.telemetry.tracing import RecordSpan
 from sprat_contracts import KafkaRecord, Message
 
 Place = tuple[str, int, int]
@@ -34,7 +34,7 @@ class WorkItem:
     def about(self) -> dict[str, object]:
         """Give what a log line says of the record: its place and its trace, nothing of the text."""
         where = dict(zip(("topic", "partition", "offset"), self.place, strict=True))
-        return where if self.span is None else where | {"trace_id": trace_id(self.span.traceparent)}
+        return where if self.span is None else where | {"trace_id": self.span.traceparent.trace_id}
 
     def decided(self) -> Outcome:
         """Give the outcome; nobody asks before it is there."""

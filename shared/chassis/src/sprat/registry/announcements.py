@@ -14,8 +14,8 @@ from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header
 from sprat.settings import KafkaSettings
-from sprat_contracts import Envelope, ModelAnnounced, WireError, decode, encode
-from sprat_contracts.ids import derive, root_traceparent
+from sprat_contracts import Envelope, ModelAnnounced, Traceparent, WireError, decode, encode
+from sprat_contracts.ids import derive
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ async def _publish(
 ) -> Acknowledged:
     source = f"/{settings.prefix}/{service}"
     id = str(derive("announcement", source, f"{model.task}/{model.model}", model.version))
-    value, headers = encode(model, Envelope(id=id, source=source, traceparent=root_traceparent(source, id)))
+    value, headers = encode(model, Envelope(id=id, source=source, traceparent=Traceparent.root(source, id)))
     carried = [] if left is None else [owned_until_header(left)]
     record = OutRecord(settings.topics.models, model_key(model.task, model.model), value, [*headers, *carried])
     return (await publisher.publish([record]))[0]

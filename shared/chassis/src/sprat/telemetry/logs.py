@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sprat.model import named
-from sprat.telemetry.tracing import current_traceparent, trace_id
+from sprat.telemetry.tracing import current_traceparent
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET_S = 60.0
@@ -34,7 +34,7 @@ class JsonFormatter(logging.Formatter):
         }
         traceparent = current_traceparent.get()
         if traceparent is not None:
-            line["trace_id"] = trace_id(traceparent)
+            line["trace_id"] = traceparent.trace_id
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

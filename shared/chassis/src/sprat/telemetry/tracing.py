@@ -10,22 +10,24 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from sprat.errors import UserError
-from sprat_contracts import Envelope
+from sprat_contracts import Envelope, Traceparent
 
 _EXPORT_S = 2
 _FLUSH_S = 2.0
+_PROPAGATOR = TraceContextTextMapPropagator()
 
-current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
+current_traceparent: ContextVar[Traceparent | None] = ContextVar("current_traceparent", default=None)
 """The context of the record that the running task handles, for what it publishes beside its outcome."""
 
 
 class RecordSpan(Protocol):
     """The processing of one record."""
 
-    traceparent: str
+    traceparent: Traceparent
 
     def end(self, error: str | None = None) -> None:
         """Close it; `error` is a code, never a text."""
@@ -35,7 +37,7 @@ class RecordSpan(Protocol):
 class _Untraced:
     __slots__ = ("traceparent",)
 
-    def __init__(self, traceparent: str) -> None:
+    def __init__(self, traceparent: Traceparent) -> None:
         self.traceparent = traceparent
 
     def end(self, error: str | None = None) -> None:
@@ -48,7 +50,9 @@ class _Traced:
     def __init__(self, span: Span) -> None:
         self._span = span
         context = span.get_span_context()
-        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        self.traceparent = Traceparent(
+            trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id), f"{context.trace_flags:02x}"
+        )
 
     def end(self, error: str | None = None) -> None:
         if error is not None:
@@ -69,7 +73,7 @@ class Tracing:
         """Begin the processing of a record: a child of the context it came with."""
         if self._tracer is None:
             return _Untraced(envelope.traceparent)
-        parent = span_context(envelope.traceparent)
+        parent = _PROPAGATOR.extract({"traceparent": str(envelope.traceparent)})
         attributes: Mapping[str, str | int] = {
             "messaging.system": "kafka",
             "messaging.operation.name": "process",
@@ -83,23 +87,12 @@ class Tracing:
         return _Traced(
             self._tracer.start_span(
                 f"process {topic}",
-                context=trace.set_span_in_context(NonRecordingSpan(parent)),
+                context=parent,
                 kind=SpanKind.CONSUMER,
                 attributes=attributes,
-                links=[Link(parent)],
+                links=[Link(trace.get_current_span(parent).get_span_context())],
             )
         )
-
-
-def trace_id(traceparent: str) -> str:
-    """Give the trace id of a valid W3C traceparent: 32 hexadecimal digits."""
-    return traceparent.split("-")[1]
-
-
-def span_context(traceparent: str) -> SpanContext:
-    """Read a valid W3C traceparent."""
-    _, trace_id, span_id, flags = traceparent.split("-")
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 def configure_tracing(service: str, version: str, model: str | None = None) -> bool:

@@ -15,6 +15,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import kafka_settings, load_command_settings, reaching
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark
+from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_training.datasets.columns import Wanted
 from sprat_training.datasets.rows import Labelled, may_be_texts
@@ -129,7 +130,7 @@ def small_answers(model: Any, data: Labelled, language: str, outside: str) -> Sm
                 f'{data.path}: row {row}, column "{data.columns[1]}": the model has {told}; correct it, or '
                 f"say with --outside-label which label stands for texts outside all of them"
             )
-    if language.partition("-")[0].lower() not in model.card.languages:
+    if primary_subtag(language) not in model.card.languages:
         raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")
     answers: list[Any] = []
     with ProgressBar() as bar:

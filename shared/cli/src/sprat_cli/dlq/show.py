@@ -18,9 +18,9 @@ from sprat_cli.dlq.select import check_names, choice, read
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
+from sprat_contracts.languages import primary_subtag
 from sprat_operations.dead_letter_payload import Readable, hex_lines, readable
 from sprat_operations.dead_letters import Letter
-from sprat_privacy.detection import primary
 from sprat_privacy.errors import NotVerified
 from sprat_privacy.masking import mask as masking
 
@@ -53,7 +53,9 @@ class Masker:
             Withheld: nothing of it may be shown.
         """
         language = self.language or content.language or "en"
-        accepted = (*self.asked.validators_alone, primary(language)) if self.alone else self.asked.validators_alone
+        accepted = (
+            (*self.asked.validators_alone, primary_subtag(language)) if self.alone else self.asked.validators_alone
+        )
         if not content.text.strip():
             return content.shown(), {}
         try:

@@ -10,7 +10,7 @@ from sprat_cli.connection import Json
 from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.text_input import read_text_input
-from sprat_privacy.detection import primary
+from sprat_contracts.languages import primary_subtag
 from sprat_privacy.errors import NotVerified
 from sprat_privacy.masked_text import Masked, MaskedSpan
 from sprat_privacy.masking import mask as masking
@@ -54,7 +54,7 @@ def mask(
         raise UserError("--tagger and --validators-alone: it is one or the other")
     given = read_text_input(what, sys.stdin, as_text=text)
     asked = gather(policy, tagger, alone=validators_alone)
-    accepted = (*asked.validators_alone, primary(language)) if validators_alone else asked.validators_alone
+    accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:
         masked = masking(given, language, asked.finders, validators_alone=accepted)
     except NotVerified as error:
@@ -127,13 +127,13 @@ def _harmless(text: str) -> str:
 
 
 def _names_sought(asked: Asked, language: str) -> bool:
-    tag = primary(language)
+    tag = primary_subtag(language)
     return any(finder.languages is not None and tag in finder.languages for finder in asked.finders)
 
 
 def _advice(asked: Asked, language: str) -> str:
     """Say what to do where nobody looks for names in the language."""
-    if _names_sought(asked, language) or primary(language) in asked.validators_alone:
+    if _names_sought(asked, language) or primary_subtag(language) in asked.validators_alone:
         return ""
     known = sorted({tag for finder in asked.finders for tag in finder.languages or ()})
     if not known:

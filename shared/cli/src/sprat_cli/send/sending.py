@@ -11,6 +11,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.render import dead_letter, dead_letter_json, in_full, result_json
 from sprat_cli.send.submission import Submission
 from sprat_cli.terminal import paint, printable, remark, say, say_json
+from sprat_contracts import Traceparent
 from sprat_operations.result_stream import Seen, SeenDeadLetter, SeenResult, Stream, Unreadable
 
 _CHUNK = 200
@@ -90,8 +91,8 @@ class Sending:
 
     def _is_ours(self, headers: Mapping[str, str]) -> bool:
         """Skip the results of others before they are decoded."""
-        traceparent = headers.get("traceparent", "")
-        return traceparent.count("-") == 3 and traceparent.split("-")[1] in self._by_trace
+        traceparent = Traceparent.parse(headers.get("traceparent"))
+        return traceparent is not None and traceparent.trace_id in self._by_trace
 
     def _take(self, seen: Seen) -> bool:
         """Show what concerns us, and tell whether it did."""

@@ -9,10 +9,8 @@ from typing import Any, TextIO
 from uuid import uuid4
 
 from sprat.errors import UserError
-from sprat_contracts import TASKS, Envelope, TextSubmitted, WireError, decode, encode
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import TASKS, Envelope, TextSubmitted, Traceparent, WireError, decode, encode
 from sprat_contracts.wire import read_envelope
-from sprat_operations.result_stream import trace_of
 
 SOURCE = "/sprat/send"
 """The CloudEvents source of everything that is sent from the command line."""
@@ -35,7 +33,7 @@ class Submission:
     @property
     def trace_id(self) -> str:
         """Give the trace that this text has on every topic."""
-        return trace_of(self.envelope.traceparent)
+        return self.envelope.traceparent.trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,7 @@ def _submission(
 ) -> Submission:
     fields = {**options, "text": text} if plain or not text.startswith("{") else {**options, **_object(where, text)}
     chosen = id if id is not None else str(uuid4())
-    envelope = Envelope(id=chosen, source=SOURCE, traceparent=root_traceparent(SOURCE, chosen))
+    envelope = Envelope(id=chosen, source=SOURCE, traceparent=Traceparent.root(SOURCE, chosen))
     try:
         message = decode(_Unsent(json.dumps(fields, ensure_ascii=False).encode(), ()), TextSubmitted).message
         value, headers = encode(message, envelope)

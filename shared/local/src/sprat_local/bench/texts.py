@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sprat.errors import UserError
-from sprat_contracts import Envelope, TextSubmitted, encode
-from sprat_contracts.ids import root_traceparent
+from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_local.bench.plan import Plan
 from sprat_local.demo.samples import load_samples
 from sprat_local.options import SHIPPED
@@ -108,5 +107,5 @@ class Messages:
     def _record(self, number: int) -> OutgoingText:
         name = f"{self._run}-{number}"
         submitted = self._submitted[number % len(self._submitted)].model_copy(update={"tenant": f"bench-{name}"})
-        value, headers = encode(submitted, Envelope(name, SOURCE, root_traceparent(SOURCE, name)))
+        value, headers = encode(submitted, Envelope(name, SOURCE, Traceparent.root(SOURCE, name)))
         return OutgoingText(number, name.encode(), value, tuple(headers))

@@ -10,7 +10,17 @@ from aiokafka import TopicPartition
 
 from sprat.kafka.clients import close_in_time, make_consumer
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Prediction, Result, Topics, WireError, decode
+from sprat_contracts import (
+    TASKS,
+    DeadLetterReason,
+    KafkaRecord,
+    Prediction,
+    Result,
+    Topics,
+    Traceparent,
+    WireError,
+    decode,
+)
 
 
 class Pair(NamedTuple):
@@ -105,8 +115,8 @@ class Account:
 
 def trace_id(headers: Iterable[tuple[str, bytes]]) -> str:
     """Give the trace id that headers carry; empty without a readable one."""
-    parts = dict(headers).get("traceparent", b"").split(b"-")
-    return parts[1].decode("ascii", "replace") if len(parts) == 4 else ""
+    traceparent = Traceparent.parse(dict(headers).get("traceparent"))
+    return "" if traceparent is None else traceparent.trace_id
 
 
 # Reads every topic of an installation into an account, while the demo publishes.

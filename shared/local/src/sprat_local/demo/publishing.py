@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sprat_contracts import Envelope, TextSubmitted, encode
+from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_contracts.ids import plain_text_identity
 from sprat_local.demo.samples import Broken, Sample, Samples
 
@@ -61,7 +61,7 @@ def outgoing(samples: Samples) -> Iterator[Outgoing]:
 
 def _of_sample(sample: Sample) -> Outgoing:
     """Put CloudEvents headers and a trace of its own around a sample; the value stays as the file has it."""
-    traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    traceparent = Traceparent(secrets.token_hex(16), secrets.token_hex(8))
     envelope = Envelope(id=sample.id, source=SOURCE, traceparent=traceparent)
     _, headers = encode(TextSubmitted.model_validate(sample.submitted), envelope)
     return Outgoing(

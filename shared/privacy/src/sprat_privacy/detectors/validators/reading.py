@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from sprat_privacy.detection import primary
+from sprat_contracts.languages import primary_subtag
 from sprat_privacy.normalisation import Folded, fold
 
 MAX_CHECKS = 2000
@@ -92,7 +92,7 @@ def read(text: str, language: str) -> Reading:
     """Fold a text and note its language."""
     subtags = language.replace("_", "-").split("-")[1:]
     region = next((tag.upper() for tag in subtags if re.fullmatch(r"[A-Za-z]{2}", tag)), None)
-    return Reading(fold(text), primary(language), region)
+    return Reading(fold(text), primary_subtag(language), region)
 
 
 def any_word(*words: str) -> re.Pattern[str]:

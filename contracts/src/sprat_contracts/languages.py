@@ -1,0 +1,19 @@
+"""Language tags, BCP 47."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+
+def primary_subtag(tag: str) -> str:
+    """Return the language of a tag without script and region, in lower case: `en` of `en-GB` and of `en_GB`."""
+    return tag.replace("_", "-").partition("-")[0].strip().lower()
+
+
+def is_served(tag: str, served: Iterable[str]) -> bool:
+    """Return whether a tag, or its primary subtag, is among those served: `en` serves `en-GB`, not the other way."""
+    wanted = {tag.lower(), primary_subtag(tag)}
+    return any(each.lower() in wanted for each in served)

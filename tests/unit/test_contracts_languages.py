@@ -1,0 +1,17 @@
+import pytest
+
+from sprat_contracts.languages import is_served, primary_subtag
+
+
+@pytest.mark.parametrize("tag", ["de", "DE", "de-AT", "DE-ch-1996", "de_AT", " de-AT"])
+def test_the_primary_subtag_is_the_language_in_lower_case(tag: str) -> None:
+    assert primary_subtag(tag) == "de"
+
+
+def test_a_language_serves_its_regions_and_a_region_serves_no_more_than_itself() -> None:
+    assert is_served("en-GB", ("de", "en"))
+    assert is_served("EN-gb", ("en-GB",))
+    assert not is_served("en", ("en-GB",))
+    assert not is_served("en-US", ("en-GB",))
+    assert not is_served("eng", ("en",))
+    assert not is_served("en", ())
