@@ -36,7 +36,7 @@ types: $(STAMP) ## mypy alone
 test: $(STAMP) ## all tests, on a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
 
-mutants: $(STAMP) ## break one promise at a time and see that a unit test notices; some minutes
+mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants
 
 docs: $(STAMP) ## the documentation site, into site/; fails on a broken link

@@ -1,7 +1,7 @@
-"""Mutation suite: break one promise at a time, and see that a unit test notices.
+"""Mutation suite: break one promise at a time, and check that a unit test fails.
 
 `python -m tests.mutants` applies each change of `mutants.toml` to a copy of its package and runs the tests that must
-fail. The working tree is never changed.
+fail. The working tree is never changed. `--check` only lists the mutants that no longer fit the source.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Mutant:
     why: str
     tests: tuple[str, ...]
     survives: str | None = None
-    """The reason why no test can notice it; None where one must."""
+    """The reason why no test can fail; None where one must."""
 
     @property
     def source(self) -> Path:
@@ -48,8 +48,19 @@ class Mutant:
 
     @property
     def module(self) -> Path:
-        """The file, from `source`."""
+        """The path of the file, relative to `source`."""
         return Path(*self._parts[self._parts.index("src") + 1 :])
+
+    def mismatch(self) -> str | None:
+        """Return why the mutant does not fit the source tree any longer; None where it does."""
+        path = ROOT / self.file
+        if not path.is_file():
+            return f"no file {self.file}"
+        occurrences = path.read_text("utf-8").count(self.find)
+        if occurrences != 1:
+            return f"`find` occurs {occurrences} times in {self.file}"
+        missing = [test for test in self.tests if not (ROOT / test.partition("::")[0]).is_file()]
+        return f"no test file {', '.join(missing)}" if missing else None
 
     @property
     def _parts(self) -> tuple[str, ...]:
@@ -58,7 +69,10 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant: killed, timeout, survived, accepted, or error."""
+    """The result of a mutant: killed, timeout, survived, accepted, outdated, or error.
+
+    An outdated mutant does not fit the source any longer; it was not run.
+    """
 
     id: str
     state: str
@@ -75,18 +89,18 @@ class Workspace:
 
     def judge(self, mutant: Mutant) -> Verdict:
         """Apply the mutant, run its tests, and restore the copy."""
-        begun = time.monotonic()
+        mismatch = mutant.mismatch()
+        if mismatch is not None:
+            return Verdict(mutant.id, "outdated", 0.0, mismatch)
+        started = time.monotonic()
         target = self._copy(mutant)
         original = target.read_text("utf-8")
-        found = original.count(mutant.find)
-        if found != 1:
-            return Verdict(mutant.id, "error", 0.0, f"`find` occurs {found} times in {mutant.file}")
         self._write(target, original.replace(mutant.find, mutant.replace))
         try:
             code, output = run_tests(mutant.tests, target, self._folder / mutant.source.relative_to(ROOT))
         finally:
             self._write(target, original)
-        return Verdict(mutant.id, *_verdict(mutant, code, output, time.monotonic() - begun))
+        return Verdict(mutant.id, *_verdict(mutant, code, output, time.monotonic() - started))
 
     def _copy(self, mutant: Mutant) -> Path:
         package = mutant.module.parts[0]
@@ -97,7 +111,7 @@ class Workspace:
         return copy / mutant.module
 
     def _write(self, path: Path, text: str) -> None:
-        """Write a module with a time stamp of its own: compiled files are matched by whole seconds and size."""
+        """Write a module with a new time stamp: compiled files are matched by whole seconds and size."""
         path.write_text(text, "utf-8")
         self._written += 1
         moment = time.time() + 10 * self._written
@@ -105,7 +119,7 @@ class Workspace:
 
 
 def run_tests(tests: Sequence[str], mutated: Path | None = None, source: Path | None = None) -> tuple[int | None, str]:
-    """Run tests, with a copy of a package first on the import path; give the exit status, None after a timeout."""
+    """Run tests with a copy of a package first on the import path; return exit status (None: timeout) and output."""
     environment = dict(os.environ)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
     if mutated is not None and source is not None:
@@ -178,7 +192,7 @@ def judge_all(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
 
 
 def score(verdicts: Sequence[Verdict]) -> float:
-    """Give the share of mutants that were noticed, of those that must be."""
+    """Return the share of killed mutants among those that a test must kill."""
     required = [verdict for verdict in verdicts if verdict.state != "accepted"]
     return sum(verdict.state in {"killed", "timeout"} for verdict in required) / len(required) if required else 1.0
 
@@ -188,26 +202,33 @@ def _report(verdicts: Sequence[Verdict], mutants: Sequence[Mutant]) -> None:
     for verdict, mutant in zip(verdicts, mutants, strict=True):
         by_file.setdefault(mutant.file, []).append(verdict)
     width = max(len(file) for file in by_file)
-    lines = [f"{'file':{width}}  mutants  noticed"]
+    lines = [f"{'file':{width}}  mutants  killed"]
     for file, group in sorted(by_file.items()):
-        noticed = sum(verdict.state in {"killed", "timeout"} for verdict in group)
-        lines.append(f"{file:{width}}  {len(group):7}  {noticed:7}")
+        killed = sum(verdict.state in {"killed", "timeout"} for verdict in group)
+        lines.append(f"{file:{width}}  {len(group):7}  {killed:6}")
     lines += [f"{verdict.state}: {verdict.id}: {verdict.detail}" for verdict in verdicts if verdict.state != "killed"]
     lines.append(f"score {score(verdicts):.1%} of {len(verdicts)} mutants, {MIN_SCORE:.0%} needed")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
 def main() -> int:
-    """Run the suite; 1 where the score is too low or a mutant cannot be judged."""
+    """Run the suite; return 1 if the score is too low or a mutant could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="ID", help="judge these mutants alone")
     parser.add_argument("--jobs", type=int, default=2, help="mutants judged at a time (default: %(default)s)")
+    parser.add_argument(
+        "--check", action="store_true", help="run nothing; list the mutants that no longer fit the source"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     arguments = parser.parse_args()
     mutants = [mutant for mutant in read_list() if arguments.only is None or mutant.id in arguments.only]
     if not mutants or (arguments.only and len(mutants) < len(set(arguments.only))):
         parser.error("no such mutant")
-    code, output = run_tests(sorted({test for mutant in mutants for test in mutant.tests}))
+    outdated = {mutant.id: mismatch for mutant in mutants if (mismatch := mutant.mismatch()) is not None}
+    sys.stderr.writelines(f"outdated: {name}: {mismatch}\n" for name, mismatch in outdated.items())
+    if arguments.check:
+        return 1 if outdated else 0
+    code, output = run_tests(sorted({test for mutant in mutants if mutant.id not in outdated for test in mutant.tests}))
     if code != 0:
         sys.stderr.write(f"the tests fail without a mutant:\n{output}\n")
         return 1
@@ -216,7 +237,7 @@ def main() -> int:
         sys.stdout.write(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n")
     else:
         _report(verdicts, mutants)
-    broken = any(verdict.state == "error" for verdict in verdicts)
+    broken = any(verdict.state in {"error", "outdated"} for verdict in verdicts)
     return 1 if broken or score(verdicts) < MIN_SCORE else 0
 
 

@@ -12,7 +12,7 @@ NOT_IMPORTED = 70
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Set an exit status of its own where the copy was not what the tests ran."""
+    """Set a special exit status if the tests did not import the mutated copy."""
     expected = os.environ["SPRAT_MUTATED_FILE"]
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     if exitstatus == pytest.ExitCode.OK and expected not in files:
