@@ -17,11 +17,11 @@ def test_pinning_sets_what_is_missing_and_leaves_what_the_operator_has_set() -> 
 
 def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
     program = (
-        "import os, sprat.models, numpy, tokenizers, ctranslate2;"
+        "import os, sprat_inference, numpy, tokenizers, ctranslate2;"
         "numpy.ones((400, 400), 'float32') @ numpy.ones((400, 400), 'float32');"
-        "print(sprat.models.PINNED_IN_TIME, len(os.listdir('/proc/self/task')))"
+        "print(sprat_inference.PINNED_IN_TIME, len(os.listdir('/proc/self/task')))"
         if Path("/proc/self/task").is_dir()
-        else "import sprat.models; print(sprat.models.PINNED_IN_TIME, 1)"
+        else "import sprat_inference; print(sprat_inference.PINNED_IN_TIME, 1)"
     )
     bare = {name: value for name, value in os.environ.items() if name not in PINS}
     done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
@@ -30,12 +30,12 @@ def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
 
 @pytest.mark.parametrize("module", ["sprat_cli.train.intent", "sprat_cli.assess.command"])
 def test_what_computes_beside_serving_has_numpy_with_one_thread_too(module: str) -> None:
-    program = f"import {module}, sprat.models; print(sprat.models.PINNED_IN_TIME)"
+    program = f"import {module}, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 
 
 def test_the_pin_says_when_it_came_too_late() -> None:
-    program = "import numpy, sprat.models; print(sprat.models.PINNED_IN_TIME)"
+    program = "import numpy, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

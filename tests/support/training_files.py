@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EN_FAST = ROOT / "services/intent/src/sprat_intent/artefacts/en-fast"
 
 PHRASES = {

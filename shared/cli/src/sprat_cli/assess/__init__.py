@@ -1,1 +1,3 @@
 """`sprat assess`."""
+
+import sprat_inference  # noqa: F401 - pins the thread pools before numpy is loaded
