@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sprat_local.kafka.broker import EmbeddedKafka
-from sprat_local.servers.redis import EmbeddedRedis
+from sprat_local.redis import EmbeddedRedis
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("sprat", deadline=None, suppress_health_check=[HealthCheck.too_slow])

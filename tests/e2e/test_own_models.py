@@ -145,7 +145,7 @@ async def test_instances_are_renewed_one_after_the_other_and_no_text_is_lost_or_
         traffic = asyncio.create_task(submit(bootstrap, topics, submitted, count - AFTER, over_s=9))
         await predicted(bootstrap, topics, 150)
         second = await asyncio.to_thread(version_of, folder, "second", "the second version")
-        await asyncio.to_thread(installation.renew, "intent")
+        await asyncio.to_thread(installation.rolling_restart, "intent")
         await traffic
         await submit(bootstrap, topics, lambda n: submitted(count - AFTER + n), AFTER, over_s=1)
         changed = {name for name, process in installation.processes.items() if process.pid != processes[name]}

@@ -12,7 +12,7 @@ from sprat.runtime import CLOSE_S
 from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
 from sprat_local.processes.ports import free_port
-from sprat_local.servers.redis import EmbeddedRedis
+from sprat_local.redis import EmbeddedRedis
 
 
 def cache(url: str, *, retries: int = 0, **more: object) -> RedisCache:

@@ -8,9 +8,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat_local.errors import DownloadError, LocalError, StartError
 from sprat_local.kafka import jars
 from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.notices import DownloadError, LocalError, StartError
 from sprat_local.processes.ports import is_free
 
 MIB = 1024 * 1024
@@ -199,7 +199,7 @@ def test_a_first_start_without_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("M2_REPO", str(tmp_path / "empty"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setattr(jars, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
     with pytest.raises(DownloadError, match="What to do, one of: get this machine online once"):
         jars.class_path()
 
@@ -208,7 +208,7 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setattr(jars, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
     for jar in jars.pinned():
         name = f"{jar.artifact}-{jar.version}.jar"
         path = tmp_path / "m2" / jar.group.replace(".", "/") / jar.artifact / jar.version / name

@@ -1,4 +1,4 @@
-"""The embedded Redis: a real server, empty at every start, gone after its stop."""
+"""The embedded Redis: a real server, empty at every start, removed by its stop."""
 
 import importlib.machinery
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis as Client
 
-from sprat_local.errors import LocalError
+from sprat_local import redis as local_redis
+from sprat_local.notices import LocalError
 from sprat_local.processes.ports import is_free
-from sprat_local.servers import redis as local_redis
-from sprat_local.servers.redis import EmbeddedRedis
+from sprat_local.redis import EmbeddedRedis
 
 
 async def test_what_is_set_is_read(redis_server, prefix):

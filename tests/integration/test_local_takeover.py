@@ -9,24 +9,24 @@ import pytest
 from sprat.errors import UserError
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
-from sprat_local.events import Event
 from sprat_local.models import takeover
 from sprat_local.models.served import served_models
 from sprat_local.models.takeover import Takeover
+from sprat_local.notices import Notice
 from sprat_local.options import Options
 from sprat_local.plan import table_of
 
 
 class Installed:
-    """Stands for an installation that runs: what is renewed, and whether that works."""
+    """Stands for an installation that runs: what is restarted, and whether that works."""
 
     def __init__(self, folder: Path) -> None:
         self.specs = table_of(Options(models=served_models([f"intent/hr={folder}"])))
-        self.renewed: list[str] = []
+        self.restarted: list[str] = []
         self.fails = False
 
-    def renew(self, name: str) -> None:
-        self.renewed.append(name)
+    def rolling_restart(self, name: str) -> None:
+        self.restarted.append(name)
         if self.fails:
             raise UserError("intent.hr does not start")
 
@@ -56,7 +56,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def watching(installed: Installed, told: list[str]) -> Takeover:
-    def tell(event: Event) -> None:
+    def tell(event: Notice) -> None:
         told.append(f"{event.level}: {event.text}")
 
     watching = Takeover(installed, tell)
@@ -73,7 +73,7 @@ def test_nothing_new_is_left_alone(watching: Takeover, installed: Installed, tol
     watching.look()
     (folder / "card.json").touch()
     watching.look()
-    assert (installed.renewed, told) == ([], [])
+    assert (installed.restarted, told) == ([], [])
 
 
 def test_a_new_version_takes_over_once(watching: Takeover, installed: Installed, told: list[str], folder: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_new_version_takes_over_once(watching: Takeover, installed: Installed,
     version = write(folder, limits=["the second"])
     watching.look()
     watching.look()
-    assert installed.renewed == ["intent.hr"]
+    assert installed.restarted == ["intent.hr"]
     assert told == [f"info: takes over version {version}, was {before}", f"info: version {version} serves"]
 
 
@@ -92,7 +92,7 @@ def test_a_version_for_other_code_changes_nothing_though_its_files_are_whole(
     write(folder, reader="sprat-intent-linear/9")
     watching.look()
     watching.look()
-    assert installed.renewed == []
+    assert installed.restarted == []
     (line,) = told
     assert line.startswith(f"warning: its folder has changed and cannot be served; {before} goes on: ")
     assert "made for sprat-intent-linear/9" in line
@@ -106,7 +106,7 @@ def test_a_folder_that_was_gone_is_told_when_it_is_back(
     watching.look()
     away.rename(folder)
     watching.look()
-    assert installed.renewed == []
+    assert installed.restarted == []
     assert [line.partition(";")[0] for line in told] == [
         "warning: its folder has changed and cannot be served",
         f"info: its folder can be served again: version {load_artefact(folder).card.version}",
@@ -122,7 +122,7 @@ def test_a_version_that_did_not_come_up_is_tried_again(
     installed.fails = False
     watching.look()
     watching.look()
-    assert installed.renewed == ["intent.hr", "intent.hr"]
+    assert installed.restarted == ["intent.hr", "intent.hr"]
     assert told[1].startswith(f"error: version {version} does not come up, again in 0 s: ")
     assert told[2:] == [f"info: takes over version {version}, was none", f"info: version {version} serves"]
 

@@ -1,19 +1,19 @@
-"""`python -m sprat_local`: fetch and prepare what embedded brokers start from, so that later starts need no network."""
+"""`python -m sprat_local`: fetch and prepare the files of the embedded broker, so that later starts need no network."""
 
 import sys
 
 from sprat.errors import UserError
-from sprat_local.kafka.fast_start import installation
+from sprat_local.kafka.prepare import prepare
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
 def main() -> int:
-    """Prepare; 0 when all is there, 2 with a reason when it is not."""
+    """Prepare the files. Return 0, or 2 after printing the reason."""
     try:
-        installation(_say)
+        prepare(_print)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2

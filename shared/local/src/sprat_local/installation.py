@@ -1,4 +1,4 @@
-"""The topics of an installation, made when it starts."""
+"""A whole installation on this machine: broker, cache, topics and services, each a process of its own."""
 
 import asyncio
 import threading
@@ -14,82 +14,60 @@ from sprat.kafka.connection_errors import capture_refusals
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local import environment
-from sprat_local.background import Background
-from sprat_local.errors import LocalError, StartError
-from sprat_local.events import Event, OnEvent, OnProgress, ignore, silent
+from sprat_local.notices import (
+    LocalError,
+    Notice,
+    OnNotice,
+    OnProgress,
+    StartError,
+    discard_notice,
+    discard_progress,
+)
 from sprat_local.options import Options
 from sprat_local.plan import Launches, choose_services, own_names, service_named, table_of
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
-from sprat_local.processes.supervisor import Supervisor
-from sprat_local.servers.backing import BackingServers
-from sprat_local.servers.supervised import SupervisedServer
+from sprat_local.processes.supervisor import SupervisedServer, Supervisor
+from sprat_local.servers import BackgroundCall, BackingServers
 from sprat_operations.services import ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics
 
-
-def make_topics(kafka: KafkaSettings, topics: Topics, kept: Path | None, on_event: OnEvent) -> tuple[TopicState, ...]:
-    """Make what is missing; tell what differs from the table. `kept` is the folder of the embedded Kafka's kept data.
-
-    Raises:
-        UserError: the broker refuses; or kept topics have another number of partitions than is wanted.
-    """
-    with capture_refusals(kafka) as overheard:
-        try:
-            # On a thread of its own: the caller's may have a running event loop.
-            states = Background(lambda: asyncio.run(create_topics(kafka.client(), topics)), "sprat-topics").result()
-        except (KafkaError, UserError):
-            if overheard.refusal is None:
-                raise
-            reason = overheard.refusal.reason
-            raise LocalError(f"Kafka at {kafka.bootstrap} does not let you in: {reason}") from None
-    for state in states:
-        for difference in state.differences:
-            if kept is not None and difference.setting == "partitions":
-                # The count decides where a key's texts are. On somebody's own Kafka it is theirs to judge.
-                raise UserError(
-                    f"{state.name} in {kept} has {difference.actual} partitions, not {difference.expected}, and that "
-                    f"cannot change: --partitions {difference.actual}, or another folder for --data"
-                )
-            text = f"{state.name}: {difference.setting} is {difference.actual}, not {difference.expected}"
-            on_event(Event("topics", "warning", text))
-    return states
-
-
-# A whole installation on this machine: broker, cache, topics, services, each a process of its own.
-
 _PREFIX = "sprat-run-"
 _SERVICES_GRACE_S = 2.5
-"""With what Kafka and Redis are given, below the 5 s that a stop may take."""
-_MOST_INSTANCES = 65
+"""Together with the grace of Kafka and Redis, below the 5 s that a stop may take."""
+_MAX_INSTANCES = 64
 _NOT_RUNNING = "the installation is not running"
 
 
 class Installation:
     """Starts everything, restarts what dies, stops everything. Also a context manager.
 
-    The methods block and may be called from any thread, also from one whose event loop runs.
+    The methods block and may be called from any thread, also from one with a running event loop.
     """
 
     def __init__(
-        self, options: Options | None = None, *, on_event: OnEvent = ignore, on_progress: OnProgress = silent
+        self,
+        options: Options | None = None,
+        *,
+        on_notice: OnNotice = discard_notice,
+        on_progress: OnProgress = discard_progress,
     ) -> None:
         self.options = options if options is not None else Options()
         self.phases: dict[str, float] = {}
-        """What was reached → seconds after `start` was called."""
+        """Phase of the start → seconds from the call of `start` to its end."""
         self.missing: tuple[str, ...] = ()
         """Services of the table that are not installed here."""
         self.topic_states: tuple[TopicState, ...] = ()
-        self._on_event = on_event
-        self._supervisor = Supervisor(on_event)
+        self._on_notice = on_notice
+        self._supervisor = Supervisor(on_notice)
         self.kill_all = self._supervisor.kill_all
         """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
         self._folder: DataFolder | None = None
-        self._backing = BackingServers(self.options, self._supervisor, on_event, on_progress)
-        self._launches: Launches | None = None
+        self._backing = BackingServers(self.options, self._supervisor, on_notice, on_progress)
+        self._launcher: Launches | None = None
         self._changing = threading.Lock()
-        """Held while a service is stopped in order to be started again."""
-        self._closing = False
+        """Held between the stop of a service and its next start."""
+        self._stopping = False
         self._began = 0.0
 
     @property
@@ -115,12 +93,12 @@ class Installation:
 
     @property
     def topics(self) -> Topics:
-        """Their names."""
+        """The names of its topics."""
         return Topics(self.options.prefix, self.options.partitions)
 
     @property
     def specs(self) -> tuple[ServiceSpec, ...]:
-        """The table of services, with a person's own models in it."""
+        """The table of services, including those for the user's own models."""
         return table_of(self.options)
 
     @property
@@ -130,7 +108,7 @@ class Installation:
 
     @property
     def folder(self) -> Path:
-        """Where data, secret and logs are; a temporary one is gone after `stop`."""
+        """Where data, secret and logs are; `stop` removes a temporary one."""
         if self._folder is None:
             raise UserError(_NOT_RUNNING)
         return self._folder.path
@@ -154,92 +132,92 @@ class Installation:
         """Start everything and return when every service is ready.
 
         Raises:
-            UserError: something stands in the way; the message says what. Nothing is left running.
+            UserError: it cannot start; the message says why. Nothing is left running.
         """
-        self._began, self._closing = time.monotonic(), False
+        self._began, self._stopping = time.monotonic(), False
         try:
             self._start()
         except BaseException as error:
             self.stop()
             if isinstance(error, StartError) and self.options.data is None:
-                raise error.without_log() from None  # it went with the temporary folder
+                raise error.without_log() from None  # it was removed with the temporary folder
             if isinstance(error, OSError):  # such as a full disk
                 raise LocalError(f"it cannot start: {error}") from error
             raise
 
     def stop(self) -> None:
-        """Stop everything: the services first, so that they drain, then Redis and Kafka. Takes at most 5 s."""
-        self._closing = True  # from here on `renew` starts nothing again
+        """Stop everything: first the services, so that they drain, then Redis and Kafka. Takes at most 5 s."""
+        self._stopping = True  # from here on `rolling_restart` starts nothing
         self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
         with self._changing:
             self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
-        self._supervisor.end()
-        self._backing.stop(patience_s=_SERVICES_GRACE_S)
+        self._supervisor.shut_down()
+        self._backing.stop(start_timeout_s=_SERVICES_GRACE_S)
         if self._folder is not None:
             self._folder.release()
-            self._folder = self._launches = None
+            self._folder = self._launcher = None
 
     def start_service(
         self, name: str, *, instance: int = 1, env: Mapping[str, str] | None = None, wait: bool = True
     ) -> ServiceProcess:
-        """Start a service, or another instance of it, with variables of its own; wait until it is ready.
+        """Start a service, or another instance of it, with additional variables; wait until it is ready.
 
         Raises:
             UserError: there is no such service, or it does not start.
         """
         process_name = instance_name(name, instance)
-        launch = self._running().launch(service_named(name, self.specs), process_name, env or {})
-        process = ServiceProcess(launch, self._on_event, restart=self.options.restart)
+        launch = self._running_launcher().launch(service_named(name, self.specs), process_name, env or {})
+        process = ServiceProcess(launch, self._on_notice, restart=self.options.restart)
         self._supervisor.start(process)
         if wait:
             self.wait_ready(process_name)
         return process
 
     def stop_service(self, process_name: str, *, grace_s: float = 30.0) -> None:
-        """Stop one service for good: SIGTERM, SIGKILL after `grace_s`."""
+        """Stop one service without a restart: SIGTERM, SIGKILL after `grace_s`."""
         self._supervisor.stop_services([process_name], grace_s)
 
-    def renew(self, name: str) -> None:
-        """Restart all instances of a service, one after the other, each once the one before is ready again.
+    def rolling_restart(self, name: str) -> None:
+        """Restart all instances of a service, one after the other, each when the previous one is ready again.
 
-        What an instance has in hand it finishes and commits first; what arrives meanwhile waits in Kafka.
+        Each instance first finishes and commits its current batch; what arrives meanwhile waits in Kafka.
 
         Raises:
-            UserError: one does not come up again. The others were left as they were.
+            UserError: an instance does not start again. The remaining instances were not restarted.
         """
-        instances = [n for n in range(1, _MOST_INSTANCES) if instance_name(name, n) in self.processes]
+        instances = [n for n in range(1, _MAX_INSTANCES + 1) if instance_name(name, n) in self.processes]
         for instance in instances:
             process_name = instance_name(name, instance)
             with self._changing:
                 self.stop_service(process_name)
-                if self._closing:
+                if self._stopping:
                     return
                 self.start_service(name, instance=instance, wait=False)
             self.wait_ready(process_name)
 
     def kill(self, process_name: str) -> None:
-        """SIGKILL one service; it is restarted like any that dies."""
+        """SIGKILL one service; the supervisor restarts it."""
         self.processes[process_name].kill()
 
     def wait_ready(self, *process_names: str, timeout_s: float | None = None) -> None:
-        """Wait until these services (none named: all) are ready.
+        """Wait until these services, by default all, are ready.
 
         Raises:
-            StartError: one is not in time.
+            StartError: one is not ready in time.
         """
         names = process_names or tuple(self.processes)
         timeout_s = self.options.ready_timeout_s if timeout_s is None else timeout_s
         self._supervisor.wait_ready([self.processes[name] for name in names], timeout_s)
 
     def crash_server(self, name: str) -> None:
-        """SIGKILL the embedded `kafka` or `redis` and leave it down until `start_server`; Kafka's data stays."""
+        """SIGKILL the embedded `kafka` or `redis`; it stays down until `start_server`. Kafka's data stays."""
         self._supervisor.crash_server(name)
 
     def start_server(self, name: str) -> None:
-        """Bring it back, on the same port.
+        """Start it again on the same port.
 
         Raises:
-            LocalError: it does not come up.
+            LocalError: it does not start.
         """
         self._supervisor.start_server(name)
 
@@ -250,35 +228,72 @@ class Installation:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start(self) -> None:  # what does not need another is started at once: Kafka, Redis, the simulator
+    def _start(self) -> None:
         specs, self.missing = choose_services(self.options)
         environment.check(self.options)
-        self._folder = DataFolder.take(self.options.data, _PREFIX)
+        self._folder = DataFolder.acquire(self.options.data, _PREFIX)
         self.logs.mkdir(exist_ok=True)
-        self._launches = Launches(self.options, self.logs)
-        self._backing.begin(self.folder, self.logs)
+        self._launcher = Launches(self.options, self.logs)
+        # Kafka, Redis and the simulator need nothing else: they start concurrently.
+        self._backing.begin_start(self.folder, self.logs)
         for spec in specs:
             if not spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
         self._backing.wait()
         self._reached("kafka and redis")
         embedded = self.options.bootstrap is None
-        self.topic_states = make_topics(
-            self.kafka, self.topics, self.options.data if embedded else None, self._on_event
+        self.topic_states = _make_topics(
+            self.kafka, self.topics, self.options.data if embedded else None, self._on_notice
         )
         self._reached("topics")
         secret, policy = environment.kept_secret(self.folder), self.options.policy.absolute()
-        self._launches.share(environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded))
+        self._launcher.share(environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded))
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
         self.wait_ready()
         self._reached("services")
 
-    def _running(self) -> Launches:
-        if self._launches is None:
+    def _running_launcher(self) -> Launches:
+        if self._launcher is None:
             raise UserError(_NOT_RUNNING)
-        return self._launches
+        return self._launcher
 
     def _reached(self, phase: str) -> None:
         self.phases[phase] = time.monotonic() - self._began
+
+
+def _make_topics(
+    kafka: KafkaSettings, topics: Topics, data: Path | None, on_notice: OnNotice
+) -> tuple[TopicState, ...]:
+    """Create missing topics; report existing ones that differ from the table.
+
+    Args:
+        kafka: how to reach the broker.
+        topics: their names.
+        data: the folder in which the embedded Kafka keeps its data between runs; None without one.
+        on_notice: receives the differences.
+
+    Raises:
+        UserError: the broker refuses; or a kept topic has another number of partitions than is asked for.
+    """
+    with capture_refusals(kafka) as captured:
+        try:
+            # On another thread: the caller's may have a running event loop.
+            states = BackgroundCall(lambda: asyncio.run(create_topics(kafka.client(), topics)), "sprat-topics").result()
+        except (KafkaError, UserError):
+            if captured.refusal is None:
+                raise
+            reason = captured.refusal.reason
+            raise LocalError(f"Kafka at {kafka.bootstrap} does not let you in: {reason}") from None
+    for state in states:
+        for difference in state.differences:
+            if data is not None and difference.setting == "partitions":
+                # The count decides which partition has a key's texts. On an existing Kafka its owner decides.
+                raise UserError(
+                    f"{state.name} in {data} has {difference.actual} partitions, not {difference.expected}, and that "
+                    f"cannot change: --partitions {difference.actual}, or another folder for --data"
+                )
+            text = f"{state.name}: {difference.setting} is {difference.actual}, not {difference.expected}"
+            on_notice(Notice("topics", "warning", text))
+    return states

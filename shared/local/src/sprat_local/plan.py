@@ -13,7 +13,7 @@ from sprat_local import environment
 from sprat_local.environment import frontier_environment, simulator_environment
 from sprat_local.options import SIMULATED, Options
 from sprat_local.processes.ports import free_port
-from sprat_local.processes.service_process import Launch
+from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.services import FRONTIER, SERVICES, SIMULATOR, ServedModel, ServiceSpec
 
 
@@ -106,7 +106,7 @@ class Launches:
         """Give these variables to every service started from now on."""
         self._shared = dict(variables)
 
-    def launch(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> Launch:
+    def launch(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
         """Say how to start a service. What is said for one service wins over what is said for all."""
         special: dict[str, str] = {}
         # Static membership: restarted, the first instance takes its partitions over at once, where Kafka would keep
@@ -120,7 +120,7 @@ class Launches:
             special |= frontier_environment(self._options, self._simulator_port)
         model = spec.model.environment if spec.model is not None else {}
         own = self._options.service_environment.get(process_name, {})
-        return Launch(
+        return LaunchSpec(
             name=process_name,
             module=self._options.modules.get(spec.name) or spec.module,
             environment={**self._shared, **special, **self._options.environment, **model, **own, **env},

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sprat.errors import SpratError, UserError
 from sprat_local import environment
 from sprat_local.bench.texts import BenchText
-from sprat_local.processes import child_log, lifeline
+from sprat_local.processes import lifeline, logged_child
 from sprat_local.processes.service_process import USER_ERROR
 
 _POLL_S: Final = 0.05
@@ -65,7 +65,7 @@ class BareModel:
         wanted = ["--seconds", str(seconds)] if count is None else ["--count", str(count)]
         files = [str(self._texts), str(self._output)]
         argv = [sys.executable, "-P", "-m", "sprat_local.bench.bare", self._task, *files, *wanted]
-        child = child_log.start("the bare model", argv, self._log, env=self._environment)
+        child = logged_child.start("the bare model", argv, self._log, env=self._environment)
         self._child = child.process
         try:
             while child.alive:
@@ -75,7 +75,7 @@ class BareModel:
         if child.process.returncode == USER_ERROR:
             raise UserError(child.last_lines())
         if child.process.returncode:
-            raise SpratError(f"the bare model broke: {child.end}\n{child.last_lines()}")
+            raise SpratError(f"the bare model broke: {child.exit_reason}\n{child.last_lines()}")
         found: dict[str, Any] = json.loads(self._output.read_text("utf-8"))
         return Bare(found["model"], tuple(found["served"]), found["texts"], found["cpu_s"])
 

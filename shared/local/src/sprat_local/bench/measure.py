@@ -137,7 +137,7 @@ class Bench:
     def _check(self) -> None:
         for name, process in self._installation.processes.items():
             if process.pid is None:
-                raise SpratError(f"{name} died while it was measured: {process.last_end or 'nobody knows why'}")
+                raise SpratError(f"{name} died while it was measured: {process.last_exit or 'nobody knows why'}")
 
     async def _showing(self, step: str, numbers: range) -> None:
         while True:

@@ -19,8 +19,8 @@ from sprat_local.bench.report import row
 from sprat_local.bench.resources import Memory, machine_facts
 from sprat_local.bench.texts import Messages, load_texts
 from sprat_local.console.signals import Interrupted, StopSignals
-from sprat_local.events import Event
 from sprat_local.installation import Installation
+from sprat_local.notices import Notice
 from sprat_local.plan import choose_services
 from sprat_local.processes.data_folder import DataFolder
 from sprat_operations.topics import list_topics
@@ -62,7 +62,7 @@ class BenchSession:
             UserError: it cannot start.
             SpratError: something died while it was measured.
         """
-        folder = DataFolder.take(None, _FOLDER)
+        folder = DataFolder.acquire(None, _FOLDER)
         with StopSignals(self._kill_all) as signals:
             try:
                 return self._run(folder.path, signals)
@@ -76,7 +76,7 @@ class BenchSession:
     def _run(self, folder: Path, signals: StopSignals) -> BenchFigures:
         plan, texts = self._plan, load_texts(self._plan)
         options = bench_options(plan, folder, bootstrap=self._bootstrap, prefix=self._prefix)
-        self._installation = Installation(options, on_event=self._event, on_progress=self._tell)
+        self._installation = Installation(options, on_notice=self._event, on_progress=self._tell)
         self._check()
         machine = machine_facts(plan.task, embedded=self._bootstrap is None)
         self._bare = BareModel(plan.task, texts, folder, service_variables(plan))
@@ -161,7 +161,7 @@ class BenchSession:
             prefix = self._installation.topics.prefix
             self._tell(f"the topics {prefix}.* could not be deleted ({type(error).__name__}): delete them yourself")
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: Notice) -> None:
         self._tell(f"{event.service}: {event.text}")
 
     def _kill_all(self) -> None:

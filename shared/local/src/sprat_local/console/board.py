@@ -8,18 +8,18 @@ from rich.text import Text
 
 from sprat_cli.totals import plain_line, plain_table, totals
 from sprat_local.console.lag import group_of
-from sprat_local.events import Event
 from sprat_local.installation import Installation
-from sprat_local.processes.service_process import ServiceProcess, State
-from sprat_local.servers.supervised import SupervisedServer
+from sprat_local.notices import Notice
+from sprat_local.processes.service_process import ProcessState, ServiceProcess
+from sprat_local.processes.supervisor import SupervisedServer
 from sprat_operations.traffic import TrafficFigures
 
 _COLOURS = {
-    State.READY: "green",
-    State.STARTING: "yellow",
-    State.WAITING: "red",
-    State.SILENT: "red",
-    State.STOPPED: "dim",
+    ProcessState.READY: "green",
+    ProcessState.STARTING: "yellow",
+    ProcessState.WAITING: "red",
+    ProcessState.SILENT: "red",
+    ProcessState.STOPPED: "dim",
 }
 _EVENTS = {"info": "cyan", "warning": "yellow", "error": "red"}
 
@@ -27,7 +27,7 @@ _EVENTS = {"info": "cyan", "warning": "yellow", "error": "red"}
 class Board(Protocol):
     """What shows an installation."""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Notice) -> None:
         """Show an event. Called from any thread."""
         ...
 
@@ -47,7 +47,7 @@ class PlainBoard:
         self._console = console
         self._last = ""
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Notice) -> None:
         """Print it."""
         self._console.print(f"{event.service}: {event.text}", markup=False, highlight=False, soft_wrap=True)
 
@@ -71,7 +71,7 @@ class LiveBoard:
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._live.start()
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Notice) -> None:
         """Print it above the table."""
         line = Text(f"{event.service}: ", style=f"bold {_EVENTS[event.level]}")
         self._console.print(line.append(event.text, style="default"), soft_wrap=True)
@@ -97,13 +97,13 @@ def _services(installation: Installation, figures: TrafficFigures) -> Renderable
     every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
     for process in every:
         lag = figures.lag.get(groups.get(process.name) or "")
-        state = process.state if process.name != "kafka" or figures.reachable else State.SILENT
+        state = process.state if process.name != "kafka" or figures.reachable else ProcessState.SILENT
         table.add_row(
             process.name,
             Text(str(state), style=_COLOURS[state]),
             "" if lag is None else str(lag),
             str(process.port or ""),
             str(process.restarts or ""),
-            process.last_end,
+            process.last_exit,
         )
     return Group(Text(), table)

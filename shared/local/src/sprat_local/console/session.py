@@ -15,10 +15,10 @@ from sprat_local.console.board import Board, LiveBoard, PlainBoard
 from sprat_local.console.greeting import greeting
 from sprat_local.console.lag import InstallationLag, groups_of
 from sprat_local.console.signals import Interrupted, StopSignals
-from sprat_local.events import Event
 from sprat_local.installation import Installation
 from sprat_local.models.takeover import Takeover
 from sprat_local.models.unserved import unserved
+from sprat_local.notices import Notice
 from sprat_local.options import Options
 from sprat_operations.traffic import Traffic
 
@@ -33,7 +33,7 @@ class Session:
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
         self._board: Board = PlainBoard(console)
-        self._installation = Installation(options, on_event=self._tell, on_progress=self._progress)
+        self._installation = Installation(options, on_notice=self._tell, on_progress=self._progress)
         self._takeover = Takeover(self._installation, self._tell)
 
     def run(self) -> int:
@@ -104,7 +104,7 @@ class Session:
         for line in greeting(self._installation, unserved):
             self._say(line)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Notice) -> None:
         self._board.tell(event)
 
     def _progress(self, line: str) -> None:

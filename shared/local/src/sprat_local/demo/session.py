@@ -18,8 +18,8 @@ from sprat_local.demo.report import Report
 from sprat_local.demo.run import Demo
 from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.summary import Summary
-from sprat_local.events import Event
 from sprat_local.installation import Installation
+from sprat_local.notices import Notice
 from sprat_local.options import SHIPPED, Options
 
 INTERRUPTED = 130
@@ -31,7 +31,7 @@ class DemoSession:
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
         self._options = options
-        self._installation = Installation(options, on_event=self._tell, on_progress=self._say)
+        self._installation = Installation(options, on_notice=self._tell, on_progress=self._say)
 
     def run(self, json_file: Path | None) -> int:
         """Run it; 0 when everything went as promised, 1 when not.
@@ -80,7 +80,7 @@ class DemoSession:
                 lambda done, whole: progress.update(bar, completed=done, total=whole),
             ).run()
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: Notice) -> None:
         self._say(f"{event.service}: {event.text}")
 
     def _say(self, line: str) -> None:

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from sprat_local.errors import StartError
-from sprat_local.events import OnProgress, silent
-from sprat_local.kafka import fast_start, jvm, probe, storage
-from sprat_local.processes import child_log
+from sprat_local.kafka import jvm, prepare, probe
+from sprat_local.notices import OnProgress, StartError, discard_progress
+from sprat_local.processes import logged_child
 from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.ports import HOST, free_port
-from sprat_local.servers.embedded import EmbeddedServer
 
 _TRIES = 4
 _PREFIX = "sprat-kafka-"
@@ -18,8 +17,8 @@ _PORT_TAKEN = "Address already in use"
 class EmbeddedKafka(EmbeddedServer):
     """Apache Kafka on free loopback ports, with the data in a folder.
 
-    Without `data_dir` the data lives in a temporary folder that `stop` removes. With it, the data is kept between
-    runs, also over a `kill`. Its log holds its warnings and errors: in the file `log`, else in the folder.
+    Without `data_dir` the data is in a temporary folder that `stop` removes. With it, the data is kept between runs,
+    also after a `kill`. Its warnings and errors go to the file `log`, by default in its folder.
     """
 
     name = "Kafka"
@@ -28,7 +27,7 @@ class EmbeddedKafka(EmbeddedServer):
         self,
         data_dir: Path | None = None,
         port: int | None = None,
-        on_progress: OnProgress = silent,
+        on_progress: OnProgress = discard_progress,
         start_timeout_s: float = 120,
         log: Path | None = None,
     ) -> None:
@@ -39,49 +38,49 @@ class EmbeddedKafka(EmbeddedServer):
 
     @property
     def bootstrap(self) -> str:
-        """Give what clients take as `bootstrap_servers`."""
+        """Return the address, as clients take it for `bootstrap_servers`."""
         return f"{HOST}:{self.port}"
 
     def configuration(self, port: int, controller_port: int) -> str:
-        """Give `server.properties`. A subclass may add to it: of a name that stands twice, the last value counts."""
-        return storage.configuration(self.folder / "log", port, controller_port)
+        """Return `server.properties`. A subclass may append to it: of a repeated name, the last value counts."""
+        return prepare.configuration(self.folder / "log", port, controller_port)
 
     def start(self) -> None:
-        """Start the broker and return when it serves; a running one is left as it is.
+        """Start the broker and return when it serves; do nothing if it runs.
 
         Raises:
             LocalError: it cannot be fetched or started; the message says why and where the log is.
         """
         if self.pid is not None:
             return
-        made = fast_start.installation(self._on_progress)
+        files = prepare.prepare(self._on_progress)
         if self._data is None:
-            self._data = DataFolder.take(self._data_dir, _PREFIX)
-        if not storage.is_formatted(self.folder / "log"):
-            storage.format_from(made.template, self.folder / "log")
-        self._launch_until_it_serves(made)
+            self._data = DataFolder.acquire(self._data_dir, _PREFIX)
+        if not prepare.is_formatted(self.folder / "log"):
+            files.format_storage(self.folder / "log")
+        self._launch_with_retries(files)
         probe.wake_groups(self.port)
 
-    def _launch_until_it_serves(self, made: fast_start.Installation) -> None:
-        """Try again: on other ports where one was taken meanwhile, without the archive where that may be the cause."""
-        with_archive = made.has_archive()
+    def _launch_with_retries(self, files: prepare.BrokerFiles) -> None:
+        """Retry on other ports if one was taken meanwhile, and without the archive if that may be the cause."""
+        with_archive = files.has_archive()
         for left in reversed(range(_TRIES)):
             try:
-                self._launch(made, with_archive=with_archive)
+                self._launch(files, with_archive=with_archive)
                 break
             except StartError as error:
                 taken = _PORT_TAKEN in str(error)
                 if left == 0 or not (taken or with_archive):
                     raise
                 with_archive = with_archive and taken
-        if made.has_archive() and not with_archive:
-            made.give_up_archive()
+        if files.has_archive() and not with_archive:
+            files.disable_archive()
 
-    def _launch(self, made: fast_start.Installation, *, with_archive: bool) -> None:
-        port = self._claim_port()
+    def _launch(self, files: prepare.BrokerFiles, *, with_archive: bool) -> None:
+        port = self._choose_port()
         config = self.folder / "server.properties"
         config.write_text(self.configuration(port, free_port()), "utf-8")
-        argv = made.broker(config, with_archive=with_archive)
-        child = child_log.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
+        argv = files.command(config, with_archive=with_archive)
+        child = logged_child.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
         child.wait_until(lambda: probe.is_serving(port), self._timeout_s)
         self._port, self._child = port, child

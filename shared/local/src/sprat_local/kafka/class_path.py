@@ -1,7 +1,7 @@
-"""The pinned class path of the embedded broker, in its order: Maven coordinate, then sha256 of the jar.
+"""The pinned class path of the embedded broker, in order: Maven coordinate, then sha256 of the jar.
 
-Resolved once from org.apache.kafka:kafka_2.13:4.1.1 and org.slf4j:slf4j-simple:1.7.36. (log4j-slf4j-impl instead would
-bring a bill of materials that downgrades kafka-clients, and the broker dies.)
+Resolved once from org.apache.kafka:kafka_2.13:4.1.1 and org.slf4j:slf4j-simple:1.7.36. (log4j-slf4j-impl would bring a
+bill of materials that downgrades kafka-clients, and the broker would fail.)
 """
 
 KAFKA_VERSION = "4.1.1"

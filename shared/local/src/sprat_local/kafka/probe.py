@@ -1,7 +1,7 @@
-"""Asks a broker whether it is up, in the Kafka protocol: an open port alone does not mean that it serves.
+"""Ask a broker in the Kafka protocol whether it serves: an open port alone does not say so.
 
-Hand-built requests, because the probe must run before, and cost less than, a client: they are two fixed messages whose
-versions every Kafka from 0.10 to 4.x answers (https://kafka.apache.org/protocol).
+Written by hand, because the probe runs before any client can connect and must cost less: two fixed requests, in
+versions that every Kafka from 0.10 to 4.x answers (https://kafka.apache.org/protocol).
 """
 
 import socket
@@ -16,23 +16,23 @@ _FIND_COORDINATOR = 10
 
 
 def is_serving(port: int) -> bool:
-    """Tell whether the broker at this loopback port answers, and counts itself among the live brokers."""
+    """Return whether the broker at this loopback port answers and lists itself among the live brokers."""
     no_topics = struct.pack(">i", 0)
-    answer = _ask(port, _METADATA, 1, no_topics)
-    # Metadata v1: correlation id, then the array of brokers, empty until the broker is let in by its controller.
+    answer = _request(port, _METADATA, 1, no_topics)
+    # Metadata v1: correlation id, then the array of brokers, empty until the controller has registered the broker.
     return answer is not None and len(answer) >= 8 and int(struct.unpack(">i", answer[4:8])[0]) >= 1
 
 
 def wake_groups(port: int) -> None:
-    """Make the broker create its offsets topic now (about 0.4 s), before the first consumer waits for it.
+    """Make the broker create its offsets topic now (about 0.4 s), so that the first consumer need not wait for it.
 
     Best effort: a consumer's first call does the same.
     """
     group = b"sprat-probe"
-    _ask(port, _FIND_COORDINATOR, 0, struct.pack(">h", len(group)) + group)
+    _request(port, _FIND_COORDINATOR, 0, struct.pack(">h", len(group)) + group)
 
 
-def _ask(port: int, key: int, version: int, body: bytes) -> bytes | None:
+def _request(port: int, key: int, version: int, body: bytes) -> bytes | None:
     head = struct.pack(">hhih", key, version, 1, len(_CLIENT)) + _CLIENT
     message = head + body
     try:

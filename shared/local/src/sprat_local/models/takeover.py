@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat.errors import UserError
-from sprat_local.events import Event, Level, OnEvent
 from sprat_local.installation import Installation
 from sprat_local.models.served import version_in
 from sprat_local.models.trial import try_model
+from sprat_local.notices import Level, Notice, OnNotice
 from sprat_operations.services import ServedModel
 
 _LOOK_EVERY_S = 1.0
@@ -43,9 +43,9 @@ class Takeover:
     changes nothing: the version that was loaded goes on, and the reason is told once.
     """
 
-    def __init__(self, installation: Installation, on_event: OnEvent) -> None:
+    def __init__(self, installation: Installation, on_notice: OnNotice) -> None:
         self._installation = installation
-        self._on_event = on_event
+        self._on_notice = on_notice
         self._stopped = threading.Event()
         self._folders = {
             spec.name: _FolderState(spec.model, spec.model.version)
@@ -101,7 +101,7 @@ class Takeover:
     def _take_over(self, name: str, folder: _FolderState, version: str) -> None:
         self._tell(name, "info", f"takes over version {version}, was {folder.version or 'none'}")
         try:
-            self._installation.renew(name)
+            self._installation.rolling_restart(name)
         except UserError as error:
             # The folder may have changed again meanwhile: look at it anew, whatever its files say.
             folder.version, folder.stamp, folder.not_before = "", None, time.monotonic() + _AGAIN_S
@@ -112,7 +112,7 @@ class Takeover:
 
     def _tell(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():
-            self._on_event(Event(name, level, text))
+            self._on_notice(Notice(name, level, text))
 
 
 def _stamp(folder: Path) -> _Stamp:

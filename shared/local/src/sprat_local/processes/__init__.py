@@ -1,1 +1,1 @@
-"""Child processes: started, supervised, stopped with their parent."""
+"""Child processes: started, supervised, and stopped with their parent."""

@@ -1,6 +1,5 @@
-"""A child's data folder, owned by one process at a time: temporary and removed, or a person's own and kept."""
+"""A child's data folder, used by one process at a time: temporary and removed, or the user's own and kept."""
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -8,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sprat_local.errors import LocalError
+from filelock import FileLock, Timeout
+
+from sprat_local.notices import LocalError
 
 _LOCK = "sprat.lock"
 
@@ -19,63 +20,68 @@ class DataFolder:
 
     path: Path
     temporary: bool
-    lock: int
-    """Descriptor that holds the lock; the system lets go of it when the process dies."""
+    lock: FileLock
+    """The operating system releases it when the process dies."""
 
     @classmethod
-    def take(cls, kept: Path | None, prefix: str) -> Self:
-        """Take a person's folder, made where it is missing; or a new temporary one, whose name begins with `prefix`.
+    def acquire(cls, folder: Path | None, prefix: str) -> Self:
+        """Lock the user's folder, created if missing; without one, a new temporary folder with this name prefix.
 
-        Temporary folders that killed processes left behind are removed on the way.
+        Removes temporary folders that killed processes have left behind.
 
         Raises:
             LocalError: the folder cannot be used, or another process holds it.
         """
-        if kept is None:
-            _sweep(prefix)
-            try:
-                folder = Path(tempfile.mkdtemp(prefix=prefix))
-            except OSError as error:
-                raise LocalError(f"no temporary folder can be made: {error.strerror}: {error.filename}") from error
-        else:
-            folder = kept.absolute()
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise LocalError(f"the data folder {folder} cannot be made: {error.strerror}") from error
+        path = _temporary_folder(prefix) if folder is None else _own_folder(folder)
+        lock = _lock_of(path)
         try:
-            lock = _lock(folder)
-        except OSError as error:
-            raise LocalError(f"the data folder {folder} cannot be used: {error.strerror}") from error
-        if lock is None:
+            lock.acquire(timeout=0)
+        except Timeout:
             raise LocalError(
-                f"the data folder {folder} is in use by another process: stop that, or name another folder"
-            )
-        return cls(folder, kept is None, lock)
+                f"the data folder {path} is in use by another process: stop that process, or name another folder"
+            ) from None
+        except OSError as error:
+            raise LocalError(f"the data folder {path} cannot be used: {error.strerror}") from error
+        return cls(path, folder is None, lock)
 
     def release(self) -> None:
-        """Let go of it; a temporary one is gone afterwards."""
+        """Release the lock; remove the folder if it is temporary."""
         if self.temporary:
             shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self.lock)
+        self.lock.release()
 
 
-def _lock(folder: Path) -> int | None:
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+def _temporary_folder(prefix: str) -> Path:
+    _remove_abandoned(prefix)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        raise LocalError(f"no temporary folder can be created: {error.strerror}: {error.filename}") from error
 
 
-def _sweep(prefix: str) -> None:
+def _own_folder(folder: Path) -> Path:
+    path = folder.absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalError(f"the data folder {path} cannot be created: {error.strerror}") from error
+    return path
+
+
+def _lock_of(folder: Path) -> FileLock:
+    # Not thread-local: an installation may be stopped from another thread than the one that started it.
+    return FileLock(folder / _LOCK, mode=0o600, thread_local=False)
+
+
+def _remove_abandoned(prefix: str) -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        # Without a lock file it is being made by another process at this moment.
+        # A folder without a lock file is being created by another process right now.
         if not (folder / _LOCK).is_file() or not os.access(folder / _LOCK, os.R_OK | os.W_OK):
             continue
-        lock = _lock(folder)
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        lock = _lock_of(folder)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()

@@ -1,4 +1,4 @@
-"""Run as a script in a new child: asks Linux to kill it when its parent dies, then becomes the wanted program.
+"""Run as a script in a new child: asks Linux to kill it when its parent dies, then executes the given program.
 
 Usage: guard.py PARENT_PID PROGRAM [ARGUMENT ...]. It imports nothing of Sprat, so that it costs a few milliseconds.
 """
@@ -12,12 +12,12 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>; survives execve(2) of an ordinary prog
 
 
 def main() -> None:
-    """Become the program, or exit with 1 if the parent is gone already, 127 if the program cannot be run."""
+    """Execute the program; exit with 1 if the parent has died already, with 127 if the program cannot be run."""
     parent, argv = int(sys.argv[1]), sys.argv[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
         sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
-    if os.getppid() != parent:  # it died before the request was in force
+    if os.getppid() != parent:  # it died before the request took effect
         sys.exit(1)
     try:
         os.execvp(argv[0], argv)  # noqa: S606  no shell is wanted

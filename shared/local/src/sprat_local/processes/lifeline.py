@@ -1,8 +1,9 @@
-"""Child processes that die with their parent, however it dies: by an exception, by SIGKILL, by the end of its terminal.
+"""Child processes that die with their parent, however it dies: by an exception, by SIGKILL, when its terminal closes.
 
 On Linux each child asks for the parent-death signal before it becomes the wanted program. The kernel sends it when the
 *thread* that started the child exits (prctl(2)), so all children are started by one thread that lives as long as the
-process. Elsewhere a watcher process at the end of a pipe does it.
+process. On other systems a watcher process at the end of a pipe does it. Written by hand: no library covers SIGKILL of
+the parent.
 """
 
 import os
@@ -23,7 +24,7 @@ Stream = int | IO[bytes]
 _GUARD = Path(__file__).with_name("guard.py")
 _WATCHER = Path(__file__).with_name("watcher.py")
 _ISOLATED = (sys.executable, "-I", "-S")
-_Job = tuple[Callable[[], Child], Future[Child]]
+_StartJob = tuple[Callable[[], Child], Future[Child]]
 
 
 def spawn(
@@ -35,13 +36,13 @@ def spawn(
     stderr: Stream = subprocess.DEVNULL,
     mechanism: Mechanism = MECHANISM,
 ) -> Child:
-    """Start a program that is killed (SIGKILL) when this process is gone. May be called from any thread.
+    """Start a program that is killed (SIGKILL) when this process dies. May be called from any thread.
 
     It gets its own process group, so that a terminal's Ctrl-C reaches only this process, and no standard input.
     The program is looked up on the PATH.
 
     Raises:
-        OSError: the child cannot be made. Where the program itself cannot be run, the child exits with 127 (Linux).
+        OSError: the child cannot be created. Where the program itself cannot be run, the child exits with 127 (Linux).
     """
 
     def popen(command: Sequence[str]) -> Child:
@@ -54,11 +55,11 @@ def spawn(
         _watch(child.pid)
         return child
     guarded = [*_ISOLATED, str(_GUARD), str(os.getpid()), *argv]
-    return _on_lasting_thread(lambda: popen(guarded))
+    return _on_permanent_thread(lambda: popen(guarded))
 
 
 def stop(child: Child, grace_s: float) -> bool:
-    """End a child: SIGTERM, and SIGKILL after `grace_s`. Tell whether the first was enough. Reaps it."""
+    """Stop and reap a child: SIGTERM, then SIGKILL after `grace_s`. Return whether SIGTERM was enough."""
     child.terminate()
     try:
         child.wait(grace_s)
@@ -69,62 +70,62 @@ def stop(child: Child, grace_s: float) -> bool:
     return True
 
 
-class _Threads:
-    """What belongs to this process alone; a forked copy of it makes its own."""
+class _Spawner:
+    """The state of this process; a forked copy creates its own."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.lock = threading.Lock()
-        self.jobs: queue.SimpleQueue[_Job] | None = None
+        self.jobs: queue.SimpleQueue[_StartJob] | None = None
         self.watcher: Child | None = None
         self.watched: list[int] = []
 
 
-_state = _Threads()
+_state = _Spawner()
 
 
-def _mine() -> _Threads:
-    global _state  # noqa: PLW0603  one a process, renewed after a fork
+def _own_state() -> _Spawner:
+    global _state  # noqa: PLW0603  one per process, replaced after a fork
     if _state.owner != os.getpid():
-        _state = _Threads()
+        _state = _Spawner()
     return _state
 
 
-def _on_lasting_thread(start: Callable[[], Child]) -> Child:
-    mine = _mine()
-    with mine.lock:
-        if mine.jobs is None:
-            mine.jobs = queue.SimpleQueue()
-            # A daemon: it must outlive every other thread, and the interpreter's own shutdown must not end it earlier.
-            threading.Thread(target=_run_jobs, args=(mine.jobs,), name="sprat-lifeline", daemon=True).start()
+def _on_permanent_thread(start: Callable[[], Child]) -> Child:
+    state = _own_state()
+    with state.lock:
+        if state.jobs is None:
+            state.jobs = queue.SimpleQueue()
+            # A daemon thread: it must outlive all others, and the shutdown of the interpreter must not end it earlier.
+            threading.Thread(target=_run_jobs, args=(state.jobs,), name="sprat-lifeline", daemon=True).start()
     done: Future[Child] = Future()
-    mine.jobs.put((start, done))
+    state.jobs.put((start, done))
     return done.result()
 
 
-def _run_jobs(jobs: "queue.SimpleQueue[_Job]") -> None:
+def _run_jobs(jobs: "queue.SimpleQueue[_StartJob]") -> None:
     while True:
         start, done = jobs.get()
         try:
             done.set_result(start())
-        except BaseException as error:  # noqa: BLE001  handed to the caller, who waits for it
+        except BaseException as error:  # noqa: BLE001  raised again in the caller, which waits for it
             done.set_exception(error)
 
 
 def _watch(pid: int) -> None:
-    mine = _mine()
-    with mine.lock:
-        mine.watched.append(pid)
-        news = [pid]
-        if mine.watcher is not None and mine.watcher.poll() is not None:
-            if mine.watcher.stdin is not None:
-                mine.watcher.stdin.close()
-            mine.watcher = None
-        if mine.watcher is None:
-            mine.watcher = subprocess.Popen(
+    state = _own_state()
+    with state.lock:
+        state.watched.append(pid)
+        unreported = [pid]
+        if state.watcher is not None and state.watcher.poll() is not None:
+            if state.watcher.stdin is not None:
+                state.watcher.stdin.close()
+            state.watcher = None
+        if state.watcher is None:
+            state.watcher = subprocess.Popen(
                 [*_ISOLATED, str(_WATCHER)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
             )
-            news = mine.watched  # a killed watcher's successor must know them all
-        if mine.watcher.stdin is not None:
-            mine.watcher.stdin.write(b"".join(b"%d\n" % each for each in news))
-            mine.watcher.stdin.flush()
+            unreported = state.watched  # the successor of a killed watcher must know all children
+        if state.watcher.stdin is not None:
+            state.watcher.stdin.write(b"".join(b"%d\n" % each for each in unreported))
+            state.watcher.stdin.flush()

@@ -1,12 +1,13 @@
-"""Free ports on the loopback interface."""
+"""Free ports on the loopback interface, and claims on fixed ones."""
 
-import fcntl
 import os
 import secrets
 import socket
 import tempfile
 import time
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 HOST = "127.0.0.1"
 _LOWEST = 15_000
@@ -18,29 +19,29 @@ _POLL_S = 0.02
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Give `count` different ports that nobody listens on now. Another process may still take one before its use.
+    """Return `count` different ports on which nothing listens now. Another process may still take one before its use.
 
-    They lie outside the range from which the system takes the source ports of outgoing connections, where it leaves
-    room. A client that keeps trying to reach a stopped server inside that range can be given the server's own port,
-    connect to itself, and keep the server from coming back.
+    They are outside the range of source ports of outgoing connections, if that leaves any. A client that keeps trying
+    to reach a stopped server inside that range could get the server's own port as its source port, connect to itself,
+    and block the server's restart.
     """
-    held: list[socket.socket] = []
+    sockets: list[socket.socket] = []
     try:
-        while len(held) < count:
-            held.append(_bind_any())
-        return tuple(sock.getsockname()[1] for sock in held)
+        while len(sockets) < count:
+            sockets.append(_bind_any())
+        return tuple(sock.getsockname()[1] for sock in sockets)
     finally:
-        for sock in held:
+        for sock in sockets:
             sock.close()
 
 
 def free_port() -> int:
-    """Give one port that nobody listens on now; see `free_ports`."""
+    """Return one port on which nothing listens now; see `free_ports`."""
     return free_ports(1)[0]
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this loopback port now."""
+    """Return whether a server could listen on this loopback port now."""
     sock = _bind(port)
     if sock is None:
         return False
@@ -49,7 +50,7 @@ def is_free(port: int) -> bool:
 
 
 def wait_free(port: int, timeout_s: float) -> bool:
-    """Wait until a server could listen on this loopback port; tell whether it can."""
+    """Wait until a server could listen on this loopback port; return whether it can."""
     deadline = time.monotonic() + timeout_s
     while not is_free(port):
         if time.monotonic() > deadline:
@@ -73,7 +74,7 @@ def _bind_any() -> socket.socket:
 
 def _bind(port: int) -> socket.socket | None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # As servers do: connections of an earlier server that linger in TIME_WAIT do not hold the port.
+    # As servers do: connections of an earlier server in TIME_WAIT do not block the port.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((HOST, port))
@@ -92,34 +93,31 @@ def _ephemeral_range() -> tuple[int, int]:
         return _IANA_EPHEMERAL
 
 
-# Usual ports that an installation means to take: claimed before its servers listen there, which takes them seconds.
-
-
 class PortClaims:
-    """Claims among the processes of one user; two installations that start together must not want one port."""
+    """Claims on ports among the processes of one user.
+
+    A server listens only seconds after its start began: without claims, two installations that start at the same time
+    would choose the same port.
+    """
 
     def __init__(self) -> None:
-        self._locks: list[int] = []
+        self._locks: list[FileLock] = []
 
     def claim(self, port: int) -> bool:
-        """Claim a loopback port until `release`; False where somebody listens there, or has claimed it."""
+        """Claim a loopback port until `release`; False if it is in use or claimed."""
         path = Path(tempfile.gettempdir()) / f"sprat-port-{port}-{os.getuid()}.lock"
+        lock = FileLock(path, mode=0o600, thread_local=False)
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            return False  # not ours to write: any other port does
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):  # OSError: the file is another user's, or a link; any other port will do
             return False
         if not is_free(port):
-            os.close(lock)
+            lock.release()
             return False
-        self._locks.append(lock)  # the system lets go of it when the process dies
+        self._locks.append(lock)
         return True
 
     def release(self) -> None:
-        """Let go of all."""
+        """Release all claims."""
         while self._locks:
-            os.close(self._locks.pop())
+            self._locks.pop().release()

@@ -12,23 +12,23 @@ from enum import StrEnum
 from pathlib import Path
 
 from sprat.retry import Backoff
-from sprat_local.events import Event, OnEvent
-from sprat_local.processes import child_log
-from sprat_local.processes.log_tail import LogTail, readable
+from sprat_local.notices import Notice, OnNotice
+from sprat_local.processes import logged_child
+from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line
 from sprat_local.processes.ports import HOST, free_port
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
-"""Who lived for so long did not die of its start: its next restart comes quickly again."""
+"""A process that has run for so long did not die of its start: its next restart is quick again."""
 _PROBE_TIMEOUT_S = 0.5
 _PROBE_EVERY_S = 5.0
 USER_ERROR = 2
-"""The exit code of a service that was given wrong settings; a restart cannot mend that."""
+"""The exit code of a service with wrong settings; a restart cannot fix that."""
 
 
-class State(StrEnum):
-    """How a supervised process stands."""
+class ProcessState(StrEnum):
+    """The state of a supervised process."""
 
     STARTING = "starting"
     READY = "ready"
@@ -38,7 +38,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class LaunchSpec:
     """How to start a service."""
 
     name: str
@@ -46,32 +46,32 @@ class Launch:
     environment: Mapping[str, str]
     port_variable: str
     port: int | None
-    """None: a free one, at each start another."""
+    """None: any free one, another at each start."""
     ready_path: str
     log: Path
 
 
 class ServiceProcess:
-    """A service's process and its restarts. Its methods are called by one thread at a time; `kill` by any."""
+    """A service's process and its restarts. Only `kill` may be called concurrently with other methods."""
 
-    def __init__(self, launch: Launch, on_event: OnEvent, *, restart: bool = True) -> None:
+    def __init__(self, launch: LaunchSpec, on_notice: OnNotice, *, restart: bool = True) -> None:
         self.name = launch.name
-        self.state = State.STOPPED
+        self.state = ProcessState.STOPPED
         self.restarts = 0
-        self.last_end = ""
-        """Why it last died; empty while it never did."""
+        self.last_exit = ""
+        """Why it last died; empty if it never did."""
         self.exit_code: int | None = None
         self.port = 0
         self._launch = launch
-        self._on_event = on_event
+        self._on_notice = on_notice
         self._restart = restart
-        self._child: child_log.LoggedChild | None = None
+        self._child: LoggedChild | None = None
         self._tail: LogTail | None = None
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._was_ready = False
         self._started_at = 0.0
         self._due_at = 0.0
-        """When to look next: at the probe, or for the restart."""
+        """Time of the next probe or restart."""
 
     @property
     def pid(self) -> int | None:
@@ -80,51 +80,51 @@ class ServiceProcess:
 
     @property
     def log(self) -> Path:
-        """The file with everything it writes, of all its runs."""
+        """The file with the output of all its runs."""
         return self._launch.log
 
     def start(self) -> None:
-        """Start the process; one that runs is left alone."""
+        """Start the process; do nothing if it runs."""
         if self.pid is not None:
             return
         self.port = self._launch.port or free_port()
         environment = {**self._launch.environment, self._launch.port_variable: str(self.port)}
-        # -P: a redis.py in the person's current folder must not come before the library.
+        # -P: a redis.py in the current folder must not shadow the library.
         argv = [sys.executable, "-P", "-m", self._launch.module]
-        self._child = child_log.start(self.name, argv, self._launch.log, env=environment)
-        self._tail = LogTail(self.name, self._launch.log, self._on_event, start=self._child.log_from)
+        self._child = logged_child.start(self.name, argv, self._launch.log, env=environment)
+        self._tail = LogTail(self.name, self._launch.log, self._on_notice, start=self._child.log_from)
         self._started_at = time.monotonic()
         self._due_at = 0.0
-        self.state = State.STARTING
+        self.state = ProcessState.STARTING
 
     def tick(self) -> None:
-        """Look after it: read its log, notice its death, restart it when that is due, ask whether it is ready."""
-        if self.state is State.STOPPED or self._child is None or self._tail is None:
+        """Read its log, detect its death, restart it when that is due, probe whether it is ready."""
+        if self.state is ProcessState.STOPPED or self._child is None or self._tail is None:
             return
         now = time.monotonic()
-        if self.state is State.WAITING:
+        if self.state is ProcessState.WAITING:
             if now >= self._due_at:
-                self._start_again(now)
+                self._restart_now(now)
             return
         alive = self._child.alive
-        self._tail.look()
+        self._tail.poll()
         if not alive:
-            self._died(self._child.process.returncode, now)
+            self._handle_death(self._child.process.returncode, now)
         elif now >= self._due_at:
             self._probe(now)
 
-    def last_words(self) -> str:
-        """Give the last lines that it wrote in its present or last run, for a person."""
-        return "\n".join(map(readable, self._child.last_lines().splitlines())) if self._child is not None else ""
+    def last_lines(self) -> str:
+        """Return the last lines of its present or last run, log entries formatted for the user."""
+        return "\n".join(map(format_log_line, self._child.last_lines().splitlines())) if self._child else ""
 
     def terminate(self) -> None:
-        """Ask it to stop (SIGTERM), for good."""
-        self.state = State.STOPPED
+        """Send SIGTERM; it is not restarted."""
+        self.state = ProcessState.STOPPED
         if self._child is not None and self._child.alive:
             self._child.process.terminate()
 
     def wait(self, deadline: float) -> bool:
-        """Wait for its end until `deadline` (monotonic seconds), then kill it; tell whether it went by itself."""
+        """Wait for its exit until `deadline` (monotonic seconds), then kill it. Return whether it exited by itself."""
         while self._child is not None and self._child.alive:
             if time.monotonic() > deadline:
                 self.kill()
@@ -134,46 +134,46 @@ class ServiceProcess:
         return True
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to its whole process group; what comes of it is the supervisor's affair."""
+        """Send a signal to its whole process group; the supervisor handles what follows."""
         pid = self.pid
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
 
-    def _start_again(self, now: float) -> None:
+    def _restart_now(self, now: float) -> None:
         try:
             self.start()
-        except OSError as error:  # a full disk, no process left: it may pass
+        except OSError as error:  # such as a full disk, which may be temporary
             self._due_at = now + self._backoff.next()
-            self._on_event(Event(self.name, "error", f"cannot be started: {error.strerror}: {error.filename}"))
+            self._on_notice(Notice(self.name, "error", f"cannot be started: {error.strerror}: {error.filename}"))
 
-    def _died(self, code: int, now: float) -> None:
+    def _handle_death(self, code: int, now: float) -> None:
         self.exit_code = code
-        self.last_end = child_log.reason(code)
-        # One that was never ready fails the whole start, whose error holds its last words and where its log is.
-        words = f"\n{self._tail.plain}" if self._tail is not None and self._tail.plain else ""
-        more = f"; log: {self.log}{words}" if self._was_ready else ""
-        if not self._restart or (code == USER_ERROR and self.restarts == 0 and self.state is State.STARTING):
-            self.state = State.STOPPED
-            self._on_event(Event(self.name, "error", f"ended: {self.last_end}{more}"))
+        self.last_exit = logged_child.describe_exit(code)
+        # If it was never ready, the whole start fails with an error that holds its last lines and the path of its log.
+        lines = f"\n{self._tail.plain_lines}" if self._tail is not None and self._tail.plain_lines else ""
+        details = f"; log: {self.log}{lines}" if self._was_ready else ""
+        if not self._restart or (code == USER_ERROR and self.restarts == 0 and self.state is ProcessState.STARTING):
+            self.state = ProcessState.STOPPED
+            self._on_notice(Notice(self.name, "error", f"ended: {self.last_exit}{details}"))
             return
         if now - self._started_at > _HEALTHY_AFTER_S:
             self._backoff.reset()
         pause = self._backoff.next()
         self.restarts += 1
-        self.state = State.WAITING
+        self.state = ProcessState.WAITING
         self._due_at = now + pause
-        text = f"died: {self.last_end}; restart {self.restarts} in {pause:.1f} s{more}"
-        self._on_event(Event(self.name, "error", text))
+        text = f"died: {self.last_exit}; restart {self.restarts} in {pause:.1f} s{details}"
+        self._on_notice(Notice(self.name, "error", text))
 
     def _probe(self, now: float) -> None:
         if _answers(self.port, self._launch.ready_path):
-            if self.state is State.STARTING and self.restarts:
-                self._on_event(Event(self.name, "info", f"ready again after {now - self._started_at:.1f} s"))
-            self.state, self._was_ready = State.READY, True
+            if self.state is ProcessState.STARTING and self.restarts:
+                self._on_notice(Notice(self.name, "info", f"ready again after {now - self._started_at:.1f} s"))
+            self.state, self._was_ready = ProcessState.READY, True
             self._due_at = now + _PROBE_EVERY_S
-        elif self.state is not State.STARTING:
-            self.state = State.SILENT
+        elif self.state is not ProcessState.STARTING:
+            self.state = ProcessState.SILENT
             self._due_at = now + 1.0
 
 

@@ -1,40 +1,124 @@
-"""Looks after the processes of an installation from a thread of its own, until it is told to stop them."""
+"""Supervises the processes of an installation from a thread of its own: restarts what dies, until it is stopped.
 
+Written by hand: systemd, supervisord and the like are no Python libraries and do not share the life of one command.
+"""
+
+import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterable
 
-from sprat_local.errors import StartError
-from sprat_local.events import Event, OnEvent
-from sprat_local.processes.service_process import ServiceProcess, State
-from sprat_local.servers.supervised import SupervisedServer
+from sprat.retry import Backoff
+from sprat_local.notices import LocalError, Notice, OnNotice, StartError
+from sprat_local.processes.embedded_server import EmbeddedServer
+from sprat_local.processes.service_process import ProcessState, ServiceProcess
 
-_QUICK_S = 0.05
+_BUSY_S = 0.05
 _CALM_S = 0.25
-_GIVE_UP_AFTER = 3
-"""A service that dies so often before it was ever ready will not come up by itself."""
+_MAX_FAILED_STARTS = 3
+"""A service that dies so often before it was ever ready will not start by itself."""
+
+
+class SupervisedServer:
+    """An embedded server and its restarts. Only `kill` may be called concurrently with other methods."""
+
+    def __init__(self, name: str, server: EmbeddedServer, on_notice: OnNotice, *, restart: bool = True) -> None:
+        self.name = name
+        self.state = ProcessState.STOPPED
+        self.restarts = 0
+        self.last_exit = ""
+        self._server = server
+        self._on_notice = on_notice
+        self._restart = restart
+        self._backoff = Backoff(0.5, 30.0)
+        self._due_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._server.pid
+
+    @property
+    def port(self) -> int:
+        """Its port; 0 before its first start."""
+        try:
+            return self._server.port
+        except LocalError:
+            return 0
+
+    def start(self) -> None:
+        """Start it and return when it serves.
+
+        Raises:
+            LocalError: it does not start.
+        """
+        self.state = ProcessState.STARTING
+        self._server.start()
+        self.state = ProcessState.READY
+
+    def crash(self) -> None:
+        """End it as a crash does and do not restart it; its data stays."""
+        self.state = ProcessState.STOPPED
+        self._server.kill()
+
+    def tick(self) -> None:
+        """Detect its death; restart it when that is due."""
+        now = time.monotonic()
+        if self.state is ProcessState.READY and self.pid is None:
+            self._handle_death(now)
+        elif self.state is ProcessState.WAITING and now >= self._due_at:
+            self.restarts += 1
+            try:
+                self.start()
+            except (LocalError, OSError) as error:  # OSError: such as a full disk
+                self.state, self._due_at = ProcessState.WAITING, time.monotonic() + self._backoff.next()
+                self._on_notice(Notice(self.name, "error", str(error)))
+            else:
+                self._on_notice(Notice(self.name, "info", "serves again"))
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send it a signal; the supervisor handles what follows."""
+        pid = self.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _handle_death(self, now: float) -> None:
+        self.last_exit = self._server.last_exit
+        pause = self._backoff.next()
+        if self._restart:
+            self.state, self._due_at = ProcessState.WAITING, now + pause
+            restart = f"; restart {self.restarts + 1} in {pause:.1f} s"
+        else:
+            self.state, restart = ProcessState.STOPPED, ""
+        # A killed process had no time to log why: its last lines are about something else.
+        lines = "" if self.last_exit.startswith("killed") else self._server.last_lines()
+        details = f"; log: {self._server.log_path}" + (f"\n{lines}" if lines else "")
+        self._on_notice(Notice(self.name, "error", f"died: {self.last_exit}{restart}{details}"))
 
 
 class Supervisor:
     """The processes, and the thread that ticks them. All methods may be called from any thread."""
 
-    def __init__(self, on_event: OnEvent) -> None:
+    def __init__(self, on_notice: OnNotice) -> None:
         self.services: dict[str, ServiceProcess] = {}
         self.servers: dict[str, SupervisedServer] = {}
-        self._on_event = on_event
+        self._on_notice = on_notice
         self._lock = threading.RLock()
         self._wake = threading.Event()
-        self._ending = False
+        self._stopping = False
         self._thread: threading.Thread | None = None
 
     def supervise(self, server: SupervisedServer) -> None:
-        """Bring this server back when it dies, once it was started."""
+        """Restart this server when it dies, after its first start."""
         with self._lock:
             self.servers[server.name] = server
         self._run_thread()
 
     def start(self, process: ServiceProcess) -> None:
-        """Start a service and look after it from now on."""
+        """Start a service and supervise it from now on."""
         with self._lock:
             process.start()
             self.services[process.name] = process
@@ -45,62 +129,62 @@ class Supervisor:
         """Wait until all of them are ready.
 
         Raises:
-            StartError: one stays down, keeps dying, or is not ready in time; with what it said last.
+            StartError: one has stopped, keeps dying, or is not ready in time; with the last lines of its log.
         """
         deadline = time.monotonic() + timeout_s
         waiting = list(processes)
-        while waiting := [process for process in waiting if process.state is not State.READY]:
+        while waiting := [process for process in waiting if process.state is not ProcessState.READY]:
             for process in waiting:
-                if process.state is State.STOPPED or process.restarts >= _GIVE_UP_AFTER:
-                    why = f"{process.name} does not start: {process.last_end}"
-                    raise StartError(why, process.log, process.last_words())
+                if process.state is ProcessState.STOPPED or process.restarts >= _MAX_FAILED_STARTS:
+                    reason = f"{process.name} does not start: {process.last_exit}"
+                    raise StartError(reason, process.log, process.last_lines())
             if time.monotonic() > deadline:
                 late = waiting[0]
-                why = f"{late.name} is not ready after {timeout_s:.0f} s"
-                raise StartError(why, late.log, late.last_words())
+                reason = f"{late.name} is not ready after {timeout_s:.0f} s"
+                raise StartError(reason, late.log, late.last_lines())
             time.sleep(0.01)
 
     def stop_services(self, names: Iterable[str], grace_s: float) -> None:
-        """Stop services together: SIGTERM, and SIGKILL to those still there after `grace_s`."""
+        """Stop services together: SIGTERM, and SIGKILL to those that still run after `grace_s`."""
         with self._lock:
-            leaving = [self.services[name] for name in list(names) if name in self.services]
-            for process in leaving:
+            stopping = [self.services[name] for name in list(names) if name in self.services]
+            for process in stopping:
                 process.terminate()
         deadline = time.monotonic() + grace_s
-        for process in leaving:
+        for process in stopping:
             if not process.wait(deadline):
-                self._on_event(Event(process.name, "warning", f"did not stop within {grace_s:g} s: killed"))
-            self.services.pop(process.name, None)  # only now: `kill_all` must find it until it is gone
+                self._on_notice(Notice(process.name, "warning", f"did not stop within {grace_s:g} s: killed"))
+            self.services.pop(process.name, None)  # only now: `kill_all` must find it as long as it runs
 
     def crash_server(self, name: str) -> None:
-        """End a server as a crash does and leave it down."""
+        """End a server as a crash does and do not restart it."""
         with self._lock:
             self.servers[name].crash()
 
     def start_server(self, name: str) -> None:
-        """Bring a server back that was taken down.
+        """Start a server that was crashed on purpose.
 
         Raises:
-            LocalError: it does not come up.
+            LocalError: it does not start.
         """
         with self._lock:
             self.servers[name].start()
 
-    def end(self) -> None:
-        """Look after nothing any more; the servers are the owner's to stop."""
-        self._ending = True
+    def shut_down(self) -> None:
+        """Stop supervising; the owner stops the servers."""
+        self._stopping = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
         self.servers.clear()
 
     def kill_all(self) -> None:
-        """Kill every process at once. Takes no lock: it is called while a stop is under way, from a signal handler."""
-        self._ending = True
-        for process in self._all():
+        """Kill every process at once. Takes no lock: a signal handler calls it while a stop is in progress."""
+        self._stopping = True
+        for process in self._processes():
             process.kill()
 
-    def _all(self) -> list[ServiceProcess | SupervisedServer]:
+    def _processes(self) -> list[ServiceProcess | SupervisedServer]:
         return [*self.servers.values(), *self.services.values()]
 
     def _run_thread(self) -> None:
@@ -110,11 +194,11 @@ class Supervisor:
                 self._thread.start()
 
     def _run(self) -> None:
-        while not self._ending:
+        while not self._stopping:
             with self._lock:
-                for process in self._all():
-                    if not self._ending:
+                for process in self._processes():
+                    if not self._stopping:
                         process.tick()
-                busy = any(process.state is State.STARTING for process in self.services.values())
-            self._wake.wait(_QUICK_S if busy else _CALM_S)
+                busy = any(process.state is ProcessState.STARTING for process in self.services.values())
+            self._wake.wait(_BUSY_S if busy else _CALM_S)
             self._wake.clear()

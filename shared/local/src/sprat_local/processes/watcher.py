@@ -1,7 +1,7 @@
-"""Run as a script beside the parent: kills the parent's children when the parent is gone, however it died.
+"""Run as a script beside the parent: kills the parent's children when the parent has died, however it died.
 
-It reads process ids, one a line, from a pipe whose other end the parent holds. The pipe's end means that the parent
-is gone. It imports nothing of Sprat. It is the way for systems without Linux's parent-death signal.
+It reads process ids, one per line, from a pipe whose other end the parent holds. The end of the pipe means that the
+parent is dead. It imports nothing of Sprat. It serves systems without Linux's parent-death signal.
 """
 
 import os
@@ -11,21 +11,21 @@ import sys
 from contextlib import suppress
 
 
-def _started(pid: int) -> str:
-    """Give the time at which a process started, empty if it is gone: tells it from a later one with the same id."""
+def _start_time(pid: int) -> str:
+    """Return when a process started, empty if it is gone; it distinguishes a later process with the same id."""
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def main() -> None:
-    """Watch until the parent is gone, then kill the process group of every child that still lives."""
+    """Wait for the parent's death, then kill the process group of every child that is still alive."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     children: dict[int, str] = {}
     for line in sys.stdin:
-        children[int(line)] = _started(int(line))
+        children[int(line)] = _start_time(int(line))
     for pid, started in children.items():
-        if started and _started(pid) == started:
+        if started and _start_time(pid) == started:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
 

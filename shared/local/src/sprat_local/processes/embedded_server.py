@@ -1,4 +1,4 @@
-"""What the embedded Kafka and Redis have in common: one child process, its port, its folder, its end."""
+"""What the embedded Kafka and Redis have in common: one child process, its port, its folder, its stop."""
 
 import os
 import signal
@@ -6,71 +6,72 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sprat_local.errors import LocalError
-from sprat_local.processes import child_log, lifeline
+from sprat_local.notices import LocalError
+from sprat_local.processes import lifeline
 from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.logged_child import LoggedChild
 from sprat_local.processes.ports import HOST, free_port, wait_free
 
-_PORT_S = 2.0
-"""How long a port may still be held: by the kernel for a server that has just ended, or by a child of ours between its
-fork and its exec, which has a copy of the socket that `free_port` looked with."""
+_PORT_TIMEOUT_S = 2.0
+"""How long a port may still be in use: by the kernel for a server that has just ended, or by a child of ours between
+its fork and its exec, which has a copy of the socket that `free_port` opened."""
 
 
 class EmbeddedServer:
     """A server on a loopback port. Also a context manager.
 
-    The port stays with the object, so that a server that was killed or stopped comes back where its clients look for
-    it. The methods block; they may be called from any thread, by one at a time.
+    The object keeps its port, so that a server that was killed or stopped comes back where its clients expect it. The
+    methods block; they may be called from any thread, but not concurrently.
     """
 
     name = ""
-    """For people."""
+    """For messages."""
 
     def __init__(self, port: int | None, log: Path | None) -> None:
         self._port = port
         self._log = log
         self._data: DataFolder | None = None
-        self._child: child_log.LoggedChild | None = None
+        self._child: LoggedChild | None = None
 
     @property
     def port(self) -> int:
-        """Give the port, known once it was started."""
+        """Return the port, known after the first start."""
         if self._port is None:
             raise LocalError(f"the embedded {self.name} has no port before its first start")
         return self._port
 
     @property
     def folder(self) -> Path:
-        """Give the folder with what it writes."""
+        """Return the folder with what it writes."""
         if self._data is None:
             raise LocalError(f"the embedded {self.name} has no folder before its start and after its stop")
         return self._data.path
 
     @property
     def log_path(self) -> Path:
-        """Give the file with its own log."""
+        """Return the path of its log."""
         return self._log if self._log is not None else self.folder / f"{self.name.lower()}.log"
 
     @property
     def pid(self) -> int | None:
-        """Give the process id while it runs, paused or not."""
+        """Return the process id while it runs, paused or not."""
         return self._child.process.pid if self._child is not None and self._child.alive else None
 
     @property
-    def last_end(self) -> str:
-        """Say why it ended; empty while it runs and after a wanted end."""
-        return self._child.end if self._child is not None else ""
+    def last_exit(self) -> str:
+        """Describe why it ended; empty while it runs and after a requested stop."""
+        return self._child.exit_reason if self._child is not None else ""
 
-    def last_words(self) -> str:
-        """Give the last lines of its log."""
+    def last_lines(self) -> str:
+        """Return the last lines of its log."""
         return self._child.last_lines() if self._child is not None else ""
 
     def start(self) -> None:
-        """Start it and return when it serves; a running one is left as it is."""
+        """Start it and return when it serves; do nothing if it runs."""
         raise NotImplementedError
 
     def stop(self, *, keep_data: bool = False, grace_s: float = 4.0) -> None:
-        """End it: SIGTERM, after `grace_s` SIGKILL. Removes a temporary folder unless `keep_data`."""
+        """Stop it: SIGTERM, after `grace_s` SIGKILL. Remove a temporary folder unless `keep_data`."""
         if self._child is not None:
             self.resume()
             lifeline.stop(self._child.process, grace_s)
@@ -80,7 +81,7 @@ class EmbeddedServer:
             self._data = None
 
     def kill(self) -> None:
-        """End it as a crash does (SIGKILL); `start` brings it back, on the same port."""
+        """End it as a crash does (SIGKILL); `start` brings it back on the same port."""
         if self._child is not None:
             self._child.process.kill()
             self._child.process.wait()
@@ -91,7 +92,7 @@ class EmbeddedServer:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen one go on."""
+        """Continue after `pause` (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
@@ -103,15 +104,17 @@ class EmbeddedServer:
     ) -> None:
         self.stop()
 
-    def _claim_port(self) -> int:
-        """Give the port to listen on: its own, else any.
+    def _choose_port(self) -> int:
+        """Return the port to listen on: its own, else any free one.
 
         Raises:
-            LocalError: another program holds it.
+            LocalError: another program uses it.
         """
         port = self._port if self._port is not None else free_port()
-        if not wait_free(port, _PORT_S):
-            raise LocalError(f"port {port} of {HOST} is taken by another program: name another port, or end that one")
+        if not wait_free(port, _PORT_TIMEOUT_S):
+            raise LocalError(
+                f"port {port} of {HOST} is taken by another program: name another port, or stop that program"
+            )
         return port
 
     def _signal(self, number: signal.Signals) -> None:

@@ -13,10 +13,10 @@ from sprat.errors import UserError
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 from sprat_local.console.greeting import greeting
-from sprat_local.events import Event
 from sprat_local.installation import Installation
 from sprat_local.models.served import served_models
 from sprat_local.models.unserved import unserved
+from sprat_local.notices import Notice
 from sprat_local.options import Options
 
 
@@ -35,18 +35,18 @@ def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_
         assert again.processes == {}
 
 
-def test_topics_that_differ_are_told_and_used_as_they_are(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
-    told: list[Event] = []
+def test_topics_that_differ_are_reported_and_used_as_they_are(kafka: Kafka, redis_server: Redis, prefix: str) -> None:
+    notices: list[Notice] = []
     shared = {"bootstrap": kafka.bootstrap, "redis": redis_server.url, "prefix": prefix, "services": ()}
     with Installation(Options(partitions=2, **shared)):
         pass
-    with Installation(Options(partitions=3, **shared), on_event=told.append):
+    with Installation(Options(partitions=3, **shared), on_notice=notices.append):
         pass
 
-    assert Event("topics", "warning", f"{prefix}.texts.v1: partitions is 2, not 3") in told
+    assert Notice("topics", "warning", f"{prefix}.texts.v1: partitions is 2, not 3") in notices
 
 
-async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_meanwhile(tmp_path: Path) -> None:
+async def test_kept_data_is_there_in_the_next_run_and_locked_during_a_run(tmp_path: Path) -> None:
     options = Options(data=tmp_path / "data", services=())
     first = Installation(options)
     await asyncio.to_thread(first.start)
@@ -75,7 +75,7 @@ async def test_kept_data_is_there_in_the_next_run_and_nobody_else_can_use_it_mea
     assert kept == secret
 
 
-async def test_a_model_of_an_earlier_run_that_nobody_serves_now_is_told(
+async def test_a_model_of_an_earlier_run_that_is_not_served_now_is_reported(
     kafka: Kafka, redis_server: Redis, prefix: str
 ) -> None:
     shared = {"bootstrap": kafka.bootstrap, "redis": redis_server.url, "prefix": prefix, "partitions": 1}
@@ -95,31 +95,31 @@ async def test_a_model_of_an_earlier_run_that_nobody_serves_now_is_told(
     assert "  not here  intent/hr is announced: texts that ask for it wait" in "\n".join(said)
 
 
-def test_servers_that_die_are_told_with_the_reason_and_their_log_and_come_back() -> None:
-    told: list[Event] = []
-    with Installation(Options(services=()), on_event=told.append) as installation:
+def test_servers_that_die_are_reported_with_reason_and_log_and_restarted() -> None:
+    notices: list[Notice] = []
+    with Installation(Options(services=()), on_notice=notices.append) as installation:
         logs = installation.logs
         for server in installation.servers.values():
             server.kill()
         deadline = time.monotonic() + 30
-        while sum(event.text == "serves again" for event in told) < 2:
-            assert time.monotonic() < deadline, told
+        while sum(event.text == "serves again" for event in notices) < 2:
+            assert time.monotonic() < deadline, notices
             time.sleep(0.05)
-        assert {(name, server.restarts, server.last_end) for name, server in installation.servers.items()} == {
+        assert {(name, server.restarts, server.last_exit) for name, server in installation.servers.items()} == {
             ("kafka", 1, "killed by SIGKILL"),
             ("redis", 1, "killed by SIGKILL"),
         }
         assert all(server.port for server in installation.servers.values())
     for name in ("kafka", "redis"):
-        first = next(event.text for event in told if event.service == name)
+        first = next(event.text for event in notices if event.service == name)
         assert first.startswith("died: killed by SIGKILL; restart 1 in ")
         assert f"; log: {logs / name}.log" in first
 
 
-def test_a_failed_start_says_its_last_words_once_and_names_no_file_that_is_gone(
+def test_a_failed_start_shows_its_last_lines_once_and_names_no_removed_file(
     kafka: Kafka, redis_server: Redis, prefix: str
 ) -> None:
-    told: list[Event] = []
+    notices: list[Notice] = []
     options = Options(
         bootstrap=kafka.bootstrap,
         redis=redis_server.url,
@@ -128,9 +128,9 @@ def test_a_failed_start_says_its_last_words_once_and_names_no_file_that_is_gone(
         service_environment={"simulator": {"SPRAT_SIMULATOR_WRONG_RATE": "7"}},
     )
     with pytest.raises(UserError) as caught:
-        Installation(options, on_event=told.append).start()
+        Installation(options, on_notice=notices.append).start()
 
-    said = "\n".join([*(event.text for event in told), str(caught.value)])
+    said = "\n".join([*(event.text for event in notices), str(caught.value)])
     assert said.count("SPRAT_SIMULATOR_WRONG_RATE") == 1
     assert "The last lines of its log:" in said
     assert "sprat-run-" not in said
@@ -153,6 +153,6 @@ def test_a_policy_that_does_not_exist_is_named_before_anything_starts(tmp_path: 
         installation.start()
 
 
-def test_an_unreachable_broker_is_told(redis_server: Redis) -> None:
+def test_an_unreachable_broker_is_reported(redis_server: Redis) -> None:
     with pytest.raises(UserError, match="cannot be reached"):
         Installation(Options(bootstrap="127.0.0.1:9", redis=redis_server.url, services=())).start()

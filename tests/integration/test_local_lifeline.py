@@ -16,7 +16,7 @@ from sprat_local.processes.ports import is_free
 SERVERS = """
 import sys, time
 from sprat_local.kafka.broker import EmbeddedKafka
-from sprat_local.servers.redis import EmbeddedRedis
+from sprat_local.redis import EmbeddedRedis
 kafka, redis = EmbeddedKafka(), EmbeddedRedis()
 kafka.start(); redis.start()
 print(kafka.pid, redis.pid, kafka.port, redis.port, kafka.folder, flush=True)
@@ -24,7 +24,7 @@ time.sleep(60)
 """
 SLEEPERS = """
 import sys, time
-from sprat.local.children import lifeline
+from sprat_local.processes import lifeline
 children = [lifeline.spawn(["sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
 print(*(child.pid for child in children), flush=True)
 time.sleep(60)
@@ -54,7 +54,7 @@ def end(parent: "subprocess.Popen[str]", number: signal.Signals = signal.SIGKILL
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process runs; one that is dead and not yet reaped does not."""
+    """Return whether a process runs; one that is dead and not yet reaped does not."""
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
 
@@ -68,7 +68,7 @@ def within(seconds: float, holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def test_when_the_parent_is_killed_its_servers_are_gone_and_their_ports_free(kafka):
+def test_when_the_parent_is_killed_its_servers_are_dead_and_their_ports_free(kafka):
     parent, words = run_parent(SERVERS)
     pids, ports = [int(word) for word in words[:2]], [int(word) for word in words[2:4]]
     assert all(lives(pid) for pid in pids)
@@ -80,7 +80,7 @@ def test_when_the_parent_is_killed_its_servers_are_gone_and_their_ports_free(kaf
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_children_are_gone_within_two_seconds_of_their_parents_death(mechanism, number):
+def test_children_die_within_two_seconds_of_their_parents_death(mechanism, number):
     parent, words = run_parent(SLEEPERS, mechanism)
     pids = [int(word) for word in words]
     assert all(lives(pid) for pid in pids)
@@ -89,13 +89,13 @@ def test_children_are_gone_within_two_seconds_of_their_parents_death(mechanism, 
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_child_outlives_the_thread_that_asked_for_it(mechanism):
+def test_a_child_outlives_the_thread_that_started_it(mechanism):
     children: list[lifeline.Child] = []
 
-    def ask() -> None:
+    def spawn() -> None:
         children.append(lifeline.spawn(["sleep", "60"], mechanism=mechanism))
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=spawn)
     thread.start()
     thread.join()
     time.sleep(0.2)
@@ -105,7 +105,7 @@ def test_a_child_outlives_the_thread_that_asked_for_it(mechanism):
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_terminals_interrupt_reaches_only_the_parent(mechanism):
+def test_an_interrupt_from_the_terminal_reaches_only_the_parent(mechanism):
     parent, words = run_parent(SLEEPERS, mechanism)
     pids = [int(word) for word in words]
     assert all(os.getpgid(pid) == pid for pid in pids)
@@ -114,22 +114,22 @@ def test_a_terminals_interrupt_reaches_only_the_parent(mechanism):
 
 def test_the_watchers_successor_knows_all_children():
     first = lifeline.spawn(["sleep", "60"], mechanism="watcher")
-    watcher = lifeline._mine().watcher
+    watcher = lifeline._own_state().watcher
     assert watcher is not None
     watcher.kill()
     watcher.wait()
     second = lifeline.spawn(["sleep", "60"], mechanism="watcher")
-    successor = lifeline._mine().watcher
+    successor = lifeline._own_state().watcher
     assert successor is not None
     assert successor.pid != watcher.pid
     assert successor.stdin is not None
-    time.sleep(0.3)  # it asks when each child started
+    time.sleep(0.3)  # it reads when each child started
     successor.stdin.close()
     assert [first.wait(2), second.wait(2)] == [-signal.SIGKILL, -signal.SIGKILL]
     successor.wait(2)
 
 
-def test_a_child_that_ignores_the_polite_request_is_killed_after_its_grace():
+def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_time():
     child = lifeline.spawn(
         [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"]
     )

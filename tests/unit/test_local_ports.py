@@ -1,6 +1,8 @@
-"""Two installations that start together do not take one port."""
+"""Two installations that start at the same time do not choose the same port."""
 
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,13 +10,13 @@ from sprat_local.processes.ports import HOST, PortClaims, free_port
 
 
 @pytest.fixture
-def claims():
-    made = PortClaims()
-    yield made
-    made.release()
+def claims() -> Iterator[PortClaims]:
+    claims = PortClaims()
+    yield claims
+    claims.release()
 
 
-def test_a_port_is_claimed_once_until_it_is_released(claims):
+def test_a_port_is_claimed_once_until_it_is_released(claims: PortClaims) -> None:
     port, other = free_port(), PortClaims()
     assert claims.claim(port)
     assert not other.claim(port)
@@ -23,7 +25,7 @@ def test_a_port_is_claimed_once_until_it_is_released(claims):
     other.release()
 
 
-def test_a_port_on_which_somebody_listens_is_not_claimed_and_not_blocked(claims):
+def test_a_port_in_use_is_not_claimed_and_can_be_claimed_later(claims: PortClaims) -> None:
     with socket.socket() as listening:
         listening.bind((HOST, 0))
         listening.listen()
@@ -32,7 +34,9 @@ def test_a_port_on_which_somebody_listens_is_not_claimed_and_not_blocked(claims)
     assert claims.claim(port)
 
 
-def test_a_lock_that_is_a_link_is_left_alone(claims, tmp_path, monkeypatch):
+def test_a_lock_file_that_is_a_link_is_not_followed(
+    claims: PortClaims, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     port = free_port()
     assert claims.claim(port)

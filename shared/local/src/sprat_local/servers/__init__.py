@@ -1,1 +1,0 @@
-"""The embedded Kafka and Redis under supervision."""

@@ -1,0 +1,112 @@
+"""The supervisor with real processes: starts, restarts, reports reasons, gives up, stops."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sprat_local.notices import Notice, StartError
+from sprat_local.processes.service_process import LaunchSpec, ProcessState, ServiceProcess
+from sprat_local.processes.supervisor import Supervisor
+
+READY = "/healthz"
+
+
+class Supervised:
+    """A supervisor and its notices."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notices: list[Notice] = []
+        self.supervisor = Supervisor(self.notices.append)
+
+    def start(self, module: str = "sprat_simulator", *, restart: bool = True, **env: str) -> ServiceProcess:
+        variables = {**os.environ, **env}
+        launch = LaunchSpec(
+            "simulator", module, variables, "SPRAT_SIMULATOR_PORT", None, READY, self.folder / "simulator.log"
+        )
+        process = ServiceProcess(launch, self.notices.append, restart=restart)
+        self.supervisor.start(process)
+        return process
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
+    supervised = Supervised(tmp_path)
+    yield supervised
+    supervised.supervisor.stop_services(list(supervised.supervisor.services), 2)
+    supervised.supervisor.shut_down()
+
+
+def until(reached: Callable[[], bool], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_process_is_restarted_and_the_reason_is_reported(supervised: Supervised) -> None:
+    process = supervised.start()
+    supervised.supervisor.wait_ready([process], 20)
+    first = process.pid
+    process.kill()
+    until(lambda: process.restarts == 1 and process.state is ProcessState.READY)
+
+    assert process.pid not in {None, first}
+    assert process.last_exit == "killed by SIGKILL"
+    assert [event.level for event in supervised.notices] == ["error", "info"]
+    assert supervised.notices[0].text.startswith("died: killed by SIGKILL; restart 1 in ")
+
+
+def test_wrong_settings_are_not_retried_and_the_services_message_is_passed_on(supervised: Supervised) -> None:
+    process = supervised.start(SPRAT_SIMULATOR_WRONG_RATE="7")
+
+    with pytest.raises(StartError, match=r"(?s)simulator does not start: exit code 2.*WRONG_RATE"):
+        supervised.supervisor.wait_ready([process], 20)
+    assert process.restarts == 0
+
+
+def test_a_process_that_keeps_dying_before_it_is_ready_fails_the_start(supervised: Supervised) -> None:
+    process = supervised.start("sprat_contracts.ids_that_do_not_exist")
+
+    with pytest.raises(StartError, match=r"(?s)exit code 1.*No module named"):
+        supervised.supervisor.wait_ready([process], 20)
+
+
+def test_without_restarts_a_dead_process_stays_down(supervised: Supervised) -> None:
+    process = supervised.start(restart=False)
+    supervised.supervisor.wait_ready([process], 20)
+    process.kill()
+    until(lambda: process.state is ProcessState.STOPPED)
+
+    assert process.pid is None
+    assert process.restarts == 0
+
+
+def test_a_process_that_stops_answering_is_shown_as_such(
+    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sprat_local.processes.service_process._PROBE_EVERY_S", 0.1)
+    process = supervised.start()
+    supervised.supervisor.wait_ready([process], 20)
+    assert process.pid is not None
+    paused = psutil.Process(process.pid)
+    paused.suspend()
+    until(lambda: process.state is ProcessState.SILENT)
+    paused.resume()
+    until(lambda: process.state is ProcessState.READY)
+
+
+def test_a_process_that_ignores_sigterm_is_killed(supervised: Supervised) -> None:
+    process = supervised.start()
+    supervised.supervisor.wait_ready([process], 20)
+    assert process.pid is not None
+    psutil.Process(process.pid).suspend()
+    supervised.supervisor.stop_services(["simulator"], 0.3)
+
+    assert process.pid is None
+    assert supervised.notices[-1].text == "did not stop within 0.3 s: killed"
+    assert not supervised.supervisor.services
