@@ -13,7 +13,7 @@ from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
-from sprat_inference.serving import declare as declare_specialist
+from sprat_inference.serving import specialist_channels
 from sprat_router.declaration import declare as declare_router
 
 
@@ -36,7 +36,7 @@ class Operation:
 
 def declarations(topics: Topics) -> tuple[Channels, ...]:
     """Give what every service of the house declares."""
-    specialists = (declare_specialist(task, topics) for task in TASKS)
+    specialists = (specialist_channels(task, topics) for task in TASKS)
     return (*specialists, declare_router(topics), declare_frontier(topics))
 
 

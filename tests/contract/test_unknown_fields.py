@@ -21,8 +21,8 @@ from sprat_contracts import (
 )
 from sprat_contracts.topics import Topics
 from sprat_frontier.declaration import declare as declare_frontier
-from sprat_inference.serving import declare as declare_specialist
-from sprat_inference.specialist import Specialist
+from sprat_inference.serving import specialist_channels
+from sprat_inference.specialist import SpecialistHandler
 from sprat_router.declaration import declare as declare_router
 from support import frontier_parts
 from support.router_records import announced, router
@@ -66,13 +66,13 @@ def written(outcome: Outcome, cause: Envelope, by: Channels) -> list[Record]:
 
 
 def specialist(record: Record) -> Record:
-    handler = Specialist(TOPICS, card("intent"), "default", owns_from=0)
+    handler = SpecialistHandler(TOPICS, card("intent"), "default", owns_from=0)
     received = read(record, TextSubmitted)
     ask = handler.receive(received)
     assert isinstance(ask, Ask)
     answer = Answer(IntentOutput.model_validate_json(json.dumps(OUTPUT)), 0.3)
     outcome = handler.answered(received, ask, Answered(answer, cached=False, timings_ms={"model": 1.0}))
-    (prediction,) = written(outcome, received.envelope, declare_specialist("intent", TOPICS))
+    (prediction,) = written(outcome, received.envelope, specialist_channels("intent", TOPICS))
     return prediction
 
 

@@ -14,7 +14,7 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason, Prediction, decode
 from sprat_inference.serving import serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
 from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
@@ -25,7 +25,7 @@ def text(body: str, **fields: object) -> bytes:
 
 def building(model: FakeModel):
     async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", Specialist)
+        return await serve_model(chassis, model, "default", SpecialistHandler)
 
     return build
 

@@ -14,7 +14,7 @@ from sprat_contracts import DeadLetterReason, NerOutput, Result, TextSubmitted, 
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
 from sprat_contracts.wire import read_envelope
 from sprat_inference.serving import serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from support.letters import dlq
@@ -35,7 +35,7 @@ from support.system import POLICY
 TEXT = b'{"text": "Please call Anna Schmidt on +49 30 901820", "tasks": {"intent": {}, "ner": {}}}'
 
 
-class Defective(Specialist):
+class Defective(SpecialistHandler):
     """The service before it is mended."""
 
     def receive(self, received: Received[TextSubmitted]):
@@ -51,7 +51,7 @@ class FakeNer(FakeModel):
         return [Answer(NerOutput(entities=()), 0.9) for _ in questions]
 
 
-def serving(model: FakeModel, handler: type[Specialist] = Specialist):
+def serving(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHandler):
     async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", handler)
 

@@ -7,9 +7,9 @@ import pytest
 
 import sprat_encoder
 from sprat_inference.artefact import BrokenArtefact, load_part
-from sprat_inference.card import Part
-from sprat_inference.encoder import Encoder, unit
-from sprat_inference.tokens import Tokens
+from sprat_inference.card import PartRef
+from sprat_inference.encoder import SentenceEncoder, unit
+from sprat_inference.tokenizer import GuardedTokenizer
 from sprat_inference.windows import Windows
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -18,8 +18,8 @@ OPENING, PADDING, CLOSING, UNKNOWN = range(4)
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return sprat_encoder.load(sprat_encoder.part(), max_tokens=MAX_TOKENS)
+def encoder() -> SentenceEncoder:
+    return sprat_encoder.load(sprat_encoder.identify(), max_tokens=MAX_TOKENS)
 
 
 def lines() -> list[tuple[str, str]]:
@@ -27,7 +27,7 @@ def lines() -> list[tuple[str, str]]:
     return [(language, text) for language, text in rows]
 
 
-def test_it_agrees_with_the_package_s_own_engine_on_200_texts_of_eight_languages(encoder: Encoder) -> None:
+def test_it_agrees_with_the_package_s_own_engine_on_200_texts_of_eight_languages(encoder: SentenceEncoder) -> None:
     theirs = np.load(DATA / "encoder_vectors.npy").astype(np.float32)
     assert len({language for language, _ in lines()}) == 8
     ours = encoder.encode([f"query: {text}" for _, text in lines()]).vectors  # the engine puts it before every text
@@ -39,7 +39,7 @@ def test_it_agrees_with_the_package_s_own_engine_on_200_texts_of_eight_languages
     assert centred.mean() > 0.985
 
 
-def test_translations_are_nearer_than_other_texts(encoder: Encoder) -> None:
+def test_translations_are_nearer_than_other_texts(encoder: SentenceEncoder) -> None:
     by_language: dict[str, list[str]] = {}
     for language, text in lines():
         by_language.setdefault(language, []).append(text)
@@ -59,38 +59,38 @@ def test_the_card_says_that_the_pruned_vocabulary_cuts_nearly_all_sentences_as_t
     assert "Wang et al. 2024" in card.made_of[0].authors
 
 
-def test_no_text_of_the_eight_languages_has_an_unknown_token(encoder: Encoder) -> None:
-    ids, _ = encoder.tokens.ids([text for _, text in lines()])
+def test_no_text_of_the_eight_languages_has_an_unknown_token(encoder: SentenceEncoder) -> None:
+    ids, _ = encoder.tokenizer.ids([text for _, text in lines()])
     assert not any(UNKNOWN in sequence for sequence in ids)
 
 
 def test_another_encoder_than_the_model_was_made_on_is_refused() -> None:
     with pytest.raises(BrokenArtefact, match="the model was made on e5-small 0000000000000000"):
-        sprat_encoder.load(Part(name="e5-small", version="0" * 16), max_tokens=MAX_TOKENS)
+        sprat_encoder.load(PartRef(name="e5-small", version="0" * 16), max_tokens=MAX_TOKENS)
 
 
 @pytest.mark.parametrize("text", ["", " \t\n ", "\u200b\0"])
-def test_nothing_to_read_is_said(encoder: Encoder, text: str) -> None:
+def test_nothing_to_read_is_said(encoder: SentenceEncoder, text: str) -> None:
     assert encoder.encode([text, "hallo"]).empty.tolist() == [True, False]
 
 
-def test_white_space_around_and_between_words_makes_no_difference(encoder: Encoder) -> None:
+def test_white_space_around_and_between_words_makes_no_difference(encoder: SentenceEncoder) -> None:
     loose, tight = encoder.encode(["  Wo ist\n meine \t Bestellung  ", "Wo ist meine Bestellung"]).vectors
     assert np.allclose(loose, tight, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["<s>", "</s>", "<pad>", "<unk>"])
-def test_a_special_token_written_in_a_text_stays_text(encoder: Encoder, name: str) -> None:
-    (ids,), _ = encoder.tokens.ids([f"hello {name} world"])
+def test_a_special_token_written_in_a_text_stays_text(encoder: SentenceEncoder, name: str) -> None:
+    (ids,), _ = encoder.tokenizer.ids([f"hello {name} world"])
     assert (ids[0], ids[-1]) == (OPENING, CLOSING)
-    assert encoder.tokens.tokenizer.token_to_id(name) not in ids[1:-1]
+    assert encoder.tokenizer.tokenizer.token_to_id(name) not in ids[1:-1]
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "{x", "hello there", "?!" * 60, "한국어 텍스트", "ﷺ" * 5, "½⅓", "x" * 20_000]
 )
 def test_the_upper_bound_is_one(text: str) -> None:
-    tokens = Tokens.load(sprat_encoder.ARTEFACT, max_tokens=MAX_TOKENS)
+    tokens = GuardedTokenizer.load(sprat_encoder.ARTEFACT, max_tokens=MAX_TOKENS)
     (ids,), _ = tokens.ids([text])
     assert len(ids) <= tokens.upper_bound(text) <= MAX_TOKENS
 

@@ -10,8 +10,8 @@ import sprat_encoder
 from sprat.model import Answer, Model, Question
 from sprat_contracts.outputs import IntentOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
-from sprat_inference.card import Part
-from sprat_inference.label_head import Calibrators
+from sprat_inference.card import PartRef
+from sprat_inference.label_calibration import CalibratorsByLanguage
 from sprat_intent.__main__ import SHIPPED, IntentSection
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import read_outside, read_queries
@@ -37,7 +37,7 @@ def label(answer: Answer) -> str | None:
 def test_it_is_the_service_s_own_choice_and_lies_on_the_shared_encoder(model: IntentModel) -> None:
     served: Model = model
     assert IntentSection().artefact == SHIPPED
-    assert served.card.built_on == sprat_encoder.part()
+    assert served.card.built_on == sprat_encoder.identify()
     assert served.card.languages == ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
     assert model.calibrated == ("en", "de", "fr")
     assert "model.bin" not in served.card.files
@@ -76,8 +76,8 @@ def test_a_language_without_calibration_is_understood_but_never_surer_than_any_c
 ) -> None:
     readings = model.read([text], [language])
     assert (model.card.labels or ())[int(readings.best[0])] == "transfer"
-    by_language = Calibrators.of(model.card.calibration).by_language
-    each = [Calibrators({"en": one}).chances(readings.logits, ["en"])[0] for one in by_language.values()]
+    by_language = CalibratorsByLanguage.of(model.card.calibration).by_language
+    each = [CalibratorsByLanguage({"en": one}).chances(readings.logits, ["en"])[0] for one in by_language.values()]
     assert readings.right[0] == pytest.approx(min(chances[0] for chances in each))
     assert readings.outside[0] == pytest.approx(min(chances[2] for chances in each))
 
@@ -128,7 +128,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_a_model_made_on_another_encoder_is_refused(copy: Path) -> None:
-    other = Part(name="e5-small", version="0" * 16)
+    other = PartRef(name="e5-small", version="0" * 16)
     write_artefact(copy, load_artefact(SHIPPED).card.model_dump() | {"built_on": other.model_dump()})
     with pytest.raises(BrokenArtefact, match="was made on e5-small 0000000000000000"):
         IntentModel.load(copy)

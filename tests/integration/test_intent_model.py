@@ -8,7 +8,7 @@ import pytest
 from sprat.model import Answer, Model, Question
 from sprat_contracts.outputs import IntentOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
-from sprat_inference.label_head import READER
+from sprat_inference.heads import LABEL_READER
 from sprat_intent.model import IntentModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
@@ -44,7 +44,7 @@ def test_it_is_a_model_of_the_chassis(model: IntentModel) -> None:
     served: Model = model
     assert served.card.task == "intent"
     assert served.card.languages == ("en",)
-    assert served.card.reader == READER
+    assert served.card.reader == LABEL_READER
     assert len(served.card.labels or ()) == 150
     served.probe()
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
-from sprat_inference.encoder import Encoder, States, micro_batches
-from sprat_inference.tokens import Tokens
+from sprat_inference.encoder import SentenceEncoder, TokenEncoder, micro_batches
+from sprat_inference.tokenizer import GuardedTokenizer
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 MAX_TOKENS = 128
@@ -16,8 +16,8 @@ SEP = 102
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return Encoder.load(FOLDER, max_tokens=MAX_TOKENS)
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder.load(FOLDER, max_tokens=MAX_TOKENS)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_vectors_have_length_1_and_the_order_of_the_texts(encoder: Encoder) -> None:
+def test_vectors_have_length_1_and_the_order_of_the_texts(encoder: SentenceEncoder) -> None:
     texts = ["where is my order", "hi", "please move 100 euros to my savings", "hi"]
     vectors = encoder.encode(texts).vectors
     assert vectors.shape == (4, 384)
@@ -40,30 +40,30 @@ def test_vectors_have_length_1_and_the_order_of_the_texts(encoder: Encoder) -> N
     assert not np.allclose(vectors[0], vectors[2], atol=0.1)
 
 
-def test_a_vector_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
+def test_a_vector_does_not_depend_on_its_neighbours(encoder: SentenceEncoder) -> None:
     texts = [f"{'very ' * (place % 40)}long text number {place}" for place in range(60)]
     together = encoder.encode(texts).vectors
     alone = np.concatenate([encoder.encode([text]).vectors for text in texts[::7]])
     assert np.abs(together[::7] - alone).max() < 1e-5
 
 
-def test_two_threads_give_what_one_gives(encoder: Encoder) -> None:
-    two = Encoder.load(FOLDER, max_tokens=MAX_TOKENS, threads=2)
+def test_two_threads_give_what_one_gives(encoder: SentenceEncoder) -> None:
+    two = SentenceEncoder.load(FOLDER, max_tokens=MAX_TOKENS, threads=2)
     texts = [f"text number {place} {'word ' * (place % 30)}" for place in range(60)]
     assert np.abs(two.encode(texts).vectors - encoder.encode(texts).vectors).max() < 1e-5
 
 
-def test_meaning_is_near_meaning(encoder: Encoder) -> None:
+def test_meaning_is_near_meaning(encoder: SentenceEncoder) -> None:
     order, parcel, weather = encoder.encode(["where is my order", "where is my parcel", "will it rain"]).vectors
     assert order @ parcel > order @ weather + 0.3
 
 
-def test_no_texts_give_no_rows(encoder: Encoder) -> None:
+def test_no_texts_give_no_rows(encoder: SentenceEncoder) -> None:
     encoded = encoder.encode([])
     assert len(encoded.vectors) == len(encoded.truncated) == len(encoded.empty) == 0
 
 
-def test_case_and_white_space_make_no_difference(encoder: Encoder) -> None:
+def test_case_and_white_space_make_no_difference(encoder: SentenceEncoder) -> None:
     loud, calm = encoder.encode(["  WHERE is\nmy \t order ", "where is my order"]).vectors
     assert np.allclose(loud, calm, atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_case_and_white_space_make_no_difference(encoder: Encoder) -> None:
         pytest.param("\u0301" * 20_000, id="20,000 combining marks"),
     ],
 )
-def test_nothing_to_read_is_said(encoder: Encoder, text: str) -> None:
+def test_nothing_to_read_is_said(encoder: SentenceEncoder, text: str) -> None:
     encoded = encoder.encode([text, "hello"])
     assert np.isfinite(encoded.vectors).all()
     assert encoded.empty.tolist() == [True, False]
@@ -95,13 +95,13 @@ def test_nothing_to_read_is_said(encoder: Encoder, text: str) -> None:
         pytest.param("a " * 10_000, id="10,000 words"),
     ],
 )
-def test_odd_text_is_encoded(encoder: Encoder, text: str) -> None:
+def test_odd_text_is_encoded(encoder: SentenceEncoder, text: str) -> None:
     encoded = encoder.encode([text])
     assert np.isfinite(encoded.vectors).all()
     assert not encoded.empty[0]
 
 
-def test_a_text_longer_than_the_model_reads_is_cut_and_says_so(encoder: Encoder) -> None:
+def test_a_text_longer_than_the_model_reads_is_cut_and_says_so(encoder: SentenceEncoder) -> None:
     exact, longer = "word " * (MAX_TOKENS - 2), "word " * (MAX_TOKENS - 1)
     encoded = encoder.encode([exact, longer, longer + "something else entirely", "short" + " " * 19_000])
     assert encoded.truncated.tolist() == [False, True, True, True]
@@ -109,17 +109,17 @@ def test_a_text_longer_than_the_model_reads_is_cut_and_says_so(encoder: Encoder)
 
 
 @pytest.mark.parametrize("name", ["[SEP]", "[CLS]", "[PAD]", "[MASK]", "[UNK]"])
-def test_a_special_token_written_in_a_text_stays_text(encoder: Encoder, name: str) -> None:
-    (ids,), _ = encoder.tokens.ids([f"hello {name} world"])
-    special = encoder.tokens.tokenizer.token_to_id(name)
+def test_a_special_token_written_in_a_text_stays_text(encoder: SentenceEncoder, name: str) -> None:
+    (ids,), _ = encoder.tokenizer.ids([f"hello {name} world"])
+    special = encoder.tokenizer.tokenizer.token_to_id(name)
     assert special not in ids[1:-1]
     assert len(ids) > 6
 
 
 @pytest.mark.parametrize("text", ["", "hello there", "?!" * 300, "한국어 텍스트", "\U0001d164", "İİİ", "x" * 20_000])
-def test_the_upper_bound_is_one(encoder: Encoder, text: str) -> None:
-    (ids,), _ = encoder.tokens.ids([text])
-    assert len(ids) <= encoder.tokens.upper_bound(text) <= MAX_TOKENS
+def test_the_upper_bound_is_one(encoder: SentenceEncoder, text: str) -> None:
+    (ids,), _ = encoder.tokenizer.ids([text])
+    assert len(ids) <= encoder.tokenizer.upper_bound(text) <= MAX_TOKENS
 
 
 def test_micro_batches_hold_every_text_once_are_of_one_length_and_within_the_limit() -> None:
@@ -131,7 +131,7 @@ def test_micro_batches_hold_every_text_once_are_of_one_length_and_within_the_lim
         assert len(batch) == 1 or len(batch) * length <= 200
 
 
-def test_the_probe_passes_on_a_sound_model(encoder: Encoder) -> None:
+def test_the_probe_passes_on_a_sound_model(encoder: SentenceEncoder) -> None:
     encoder.probe()
 
 
@@ -139,19 +139,19 @@ def test_a_tokenizer_with_more_ids_than_the_model_is_refused(copy: Path) -> None
     words = json.loads((copy / "vocabulary.json").read_text(encoding="utf-8"))
     (copy / "vocabulary.json").write_text(json.dumps(words[:-1]), encoding="utf-8")
     with pytest.raises(BrokenArtefact, match="different models"):
-        Encoder.load(copy, max_tokens=MAX_TOKENS)
+        SentenceEncoder.load(copy, max_tokens=MAX_TOKENS)
 
 
 def test_more_tokens_than_the_model_has_positions_are_refused(copy: Path) -> None:
     with pytest.raises(BrokenArtefact, match="position"):
-        Encoder.load(copy, max_tokens=513)
+        SentenceEncoder.load(copy, max_tokens=513)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "vocabulary.json"])
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(BrokenArtefact, match=str(copy)):
-        Encoder.load(copy, max_tokens=MAX_TOKENS)
+        SentenceEncoder.load(copy, max_tokens=MAX_TOKENS)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "tokenizer.json", "vocabulary.json"])
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     (copy / name).write_bytes(b"\x00\x01rubbish")
     with pytest.raises(BrokenArtefact, match=str(copy)):
-        Encoder.load(copy, max_tokens=MAX_TOKENS)
+        SentenceEncoder.load(copy, max_tokens=MAX_TOKENS)
 
 
 class NotFinite:
@@ -177,7 +177,7 @@ class Failing:
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
 def test_nonsense_and_failures_of_the_runtime_are_errors_without_the_text(model: object, says: str) -> None:
-    broken = Encoder(States(model, threads=1), Tokens.load(FOLDER, max_tokens=MAX_TOKENS))
+    broken = SentenceEncoder(TokenEncoder(model, threads=1), GuardedTokenizer.load(FOLDER, max_tokens=MAX_TOKENS))
     with pytest.raises(ModelError, match=says) as caught:
         broken.encode(["secret"])
     assert "secret" not in str(caught.value)
@@ -185,9 +185,9 @@ def test_nonsense_and_failures_of_the_runtime_are_errors_without_the_text(model:
 
 def test_an_empty_sequence_never_reaches_the_runtime() -> None:
     with pytest.raises(ValueError, match="kill"):
-        States(Failing(), threads=1).reduced([[1], []], lambda states: states)
+        TokenEncoder(Failing(), threads=1).encode([[1], []], lambda states: states)
 
 
-def test_the_served_model_is_int8(encoder: Encoder) -> None:
+def test_the_served_model_is_int8(encoder: SentenceEncoder) -> None:
     assert isinstance(encoder._states._model, ctranslate2.Encoder)
     assert "int8" in encoder._states._model.compute_type

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
-from sprat_inference.encoder import States
-from sprat_inference.token_head import Head
+from sprat_inference.encoder import TokenEncoder
+from sprat_inference.heads import TokenHead
 from sprat_inference.windows import Windows
 from sprat_privacy.detection import Detection
 from sprat_privacy.detectors.tagger import OVERLAP, Tagger
@@ -238,7 +238,7 @@ def test_a_damaged_file_is_named(copy: Path, name: str) -> None:
 
 def test_a_head_for_other_labels_is_refused() -> None:
     with pytest.raises(BrokenArtefact, match="labels"):
-        Head.load(FOLDER, 34)
+        TokenHead.load(FOLDER, 34)
 
 
 class NotFinite:
@@ -256,7 +256,7 @@ class Failing:
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
 def test_nonsense_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
-    broken = Tagger(tagger.card, States(model, threads=1), tagger.windows, Head.load(FOLDER, 35))
+    broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(FOLDER, 35))
     with pytest.raises(ModelError, match=says) as caught:
         broken.find("secret")
     assert "secret" not in str(caught.value)

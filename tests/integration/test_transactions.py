@@ -13,7 +13,7 @@ from sprat.registry.announcements import ModelsReader
 from sprat.settings import ServiceSettings
 from sprat_contracts import Prediction, decode
 from sprat_inference.serving import serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from support.stream import (
     FakeModel,
     eventually,
@@ -34,7 +34,7 @@ def text(body: str) -> bytes:
 
 def building(model: FakeModel):
     async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", Specialist)
+        return await serve_model(chassis, model, "default", SpecialistHandler)
 
     return build
 

@@ -9,7 +9,7 @@ from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask
 from sprat_contracts import Prediction, TranslationOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, write_artefact
-from sprat_inference.converters.opus_mt import Pair, convert_opus_mt
+from sprat_inference.converters.opus_mt import LanguagePair, convert_opus_mt
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import READER, TranslationModel
 from sprat_translation.network import Candidate
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random network: its translations are nonsense, everything around them is real."""
     made = tmp_path_factory.mktemp("translation")
     write_opus_mt(made / "opus", symbols=SYMBOLS)
-    convert_opus_mt(made / "opus", Pair("en", "de", "CC-BY-4.0"), "tiny", made / "artefact")
+    convert_opus_mt(made / "opus", LanguagePair("en", "de", "CC-BY-4.0"), "tiny", made / "artefact")
     return made / "artefact"
 
 

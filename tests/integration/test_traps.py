@@ -19,7 +19,7 @@ from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason
 from sprat_inference.serving import serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
@@ -27,7 +27,7 @@ def text(body: str) -> bytes:
     return json.dumps({"text": body, "tasks": {"intent": {}}}).encode()
 
 
-def building(model: FakeModel, handler: type[Specialist] = Specialist):
+def building(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHandler):
     async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
         return await serve_model(chassis, model, "default", handler)
 
@@ -37,7 +37,7 @@ def building(model: FakeModel, handler: type[Specialist] = Specialist):
 async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kafka: Kafka, prefix: str) -> None:
     """FastStream logs the exception at best, and the next commit would pass the record."""
 
-    class Broken(Specialist):
+    class Broken(SpecialistHandler):
         def receive(self, received: Received) -> Outcome | Ask:
             if "odd" in received.message.text:
                 raise ZeroDivisionError("with a text in it")
@@ -56,7 +56,7 @@ async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kaf
 async def test_an_exception_in_the_loop_is_not_swallowed_and_commits_nothing(kafka: Kafka, prefix: str) -> None:
     """FastStream goes on after a handler's exception, and the position has moved on already."""
 
-    class Broken(Specialist):
+    class Broken(SpecialistHandler):
         def answered(self, received: Received, ask: Ask, answered: Answered) -> Outcome:
             raise ZeroDivisionError("with a text in it")
 

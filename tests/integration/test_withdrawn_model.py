@@ -17,7 +17,7 @@ from sprat.registry.retirement import owned_until
 from sprat.registry.retirement_watch import RetirementWatch
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_inference.serving import announcement, serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_operations import retirement
 from sprat_operations.retirement import withdraw
@@ -48,7 +48,7 @@ def looks_before_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def build_hr(chassis, settings):
-    return await serve_model(chassis, FakeModel(), "hr", Specialist)
+    return await serve_model(chassis, FakeModel(), "hr", SpecialistHandler)
 
 
 def texts(*bodies: str) -> list[bytes]:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_inference.serving import serve_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from support.secured_kafka import PASSWORD, SecuredKafka
@@ -76,7 +76,7 @@ def serving(broker: SecuredKafka, prefix: str) -> Iterator[None]:
     }
 
     async def build(chassis, _):
-        return await serve_model(chassis, FakeModel(), "default", Specialist)
+        return await serve_model(chassis, FakeModel(), "default", SpecialistHandler)
 
     ready, over, loops = threading.Event(), asyncio.Event(), []
 

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from sprat_contracts.languages import primary_subtag
-from sprat_inference.label_head import OUTSIDE, RIGHT, Calibrator, Calibrators
+from sprat_inference.label_calibration import OUTSIDE, RIGHT, CalibratorsByLanguage, LabelCalibrator
 
-STRICT = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([-3.0, 0.0, 3.0]))
-MILD = Calibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([0.0, 0.0, -3.0]))
-BOTH = Calibrators({"en": STRICT, "de": MILD})
+STRICT = LabelCalibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([-3.0, 0.0, 3.0]))
+MILD = LabelCalibrator(np.array([[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]]), np.array([0.0, 0.0, -3.0]))
+BOTH = CalibratorsByLanguage({"en": STRICT, "de": MILD})
 LOGITS = np.array([[4.0, 1.0, 0.0], [0.1, 0.0, 0.0]], np.float32)
 
 
 def test_each_text_is_judged_by_its_own_language() -> None:
     rows = BOTH.chances(LOGITS[[0, 0]], ["en", "de"])
-    assert rows[0] == pytest.approx(Calibrators({"en": STRICT}).chances(LOGITS[:1], ["en"])[0])
-    assert rows[1] == pytest.approx(Calibrators({"en": MILD}).chances(LOGITS[:1], ["en"])[0])
+    assert rows[0] == pytest.approx(CalibratorsByLanguage({"en": STRICT}).chances(LOGITS[:1], ["en"])[0])
+    assert rows[1] == pytest.approx(CalibratorsByLanguage({"en": MILD}).chances(LOGITS[:1], ["en"])[0])
     assert not np.allclose(rows[0], rows[1])
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
-from sprat_inference.serving import declare as declare_model
+from sprat_inference.serving import specialist_channels
 from sprat_local.console.lag import groups_of
 from sprat_local.plan import model_name
 from sprat_operations.services import FRONTIER, SERVICES
@@ -16,7 +16,7 @@ TOPICS = Topics("other")
 def test_each_group_reads_what_its_service_declares() -> None:
     declared = {
         "router": declare_router(TOPICS),
-        **{task: declare_model(task, TOPICS) for task in TASKS},
+        **{task: specialist_channels(task, TOPICS) for task in TASKS},
         FRONTIER: declare_frontier(TOPICS),
     }
 

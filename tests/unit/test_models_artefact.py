@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from sprat.errors import Fatal
 from sprat_inference.artefact import BrokenArtefact, content_hash, load_artefact, load_part, write_artefact, write_part
-from sprat_inference.card import Card, Part, label_set_hash
+from sprat_inference.card import Card, PartRef, label_set_hash
 
 LABELS = ("pay", "ask")
 DRAFT: dict[str, Any] = {
@@ -187,8 +187,8 @@ def test_what_a_model_is_built_on_is_part_of_its_version(folder: Path) -> None:
     alone = load_artefact(folder).card
     assert "built_on" not in alone.model_dump()
     versions = {
-        write_artefact(folder, {**DRAFT, "built_on": Part(name="encoder", version=digit * 16)}).version
+        write_artefact(folder, {**DRAFT, "built_on": PartRef(name="encoder", version=digit * 16)}).version
         for digit in "01"
     }
     assert len({alone.version, *versions}) == 3
-    assert load_artefact(folder).card.built_on == Part(name="encoder", version="1" * 16)
+    assert load_artefact(folder).card.built_on == PartRef(name="encoder", version="1" * 16)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.windows import Pieces
+from sprat_inference.windows import TokenizedText
 from sprat_privacy.detectors.tagger_decoding import decode
 from sprat_privacy.detectors.tagger_labels import Labels
 from sprat_privacy.normalisation import fold
@@ -24,7 +24,7 @@ def decoded(
             row[:] = doubted / 6
             row[NAMES.index(label)] = 1 - doubted
     starts, ends, words = (np.array([token[place] for token in tokens], np.int64) for place in (1, 2, 3))
-    pieces = Pieces([5] * len(tokens), starts, ends, words)
+    pieces = TokenizedText([5] * len(tokens), starts, ends, words)
     found = decode(text, fold(text), pieces, rows, labels=LABELS, least=least)
     return {(text[one.start : one.end], one.type) for one in found}
 

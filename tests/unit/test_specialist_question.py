@@ -7,13 +7,13 @@ import pytest
 from sprat.processing.handler import Ask, Outcome
 from sprat_contracts import Prediction
 from sprat_inference.card import Card
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 from support.router_records import APPENDED_AT, TOPICS, received, text
 
 
 def specialist(task="intent", *, owns_from=0, left=None, **card):
     fields = {"task": task, "name": "small", "version": "v1", "languages": ("en", "de"), "targets": ("de", "fr")}
-    return Specialist(TOPICS, Card.model_construct(**fields | card), "default", owns_from, left)
+    return SpecialistHandler(TOPICS, Card.model_construct(**fields | card), "default", owns_from, left)
 
 
 def key(asked, **card):

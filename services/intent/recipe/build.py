@@ -21,8 +21,9 @@ from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_
 from services.intent.recipe.kinds import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, Kind
 from services.intent.recipe.scores import measure
 from sprat_inference.artefact import content_hash, write_artefact
-from sprat_inference.card import Calibration, Card, Part, label_set_hash
-from sprat_inference.label_head import HOME, METHOD, READER, Calibrator, Calibrators, Floats, Head
+from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
+from sprat_inference.heads import LABEL_READER, Floats, LabelHead
+from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import label_quality
@@ -86,9 +87,9 @@ def build(kind: Kind, sources: Sources, folder: Path) -> Card:
     seen = {language: encoder.encode(split.texts).vectors for language, split in known.items()}
     head = replace(head, means={language: mean_of(each) for language, each in seen.items()})
     head.save(folder)
-    seen[HOME] = encoder.encode(inside.texts).vectors
-    strange = head.logits(encoder.encode(outside.texts).vectors, [HOME] * len(outside.texts))
-    calibrators = calibrate(head, labels, {HOME: inside, **known}, seen, strange)
+    seen[BASE_LANGUAGE] = encoder.encode(inside.texts).vectors
+    strange = head.logits(encoder.encode(outside.texts).vectors, [BASE_LANGUAGE] * len(outside.texts))
+    calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **known}, seen, strange)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
     keep_at = least_confidence(label_quality.see(IntentModel(draft, encoder, head, calibrators), inside, outside))
@@ -106,8 +107,8 @@ def outside_texts(data: Path) -> Split:
 
 
 def calibrate(
-    head: Head, labels: tuple[str, ...], known: dict[str, Split], seen: dict[str, Floats], strange: Floats
-) -> Calibrators:
+    head: LabelHead, labels: tuple[str, ...], known: dict[str, Split], seen: dict[str, Floats], strange: Floats
+) -> CalibratorsByLanguage:
     """Fit each language's calibration on what the fitted head says of texts that are new to it; English comes first.
 
     Args:
@@ -117,25 +118,27 @@ def calibrate(
         seen: language → their vectors.
         strange: logits of texts out of scope, English ones for every language.
     """
-    fitted: dict[str, Calibrator] = {}
+    fitted: dict[str, LabelCalibrator] = {}
     for language, split in known.items():
         logits = head.logits(seen[language], [language] * len(split.texts))
         right = np.array(labels)[logits.argmax(axis=1)] == np.array(split.labels)
         fitted[language] = (
-            fit_near(fitted[HOME], logits, right, strange, OUTSIDE_SHARE)
+            fit_near(fitted[BASE_LANGUAGE], logits, right, strange, OUTSIDE_SHARE)
             if fitted
             else fit_calibrator(logits, right, strange, OUTSIDE_SHARE)
         )
-    return Calibrators(fitted)
+    return CalibratorsByLanguage(fitted)
 
 
-def describe(kind: Kind, shared: Part | None, labels: tuple[str, ...], calibrators: Calibrators, longest: int) -> Card:
+def describe(
+    kind: Kind, shared: PartRef | None, labels: tuple[str, ...], calibrators: CalibratorsByLanguage, longest: int
+) -> Card:
     """The card, still without scores, files, version and keep_at."""
     return Card(
         name=kind.name,
         version="0" * 16,
         task="intent",
-        reader=READER,
+        reader=LABEL_READER,
         built_on=shared,
         labels=labels,
         label_set=label_set_hash(labels),

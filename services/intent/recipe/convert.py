@@ -5,15 +5,15 @@ from pathlib import Path
 from safetensors.numpy import load_file
 
 from services.intent.recipe.source import fetch
-from sprat_inference.converters.bert import Shape, write_bert
-from sprat_inference.encoder import Encoder
+from sprat_inference.converters.bert import BertShape, write_bert
+from sprat_inference.encoder import SentenceEncoder
 
-SHAPE = Shape(layers=6, heads=12)
+SHAPE = BertShape(layers=6, heads=12)
 MAX_TOKENS = 128
 
 
-def own_encoder(cache: Path, folder: Path) -> tuple[Encoder, None]:
+def own_encoder(cache: Path, folder: Path) -> tuple[SentenceEncoder, None]:
     """Write `model.bin`, `config.json`, `vocabulary.json` and `tokenizer.json` into `folder`, and load them."""
     files = fetch(cache)
     write_bert(load_file(files["model.safetensors"]), SHAPE, files["tokenizer.json"], folder)
-    return Encoder.load(folder, max_tokens=MAX_TOKENS), None
+    return SentenceEncoder.load(folder, max_tokens=MAX_TOKENS), None

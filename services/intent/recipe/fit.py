@@ -5,16 +5,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from sprat_inference.label_head import (
+from sprat_inference.heads import Floats, LabelHead
+from sprat_inference.label_calibration import (
     FEATURES,
     OUTCOMES,
     OUTSIDE,
     RIGHT,
     WRONG,
-    Calibrator,
     Doubles,
-    Floats,
-    Head,
+    LabelCalibrator,
     features,
     softmax,
 )
@@ -27,12 +26,12 @@ BELIEF = 1.0
 features scaled to a spread of 1. Of 0.1, 0.3, 1, 3 and 10 the best by cross-validation in the calibrating halves."""
 
 
-def fit_head(vectors: Floats, gold: NDArray[np.str_], labels: tuple[str, ...]) -> Head:
+def fit_head(vectors: Floats, gold: NDArray[np.str_], labels: tuple[str, ...]) -> LabelHead:
     """Multinomial logistic regression on centred vectors; columns in the order of `labels`, which is sorted."""
     mean = mean_of(vectors)
-    regression = LogisticRegression(C=REGULARISATION_C, max_iter=1000).fit(Head.centred(vectors, mean), gold)
+    regression = LogisticRegression(C=REGULARISATION_C, max_iter=1000).fit(LabelHead.centred(vectors, mean), gold)
     assert tuple(regression.classes_) == labels  # noqa: S101 - a recipe, stopped by it
-    return Head(mean, regression.coef_.T.astype(np.float32), regression.intercept_.astype(np.float32))
+    return LabelHead(mean, regression.coef_.T.astype(np.float32), regression.intercept_.astype(np.float32))
 
 
 def mean_of(vectors: Floats) -> Floats:
@@ -41,7 +40,7 @@ def mean_of(vectors: Floats) -> Floats:
     return mean
 
 
-def fit_calibrator(inside: Floats, right: NDArray[np.bool_], outside: Floats, outside_share: float) -> Calibrator:
+def fit_calibrator(inside: Floats, right: NDArray[np.bool_], outside: Floats, outside_share: float) -> LabelCalibrator:
     """Three outcomes over two features, weighted so that `outside_share` of the texts are outside.
 
     Args:
@@ -57,12 +56,12 @@ def fit_calibrator(inside: Floats, right: NDArray[np.bool_], outside: Floats, ou
     regression.fit((raw - middle) / spread, outcome, sample_weight=weights * len(raw))
     # Scaling folded in, so that serving needs the features alone.
     scaled = regression.coef_ / spread
-    return Calibrator(scaled.T, regression.intercept_ - scaled @ middle)
+    return LabelCalibrator(scaled.T, regression.intercept_ - scaled @ middle)
 
 
 def fit_near(
-    home: Calibrator, inside: Floats, right: NDArray[np.bool_], outside: Floats, outside_share: float
-) -> Calibrator:
+    home: LabelCalibrator, inside: Floats, right: NDArray[np.bool_], outside: Floats, outside_share: float
+) -> LabelCalibrator:
     """The same for a language with few texts: `home` is what is believed of it before they are seen.
 
     Each text in scope counts as one; those outside share the weight of as many as `outside_share` makes of them.
@@ -84,7 +83,7 @@ def fit_near(
     found = minimize(surprise, np.zeros((1 + FEATURES) * len(OUTCOMES)), jac=True, method="L-BFGS-B")
     fitted = believed + found.x.reshape(believed.shape)
     scaled = fitted[1:] / spread[:, None]
-    return Calibrator(scaled, fitted[0] - middle @ scaled)
+    return LabelCalibrator(scaled, fitted[0] - middle @ scaled)
 
 
 def _outcomes(right: NDArray[np.bool_], outside: int, outside_share: float) -> tuple[NDArray[np.int64], Doubles]:

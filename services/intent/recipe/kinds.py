@@ -10,8 +10,8 @@ from services.intent.recipe.source import PACKAGE, WANTED
 from sprat_encoder import ARTEFACT as SHARED
 from sprat_encoder import part
 from sprat_inference.artefact import load_part
-from sprat_inference.card import Part
-from sprat_inference.encoder import Encoder
+from sprat_inference.card import PartRef
+from sprat_inference.encoder import SentenceEncoder
 
 OUTSIDE_SHARE = 0.1
 KEPT_RIGHT = 0.97
@@ -26,7 +26,7 @@ class Kind:
     calibrated: tuple[str, ...]
     """Languages beside English with queries to calibrate by."""
     licence: str
-    encoder: Callable[[Path, Path], tuple[Encoder, Part | None]]
+    encoder: Callable[[Path, Path], tuple[SentenceEncoder, PartRef | None]]
     """From the cache and the folder that is written: the encoder, and which shared one it is."""
     made_of: tuple[dict[str, Any], ...]
     fitted_on: str
@@ -80,8 +80,8 @@ _LIMITS = (
 )
 
 
-def _shared_encoder(_cache: Path, _folder: Path) -> tuple[Encoder, Part]:
-    return Encoder.load(SHARED, max_tokens=MAX_TOKENS), part()
+def _shared_encoder(_cache: Path, _folder: Path) -> tuple[SentenceEncoder, PartRef]:
+    return SentenceEncoder.load(SHARED, max_tokens=MAX_TOKENS), part()
 
 
 EN_FAST = Kind(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sprat_inference.card import Score
-from sprat_inference.label_head import HOME
+from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import read_outside, read_queries, read_split
 from sprat_training.evaluation import label_quality
@@ -36,7 +36,7 @@ def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score,
     validation = label_quality.see(model, read_split(data, "val"), read_split(data, "oos_val"))
     scores = [*_english(model, seen, validation)]
     for language in model.calibrated:
-        if language != HOME:
+        if language != BASE_LANGUAGE:
             scores += _elsewhere(model, queries, language, seen)
     return tuple(scores), seen
 

@@ -22,8 +22,8 @@ from services.ner.recipe.scores import GERMAN, german_half, measure, read_tests
 from services.ner.recipe.sets import DEVELOPMENT, read_set
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, label_set_hash
-from sprat_inference.converters.bert import Shape, write_bert
-from sprat_inference.token_head import Head
+from sprat_inference.converters.bert import BertShape, write_bert
+from sprat_inference.heads import TokenHead
 from sprat_ner.calibration import METHOD, NAME, TEXT
 from sprat_ner.model import LABELS, READER, NerModel
 
@@ -86,8 +86,8 @@ def convert(options: argparse.Namespace, folder: Path) -> None:
     trained = load_file(options.work / "ner.safetensors")
     weights = {**load_file(options.weights), **trained}
     layers = 1 + max(int(name.split(".")[2]) for name in trained if name.startswith("encoder.layer."))
-    write_bert(weights, Shape(layers, HEADS), options.tokenizer, folder)
-    Head(trained["head.weight"].T.copy(), trained["head.bias"]).save(folder)
+    write_bert(weights, BertShape(layers, HEADS), options.tokenizer, folder)
+    TokenHead(trained["head.weight"].T.copy(), trained["head.bias"]).save(folder)
     shutil.copy(LICENCE_OF_ENCODER, folder / "LICENSE.multilingual-e5-small")
     say(f"converted {layers} layers")
 

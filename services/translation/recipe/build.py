@@ -71,7 +71,7 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
     words = KnownWords.of(pair for pair in pairs if pair[0] not in hidden)
     say("estimate")
     sentences = Sentences(Pieces.load(folder), Network.load(folder, 1), about.LONGEST_SENTENCE)
-    encoder = sprat_encoder.load(sprat_encoder.part(), max_tokens=ENCODER_TOKENS)
+    encoder = sprat_encoder.load(sprat_encoder.identify(), max_tokens=ENCODER_TOKENS)
     fitted = fit(sentences, encoder, words, data, aside)
     for name, value in fitted.report.items():
         print(f"         {name}: {value:.4g}")
@@ -95,7 +95,7 @@ def describe(fitted: Fitted) -> Card:
         version="0" * 16,
         task="translation",
         reader=READER,
-        built_on=sprat_encoder.part(),
+        built_on=sprat_encoder.identify(),
         languages=("en",),
         targets=("de",),
         max_tokens=about.LONGEST_SENTENCE,

@@ -13,7 +13,7 @@ from services.translation.recipe.corpora import DEVELOPMENT, Pairs, lines, read_
 from services.translation.recipe.hard import hard_sentences
 from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf
 from services.translation.recipe.variants import Pair
-from sprat_inference.encoder import Encoder
+from sprat_inference.encoder import SentenceEncoder
 from sprat_translation.estimate import GOOD_CHRF, Estimate, Weighing
 from sprat_translation.layout import lay_out
 from sprat_translation.meanings import Doubles, Meanings, vectors
@@ -62,7 +62,7 @@ class Fitted:
     report: dict[str, float]
 
 
-def fit(sentences: Sentences, encoder: Encoder, words: KnownWords, data: Path, aside: Sequence[Pair]) -> Fitted:
+def fit(sentences: Sentences, encoder: SentenceEncoder, words: KnownWords, data: Path, aside: Sequence[Pair]) -> Fitted:
     """Translate the development sentences and fit all that the estimate has.
 
     `aside` are training pairs whose words were not counted: `words` knows of them what it knows of a new text.

@@ -27,8 +27,8 @@ from shared.encoder.recipe.source import CACHE, fetch
 from sprat_encoder import ARTEFACT, READER
 from sprat_inference.artefact import write_part
 from sprat_inference.card import PartCard
-from sprat_inference.converters.bert import Shape, write_bert
-from sprat_inference.encoder import Encoder
+from sprat_inference.converters.bert import BertShape, write_bert
+from sprat_inference.encoder import SentenceEncoder
 
 MAX_TOKENS = 512
 
@@ -69,10 +69,10 @@ def build(data: Path, cache: Path, folder: Path, float32: Path | None) -> PartCa
     say("conversion to int8")
     tokenizer = folder.with_name("tokenizer.json")
     small.save(str(tokenizer), pretty=False)
-    write_bert(weights, Shape(source.layers, source.heads, source.epsilon), tokenizer, folder)
+    write_bert(weights, BertShape(source.layers, source.heads, source.epsilon), tokenizer, folder)
     (folder / "LICENSE").write_text(MIT, encoding="utf-8", newline="\n")
     say("figures")
-    scores = agreement(Encoder.load(folder, max_tokens=MAX_TOKENS)) + same_cuts(full, small, rows, data)
+    scores = agreement(SentenceEncoder.load(folder, max_tokens=MAX_TOKENS)) + same_cuts(full, small, rows, data)
     return write_part(
         folder,
         {

@@ -9,13 +9,13 @@ from tokenizers import Tokenizer
 
 from shared.encoder.recipe.engine import PREFIX, VECTORS, read_texts
 from sprat_inference.card import Score
-from sprat_inference.encoder import Encoder, unit
+from sprat_inference.encoder import SentenceEncoder, unit
 
 FLORES = {"en": ("en-de", 0), "de": ("en-de", 1), "fr": ("en-fr", 1)}
 """Language → file and column."""
 
 
-def agreement(encoder: Encoder) -> tuple[Score, ...]:
+def agreement(encoder: SentenceEncoder) -> tuple[Score, ...]:
     """Cosine with the engine's vectors, as they are and without their common mean."""
     theirs = np.load(VECTORS).astype(np.float32)
     ours = encoder.encode([PREFIX + text for text in read_texts()]).vectors

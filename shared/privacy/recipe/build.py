@@ -20,8 +20,8 @@ from shared.privacy.recipe.source import CACHE, fetch
 from shared.privacy.recipe.texts import Annotated, agreement_texts, annotated, centring_texts
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, Score, label_set_hash
-from sprat_inference.encoder import States
-from sprat_inference.token_head import Head
+from sprat_inference.encoder import TokenEncoder
+from sprat_inference.heads import TokenHead
 from sprat_inference.windows import Windows
 from sprat_privacy.detectors.tagger import OVERLAP, READER, Tagger
 
@@ -85,7 +85,7 @@ def chosen(card: Card, folder: Path, rows: list[Annotated]) -> Card:
 def loaded(card: Card, folder: Path) -> Tagger:
     """The tagger of a folder that has no card yet."""
     windows = Windows.load(folder, max_tokens=MAX_TOKENS, overlap=OVERLAP)
-    return Tagger(card, States.load(folder, threads=1), windows, Head.load(folder, len(card.labels or ())))
+    return Tagger(card, TokenEncoder.load(folder, threads=1), windows, TokenHead.load(folder, len(card.labels or ())))
 
 
 def measured(same: Agreement, seen: Quality) -> tuple[Score, ...]:

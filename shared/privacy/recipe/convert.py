@@ -11,8 +11,8 @@ from onnx import numpy_helper
 from tokenizers import Tokenizer
 
 from shared.privacy.recipe.centre import centred, means
-from sprat_inference.converters.bert import Shape, write_bert
-from sprat_inference.token_head import Head
+from sprat_inference.converters.bert import BertShape, write_bert
+from sprat_inference.heads import TokenHead
 
 Floats = NDArray[np.float32]
 
@@ -27,11 +27,11 @@ def convert(graph: Path, config: Path, tokenizer: Path, texts: Sequence[str], fo
     """
     settings = json.loads(config.read_text(encoding="utf-8"))
     weights = {name.removeprefix("bert."): array for name, array in _weights(onnx.load(graph).graph)}
-    shape = Shape(settings["num_hidden_layers"], settings["num_attention_heads"])
+    shape = BertShape(settings["num_hidden_layers"], settings["num_attention_heads"])
     sequences = [encoding.ids for encoding in Tokenizer.from_file(str(tokenizer)).encode_batch(texts)]
     write_bert(centred(weights, means(graph, sequences), shape.layers), shape, tokenizer, folder)
     labels = tuple(settings["id2label"][str(number)] for number in range(len(settings["id2label"])))
-    Head(np.ascontiguousarray(weights["classifier.weight"].T), weights["classifier.bias"]).save(folder)
+    TokenHead(np.ascontiguousarray(weights["classifier.weight"].T), weights["classifier.bias"]).save(folder)
     return labels
 
 

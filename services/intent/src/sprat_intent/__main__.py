@@ -26,11 +26,11 @@ class IntentSettings(ServiceSettings):
     intent: IntentSection = IntentSection()
 
 
-async def build(chassis: ServiceContext, settings: IntentSettings) -> Subscription:
+async def build(context: ServiceContext, settings: IntentSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.intent
-    model = load_model(IntentModel.load, section, chassis.name)
-    return await serve_model(chassis, model, section.model, IntentHandler)
+    model = load_model(IntentModel.load, section, context.name)
+    return await serve_model(context, model, section.model, IntentHandler)
 
 
 if __name__ == "__main__":

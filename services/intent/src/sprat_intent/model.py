@@ -13,8 +13,9 @@ from sprat_contracts.outputs import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.encoder import Encoder
-from sprat_inference.label_head import OUTSIDE, READER, RIGHT, Calibrators, Head, softmax
+from sprat_inference.encoder import SentenceEncoder
+from sprat_inference.heads import LABEL_READER, LabelHead
+from sprat_inference.label_calibration import OUTSIDE, RIGHT, CalibratorsByLanguage, softmax
 
 ALTERNATIVES = 3
 
@@ -45,7 +46,9 @@ class Readings:
 class IntentModel:
     """A frozen sentence encoder with a linear head. Thread-safe."""
 
-    def __init__(self, card: Card, encoder: Encoder, head: Head, calibrators: Calibrators) -> None:
+    def __init__(
+        self, card: Card, encoder: SentenceEncoder, head: LabelHead, calibrators: CalibratorsByLanguage
+    ) -> None:
         self.card = card
         self._labels = card.labels or ()
         self._encoder = encoder
@@ -59,11 +62,11 @@ class IntentModel:
         Raises:
             BrokenArtefact: when it cannot be served.
         """
-        card = load_artefact(folder, reader=READER).card
+        card = load_artefact(folder, reader=LABEL_READER).card
         if not card.labels:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
-        head = Head.load(folder, len(card.labels))
-        calibrators = Calibrators.of(card.calibration)
+        head = LabelHead.load(folder, len(card.labels))
+        calibrators = CalibratorsByLanguage.of(card.calibration)
         return cls(card, load_encoder(folder, card, threads), head, calibrators)
 
     @property
@@ -73,7 +76,7 @@ class IntentModel:
 
     def tokens(self, question: Question) -> int:
         """Upper bound of the tokens that this question costs."""
-        return self._encoder.tokens.upper_bound(question.text)
+        return self._encoder.tokenizer.upper_bound(question.text)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.models.Model`."""
@@ -132,12 +135,12 @@ class IntentModel:
         ]
 
 
-def load_encoder(folder: Path, card: Card, threads: int = 1) -> Encoder:
+def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder:
     """Load the encoder in `folder`, or the shared one when the card says that the model was built on it.
 
     Raises:
         BrokenArtefact: when it is another one than the card says, or cannot be used.
     """
     if card.built_on is None:
-        return Encoder.load(folder, max_tokens=card.max_tokens, threads=threads)
+        return SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
     return load_shared(card.built_on, max_tokens=card.max_tokens, threads=threads)

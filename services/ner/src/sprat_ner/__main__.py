@@ -25,11 +25,11 @@ class NerSettings(ServiceSettings):
     ner: NerSection = NerSection()
 
 
-async def build(chassis: ServiceContext, settings: NerSettings) -> Subscription:
+async def build(context: ServiceContext, settings: NerSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.ner
-    model = load_model(NerModel.load, section, chassis.name)
-    return await serve_model(chassis, model, section.model, NerHandler)
+    model = load_model(NerModel.load, section, context.name)
+    return await serve_model(context, model, section.model, NerHandler)
 
 
 if __name__ == "__main__":

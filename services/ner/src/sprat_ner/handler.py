@@ -1,7 +1,7 @@
 """The NER service's decisions: those of every specialist."""
 
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 
 
-class NerHandler(Specialist):
+class NerHandler(SpecialistHandler):
     """Events in, outcomes out. Names need the text and its language alone, so nothing is added to what is shared."""

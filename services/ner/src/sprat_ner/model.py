@@ -15,10 +15,10 @@ from sprat.model import Answer, Question
 from sprat_contracts.outputs import Entity, NerOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.encoder import States, Vectors
-from sprat_inference.token_head import Floats, Head
-from sprat_inference.tokens import SPECIAL_TOKENS
-from sprat_inference.windows import Pieces, Window, Windows, averaged, rounds
+from sprat_inference.encoder import TokenEncoder, Vectors
+from sprat_inference.heads import Floats, TokenHead
+from sprat_inference.tokenizer import SPECIAL_TOKENS
+from sprat_inference.windows import TokenizedText, Window, Windows, average_windows, split_into_rounds
 from sprat_ner.calibration import Calibrator
 from sprat_ner.checked import CHECKED, find_checked
 from sprat_ner.decoding import Row, decode
@@ -34,7 +34,7 @@ LABELS: Final = (*TYPES, *CHECKED)
 """What is served."""
 
 OVERLAP: Final = 24
-"""Tokens that two windows share."""
+"""GuardedTokenizer that two windows share."""
 
 MOST_CODE_POINTS: Final = 24_000
 """Read of a text, compatibility forms written out (a ligature may stand for eighteen letters). The contract allows
@@ -60,7 +60,9 @@ class Reading:
 class NerModel:
     """Thread-safe; holds no state between calls."""
 
-    def __init__(self, card: Card, states: States, windows: Windows, head: Head, calibrator: Calibrator) -> None:
+    def __init__(
+        self, card: Card, states: TokenEncoder, windows: Windows, head: TokenHead, calibrator: Calibrator
+    ) -> None:
         self.card = card
         self._states = states
         self._windows = windows
@@ -77,11 +79,11 @@ class NerModel:
         card = load_artefact(folder, reader=READER).card
         if set(card.labels or ()) != set(LABELS):
             raise BrokenArtefact(f"{folder}: its card has other labels than this program serves; run the recipe again")
-        head = Head.load(folder, len(HEAD))
+        head = TokenHead.load(folder, len(HEAD))
         calibrator = Calibrator.of(card.calibration)
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
-            model = cls(card, States.load(folder, threads), windows, head, calibrator)
+            model = cls(card, TokenEncoder.load(folder, threads), windows, head, calibrator)
             model.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the model cannot be used ({error}); run the recipe again") from error
@@ -120,12 +122,12 @@ class NerModel:
             ModelError: when the runtime fails or computes nonsense.
         """
         tongues = iter(languages)
-        return [one for some in rounds(texts) for one in self._read(some, [next(tongues) for _ in some])]
+        return [one for some in split_into_rounds(texts) for one in self._read(some, [next(tongues) for _ in some])]
 
     def _read(self, whole: Sequence[str], languages: Sequence[str]) -> list[Reading]:
         texts = [readable(text) for text in whole]
         pieces, windows = self._windows.cut(texts)
-        tokens = averaged(pieces, windows, self._chances(windows), len(HEAD))
+        tokens = average_windows(pieces, windows, self._chances(windows), len(HEAD))
         rows = [_row(text, piece, chances) for text, piece, chances in zip(texts, pieces, tokens, strict=True)]
         names = iter(self._calibrator.names(rows, languages).tolist())
         chances = self._calibrator.texts(rows, languages).tolist()
@@ -135,7 +137,7 @@ class NerModel:
         ]
 
     def _chances(self, windows: Sequence[Window]) -> list[Floats]:
-        return self._states.reduced([window.ids for window in windows], self._of_tokens)
+        return self._states.encode([window.ids for window in windows], self._of_tokens)
 
     def _of_tokens(self, states: Vectors) -> Floats:
         return self._head.probabilities(states[:, 1:-1])
@@ -149,7 +151,7 @@ def readable(text: str) -> str:
     return text[: next((place for place, length in enumerate(lengths) if length > MOST_CODE_POINTS), len(text))]
 
 
-def _row(text: str, pieces: Pieces, chances: Floats) -> Row:
+def _row(text: str, pieces: TokenizedText, chances: Floats) -> Row:
     words = units(text, pieces.starts, pieces.ends)
     return decode(text, words, served(chances[words.tokens]))
 

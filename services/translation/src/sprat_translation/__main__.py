@@ -25,11 +25,11 @@ class TranslationSettings(ServiceSettings):
     translation: TranslationSection = TranslationSection()
 
 
-async def build(chassis: ServiceContext, settings: TranslationSettings) -> Subscription:
+async def build(context: ServiceContext, settings: TranslationSettings) -> Subscription:
     """Load the model, announce it, and wire the loop."""
     section = settings.translation
-    model = load_model(TranslationModel.load, section, chassis.name)
-    return await serve_model(chassis, model, section.model, TranslationHandler)
+    model = load_model(TranslationModel.load, section, context.name)
+    return await serve_model(context, model, section.model, TranslationHandler)
 
 
 if __name__ == "__main__":

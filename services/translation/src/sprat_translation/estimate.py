@@ -9,7 +9,7 @@ import numpy as np
 
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
-from sprat_inference.encoder import Encoder
+from sprat_inference.encoder import SentenceEncoder
 from sprat_translation.meanings import Doubles, Meanings, vectors
 from sprat_translation.sentences import Translation
 from sprat_translation.signals import SIGNALS, measured
@@ -78,10 +78,10 @@ class Estimate:
     weighing: Weighing
     words: KnownWords
     meanings: Meanings
-    encoder: Encoder
+    encoder: SentenceEncoder
 
     @classmethod
-    def load(cls, folder: Path, calibration: Calibration, encoder: Encoder) -> Self:
+    def load(cls, folder: Path, calibration: Calibration, encoder: SentenceEncoder) -> Self:
         """Read `estimate.npz` and `words.npz` of `folder`.
 
         Raises:

@@ -2,10 +2,10 @@
 
 from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat_contracts import Declined, ReasonCode, TaskOptions, TextSubmitted
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 
 
-class TranslationHandler(Specialist):
+class TranslationHandler(SpecialistHandler):
     """Events in, outcomes out. It declines what its model's card says is beyond it, so that nobody reads a guess."""
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:

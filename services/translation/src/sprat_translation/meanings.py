@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.encoder import Encoder, unit
+from sprat_inference.encoder import SentenceEncoder, unit
 from sprat_translation.sentences import Translation
 
 MEANINGS_FILE = "estimate.npz"
@@ -70,7 +70,7 @@ class Meanings:
         return np.column_stack([cosines, (read @ self.kinds.T).astype(np.float64)])
 
 
-def vectors(translations: Sequence[Translation], encoder: Encoder) -> tuple[Vectors, Vectors]:
+def vectors(translations: Sequence[Translation], encoder: SentenceEncoder) -> tuple[Vectors, Vectors]:
     """The encoder's vectors of sources and outputs.
 
     Raises:

@@ -11,7 +11,7 @@ from sprat_contracts.outputs import TranslationOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.tokens import without_surrogates
+from sprat_inference.tokenizer import replace_surrogates
 from sprat_translation.estimate import Estimate, Uncalibrated
 from sprat_translation.layout import Layout, lay_out
 from sprat_translation.meanings import Doubles
@@ -94,7 +94,7 @@ class TranslationModel:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.models.Model`."""
-        layouts = [lay_out(without_surrogates(question.text), self._language) for question in questions]
+        layouts = [lay_out(replace_surrogates(question.text), self._language) for question in questions]
         judged = self.read(sentence for layout in layouts for sentence in layout.sentences)
         texts = {sentence: each.translation.text for sentence, each in judged.items()}
         return [

@@ -1,9 +1,14 @@
-"""What can go wrong with a model, as branches of the chassis' tree of errors.
+"""Artefacts: the folder of a model, compared with its `card.json` when it is loaded.
+
+An artefact holds CTranslate2 files, a tokenizer, a head, and `card.json`, which lists them all. The version of a model
+is a hash of its card, and the card holds a hash of every file: one changed byte makes another version.
+
+Errors, as branches of the chassis' tree:
 
 * SpratError
   + Fatal
     x BrokenArtefact   the folder cannot be served; raised while loading
-  + ModelError        a batch could not be answered; the chassis looks for the text that causes it
+  + ModelError        a batch could not be answered; the chassis then searches for the text that causes it
 """
 
 import hashlib
@@ -19,28 +24,23 @@ from pydantic import ValidationError
 from sprat.errors import Fatal, SpratError
 from sprat_inference.card import Card, PartCard
 
-
-class BrokenArtefact(Fatal):
-    """The folder is not what its card says, or cannot compute. The message says what, where, and what to do."""
-
-
-class ModelError(SpratError):
-    """The model raised, or computed nonsense, on a batch. The message holds no text."""
-
-
-# An artefact is a folder: CTranslate2 files, `tokenizer.json`, a head, and `card.json`, which names them all.
-#
-# The version is a hash of the card, and the card holds a hash of every file: one changed byte is another version.
-
 CARD = "card.json"
-_MEND = "restore the folder, or make it again"
+_FIX = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
+class BrokenArtefact(Fatal):
+    """The content of the folder differs from its card, or cannot compute. The message says what, where, and the fix."""
+
+
+class ModelError(SpratError):
+    """The model raised, or computed nonsense, on a batch. The message contains no text of a user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A folder whose content has been compared with its card."""
+    """A folder whose content matches its card."""
 
     folder: Path
     card: Card
@@ -50,34 +50,62 @@ def load_artefact(folder: Path, *, reader: str | None = None) -> Artefact:
     """Read the card of `folder` and compare it with the files.
 
     Args:
-        folder: where the artefact lies.
-        reader: the `Card.reader` that the caller implements; None takes any.
+        folder: the folder of the artefact.
+        reader: the `Card.reader` that the caller implements; None accepts any.
 
     Raises:
-        BrokenArtefact: when anything is missing, changed, or meant for other code.
+        BrokenArtefact: when anything is missing, changed, or made for other code.
     """
-    return Artefact(folder, _checked(folder, Card, reader))
+    return Artefact(folder, _load_card(folder, Card, reader))
 
 
 def load_part(folder: Path, *, reader: str | None = None) -> PartCard:
-    """Read the card of a part that models share and compare it with the files of `folder`; see :func:`load_artefact`.
+    """Read the card of a part that several models share, and compare it with the files; see :func:`load_artefact`.
 
     Raises:
-        BrokenArtefact: when anything is missing, changed, or meant for other code.
+        BrokenArtefact: when anything is missing, changed, or made for other code.
     """
-    return _checked(folder, PartCard, reader)
+    return _load_card(folder, PartCard, reader)
 
 
-def _checked(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard:
-    stated = _read_card(folder / CARD)
+def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
+    """Write `card.json` for the files in `folder`, with `version` and `files` computed, and return the card.
+
+    Raises:
+        ValidationError: when `card` lacks a field.
+    """
+    return _write_card(folder, card, Card)
+
+
+def write_part(folder: Path, card: Mapping[str, Any]) -> PartCard:
+    """Do the same for a part that several models share.
+
+    Raises:
+        ValidationError: when `card` lacks a field.
+    """
+    return _write_card(folder, card, PartCard)
+
+
+def content_hash(folder: Path) -> str:
+    """Return the version of the present content of `folder`, whatever version its card states.
+
+    Raises:
+        BrokenArtefact: when there is no readable card.
+    """
+    card = _read_json(folder / CARD)
+    return _version({**card, "files": _hash_files(folder)})
+
+
+def _load_card(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard:
+    content = _read_json(folder / CARD)
     try:
-        card = kind.model_validate(stated)
+        card = kind.model_validate(content)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, each["loc"])) or each["msg"] for each in error.errors(include_input=False))
-        raise BrokenArtefact(f"{folder / CARD}: not a card, look at {fields}; {_MEND}") from None
+        raise BrokenArtefact(f"{folder / CARD}: not a card, look at {fields}; {_FIX}") from None
     _compare_files(folder, card.files)
-    if (version := _version(stated)) != card.version:
-        raise BrokenArtefact(f"{folder / CARD}: says version {card.version} but its content is {version}; {_MEND}")
+    if (version := _version(content)) != card.version:
+        raise BrokenArtefact(f"{folder / CARD}: says version {card.version} but its content is {version}; {_FIX}")
     if reader is not None and card.reader != reader:
         raise BrokenArtefact(
             f"{folder / CARD}: made for {card.reader}, this program is {reader}; install the release that fits"
@@ -85,78 +113,50 @@ def _checked(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard:
     return card
 
 
-def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
-    """Write `card.json` over the files that lie in `folder`; `version` and `files` are filled in here.
-
-    Raises:
-        ValidationError: when `card` lacks a field.
-    """
-    return _written(folder, card, Card)
-
-
-def write_part(folder: Path, card: Mapping[str, Any]) -> PartCard:
-    """Do the same for a part that models share.
-
-    Raises:
-        ValidationError: when `card` lacks a field.
-    """
-    return _written(folder, card, PartCard)
-
-
-def _written(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> AnyCard:
-    filled = {**card, "version": "0" * 16, "files": _hashes(folder)}
-    whole = kind.model_validate(filled).model_dump(mode="json")
-    whole["version"] = _version(whole)
-    text = json.dumps(whole, ensure_ascii=False, indent=1)
+def _write_card(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> AnyCard:
+    draft = {**card, "version": "0" * 16, "files": _hash_files(folder)}
+    content = kind.model_validate(draft).model_dump(mode="json")
+    content["version"] = _version(content)
+    text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
-    return kind.model_validate(whole)
-
-
-def content_hash(folder: Path) -> str:
-    """Give the version that the content of `folder` has now, whatever its card says.
-
-    Raises:
-        BrokenArtefact: when there is no card that can be read.
-    """
-    card = _read_card(folder / CARD)
-    return _version({**card, "files": _hashes(folder)})
+    return kind.model_validate(content)
 
 
 def _version(card: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits over the card without its version, independent of white space and order of fields."""
+    """Return 16 hexadecimal digits over the card without its version; white space and field order do not matter."""
     content = {name: value for name, value in card.items() if name != "version"}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BrokenArtefact(f"{path}: not found; {_MEND}") from None
+        raise BrokenArtefact(f"{path}: not found; {_FIX}") from None
     except (OSError, ValueError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); {_MEND}") from error
+        raise BrokenArtefact(f"{path}: cannot be read ({error}); {_FIX}") from error
     if not isinstance(card, dict):
-        raise BrokenArtefact(f"{path}: not a card, but a {type(card).__name__}; {_MEND}")
+        raise BrokenArtefact(f"{path}: not a card, but a {type(card).__name__}; {_FIX}")
     return card
 
 
 def _compare_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in files.items():
         if not _PLAIN_NAME.fullmatch(name):
-            raise BrokenArtefact(f"{folder / CARD}: lists a file outside its own folder; {_MEND}")
+            raise BrokenArtefact(f"{folder / CARD}: lists a file outside its own folder; {_FIX}")
         path = folder / name
         if not path.is_file():
-            raise BrokenArtefact(f"{path}: missing; {_MEND}")
-        if (found := _hash(path)) != expected:
-            raise BrokenArtefact(f"{path}: has sha256 {found[:16]}…, the card says {expected[:16]}…; {_MEND}")
+            raise BrokenArtefact(f"{path}: missing; {_FIX}")
+        if (actual := _hash_file(path)) != expected:
+            raise BrokenArtefact(f"{path}: has sha256 {actual[:16]}…, the card says {expected[:16]}…; {_FIX}")
 
 
-def _hashes(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path) -> dict[str, str]:
     paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CARD)
-    return {path.name: _hash(path) for path in paths if _PLAIN_NAME.fullmatch(path.name)}
+    return {path.name: _hash_file(path) for path in paths if _PLAIN_NAME.fullmatch(path.name)}
 
 
-def _hash(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

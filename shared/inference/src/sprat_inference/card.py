@@ -1,4 +1,4 @@
-"""`card.json`: what a model is, may be used for, and was measured at. Frozen; it travels in `ModelAnnounced`."""
+"""`card.json`: what a model is made of, its licence, limits, scores and calibration. It is part of `ModelAnnounced`."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ class _Frozen(BaseModel):
 
 
 class Work(_Frozen):
-    """Somebody's work that the model is made of."""
+    """Weights or data by others that the model is made of."""
 
     name: Annotated[str, Field(min_length=1)]
     authors: Annotated[str, Field(min_length=1, description="Whom to credit, as they ask for it.")]
@@ -28,7 +28,7 @@ class Work(_Frozen):
 
 
 class Score(_Frozen):
-    """One measured figure; it means nothing without its protocol."""
+    """One measured figure and its protocol, without which it cannot be interpreted."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     value: float
@@ -36,7 +36,7 @@ class Score(_Frozen):
 
 
 class Calibration(_Frozen):
-    """How a confidence comes about, and for which traffic it holds."""
+    """How a confidence is computed, and for which traffic it is calibrated."""
 
     method: Annotated[str, Field(min_length=1)]
     fitted_on: Annotated[str, Field(min_length=1)]
@@ -46,7 +46,7 @@ class Calibration(_Frozen):
 
 
 class PartCard(BaseModel):
-    """What every card says: the whole card of a part that several models share, an encoder without a task, say.
+    """The fields of every card, and the card of a part without a task that several models share, such as an encoder.
 
     `version` covers every other field, and through `files` every byte.
     """
@@ -67,16 +67,16 @@ class PartCard(BaseModel):
     files: Annotated[dict[str, str], Field(description="File name → sha256, in hexadecimal digits.")]
 
     def score(self, name: str) -> float:
-        """Give the figure of that name.
+        """Return the value of the score `name`.
 
         Raises:
-            KeyError: when the card has none.
+            KeyError: when the card has no such score.
         """
         return {score.name: score.value for score in self.scores}[name]
 
 
-class Part(_Frozen):
-    """A part that lies in another folder, as it was when the model was made: with another one it is another model."""
+class PartRef(_Frozen):
+    """Refers to the version of a shared part that the model was made on; the part is in another folder."""
 
     name: Annotated[str, Field(min_length=1)]
     version: Annotated[str, Field(pattern=VERSION)]
@@ -88,7 +88,7 @@ class Card(PartCard):
     model_config = ConfigDict(extra="forbid")
 
     task: Annotated[str, Field(min_length=1)]
-    built_on: Annotated[Part | None, Field(description="The shared part whose files are read, too.")] = None
+    built_on: Annotated[PartRef | None, Field(description="The shared part whose files are read, too.")] = None
     labels: tuple[str, ...] | None = None
     label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
     targets: tuple[str, ...] = ()
@@ -103,13 +103,13 @@ class Card(PartCard):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_is_not_there(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A model with all its files in one folder says nothing of parts, and keeps the version it always had."""
-        fields: dict[str, Any] = whole(self)
+    def _omit_missing_part(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `built_on` out where it is None: cards written before the field existed keep their version."""
+        fields: dict[str, Any] = serialize(self)
         return fields if self.built_on else {name: value for name, value in fields.items() if name != "built_on"}
 
 
 def label_set_hash(labels: Iterable[str]) -> str:
-    """Give 16 hexadecimal digits that are equal for equal sets of labels."""
+    """Return 16 hexadecimal digits that are equal for equal sets of labels, whatever their order."""
     text = json.dumps(sorted(set(labels)), ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""Token ids to token vectors on the CPU: CTranslate2's encoder, with the guards that it lacks.
+"""Encoders on the CPU: one vector per token (`TokenEncoder`), or one vector per text (`SentenceEncoder`).
 
-The runtime kills the process on an empty batch or sequence and on an id far beyond the vocabulary, and answers NaN on
-an id just beyond it. So ids come from one guarded place (`sprat_inference.tokens`), the sizes are compared when the
-model is loaded, and a probe batch is looked at before the first real text.
+CTranslate2's encoder lacks guards: an empty batch, an empty sequence or an id far beyond the vocabulary kills the
+process, and an id just beyond it gives NaN. Therefore all ids come from :mod:`sprat_inference.tokenizer`, loading a
+model compares the sizes of its files, and a probe batch is computed before the first real text.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,20 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
-from sprat_inference.tokens import SPECIAL_TOKENS, Tokens
+from sprat_inference.tokenizer import SPECIAL_TOKENS, GuardedTokenizer
 
 Vectors = NDArray[np.float32]
 
 Reduce = Callable[[Vectors], Vectors]
-"""From texts × tokens × width to texts × whatever is wanted of them. It runs on the thread that computed them, so that
-the many token vectors of a batch are gone before the next one comes."""
+"""Turns the states of some texts, float32, texts × tokens × width, into one array per text (first axis: texts).
+
+It runs on the thread that computed the states, so that they are freed before the next micro-batch is computed."""
 
 MICRO_BATCH_TOKENS = 200
-"""Tokens handed to one thread at once. On a CPU more of them gain nothing."""
+"""Tokens computed at once by one thread. On a CPU, larger batches are not faster."""
+
+SMALLEST_NORM = 1e-12
+"""A shorter vector is not scaled to length 1: that would only amplify rounding errors."""
 
 
-class States:
-    """Thread-safe; holds no state between calls."""
+class TokenEncoder:
+    """Computes one vector per token. Thread-safe; holds no state between calls."""
 
     def __init__(self, model: ctranslate2.Encoder, threads: int) -> None:
         self._model = model
@@ -37,141 +41,144 @@ class States:
 
     @classmethod
     def load(cls, folder: Path, threads: int) -> Self:
-        """Load the CTranslate2 files of `folder`; so many `threads` compute micro-batches side by side.
+        """Load the CTranslate2 files of `folder`.
+
+        Args:
+            folder: the folder of the artefact.
+            threads: micro-batches computed in parallel, each on one core.
 
         Raises:
-            RuntimeError: when they cannot be read, or ValueError; the caller knows what to say of it.
+            RuntimeError: when CTranslate2 cannot load the files. Callers turn both into `BrokenArtefact`.
+            ValueError: likewise.
         """
         return cls(ctranslate2.Encoder(str(folder), device="cpu", inter_threads=threads, intra_threads=1), threads)
 
-    def reduced(self, sequences: Sequence[Sequence[int]], reduce: Reduce) -> list[Vectors]:
-        """What `reduce` makes of each sequence, in order. It depends on that sequence alone, not on its neighbours.
+    def encode(self, sequences: Sequence[Sequence[int]], reduce: Reduce) -> list[Vectors]:
+        """Compute the states of all sequences of ids, and return the result of `reduce` for each, in order.
+
+        A result depends on its own sequence alone, not on the others of the batch.
 
         Raises:
-            ModelError: when the runtime fails, or the outcome is not finite.
+            ModelError: when CTranslate2 fails, or a result is not finite.
         """
-        places = list(micro_batches([len(sequence) for sequence in sequences]))
+        batches = list(micro_batches([len(sequence) for sequence in sequences]))
 
         def compute(batch: list[int]) -> Vectors:
-            return reduce(self._forward([sequences[place] for place in batch]))
+            return reduce(self._forward([sequences[index] for index in batch]))
 
-        outcomes: Iterable[Vectors] = (
-            map(compute, places) if self._pool is None or len(places) == 1 else self._pool.map(compute, places)
+        results: Iterable[Vectors] = (
+            map(compute, batches) if self._pool is None or len(batches) == 1 else self._pool.map(compute, batches)
         )
-        by_place: dict[int, Vectors] = {}
-        for batch, outcome in zip(places, outcomes, strict=True):
-            if not np.isfinite(outcome).all():
-                raise ModelError("the encoder gave a vector that is not finite: its weights are damaged")
-            by_place.update(zip(batch, outcome, strict=True))
-        return [by_place[place] for place in range(len(sequences))]
+        by_index: dict[int, Vectors] = {}
+        for batch, result in zip(batches, results, strict=True):
+            if not np.isfinite(result).all():
+                raise ModelError("the encoder computed a vector that is not finite: its weights are damaged")
+            by_index.update(zip(batch, result, strict=True))
+        return [by_index[index] for index in range(len(sequences))]
 
     def _forward(self, batch: list[Sequence[int]]) -> Vectors:
-        """Texts × tokens × width, of sequences of one length."""
+        """Return the states of sequences of one length, float32, texts × tokens × width."""
         if not all(batch) or not batch:
-            raise ValueError("an empty sequence would kill the process")  # the last guard before native code
+            raise ValueError("an empty sequence would kill the process")  # the last check before native code
         try:
             return np.asarray(self._model.forward_batch(batch).last_hidden_state)
         except RuntimeError as error:
             raise ModelError(f"CTranslate2 failed on a batch of {len(batch)}: {error}") from error
 
 
-def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:
-    """Places of `lengths` in groups of one length, each at most `limit` tokens, or one text alone; shortest first.
-
-    One length, so that nothing is padded: padding costs time, and changes the rounding of its neighbours. int8 steps
-    blow that up to a difference of 0.02 in a vector, and a text would be judged by the company it comes in.
-    """
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[place]
-        if batch and (lengths[batch[0]] != length or (len(batch) + 1) * length > limit):
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
-
-
-# Texts to vectors: the encoder's token vectors, mean-pooled over each text, each vector of length 1.
-
-SMALLEST_NORM = 1e-12
-"""Below it a vector is left as it is: scaling it to length 1 would only blow up rounding errors."""
-
-
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """Row i belongs to text i."""
+class SentenceVectors:
+    """The vectors of some texts; row i of each array belongs to text i."""
 
     vectors: Vectors
-    """Texts × width, float32, each row of length 1."""
+    """float32, texts × width, each row of length 1."""
     truncated: NDArray[np.bool_]
-    """True where the text was longer than the model reads: its vector then stands for the beginning only."""
+    """True where the text is longer than the model reads: its vector then represents the beginning only."""
     empty: NDArray[np.bool_]
-    """True where the tokenizer found nothing to read (control characters, say): the vector is then about no text."""
+    """True where the tokenizer found nothing to read, such as control characters only: the vector has no meaning."""
 
 
-class Encoder:
-    """Thread-safe; holds no state between calls. One instance is enough for a process."""
+class SentenceEncoder:
+    """Computes one vector per text: the mean over its tokens, scaled to length 1.
 
-    def __init__(self, states: States, tokens: Tokens) -> None:
-        self.tokens = tokens
+    Thread-safe; holds no state between calls. One instance is enough for a process.
+    """
+
+    def __init__(self, states: TokenEncoder, tokenizer: GuardedTokenizer) -> None:
+        self.tokenizer = tokenizer
         self._states = states
 
     @classmethod
     def load(cls, folder: Path, *, max_tokens: int, threads: int = 1) -> Self:
-        """Load the CTranslate2 files and `tokenizer.json` of `folder` and try them on a probe batch.
+        """Load the CTranslate2 files and `tokenizer.json` of `folder`, and compute a probe batch.
 
         Args:
-            folder: where they lie.
-            max_tokens: tokens read of a text, the two special ones included; what follows is not read.
-            threads: micro-batches computed side by side, each on one core.
+            folder: the folder of the artefact.
+            max_tokens: tokens read of a text, the two special ones included; the rest of a longer text is not read.
+            threads: micro-batches computed in parallel, each on one core.
 
         Raises:
-            BrokenArtefact: when files are missing or do not fit together, or the answers are not finite.
+            BrokenArtefact: when files are missing or do not fit together, or the vectors are not finite.
         """
-        tokens = Tokens.load(folder, max_tokens=max_tokens)
+        tokenizer = GuardedTokenizer.load(folder, max_tokens=max_tokens)
         try:
-            encoder = cls(States.load(folder, threads), tokens)
+            encoder = cls(TokenEncoder.load(folder, threads), tokenizer)
             encoder.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the encoder cannot be used ({error}); write the artefact again") from error
         return encoder
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Vectors in the order of `texts`; an empty sequence gives no rows.
-
-        A vector depends on its own text alone, never on the neighbours in the batch.
+    def encode(self, texts: Sequence[str]) -> SentenceVectors:
+        """Return the vectors of `texts`, in order. A vector depends on its own text alone, not on the batch.
 
         Raises:
-            ModelError: when the runtime fails or a vector is not finite.
+            ModelError: when CTranslate2 fails or a vector is not finite.
         """
-        ids, truncated = self.tokens.ids(texts)
+        ids, truncated = self.tokenizer.ids(texts)
         empty = np.array([len(sequence) <= SPECIAL_TOKENS for sequence in ids], dtype=bool)
-        return Encoded(self._pooled(ids), np.array(truncated, dtype=bool), empty)
+        return SentenceVectors(self._mean_vectors(ids), np.array(truncated, dtype=bool), empty)
 
     def probe(self) -> None:
-        """Encode the shortest, the longest and the highest-numbered input there can be.
+        """Encode the shortest and the longest possible input, and the highest id.
 
         Raises:
-            ModelError: when the model cannot take them.
+            ModelError: when the model fails on them.
         """
-        longest = [self.tokens.highest_id] * self.tokens.max_tokens
-        self._pooled([longest[:1], longest, longest[:3], longest[:3]])
+        longest = [self.tokenizer.highest_id] * self.tokenizer.max_tokens
+        self._mean_vectors([longest[:1], longest, longest[:3], longest[:3]])
 
-    def _pooled(self, sequences: Sequence[Sequence[int]]) -> Vectors:
+    def _mean_vectors(self, sequences: Sequence[Sequence[int]]) -> Vectors:
         if not sequences:
             return np.zeros((0, 0), dtype=np.float32)
-        return np.stack(self._states.reduced(sequences, _mean))
+        return np.stack(self._states.encode(sequences, _unit_mean))
 
 
-def _mean(states: Vectors) -> Vectors:
-    """Mean over the tokens of each text, scaled to length 1."""
-    means: Vectors = states.mean(axis=1)
-    return unit(means)
+def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:
+    """Group the indices of `lengths` by equal length, shortest first; a group has at most `limit` tokens or one text.
+
+    Lengths are equal within a group, so nothing is padded. Padding costs time, and it changes the rounding of the other
+    rows: int8 quantisation amplifies that to a difference of 0.02 in a vector, so that an answer would depend on the
+    texts that happen to be in the same batch.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        length = lengths[index]
+        if batch and (lengths[batch[0]] != length or (len(batch) + 1) * length > limit):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Each row scaled to length 1; a row of zeros stays as it is."""
+    """Scale each row to length 1; a row of zeros stays as it is."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = (vectors / np.maximum(norms, SMALLEST_NORM)).astype(np.float32, copy=False)
     return scaled
+
+
+def _unit_mean(states: Vectors) -> Vectors:
+    """Return texts × width from texts × tokens × width."""
+    means: Vectors = states.mean(axis=1)
+    return unit(means)

@@ -1,4 +1,4 @@
-"""How a service with a small model is wired: announce, own, answer."""
+"""Start a service with a small model: load it, announce it, and answer the texts that it owns."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,47 +20,47 @@ from sprat.settings import Section
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card
-from sprat_inference.specialist import Specialist
+from sprat_inference.specialist import SpecialistHandler
 
-MakeHandler = Callable[[Topics, Card, str, int, Ends], Specialist]
-"""Topics, card, the name that texts ask for, and what is the model's own: `owns_from` and `left`."""
+HandlerFactory = Callable[[Topics, Card, str, int, Ends], SpecialistHandler]
+"""Makes a handler from topics, card, the model's name, and the bounds of its ownership: `owns_from` and `left`."""
 
 
-class CardedModel(Model, Protocol):
-    """A model with the card of its artefact."""
+class SpecialistModel(Model, Protocol):
+    """A model that knows the card of its artefact."""
 
     @property
     def card(self) -> Card:
         """Return the card."""
 
 
-Loaded_co = TypeVar("Loaded_co", covariant=True)
+Model_co = TypeVar("Model_co", covariant=True)
 
 
 class ModelSection(Section):
-    """The settings of a service with a small model; the service gives the artefact its default."""
+    """The settings of a service with a small model; each service sets the default of `artefact`."""
 
     artefact: Annotated[Path, Field(description="Folder of the model.")]
     model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"
     threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
 
 
-class Load(Protocol[Loaded_co]):
-    """How a model comes out of its folder."""
+class ModelLoader(Protocol[Model_co]):
+    """Loads a model from its folder."""
 
-    def __call__(self, folder: Path, /, *, threads: int) -> Loaded_co:
-        """Load it.
+    def __call__(self, folder: Path, /, *, threads: int) -> Model_co:
+        """Load the model.
 
         Raises:
-            BrokenArtefact: it cannot be used.
+            BrokenArtefact: when the artefact cannot be used.
         """
 
 
-def load_model(load: Load[Loaded_co], section: ModelSection, service: str) -> Loaded_co:
+def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str) -> Model_co:
     """Load the model that the settings of a service name.
 
     Raises:
-        UserError: it cannot be used.
+        UserError: when the artefact cannot be used; the message names the setting.
     """
     try:
         return load(section.artefact, threads=section.threads)
@@ -69,33 +69,35 @@ def load_model(load: Load[Loaded_co], section: ModelSection, service: str) -> Lo
 
 
 async def serve_model(
-    chassis: ServiceContext, model: CardedModel, name: str, make_handler: MakeHandler
+    context: ServiceContext, model: SpecialistModel, name: str, handler_factory: HandlerFactory
 ) -> Subscription:
-    """Announce a probed model as `task/name`, start its group where its ownership begins, and wire its loop.
+    """Probe the model, announce it as `task/name`, and return the subscription that answers the texts it owns.
+
+    The consumer group starts at the first text of the model's ownership.
 
     Raises:
-        Fatal: a topic does not exist.
-        ModelError: the model is broken.
+        Fatal: when a topic does not exist.
+        ModelError: when the model is broken.
     """
     model.probe()
     card = model.card
-    kafka = chassis.settings.kafka
-    ownership = await announce(kafka, chassis.publisher, announcement(card, name), chassis.name)
-    group = f"{chassis.group}.{name}"
-    await set_initial_offsets(kafka, group, chassis.topics.texts, ownership.owns_from)
+    kafka = context.settings.kafka
+    ownership = await announce(kafka, context.publisher, announcement(card, name), context.name)
+    group = f"{context.group}.{name}"
+    await set_initial_offsets(kafka, group, context.topics.texts, ownership.owns_from)
     inference = Inference(model)
-    chassis.stack.callback(inference.close)
-    answering = CachedInference(model, inference, chassis.cache, chassis.keyed_hash, chassis.counts)
-    handler = make_handler(chassis.topics, card, name, ownership.owns_from, ownership.left)
-    withdrawal = RetirementWatch(kafka, model_key(card.task, name), ownership.owns_from)
-    chassis.stack.push_async_callback(withdrawal.stop)
-    await withdrawal.start()
-    loop = chassis.batch_loop(handler, answering, withdrawal.look, withdrawal.owns)
-    return Subscription(declare(card.task, chassis.topics), group, loop.handle, loop.let_go)
+    context.stack.callback(inference.close)
+    cached_inference = CachedInference(model, inference, context.cache, context.keyed_hash, context.counts)
+    handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
+    retirement = RetirementWatch(kafka, model_key(card.task, name), ownership.owns_from)
+    context.stack.push_async_callback(retirement.stop)
+    await retirement.start()
+    loop = context.batch_loop(handler, cached_inference, retirement.look, retirement.owns)
+    return Subscription(specialist_channels(card.task, context.topics), group, loop.handle, loop.let_go)
 
 
-def declare(task: str, topics: Topics) -> Channels:
-    """Say what a service with a small model for `task` reads and writes; it has the task's name."""
+def specialist_channels(task: str, topics: Topics) -> Channels:
+    """Return the topics that the service for `task` reads and writes; the service is named after the task."""
     return Channels(
         service=task,
         description=f"Answers {task} with a small model.",
@@ -106,7 +108,7 @@ def declare(task: str, topics: Topics) -> Channels:
 
 
 def announcement(card: Card, name: str) -> ModelAnnounced:
-    """Say what a model serves; `owns_from` is agreed when it is announced."""
+    """Return the announcement of a model, without `owns_from`: that is set when it is announced."""
     return ModelAnnounced(
         task=card.task,
         model=name,

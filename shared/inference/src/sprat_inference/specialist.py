@@ -1,4 +1,4 @@
-"""The decisions of every service with a small model: what is its own, what it declines, what it makes of an answer."""
+"""The decisions that all services with a small model share: which texts to answer, to skip and to decline."""
 
 from sprat.errors import Rejected
 from sprat.model import Question
@@ -20,11 +20,12 @@ from sprat_contracts.languages import is_served
 from sprat_inference.card import Card
 
 
-class Specialist:
-    """A `Handler` for one task and one model of it. Pure.
+class SpecialistHandler:
+    """Handles the texts for one task and one model of it, without I/O.
 
-    It skips what is not valid (the router judges that), not its task, not its model, older than its ownership, or
-    replayed for somebody else; it declines a language or target that its model does not serve.
+    It skips texts that are invalid (the router handles them), do not ask for its task and model, are older than the
+    model's ownership, or are replayed for another service. It declines languages and targets that the model does not
+    serve.
     """
 
     def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
@@ -33,19 +34,19 @@ class Specialist:
         self.model = model
         self.owns_from = owns_from
         self.left: Ends = left or {}
-        """Texts before these offsets are its own, however old: it has left them behind when it was withdrawn."""
+        """Partition → offset. The model owns all texts before it, whatever their age: it was retired with that lag."""
         self._ref = ModelRef(name=card.name, version=card.version)
 
     def message_type(self, topic: str) -> type[Message]:
-        """Specialists read texts."""
+        """Return the type of the records of `topic`: specialists read texts only."""
         return TextSubmitted
 
     def malformed(self, rejected: Rejected) -> Outcome:
-        """Leave it to the router."""
+        """Skip the record: the router writes the dead letter."""
         return Outcome(skipped="invalid")
 
     def receive(self, received: Received[TextSubmitted]) -> Outcome | Ask:
-        """Ask the model, decline, or skip."""
+        """Decide whether to ask the model, to decline or to skip."""
         text = received.message
         options = text.tasks.known.get(self.card.task)
         if options is None:
@@ -74,7 +75,7 @@ class Specialist:
         )
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
-        """Judge language and target; both are matched by their primary subtag: `en-GB` is served by `en`."""
+        """Return why the model cannot serve this language or target, or None; a model for `en` also serves `en-GB`."""
         if self.card.languages and not is_served(text.language, self.card.languages):
             return Declined(code=ReasonCode.LANGUAGE, detail=f"serves {', '.join(self.card.languages)}")
         target = _target(options)
@@ -85,15 +86,15 @@ class Specialist:
         return None
 
     def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
-        """Make the model's question."""
+        """Return the question for the model."""
         return Question(text.text, text.language, _target(options))
 
     def answered(self, received: Received[TextSubmitted], ask: Ask, answered: Answered) -> Outcome:
-        """Predict what the model says."""
+        """Return the prediction with the model's answer."""
         return self._predict(received, answered=answered)
 
     def failed(self, received: Received[TextSubmitted], ask: Ask) -> Outcome:
-        """Decline, and put the text where people look at what broke the model."""
+        """Decline, and keep the text as a dead letter, so that an operator can see what broke the model."""
         declined = Declined(code=ReasonCode.MODEL_ERROR, detail="the model broke on this text")
         rejected = Rejected(
             ReasonCode.MODEL_ERROR, f"tasks.{self.card.task}: the model broke on this text", own_fault=True
@@ -101,7 +102,7 @@ class Specialist:
         return Outcome(self._predict(received, declined=declined).events, rejected)
 
     def oversized(self, received: Received[TextSubmitted], emit: Emit) -> Outcome:
-        """Decline instead of an answer that does not fit, and keep the text as a dead letter."""
+        """Decline in place of an answer that is too large for its topic, and keep the text as a dead letter."""
         detail = f"tasks.{self.card.task}: the answer is larger than {emit.topic} takes"
         declined = Declined(code=ReasonCode.TOO_LARGE, detail=detail)
         return Outcome(self._predict(received, declined=declined).events, Rejected(ReasonCode.TOO_LARGE, detail))
@@ -130,5 +131,5 @@ class Specialist:
 
 
 def _target(options: TaskOptions) -> str | None:
-    """Give what a translation is to become. A `target` among another task's options is an unknown field of theirs."""
+    """Return the target language of a translation. In the options of another task, `target` is an unknown field."""
     return options.target if isinstance(options, TranslationOptions) else None

@@ -1,10 +1,10 @@
-"""One thread each for the pools that numpy, CTranslate2 and tokenizers would start: importing this pins them.
+"""Pin the thread pools of numpy, CTranslate2 and tokenizers to one thread each; importing this module does it.
 
-Their defaults start as many threads as there are cores, in each of three pools, and double the CPU used without
-answering sooner. Parallelism is asked for in one place only: `threads` of :class:`~sprat.models.encoder.Encoder`.
+By default each of the three pools starts as many threads as there are cores. That doubles the CPU time without a
+faster answer. Parallelism has one switch: `threads` of :class:`~sprat_inference.encoder.TokenEncoder`.
 
-OpenBLAS reads its setting when numpy is loaded, so the pin has to come first; `sprat.models` imports this module before
-any other for that reason. What the operator has set already stays as it is.
+OpenBLAS reads its setting when numpy is loaded, so the pins must be set before. `sprat_inference` therefore imports
+this module first. Variables that the operator has set stay as they are.
 """
 
 import os
@@ -18,7 +18,7 @@ PINS = {
     "RAYON_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Environment variable → value, each read by one of the libraries."""
+"""Environment variable → value; each is read by one of the libraries."""
 
 
 def pin_threads(environment: MutableMapping[str, str]) -> dict[str, str]:
@@ -29,6 +29,6 @@ def pin_threads(environment: MutableMapping[str, str]) -> dict[str, str]:
 
 
 PINNED_IN_TIME = "numpy" not in sys.modules
-"""False when numpy was loaded first: its pool then has the size that the environment gave at that moment."""
+"""False when numpy was loaded before: its pool then has the size that the environment gave at that moment."""
 
 pin_threads(os.environ)  # the libraries read the environment and offer no other switch

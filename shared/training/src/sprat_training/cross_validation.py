@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.label_head import Floats, Head
+from sprat_inference.heads import Floats, LabelHead
 from sprat_training.config import OnTrainingProgress
 from sprat_training.fitting import REGULARISATION_C, features_of, fit_head, logits_of
 
@@ -60,7 +60,7 @@ Doubles = NDArray[np.float64]
 class CrossValidated:
     """A head fitted on everything, and what others said of texts that were held out."""
 
-    head: Head
+    head: LabelHead
     logits: Floats
     """Texts × labels."""
     inside: Doubles
@@ -81,7 +81,7 @@ def cross(
     logits = np.empty((len(gold), labels), np.float32)
     label_count = min(_LABEL_FOLDS, labels)
     seen_outside: list[Doubles] = [np.zeros((0, 2))] * (count + label_count)
-    whole: list[Head] = []
+    whole: list[LabelHead] = []
 
     def everything() -> None:
         whole.append(fit_head(vectors, gold, labels))

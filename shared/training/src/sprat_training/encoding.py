@@ -10,9 +10,9 @@ import numpy as np
 import sprat_encoder
 from sprat.errors import UserError
 from sprat_inference.artefact import BrokenArtefact, load_artefact, load_part
-from sprat_inference.card import Card, Part, PartCard, Work
-from sprat_inference.encoder import Encoder
-from sprat_inference.label_head import Floats
+from sprat_inference.card import Card, PartCard, PartRef, Work
+from sprat_inference.encoder import SentenceEncoder
+from sprat_inference.heads import Floats
 from sprat_training.config import OnTrainingProgress
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
@@ -23,9 +23,9 @@ FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
 class Base:
     """An encoder, and what the card of a model on it says of it."""
 
-    encoder: Encoder
+    encoder: SentenceEncoder
     card: PartCard
-    built_on: Part | None
+    built_on: PartRef | None
     """The shared encoder; else the files are copied into the model's own folder."""
     files: tuple[Path, ...]
     """To be copied."""
@@ -61,7 +61,7 @@ def load_base(folder: Path | None, *, threads: int) -> Base:
 
 def _shared(threads: int) -> Base:
     card = load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER)
-    wanted = Part(name=card.name, version=card.version)
+    wanted = PartRef(name=card.name, version=card.version)
     encoder = sprat_encoder.load(wanted, max_tokens=card.max_tokens, threads=threads)
     return Base(encoder, card, wanted, ())
 
@@ -72,7 +72,7 @@ def _of_model(folder: Path, threads: int) -> Base:
         encoder = sprat_encoder.load(card.built_on, max_tokens=card.max_tokens, threads=threads)
         return Base(encoder, load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER), card.built_on, ())
     files = tuple(folder / name for name in FILES)
-    encoder = Encoder.load(folder, max_tokens=card.max_tokens, threads=threads)
+    encoder = SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
     return Base(encoder, card, None, files)
 
 
@@ -91,7 +91,7 @@ class Vectors:
 
 
 def vectors_of(
-    encoder: Encoder, texts: Sequence[str], progress: OnTrainingProgress, step: str = "reading texts"
+    encoder: SentenceEncoder, texts: Sequence[str], progress: OnTrainingProgress, step: str = "reading texts"
 ) -> Vectors:
     """Give the vectors in the order of the texts.
 

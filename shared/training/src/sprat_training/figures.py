@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.label_head import OUTSIDE, RIGHT, Calibrator, Floats
+from sprat_inference.heads import Floats
+from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
 from sprat_training.evaluation import label_quality
 from sprat_training.evaluation.intervals import Interval, wilson
 from sprat_training.fitting import features_of
@@ -85,7 +86,7 @@ class TrainingFigures:
         return next((kept for kept in enough if kept.right.value >= right), None)
 
 
-def seen_of(logits: Floats, gold: Integers, outside: Doubles, calibrator: Calibrator) -> label_quality.Seen:
+def seen_of(logits: Floats, gold: Integers, outside: Doubles, calibrator: LabelCalibrator) -> label_quality.Seen:
     """What a service would publish of texts with these logits, followed by texts outside with these features."""
     raw = np.concatenate([features_of(logits), outside])
     chances = calibrator.chances(raw)

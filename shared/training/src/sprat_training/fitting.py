@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.label_head import OUTCOMES, OUTSIDE, RIGHT, WRONG, Calibrator, Floats, Head, features
+from sprat_inference.heads import Floats, LabelHead
+from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_training.regression import fit_multinomial
 
 REGULARISATION_C: Final = 10.0
@@ -18,7 +19,7 @@ Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 
 
-def fit_head(vectors: Floats, gold: Integers, labels: int, *, c: float = REGULARISATION_C) -> Head:
+def fit_head(vectors: Floats, gold: Integers, labels: int, *, c: float = REGULARISATION_C) -> LabelHead:
     """Multinomial logistic regression on centred vectors.
 
     Args:
@@ -28,11 +29,13 @@ def fit_head(vectors: Floats, gold: Integers, labels: int, *, c: float = REGULAR
         c: how much the texts weigh against the penalty on large coefficients.
     """
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    weights, bias = fit_multinomial(Head.centred(vectors, mean), gold, labels, c=c)
-    return Head(mean, weights.astype(np.float32), bias.astype(np.float32))
+    weights, bias = fit_multinomial(LabelHead.centred(vectors, mean), gold, labels, c=c)
+    return LabelHead(mean, weights.astype(np.float32), bias.astype(np.float32))
 
 
-def fit_calibrator(inside: Doubles, right: NDArray[np.bool_], outside: Doubles, outside_share: float) -> Calibrator:
+def fit_calibrator(
+    inside: Doubles, right: NDArray[np.bool_], outside: Doubles, outside_share: float
+) -> LabelCalibrator:
     """Three outcomes over two features, weighted so that `outside_share` of the texts are outside.
 
     Args:
@@ -51,12 +54,12 @@ def fit_calibrator(inside: Doubles, right: NDArray[np.bool_], outside: Doubles, 
     )
     # Scaling folded in, so that serving needs the features alone.
     weights_of_features = scaled / spread[:, None]
-    return Calibrator(weights_of_features, bias - middle @ weights_of_features)
+    return LabelCalibrator(weights_of_features, bias - middle @ weights_of_features)
 
 
-def logits_of(head: Head, vectors: Floats) -> Floats:
+def logits_of(head: LabelHead, vectors: Floats) -> Floats:
     """Logits by the head's own mean: the texts are of the language that it was fitted in."""
-    logits: Floats = Head.centred(vectors, head.mean) @ head.weights + head.bias
+    logits: Floats = LabelHead.centred(vectors, head.mean) @ head.weights + head.bias
     return logits
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.label_head import Floats, softmax
+from sprat_inference.heads import Floats
+from sprat_inference.label_calibration import softmax
 from sprat_training.preparation import Training
 
 MOST: Final = 5_000

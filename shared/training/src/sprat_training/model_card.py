@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
-from sprat_inference.label_head import HOME, METHOD, READER, Calibrator, Calibrators
+from sprat_inference.heads import LABEL_READER
+from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_training.config import TrainingConfig
 from sprat_training.cross_validation import CrossValidated
 from sprat_training.encoding import Base
@@ -17,7 +18,7 @@ def describe(
     base: Base,
     training: Training,
     crossed: CrossValidated,
-    calibrator: Calibrator,
+    calibrator: LabelCalibrator,
     outside: int,
     longest: int,
 ) -> Card:
@@ -27,7 +28,7 @@ def describe(
         name=wish.name,
         version="0" * 16,
         task="intent",
-        reader=READER,
+        reader=LABEL_READER,
         built_on=base.built_on,
         labels=training.labels,
         label_set=label_set_hash(training.labels),
@@ -41,7 +42,7 @@ def describe(
             fitted_on=_fitted_on(wish, training, crossed, outside),
             outside_share=wish.outside_share if len(crossed.outside) else 0.0,
             longest_code_points=longest,
-            parameters=dict(Calibrators({HOME: calibrator}).parameters()),
+            parameters=dict(CalibratorsByLanguage({BASE_LANGUAGE: calibrator}).parameters()),
         ),
         keep_at=1.0,
         keep_at_rule="not yet found",

@@ -3,7 +3,8 @@
 import numpy as np
 
 from sprat.errors import UserError
-from sprat_inference.label_head import Calibrator, Floats, Head
+from sprat_inference.heads import Floats, LabelHead
+from sprat_inference.label_calibration import LabelCalibrator
 from sprat_training.config import OnTrainingProgress, Trained, TrainingConfig
 from sprat_training.cross_validation import CrossValidated, cross
 from sprat_training.datasets.reading import read_labelled
@@ -56,14 +57,19 @@ def train(wish: TrainingConfig, progress: OnTrainingProgress) -> Trained:
 
 
 def _figures(
-    logits: Floats, training: Training, crossed: CrossValidated, calibrator: Calibrator, wish: TrainingConfig
+    logits: Floats, training: Training, crossed: CrossValidated, calibrator: LabelCalibrator, wish: TrainingConfig
 ) -> TrainingFigures:
     seen = seen_of(logits, training.gold, crossed.outside, calibrator)
     return measure(seen, logits.argmax(axis=1), training.gold, training.labels, wish.outside_share)
 
 
 def _tested(
-    test: Labelled, base: Base, head: Head, training: Training, calibrator: Calibrator, progress: OnTrainingProgress
+    test: Labelled,
+    base: Base,
+    head: LabelHead,
+    training: Training,
+    calibrator: LabelCalibrator,
+    progress: OnTrainingProgress,
 ) -> TrainingFigures:
     logits = logits_of(head, vectors_of(base.encoder, test.texts, progress, "reading the test").rows)
     number = {label: place for place, label in enumerate(training.labels)}

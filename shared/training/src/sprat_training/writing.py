@@ -9,8 +9,8 @@ from sprat import plugins
 from sprat.errors import UserError
 from sprat_inference.artefact import CARD, write_artefact
 from sprat_inference.card import Card
-from sprat_inference.label_head import Head
-from sprat_inference.serving import CardedModel
+from sprat_inference.heads import LabelHead
+from sprat_inference.serving import SpecialistModel
 from sprat_training.encoding import Base
 
 
@@ -28,7 +28,7 @@ def check_output(output: Path, *, force: bool) -> None:
         raise UserError(f"{output}: its parent folder is not there or cannot be written; name another --output")
 
 
-def write_model(output: Path, base: Base, head: Head, card: Card) -> Card:
+def write_model(output: Path, base: Base, head: LabelHead, card: Card) -> Card:
     """Write head, card and, where the encoder is not shared, its files; then load it as the service does.
 
     Raises:
@@ -42,7 +42,7 @@ def write_model(output: Path, base: Base, head: Head, card: Card) -> Card:
                 shutil.copyfile(path, folder / path.name)
             head.save(folder)
             write_artefact(folder, card.model_dump(mode="json"))
-            written: CardedModel = plugins.load(plugins.MODELS, card.task).load(folder)
+            written: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
             written.probe()
             if output.exists():
                 output.rename(Path(name) / "before")

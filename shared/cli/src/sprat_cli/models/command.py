@@ -73,12 +73,12 @@ def opus_mt(
 ) -> None:
     """Turn a Marian translation model, as OPUS-MT publishes it, into an artefact of the translation service."""
     try:
-        from sprat_inference.converters.opus_mt import Pair, convert_opus_mt  # noqa: PLC0415 - heavy; help must be quick
+        from sprat_inference.converters.opus_mt import LanguagePair, convert_opus_mt  # noqa: PLC0415 - heavy; help must be quick
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
         raise UserError(f"`models` needs the Python package {error.name}: pip install 'sprat[all]'") from None
-    card = convert_opus_mt(folder, Pair(source, target, licence), name or folder.resolve().name, output)
+    card = convert_opus_mt(folder, LanguagePair(source, target, licence), name or folder.resolve().name, output)
     if as_json:
         say_json({"type": "converted", "name": card.name, "version": card.version, "folder": str(output)})
         return

@@ -1,4 +1,4 @@
-"""Weights of BERT's shape to a CTranslate2 int8 encoder, without torch. Used by recipes, never while serving."""
+"""Convert weights of the BERT architecture to a CTranslate2 int8 encoder, without torch. Used by recipes only."""
 
 import json
 from collections.abc import Mapping
@@ -18,22 +18,22 @@ LAYER_NORM_EPSILON = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What the arrays alone do not tell."""
+class BertShape:
+    """The hyperparameters that cannot be derived from the arrays."""
 
     layers: int
     heads: int
     epsilon: float = LAYER_NORM_EPSILON
-    """Of the layers' normalisation."""
+    """Epsilon of the layer normalisation."""
 
 
-def write_bert(weights: Weights, shape: Shape, tokenizer: Path, folder: Path) -> None:
+def write_bert(weights: Weights, shape: BertShape, tokenizer: Path, folder: Path) -> None:
     """Write `model.bin`, `config.json`, `vocabulary.json` and `tokenizer.json` into `folder`, which must exist.
 
-    The same arrays and tokenizer give the same bytes. `weights` stays as it is.
+    Equal arrays and tokenizers give equal bytes. `weights` is not changed.
 
     Raises:
-        KeyError: when an array is missing, or the tokenizer names no token for what it does not know.
+        KeyError: when an array is missing, or the tokenizer has no unknown token.
     """
     spec = TransformerEncoderModelSpec(_encoder(weights, shape), pooling_layer=False)
     spec.register_vocabulary(_vocabulary(tokenizer))
@@ -51,13 +51,13 @@ def _vocabulary(tokenizer: Path) -> list[str]:
 
 
 def _unknown(tokenizer: Path) -> str:
-    """The token that stands for what the vocabulary lacks: WordPiece gives its name, Unigram its number."""
+    """Return the unknown token: a WordPiece tokenizer names it, a Unigram tokenizer gives its index."""
     model = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]
     return str(model["vocab"][model["unk_id"]][0] if model["type"] == "Unigram" else model["unk_token"])
 
 
-def _encoder(weights: Weights, shape: Shape) -> TransformerEncoderSpec:
-    """The whole of it. Every array is copied: quantising rewrites in place the ones it was given."""
+def _encoder(weights: Weights, shape: BertShape) -> TransformerEncoderSpec:
+    """Return the specification. Every array is copied, because quantising changes its input in place."""
 
     def take(name: str) -> NDArray[np.float32]:
         return weights[name].copy()
@@ -72,7 +72,7 @@ def _encoder(weights: Weights, shape: Shape) -> TransformerEncoderSpec:
     )
     encoder.scale_embeddings = False
     encoder.embeddings[0].weight = take("embeddings.word_embeddings.weight")
-    # One text, never a pair: the type is always 0, so its row is added to the positions once and for all.
+    # The input is always one text, so the token type is always 0 and its row can be added to the positions here.
     encoder.position_encodings.encodings = (
         take("embeddings.position_embeddings.weight") + weights["embeddings.token_type_embeddings.weight"][0]
     )

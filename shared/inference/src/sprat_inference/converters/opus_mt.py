@@ -1,8 +1,8 @@
-"""A Marian translation model as OPUS-MT publishes it to an artefact of the translation service, without torch.
+"""Convert a Marian model, as OPUS-MT publishes it, to an artefact of the translation service, without torch.
 
-Such a folder has `decoder.yml`, the weights as `.npz`, the vocabulary as `.yml`, `source.spm` and `target.spm`. The
-network is converted by CTranslate2's own converter. What the folder lacks is an estimate of the model's own quality:
-the card says so, and the service is then sure of little.
+The folder of such a model has `decoder.yml`, the weights as `.npz`, the vocabulary as `.yml`, `source.spm` and
+`target.spm`. CTranslate2's own converter converts the network. The folder has no quality estimate; the card says so,
+and the service then returns low, uncalibrated confidences.
 """
 
 import shutil
@@ -22,13 +22,13 @@ from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 
 READER: Final = "sprat-translation-marian/3"
-"""The translation service's code that reads the artefact."""
+"""The revision of the translation service that reads the artefact."""
 
 LONGEST_SENTENCE: Final = 200
-"""Pieces read of a sentence at most. OPUS-MT was trained on up to 500, and few of them were long."""
+"""Most pieces read of a sentence. OPUS-MT was trained on up to 500, but on few long sentences."""
 
 LONGEST_TEXT: Final = 5_000
-"""Code points of a text at most: as sure as its worst sentence, a longer one would not be kept anyway."""
+"""Most code points of a text. Its confidence is that of its worst sentence, so a longer text would hardly be kept."""
 
 _NEEDED = ("decoder.yml", "source.spm", "target.spm")
 _DOWNLOAD = (
@@ -37,26 +37,26 @@ _DOWNLOAD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """What the files do not tell."""
+class LanguagePair:
+    """What the files of the model do not state."""
 
     language: str
-    """Of the source, BCP 47."""
+    """BCP 47 tag of the source."""
     target: str
-    """Of the translation, BCP 47."""
+    """BCP 47 tag of the translation."""
     licence: str
     """SPDX expression of the weights."""
 
 
-def convert_opus_mt(source: Path, pair: Pair, name: str, output: Path) -> Card:
-    """Write the artefact `output`, which must not exist or be empty, and give its card.
+def convert_opus_mt(source: Path, pair: LanguagePair, name: str, output: Path) -> Card:
+    """Write the artefact into `output`, a folder that must be missing or empty, and return its card.
 
     Raises:
-        UserError: when `source` is no such folder, or CTranslate2 cannot take the model; it says what to do.
+        UserError: when `source` has other files, or CTranslate2 cannot convert the model; the message says what to do.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already; name another --output")
-    vocabularies = _look(source)
+    vocabularies = _vocabulary_files(source)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
         folder = Path(temporary) / "artefact"
@@ -70,8 +70,8 @@ def convert_opus_mt(source: Path, pair: Pair, name: str, output: Path) -> Card:
     return written
 
 
-def _look(source: Path) -> list[str]:
-    """Give the files that hold vocabularies."""
+def _vocabulary_files(source: Path) -> list[str]:
+    """Check that all files are there, and return the names of the vocabularies."""
     missing = [name for name in _NEEDED if not (source / name).is_file()]
     if missing:
         raise UserError(f"{source}: has no {', '.join(missing)}; {_DOWNLOAD}")
@@ -89,13 +89,13 @@ def _look(source: Path) -> list[str]:
 def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
     try:
         for name in vocabularies:
-            load_vocab(source / name)  # first, for the converter would leave the weights' file open when it fails later
+            load_vocab(source / name)  # first: when it fails later, the converter leaves the weights' file open
         converter = OpusMTConverter(str(source))
         converter.convert(str(folder), quantization="int8")
         translator = ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=1)
         translator.score_batch([["▁a"] * LONGEST_SENTENCE], [["▁a"] * (2 * LONGEST_SENTENCE + 10)])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        # The converter reads whatever lies in the files: what it stumbles over has many names, and is always theirs.
+        # The converter does not validate the files, so a bad one raises any of these.
         raise UserError(f"{source}: CTranslate2 cannot take this model ({type(error).__name__}: {error})") from None
     if '">>' in "".join(path.read_text(encoding="utf-8") for path in folder.glob("*vocabulary.json")):
         raise UserError(
@@ -104,7 +104,7 @@ def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
         )
 
 
-def _card(source: Path, pair: Pair, name: str) -> dict[str, Any]:
+def _card(source: Path, pair: LanguagePair, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "task": "translation",

@@ -18,8 +18,8 @@ from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings, load_settings
 from sprat_contracts import TASKS, Topics
-from sprat_inference.serving import CardedModel, load_model
-from sprat_inference.specialist import Specialist
+from sprat_inference.serving import SpecialistModel, load_model
+from sprat_inference.specialist import SpecialistHandler
 from sprat_local.bench.texts import BenchText
 
 BATCH: Final = KafkaSettings().max_records
@@ -29,25 +29,25 @@ _PILOT_S: Final = 0.5
 """CPU seconds, at least, by which it is judged how many texts fit into the seconds given."""
 
 
-def load(task: str) -> tuple[CardedModel, Specialist]:
+def load(task: str) -> tuple[SpecialistModel, SpecialistHandler]:
     """Load the model that the service would load, and what the service would decline.
 
     Raises:
         UserError: it cannot be used.
     """
     section = getattr(load_settings(plugins.load(plugins.SETTINGS, task)), task)
-    model: CardedModel = load_model(plugins.load(plugins.MODELS, task).load, section, task)
-    handler: Specialist = plugins.load(plugins.HANDLERS, task)(Topics(), model.card, section.model, 0)
+    model: SpecialistModel = load_model(plugins.load(plugins.MODELS, task).load, section, task)
+    handler: SpecialistHandler = plugins.load(plugins.HANDLERS, task)(Topics(), model.card, section.model, 0)
     return model, handler
 
 
-def served(handler: Specialist, task: str, texts: Sequence[BenchText]) -> list[int]:
+def served(handler: SpecialistHandler, task: str, texts: Sequence[BenchText]) -> list[int]:
     """Give the places of the texts whose language, target and length the service takes."""
     submitted = [text.submitted(task) for text in texts]
     return [place for place, each in enumerate(submitted) if handler.declines(each, each.tasks.known[task]) is None]
 
 
-def cpu_s(model: CardedModel, questions: Sequence[Question]) -> float:
+def cpu_s(model: SpecialistModel, questions: Sequence[Question]) -> float:
     """Answer all and give the CPU seconds, of all threads."""
     began = time.process_time()
     for start in range(0, len(questions), BATCH):
@@ -55,7 +55,7 @@ def cpu_s(model: CardedModel, questions: Sequence[Question]) -> float:
     return time.process_time() - began
 
 
-def fitting(model: CardedModel, questions: Sequence[Question], seconds: float) -> int:
+def fitting(model: SpecialistModel, questions: Sequence[Question], seconds: float) -> int:
     """Give how many texts the model answers in so many CPU seconds: whole batches."""
     answered, used, source = 0, 0.0, cycle(questions)
     while used < _PILOT_S:

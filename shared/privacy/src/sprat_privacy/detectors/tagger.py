@@ -11,9 +11,9 @@ from typing import Final, Self
 
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.encoder import States, Vectors
-from sprat_inference.token_head import Floats, Head
-from sprat_inference.windows import Window, Windows, averaged, rounds
+from sprat_inference.encoder import TokenEncoder, Vectors
+from sprat_inference.heads import Floats, TokenHead
+from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
 from sprat_privacy.detection import Detection
 from sprat_privacy.detectors.tagger_decoding import decode
 from sprat_privacy.detectors.tagger_labels import Labels
@@ -32,7 +32,7 @@ OVERLAP: Final = 10
 class Tagger:
     """Thread-safe; holds no state between calls."""
 
-    def __init__(self, card: Card, states: States, windows: Windows, head: Head) -> None:
+    def __init__(self, card: Card, states: TokenEncoder, windows: Windows, head: TokenHead) -> None:
         self.card = card
         self.windows = windows
         self._labels = Labels.of(card.labels or ())
@@ -51,10 +51,10 @@ class Tagger:
             BrokenArtefact: when it cannot be used.
         """
         card = load_artefact(folder, reader=READER).card
-        head = Head.load(folder, len(card.labels or ()))
+        head = TokenHead.load(folder, len(card.labels or ()))
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
-            tagger = cls(card, States.load(folder, threads), windows, head)
+            tagger = cls(card, TokenEncoder.load(folder, threads), windows, head)
             tagger.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the tagger cannot be used ({error}); run the recipe again") from error
@@ -70,7 +70,7 @@ class Tagger:
         Raises:
             ModelError: when the runtime fails or computes nonsense; the texts have not been looked at then.
         """
-        return [found for some in rounds(texts) for found in self._find(some)]
+        return [found for some in split_into_rounds(texts) for found in self._find(some)]
 
     def probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """For each window, tokens × labels in the card's order, the special tokens left out.
@@ -78,7 +78,7 @@ class Tagger:
         Raises:
             ModelError: when the runtime fails or computes nonsense.
         """
-        return self._states.reduced([window.ids for window in windows], self._read)
+        return self._states.encode([window.ids for window in windows], self._read)
 
     def probe(self) -> None:
         """Read a sentence, and the longest and highest-numbered window there can be.
@@ -92,7 +92,7 @@ class Tagger:
     def _find(self, texts: Sequence[str]) -> list[list[Detection]]:
         folded = [fold(text) for text in texts]
         pieces, windows = self.windows.cut([each.text for each in folded])
-        rows = averaged(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
+        rows = average_windows(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
         return [
             decode(text, each, some, probabilities, labels=self._labels, least=self.card.keep_at) if some.ids else []
             for text, each, some, probabilities in zip(texts, folded, pieces, rows, strict=True)

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.token_head import Floats
-from sprat_inference.windows import Pieces
+from sprat_inference.heads import Floats
+from sprat_inference.windows import TokenizedText
 from sprat_privacy.boundaries import widen
 from sprat_privacy.detection import Detection
 from sprat_privacy.detectors.tagger_labels import Labels
@@ -66,7 +66,9 @@ class _Words:
     """Words × types."""
 
 
-def personal_words(text: str, pieces: Pieces, probabilities: Floats, labels: Labels, least: float) -> Iterator[Run]:
+def personal_words(
+    text: str, pieces: TokenizedText, probabilities: Floats, labels: Labels, least: float
+) -> Iterator[Run]:
     """Give the words that are personal, each as a run of its own.
 
     Args:
@@ -89,7 +91,7 @@ def personal_words(text: str, pieces: Pieces, probabilities: Floats, labels: Lab
         yield Run(start, end, words.masses[word], (chance,), begins, kind)
 
 
-def _read(pieces: Pieces, probabilities: Floats, labels: Labels) -> _Words:
+def _read(pieces: TokenizedText, probabilities: Floats, labels: Labels) -> _Words:
     firsts = np.flatnonzero(np.diff(pieces.words, prepend=-1))
     return _Words(
         firsts,
@@ -153,7 +155,7 @@ NOT_AT_THE_EDGE: Final = '.,;:!?"“”„«»…'
 
 
 def decode(
-    text: str, folded: Folded, pieces: Pieces, probabilities: Floats, *, labels: Labels, least: float
+    text: str, folded: Folded, pieces: TokenizedText, probabilities: Floats, *, labels: Labels, least: float
 ) -> list[Detection]:
     """Give what is personal, in the order of the text, without overlaps.
 

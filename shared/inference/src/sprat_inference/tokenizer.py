@@ -1,4 +1,4 @@
-"""Texts to token ids, with the guards that the runtime lacks."""
+"""Texts to token ids, with the guards that CTranslate2 lacks."""
 
 import json
 import unicodedata
@@ -12,53 +12,52 @@ from tokenizers import Tokenizer
 from sprat_inference.artefact import BrokenArtefact
 
 CODE_POINTS_PER_TOKEN = 16
-"""A text is cut after this many code points per token that the model reads, so that 20,000 of them cost no more time
-than the model's own window. English has about 4.5."""
-
-MOST_TOKENS_PER_CODE_POINT = 3
-"""A Hangul syllable falls into up to three letters, each a token of its own; nothing else takes more than one."""
+"""A text is cut after this many code points per token that the model reads, so that tokenising a text of 20,000 takes
+no longer than one of the model's own length. English has about 4.5 code points per token."""
 
 SPECIAL_TOKENS = 2
 """One before and one after every text: [CLS] and [SEP], or <s> and </s>."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """A tokenizer that never gives an empty sequence, an id beyond the vocabulary, or more ids than the model takes."""
+class GuardedTokenizer:
+    """A tokenizer that returns no empty sequence, no id beyond the vocabulary, and no more ids than the model reads."""
 
     tokenizer: Tokenizer
     max_tokens: int
+    """The longest sequence of ids, the special tokens included."""
     highest_id: int
-    put_before: int = 0
-    """Characters that the tokenizer puts before every text: none, or one that stands for a space."""
+    """The highest id that it returns."""
+    prefix_length: int = 0
+    """Characters that the tokenizer adds before every text: 0, or 1 that represents a space."""
 
     @classmethod
     def load(cls, folder: Path, *, max_tokens: int) -> Self:
         """Read `tokenizer.json` of `folder` and compare it with the model's `vocabulary.json`.
 
         Raises:
-            BrokenArtefact: when either cannot be read, or the tokenizer has ids that the model lacks.
+            BrokenArtefact: when either file cannot be read, or the tokenizer has ids that the model lacks.
         """
-        tokenizer, highest = guarded_tokenizer(folder)
+        tokenizer, highest = load_tokenizer(folder)
         tokenizer.enable_truncation(max_tokens)
-        cut = tokenizer.pre_tokenizer.pre_tokenize_str("x") if tokenizer.pre_tokenizer else [("x", (0, 1))]
-        return cls(tokenizer, max_tokens, highest, sum(len(piece) for piece, _ in cut) - 1)
+        words = tokenizer.pre_tokenizer.pre_tokenize_str("x") if tokenizer.pre_tokenizer else [("x", (0, 1))]
+        return cls(tokenizer, max_tokens, highest, sum(len(word) for word, _ in words) - 1)
 
     def upper_bound(self, text: str) -> int:
-        """At most so many tokens has `text`, found without tokenising. English text has about a quarter of it.
+        """Return an upper bound of the number of tokens of `text`, without tokenising it.
 
-        No tokenizer makes more of a text than it has characters when all are decomposed: a Hangul syllable falls into
-        three letters, an Arabic ligature into eighteen.
+        English text has about a quarter of it. The bound holds because no tokenizer returns more tokens than the text
+        has characters in its decomposed form (NFKD): three for a Hangul syllable, eighteen for one Arabic ligature.
         """
-        most = SPECIAL_TOKENS + self.put_before + len(text)
+        most = SPECIAL_TOKENS + self.prefix_length + len(text)
         if most < self.max_tokens and not text.isascii():
             most += len(unicodedata.normalize("NFKD", text)) - len(text)
         return min(most, self.max_tokens)
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
-        """The ids of each text, and whether its end was cut off."""
+        """Return the ids of each text, special tokens included, and for each text whether its end was cut off."""
         limit = self.max_tokens * CODE_POINTS_PER_TOKEN
-        cut = [without_surrogates(text[:limit]) for text in texts]
+        cut = [replace_surrogates(text[:limit]) for text in texts]
         encodings = self.tokenizer.encode_batch_fast(cut)
         ids = [encoding.ids for encoding in encodings]
         truncated = [
@@ -67,8 +66,8 @@ class Tokens:
         return ids, truncated
 
 
-def guarded_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
-    """Read `tokenizer.json` of `folder`, neither padding nor truncating, and give it with its highest id.
+def load_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
+    """Read `tokenizer.json` of `folder`; return the tokenizer, without padding and truncation, and its highest id.
 
     Raises:
         BrokenArtefact: when it cannot be read, or has ids that the model's `vocabulary.json` lacks.
@@ -88,15 +87,15 @@ def guarded_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
         )
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    # Text such as "[SEP]" in a message is text: without this it would become the special token itself.
+    # Without this, the characters "[SEP]" in a user's text would become the special token.
     tokenizer.encode_special_tokens = True
     return tokenizer, highest
 
 
-def without_surrogates(text: str) -> str:
-    """Give `text` with "?" for each lone surrogate, so that it is as long and can cross into the tokenizer.
+def replace_surrogates(text: str) -> str:
+    """Return `text` with "?" in place of each lone surrogate, which the tokenizer could not take; the length is kept.
 
-    The contract rejects them; a caller without it may not.
+    The contract rejects such texts; callers that do not use the contract may pass them.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 

@@ -1,0 +1,131 @@
+"""Linear heads on an encoder: one label for a whole text (`LabelHead`), or one label for each token (`TokenHead`).
+
+Both are stored as `head.npz` in the folder of the artefact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat_contracts.languages import primary_subtag
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.encoder import unit
+
+Floats = NDArray[np.float32]
+
+LABEL_READER: Final = "sprat-intent-linear/1"
+"""Revision of the way from text to label. Raise it with every change that changes an answer: it is part of the model's
+version, and the version is part of every cache key."""
+
+HEAD_FILE: Final = "head.npz"
+
+_MEAN: Final = "mean_"
+"""Prefix of the array that holds the mean of one language."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelHead:
+    """Computes the logits of the labels of a text, in the order of the card."""
+
+    mean: Floats
+    """float32, width. Mean of the training vectors; it is subtracted first, because what all texts share does not
+    distinguish them."""
+    weights: Floats
+    """float32, width × labels."""
+    bias: Floats
+    """float32, labels."""
+    means: Mapping[str, Floats] = field(default_factory=dict)
+    """Primary language tag → the mean to subtract instead: texts of one language share more than all texts do."""
+
+    @classmethod
+    def load(cls, folder: Path, labels: int) -> Self:
+        """Read `head.npz` of `folder`, which must be made for `labels` labels.
+
+        Raises:
+            BrokenArtefact: when the file cannot be read, or the arrays do not fit each other or the labels.
+        """
+        path = folder / HEAD_FILE
+        arrays = _load_arrays(path, ("mean", "weights", "bias"))
+        means = {name.removeprefix(_MEAN): mean for name, mean in arrays.items() if name.startswith(_MEAN)}
+        head = cls(arrays["mean"], arrays["weights"], arrays["bias"], means)
+        shapes = {mean.shape for mean in (head.mean, *means.values())}
+        if shapes != {(head.weights.shape[0],)} or head.weights.shape[1:] != (labels,) or head.bias.shape != (labels,):
+            raise _wrong_shape(path, head.weights, labels)
+        return head
+
+    def save(self, folder: Path) -> None:
+        """Write `head.npz` into `folder`; equal arrays give equal bytes."""
+        means = {_MEAN + language: mean for language, mean in sorted(self.means.items())}
+        arrays: dict[str, Any] = {"mean": self.mean, "weights": self.weights, "bias": self.bias, **means}
+        np.savez(folder / HEAD_FILE, **arrays)
+
+    def logits(self, vectors: Floats, languages: Sequence[str]) -> Floats:
+        """Return the logits, float32, texts × labels.
+
+        Args:
+            vectors: of the encoder, float32, texts × width.
+            languages: the BCP 47 tag of each text.
+        """
+        means = np.stack([self.means.get(primary_subtag(language), self.mean) for language in languages])
+        scores: Floats = self.centred(vectors, means) @ self.weights + self.bias
+        return scores
+
+    @staticmethod
+    def centred(vectors: Floats, mean: Floats) -> Floats:
+        """Return the vectors without their common part, each of length 1 again: the input that the weights expect."""
+        return unit(vectors - mean)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHead:
+    """Computes the probability of each label for each token, in the order of the card."""
+
+    weights: Floats
+    """float32, width × labels."""
+    bias: Floats
+    """float32, labels."""
+
+    @classmethod
+    def load(cls, folder: Path, labels: int) -> Self:
+        """Read `head.npz` of `folder`, which must be made for `labels` labels.
+
+        Raises:
+            BrokenArtefact: when the file cannot be read, or the arrays do not fit each other or the labels.
+        """
+        path = folder / HEAD_FILE
+        arrays = _load_arrays(path, ("weights", "bias"))
+        head = cls(arrays["weights"], arrays["bias"])
+        if head.weights.ndim != 2 or head.weights.shape[1] != labels or head.bias.shape != (labels,):
+            raise _wrong_shape(path, head.weights, labels)
+        return head
+
+    def save(self, folder: Path) -> None:
+        """Write `head.npz` into `folder`; equal arrays give equal bytes."""
+        np.savez(folder / HEAD_FILE, weights=self.weights, bias=self.bias)
+
+    def probabilities(self, states: Floats) -> Floats:
+        """Return the softmax over the labels, float32, … × labels, of the encoder's states, … × width."""
+        logits = states @ self.weights + self.bias
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        rows: Floats = powers / powers.sum(axis=-1, keepdims=True)
+        return rows
+
+
+def _load_arrays(path: Path, required: Sequence[str]) -> dict[str, Floats]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: np.ascontiguousarray(file[name], np.float32) for name in file.files}
+        missing = [name for name in required if name not in arrays]
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
+    if missing:
+        raise BrokenArtefact(f"{path}: cannot be read (it lacks {', '.join(missing)}); run the recipe again")
+    return arrays
+
+
+def _wrong_shape(path: Path, weights: Floats, labels: int) -> BrokenArtefact:
+    return BrokenArtefact(f"{path}: shaped {weights.shape}, the card has {labels} labels; run the recipe again")
