@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import installation, intent_quality, perimeter_quality, stream_cost, tagger_agreement
+from tests.bench import installation, intent_quality, privacy_quality, stream_cost, tagger_agreement
 from tests.bench.benchmarks_page import save
 
 Main = Callable[[Sequence[str]], int]
@@ -31,7 +31,7 @@ def main() -> int:
     by_themselves: dict[str, tuple[Main, list[str]]] = {
         "intent quality": (intent_quality.main, []),
         "the tagger against its original": (tagger_agreement.main, []),
-        "what the perimeter finds": (perimeter_quality.main, presidio),
+        "what the perimeter finds": (privacy_quality.main, presidio),
     }
     figures: dict[str, Any] = {}
     codes: list[int] = []

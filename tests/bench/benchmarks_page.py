@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import model_tables, perimeter_tables
+from tests.bench import model_tables, privacy_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
@@ -63,8 +63,8 @@ def generated() -> dict[str, str]:
         "intent": model_tables.intent(models["intent"]),
         "ner": model_tables.ner(models["ner"]),
         "translation": model_tables.translation(models["translation"]),
-        "privacy": perimeter_tables.markdown(privacy),
-        "privacy-missed": perimeter_tables.missed(privacy),
+        "privacy": privacy_tables.markdown(privacy),
+        "privacy-missed": privacy_tables.missed(privacy),
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "machine": "\n".join(_machine(read("machine"))),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted
-from sprat_policy.rules import IntentPolicy, Policy, TaskPolicies, TaskPolicy
+from sprat_policy import IntentPolicy, Policy, TaskPolicies, TaskPolicy
 from support.router_records import (
     ALL_TASKS,
     APPENDED_AT,

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 from support import frontier_parts as parts
 from support import training_files
 from support.stream import SECRET, read_all
@@ -313,8 +313,8 @@ def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
             "--accuracy and --budget: it is one",
         ),
         (["--frontier-accuracy", "1", "--write"], "--write needs --policy FILE"),
-        (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': no name of a model; expected: a model's name"),
-        (["--frontier-accuracy", "1", "--as", "#x"], "--as '#x': no name of a model; expected: a model's name"),
+        (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': not a name of a model; expected: a model's name"),
+        (["--frontier-accuracy", "1", "--as", "#x"], "--as '#x': not a name of a model; expected: a model's name"),
         (["--frontier-accuracy", "1", "--budget", "1EUR/1M"], "--budget: no costs are known: say what an answer costs"),
         (
             ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any", "--budget", "1EUR/1M"],

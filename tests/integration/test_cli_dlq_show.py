@@ -91,7 +91,7 @@ async def test_a_language_that_nobody_vouches_for_is_not_shown(settings, run) ->
     (letter,) = (await run("list", "--json"))[1]
     code, out = await run("show", letter["letter"])
     assert (code, "Anna" in out) == (1, False)
-    assert "no finder of names knows the text's language" in out
+    assert "no detector of names covers the text's language" in out
     assert (await run("show", letter["letter"], "--language", "en"))[0] == 0
 
 

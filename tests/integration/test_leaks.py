@@ -21,7 +21,7 @@ from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import SHIPPED
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 from sprat_privacy.boundaries import is_seam
 from support import frontier_parts as parts
 from support.secrets_generator import Planted, Secret, planted

@@ -31,9 +31,9 @@ from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy.rules import Policy
-from sprat_privacy.detection import Detector
-from support.perimeter_finders import Words
+from sprat_policy import Policy
+from sprat_privacy import Detector
+from support.detectors import Words
 
 NOW_MS = 1_760_000_000_000
 LABELS = ("transfer", "balance", "card_declined")

@@ -18,7 +18,7 @@ from sprat_contracts import (
     Topics,
     Traceparent,
 )
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 from sprat_router.handler import RouterHandler
 
 TOPICS = Topics()

@@ -14,7 +14,7 @@ from sprat_local.bench.installation import POLICY
 from sprat_local.bench.plan import Plan, Rate, parse_rates
 from sprat_local.bench.resources import Meter
 from sprat_local.bench.texts import BenchText, Messages, load_texts
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 
 
 def test_rates_are_shares_or_texts_a_second():

@@ -13,7 +13,7 @@ from sprat_cli.doctor.frontier import Frontier, check_frontier
 from sprat_cli.doctor.topics import check_topics
 from sprat_operations.clock import Skew
 from sprat_operations.topics import Difference, TopicState
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 
 KAFKA = KafkaSettings()
 FINE = {

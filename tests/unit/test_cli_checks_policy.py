@@ -5,7 +5,7 @@ import pytest
 from sprat_cli.doctor.check import Mark
 from sprat_cli.doctor.policy import check_policy
 from sprat_contracts import ModelAnnounced
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 
 
 def named(**intent):

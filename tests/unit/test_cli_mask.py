@@ -14,7 +14,7 @@ from sprat_cli.main import app
 from sprat_cli.mask import command
 from sprat_cli.text_input import read_text_input
 from sprat_privacy.detectors import tagger
-from support.perimeter_finders import Broken, Words
+from support.detectors import Broken, Words
 
 TEXT = "Anna met Ben.\r\nAnna left\x1b[2J\tRome"
 NAMES = Words({"Anna": "PERSON", "Ben": "PERSON", "Rome": "CITY"})
@@ -112,10 +112,10 @@ def test_what_cannot_be_verified_would_not_leave(asked):
     asked(NAMES, Broken())
     result = run("secret Anna")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "sprat: nothing of this text would leave: the finder broken failed: RuntimeError\n"
+    assert result.stderr == "sprat: nothing of this text would leave: the detector broken failed: RuntimeError\n"
     as_json = run("secret Anna", "--json")
     assert as_json.exit_code == 1
-    assert json.loads(as_json.stdout)["reason"] == "the finder broken failed: RuntimeError"
+    assert json.loads(as_json.stdout)["reason"] == "the detector broken failed: RuntimeError"
     assert "secret" not in as_json.output
 
 

@@ -4,7 +4,7 @@ from sprat_contracts import TextSubmitted, decode
 from sprat_local.demo.publishing import SOURCE, outgoing
 from sprat_local.demo.samples import Sample, load_samples
 from sprat_local.options import POLICY, SHIPPED
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 from support.demo_records import Record, published, published_broken
 
 SAMPLES = load_samples(SHIPPED)

@@ -10,9 +10,9 @@ from sprat.errors import UserError
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
-from sprat_policy.privacy_rules import PrivacyPolicy
+from sprat_policy import PrivacyPolicy
 from support import frontier_parts as parts
-from support.perimeter_finders import Broken, Words
+from support.detectors import Broken, Words
 
 TEXT = "Zoë Ångström (zoe@example.org) of Tromsø, and Siemens: Zoë calls."
 MASKED = "[PERSON_1] ([EMAIL_1]) of [LOCATION_1], and Siemens: [PERSON_2] calls."
@@ -185,7 +185,7 @@ async def test_the_companys_own_terms_are_masked():
 async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
     frontier = parts.Frontier(redactor=Redactor((*parts.FINDERS, Broken()), PrivacyPolicy(), "1"))
     answered = await frontier.answer(asked())
-    assert (answered.declined.code, answered.declined.detail) == ("masking", "the finder broken failed: RuntimeError")
+    assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})
     assert not frontier.provider.asked
     assert not frontier.audit.records

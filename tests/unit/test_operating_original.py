@@ -5,10 +5,10 @@ import json
 import pytest
 
 from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_lines, readable
-from sprat_privacy.masked_text import Masked, MaskedSpan
+from sprat_privacy import MaskedSpan, MaskedText
 
 
-def masked(text: str, *values: str) -> Masked:
+def masked(text: str, *values: str) -> MaskedText:
     """What the perimeter makes of a text when it finds these values."""
     spans, pieces, last, length = [], [], 0, 0
     for value in values:
@@ -18,7 +18,7 @@ def masked(text: str, *values: str) -> Masked:
         pieces += (text[last:start], "[X_1]")
         length += 5
         last = start + len(value)
-    return Masked("".join((*pieces, text[last:])), text, tuple(spans))
+    return MaskedText("".join((*pieces, text[last:])), text, tuple(spans))
 
 
 def test_json_is_laid_out_a_value_a_line_with_real_line_breaks():

@@ -10,8 +10,7 @@ from sprat_contracts import TASKS
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
-from sprat_policy.load import load_policy
-from sprat_policy.rules import IntentPolicy, Policy, TaskPolicy, TenantPolicy, effective_rule
+from sprat_policy import IntentPolicy, Policy, TaskPolicy, TenantPolicy, effective_rule, load_policy
 from sprat_translation.__main__ import TranslationSection
 
 SHIPPED = Path(__file__).parents[2] / "compose" / "policy.yaml"

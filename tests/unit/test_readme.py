@@ -11,7 +11,7 @@ from sprat_contracts import Result, TextSubmitted, Topics
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 from sprat_translation.__main__ import TranslationSection
 from support.readme import CONFIGURATION, DOCS, PAGES, documented_settings, programs, section, settings
 from tests.bench import benchmarks_page

@@ -6,7 +6,7 @@ import pytest
 
 from sprat_contracts import FrontierRequested, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_policy.rules import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies
+from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,

@@ -1,7 +1,7 @@
 """What the card says in words."""
 
 from shared.privacy.recipe.source import PACKAGE, WANTED
-from sprat_privacy.detectors.tagger_decoding import LEAST_BESIDE
+from sprat_privacy.detectors.tagger_decoding import LEAST_NEXT_TO_NAME
 
 LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
 """As its authors list them in their model card, to which the package's README refers; the package lists none."""
@@ -12,7 +12,7 @@ MASKED_IN_VAIN = 1 / 16
 KEEP_AT_RULE = (
     "the least hundredth at which at most one in sixteen of the masked letters and digits lies in no annotated span, "
     "on the templates of presidio-research (synth_dataset_v2) with an even number; a word is masked from there on, a "
-    f"capitalised one beside a name from {LEAST_BESIDE} on"
+    f"capitalised one beside a name from {LEAST_NEXT_TO_NAME} on"
 )
 
 METHOD = "none: one minus the softmax's probability of O, the highest of the word's tokens, as the weights give it"

@@ -17,7 +17,7 @@ from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 
 MAX_IN_FLIGHT = 256
 """Requests in progress; most of them wait for a call, or for an unavailable provider."""

@@ -41,7 +41,7 @@ from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0

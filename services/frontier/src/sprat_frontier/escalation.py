@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
-from sprat_policy.rules import effective_rule
-from sprat_privacy.masked_text import Masked
-from sprat_privacy.restoring import restore
+from sprat_policy import effective_rule
+from sprat_privacy import MaskedText, restore
 
 
 class SystemClock:
@@ -51,13 +50,13 @@ class Escalation:
     deadline: EscalationDeadline
     answer_id: str
     """Id of the event that answers it; the same after a redelivery."""
-    masked: Masked | None = None
+    masked: MaskedText | None = None
     """Under `redact`: the masked text, and what restores it."""
     masking_failure: str | None = None
     """Under `redact`: why the text could not be masked, if so."""
     started_s: float = field(default_factory=time.perf_counter)
 
-    def with_masked(self, masked: Masked) -> "Escalation":
+    def with_masked(self, masked: MaskedText) -> "Escalation":
         """Return the escalation with a question about the masked text."""
         return replace(self, question=replace(self.question, text=masked.text), masked=masked)
 

@@ -37,7 +37,7 @@ from sprat_frontier.protocols import (
 )
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
-from sprat_privacy.errors import NotRestorable, NotVerified
+from sprat_privacy import NotRestorable, NotVerified
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})

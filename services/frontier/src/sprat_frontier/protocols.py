@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from sprat_contracts import EgressRecord, Output, Usage
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_policy.rules import TenantPolicy
-from sprat_privacy.masked_text import Masked
+from sprat_policy import TenantPolicy
+from sprat_privacy import MaskedText
 
 
 class Clock(Protocol):
@@ -44,7 +44,7 @@ class TextMasker(Protocol):
     version: str
     """Changes with everything that decides what is masked."""
 
-    async def mask(self, text: str, language: str) -> Masked:
+    async def mask(self, text: str, language: str) -> MaskedText:
         """Return the masked text, which may leave, and what restores it.
 
         Raises:

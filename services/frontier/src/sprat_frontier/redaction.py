@@ -10,14 +10,11 @@ from typing import Self
 
 from sprat.errors import UserError
 from sprat_inference.artefact import BrokenArtefact
-from sprat_policy.privacy_rules import PrivacyPolicy
-from sprat_privacy.detection import Detector, NameDetector
+from sprat_policy import PrivacyPolicy
+from sprat_privacy import REVISION, Detector, MaskedText, MaskingFailed, NameDetector, NotVerified, mask
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.errors import MaskingFailed, NotVerified
-from sprat_privacy.masked_text import Masked
-from sprat_privacy.masking import REVISION, mask
 
 
 class Redactor:
@@ -49,7 +46,7 @@ class Redactor:
         finders = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
         return cls(finders, policy, tagger.card.version)
 
-    async def mask(self, text: str, language: str) -> Masked:
+    async def mask(self, text: str, language: str) -> MaskedText:
         """Return the masked text, which may leave, and what restores it.
 
         Raises:
@@ -61,7 +58,7 @@ class Redactor:
         """Stop the thread; texts that wait for it are not masked."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _mask(self, text: str, language: str) -> Masked:
+    def _mask(self, text: str, language: str) -> MaskedText:
         try:
             return mask(text, language, self._finders, validators_alone=self._validators_alone)
         except MaskingFailed:

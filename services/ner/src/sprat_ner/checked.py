@@ -6,10 +6,10 @@ from typing import Final
 import phonenumbers
 
 from sprat_ner import web
-from sprat_privacy.detection import Detection, resolve
-from sprat_privacy.detectors.validators import email_address, iban, payment_card, phone_number
-from sprat_privacy.detectors.validators.phone_regions import regions_of
-from sprat_privacy.detectors.validators.reading import Hit, Reading, read
+from sprat_privacy import Detection, resolve
+from sprat_privacy.detectors.validators.contact import PHONE, find_email_addresses, find_phone_numbers, regions_of
+from sprat_privacy.detectors.validators.payments import IBAN, find_cards, find_ibans
+from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText, prepare
 
 CHECKED: Final = ("EMAIL", "URL", "IBAN", "PHONE", "CARD")
 """The labels."""
@@ -24,27 +24,27 @@ def find_checked(text: str, language: str) -> list[Detection]:
     The perimeter's finders would rather mask too much; here a find counts only where its check digits or its country's
     numbering plan bear it out.
     """
-    reading = read(text, language)
-    hits = [hit for find in _FORMS for hit in find(reading)]
-    doubtful = [hit for hit in hits if hit.type == iban.TYPE and hit.score < 1]
-    certain = [hit for hit in hits if _holds(reading, hit, doubtful)]
-    return resolve(Detection(*reading.folded.original(hit.start, hit.end), hit.type, _SOURCE) for hit in certain)
+    source = prepare(text, language)
+    hits = [hit for find in _FORMS for hit in find(source)]
+    doubtful = [hit for hit in hits if hit.type == IBAN and hit.score < 1]
+    certain = [hit for hit in hits if _holds(source, hit, doubtful)]
+    return resolve(Detection(*source.folded.original(hit.start, hit.end), hit.type, _SOURCE) for hit in certain)
 
 
-def _holds(reading: Reading, hit: Hit, doubtful: Sequence[Hit]) -> bool:
+def _holds(source: PreparedText, hit: Hit, doubtful: Sequence[Hit]) -> bool:
     """Say whether a find is certain. The digits of a mistyped IBAN are no phone number either."""
-    if hit.type == phone_number.TYPE:
+    if hit.type == PHONE:
         within = any(hit.start < other.end and other.start < hit.end for other in doubtful)
-        return not within and _in_a_plan(reading, hit)
+        return not within and _in_a_plan(source, hit)
     return hit.score >= 1
 
 
-def _in_a_plan(reading: Reading, hit: Hit) -> bool:
+def _in_a_plan(source: PreparedText, hit: Hit) -> bool:
     """Say whether a country has such a number: that of the number's own code, or one where the language is at home."""
-    written = reading.text[hit.start : hit.end]
+    written = source.text[hit.start : hit.end]
     if sum(map(str.isdigit, written)) < _FEWEST_PHONE_DIGITS:
         return False
-    regions = (None,) if written.startswith("+") else regions_of(reading.language, reading.region)
+    regions = (None,) if written.startswith("+") else regions_of(source.language, source.region)
     return any(_is_valid(written, region) for region in regions)
 
 
@@ -55,10 +55,10 @@ def _is_valid(written: str, region: str | None) -> bool:
         return False
 
 
-_FORMS: Final[tuple[Callable[[Reading], Iterator[Hit]], ...]] = (
-    email_address.find,
+_FORMS: Final[tuple[Callable[[PreparedText], Iterator[Hit]], ...]] = (
+    find_email_addresses,
     web.find,
-    iban.find,
-    payment_card.find,
-    phone_number.find,
+    find_ibans,
+    find_cards,
+    find_phone_numbers,
 )

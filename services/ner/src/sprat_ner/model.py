@@ -24,7 +24,7 @@ from sprat_ner.checked import CHECKED, find_checked
 from sprat_ner.decoding import Row, decode
 from sprat_ner.labels import HEAD, TYPES, served
 from sprat_ner.words import units
-from sprat_privacy.detection import Detection
+from sprat_privacy import Detection
 
 READER: Final = "sprat-ner-tokens/1"
 """Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from sprat_privacy.detectors.validators.reading import Hit, Reading
+from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText
 
 TYPE: Final = "URL"
 
@@ -19,9 +19,9 @@ _SENTENCE: Final = ".,;:!?'’*_~…)]»”“"
 """Punctuation of the sentence around it; a bracket belongs to the address if it was opened there."""
 
 
-def find(reading: Reading) -> Iterator[Hit]:
+def find(source: PreparedText) -> Iterator[Hit]:
     """Give every address; time grows with the length of the text."""
-    text, at = reading.text, 0
+    text, at = source.text, 0
     while (begin := _BEGIN.search(text, at)) is not None:
         stop = _END.search(text, begin.end())
         end = _trimmed(text, begin.end(), stop.start() if stop else len(text))

@@ -11,7 +11,7 @@ from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy
 from sprat_router.declaration import declare
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import PolicyCheck

@@ -18,7 +18,7 @@ from sprat_contracts import (
     ReasonCode,
     TextSubmitted,
 )
-from sprat_policy.rules import IntentPolicy, TaskPolicy
+from sprat_policy import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
 DECLINED = "declined"

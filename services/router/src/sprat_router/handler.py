@@ -18,7 +18,7 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.declaration import declare
 from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large

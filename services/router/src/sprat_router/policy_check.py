@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sprat.registry.model_table import ModelTable
-from sprat_policy.rules import Policy
-from sprat_policy.unannounced import unannounced
+from sprat_policy import Policy, unannounced_models
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +29,6 @@ class PolicyCheck:
         if self._done or self._clock() < self._due_s:
             return
         self._done = True
-        names = unannounced(self._policy, self._models.announced())
+        names = unannounced_models(self._policy, self._models.announced())
         if names:
             log.warning("the policy names models that nobody announces: %s", ", ".join(map(str, names)))

@@ -9,7 +9,7 @@ import typer
 from sprat.errors import UserError
 
 if TYPE_CHECKING:
-    from sprat_privacy.detection import Detector
+    from sprat_privacy import Detector
 
 _INSTALL: Final = "pip install --force-reinstall sprat-privacy"
 _ELSE: Final = (
@@ -64,8 +64,7 @@ def gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
 
 def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
     # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
-    from sprat_policy.load import load_policy  # noqa: PLC0415 - as above
-    from sprat_policy.privacy_rules import PrivacyPolicy  # noqa: PLC0415 - as above
+    from sprat_policy import PrivacyPolicy, load_policy  # noqa: PLC0415 - as above
     from sprat_privacy.detectors.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
     from sprat_privacy.detectors.validators.suite import Validators  # noqa: PLC0415 - as above
 
@@ -78,7 +77,7 @@ def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
 
 def _load_tagger(folder: Path) -> "Detector":
     from sprat_inference.artefact import BrokenArtefact  # noqa: PLC0415 - as above
-    from sprat_privacy.detection import NameDetector  # noqa: PLC0415 - as above
+    from sprat_privacy import NameDetector  # noqa: PLC0415 - as above
     from sprat_privacy.detectors.tagger import Tagger  # noqa: PLC0415 - as above
 
     try:

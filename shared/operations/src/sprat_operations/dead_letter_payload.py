@@ -18,7 +18,7 @@ from sprat_contracts.languages import LanguageTag
 from sprat_contracts.texts import FrontierRule, ModelName
 
 if TYPE_CHECKING:
-    from sprat_privacy.masked_text import Masked, MaskedSpan
+    from sprat_privacy import MaskedSpan, MaskedText
 
 MAX_SHOWN: Final = 20_000
 """Code points that are shown, as many as a text may have."""
@@ -57,7 +57,7 @@ class Readable:
             for place, character in enumerate(self.text[start:stop], start)
         )
 
-    def spans(self, masked: "Masked") -> "list[MaskedSpan]":
+    def spans(self, masked: "MaskedText") -> "list[MaskedSpan]":
         """Give those that are to be hidden."""
         return [
             span
@@ -65,7 +65,7 @@ class Readable:
             if span.start < MAX_SHOWN and not any(start <= span.start and span.end <= end for start, end in self.ours)
         ]
 
-    def masked(self, masked: "Masked") -> str:
+    def masked(self, masked: "MaskedText") -> str:
         """Give all with what was masked in it replaced, up to what is shown."""
         limit = min(len(self.text), MAX_SHOWN)
         pieces: list[str] = []

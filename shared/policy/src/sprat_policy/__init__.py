@@ -1,1 +1,39 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
+
+from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at
+from sprat_policy.load import load_policy
+from sprat_policy.rules import (
+    IntentModelPolicy,
+    IntentPolicy,
+    PatternRule,
+    Policy,
+    PrivacyPolicy,
+    TaskPolicies,
+    TaskPolicy,
+    TenantPolicy,
+    TermRule,
+    UnannouncedModel,
+    compile_pattern,
+    effective_rule,
+    unannounced_models,
+)
+
+__all__ = [
+    "IntentModelPolicy",
+    "IntentPolicy",
+    "PatternRule",
+    "Policy",
+    "PrivacyPolicy",
+    "TaskPolicies",
+    "TaskPolicy",
+    "TenantPolicy",
+    "TermRule",
+    "UnannouncedModel",
+    "check_model_name",
+    "compile_pattern",
+    "effective_rule",
+    "keep_at_location",
+    "load_policy",
+    "set_keep_at",
+    "unannounced_models",
+]

@@ -1,4 +1,4 @@
-"""Change one number of a policy file and nothing else: comments, order and blank lines are the owner's."""
+"""Change one number of a policy file; keep comments, order and blank lines as they are."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from sprat_policy.rules import MODEL_NAME, NamedModel
 from sprat_policy.yaml_document import Document, read_yaml
 
 _INDENT: Final = "  "
-_NOTHING_IN_IT: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
+_EMPTY_SECTION: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
 """A section `{}` at the end of a line."""
 _NAME: TypeAdapter[str] = TypeAdapter(NamedModel)
 
 
-def check_name(model: str) -> None:
-    """See that texts can ask for a model by this name.
+def check_model_name(model: str) -> None:
+    """Check that texts can request a model by this name.
 
     Raises:
         UserError: they cannot.
@@ -28,27 +28,27 @@ def check_name(model: str) -> None:
     try:
         _NAME.validate_python(model)
     except ValidationError:
-        raise UserError(f"{model!r}: no name of a model; expected: {MODEL_NAME}") from None
+        raise UserError(f"{model!r}: not a name of a model; expected: {MODEL_NAME}") from None
 
 
 def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None) -> str | None:
-    """Write the `keep_at` of a task, or of one of its models, and give what stood there before, None where nothing did.
+    """Write the `keep_at` of a task, or of one of its models; return the value before, None if there was none.
 
-    What is to stand there is read first: only if it is a policy that says so, the file is replaced, as a whole.
+    The new content is read back first. The file is replaced, as a whole, only if it is a policy with the new value.
 
     Raises:
-        UserError: texts cannot ask for such a model; the file is no policy, or would be none any more; it cannot be
-            written, or is laid out in a way that cannot be edited safely. The file is then as it was.
+        UserError: the name is not one of a model; the file is not a policy, before or after; it cannot be written, or
+            its layout cannot be edited safely. The file does not change then.
     """
     if model is not None:
-        check_name(model)
+        check_model_name(model)
     load_policy(path)
     raw = path.read_bytes().decode("utf-8")
-    mark = raw[:1] if raw[:1] == "\ufeff" else ""
-    location = keep_at_of(task, model)
-    text, before = edited(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
-    new = (mark + text).encode("utf-8")
-    if not _says(new, task, model, keep_at):
+    byte_order_mark = raw[:1] if raw[:1] == "\ufeff" else ""
+    location = keep_at_location(task, model)
+    text, before = _set_value(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
+    new = (byte_order_mark + text).encode("utf-8")
+    if not _has_keep_at(new, task, model, keep_at):
         raise UserError(
             f"{path}: laid out in a way that is not edited safely; "
             f"write it yourself: {'.'.join(location)}: {keep_at:.2f}"
@@ -57,23 +57,23 @@ def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None)
     return before
 
 
-def _says(content: bytes, task: str, model: str | None, keep_at: float) -> bool:
-    """Tell whether it is a policy with this `keep_at`."""
+def keep_at_location(task: str, model: str | None = None) -> tuple[str, ...]:
+    """Return the keys that lead to the `keep_at` of a task, or of one of its models, in the file."""
+    return ("tasks", task, "keep_at") if model is None else ("tasks", task, "models", model, "keep_at")
+
+
+def _has_keep_at(content: bytes, task: str, model: str | None, keep_at: float) -> bool:
+    """Return whether the content is a policy with this `keep_at`."""
     try:
         policy = policy_of(content, "")
     except UserError:
         return False
-    found = policy.task(task) if model is None else policy.task(task, model)
-    return abs(found.keep_at - keep_at) <= 0.005
+    task_policy = policy.task(task) if model is None else policy.task(task, model)
+    return abs(task_policy.keep_at - keep_at) <= 0.005
 
 
-def keep_at_of(task: str, model: str | None = None) -> tuple[str, ...]:
-    """Give the place of a task's `keep_at` in the file, or that of one of its models."""
-    return ("tasks", task, "keep_at") if model is None else ("tasks", task, "models", model, "keep_at")
-
-
-def edited(text: str, location: tuple[str, ...], value: str) -> tuple[str, str | None]:
-    """Give the text of a policy with `value` at `location`, and the value that stood there; see :func:`set_keep_at`.
+def _set_value(text: str, location: tuple[str, ...], value: str) -> tuple[str, str | None]:
+    """Return the text of a policy with `value` at `location`, and the value before; see :func:`set_keep_at`.
 
     Raises:
         UserError: sections written on one line, as `{keep_at: 0.8}`, where a field has to be added.
@@ -83,7 +83,7 @@ def edited(text: str, location: tuple[str, ...], value: str) -> tuple[str, str |
     end = "\r\n" if "\r\n" in text else "\n"
     place = document.values.get(location)
     if place is not None:
-        before = str(_inside(document, location))
+        before = str(_value_at(document, location))
         line, at = lines[place.line - 1], place.column - 1
         quote = line[at] if line[at] in "\"'" else ""
         length = len(before) + 2 * len(quote)
@@ -93,51 +93,51 @@ def edited(text: str, location: tuple[str, ...], value: str) -> tuple[str, str |
             )
         lines[place.line - 1] = line[:at] + value + line[at + length :]
         return "".join(lines), before
-    return _added(document, lines, location, value, end), None
+    return _add_field(document, lines, location, value, end), None
 
 
-def _inside(document: Document, location: tuple[str, ...]) -> Any:
-    found = document.data
+def _value_at(document: Document, location: tuple[str, ...]) -> Any:
+    value = document.data
     for step in location:
-        found = found[step]
-    return found
+        value = value[step]
+    return value
 
 
-def _added(document: Document, lines: list[str], location: tuple[str, ...], value: str, end: str) -> str:
-    """Add the field below the deepest section that is there."""
+def _add_field(document: Document, lines: list[str], location: tuple[str, ...], value: str, end: str) -> str:
+    """Return the text with the field added below the deepest of its sections that exists."""
     if lines and not lines[-1].endswith(("\n", "\r")):
         lines[-1] += end
     *sections, field = location
-    wanted = [f"{_INDENT * depth}{name}:{end}" for depth, name in enumerate(sections)]
-    wanted.append(f"{_INDENT * len(sections)}{field}: {value}{end}")
+    new_lines = [f"{_INDENT * depth}{name}:{end}" for depth, name in enumerate(sections)]
+    new_lines.append(f"{_INDENT * len(sections)}{field}: {value}{end}")
     for depth in range(len(sections), 0, -1):
-        there = location[:depth]
-        key = document.keys.get(there)
+        section = location[:depth]
+        key = document.keys.get(section)
         if key is None:
             continue
-        indent = _opened(document, lines, there)
+        indent = _open_section(document, lines, section)
         if indent is None:
-            said, missing = ".".join(there), ".".join(location[depth:])
-            raise UserError(f"{said} in line {key.line} is written on one line; add {missing}: {value}")
-        added = [line.removeprefix(_INDENT * depth) for line in wanted[depth:]]
+            name, missing = ".".join(section), ".".join(location[depth:])
+            raise UserError(f"{name} in line {key.line} is written on one line; add {missing}: {value}")
+        added = [line.removeprefix(_INDENT * depth) for line in new_lines[depth:]]
         lines[key.line : key.line] = [indent + line for line in added]
         return "".join(lines)
-    return "".join([*lines, *wanted])
+    return "".join([*lines, *new_lines])
 
 
-def _opened(document: Document, lines: list[str], section: tuple[str, ...]) -> str | None:
-    """Make room below a section's name and give the indent of its fields; None where it is written on one line."""
-    key, inside = document.keys[section], _inside(document, section)
-    if inside:
-        first = document.keys[*section, next(iter(inside))]
+def _open_section(document: Document, lines: list[str], section: tuple[str, ...]) -> str | None:
+    """Remove `{}` behind a section's name; return the indent of its fields, None if they are on the same line."""
+    key, fields = document.keys[section], _value_at(document, section)
+    if fields:
+        first = document.keys[*section, next(iter(fields))]
         return None if first.line == key.line else lines[first.line - 1][: first.column - 1]
     line = lines[key.line - 1]
-    lines[key.line - 1] = _NOTHING_IN_IT.sub("", line)
+    lines[key.line - 1] = _EMPTY_SECTION.sub("", line)
     return None if lines[key.line - 1] == line else " " * (key.column - 1) + _INDENT
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put the new content in the file's place at once: a service that starts meanwhile reads the one or the other."""
+    """Replace the file atomically: a service that starts meanwhile reads either the old or the new content."""
     real = path.resolve()
     try:
         handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")

@@ -1,4 +1,4 @@
-"""Read a policy file, with errors that name file, line, column, field, what is wrong and what to do."""
+"""Read a policy file. Errors name file, line, column, field, the problem and what to do."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -10,22 +10,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
-from sprat_policy.privacy_rules import Section
-from sprat_policy.rules import Policy
+from sprat_policy.rules import Policy, Section
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
 
 MAX_BYTES = 256 * 1024
-"""About 3,000 tenants; more is a mistake, and PyYAML would take seconds over it."""
-_BY_NAME = (dict, Mapping)
+"""About 3,000 tenants; a larger file is a mistake, and PyYAML would need seconds for it."""
+_MAPPINGS = (dict, Mapping)
 _MAX_PROBLEMS = 5
 _MAX_SHOWN = 40
-_IN_WORDS = {
+_MESSAGES = {
     "model_type": "not a section with fields below it",
     "dict_type": "not a section with fields below it",
     "tuple_type": "not a list",
     "string_pattern_mismatch": "not of the form expected",
 }
-"""pydantic's errors that speak of Python, or in regular expressions, instead of the file."""
+"""Type of a pydantic error → message; for errors whose own message speaks of Python or shows a regular expression."""
 
 
 def load_policy(path: Path | str) -> Policy:
@@ -38,12 +37,12 @@ def load_policy(path: Path | str) -> Policy:
 
 
 def policy_of(raw: bytes, path: Path | str) -> Policy:
-    """Read what stands in a policy file, or is to stand there; `path` is for the errors.
+    """Read the content of a policy file; `path` is named in errors.
 
     Raises:
         UserError: as :func:`load_policy`.
     """
-    text = _decoded(raw, path)
+    text = _decode(raw, path)
     try:
         document = read_yaml(text)
     except UnreadableYamlError as error:
@@ -54,7 +53,7 @@ def policy_of(raw: bytes, path: Path | str) -> Policy:
         return Policy.model_validate(document.data)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-    lines = [_told(path, document, problem) for problem in problems[:_MAX_PROBLEMS]]
+    lines = [_describe(path, document, problem) for problem in problems[:_MAX_PROBLEMS]]
     if len(problems) > _MAX_PROBLEMS:
         lines.append(f"{path}: and {len(problems) - _MAX_PROBLEMS} more")
     raise UserError("\n".join(lines))
@@ -70,87 +69,88 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror}; give the path of a policy file") from None
 
 
-def _decoded(raw: bytes, path: Path | str) -> str:
+def _decode(raw: bytes, path: Path | str) -> str:
     if len(raw) > MAX_BYTES:
         raise UserError(f"{path}: larger than {MAX_BYTES // 1024} KiB; that is no policy file, give the path of one")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The offset counts without the byte order mark; it is only in a first line, where its width does not matter.
+        # The offset does not count the byte order mark. That matters in the first line alone, and only for the column.
         before = raw[: error.start]
         place = Place(before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
         raise UserError(_line(path, place, "not UTF-8; save the file as UTF-8")) from None
 
 
-def _told(path: Path | str, document: Document, problem: ErrorDetails) -> str:
-    """Say one problem in a line."""
+def _describe(path: Path | str, document: Document, problem: ErrorDetails) -> str:
+    """Return one line: the place in the file, the field, what is wrong and what is expected."""
     location: Location = tuple(step for step in problem["loc"] if step != "[key]")
-    standing = location
-    while standing not in document.values:
-        standing = standing[:-1]
-    place = document.values[standing]
+    present = location
+    while present not in document.values:
+        present = present[:-1]
+    place = document.values[present]
     if problem["type"] in ("extra_forbidden", "no_region") or "[key]" in problem["loc"]:
-        place = document.keys.get(standing, place)
+        place = document.keys.get(present, place)
     name = ".".join(str(step) for step in location) or "the file"
-    return _line(path, place, f"{name}: {_wrong(problem, location)}")
+    return _line(path, place, f"{name}: {_explain(problem, location)}")
 
 
-def _wrong(problem: ErrorDetails, location: Location) -> str:
-    """Say what is wrong and what is expected instead."""
+def _explain(problem: ErrorDetails, location: Location) -> str:
+    """Return what is wrong and what is expected instead."""
     if problem["type"] == "no_region":
         return problem["msg"]
-    section, field = _declared(location)
-    said = _IN_WORDS.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
+    section, field = _resolve(location)
+    message = _MESSAGES.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
     if "[key]" in problem["loc"]:
-        return f"{said}; expected: {_name_expected(location)}"
+        return f"{message}; expected: {_expected_name(location)}"
     if problem["type"] == "extra_forbidden" and section is not None:
-        close = get_close_matches(str(location[-1]), section.model_fields, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        matches = get_close_matches(str(location[-1]), section.model_fields, n=1)
+        hint = f"did you mean {matches[0]}? " if matches else ""
         return f"no such field; {hint}known here: {_known(section)}"
-    found = f"{_shown(problem['input'])}: " if isinstance(problem["input"], str) else ""
+    value = f"{_shorten(problem['input'])}: " if isinstance(problem["input"], str) else ""
     expected = field.description if field is not None else f"the fields {_known(section)}" if section else ""
-    return f"{found}{said}; expected: {expected}" if expected else f"{found}{said}"
+    return f"{value}{message}; expected: {expected}" if expected else f"{value}{message}"
 
 
-def _name_expected(location: Location) -> str:
-    """Say what a name that the owner chooses, as that of a tenant, has to be like."""
-    _, field = _declared(location[:-1])
-    kind: Any = get_args(field.annotation)[0] if field is not None else str
-    said = (each.description for each in getattr(kind, "__metadata__", ()) if isinstance(each, FieldInfo))
-    return next(filter(None, said), "a name")
+def _expected_name(location: Location) -> str:
+    """Return the description of a name that the owner chooses, as that of a tenant."""
+    _, field = _resolve(location[:-1])
+    annotation: Any = get_args(field.annotation)[0] if field is not None else str
+    metadata = getattr(annotation, "__metadata__", ())
+    descriptions = (each.description for each in metadata if isinstance(each, FieldInfo))
+    return next(filter(None, descriptions), "a name")
 
 
-def _declared(location: Location) -> tuple[type[Section] | None, FieldInfo | None]:
-    """Give the section that a place in the file belongs to and the field of it, as far as there is one."""
+def _resolve(location: Location) -> tuple[type[Section] | None, FieldInfo | None]:
+    """Return the section and the field that a location in the file belongs to, as far as they exist."""
     section: type[Section] | None = Policy
     field: FieldInfo | None = None
-    named = False  # the next step is a name that the owner chose, as that of a tenant
+    is_name = False  # the next step is a name that the owner chose, as that of a tenant
     for depth, step in enumerate(location):
-        if named:
-            section, field, named = _section_of(field), None, False
+        if is_name:
+            section, field, is_name = _section_of(field), None, False
         elif section is not None:
             field = section.model_fields.get(str(step)) if isinstance(step, str) else field
-            named = field is not None and get_origin(field.annotation) in _BY_NAME
-            if depth < len(location) - 1 and not named:
+            is_name = field is not None and get_origin(field.annotation) in _MAPPINGS
+            if depth < len(location) - 1 and not is_name:
                 section = _section_of(field)
     return section, field
 
 
 def _section_of(field: FieldInfo | None) -> type[Section] | None:
-    """Give the section that a field holds, alone, a list of, or under names."""
-    kind: Any = field.annotation if field is not None else None
-    if get_origin(kind) is tuple:
-        kind = get_args(kind)[0]
-    elif get_origin(kind) in _BY_NAME:
-        kind = get_args(kind)[1]
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    """Return the type of section that a field holds: one, a list of them, or one for each name."""
+    annotation: Any = field.annotation if field is not None else None
+    if get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
+    elif get_origin(annotation) in _MAPPINGS:
+        annotation = get_args(annotation)[1]
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 
 def _known(section: type[BaseModel]) -> str:
     return ", ".join(section.model_fields)
 
 
-def _shown(value: str) -> str:
+def _shorten(value: str) -> str:
     return repr(value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…")
 
 

@@ -1,17 +1,21 @@
-"""What a policy says, as documented models. `load.py` reads them from a file."""
+"""The policy: which answers are kept, and what may leave the perimeter. `load.py` reads it from a file."""
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+import re2  # type: ignore[import-untyped]  # google-re2 carries no types
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sprat_contracts import ModelAnnounced
 from sprat_contracts.texts import FrontierRule, ModelName
-from sprat_policy.privacy_rules import PrivacyPolicy, Section
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
-"""The tenant whose policy holds for every tenant that is not named."""
+"""The name of the policy for every tenant that has none of its own."""
 
 _KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
 _OUT_OF_SCOPE: Final = "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"
@@ -25,16 +29,66 @@ KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KE
 OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
+MAX_WORD = 200
+MAX_PATTERN = 200
+_MAX_PROGRAM: Final = 1000
+"""Most steps of a compiled pattern. RE2 takes time linear in steps × characters: 0.05 s at most for 20,000 of them."""
+_MAX_MEMORY: Final = 1 << 20
+
+TermType = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Z][A-Z0-9_]{0,31}$",
+        description="what its placeholders are called, as PROJECT: capital letters, digits and underscores, at most 32",
+    ),
+]
+
+
+class Section(BaseModel):
+    """A part of the policy file. Unknown fields are errors: a typo must not silently loosen a rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY
+    return re2.compile(pattern, options)
+
+
+def _check_word(word: str) -> str:
+    if not any(character.isalnum() for character in word):
+        raise PydanticCustomError("no_word", "there is no letter or digit in it; remove it")
+    return word
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        program = compile_pattern(pattern)
+    except re2.error as error:
+        reason = error.args[0] if error.args else None
+        message = reason.decode() if isinstance(reason, bytes) else "not a regular expression"
+        raise PydanticCustomError("no_pattern", "{message}", {"message": message}) from None
+    if program.programsize > _MAX_PROGRAM:
+        raise PydanticCustomError("no_pattern", "its repetitions make it too large; use smaller ones")
+    if program.search("") is not None or program.search(" ") is not None:
+        raise PydanticCustomError(
+            "no_pattern", "it matches nothing at all or white space, so it would match everywhere"
+        )
+    return pattern
+
 
 class ModelPolicy(Section):
-    """What differs for one model of a task; what is left out is as for the task."""
+    """What differs for one model of a task; missing fields are those of the task."""
 
-    # Said again: pydantic looks for a description beside the union, not inside.
+    # Repeated, because pydantic reads the description next to the union, not inside it.
     keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
 
 
 class IntentModelPolicy(ModelPolicy):
-    """As for every task, and what to do with texts outside."""
+    """What differs for one model of the task intent."""
 
     out_of_scope: Annotated[OutOfScope | None, Field(description=_OUT_OF_SCOPE)] = None
 
@@ -46,20 +100,20 @@ class TaskPolicy(Section):
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
 
     def of(self, model: str) -> Self:
-        """Give what holds for the model that texts ask for by this name."""
+        """Return the policy for the model that texts request by this name."""
         own: ModelPolicy | None = self.models.get(model)
         return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
 
 
 class IntentPolicy(TaskPolicy):
-    """As for every task, and what to do with a text that the model takes to be outside every known intent."""
+    """The policy of every task, plus what to do with a text outside every known intent."""
 
     out_of_scope: OutOfScope = "keep"
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
 class TaskPolicies(Section):
-    """One section a task; a task left out has the defaults."""
+    """One section for each task; a missing task has the defaults."""
 
     intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, models")] = IntentPolicy()
     ner: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
@@ -67,7 +121,7 @@ class TaskPolicies(Section):
 
 
 class TenantPolicy(Section):
-    """What of a tenant's texts may leave the house, where to, and how long a hard case may wait."""
+    """What of a tenant's texts may leave the perimeter, to which regions, and how long a hard case may wait."""
 
     frontier: Annotated[
         FrontierRule,
@@ -87,12 +141,58 @@ class TenantPolicy(Section):
     ] = 30_000
 
     @model_validator(mode="after")
-    def _somewhere_to_go(self) -> "TenantPolicy":
+    def _check_regions(self) -> "TenantPolicy":
         if self.frontier != "deny" and not self.regions:
             raise PydanticCustomError(
                 "no_region", "frontier is not deny, but no region is named; add regions, as [eu], or say deny"
             )
         return self
+
+
+class TermRule(Section):
+    """Words that must not leave the perimeter."""
+
+    type: TermType
+    words: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=MAX_WORD), AfterValidator(_check_word)], ...],
+        Field(
+            min_length=1,
+            max_length=10_000,
+            description="a list of words or phrases; case and white space do not matter",
+        ),
+    ]
+
+
+class PatternRule(Section):
+    """A pattern whose matches must not leave the perimeter."""
+
+    type: TermType
+    pattern: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_PATTERN,
+            description="a regular expression as RE2 reads it (no look-around), in quotes, as 'K-[0-9]{6}'",
+        ),
+        AfterValidator(_check_pattern),
+    ]
+
+
+class PrivacyPolicy(Section):
+    """What is masked besides the detections of tagger and validators, and the languages that need no tagger."""
+
+    terms: Annotated[
+        tuple[TermRule, ...], Field(max_length=100, description="a list of sections with type and words")
+    ] = ()
+    patterns: Annotated[
+        tuple[PatternRule, ...], Field(max_length=100, description="a list of sections with type and pattern")
+    ] = ()
+    validators_alone: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...],
+        Field(
+            description="a list of languages, as [fi, el], whose texts may leave though nothing looks for names in them"
+        ),
+    ] = ()
 
 
 class Policy(Section):
@@ -112,21 +212,67 @@ class Policy(Section):
     )
 
     def tenant(self, name: str) -> TenantPolicy:
-        """Give the tenant's policy; else that of all others; without one nothing leaves."""
+        """Return the tenant's policy, else that of `"*"`, else one that denies all."""
         return self.tenants.get(name) or self.tenants.get(ALL_OTHERS) or TenantPolicy()
 
     def task(self, name: str, model: str = "default") -> TaskPolicy:
-        """Give the policy for a task, and of it what holds for one model.
+        """Return the policy for one model of a task.
 
         Raises:
-            KeyError: not a task of this version.
+            KeyError: this version has no such task.
         """
         if name not in TaskPolicies.model_fields:
             raise KeyError(name)
-        found: TaskPolicy = getattr(self.tasks, name)
-        return found.of(model)
+        policy: TaskPolicy = getattr(self.tasks, name)
+        return policy.of(model)
 
 
 def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:
-    """Give the stricter of what the text and its tenant's policy allow."""
+    """Return the stricter of the text's rule and its tenant's."""
     return min(text_rule, tenant.frontier, key=STRICTEST_FIRST.index)
+
+
+@dataclass(frozen=True, slots=True)
+class UnannouncedModel:
+    """A section of the policy for a model that no service has announced: likely a typo, and without effect."""
+
+    task: str
+    model: str
+    suggestion: str | None
+    """The closest name among the task's announced models that have no section."""
+
+    @property
+    def place(self) -> str:
+        """Return the path of the section in the policy file."""
+        return f"tasks.{self.task}.models.{self.model}"
+
+    def __str__(self) -> str:
+        return f"{self.place} (did you mean {self.suggestion}?)" if self.suggestion else self.place
+
+
+def unannounced_models(policy: Policy, announced: Iterable[ModelAnnounced]) -> tuple[UnannouncedModel, ...]:
+    """Return the models that the policy names and no service has announced, in the file's order."""
+    known = {(each.task, each.model) for each in announced}
+    unannounced: list[UnannouncedModel] = []
+    for task in TaskPolicies.model_fields:
+        named = getattr(policy.tasks, task).models
+        free = sorted(model for model_task, model in known if model_task == task and model not in named)
+        unannounced += [
+            UnannouncedModel(task, name, _closest(name, free)) for name in named if (task, name) not in known
+        ]
+    return tuple(unannounced)
+
+
+def compile_pattern(pattern: str) -> Any:
+    """Compile a pattern of the policy with RE2, which never backtracks: time is linear in the text.
+
+    Raises:
+        re2.error: not a regular expression, or too large.
+    """
+    return _compile(pattern)
+
+
+def _closest(name: str, candidates: Iterable[str]) -> str | None:
+    by_lower = {each.lower(): each for each in candidates}
+    matches = get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[matches[0]] if matches else None

@@ -1,7 +1,7 @@
-"""YAML to plain data, with the place of every value, and nothing of YAML that surprises or harms.
+"""Read a safe subset of YAML as plain data, with the line and column of every value.
 
-Every scalar stays a string (so a tenant `no` is no boolean), a key that stands twice is an error, and anchors, aliases,
-tags, deep nesting and second documents are not read.
+Every scalar stays a string (so a tenant `no` is not a boolean). Repeated keys, anchors, aliases, tags, deep nesting and
+further documents are errors.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Location = tuple[Step, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in a file; both count from 1."""
+    """A position in a file; both count from 1."""
 
     line: int
     column: int
@@ -29,16 +29,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says and where it says it."""
+    """The data of a file and the place of every key and value."""
 
     data: Any
-    """Dictionaries, lists and strings; None where there is nothing."""
+    """Dictionaries, lists and strings; None if the file is empty."""
     keys: dict[Location, Place]
     values: dict[Location, Place]
 
 
 class UnreadableYamlError(ValueError):
-    """A text that is not the YAML that is read here."""
+    """The text is not YAML, or uses more of it than is supported; has the place and the problem."""
 
     def __init__(self, place: Place, problem: str) -> None:
         super().__init__(problem)
@@ -50,7 +50,7 @@ def read_yaml(text: str) -> Document:
     """Read one document.
 
     Raises:
-        UnreadableYamlError: it says where and why.
+        UnreadableYamlError: with the place and the problem.
     """
     document = Document(None, {}, {})
     try:
@@ -74,7 +74,7 @@ def _problem(error: MarkedYAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Stops before anything dangerous is built."""
+    """Refuses unsupported YAML before anything is built from it."""
 
     depth = 0
 
@@ -93,7 +93,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _plain(node: Node, location: Location, document: Document) -> Any:
-    """Give the node as plain data and note the places of all below it."""
+    """Return the node as plain data; add the places of all below it to `document`."""
     document.values[location] = _place(node.start_mark)
     if isinstance(node, ScalarNode):
         return node.value

@@ -1,21 +1,27 @@
-"""Detect, mask and restore personal data. No Kafka, no network."""
+"""Detect, mask and restore personal data. No Kafka, no network.
 
-from sprat_privacy.detection import Detection, Detector, NameDetector
+The package exports masking itself. Detectors are imported from their modules, because the tagger loads CTranslate2:
+`detectors.tagger`, `detectors.terms`, `detectors.validators.suite`.
+"""
+
+from sprat_privacy.detection import Detection, Detector, NameDetector, resolve
 from sprat_privacy.errors import MaskingFailed, NotRestorable, NotVerified
-from sprat_privacy.masked_text import Masked, MaskedSpan
-from sprat_privacy.masking import mask
+from sprat_privacy.masked_text import MaskedSpan, MaskedText
+from sprat_privacy.masking import REVISION, mask
 from sprat_privacy.restoring import restore, restore_text
 
 __all__ = [
+    "REVISION",
     "Detection",
     "Detector",
-    "Masked",
     "MaskedSpan",
+    "MaskedText",
     "MaskingFailed",
     "NameDetector",
     "NotRestorable",
     "NotVerified",
     "mask",
+    "resolve",
     "restore",
     "restore_text",
 ]

@@ -1,11 +1,11 @@
 """Where a word may begin and end.
 
-Two notions, and why masking rests on having both. A *seam* lies wherever not both neighbours are letters or digits: the
-usual "word boundary". A *cut* is stricter: accents and invisible joiners hold a word together too. Every cut is
-a seam. Found spans are widened to cuts, so replacing them opens no seam that was not there; and their values are
-looked for between seams. So what is not found in the original cannot stand in what leaves.
+Masking needs two notions. A *seam* is a position whose neighbours are not both letters or digits: the usual word
+boundary. A *cut* is stricter: accents and invisible joiners hold a word together too, so every cut is a seam. Detected
+spans are widened to cuts, so replacing them creates no new seam; and their values are searched between seams. So a
+value that does not occur between seams in the original outside the spans does not occur so in the masked text.
 
-Scripts that put no spaces between words (Chinese, Japanese, Thai, …) have a seam and a cut between any two characters.
+Scripts without spaces between words (Chinese, Japanese, Thai, …) have a seam and a cut between any two characters.
 """
 
 import unicodedata
@@ -25,19 +25,19 @@ _UNSPACED: Final = (
 )
 
 UNSPACED_RANGES: Final = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNSPACED)
-"""For a regular expression's character class."""
+"""Content of a regular expression's character class."""
 
 
 def is_seam(text: str, at: int) -> bool:
-    """Can a word begin or end before `text[at]`?"""
+    """Return whether a word can begin or end before `text[at]`."""
     if at <= 0 or at >= len(text):
         return True
     before, after = text[at - 1], text[at]
-    return not (before.isalnum() and after.isalnum()) or unspaced(before) or unspaced(after)
+    return not (before.isalnum() and after.isalnum()) or is_unspaced(before) or is_unspaced(after)
 
 
 def is_cut(text: str, at: int) -> bool:
-    """Can a word begin or end before `text[at]`, accents and invisible joiners held together with their letters?"""
+    """Return whether a word can begin or end before `text[at]` without splitting off accents or invisible joiners."""
     if not is_seam(text, at):
         return False
     if at <= 0 or at >= len(text):
@@ -45,11 +45,11 @@ def is_cut(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if _clings(after):
         return before.isspace()
-    return not (_clings(before) and after.isalnum()) or unspaced(after)
+    return not (_clings(before) and after.isalnum()) or is_unspaced(after)
 
 
 def widen(text: str, start: int, end: int) -> tuple[int, int]:
-    """Give the smallest span around the given one whose ends are cuts."""
+    """Return the smallest span around this one whose ends are cuts."""
     while not is_cut(text, start):
         start -= 1
     while not is_cut(text, end):
@@ -57,13 +57,13 @@ def widen(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def unspaced(character: str) -> bool:
-    """Say whether a character is of a script that puts no spaces between words."""
-    return character >= "\u0e00" and _in_unspaced(character)
+def is_unspaced(character: str) -> bool:
+    """Return whether a character belongs to a script without spaces between words."""
+    return character >= "\u0e00" and _in_unspaced_ranges(character)
 
 
 @lru_cache(maxsize=8192)
-def _in_unspaced(character: str) -> bool:
+def _in_unspaced_ranges(character: str) -> bool:
     point = ord(character)
     return any(first <= point <= last for first, last in _UNSPACED)
 
@@ -74,5 +74,5 @@ def _clings(character: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_mark(character: str) -> bool:
-    """Is it an accent, an invisible character, or a modifier of the emoji before it?"""
+    """Return whether it is an accent, an invisible character, or a modifier of the emoji before it."""
     return unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf"} or "\U0001f3fb" <= character <= "\U0001f3ff"

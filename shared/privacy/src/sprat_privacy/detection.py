@@ -1,4 +1,4 @@
-"""What every finder gives."""
+"""What a detector is, what it returns, and how overlapping detections become one."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -9,88 +9,83 @@ from sprat_privacy.entity_types import rank
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A stretch of a text that is personal or secret. `start` and `end` count Unicode code points, `end` exclusive."""
+    """A span of a text that is personal or secret. `start` and `end` count Unicode code points, `end` exclusive."""
 
     start: int
     end: int
     type: str
-    finder: str
+    detector: str
     score: float = 1.0
-    """Chance, 0–1, that it is one; 1 where a check digit or a fixed form says so."""
-
-
-# What masking needs of a finder.
+    """Probability, 0 to 1; 1 if a check digit or a fixed form proves it."""
 
 
 class Detector(Protocol):
-    """Finds personal data or secrets in a text. It may raise whatever it likes: then the text does not leave."""
+    """Finds personal data or secrets in a text. If it raises, masking fails and the text does not leave."""
 
     @property
     def name(self) -> str:
-        """Give what messages and records call it."""
+        """Return its name in messages and records."""
         ...
 
     @property
     def languages(self) -> Collection[str] | None:
-        """Give the languages (BCP 47 primary tags) in which it finds names and what else has no form to check.
+        """Return the languages (BCP 47 primary tags) in which it finds names and other values without a fixed form.
 
-        None: it looks for forms and listed words alone, whatever the language; that vouches for no text.
+        None: it finds fixed forms and listed words alone, in every language; it does not count as a detector of names.
         """
         ...
 
     def find(self, text: str, language: str) -> list[Detection]:
-        """Give what it finds, in any order; spans may overlap."""
+        """Return its detections, in any order; spans may overlap."""
         ...
 
 
 class TextDetector(Protocol):
-    """What the tagger offers."""
+    """A detector that is not passed the language, as the tagger."""
 
     def find(self, text: str) -> list[Detection]:
-        """Give what it finds."""
+        """Return its detections."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NameDetector:
-    """The tagger as a finder, for the languages that its card lists."""
+    """The tagger as a detector for the languages that its card lists."""
 
     tagger: TextDetector
     languages: Collection[str]
     name: str = "tagger"
 
     def find(self, text: str, language: str) -> list[Detection]:
-        """Give what the tagger finds; whether it may be asked in this language is masking's question."""
+        """Return the tagger's detections. Masking calls it only for texts in `languages`."""
         return self.tagger.find(text)
 
 
-# Finds that overlap become one: nothing that anybody found stays outside.
+def resolve(detections: Iterable[Detection]) -> list[Detection]:
+    """Merge detections that overlap; return them in the order of the text.
 
-
-def resolve(found: Iterable[Detection]) -> list[Detection]:
-    """Give finds without overlaps, in the order of the text.
-
-    Of finds that overlap, the longest says what it is; one that reaches beyond it lengthens it. Where two are equally
-    long, in this order: the higher score, the stronger type (`kinds.STRONGEST_FIRST`), the earlier start, the finder's
-    name. Finds that only touch stay two.
+    The result covers all that any of them covers. The longest one decides the type. Among equally long ones decide, in
+    this order: the higher score, the stronger type (`entity_types.STRONGEST_FIRST`), the earlier start, the name of the
+    detector. Detections that only touch stay separate.
     """
     resolved: list[Detection] = []
     group: list[Detection] = []
     end = 0
-    for one in sorted(found, key=lambda one: (one.start, -one.end)):
-        if group and one.start >= end:
-            resolved.append(_one(group, end))
+    for each in sorted(detections, key=lambda each: (each.start, -each.end)):
+        if group and each.start >= end:
+            resolved.append(_merge(group, end))
             group = []
-        end = max(end, one.end) if group else one.end
-        group.append(one)
+        end = max(end, each.end) if group else each.end
+        group.append(each)
     if group:
-        resolved.append(_one(group, end))
+        resolved.append(_merge(group, end))
     return resolved
 
 
-def _one(group: list[Detection], end: int) -> Detection:
-    return replace(min(group, key=_order), start=group[0].start, end=end)
+def _merge(group: list[Detection], end: int) -> Detection:
+    return replace(min(group, key=_precedence), start=group[0].start, end=end)
 
 
-def _order(one: Detection) -> tuple[int, float, tuple[int, str], int, str]:
-    return one.start - one.end, -one.score, rank(one.type), one.start, one.finder
+def _precedence(detection: Detection) -> tuple[int, float, tuple[int, str], int, str]:
+    length = detection.end - detection.start
+    return -length, -detection.score, rank(detection.type), detection.start, detection.detector

@@ -1,17 +1,17 @@
-"""The types of what is found: their names, which find wins, when two values are one, what NER calls them."""
+"""The entity types: their names, their precedence, how their values are compared, and their NER labels."""
 
 import re
 from typing import Final
 
 TYPE_PATTERN: Final = r"^[A-Z][A-Z0-9_]{0,31}$"
-"""What a type may be called; company-specific ones, too."""
+"""Form of the name of a type, company-specific ones included."""
 _TYPE = re.compile(TYPE_PATTERN)
 
 SECRETS: Final = frozenset({"PRIVATE_KEY", "API_KEY", "TOKEN", "SECRET", "URL"})
-"""Equal only where every character is: case and separators carry meaning."""
+"""Two values are equal if every character is: case and separators carry meaning."""
 
 ADDRESSES: Final = frozenset({"EMAIL", "IP"})
-"""Equal whatever the case; dots and hyphens carry meaning."""
+"""Two values are equal if they differ in case alone; dots and hyphens carry meaning."""
 
 NUMBERS: Final = frozenset(
     {
@@ -27,7 +27,7 @@ NUMBERS: Final = frozenset(
         "TAX_ID",
     }
 )
-"""Equal whatever stands between their letters and digits."""
+"""Two values are equal if their letters and digits are, whatever the separators."""
 
 STRONGEST_FIRST: Final = (
     "PRIVATE_KEY",
@@ -48,7 +48,7 @@ STRONGEST_FIRST: Final = (
     "ROUTING_NUMBER",
     "PHONE",
 )
-"""Which type an equally long stretch has: the more can be checked of it, the earlier. All others follow, by name."""
+"""Precedence among equally long detections: the better a type can be checked, the earlier. Others follow, by name."""
 _RANKS: Final = {type: rank for rank, type in enumerate(STRONGEST_FIRST)}
 
 _NER_LABELS: Final = {
@@ -71,15 +71,15 @@ _NER_LABELS: Final = {
 
 
 def is_type(name: str) -> bool:
-    """Can a type be called so?"""
+    """Return whether this can be the name of a type."""
     return _TYPE.fullmatch(name) is not None
 
 
 def rank(type: str) -> tuple[int, str]:
-    """Give the order of a type among others; smaller wins."""
+    """Return the sort key of a type's precedence; the smallest wins."""
     return _RANKS.get(type, len(_RANKS)), type
 
 
 def ner_label(type: str) -> str:
-    """Give what the NER task calls a type: PER, ORG, LOC, else the type itself (EMAIL, IBAN, …)."""
+    """Return the label of a type in the NER task: PER, ORG, LOC, else the type itself (EMAIL, IBAN, …)."""
     return _NER_LABELS.get(type, type)

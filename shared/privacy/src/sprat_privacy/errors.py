@@ -1,8 +1,8 @@
-"""What can be wrong at the perimeter. Both end in a decline with the code `masking`; no message holds a word of a text.
+"""Errors of masking and restoring. All are declined with the code `masking`; no message holds a word of a text.
 
 * SpratError
   + MaskingFailed
-    - NotVerified       the text must not leave
+    - NotVerified       the text must not leave the perimeter
     - NotRestorable     the answer must not be used
 """
 
@@ -13,7 +13,7 @@ from sprat_contracts import ReasonCode
 
 
 class MaskingFailed(SpratError):
-    """A text could not go out and come back with its personal data kept."""
+    """A text could not be masked, or an answer about a masked text could not be restored."""
 
     code: ClassVar[ReasonCode] = ReasonCode.MASKING
 
@@ -24,8 +24,8 @@ class MaskingFailed(SpratError):
 
 
 class NotVerified(MaskingFailed):
-    """It cannot be shown that what is personal was masked: the text does not leave."""
+    """Masking could not be verified: the text must not leave the perimeter."""
 
 
 class NotRestorable(MaskingFailed):
-    """The answer does not carry the placeholders as they were sent: it is not used."""
+    """The answer does not carry the placeholders as they were sent: it must not be used."""

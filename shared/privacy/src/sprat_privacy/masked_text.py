@@ -1,4 +1,4 @@
-"""What stands in a text in place of what is personal: `[PERSON_1]`."""
+"""A masked text, its placeholders, and what is needed to restore an answer about it. It never leaves the process."""
 
 import re
 import unicodedata
@@ -7,71 +7,21 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Never
 
-_STANDING = re.compile(r"\[([A-Z][A-Z0-9_]{0,31})_([0-9]{1,9})\]")
-_RESEMBLING = re.compile(r"\[[ ]*([a-z][a-z0-9_]{0,31})[ _-]{1,3}([0-9]{1,9})[ ]*\]")
-"""A placeholder whose case, spaces or hyphens somebody changed, in a text that is folded to lower case."""
-
-
-def placeholder(type: str, number: int) -> str:
-    """Write one."""
-    return f"[{type}_{number}]"
-
-
-def standing_in(text: str) -> list[str]:
-    """Give every placeholder of a text, in order, whoever wrote it."""
-    return [match.group() for match in _STANDING.finditer(text)]
-
-
-def resembling_in(text: str) -> list[str]:
-    """Give what is a placeholder but for case, spaces and hyphens, in order, all written the same way."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return [f"[{match[1]}_{match[2]}]" for match in _RESEMBLING.finditer(folded)]
-
-
-@dataclass(slots=True)
-class Numbering:
-    """Gives each value of a text its placeholder: numbered by type, from 1, the same for the same value.
-
-    A placeholder that stands in the text already, or resembles one that does, is not given.
-    """
-
-    taken: Collection[str]
-    """What stands in the text, as `resembling_in` gives it."""
-    _given: dict[Hashable, str] = field(default_factory=dict)
-    _last: dict[str, int] = field(default_factory=dict)
-
-    def give(self, names: Collection[Hashable], type: str) -> str:
-        """Give the placeholder of the value that goes by these names; the type counts where none of them is known."""
-        given = next((self._given[name] for name in names if name in self._given), None) or self._next(type)
-        for name in names:
-            self._given.setdefault(name, given)
-        return given
-
-    def _next(self, type: str) -> str:
-        number = self._last.get(type, 0) + 1
-        while placeholder(type, number).lower() in self.taken:
-            number += 1
-        self._last[type] = number
-        return placeholder(type, number)
-
-
-# A masked text, with all that is needed to restore an answer. It never leaves the process.
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MaskedSpan:
-    """One stretch that was replaced. `start` and `end` count in the original, `at` in the text that leaves."""
+    """One replaced span. `start` and `end` count code points of the original, `at` those of the masked text."""
 
     start: int
     end: int
     at: int
     placeholder: str
     type: str
-    finder: str
+    detector: str
 
     @property
     def after(self) -> int:
-        """Where the text that leaves goes on."""
+        """Return the offset in the masked text directly after the placeholder."""
         return self.at + len(self.placeholder)
 
     def __repr__(self) -> str:
@@ -79,8 +29,8 @@ class MaskedSpan:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Masked:
-    """`text` may leave; `original` and what `spans` say of it may not: neither shows in repr, nor can it be pickled."""
+class MaskedText:
+    """`text` may leave the perimeter. `original` and `spans` may not: repr hides both, and it cannot be pickled."""
 
     text: str
     original: str
@@ -89,22 +39,22 @@ class Masked:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many stretches were replaced, by type, in the order of the types' names."""
+        """Return the number of replaced spans of each type, ordered by type."""
         return dict(sorted(Counter(span.type for span in self.spans).items()))
 
     def value(self, span: MaskedSpan) -> str:
-        """Give what a span holds, as it was written there."""
+        """Return the original text of a span."""
         return self.original[span.start : span.end]
 
     def forms(self) -> dict[str, list[str]]:
-        """Give each placeholder's values as they were written, in the order of the text."""
+        """Return the original texts of each placeholder, in the order of the text."""
         forms: dict[str, list[str]] = {}
         for span in self.spans:
             forms.setdefault(span.placeholder, []).append(self.value(span))
         return forms
 
     def unmasked(self) -> str:
-        """Give the original back from what left."""
+        """Rebuild the original from the masked text and the spans."""
         pieces: list[str] = []
         last = 0
         for span in self.spans:
@@ -113,7 +63,55 @@ class Masked:
         return "".join((*pieces, self.text[last:]))
 
     def __repr__(self) -> str:
-        return f"Masked({len(self.text)} characters, counts={self.counts})"
+        return f"MaskedText({len(self.text)} characters, counts={self.counts})"
 
     def __reduce__(self) -> Never:
-        raise TypeError("a masked text stays in its process; it is not pickled")
+        raise TypeError("a masked text stays in its process; it cannot be pickled")
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Assigns placeholders to the values of one text: numbered by type, from 1, the same for the same value.
+
+    Skips a placeholder that is in the text already or looks like one that is.
+    """
+
+    taken: Collection[str]
+    """The placeholders of the text, as `lookalikes_in` returns them."""
+    _by_name: dict[Hashable, str] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
+
+    def placeholder_for(self, names: Collection[Hashable], type: str) -> str:
+        """Return the placeholder of the value with these names; a new one of this type if no name is known."""
+        known = next((self._by_name[name] for name in names if name in self._by_name), None)
+        assigned = known or self._next(type)
+        for name in names:
+            self._by_name.setdefault(name, assigned)
+        return assigned
+
+    def _next(self, type: str) -> str:
+        number = self._last.get(type, 0) + 1
+        while _placeholder(type, number).lower() in self.taken:
+            number += 1
+        self._last[type] = number
+        return _placeholder(type, number)
+
+
+def placeholders_in(text: str) -> list[str]:
+    """Return every placeholder in a text, in order, whoever wrote it."""
+    return [match.group() for match in _PLACEHOLDER.finditer(text)]
+
+
+def lookalikes_in(text: str) -> list[str]:
+    """Return, in order, what is a placeholder except for case, spaces and hyphens, in one spelling: `[person_1]`."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    return [f"[{match[1]}_{match[2]}]" for match in _LOOKALIKE.finditer(folded)]
+
+
+_PLACEHOLDER = re.compile(r"\[([A-Z][A-Z0-9_]{0,31})_([0-9]{1,9})\]")
+_LOOKALIKE = re.compile(r"\[[ ]*([a-z][a-z0-9_]{0,31})[ _-]{1,3}([0-9]{1,9})[ ]*\]")
+"""A placeholder with changed case, spaces or hyphens, in a text folded to lower case."""
+
+
+def _placeholder(type: str, number: int) -> str:
+    return f"[{type}_{number}]"

@@ -1,118 +1,209 @@
-"""From a text to what may leave of it."""
+"""Replace personal data and secrets of a text by placeholders, and verify that none of it is left.
 
+text
+  │  1 detect       run each detector (most search a folded text: see `normalisation`); trim white space
+  │  2 occurrences  find every other place of the detected values, widened to whole words
+  │  3 resolve      merge detections that overlap into one span: see `detection`
+  │  4 number       give each value its placeholder: `[PERSON_1]`, the same for the same value
+  │  5 replace      build the masked text
+  │  6 verify       no detected value is left in it, and the original can be restored from it
+  ▼
+MaskedText, or NotVerified: then the text must not leave the perimeter
+"""
+
+import re
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from sprat_contracts.languages import primary_subtag
-from sprat_privacy.boundaries import is_seam
+from sprat_privacy.boundaries import is_seam, widen
 from sprat_privacy.detection import Detection, Detector, resolve
-from sprat_privacy.entity_types import is_type
+from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
 from sprat_privacy.errors import NotVerified
-from sprat_privacy.masked_text import Masked, MaskedSpan, Numbering, resembling_in
-from sprat_privacy.normalisation import manner, normal_form
-from sprat_privacy.occurrences import occurrences
+from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
+from sprat_privacy.normalisation import Comparison, comparison_for, normal_form, normal_text
 
 REVISION: Final = "sprat-perimeter/2"
-"""Of the code that decides what is masked. Raise it with every change that masks more, less or otherwise."""
+"""Revision of the code that decides what is masked. Raise it with every change of what is masked."""
+
+_OCCURRENCE: Final = "occurrence"
+"""Detector of a span whose value was detected elsewhere in the text."""
+
+_BETWEEN_WORDS = re.compile(r"[\s\-./_·'’]+")
+
+_SpanKey = tuple[int, int, str]
+"""Start, end, type."""
 
 
 def mask(
     text: str,
     language: str,
-    finders: Sequence[Detector],
+    detectors: Sequence[Detector],
     *,
     validators_alone: Collection[str] = (),
-) -> Masked:
-    """Replace all that the finders find, wherever else in the text it stands too.
+) -> MaskedText:
+    """Replace everything that the detectors find, and every other occurrence of the same values.
 
-    The same text, finders and policy give the same masked text. `validators_alone` are the languages (primary tags) for
-    which the policy accepts that nothing looks for names.
+    Deterministic: the same text, detectors and policy give the same masked text.
+
+    Args:
+        text: the text.
+        language: its BCP 47 tag.
+        detectors: those of names are used only for the languages that they cover.
+        validators_alone: languages (primary tags) for which the policy accepts that no detector covers names.
 
     Raises:
-        NotVerified: a finder failed or gave what cannot be; no finder of names knows the language; or a masked value
-            would still stand in what leaves. The text must not leave then.
+        NotVerified: a detector failed or returned an impossible span; no detector of names covers the language; or a
+            masked value would be left in the masked text. The text must not leave the perimeter then.
     """
-    asked = _asked(primary_subtag(language), finders, validators_alone)
-    found = [one for finder in asked for one in _found(text, language, finder)]
-    spans = resolve(occurrences(text, found)) if found else []
-    masked = _replaced(text, spans)
-    _verify(masked, {text[one.start : one.end] for one in found})
+    usable = _usable(primary_subtag(language), detectors, validators_alone)
+    detections = [each for detector in usable for each in _detect(text, language, detector)]
+    spans = resolve(_occurrences(text, detections)) if detections else []
+    masked = _replace(text, spans)
+    _verify(masked, {text[each.start : each.end] for each in detections})
     return masked
 
 
-def _asked(tag: str, finders: Sequence[Detector], validators_alone: Collection[str]) -> list[Detector]:
-    asked = [finder for finder in finders if finder.languages is None or tag in finder.languages]
-    if not any(finder.languages is not None for finder in asked) and tag not in validators_alone:
+def _usable(tag: str, detectors: Sequence[Detector], validators_alone: Collection[str]) -> list[Detector]:
+    """Return the detectors that cover the language or do not depend on it."""
+    usable = [detector for detector in detectors if detector.languages is None or tag in detector.languages]
+    if not any(detector.languages is not None for detector in usable) and tag not in validators_alone:
         raise NotVerified(
-            "no finder of names knows the text's language, and the policy does not accept validators alone"
+            "no detector of names covers the text's language, and the policy does not accept validators alone"
         )
-    if not asked:
-        raise NotVerified("there is no finder to ask")
-    return asked
+    if not usable:
+        raise NotVerified("there is no detector to run")
+    return usable
 
 
-def _found(text: str, language: str, finder: Detector) -> list[Detection]:
-    """Ask one finder; give its finds without white space around them."""
-    failed: str | None = None
-    found: list[Detection] = []
+def _detect(text: str, language: str, detector: Detector) -> list[Detection]:
+    """Run one detector and trim white space from the ends of its spans."""
+    failure: str | None = None
+    detections: list[Detection] = []
     try:
-        found = list(finder.find(text, language))
-    except Exception as error:  # noqa: BLE001 - the boundary to finders: whatever goes wrong in one, nothing leaves
-        failed = type(error).__name__
-    if failed is not None:
-        # Raised out here, so that the finder's own error is no part of it: its message may hold the text.
-        raise NotVerified(f"the finder {finder.name} failed: {failed}")
+        detections = list(detector.find(text, language))
+    except Exception as error:  # noqa: BLE001 - the boundary to detectors: whatever fails in one, the text stays
+        failure = type(error).__name__
+    if failure is not None:
+        # Raised outside the handler, so that the detector's own error is not chained: its message may hold the text.
+        raise NotVerified(f"the detector {detector.name} failed: {failure}")
     trimmed: list[Detection] = []
-    for one in found:
-        if not 0 <= one.start < one.end <= len(text) or not is_type(one.type):
-            raise NotVerified(f"the finder {finder.name} gave a span that cannot be")
-        value = text[one.start : one.end]
+    for each in detections:
+        if not 0 <= each.start < each.end <= len(text) or not is_type(each.type):
+            raise NotVerified(f"the detector {detector.name} returned an impossible span")
+        value = text[each.start : each.end]
         if value.isspace():
             continue
-        start = one.start + len(value) - len(value.lstrip())
-        trimmed.append(replace(one, start=start, end=start + len(value.strip())))
+        start = each.start + len(value) - len(value.lstrip())
+        trimmed.append(replace(each, start=start, end=start + len(value.strip())))
     return trimmed
 
 
-def _replaced(text: str, found: Sequence[Detection]) -> Masked:
-    numbering = Numbering(frozenset(resembling_in(text)))
-    spans: list[MaskedSpan] = []
+def _occurrences(text: str, detections: Collection[Detection]) -> list[Detection]:
+    """Return every whole-word span that equals a detected value, widened to cuts; includes the detections.
+
+    Every exact copy counts; if a detection ends inside a word, both the detected part and the whole word are searched.
+    Numbers, e-mail addresses and names of several words are also found in other case and with other separators. A name
+    of one word is found in upper case and capitalised too, but not in lower case: a person called Will must not mask
+    the text's verbs.
+    """
+    spans: dict[_SpanKey, Detection] = {}
+    values: dict[tuple[str, str], Detection] = {}
+    for each in detections:
+        start, end = widen(text, each.start, each.end)
+        spans.setdefault((start, end, each.type), replace(each, start=start, end=end))
+        values.setdefault((text[start:end], each.type), each)
+        values.setdefault((text[each.start : each.end], each.type), each)
+    for (value, type), source in values.items():
+        for form in {value} if type in SECRETS else {value, value.upper(), value[:1].upper() + value[1:]}:
+            for start in _find_all(text, form):
+                _add(spans, text, source, start, start + len(form))
+    _add_equal_forms(spans, text, values)
+    return list(spans.values())
+
+
+def _find_all(text: str, value: str) -> Iterator[int]:
+    """Yield the start of each whole-word occurrence of a value; occurrences do not overlap."""
+    start = text.find(value)
+    while start >= 0:
+        is_whole = is_seam(text, start) and is_seam(text, start + len(value))
+        if is_whole:
+            yield start
+        start = text.find(value, start + (len(value) if is_whole else 1))
+
+
+def _add_equal_forms(spans: dict[_SpanKey, Detection], text: str, values: dict[tuple[str, str], Detection]) -> None:
+    """Add the spans that equal a value in its normal form without being a copy of it."""
+    by_comparison: dict[Comparison, dict[tuple[str, str], Detection]] = {}
+    for (value, type), source in values.items():
+        comparison = comparison_for(value, type)
+        form = normal_form(value, comparison)
+        if form and comparison != "exact" and (type in NUMBERS or comparison == "caseless" or _has_words(value)):
+            by_comparison.setdefault(comparison, {})[form, type] = source
+    for comparison, forms in by_comparison.items():
+        normal = normal_text(text, comparison)
+        for (form, _), source in forms.items():
+            at = normal.text.find(form)
+            while at >= 0:
+                start, end = normal.original(at, at + len(form))
+                is_whole = is_seam(text, start) and is_seam(text, end)
+                if is_whole:
+                    _add(spans, text, source, start, end)
+                at = normal.text.find(form, at + (len(form) if is_whole else 1))
+
+
+def _has_words(value: str) -> bool:
+    """Return whether a value has several words."""
+    return sum(map(bool, _BETWEEN_WORDS.split(value))) > 1
+
+
+def _add(spans: dict[_SpanKey, Detection], text: str, source: Detection, start: int, end: int) -> None:
+    start, end = widen(text, start, end)
+    if (start, end, source.type) not in spans:
+        spans[start, end, source.type] = replace(source, start=start, end=end, detector=_OCCURRENCE)
+
+
+def _replace(text: str, spans: Sequence[Detection]) -> MaskedText:
+    """Replace the spans, which do not overlap, by numbered placeholders."""
+    numbering = Numbering(frozenset(lookalikes_in(text)))
+    replaced: list[MaskedSpan] = []
     pieces: list[str] = []
     length = last = 0
-    for one in found:
-        value = text[one.start : one.end]
-        how = manner(value, one.type)
-        stand_in = numbering.give((value, (how, normal_form(value, how) or value)), one.type)
-        length += one.start - last
-        spans.append(MaskedSpan(one.start, one.end, length, stand_in, one.type, one.finder))
-        pieces += (text[last : one.start], stand_in)
-        length += len(stand_in)
-        last = one.end
-    return Masked("".join((*pieces, text[last:])), text, tuple(spans))
+    for span in spans:
+        value = text[span.start : span.end]
+        comparison = comparison_for(value, span.type)
+        names = (value, (comparison, normal_form(value, comparison) or value))
+        placeholder = numbering.placeholder_for(names, span.type)
+        length += span.start - last
+        replaced.append(MaskedSpan(span.start, span.end, length, placeholder, span.type, span.detector))
+        pieces += (text[last : span.start], placeholder)
+        length += len(placeholder)
+        last = span.end
+    return MaskedText("".join((*pieces, text[last:])), text, tuple(replaced))
 
 
-def _verify(masked: Masked, found: Collection[str]) -> None:
-    """See that no masked value stands between seams in what leaves, placeholders aside, and that all comes back."""
+def _verify(masked: MaskedText, values: Collection[str]) -> None:
+    """Check that no masked value is left between seams outside the placeholders, and that the original is restored."""
     if not masked.spans:
         return
     starts = [span.at for span in masked.spans]
-    for value in {masked.value(span) for span in masked.spans} | set(found):
-        if _stands(masked, value, starts):
-            raise NotVerified("a masked value would still stand in what leaves")
+    for value in {masked.value(span) for span in masked.spans} | set(values):
+        if _is_left(masked, value, starts):
+            raise NotVerified("a masked value would be left in the masked text")
     if masked.unmasked() != masked.original:
-        raise NotVerified("what leaves would not come back")
+        raise NotVerified("the original could not be restored from the masked text")
 
 
-def _stands(masked: Masked, value: str, starts: Sequence[int]) -> bool:
-    """Does the value stand between seams in what leaves, clear of every placeholder?"""
+def _is_left(masked: MaskedText, value: str, starts: Sequence[int]) -> bool:
+    """Return whether the value occurs between seams in the masked text, clear of every placeholder."""
     at = masked.text.find(value)
     while at >= 0:
         end = at + len(value)
         before = bisect_left(starts, end) - 1
-        clear = before < 0 or masked.spans[before].after <= at
-        if clear and is_seam(masked.text, at) and is_seam(masked.text, end):
+        is_clear = before < 0 or masked.spans[before].after <= at
+        if is_clear and is_seam(masked.text, at) and is_seam(masked.text, end):
             return True
         at = masked.text.find(value, at + 1)
     return False

@@ -1,9 +1,11 @@
-"""A text as a validator wants to read it, with the way back to the text as it is, code point by code point.
+"""Two normalised forms of a text, each with the origin of every character.
 
-Character by character, so that every offset keeps an exact origin: NFKC (full-width and other compatibility forms),
-digits of every script to 0–9, spaces of every kind to a space, hyphens and dashes of every kind to `-`.
-What is invisible (zero-width characters, soft hyphens, direction marks, variation selectors) and
-combining marks are left out, so that they cannot split a number. Letters stay as they are: a Cyrillic `А` is no `A`.
+*Folding* is for detectors. It works character by character, so that every offset has an exact origin: NFKC (full-width
+and other compatibility forms), digits of every script to 0–9, spaces of every kind to a space, hyphens and dashes of
+every kind to `-`. Invisible characters (zero-width characters, soft hyphens, direction marks, variation selectors) and
+combining marks are dropped, so that they cannot split a number. Letters do not change: a Cyrillic `А` is not an `A`.
+
+The *normal form* is for comparing values: two spans of a text are the same value if their normal forms are equal.
 """
 
 import unicodedata
@@ -13,63 +15,68 @@ from typing import Final, Literal
 
 from sprat_privacy.entity_types import ADDRESSES, NUMBERS, SECRETS
 
-_BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
+Comparison = Literal["exact", "caseless", "compact"]
+"""What a comparison of values ignores: nothing; case; case and separators."""
+
+_LINE_BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
+_NAME_SEPARATORS: Final = frozenset(" -'’.·_/")
+"""May be between the words of one name, or be left out. `&` and a separator between digits may not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """The text to read, and where each of its characters comes from."""
+class FoldedText:
+    """A normalised text with the origin of each of its characters."""
 
     text: str
     origins: tuple[int, ...] | None
-    """For each character the offset in the original; None where both are the same."""
+    """For each character its offset in the original; None if both texts are the same."""
     ends: tuple[int, ...] | None
-    """For each character the end of its origin, with what was left out directly behind it."""
+    """For each character the end of its origin, including marks dropped directly after it."""
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """Give the span of the original that `text[start:end]` was read from; it must not be empty."""
+        """Return the span of the original that `text[start:end]` comes from; it must not be empty."""
         if self.origins is None or self.ends is None:
             return start, end
         return self.origins[start], self.ends[end - 1]
 
 
-def fold(text: str) -> Folded:
-    """Fold a text; time and memory grow with its length."""
+def fold(text: str) -> FoldedText:
+    """Fold a text for detectors. Time and memory are linear in its length."""
     if text.isascii():
-        return Folded(text, None, None)
+        return FoldedText(text, None, None)
     folded: list[str] = []
     origins: list[int] = []
     ends: list[int] = []
     for offset, character in enumerate(text):
-        form = _folded(character)
+        form = _fold_character(character)
         if not form and ends and unicodedata.category(character)[0] == "M":
-            # An accent belongs to the letter before it; an invisible character belongs to nobody.
+            # An accent belongs to the letter before it; an invisible character belongs to no other.
             ends[-1] = offset + 1
         for piece in form:
             folded.append(piece)
             origins.append(offset)
             ends.append(offset + 1)
-    return Folded("".join(folded), tuple(origins), tuple(ends))
+    return FoldedText("".join(folded), tuple(origins), tuple(ends))
 
 
 @lru_cache(maxsize=8192)
-def _folded(character: str) -> str:
-    """Give what one character is read as; nothing where it is not to be seen."""
+def _fold_character(character: str) -> str:
+    """Return the folded form of one character; empty if it is invisible."""
     if character.isascii():
         return character
-    if character in _BREAKS:
+    if character in _LINE_BREAKS:
         return "\n"
     category = unicodedata.category(character)
     if category in {"Cf", "Mn", "Me"}:
         return ""
     if category == "Zs":
         return " "
-    form = "".join(_plain(piece) for piece in unicodedata.normalize("NFKC", character))
+    form = "".join(_fold_piece(piece) for piece in unicodedata.normalize("NFKC", character))
     return form if form.strip() else " "
 
 
-def _plain(piece: str) -> str:
-    """Give a piece of a compatibility form; it may be a mark, a digit of its script or a dash again."""
+def _fold_piece(piece: str) -> str:
+    """Fold one character of a compatibility form; it may again be a mark, a digit of its script or a dash."""
     category = unicodedata.category(piece)
     if category in {"Cf", "Mn", "Me"}:
         return ""
@@ -78,63 +85,54 @@ def _plain(piece: str) -> str:
     return "-" if category == "Pd" or piece == "−" else piece
 
 
-# When two stretches of a text are the same value, and the text in which equal values look alike.
+def comparison_for(value: str, type: str) -> Comparison:
+    """Return how a value of a type is compared.
 
-Manner = Literal["exact", "cased", "joined"]
-"""What a value is compared without: nothing; case; case and separators."""
-
-_JOINED_IN_NAMES: Final = frozenset(" -'’.·_/")
-"""What may stand between the words of one name, or be left out. A `&` or a digit's neighbour may not."""
-
-
-def manner(value: str, type: str) -> Manner:
-    """Say how a value of a type is compared.
-
-    Separators carry meaning in secrets and addresses, and in everything with digits that is no known kind of number:
+    Separators carry meaning in secrets and addresses, and in everything with digits that is not a known type of number:
     `12-3` and `1-23` are two house numbers.
     """
     if type in SECRETS:
         return "exact"
     if type in ADDRESSES:
-        return "cased"
+        return "caseless"
     if type in NUMBERS:
-        return "joined"
-    return "cased" if any(character.isdigit() for character in value) else "joined"
+        return "compact"
+    return "caseless" if any(character.isdigit() for character in value) else "compact"
 
 
-def normal_form(value: str, manner: Manner) -> str:
-    """Give what two equal values share; it may be empty, for a value of separators alone."""
-    return "".join(_normal(character, manner) for character in value)
+def normal_form(value: str, comparison: Comparison) -> str:
+    """Return what two equal values have in common; empty for a value of separators alone."""
+    return "".join(_normal(character, comparison) for character in value)
 
 
-def normal_text(text: str, manner: Manner) -> Folded:
-    """Give a text in which a value's normal form stands wherever the value does, with the way back."""
+def normal_text(text: str, comparison: Comparison) -> FoldedText:
+    """Return the normal form of a text, in which the normal form of a value occurs wherever the value does."""
     forms: list[str] = []
     origins: list[int] = []
     ends: list[int] = []
     for offset, character in enumerate(text):
-        form = _normal(character, manner)
+        form = _normal(character, comparison)
         if form:
             forms.append(form)
             origins.extend([offset] * len(form))
             ends.extend([offset + 1] * len(form))
-    return Folded("".join(forms), tuple(origins), tuple(ends))
+    return FoldedText("".join(forms), tuple(origins), tuple(ends))
 
 
 @lru_cache(maxsize=16384)
-def _normal(character: str, manner: Manner) -> str:
-    """Give one character's part of a normal form.
+def _normal(character: str, comparison: Comparison) -> str:
+    """Return the normal form of one character.
 
-    Decomposed (NFKD), so that an accent counts the same whether or not it is one character with its letter.
+    Decomposed (NFKD), so that a letter with an accent equals its precomposed character.
     """
     if unicodedata.category(character) == "Cf":
         return ""
     form = unicodedata.normalize("NFKD", character)
-    if manner == "exact":
+    if comparison == "exact":
         return form
     form = "".join(str(unicodedata.decimal(piece, piece)) for piece in form.casefold())
-    return "".join(piece for piece in form if not _separates(piece)) if manner == "joined" else form
+    return "".join(piece for piece in form if not _is_separator(piece)) if comparison == "compact" else form
 
 
-def _separates(piece: str) -> bool:
-    return piece.isspace() or piece in _JOINED_IN_NAMES or piece in "()" or unicodedata.category(piece) == "Pd"
+def _is_separator(piece: str) -> bool:
+    return piece.isspace() or piece in _NAME_SEPARATORS or piece in "()" or unicodedata.category(piece) == "Pd"

@@ -19,8 +19,7 @@ from sprat_cli.assess.policy_file import Written, check_meant, write_keep_at
 from sprat_cli.columns import LabelColumn, TextColumn
 from sprat_cli.connection import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat_policy.edit import check_name
-from sprat_policy.load import load_policy
+from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import Wanted
 from sprat_training.datasets.reading import read_labelled
 from sprat_training.datasets.rows import Labelled
@@ -189,7 +188,7 @@ def assess(
 
 def _check(name: str) -> None:
     try:
-        check_name(name)
+        check_model_name(name)
     except UserError as error:
         raise UserError(f"--as {error}") from None
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
-from sprat_policy.edit import keep_at_of, set_keep_at
-from sprat_policy.load import load_policy
+from sprat_policy import keep_at_location, load_policy, set_keep_at
 
 _TASK: Final = "intent"
 
@@ -68,4 +67,4 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> Written:
 
 
 def _place(name: str | None) -> str:
-    return ".".join(keep_at_of(_TASK, name))
+    return ".".join(keep_at_location(_TASK, name))

@@ -21,8 +21,8 @@ from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.languages import primary_subtag
 from sprat_operations.dead_letter_payload import Readable, hex_lines, readable
 from sprat_operations.dead_letters import Letter
-from sprat_privacy.errors import NotVerified
-from sprat_privacy.masking import mask as masking
+from sprat_privacy import NotVerified
+from sprat_privacy import mask as masking
 
 
 class Withheld(SpratError):

@@ -20,7 +20,7 @@ from sprat_cli.doctor.topics import check_topics
 from sprat_operations.lag import LagMeter
 from sprat_operations.retirement import own_alone, read_standing
 from sprat_operations.topics import TopicState, list_topics
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 
 
 async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIterator[Check]:

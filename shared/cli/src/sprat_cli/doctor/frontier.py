@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sprat_cli.doctor.check import Check, broken, good, warning
-from sprat_policy.rules import Policy
+from sprat_policy import Policy
 
 _DEFAULT_REGION = "eu"
 """Of the default endpoint."""

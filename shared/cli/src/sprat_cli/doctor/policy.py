@@ -6,13 +6,12 @@ from sprat.model import DEFAULT_MODEL
 from sprat_cli.doctor.check import Check, good, warning
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_operations.serving import advised_keep_at
-from sprat_policy.rules import Policy
-from sprat_policy.unannounced import Unannounced, unannounced
+from sprat_policy import Policy, UnannouncedModel, unannounced_models
 
 
 def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterator[Check]:
     """Look at each model that the policy names, and at what the cards of those announced advise."""
-    for name in unannounced(policy, announced):
+    for name in unannounced_models(policy, announced):
         yield warning(
             "policy",
             f"{name.place}: no model of this name is announced, so it changes nothing",
@@ -24,10 +23,10 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
             yield from _compared(policy, each, advised)
 
 
-def _mend(name: Unannounced, announced: Sequence[ModelAnnounced]) -> str:
+def _mend(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
     there = ", ".join(each.model for each in announced if each.task == name.task) or "none"
-    if name.meant is not None:
-        return f"did you mean {name.meant}? Announced for {name.task}: {there}"
+    if name.suggestion is not None:
+        return f"did you mean {name.suggestion}? Announced for {name.task}: {there}"
     return f"correct it, or start its service; announced for {name.task}: {there}"
 
 

@@ -9,8 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sprat.errors import UserError
 from sprat_cli.doctor.check import Check, broken, good, warning
 from sprat_cli.doctor.frontier import Frontier, check_frontier
-from sprat_policy.load import load_policy
-from sprat_policy.rules import Policy
+from sprat_policy import Policy, load_policy
 
 _SHORTEST_SECRET = 16
 

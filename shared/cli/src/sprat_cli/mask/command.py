@@ -11,9 +11,8 @@ from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.text_input import read_text_input
 from sprat_contracts.languages import primary_subtag
-from sprat_privacy.errors import NotVerified
-from sprat_privacy.masked_text import Masked, MaskedSpan
-from sprat_privacy.masking import mask as masking
+from sprat_privacy import MaskedSpan, MaskedText, NotVerified
+from sprat_privacy import mask as masking
 
 EPILOG = """\b
 Examples:
@@ -70,7 +69,7 @@ def mask(
         say(line)
 
 
-def masked_lines(masked: Masked) -> list[str]:
+def masked_lines(masked: MaskedText) -> list[str]:
     """Give the text that leaves, line by line, its placeholders in colour and nothing a terminal would obey."""
     pieces: list[str] = []
     last = 0
@@ -80,11 +79,11 @@ def masked_lines(masked: Masked) -> list[str]:
     return "".join((*pieces, _harmless(masked.text[last:]))).rstrip("\n").split("\n")
 
 
-def found_lines(masked: Masked, *, show_values: bool) -> list[str]:
+def found_lines(masked: MaskedText, *, show_values: bool) -> list[str]:
     """Give what was masked: a row for each placeholder, type and finder, in the order of the text."""
     rows: dict[tuple[str, str, str], list[MaskedSpan]] = {}
     for span in masked.spans:
-        rows.setdefault((span.placeholder, span.type, span.finder), []).append(span)
+        rows.setdefault((span.placeholder, span.type, span.detector), []).append(span)
     if not rows:
         return [faint("nothing was found to mask")]
     cells = [("PLACEHOLDER", "TYPE", "FINDER", "TIMES", *(["VALUE"] if show_values else []))]
@@ -100,7 +99,7 @@ def found_lines(masked: Masked, *, show_values: bool) -> list[str]:
     return [*lines, faint(f"{len(masked.spans)} masked: {counts}")]
 
 
-def masked_json(masked: Masked, language: str, *, show_values: bool) -> dict[str, Any]:
+def masked_json(masked: MaskedText, language: str, *, show_values: bool) -> dict[str, Any]:
     """Give all for machines. `start` and `end` count code points in the text given, `at` in the masked one."""
     return {
         "type": "masked",
@@ -114,7 +113,7 @@ def masked_json(masked: Masked, language: str, *, show_values: bool) -> dict[str
                 "at": span.at,
                 "placeholder": span.placeholder,
                 "type": span.type,
-                "finder": span.finder,
+                "finder": span.detector,
                 **({"value": masked.value(span)} if show_values else {}),
             }
             for span in masked.spans

@@ -1,8 +1,8 @@
-"""The tagger of personal data: names, addresses, and numbers of many kinds, by how they are used in a sentence.
+"""The tagger of personal data: names, addresses, and numbers of many types, by their context in a sentence.
 
-Rampart as a CTranslate2 encoder and a linear head. It reads short windows, because it was taught on short texts and
-finds fewer names in long ones; where windows overlap, a token's probabilities are averaged, those from the middle of a
-window counting most. So a long text costs its length, and is read to its end.
+The model is Rampart, as a CTranslate2 encoder and a linear head. It reads short windows, because it was trained on
+short texts and finds fewer names in long ones. Where windows overlap, a token's probabilities are averaged, weighted
+towards the middle of each window. So time is linear in the length of a text, and a text is read to its end.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,21 @@ from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import Floats, TokenHead
 from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
 from sprat_privacy.detection import Detection
-from sprat_privacy.detectors.tagger_decoding import decode
-from sprat_privacy.detectors.tagger_labels import Labels
+from sprat_privacy.detectors.tagger_decoding import Labels, decode
 from sprat_privacy.normalisation import fold
 
 SHIPPED_TAGGER = Path(__file__).resolve().parent.parent / "artefacts" / "rampart"
 """The tagger's artefact that comes with this package."""
 
 READER: Final = "sprat-perimeter-tagger/2"
-"""Revision of the way from text to finds. Raise it with every change that changes a find."""
+"""Revision of the code from text to detections. Raise it with every change that changes a detection."""
 
 OVERLAP: Final = 10
 """Tokens that two windows share."""
 
 
 class Tagger:
-    """Thread-safe; holds no state between calls."""
+    """Detects personal data with the model of one artefact. Thread-safe; keeps no state between calls."""
 
     def __init__(self, card: Card, states: TokenEncoder, windows: Windows, head: TokenHead) -> None:
         self.card = card
@@ -41,14 +40,14 @@ class Tagger:
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
-        """Load the artefact in `folder`, compare it with its card, and try it.
+        """Load the artefact in `folder`, verify it against its card, and probe it.
 
         Args:
-            folder: where it lies.
-            threads: windows computed side by side, each on one core.
+            folder: the folder of the artefact.
+            threads: windows computed in parallel, each on one core.
 
         Raises:
-            BrokenArtefact: when it cannot be used.
+            BrokenArtefact: it cannot be used.
         """
         card = load_artefact(folder, reader=READER).card
         head = TokenHead.load(folder, len(card.labels or ()))
@@ -61,30 +60,30 @@ class Tagger:
         return tagger
 
     def find(self, text: str) -> list[Detection]:
-        """Give what is personal in `text`, in its order, without overlaps; see :meth:`find_many`."""
+        """Return the detections of one text; see :meth:`find_many`."""
         return self.find_many([text])[0]
 
     def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
-        """Give what is personal in each text. It depends on that text alone, not on its neighbours.
+        """Return the detections of each text, in its order, without overlaps. They depend on that text alone.
 
         Raises:
-            ModelError: when the runtime fails or computes nonsense; the texts have not been looked at then.
+            ModelError: the runtime failed or returned invalid numbers; then no text was searched.
         """
-        return [found for some in split_into_rounds(texts) for found in self._find(some)]
+        return [detections for batch in split_into_rounds(texts) for detections in self._find(batch)]
 
     def probabilities(self, windows: Sequence[Window]) -> list[Floats]:
-        """For each window, tokens × labels in the card's order, the special tokens left out.
+        """Return for each window tokens × labels, in the card's order, without the special tokens.
 
         Raises:
-            ModelError: when the runtime fails or computes nonsense.
+            ModelError: the runtime failed or returned invalid numbers.
         """
         return self._states.encode([window.ids for window in windows], self._read)
 
     def probe(self) -> None:
-        """Read a sentence, and the longest and highest-numbered window there can be.
+        """Read a sentence, and a window of the greatest length with the highest token id.
 
         Raises:
-            ModelError: when the tagger cannot.
+            ModelError: the tagger cannot.
         """
         self.find("Please call Anna Schmidt.")
         self.probabilities([Window(0, 0, [self.windows.highest_id] * self.windows.max_tokens)])
@@ -92,10 +91,12 @@ class Tagger:
     def _find(self, texts: Sequence[str]) -> list[list[Detection]]:
         folded = [fold(text) for text in texts]
         pieces, windows = self.windows.cut([each.text for each in folded])
-        rows = average_windows(pieces, windows, self.probabilities(windows), len(self._labels.kinds))
+        rows = average_windows(pieces, windows, self.probabilities(windows), len(self._labels.names))
         return [
-            decode(text, each, some, probabilities, labels=self._labels, least=self.card.keep_at) if some.ids else []
-            for text, each, some, probabilities in zip(texts, folded, pieces, rows, strict=True)
+            decode(text, view, tokens, probabilities, labels=self._labels, least=self.card.keep_at)
+            if tokens.ids
+            else []
+            for text, view, tokens, probabilities in zip(texts, folded, pieces, rows, strict=True)
         ]
 
     def _read(self, states: Vectors) -> Floats:

@@ -1,77 +1,78 @@
-"""Company-specific terms and patterns, from the policy file's section `perimeter`."""
+"""Detector of a company's own terms and patterns, from the policy file's section `perimeter`."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from sprat_policy.privacy_rules import PrivacyPolicy, compiled
-from sprat_privacy.boundaries import UNSPACED_RANGES, is_seam, unspaced
+from sprat_policy import PrivacyPolicy, compile_pattern
+from sprat_privacy.boundaries import UNSPACED_RANGES, is_seam, is_unspaced
 from sprat_privacy.detection import Detection
-from sprat_privacy.normalisation import Folded, fold, normal_text
+from sprat_privacy.normalisation import FoldedText, fold, normal_text
 
 _FIRST_WORD = re.compile(rf"[^\W_{UNSPACED_RANGES}]+|[{UNSPACED_RANGES}]+")
-"""Up to where a script begins that puts no spaces between words."""
+"""A word, or a run of characters of scripts without spaces between words."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Term:
     form: str
-    """As it stands in a text without case and with single spaces."""
+    """Without case and with single spaces."""
     lead: int
-    """How far its first letter or digit is from its beginning."""
+    """Offset of its first letter or digit."""
     type: str
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Finds what the policy lists. Terms count where no letter or digit touches them; patterns wherever they match.
+    """Detects what the policy lists: terms that no letter or digit touches, and patterns wherever they match.
 
-    Terms are looked up by their first word, so time grows with the text and not with their number. Patterns are RE2's:
-    none takes more than linear time. They read the text as it is, and once more folded (digits of every script as
-    0–9, no zero-width characters, plain spaces and hyphens).
+    Terms are looked up by their first word, so time grows with the text and not with the number of terms. Patterns are
+    RE2's and take linear time. They search the original text and the folded one (digits of every script as 0–9, no
+    zero-width characters, plain spaces and hyphens).
     """
 
     terms: dict[str, tuple[_Term, ...]]
-    """By their first word."""
+    """First word → the terms that begin with it."""
     unspaced_terms: tuple[_Term, ...]
-    """Those whose script has no words to look up; each is searched for."""
+    """Terms in scripts without spaces between words; each is searched for on its own."""
     patterns: tuple[tuple[str, Any], ...]
     name: ClassVar[str] = "terms"
     languages: ClassVar[None] = None
 
     @classmethod
     def of(cls, policy: PrivacyPolicy) -> Self:
-        """Make the finder of a policy."""
+        """Build the detector of a policy."""
         terms: dict[str, tuple[_Term, ...]] = {}
         unspaced_terms: list[_Term] = []
         for rule in policy.terms:
             for word in rule.words:
-                form = _without_case(word).text.strip()
+                form = _caseless(word).text.strip()
                 first = _FIRST_WORD.search(form)
                 if first is None:
                     continue
-                if any(map(unspaced, first.group())):
+                if any(map(is_unspaced, first.group())):
                     unspaced_terms.append(_Term(form, first.start(), rule.type))
                 else:
                     known = terms.get(first.group(), ())
                     terms[first.group()] = (*known, _Term(form, first.start(), rule.type))
-        return cls(terms, tuple(unspaced_terms), tuple((rule.type, compiled(rule.pattern)) for rule in policy.patterns))
+        patterns = tuple((rule.type, compile_pattern(rule.pattern)) for rule in policy.patterns)
+        return cls(terms, tuple(unspaced_terms), patterns)
 
     def find(self, text: str, language: str) -> list[Detection]:
-        """Give every term and every match."""
-        found = list(self._terms(text)) if self.terms or self.unspaced_terms else []
+        """Return every term and every match of a pattern."""
+        detections = list(self._find_terms(text)) if self.terms or self.unspaced_terms else []
         if self.patterns:
-            found += self._matches(Folded(text, None, None))
+            detections += self._find_matches(FoldedText(text, None, None))
             folded = fold(text)
             if folded.text != text:
-                found += self._matches(folded)
-        return found
+                detections += self._find_matches(folded)
+        return detections
 
-    def _terms(self, text: str) -> Iterator[Detection]:
-        view = _without_case(text)
-        for term, begin in self._candidates(view.text):
-            start, end = view.original(begin, begin + len(term.form))
+    def _find_terms(self, text: str) -> Iterator[Detection]:
+        caseless = _caseless(text)
+        for term, begin in self._candidates(caseless.text):
+            start, end = caseless.original(begin, begin + len(term.form))
             if is_seam(text, start) and is_seam(text, end):
                 yield Detection(start, end, term.type, self.name)
 
@@ -87,27 +88,27 @@ class Terms:
                 yield term, begin
                 begin = text.find(term.form, begin + 1)
 
-    def _matches(self, view: Folded) -> Iterable[Detection]:
+    def _find_matches(self, folded: FoldedText) -> Iterable[Detection]:
         for type, pattern in self.patterns:
-            for match in pattern.finditer(view.text):
+            for match in pattern.finditer(folded.text):
                 if match.end() > match.start():
-                    yield Detection(*view.original(match.start(), match.end()), type, self.name)
+                    yield Detection(*folded.original(match.start(), match.end()), type, self.name)
 
 
-def _without_case(text: str) -> Folded:
-    """Give a text without case and invisible characters, each stretch of white space a single space."""
-    plain = normal_text(text, "cased")
+def _caseless(text: str) -> FoldedText:
+    """Return a text without case and invisible characters, with each run of white space as a single space."""
+    plain = normal_text(text, "caseless")
     pieces: list[str] = []
     origins: list[int] = []
     ends: list[int] = []
-    spaced = False
+    after_space = False
     for character, origin, end in zip(plain.text, plain.origins or (), plain.ends or (), strict=True):
-        space = character.isspace()
-        if space and spaced:
+        is_space = character.isspace()
+        if is_space and after_space:
             ends[-1] = end
         else:
-            pieces.append(" " if space else character)
+            pieces.append(" " if is_space else character)
             origins.append(origin)
             ends.append(end)
-        spaced = space
-    return Folded("".join(pieces), tuple(origins), tuple(ends))
+        after_space = is_space
+    return FoldedText("".join(pieces), tuple(origins), tuple(ends))

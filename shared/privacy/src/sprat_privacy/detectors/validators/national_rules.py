@@ -1,4 +1,7 @@
-"""Shapes that are too many to list."""
+"""The rules for national numbers: shape, check, and what else a number needs to be taken for one.
+
+Checks are python-stdnum's, except for those that it lacks (defined here).
+"""
 
 import re
 from collections.abc import Callable
@@ -58,25 +61,17 @@ from stdnum.us import ein as us_ein
 from stdnum.us import itin as us_itin
 from stdnum.us import ssn as us_ssn
 
-_PLACES = "AAAAAA{}{}A{}{}A{}{}{}A"
-
-CODICE_FISCALE: Final = tuple(_PLACES.format(*choice) for choice in product("9A", repeat=7))
-"""An Italian fiscal code; where two people's were the same, letters stand for some of its digits (omocodia)."""
-
-
-# What a rule for a national number says, and how rules are found by the shape of a number.
-
 TAX = "TAX_ID"
 SOCIAL = "SOCIAL_SECURITY"
 IDENTITY = "GOVERNMENT_ID"
 
 Needs = Literal["nothing", "place", "word"]
-"""What a number needs beyond its shape and its check, to be taken for one.
+"""What a number needs beyond its shape and its check.
 
-nothing   its shape or its check is seen in no other number
-place     many numbers look so, every tenth or so passes the check: the text is in a language of the country, and the
-          number stands in one piece or no other digits stand next to it; or a word says what it is
-word      there is no check digit: a word says what it is
+nothing   no other number has this shape or passes this check
+place     the shape is common and about one number in ten passes the check: the text is in a language of the country,
+          and the number is one group or has no other digits next to it; or there is a context word
+word      there is no check digit: there must be a context word
 """
 
 _DIGIT = re.compile(r"[0-9]")
@@ -84,7 +79,7 @@ _LETTER = re.compile(r"[A-Za-z]")
 
 
 def shape(written: str) -> str:
-    """Give the shape of letters and digits: `9` for each digit, `A` for each letter."""
+    """Return the shape of letters and digits: `9` for each digit, `A` for each letter."""
     return _LETTER.sub("A", _DIGIT.sub("9", written))
 
 
@@ -96,25 +91,25 @@ class Rule:
     name: str
     type: str
     shapes: tuple[str, ...]
-    """Letters and digits in a row, without what stands between."""
+    """As `shape` returns them, without separators."""
     is_valid: Callable[[str], bool]
-    """Of the letters and digits in capitals; of the number as it is written where `as_written`."""
+    """Check of the letters and digits in upper case; with `as_written`, separators included."""
     needs: Needs
     words: tuple[str, ...] = ()
-    """Its own, besides those of its type."""
+    """Context words besides those of its type."""
     languages: tuple[str, ...] = ()
     layout: str | None = None
-    """A pattern; a number that is written so needs nothing else."""
+    """A pattern; a number in this layout needs nothing else."""
     as_written: bool = False
 
 
 def no_check(_: str) -> bool:
-    """Take any: the number has no check digit."""
+    """Accept any number: it has no check digit."""
     return True
 
 
 def digits(*counts: int) -> tuple[str, ...]:
-    """Give the shapes of so many digits."""
+    """Return the shapes of numbers of digits alone, for each count."""
     return tuple("9" * count for count in counts)
 
 
@@ -122,7 +117,7 @@ LONGEST: Final = 18
 """Letters and digits of the longest number."""
 
 
-# National numbers of the EU's countries. Checks are python-stdnum's, but for two that it lacks (see below).
+# The EU
 
 
 def _german_insurance(number: str) -> bool:
@@ -147,6 +142,9 @@ def _hungarian(number: str) -> bool:
 def _full_swedish(number: str) -> bool:
     return number[:2] in {"18", "19", "20"} and se_pnr.is_valid(number)
 
+
+_CODICE_FISCALE: Final = tuple("AAAAAA{}{}A{}{}A{}{}{}A".format(*choice) for choice in product("9A", repeat=7))
+"""Italian fiscal codes: where two people would share one, letters replace some of its digits (omocodia)."""
 
 _HETU: Final = ("999999999A", *digits(10), "999999A999A", "999999A9999")
 """The century is a `-`, a `+` or a letter."""
@@ -184,7 +182,7 @@ EU_RULES: Final = (
     Rule("HU", "adóazonosító jel", TAX, digits(10), lambda number: number[0] == "8", "word"),
     Rule("HU", "taj", SOCIAL, digits(9), no_check, "word"),
     Rule("IE", "pps", IDENTITY, ("9999999A", "9999999AA"), ie_pps.is_valid, "nothing"),
-    Rule("IT", "codice fiscale", TAX, CODICE_FISCALE, it_cf.is_valid, "nothing"),
+    Rule("IT", "codice fiscale", TAX, _CODICE_FISCALE, it_cf.is_valid, "nothing"),
     Rule("IT", "partita iva", TAX, digits(11), it_iva.is_valid, "place", languages=("it",)),
     Rule("LT", "asmens", IDENTITY, digits(11), lt_asmens.is_valid, "nothing"),
     Rule("LU", "matricule", IDENTITY, digits(13), _luxembourgish, "nothing"),
@@ -205,17 +203,16 @@ EU_RULES: Final = (
     Rule("SI", "emšo", IDENTITY, digits(13), si_emso.is_valid, "nothing"),
     Rule("SI", "davčna", TAX, digits(8), si_ddv.is_valid, "place", languages=("sl",)),
 )  # fmt: skip
-"""The Slovak rodné číslo is the Czech one; Cyprus, Luxembourg and Malta have more as VAT numbers."""
+"""The Slovak rodné číslo is the Czech one; more numbers of Cyprus, Luxembourg and Malta are found as VAT numbers."""
 
-
-# National numbers of the UK, the US and of the EU's neighbours, and VAT numbers with their country's letters.
+# The UK, the US, neighbours of the EU, and VAT numbers with the letters of their country
 
 
 _NINO = re.compile(r"(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z]\d{6}[A-D]?")
 """HMRC, National Insurance Manual NIM39110."""
 _SSN_LAYOUT = r"\d{3}-\d\d-\d{4}"
 _VAT_LAYOUT = r"[A-Z]{2}.*"
-"""In capitals: `it 12345678901` is a sentence."""
+"""The letters in upper case: `it 12345678901` is part of a sentence."""
 
 
 def _is_nino(number: str) -> bool:
@@ -232,7 +229,7 @@ def _is_vat(number: str) -> bool:
 
 
 def _is_atin(number: str) -> bool:
-    """Check the group, which python-stdnum leaves unchecked: 93 alone is given out (IRS)."""
+    """Check also the group, which python-stdnum does not: only 93 is assigned (IRS)."""
     return number[0] == "9" and number[3:5] == "93" and us_atin.is_valid(number)
 
 

@@ -1,59 +1,55 @@
-"""All validators as one finder."""
+"""All validators as one detector."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from sprat_privacy.detection import Detection
-from sprat_privacy.detectors.validators import (
-    api_key,
-    credential,
-    document_number,
-    email_address,
-    iban,
-    ip_address,
-    national_number,
-    payment_card,
-    phone_number,
-    private_key,
-    web_address,
-    web_token,
+from sprat_privacy.detectors.validators.contact import find_email_addresses, find_phone_numbers
+from sprat_privacy.detectors.validators.national_numbers import find_document_numbers, find_national_numbers
+from sprat_privacy.detectors.validators.network import find_ip_addresses, find_web_addresses
+from sprat_privacy.detectors.validators.payments import find_cards, find_ibans
+from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText, prepare
+from sprat_privacy.detectors.validators.secrets import (
+    find_api_keys,
+    find_credentials,
+    find_private_keys,
+    find_web_tokens,
 )
-from sprat_privacy.detectors.validators.reading import Hit, Reading, read
 
-Form = Callable[[Reading], Iterator[Hit]]
+Validator = Callable[[PreparedText], Iterator[Hit]]
 
-FORMS: Final[tuple[Form, ...]] = (
-    email_address.find,
-    web_address.find,
-    ip_address.find,
-    iban.find,
-    payment_card.find,
-    phone_number.find,
-    national_number.find,
-    document_number.find,
-    api_key.find,
-    web_token.find,
-    private_key.find,
-    credential.find,
+VALIDATORS: Final[tuple[Validator, ...]] = (
+    find_email_addresses,
+    find_web_addresses,
+    find_ip_addresses,
+    find_ibans,
+    find_cards,
+    find_phone_numbers,
+    find_national_numbers,
+    find_document_numbers,
+    find_api_keys,
+    find_web_tokens,
+    find_private_keys,
+    find_credentials,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """Finds what has a form that can be checked; the language says which phone and tax numbers are likely."""
+    """Detects values whose form can be checked; the language says which phone and national numbers are likely."""
 
     name: ClassVar[str] = "validators"
     languages: ClassVar[None] = None
 
     def find(self, text: str, language: str) -> list[Detection]:
-        """Give all finds; they may overlap. Time grows with the length of the text, whatever stands in it."""
-        reading = read(text, language)
-        found: dict[tuple[int, int, str], Detection] = {}
-        for form in FORMS:
-            for hit in form(reading):
-                start, end = reading.folded.original(hit.start, hit.end)
-                known = found.get((start, end, hit.type))
+        """Return all detections; they may overlap. Time is linear in the length of the text, whatever it holds."""
+        source = prepare(text, language)
+        detections: dict[tuple[int, int, str], Detection] = {}
+        for find_hits in VALIDATORS:
+            for hit in find_hits(source):
+                start, end = source.folded.original(hit.start, hit.end)
+                known = detections.get((start, end, hit.type))
                 if known is None or known.score < hit.score:
-                    found[start, end, hit.type] = Detection(start, end, hit.type, self.name, hit.score)
-        return list(found.values())
+                    detections[start, end, hit.type] = Detection(start, end, hit.type, self.name, hit.score)
+        return list(detections.values())

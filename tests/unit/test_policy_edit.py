@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.errors import UserError
-from sprat_policy.edit import set_keep_at
-from sprat_policy.load import load_policy
+from sprat_policy import load_policy, set_keep_at
 
 SHIPPED = """\
 # What Sprat may do.
@@ -121,7 +120,9 @@ def test_models_written_on_one_line_are_left_as_they_are(tmp_path):
 @pytest.mark.parametrize("name", ["b nk", "#x", "", "a: b", "x" * 65])
 def test_a_name_that_no_text_can_ask_for_is_refused_and_the_file_is_left_as_it_is(tmp_path, name):
     path = written(tmp_path, SHIPPED)
-    with pytest.raises(UserError, match=r"no name of a model; expected: a model's name as texts ask for it: .*, as hr"):
+    with pytest.raises(
+        UserError, match=r"not a name of a model; expected: a model's name as texts ask for it: .*, as hr"
+    ):
         set_keep_at(path, "intent", 0.61, name)
     assert path.read_text() == SHIPPED
     assert [each.name for each in tmp_path.iterdir()] == ["policy.yaml"]

@@ -12,8 +12,7 @@ from pydantic.fields import FieldInfo
 
 from conftest import WritePolicy
 from sprat.errors import UserError
-from sprat_policy.load import load_policy
-from sprat_policy.rules import Policy
+from sprat_policy import Policy, load_policy
 
 
 def complaint(path: Path) -> str:

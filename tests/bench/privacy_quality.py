@@ -1,6 +1,6 @@
 """Measures what the perimeter finds of annotated personal data beside Presidio's analyser, and what masking costs.
 
-    python -m tests.bench.perimeter_quality --data DIR [--presidio PYTHON] [--json FILE] [--markdown FILE]
+    python -m tests.bench.privacy_quality --data DIR [--presidio PYTHON] [--json FILE] [--markdown FILE]
 
 `PYTHON` is the interpreter of an environment with Presidio (`presidio_runner.py` says how to make it); without it
 Sprat is measured alone. Texts: presidio-research, both files, odd template ids; the tagger's threshold was chosen on
@@ -22,15 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from sprat_policy.privacy_rules import PatternRule, PrivacyPolicy, TermRule
-from sprat_privacy.detection import Detector, NameDetector
+from sprat_policy import PatternRule, PrivacyPolicy, TermRule
+from sprat_privacy import Detector, NameDetector, mask
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.masking import mask
-from tests.bench import perimeter_tables as tables
+from tests.bench import privacy_tables as tables
 from tests.bench.benchmarks_page import save
-from tests.bench.perimeter_scoring import KINDS, Annotated, Kind, Span, outside, read, score
+from tests.bench.privacy_scoring import KINDS, Annotated, Kind, Span, outside, read, score
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from sprat_privacy.detection import Detection, resolve
-from sprat_privacy.masked_text import Numbering, resembling_in
+from sprat_privacy import Detection, resolve
+from sprat_privacy.masked_text import Numbering, lookalikes_in
 from sprat_privacy.normalisation import fold
 
 
-def found(start, end, type="PERSON", score=1.0, finder="one"):
-    return Detection(start=start, end=end, type=type, score=score, finder=finder)
+def found(start, end, type="PERSON", score=1.0, detector="one"):
+    return Detection(start=start, end=end, type=type, score=score, detector=detector)
 
 
 def spans(*finds):
@@ -34,19 +34,19 @@ def test_of_finds_that_overlap_one_holds_all_and_the_longest_says_what_it_is(fin
 
 def test_one_value_has_one_placeholder_and_two_values_have_two():
     numbering = Numbering(frozenset())
-    assert [numbering.give((value,), "PERSON") for value in ("Ada", "Bo", "Ada")] == [
+    assert [numbering.placeholder_for((value,), "PERSON") for value in ("Ada", "Bo", "Ada")] == [
         "[PERSON_1]",
         "[PERSON_2]",
         "[PERSON_1]",
     ]
-    assert numbering.give(("Ada", "ada"), "LOCATION") == "[PERSON_1]"
-    assert numbering.give(("ada",), "PERSON") == "[PERSON_1]", "a value goes by every name that it came with"
-    assert numbering.give(("Oslo",), "LOCATION") == "[LOCATION_1]"
+    assert numbering.placeholder_for(("Ada", "ada"), "LOCATION") == "[PERSON_1]"
+    assert numbering.placeholder_for(("ada",), "PERSON") == "[PERSON_1]", "a value goes by every name that it came with"
+    assert numbering.placeholder_for(("Oslo",), "LOCATION") == "[LOCATION_1]"
 
 
 def test_what_stands_in_the_text_already_is_not_given():
-    taken = frozenset(resembling_in("[PERSON_1] and [ person - 2 ] wrote"))
-    assert Numbering(taken).give(("Ada",), "PERSON") == "[PERSON_3]"
+    taken = frozenset(lookalikes_in("[PERSON_1] and [ person - 2 ] wrote"))
+    assert Numbering(taken).placeholder_for(("Ada",), "PERSON") == "[PERSON_3]"
 
 
 @pytest.mark.parametrize(

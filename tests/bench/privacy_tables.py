@@ -1,9 +1,9 @@
-"""The tables of `perimeter_quality.py`: for the terminal, and as Markdown for the page of benchmarks."""
+"""The tables of `privacy_quality.py`: for the terminal, and as Markdown for the page of benchmarks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tests.bench.perimeter_scoring import KINDS, Kind
+from tests.bench.privacy_scoring import KINDS, Kind
 
 NAMES: Final = {"validators": "validators", "tagger": "tagger", "both": "both", "presidio": "Presidio"}
 

@@ -5,8 +5,7 @@ import logging
 import pytest
 
 from sprat_contracts import ModelAnnounced
-from sprat_policy.rules import Policy
-from sprat_policy.unannounced import unannounced
+from sprat_policy import Policy, unannounced_models
 from sprat_router.policy_check import GRACE_S, PolicyCheck
 from support.router_records import table
 
@@ -37,7 +36,7 @@ def policy(**tasks):
     ],
 )
 def test_names_that_nobody_announces_are_found_with_the_likeliest_that_is_meant(tasks, found):
-    assert [(each.place, each.meant) for each in unannounced(policy(**tasks), ANNOUNCED)] == found
+    assert [(each.place, each.suggestion) for each in unannounced_models(policy(**tasks), ANNOUNCED)] == found
 
 
 @pytest.fixture

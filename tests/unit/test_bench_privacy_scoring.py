@@ -1,6 +1,6 @@
 """What the README's table of the perimeter counts."""
 
-from tests.bench.perimeter_scoring import Annotated, outside, score
+from tests.bench.privacy_scoring import Annotated, outside, score
 
 TEXT = "Anna Weber, card 4111, moved to Rome."
 ROW = Annotated(TEXT, ((0, 10, "PERSON"), (17, 21, "CREDIT_CARD"), (32, 36, "GPE")), 1)

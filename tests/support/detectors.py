@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sprat_privacy.detection import Detection
+from sprat_privacy import Detection
 
 
 @dataclass(frozen=True)

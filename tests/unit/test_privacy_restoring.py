@@ -3,24 +3,21 @@
 import pytest
 
 from sprat_contracts import Alternative, Entity, IntentOutput, NerOutput, TranslationOutput
-from sprat_privacy.errors import NotRestorable
-from sprat_privacy.masked_text import Masked
-from sprat_privacy.masking import mask
-from sprat_privacy.restoring import restore, restore_text
-from support.perimeter_finders import Words
+from sprat_privacy import MaskedText, NotRestorable, mask, restore, restore_text
+from support.detectors import Words
 
 TEXT = "Anna Müller e\u0301crit: call Ben, ANNA MÜLLER is in Rome 👩‍💻, a@b.de"
 WORDS = {"Anna Müller": "PERSON", "Ben": "PERSON", "Rome": "LOCATION", "a@b.de": "EMAIL"}
 
 
 @pytest.fixture
-def sent() -> Masked:
+def sent() -> MaskedText:
     masked = mask(TEXT, "en", [Words(WORDS)])
     assert masked.text == ("[PERSON_1] e\u0301crit: call [PERSON_2], [PERSON_1] is in [LOCATION_1] 👩‍💻, [EMAIL_1]")
     return masked
 
 
-def ner(sent: Masked, *mentions: tuple[str, str], truncated: bool = False) -> NerOutput:
+def ner(sent: MaskedText, *mentions: tuple[str, str], truncated: bool = False) -> NerOutput:
     """Give the answer of a frontier that found these in what it got, each once, in order."""
     entities: list[Entity] = []
     for text, label in mentions:
@@ -40,12 +37,12 @@ def told(output: object) -> list[tuple[str, str]]:
 OWN = [("Anna Müller", "PER"), ("Ben", "PER"), ("ANNA MÜLLER", "PER"), ("Rome", "LOC"), ("a@b.de", "EMAIL")]
 
 
-def test_an_intent_stays_as_it_is(sent: Masked) -> None:
+def test_an_intent_stays_as_it_is(sent: MaskedText) -> None:
     output = IntentOutput(label="transfer", alternatives=(Alternative(label="x", probability=0.5),))
     assert restore(output, sent) is output
 
 
-def test_a_translation_gets_its_values_back(sent: Masked) -> None:
+def test_a_translation_gets_its_values_back(sent: MaskedText) -> None:
     said = "Ruf [PERSON_2] an, schreibt [PERSON_1] ([EMAIL_1]). [PERSON_1] ist in [LOCATION_1]."
     restored = restore(TranslationOutput(text=said, target="de"), sent)
     assert restored == TranslationOutput(
@@ -53,7 +50,7 @@ def test_a_translation_gets_its_values_back(sent: Masked) -> None:
     )
 
 
-def test_what_left_comes_back_exactly(sent: Masked) -> None:
+def test_what_left_comes_back_exactly(sent: MaskedText) -> None:
     assert restore_text(sent.text, sent) == TEXT
 
 
@@ -67,7 +64,9 @@ def test_what_left_comes_back_exactly(sent: Masked) -> None:
         ("[PERSON_2]", "［PERSON_2］"), ("[PERSON_2]", "[PERSON_02]"),
     ],
 )  # fmt: skip
-def test_a_lost_changed_or_invented_placeholder_makes_the_answer_useless(sent: Masked, change: tuple[str, str]) -> None:
+def test_a_lost_changed_or_invented_placeholder_makes_the_answer_useless(
+    sent: MaskedText, change: tuple[str, str]
+) -> None:
     answer = sent.text.replace(*change, 1)
     with pytest.raises(NotRestorable) as caught:
         restore(TranslationOutput(text=answer, target="de"), sent)
@@ -88,14 +87,14 @@ def test_a_value_that_looks_like_a_placeholder_is_not_restored_twice() -> None:
     assert restore_text("[PERSON_2] und [NOTE_1]", sent) == "Ben und [PERSON_1]"
 
 
-def test_what_was_masked_is_an_entity_even_where_the_frontier_says_nothing(sent: Masked) -> None:
+def test_what_was_masked_is_an_entity_even_where_the_frontier_says_nothing(sent: MaskedText) -> None:
     restored = restore(NerOutput(entities=()), sent)
     assert told(restored) == OWN
     assert isinstance(restored, NerOutput)
     assert {entity.probability for entity in restored.entities} == {None}
 
 
-def test_entities_between_placeholders_move_to_the_original(sent: Masked) -> None:
+def test_entities_between_placeholders_move_to_the_original(sent: MaskedText) -> None:
     restored = restore(ner(sent, ("e\u0301crit", "MISC"), ("👩‍💻", "MISC")), sent)
     assert [entity for entity in told(restored) if entity[1] == "MISC"] == [("e\u0301crit", "MISC"), ("👩‍💻", "MISC")]
 
@@ -109,7 +108,7 @@ def test_entities_between_placeholders_move_to_the_original(sent: Masked) -> Non
     ],
 )  # fmt: skip
 def test_an_entity_that_touches_a_placeholder_of_its_kind_is_widened(
-    sent: Masked, mention: str, label: str, expected: str
+    sent: MaskedText, mention: str, label: str, expected: str
 ) -> None:
     restored = told(restore(ner(sent, (mention, label)), sent))
     assert (expected, label) in restored
@@ -120,15 +119,15 @@ def test_an_entity_that_touches_a_placeholder_of_its_kind_is_widened(
     ("mention", "label"),
     [("[PERSON_2]", "ORG"), ("call [PERSON_2]", "ORG"), ("[LOCATION_1] 👩‍💻, [EMAIL_1]", "LOC"), ("PERSON", "MISC")],
 )
-def test_what_was_masked_keeps_its_own_type(sent: Masked, mention: str, label: str) -> None:
+def test_what_was_masked_keeps_its_own_type(sent: MaskedText, mention: str, label: str) -> None:
     assert told(restore(ner(sent, (mention, label)), sent)) == OWN
 
 
-def test_two_entities_on_one_placeholder_are_one(sent: Masked) -> None:
+def test_two_entities_on_one_placeholder_are_one(sent: MaskedText) -> None:
     assert told(restore(ner(sent, ("call [PERSON_2]", "PER"), ("[PERSON_2]", "PER")), sent))[1] == ("call Ben", "PER")
 
 
-def test_an_entity_that_is_not_in_what_left_is_refused(sent: Masked) -> None:
+def test_an_entity_that_is_not_in_what_left_is_refused(sent: MaskedText) -> None:
     with pytest.raises(NotRestorable):
         restore(NerOutput(entities=(Entity(start=0, end=3, text="Ann", label="PER"),)), sent)
 

@@ -4,10 +4,10 @@ from time import perf_counter
 
 import pytest
 
-from sprat_policy.privacy_rules import PatternRule, PrivacyPolicy, TermRule
+from sprat_policy import PatternRule, PrivacyPolicy, TermRule
+from sprat_privacy import mask
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.masking import mask
 
 LENGTH = 20_000
 MAX_S = 6.0

@@ -6,14 +6,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sprat_contracts import Entity, NerOutput
-from sprat_policy.privacy_rules import PrivacyPolicy, TermRule
+from sprat_policy import PrivacyPolicy, TermRule
+from sprat_privacy import MaskedText, mask, restore, restore_text
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.masked_text import Masked
-from sprat_privacy.masking import mask
 from sprat_privacy.normalisation import fold
-from sprat_privacy.restoring import restore, restore_text
-from support.perimeter_finders import Spans
+from support.detectors import Spans
 
 TYPES = ("PERSON", "PHONE", "EMAIL", "API_KEY", "LOCATION", "TERM_1")
 
@@ -50,7 +48,7 @@ def texts_with_finds(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
     return text, [(min(a, b), max(a, b), type) for a, b, type in finds if a != b]
 
 
-def pieces(masked: Masked) -> list[str]:
+def pieces(masked: MaskedText) -> list[str]:
     """Give what leaves, without the placeholders."""
     edges = [
         0,

@@ -5,8 +5,7 @@ import pytest
 
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.windows import TokenizedText
-from sprat_privacy.detectors.tagger_decoding import decode
-from sprat_privacy.detectors.tagger_labels import Labels
+from sprat_privacy.detectors.tagger_decoding import Labels, decode
 from sprat_privacy.normalisation import fold
 
 NAMES = ("O", "B-GIVEN_NAME", "I-GIVEN_NAME", "B-SURNAME", "I-SURNAME", "B-PHONE", "I-PHONE")

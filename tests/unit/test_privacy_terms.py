@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_policy.load import load_policy
-from sprat_policy.privacy_rules import PrivacyPolicy
-from sprat_policy.rules import Policy
+from sprat_policy import Policy, PrivacyPolicy, load_policy
 from sprat_privacy.detectors.terms import Terms
 
 WHOLE = r"""

@@ -12,24 +12,22 @@ from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.encoder import TokenEncoder
 from sprat_inference.heads import TokenHead
 from sprat_inference.windows import Windows
-from sprat_privacy.detection import Detection
-from sprat_privacy.detectors.tagger import OVERLAP, Tagger
-from sprat_privacy.detectors.tagger_labels import TYPES
+from sprat_privacy import Detection
+from sprat_privacy.detectors.tagger import OVERLAP, SHIPPED_TAGGER, Tagger
+from sprat_privacy.detectors.tagger_decoding import TYPES
 from sprat_privacy.normalisation import fold
-
-FOLDER = Path(__file__).resolve().parents[2] / "shared/privacy/src/sprat_privacy/artefacts/rampart"
 
 quick = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")
 def tagger() -> Tagger:
-    return Tagger.load(FOLDER)
+    return Tagger.load(SHIPPED_TAGGER)
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for path in FOLDER.iterdir():
+    for path in SHIPPED_TAGGER.iterdir():
         shutil.copy(path, tmp_path)
     return tmp_path
 
@@ -202,7 +200,7 @@ def test_many_texts_give_what_each_gives_alone(tagger: Tagger) -> None:
 
 def test_two_threads_find_what_one_finds(tagger: Tagger) -> None:
     texts = [f"Number {place}: Anna Schmidt, {'very ' * place}late" for place in range(30)]
-    assert Tagger.load(FOLDER, threads=2).find_many(texts) == tagger.find_many(texts)
+    assert Tagger.load(SHIPPED_TAGGER, threads=2).find_many(texts) == tagger.find_many(texts)
 
 
 def test_windows_cover_every_token_overlap_and_are_never_too_long(tagger: Tagger) -> None:
@@ -220,7 +218,7 @@ def test_windows_cover_every_token_overlap_and_are_never_too_long(tagger: Tagger
 
 def test_windows_that_cannot_advance_are_refused() -> None:
     with pytest.raises(ValueError, match="overlap"):
-        Windows.load(FOLDER, max_tokens=32, overlap=15)
+        Windows.load(SHIPPED_TAGGER, max_tokens=32, overlap=15)
 
 
 def test_every_label_of_the_card_has_a_type(tagger: Tagger) -> None:
@@ -238,7 +236,7 @@ def test_a_damaged_file_is_named(copy: Path, name: str) -> None:
 
 def test_a_head_for_other_labels_is_refused() -> None:
     with pytest.raises(BrokenArtefact, match="labels"):
-        TokenHead.load(FOLDER, 34)
+        TokenHead.load(SHIPPED_TAGGER, 34)
 
 
 class NotFinite:
@@ -256,7 +254,7 @@ class Failing:
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
 def test_nonsense_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
-    broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(FOLDER, 35))
+    broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(SHIPPED_TAGGER, 35))
     with pytest.raises(ModelError, match=says) as caught:
         broken.find("secret")
     assert "secret" not in str(caught.value)

@@ -1,13 +1,14 @@
-"""The words that say what a number is, in the languages of the EU, Norway and Iceland; `*`: a longer word may follow.
+"""Context words: they say what a number near them is, in the languages of the EU, Norway and Iceland.
 
-They stand for numbers without a check digit, and for those whose form is that of many other numbers.
+They decide about numbers without a check digit and about numbers whose form is common. `word*` also matches longer
+words.
 """
 
 from typing import Final
 
-from sprat_privacy.detectors.validators.reading import any_word
+from sprat_privacy.detectors.validators.prepared_text import any_word
 
-PHONE = any_word(
+PHONE_WORDS = any_word(
     # en
     "phone*", "telephone*", "tel", "call", "calls", "called", "mobile*", "cell", "cellphone", "fax", "whatsapp",
     "sms", "text me", "reach me", "reached", "dial", "ring me", "ring us", "contact number", "messages to",
@@ -29,15 +30,15 @@ PHONE = any_word(
     "тел", "телефон*", "обад*", "мобил*", "τηλ", "τηλέφων*", "κινητ*", "καλέσ*", "звон*", "дзвон*",
 )  # fmt: skip
 
-PHONE_AFTER = any_word("phone", "office", "mobile", "cell", "fax", "home", "work", "tel", "handy", "mobil")
+PHONE_WORDS_AFTER = any_word("phone", "office", "mobile", "cell", "fax", "home", "work", "tel", "handy", "mobil")
 
-CARD = any_word(
+CARD_WORDS = any_word(
     "card*", "cc", "visa", "mastercard", "amex", "karte*", "kreditkarte*", "carte*", "tarjeta*", "carta",
     "cartão", "kaart*", "creditcard*", "kort*", "kreditkort*", "kortti*", "luottokort*", "karta", "karty",
     "kartę", "kártya*", "kartic*", "карт*", "κάρτα*", "kaart", "kredītkart*", "kortel*", "cárta",
 )  # fmt: skip
 
-TAX: Final = (
+TAX_WORDS: Final = (
     "tax*", "tin", "vat*", "steuer*", "ust*", "uid", "fiscal*", "fiscaal", "impôt*", "tva", "iva", "btw*",
     "belasting*", "moms*", "skatt*", "skatte*", "skat", "vero*", "alv*", "podat*", "nip", "dph", "daň*", "dič",
     "adó*", "porez*", "davč*", "davk*", "данъ*", "ддс", "φορολ*", "αφμ", "α.φ.μ*", "φπα", "maks*", "käibe*", "nodok*",
@@ -45,7 +46,7 @@ TAX: Final = (
     "contribuyente",
 )  # fmt: skip
 
-IDENTITY: Final = (
+IDENTITY_WORDS: Final = (
     "national id*", "identity", "identification", "id number", "id no", "id nr", "id card", "personal number",
     "personal code", "ausweis*", "identität*", "identité", "identidad", "identità", "identidade", "identitate",
     "identiteit*", "dni", "nie", "burgerservice*", "bsn", "sofi*", "rijksregister*", "registre national", "cpr*",
@@ -54,14 +55,14 @@ IDENTITY: Final = (
     "isikukood*", "personas kod*", "asmens kod*", "kennital*", "fødselsn*", "cnp", "karta tal-identità", "pps*",
 )  # fmt: skip
 
-SOCIAL: Final = (
+SOCIAL_WORDS: Final = (
     "social security", "ssn", "national insurance", "nino", "ni number", "insurance number", "sozialversicherung*",
     "versicherungsn*", "svnr", "sv-nr", "rentenversicherung*", "sécurité sociale", "numéro de sécu", "nir",
     "seguridad social", "nuss", "segurança social", "niss", "previdenza", "sociale zekerheid", "zus", "taj*",
     "társadalombiztosítás*", "ahv*", "avs", "nhs*", "zdravstven*", "social insurance", "itin",
 )  # fmt: skip
 
-DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
+DOCUMENT_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "PASSPORT": (
         "passport*", "reisepass*", "pass-nr", "passnummer*", "passnr", "passeport*", "pasaporte*", "passaport*",
         "paspoort*", "paszport*", "číslo pasu", "cestovní pas*", "útlevél*", "pašaport*", "pasport*", "putovnic*",
@@ -84,4 +85,4 @@ DOCUMENTS: Final[dict[str, tuple[str, ...]]] = {
         "henkilökort*", "id-kort*", "carte de identitate", "residence permit*", "aufenthaltstitel*",
     ),
 }  # fmt: skip
-"""Documents by their type: what stands behind the word is its number, whatever its form."""
+"""Type of document → words for it; the number after the word belongs to it, whatever its form."""
