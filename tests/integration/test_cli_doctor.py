@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sprat.settings import KafkaSettings
 from sprat_contracts import Envelope, ModelAnnounced, Traceparent, encode
 from sprat_local.processes.ports import free_port
-from sprat_operations.retirement import withdraw
+from sprat_operations.models import withdraw
 from support.cli_records import environment, sprat
 
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics, Traceparent
-from sprat_operations.retirement import withdraw
+from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, kept, result_record, sprat, start_sprat
 

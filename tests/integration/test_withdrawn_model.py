@@ -19,8 +19,8 @@ from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_inference.serving import announcement, serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
-from sprat_operations import retirement
-from sprat_operations.retirement import withdraw
+from sprat_operations import models as retirement
+from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router

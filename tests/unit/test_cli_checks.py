@@ -6,11 +6,10 @@ import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
 
 from sprat.settings import KafkaSettings
-from sprat_cli.doctor import clock
-from sprat_cli.doctor.brokers import check_brokers
+from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import Mark
-from sprat_cli.doctor.frontier import Frontier, check_frontier
-from sprat_cli.doctor.topics import check_topics
+from sprat_cli.doctor.kafka import check_brokers, check_topics
+from sprat_cli.doctor.settings import Frontier, check_frontier
 from sprat_operations.clock import Skew
 from sprat_operations.topics import Difference, TopicState
 from sprat_policy import Policy

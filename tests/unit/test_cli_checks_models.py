@@ -4,22 +4,21 @@ import pytest
 from aiokafka import TopicPartition
 
 from sprat_cli.doctor.check import Mark
-from sprat_cli.doctor.groups import check_groups
+from sprat_cli.doctor.kafka import check_groups
 from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced
-from sprat_operations.groups import GroupState, Member
-from sprat_operations.lag import GroupLag, Measured, PartitionLag
-from sprat_operations.retirement import Standing, own_alone
+from sprat_operations.lag import ConsumerGroup, GroupLag, GroupMember, LagSnapshot, PartitionLag
+from sprat_operations.models import Standing, own_alone
 
 
 def group(name, members=1, lag=0):
     partition = TopicPartition("sprat.texts.v1", 0)
-    state = GroupState(name, "Stable", (Member("c", "h", (partition,)),) * members, {})
+    state = ConsumerGroup(name, "Stable", (GroupMember("c", "h", (partition,)),) * members, {})
     return GroupLag(state, (PartitionLag(partition, lag, 0, 0),))
 
 
 def measured(*groups):
-    return Measured(0.0, {each.group.name: each for each in groups}, {})
+    return LagSnapshot(0.0, {each.group.name: each for each in groups}, {})
 
 
 def test_groups_without_members_are_told_and_the_needed_ones_are_broken():

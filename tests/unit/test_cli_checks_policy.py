@@ -3,7 +3,7 @@
 import pytest
 
 from sprat_cli.doctor.check import Mark
-from sprat_cli.doctor.policy import check_policy
+from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
 from sprat_policy import Policy
 

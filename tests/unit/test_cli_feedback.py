@@ -12,7 +12,7 @@ from sprat_cli.feedback import export
 from sprat_cli.feedback.labels import in_doubt, remarks
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, Record, TextSubmitted
-from sprat_operations import texts as looking
+from sprat_operations import feedback as looking
 from sprat_operations.feedback import Corrections, Example, NotACorrection, correction, feedback_record, join
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from sprat.settings import ServiceSettings
-from sprat_cli.doctor.variables import SERVICES_OWN, _names, check_variables
+from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
 from sprat_ner.__main__ import NerSettings

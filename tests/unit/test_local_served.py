@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_contracts import Topics
 from sprat_intent.__main__ import SHIPPED
-from sprat_local.console.lag import groups_of
 from sprat_local.models.served import SETTING, served_models
 from sprat_local.options import Options
 from sprat_local.plan import Launches, choose_services, table_of
@@ -33,8 +31,9 @@ def test_a_name_of_its_own_is_one_more_process_with_a_group_of_its_own(tmp_path:
     names = [spec.name for spec in table]
     assert names[names.index("intent") :][:3] == ["intent", "intent.hr", "intent.it"]
     assert [spec.name for spec in choose_services(chosen)[0]] == names
-    groups = groups_of(table, Topics("p"), {"intent": "default", "intent.hr": "hr", "intent.it": "it"})
-    assert {"p.intent.default", "p.intent.hr", "p.intent.it"} <= set(groups)
+    models = {"intent": "default", "intent.hr": "hr", "intent.it": "it"}
+    groups = {spec.group_name(models.get(spec.name)) for spec in table}
+    assert {"intent.default", "intent.hr", "intent.it"} <= groups
 
     launches = Launches(chosen, tmp_path)
     by_name = {spec.name: launches.launch(spec, spec.name, {}) for spec in table}

@@ -5,7 +5,6 @@ import pytest
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
 from sprat_inference.serving import specialist_channels
-from sprat_local.console.lag import groups_of
 from sprat_local.plan import model_name
 from sprat_operations.services import FRONTIER, SERVICES
 from sprat_router.declaration import declare as declare_router
@@ -31,10 +30,11 @@ def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.Mo
     assert model_name("intent", {"SPRAT_INTENT__MODEL": "legal", "SPRAT_NER__MODEL": "hr"}) == "legal"
     monkeypatch.setenv("SPRAT_INTENT__MODEL", "hr")
     models = {task: model_name(task, {}) for task in TASKS}
-    assert set(groups_of(SERVICES, TOPICS, models)) == {
-        "other.router",
-        "other.intent.hr",
-        "other.ner.default",
-        "other.translation.default",
-        "other.frontier",
-    }
+    assert [spec.group_name(models.get(spec.name)) for spec in SERVICES] == [
+        None,
+        "router",
+        "intent.hr",
+        "ner.default",
+        "translation.default",
+        "frontier",
+    ]

@@ -3,10 +3,9 @@
 import pytest
 from aiokafka import TopicPartition
 
-from sprat_cli.pace import drained, keeps_up, rate
+from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import Topics
-from sprat_operations.groups import reads
-from sprat_operations.lag import Pace, PartitionLag, pace
+from sprat_operations.lag import Pace, PartitionLag, pace_between, topics_read_by
 
 TEXTS = TopicPartition("sprat.texts.v1", 0)
 
@@ -16,8 +15,8 @@ def at(end, committed, partition=TEXTS):
 
 
 def test_the_pace_is_what_came_and_went_a_second():
-    measured = pace([at(100, 60)], [at(120, 100)], 2.0)
-    assert measured == Pace(coming=10.0, going=20.0, lag=20)
+    measured = pace_between([at(100, 60)], [at(120, 100)], 2.0)
+    assert measured == Pace(arriving=10.0, committed=20.0, lag=20)
     assert measured.drained_in_s == 2.0
 
 
@@ -27,7 +26,7 @@ def test_a_group_without_an_offset_has_all_of_the_partition_before_it():
 
 
 def test_a_partition_that_is_new_in_the_second_measurement_counts_as_standing_still():
-    assert pace([], [at(50, 40)], 2.0) == Pace(0.0, 0.0, 10)
+    assert pace_between([], [at(50, 40)], 2.0) == Pace(0.0, 0.0, 10)
 
 
 @pytest.mark.parametrize(
@@ -45,16 +44,24 @@ def test_a_partition_that_is_new_in_the_second_measurement_counts_as_standing_st
     ],
 )
 def test_whether_it_keeps_up_and_when_nothing_is_left(measured, members, said, fine):
-    assert (drained(measured, members), keeps_up(measured, members)) == (said, fine)
+    assert (format_drain_time(measured, members), keeps_up(measured, members)) == (said, fine)
 
 
 def test_rates_are_short():
-    assert [rate(value) for value in (0, 0.25, 9.96, 10, 12_345.6)] == ["0/s", "0.2/s", "10.0/s", "10/s", "12,346/s"]
+    assert [format_rate(value) for value in (0, 0.25, 9.96, 10, 12_345.6)] == [
+        "0/s",
+        "0.2/s",
+        "10.0/s",
+        "10/s",
+        "12,346/s",
+    ]
 
 
 def test_what_a_service_reads_is_known_by_its_groups_name():
     topics = Topics("here")
-    assert reads("intent.default", topics) == reads("ner.mine", topics) == ("here.texts.v1",)
-    assert reads("frontier", topics) == ("here.frontier.requests.v1",)
-    assert len(reads("router", topics)) == 5
-    assert reads("crm", topics) == reads("intent", topics) == reads("frontier.x", topics) == ()
+    assert topics_read_by("intent.default", topics) == topics_read_by("ner.mine", topics) == ("here.texts.v1",)
+    assert topics_read_by("frontier", topics) == ("here.frontier.requests.v1",)
+    assert len(topics_read_by("router", topics)) == 5
+    assert (
+        topics_read_by("crm", topics) == topics_read_by("intent", topics) == topics_read_by("frontier.x", topics) == ()
+    )

@@ -6,8 +6,8 @@ import pytest
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, UnknownError
 
 from sprat_contracts import ModelAnnounced, Topics
-from sprat_operations import serving as module
-from sprat_operations.serving import Serving, advised_keep_at, how_to_serve, serving
+from sprat_operations import models as module
+from sprat_operations.models import Serving, advised_keep_at, how_to_serve, serving
 
 TOPICS = Topics("mine")
 

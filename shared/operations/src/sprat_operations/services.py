@@ -76,6 +76,10 @@ class ServiceSpec:
         """The name of its process, its log and its row in tables: `intent`, or `intent.hr` for a variant."""
         return f"{self.service}.{self.variant}" if self.variant else self.service
 
+    def group_name(self, model: str | None) -> str | None:
+        """Return its consumer group, without the prefix, where it serves this model; None where it has none."""
+        return self.group.format(model=model) if self.group else None
+
     @property
     def distribution(self) -> str:
         """What `pip install` calls it."""

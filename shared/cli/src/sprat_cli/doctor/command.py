@@ -59,11 +59,14 @@ async def _examine(kafka: KafkaSettings, policy: Path | None, *, as_json: bool) 
 
 async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Check]:
     # Imported here, so that the help of this command stays fast.
-    from sprat_cli.doctor.cluster import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
+    from sprat_cli.doctor.kafka import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
     from sprat_cli.doctor.machine import check_machine  # noqa: PLC0415 - as above
     from sprat_cli.doctor.redis import check_redis  # noqa: PLC0415 - as above
-    from sprat_cli.doctor.settings import check_settings, find_policy  # noqa: PLC0415 - as above
-    from sprat_cli.doctor.variables import check_variables  # noqa: PLC0415 - as above
+    from sprat_cli.doctor.settings import (  # noqa: PLC0415 - as above
+        check_settings,
+        check_variables,
+        find_policy,
+    )
 
     settings = load_command_settings()
     for check in check_machine(settings.health_port):

@@ -1,14 +1,20 @@
-"""The settings that services would find here. No secret is shown, only whether it is set."""
+"""Checks of the settings that services would find in this shell. No secret is shown, only whether it is set."""
 
-from collections.abc import Iterator
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
+from sprat.settings import ServiceSettings
 from sprat_cli.doctor.check import Check, broken, good, warning
-from sprat_cli.doctor.frontier import Frontier, check_frontier
+from sprat_contracts import TASKS
 from sprat_policy import Policy, load_policy
 
 _SHORTEST_SECRET = 16
@@ -71,3 +77,154 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "mend the file; the router does not start with it"), None
     return good("policy", f"{path}: {len(policy.tenants)} tenants"), policy
+
+
+_DEFAULT_REGION = "eu"
+"""Of the default endpoint."""
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Its settings; empty where they are not set."""
+
+    base_url: str
+    model: str
+    provider: str
+    region: str
+    has_key: bool
+
+    @property
+    def host(self) -> str:
+        """Give whom it would ask."""
+        return urlsplit(self.base_url).hostname or "the default endpoint"
+
+
+def check_frontier(seen: Frontier, policy: Policy | None) -> Iterator[Check]:
+    """Look at endpoint and key; then at the region, which must be one that a policy allows."""
+    if not seen.base_url and not seen.has_key:
+        yield warning(
+            "frontier",
+            "in this shell: no endpoint and no key; a frontier service started from here would decline hard cases (one "
+            "that runs already, as under `sprat up`, has its own settings)",
+            "for Mistral set SPRAT_FRONTIER__API_KEY; for another SPRAT_FRONTIER__BASE_URL, MODEL, PROVIDER, REGION",
+        )
+        return
+    found = f"{seen.host}, {seen.model or 'the default model'}, key {'set' if seen.has_key else 'not set'}"
+    missing = [
+        f"SPRAT_FRONTIER__{name.upper()}"
+        for name in ("model", "provider", "region")
+        if seen.base_url and not getattr(seen, name)
+    ]
+    if missing:
+        yield broken("frontier", found, f"set {', '.join(missing)}, too")
+        return
+    yield _endpoint(seen, found)
+    if policy is not None:
+        yield _region(seen.region or _DEFAULT_REGION, policy)
+
+
+def _endpoint(seen: Frontier, found: str) -> Check:
+    if not seen.base_url or _is_inside(seen.host):
+        return good("frontier", found)
+    if urlsplit(seen.base_url).scheme != "https":
+        return broken("frontier", f"{found}; what leaves is not encrypted", "https:// in SPRAT_FRONTIER__BASE_URL")
+    if not seen.has_key:
+        return warning("frontier", f"{found}: most providers refuse", "set SPRAT_FRONTIER__API_KEY")
+    return good("frontier", found)
+
+
+def _is_inside(host: str) -> bool:
+    """Is it this machine or a private network, as far as its name tells?"""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".internal", ".local", ".localhost"))
+    return address.is_private or address.is_loopback
+
+
+def _region(region: str, policy: Policy) -> Check:
+    """Say whose texts may go where this frontier stands."""
+    willing = {name: tenant for name, tenant in policy.tenants.items() if tenant.frontier != "deny"}
+    refusing = sorted(name for name, tenant in willing.items() if region not in tenant.regions)
+    if willing and len(refusing) == len(willing):
+        named = sorted({each for tenant in willing.values() for each in tenant.regions})
+        return warning(
+            "region",
+            f"the frontier stands in {region}, where no tenant's texts may go: every hard case is declined",
+            f"name it in the policy's regions ({', '.join(named)} are), or set SPRAT_FRONTIER__REGION to what it is",
+        )
+    if not willing:
+        return good("region", f"{region}; no tenant lets a text leave")
+    besides = f", not of {_some(refusing)}" if refusing else ""
+    return good("region", f"{region}: texts of {_some(sorted(willing.keys() - set(refusing)))} may go there{besides}")
+
+
+def _some(names: list[str]) -> str:
+    shown = ["all others" if name == "*" else name for name in names[:_FEW]]
+    return ", ".join(shown) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+
+
+SERVICES_OWN = (
+    "SPRAT_POLICY",
+    *(f"SPRAT_{task.upper()}__{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
+    "SPRAT_FRONTIER__BASE_URL",
+    "SPRAT_FRONTIER__MODEL",
+    "SPRAT_FRONTIER__API_KEY",
+    "SPRAT_FRONTIER__PROVIDER",
+    "SPRAT_FRONTIER__REGION",
+    "SPRAT_FRONTIER__PRICES",
+    "SPRAT_FRONTIER__TAGGER",
+    "SPRAT_FRONTIER__TIMEOUT_S",
+    "SPRAT_FRONTIER__MAX_RETRIES",
+    "SPRAT_FRONTIER__RETRY_BASE_S",
+    "SPRAT_FRONTIER__RETRY_CAP_S",
+    "SPRAT_FRONTIER__CONCURRENCY",
+    "SPRAT_FRONTIER__TEMPERATURE",
+    "SPRAT_FRONTIER__MAX_OUTPUT_TOKENS",
+    "SPRAT_FRONTIER__MAX_WAIT_S",
+    "SPRAT_FRONTIER__ANSWER_TTL_S",
+    "SPRAT_FRONTIER__BREAKER__FAILURES",
+    "SPRAT_FRONTIER__BREAKER__COOLDOWN_S",
+    "SPRAT_FRONTIER__BREAKER__MAX_COOLDOWN_S",
+)
+"""What this repository's services read on top of what every service reads. Not imported: they may not be installed."""
+_PREFIX = "SPRAT_"
+_OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS")
+"""Of programs with names of their own: the simulator, the tests, the recipes, `sprat up`."""
+_LIKENESS = 0.85
+
+
+def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Warn of each variable that looks like a setting and is none."""
+    known = (*_names(ServiceSettings, _PREFIX), *SERVICES_OWN)
+    for name in sorted(environment):
+        upper = name.upper()  # the settings do not mind the case
+        if not upper.startswith(_PREFIX) or upper.startswith(_OTHERS) or _is_read(upper, known):
+            continue
+        meant = _meant(upper, known)
+        if meant is None and "__" in upper:  # a service of somebody else's has a section of its own
+            continue
+        mend = f"did you mean {meant}?" if meant is not None else "unset it, or see the README for the names"
+        yield warning("variables", f"{name} is no setting: nothing reads it", mend)
+
+
+def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Give the variables of a model's fields."""
+    for name, field in model.model_fields.items():
+        variable = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _names(field.annotation, f"{variable}__")
+        else:
+            yield variable
+
+
+def _is_read(name: str, known: Iterable[str]) -> bool:
+    """Tell whether it is a setting, or a section as one JSON (SPRAT_KAFKA), or an entry (SPRAT_FRONTIER__PRICES__X)."""
+    return any(name == each or each.startswith(f"{name}__") or name.startswith(f"{each}__") for each in known)
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    bare = {each.replace("_", ""): each for each in known}
+    found = difflib.get_close_matches(name.replace("_", ""), bare, 1, _LIKENESS)
+    return bare[found[0]] if found else None

@@ -19,8 +19,7 @@ from sprat_cli.progress import looking_back
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.watch.command import parse_span
 from sprat_contracts import TASKS
-from sprat_operations.feedback import WHY, Example, join, read_corrections
-from sprat_operations.texts import model_asked
+from sprat_operations.feedback import WHY, Example, join, model_asked, read_corrections
 
 EXPORT = """\b
 Examples:

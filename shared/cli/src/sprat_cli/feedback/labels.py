@@ -16,7 +16,7 @@ from sprat_cli.progress import looking_back
 from sprat_cli.terminal import printable, remark
 from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
 from sprat_operations.dead_letters import Identity
-from sprat_operations.texts import Wanted, look_for, model_asked
+from sprat_operations.feedback import Wanted, look_for, model_asked
 from sprat_operations.topic_reader import read_since
 
 Known = Mapping[str, Collection[str]]

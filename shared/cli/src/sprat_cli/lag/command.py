@@ -12,12 +12,21 @@ from sprat.errors import Fatal, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
-from sprat_cli.pace import drained, keeps_up, rate
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import TASKS
-from sprat_operations.groups import NEEDED, GroupState, Member
-from sprat_operations.lag import GroupLag, Measured, Pace, PartitionLag, measuring, pace
-from sprat_operations.retirement import Withdrawn, own_alone, read_standing
+from sprat_operations.lag import (
+    REQUIRED_GROUPS,
+    ConsumerGroup,
+    GroupLag,
+    GroupMember,
+    LagSnapshot,
+    Pace,
+    PartitionLag,
+    open_lag_meter,
+    pace_between,
+)
+from sprat_operations.models import Withdrawn, own_alone, read_standing
 
 EPILOG = """\b
 Examples:
@@ -56,7 +65,7 @@ _HEAD = (
 class Row:
     """A group in all its partitions, or in one."""
 
-    group: GroupState
+    group: ConsumerGroup
     partitions: tuple[PartitionLag, ...]
     pace: Pace
     whole: bool
@@ -111,11 +120,11 @@ def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
     """Give the groups that are not there, of those asked for, or else of those without which pairs do not end."""
     if not asked and not found:
         return ["…"]
-    return [name for name in dict.fromkeys(asked or NEEDED) if name not in found]
+    return [name for name in dict.fromkeys(asked or REQUIRED_GROUPS) if name not in found]
 
 
-async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured, Measured, Withdrawn]:
-    async with measuring(client_arguments(kafka), kafka.topics) as meter:
+async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnapshot, LagSnapshot, Withdrawn]:
+    async with open_lag_meter(client_arguments(kafka), kafka.topics) as meter:
         before = await meter.measure()
         await asyncio.sleep(seconds)
         after = await meter.measure()
@@ -125,7 +134,7 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[Measured
     return own_alone(before, withdrawn), own_alone(after, withdrawn), withdrawn
 
 
-async def _withdrawn(kafka: KafkaSettings, measured: Measured) -> Withdrawn:
+async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
     """Give the withdrawn models; none where there is no model's group, and where this user may not know."""
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
@@ -139,8 +148,10 @@ async def _withdrawn(kafka: KafkaSettings, measured: Measured) -> Withdrawn:
 def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: bool) -> list[Row]:
     """Give a group's row, and one for each of its partitions."""
     known = () if before is None else before.partitions
-    whole = Row(after.group, after.partitions, pace(known, after.partitions, seconds), whole=True, retired=retired)
-    parts = [Row(after.group, (each,), pace(known, [each], seconds), whole=False) for each in after.partitions]
+    whole = Row(
+        after.group, after.partitions, pace_between(known, after.partitions, seconds), whole=True, retired=retired
+    )
+    parts = [Row(after.group, (each,), pace_between(known, [each], seconds), whole=False) for each in after.partitions]
     return [whole, *parts]
 
 
@@ -153,13 +164,18 @@ def _show(rows: Sequence[Row]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     members = len(row.group.members)
-    paces = (f"{row.pace.lag:,}", rate(row.pace.coming), rate(row.pace.going), drained(row.pace, members))
+    paces = (
+        f"{row.pace.lag:,}",
+        format_rate(row.pace.arriving),
+        format_rate(row.pace.committed),
+        format_drain_time(row.pace, members),
+    )
     if row.whole:
         return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row))
     (each,) = row.partitions
     committed = "-" if each.committed is None else str(each.committed)
     place = (each.partition.topic, str(each.partition.partition), committed, str(each.end))
-    return ("", "", *place, *paces, _reader(row.group.holder(each.partition)))
+    return ("", "", *place, *paces, _reader(row.group.reader_of(each.partition)))
 
 
 def _state(row: Row) -> str:
@@ -169,7 +185,7 @@ def _state(row: Row) -> str:
     return ", ".join(part for part in (state, "retired" * row.retired) if part)
 
 
-def _reader(member: Member | None) -> str:
+def _reader(member: GroupMember | None) -> str:
     return "nobody" if member is None else printable(f"{member.client}@{member.host}")
 
 
@@ -177,14 +193,14 @@ def _json(row: Row) -> dict[str, Any]:
     drained = row.pace.drained_in_s if row.group.members or not row.pace.lag else None
     measured = {
         "lag": row.pace.lag,
-        "coming_per_s": round(row.pace.coming, 3),
-        "going_per_s": round(row.pace.going, 3),
+        "coming_per_s": round(row.pace.arriving, 3),
+        "going_per_s": round(row.pace.committed, 3),
         "drained_in_s": None if drained is None else round(drained, 1),
         "keeps_up": row.keeps_up,
     }
     if row.whole:
         members = [
-            {"client": each.client, "host": each.host, "partitions": len(each.holds)} for each in row.group.members
+            {"client": each.client, "host": each.host, "partitions": len(each.partitions)} for each in row.group.members
         ]
         return {
             "type": "group",
@@ -195,7 +211,7 @@ def _json(row: Row) -> dict[str, Any]:
             "members": members,
         }
     (each,) = row.partitions
-    holder = row.group.holder(each.partition)
+    holder = row.group.reader_of(each.partition)
     place = {"topic": each.partition.topic, "partition": each.partition.partition}
     offsets = {"committed": each.committed, "end": each.end}
     read_by = None if holder is None else {"client": holder.client, "host": holder.host}

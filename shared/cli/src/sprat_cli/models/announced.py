@@ -17,8 +17,7 @@ from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_operations.retirement import Standing, read_standing
-from sprat_operations.serving import Serving, advised_keep_at, how_to_serve, serving
+from sprat_operations.models import Serving, Standing, advised_keep_at, how_to_serve, read_standing, serving
 
 LIST = """\b
 Example:

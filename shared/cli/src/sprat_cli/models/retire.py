@@ -13,8 +13,8 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
 from sprat_cli.models.announced import standing
 from sprat_cli.terminal import printable, remark, say, say_json
-from sprat_operations.lag import measuring
-from sprat_operations.retirement import Remainder, remainders, withdraw
+from sprat_operations.lag import open_lag_meter
+from sprat_operations.models import Remainder, remainders, withdraw
 
 EPILOG = """\b
 Examples:
@@ -89,7 +89,7 @@ async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None
     if ends is None:
         ends = await withdraw(client, kafka, task, model)
     left = Remainder(0, 0)
-    async with measuring(client, kafka.topics) as meter:
+    async with open_lag_meter(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         said = False

@@ -1,7 +1,6 @@
 """`sprat top`: the live table of an installation that others started."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
@@ -10,14 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
-from sprat_cli.pace import drained, rate
 from sprat_cli.terminal import printable, say, say_json
-from sprat_cli.totals import plain_line, plain_table, totals
-from sprat_operations.groups import NEEDED
-from sprat_operations.traffic import GroupPace, GroupsWatch, TrafficFigures, traffic_of
+from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
+from sprat_operations.lag import REQUIRED_GROUPS
+from sprat_operations.traffic import GroupPace, Traffic, TrafficFigures
 
 EPILOG = """\b
 Examples:
@@ -56,25 +53,16 @@ def top(
             raise typer.Exit(0) from None
 
 
-async def _watch(kafka: KafkaSettings, board: "_Board", every: float, count: int | None) -> None:
-    watch = GroupsWatch(kafka.topics)
-    with board.open():
-        async for figures in _looks(kafka, watch, every, count):
-            board.show(figures, watch)
-
-
-async def _looks(
-    kafka: KafkaSettings, watch: GroupsWatch, every: float, count: int | None
-) -> AsyncIterator[TrafficFigures]:
-    async with await traffic_of(kafka, client_arguments(kafka), watch) as traffic:
-        await watch.measure()  # the first measurement is slow, and an error of it is the person's to know
-        done = 0
-        while True:
-            yield await traffic.look()
-            done += 1
-            if done == count:
-                return
-            await asyncio.sleep(every)
+async def _watch(kafka: KafkaSettings, board: "_Board", every_s: float, count: int | None) -> None:
+    async with Traffic(kafka) as traffic:
+        with board.open():
+            shown = 0
+            while True:
+                board.show(await traffic.look(), traffic)
+                shown += 1
+                if shown == count:
+                    return
+                await asyncio.sleep(every_s)
 
 
 class _Board:
@@ -83,7 +71,7 @@ class _Board:
     def open(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+    def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         raise NotImplementedError
 
 
@@ -92,11 +80,11 @@ class _PlainBoard(_Board):
 
     _last = ""
 
-    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
-        line = plain_line(figures)
+    def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
+        line = traffic_line(figures)
         if figures.reachable:
-            line += f"  dead letters {watch.dead_letters}"
-            silent = [group.name for group in watch.groups if not group.measured.group.members]
+            line += f"  dead letters {traffic.dead_letters}"
+            silent = [group.name for group in traffic.groups if not group.measured.group.members]
             line += f"  nobody reads for {', '.join(map(printable, silent))}" if silent else ""
         if line != self._last:
             say(line)
@@ -106,7 +94,7 @@ class _PlainBoard(_Board):
 class _JsonBoard(_Board):
     """A JSON object a look."""
 
-    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
+    def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         say_json(
             {
                 "type": "top",
@@ -118,9 +106,9 @@ class _JsonBoard(_Board):
                 "escalated": figures.escalated,
                 "degraded": figures.degraded,
                 "unanswered": figures.unanswered,
-                "dead_letters": watch.dead_letters,
+                "dead_letters": traffic.dead_letters,
                 "cost_eur": round(figures.cost_eur, 9),
-                "groups": [_group_json(group) for group in watch.groups] if figures.reachable else [],
+                "groups": [_group_json(group) for group in traffic.groups] if figures.reachable else [],
             }
         )
 
@@ -134,11 +122,11 @@ class _LiveBoard(_Board):
     def open(self) -> AbstractContextManager[object]:
         return self._live
 
-    def show(self, figures: TrafficFigures, watch: GroupsWatch) -> None:
-        parts: list[RenderableType] = [totals(figures), Text()]
+    def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
+        parts: list[RenderableType] = [traffic_table(figures), Text()]
         if figures.reachable:
-            parts += [_groups(watch.groups), Text()]
-            letters = watch.dead_letters
+            parts += [_groups(traffic.groups), Text()]
+            letters = traffic.dead_letters
             parts.append(Text(f"dead letters {letters:,}", style="red" if letters else "dim"))
         else:
             parts.append(Text("Kafka does not answer, waiting", style="red"))
@@ -146,16 +134,20 @@ class _LiveBoard(_Board):
 
 
 def _groups(groups: list[GroupPace]) -> RenderableType:
-    table = plain_table()
+    table = borderless_table()
     table.add_column("group", header_style="dim", min_width=12)
     for name in ("members", "lag", "coming", "going", "drained in"):
         table.add_column(name, justify="right", header_style="dim", min_width=len(name))
     for group in groups:
         members, pace = len(group.measured.group.members), group.pace
-        moves = ("", "", "") if pace is None else (rate(pace.coming), rate(pace.going), drained(pace, members))
+        moves = (
+            ("", "", "")
+            if pace is None
+            else (format_rate(pace.arriving), format_rate(pace.committed), format_drain_time(pace, members))
+        )
         count = Text(str(members), style="" if members else "red")
         table.add_row(printable(group.name), count, f"{group.measured.lag:,}", *moves)
-    for name in sorted(set(NEEDED) - {group.name for group in groups}):
+    for name in sorted(set(REQUIRED_GROUPS) - {group.name for group in groups}):
         table.add_row(name, Text("0", style="red"), "", "", "", "")
     return table
 
@@ -166,6 +158,6 @@ def _group_json(group: GroupPace) -> dict[str, Any]:
         "group": group.name,
         "members": len(group.measured.group.members),
         "lag": group.measured.lag,
-        "coming_per_s": None if pace is None else round(pace.coming, 3),
-        "going_per_s": None if pace is None else round(pace.going, 3),
+        "coming_per_s": None if pace is None else round(pace.arriving, 3),
+        "going_per_s": None if pace is None else round(pace.committed, 3),
     }

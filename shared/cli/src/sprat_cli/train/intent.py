@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.columns import LabelColumn, TextColumn
 from sprat_cli.connection import Json
+from sprat_cli.options import LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.summary import as_json as told_as_json

@@ -6,8 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sprat_cli.totals import plain_line, plain_table, totals
-from sprat_local.console.lag import group_of
+from sprat_cli.traffic import borderless_table, traffic_line, traffic_table
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
 from sprat_local.processes.service_process import ProcessState, ServiceProcess
@@ -53,7 +52,7 @@ class PlainBoard:
 
     def show(self, figures: TrafficFigures) -> None:
         """Print them where they differ from the last ones."""
-        line = plain_line(figures)
+        line = traffic_line(figures)
         if figures.results + figures.texts and line != self._last:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._last = line
@@ -78,7 +77,7 @@ class LiveBoard:
 
     def show(self, figures: TrafficFigures) -> None:
         """Redraw the table."""
-        self._live.update(Group(totals(figures), _services(self._installation, figures)), refresh=True)
+        self._live.update(Group(traffic_table(figures), _services(self._installation, figures)), refresh=True)
 
     def close(self) -> None:
         """Leave the last table standing."""
@@ -86,14 +85,14 @@ class LiveBoard:
 
 
 def _services(installation: Installation, figures: TrafficFigures) -> RenderableType:
-    table = plain_table()
+    table = borderless_table()
     table.add_column("service", header_style="dim", min_width=10)
     table.add_column("state", header_style="dim", min_width=13)
     table.add_column("lag", justify="right", header_style="dim", min_width=7)
     table.add_column("port", justify="right", header_style="dim")
     table.add_column("restarts", justify="right", header_style="dim")
     table.add_column("last end", header_style="dim")
-    groups = {spec.name: group_of(spec, installation.topics, installation.models) for spec in installation.specs}
+    groups = {spec.name: spec.group_name(installation.models.get(spec.name)) for spec in installation.specs}
     every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
     for process in every:
         lag = figures.lag.get(groups.get(process.name) or "")

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from functools import partial
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -13,7 +12,6 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import CLOSE_S
 from sprat_local.console.board import Board, LiveBoard, PlainBoard
 from sprat_local.console.greeting import greeting
-from sprat_local.console.lag import InstallationLag, groups_of
 from sprat_local.console.signals import Interrupted, StopSignals
 from sprat_local.installation import Installation
 from sprat_local.models.takeover import Takeover
@@ -73,10 +71,8 @@ class Session:
         signals.instead(leave)
         installation = self._installation
         running = [spec for spec in installation.specs if spec.name in installation.processes]
-        groups = groups_of(running, installation.topics, installation.models)
-        counts = {state.name: state.partitions or 0 for state in installation.topic_states}
-        meter = partial(InstallationLag, groups=groups, partitions=counts)
-        async with Traffic(installation.kafka, installation.topics, meter, counts) as traffic:
+        groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+        async with Traffic(installation.kafka, groups) as traffic:
             self._greet(time.monotonic() - began, await self._unserved())
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)

@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.kafka.clients import close_in_time
-from sprat_local.console.lag import InstallationLag, groups_of
 from sprat_local.demo.account import Account, Collector
 from sprat_local.demo.publishing import Outgoing, Published, outgoing
 from sprat_local.demo.report import Report, Run, expected_letters, expected_pairs, is_complete, make_report
 from sprat_local.demo.samples import Samples
 from sprat_local.installation import Installation
+from sprat_operations.lag import LagMeter
 
 PER_S = 60
 """Texts published a second: a busy day, but no flood, so that the latencies are those of ordinary work."""
@@ -96,12 +96,12 @@ class Demo:
         await admin.start()
         try:
             running = [spec for spec in installation.specs if spec.name in installation.processes]
-            groups = groups_of(running, installation.topics, installation.models)
-            counts = {state.name: state.partitions or 0 for state in installation.topic_states}
-            meter = InstallationLag(collector.consumer, admin, groups, counts)
+            groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+            meter = LagMeter(collector.consumer, admin, installation.topics, groups=groups)
             deadline = time.monotonic() + _LAG_PATIENCE_S
             while True:
-                lag, _ = await meter.measure()
+                snapshot = await meter.measure()
+                lag = {f"{installation.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
                 if not any(lag.values()) or time.monotonic() > deadline:
                     return lag
                 await asyncio.sleep(0.1)

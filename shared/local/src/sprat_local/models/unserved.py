@@ -1,7 +1,7 @@
 """Models that were announced on a Kafka, as by an earlier run, and that an installation does not serve."""
 
 from sprat_local.installation import Installation
-from sprat_operations.retirement import read_standing
+from sprat_operations.models import read_standing
 
 
 async def unserved(installation: Installation) -> tuple[str, ...]:

@@ -1,20 +1,105 @@
-"""The models that were withdrawn, and their groups: what is still theirs, and not what came later."""
+"""Announced and withdrawn models: who serves them, withdrawing one, and when its service may stop."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, for_code
 
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
+from sprat.model import DEFAULT_MODEL
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until_header
 from sprat.settings import KafkaSettings
-from sprat_contracts import ModelAnnounced
-from sprat_operations.lag import GroupLag, LagMeter, Measured, PartitionLag
+from sprat_contracts import ModelAnnounced, Topics
+from sprat_operations.lag import GroupLag, LagMeter, LagSnapshot, PartitionLag
+
+_TRIES: Final = 10
+_WAIT_S: Final = 0.5
+
+
+class Serving(StrEnum):
+    """How it stands with a model that is announced."""
+
+    yes = "yes"
+    starting = "starting"
+    """It owns no texts yet: its service starts, or its start failed."""
+    nobody = "nobody"
+    """Texts that ask for it wait for a service."""
+    unknown = "unknown"
+    """This user may not see its group."""
+
+
+def group_of(announced: ModelAnnounced) -> str:
+    """Give the consumer group of a model's service, without the prefix."""
+    return f"{announced.task}.{announced.model}"
+
+
+def how_to_serve(announced: ModelAnnounced) -> str:
+    """Say what to do about a model that nobody serves."""
+    task, model = announced.task, announced.model
+    section = f"SPRAT_{task.upper()}__"
+    if model == DEFAULT_MODEL:
+        start = f"sprat up, or python -m sprat_{task}"
+    else:
+        start = (
+            f"sprat up --model {task}/{model}=DIR, or python -m sprat_{task} with {section}MODEL={model} and "
+            f"{section}ARTEFACT=DIR"
+        )
+    return f"start it: {start}; or retire it, so that new texts are escalated: sprat models retire {task}/{model}"
+
+
+def advised_keep_at(announced: ModelAnnounced) -> float | None:
+    """Give the `keep_at` that a model's card advises; None where it does not say."""
+    advised = announced.card.get("keep_at")
+    return float(advised) if isinstance(advised, int | float) and not isinstance(advised, bool) else None
+
+
+async def serving(
+    admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced]
+) -> tuple[Serving, ...]:
+    """Look who serves each of these models, in their order.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    return tuple([await _serving(admin, topics, each) for each in announced])
+
+
+async def _serving(admin: AIOKafkaAdminClient, topics: Topics, announced: ModelAnnounced) -> Serving:
+    if announced.owns_from is None:
+        return Serving.starting
+    try:
+        members = await _members(admin, f"{topics.prefix}.{group_of(announced)}")
+    except GroupAuthorizationFailedError:
+        return Serving.unknown
+    return Serving.yes if members else Serving.nobody
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+    """Give how many members a group has; one that there is not has none."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await _counted(admin, group)
+        except CoordinatorNotAvailableError:  # a broker that never had a group first makes room for them
+            await asyncio.sleep(_WAIT_S)
+    return await _counted(admin, group)
+
+
+async def _counted(admin: AIOKafkaAdminClient, group: str) -> int:
+    # One group at a time: aiokafka 0.14 cannot read an answer about several.
+    (response,) = await admin.describe_consumer_groups([group])
+    error, _name, _state, _type, _protocol, members, *_ = response.groups[0]
+    if error:
+        raise for_code(error)
+    return len(members)
+
 
 Withdrawn = Mapping[str, Ends | None]
 """The group of a withdrawn model's service, without the prefix → up to where texts are its own; None: nobody says."""
@@ -57,7 +142,7 @@ async def read_standing(settings: KafkaSettings) -> Standing:
     return Standing(models.announced(), withdrawn)
 
 
-def own_alone(measured: Measured, withdrawn: Withdrawn) -> Measured:
+def own_alone(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
     """Give the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
 
     Where nobody says where that is, all that a group has not committed may be its own.
@@ -83,7 +168,7 @@ def _cut_partition(each: PartitionLag, ends: Ends) -> PartitionLag:
 # the service may stop once it has committed as far. A second tombstone has these ends (see registry). Where a
 # service announced the model between the two, the second counts as a first, and another one follows.
 
-_TRIES: Final = 10
+_TOMBSTONE_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +204,7 @@ async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, m
         await producer.start()
         await consumer.end_offsets(texts)
         await producer.send_and_wait(kafka.topics.models, value=None, key=key)
-        for _ in range(_TRIES):
+        for _ in range(_TOMBSTONE_TRIES):
             ends = {tp.partition: end for tp, end in (await consumer.end_offsets(texts)).items()}
             await producer.send_and_wait(kafka.topics.models, value=None, key=key, headers=[owned_until_header(ends)])
             await reader.catch_up()
@@ -160,7 +245,7 @@ async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[R
             return
 
 
-def _left(measured: Measured, group: str, ends: Ends) -> Remainder:
+def _left(measured: LagSnapshot, group: str, ends: Ends) -> Remainder:
     found = measured.groups.get(group)
     if found is None:
         return Remainder(0, 0)

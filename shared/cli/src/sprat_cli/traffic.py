@@ -1,0 +1,66 @@
+"""Traffic and pace of consumer groups, in words and as tables: for `sprat lag`, `sprat top` and `sprat up`."""
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from sprat_operations.lag import Pace
+from sprat_operations.traffic import TrafficFigures
+
+
+def traffic_line(figures: TrafficFigures) -> str:
+    """Return the figures in one line."""
+    if not figures.reachable:
+        return "Kafka does not answer"
+    return (
+        f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated}  degraded {figures.degraded}  "
+        f"unanswered {figures.unanswered}  lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
+    )
+
+
+def traffic_table(figures: TrafficFigures) -> RenderableType:
+    """Return the figures as a table of one row."""
+    table = borderless_table()
+    for name in ("texts", "texts/s", "results", "kept", "escalated", "degraded", "unanswered", "cost"):
+        table.add_column(name, justify="right", header_style="dim", min_width=len(name))
+    table.add_row(
+        f"{figures.texts:,}",
+        f"{figures.texts_per_s:,.0f}" if figures.reachable else "-",
+        f"{figures.results:,}",
+        _share(figures.kept, figures.results),
+        _share(figures.escalated, figures.results),
+        f"{figures.degraded:,}",
+        f"{figures.unanswered:,}",
+        f"€{figures.cost_eur:.4f}",
+    )
+    return table
+
+
+def borderless_table() -> Table:
+    """Return an empty table without lines."""
+    return Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+
+
+def keeps_up(pace: Pace, members: int) -> bool:
+    """Return whether a group has no lag, or less every second, or only what has just arrived."""
+    return not pace.lag or (members > 0 and (pace.steady or pace.drained_in_s is not None))
+
+
+def format_rate(per_s: float) -> str:
+    """Return records a second, as `12/s` or `0.3/s`."""
+    return f"{per_s:,.0f}/s" if per_s >= 10 or not per_s else f"{per_s:.1f}/s"
+
+
+def format_drain_time(pace: Pace, members: int) -> str:
+    """Return in how long the lag is 0 at this pace; empty where it is 0 already."""
+    if not pace.lag:
+        return ""
+    seconds = pace.drained_in_s if members else None
+    if seconds is None:
+        return "steady" if keeps_up(pace, members) else "never"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({100 * part / whole:.0f} %)" if whole else str(part)
