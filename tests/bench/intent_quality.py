@@ -7,7 +7,6 @@ Exits 1 when a target is missed, or when the card states anything else than what
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,13 @@ from matplotlib.axes import Axes
 
 from services.intent.recipe.scores import SHARES, measure
 from sprat_intent.model import IntentModel
-from sprat_training.evaluation.label_quality import Bin, Seen, expected_calibration_error, reliability
+from sprat_training.evaluation.metrics import (
+    ModelReadings,
+    ReliabilityBin,
+    expected_calibration_error,
+    reliability_bins,
+    wilson,
+)
 from tests.bench.figures import Targets, document, missed, strayed, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,14 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     documents = []
     for place, name in enumerate(options.artefact):
         model = IntentModel.load(ARTEFACTS / name)
-        scores, seen = measure(model, options.data, QUERIES)
+        scores, readings = measure(model, options.data, QUERIES)
         complaints = [*missed(scores, TARGETS[name]), *strayed(scores, model.card, _tolerance)]
         print(f"intent/{name}, version {model.card.version}, keep_at {model.card.keep_at}")
         print(table(scores, TARGETS[name]))
         print("\n".join(complaints) or "All targets are met, and the card says the same.")
         documents.append(document(model.card, scores, complaints))
         if place == 0 and not options.no_picture:
-            draw(seen, model.card.keep_at, options.picture)
+            draw(readings, model.card.keep_at, options.picture)
             print(f"drawn: {options.picture}")
     if options.json:
         options.json.write_text(json.dumps(documents, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -91,7 +96,7 @@ def _tolerance(name: str) -> float:
     return FEW_TOLERANCE if name.endswith(("_de", "_fr")) else CARD_TOLERANCE
 
 
-def draw(seen: Seen, keep_at: float, path: Path) -> None:
+def draw(readings: ModelReadings, keep_at: float, path: Path) -> None:
     """One panel a share of texts out of scope: stated confidence against truth, above the spread of the traffic."""
     mpl.use("Agg")  # no screen
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
@@ -99,7 +104,7 @@ def draw(seen: Seen, keep_at: float, path: Path) -> None:
         2, len(SHARES), figsize=(11, 5.2), sharex=True, sharey="row", height_ratios=(3.2, 1), layout="constrained"
     )
     for share, curve, bars in zip(SHARES, *panels, strict=True):
-        bins = reliability(seen, share)
+        bins = reliability_bins(readings, share)
         curve.set_title(
             f"{share:.0%} of the texts out of scope\nECE {expected_calibration_error(bins):.3f}", fontsize=10.5
         )
@@ -119,23 +124,17 @@ def draw(seen: Seen, keep_at: float, path: Path) -> None:
     plt.close(figure)
 
 
-def draw_curve(panel: Axes, bins: Sequence[Bin]) -> None:
+def draw_curve(panel: Axes, bins: Sequence[ReliabilityBin]) -> None:
     """Truth over stated confidence, with the 95 % interval (Wilson) of each bin."""
     panel.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, label="perfectly calibrated")
-    low, high = np.array([wilson(each.right, each.texts) for each in bins]).T
+    intervals = [wilson(each.right * each.texts, each.texts) for each in bins]
+    low, high = np.array([each.low for each in intervals]), np.array([each.high for each in intervals])
     right, stated = np.array([each.right for each in bins]), [each.stated for each in bins]
     # With a share of exactly 0 or 1, rounding may put the interval's end a hair inside.
     spans = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
     panel.errorbar(
         stated, right, spans, fmt="o", markersize=5, color=ACCENT, elinewidth=1.2, label="measured, 95 % interval"
     )
-
-
-def wilson(share: float, texts: float) -> tuple[float, float]:
-    """The interval that holds the true share in 95 of 100 cases."""
-    z = 1.96
-    middle, width = share + z * z / (2 * texts), z * math.sqrt(share * (1 - share) / texts + (z / (2 * texts)) ** 2)
-    return (middle - width) / (1 + z * z / texts), (middle + width) / (1 + z * z / texts)
 
 
 if __name__ == "__main__":

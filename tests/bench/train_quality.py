@@ -23,8 +23,8 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 # isort: split
 import numpy as np
 
-from sprat_training.config import Trained, TrainingConfig, silent
-from sprat_training.train import train
+from sprat_training.config import TrainingConfig, no_progress
+from sprat_training.train import TrainingResult, train
 from tests.bench.benchmarks_page import save
 
 Rows = list[tuple[str, str]]
@@ -132,10 +132,10 @@ def bitext(*, held_out: bool) -> Callable[[Path], Rows]:
 
 def measured(task: Task, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
     """Train and test, and print a line."""
-    trained, wall, cpu = run(task.rows(data), task.test(data), folder, encoder)
-    test, held = trained.test, trained.figures
+    result, wall, cpu = run(task.rows(data), task.test(data), folder, encoder)
+    test, held = result.test, result.figures
     assert test is not None
-    kept = test.at(trained.card.keep_at)
+    kept = test.at(result.card.keep_at)
     print(
         f"{task.name:24}{held.texts:8,}{test.accuracy!s:>32}{held.accuracy.value:8.1%}{kept.share:8.1%}"
         f"{kept.right.value:8.1%}{wall:7.1f}{cpu:7.1f}",
@@ -148,11 +148,11 @@ def measured(task: Task, data: Path, folder: Path, encoder: Path | None) -> dict
         "cross_validated": held.accuracy.value,
         "macro_f1": test.macro_f1,
         "calibration_error": test.calibration_error,
-        "keep_at": trained.card.keep_at,
+        "keep_at": result.card.keep_at,
         "kept_share": kept.share,
         "kept_right": kept.right.value,
-        "leaked": len(trained.leaks.rows) if trained.leaks else 0,
-        "suspected": len(trained.suspects),
+        "leaked": len(result.leaked_rows),
+        "suspected": len(result.label_issues),
         "seconds": wall,
         "cpu_seconds": cpu,
     }
@@ -168,10 +168,10 @@ def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
         (text, labels[(labels.index(label) + int(random.integers(1, len(labels)))) % len(labels)] if flip else label)
         for (text, label), flip in zip(rows, wrong, strict=True)
     ]
-    trained, *_ = run(planted_rows, None, folder, encoder)
-    used = {row - 2 for row in trained.training.rows}
+    result, *_ = run(planted_rows, None, folder, encoder)
+    used = {row - 2 for row in result.data.rows}
     there = {int(place) for place in np.flatnonzero(wrong)} & used
-    listed = {each.row - 2 for each in trained.suspects}
+    listed = {each.row - 2 for each in result.label_issues}
     found = listed & there
     recall, precision = len(found) / len(there), len(found) / max(len(listed), 1)
     print(
@@ -181,19 +181,19 @@ def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
     return {"planted": len(there), "listed": len(listed), "recall": recall, "precision": precision}
 
 
-def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tuple[Trained, float, float]:
+def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tuple[TrainingResult, float, float]:
     """Train from files, as the command does; gives the outcome, seconds, and CPU seconds."""
     file, test_file = folder / "train.csv", folder / "test.csv"
     write(file, rows)
     if test is not None:
         write(test_file, test)
     output = folder / f"model-{time.monotonic_ns()}"
-    wish = TrainingConfig(
+    config = TrainingConfig(
         file=file, output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
     )
     started, cpu = time.monotonic(), time.process_time()
-    trained = train(wish, silent)
-    return trained, time.monotonic() - started, time.process_time() - cpu
+    result = train(config, no_progress)
+    return result, time.monotonic() - started, time.process_time() - cpu
 
 
 def table(path: Path) -> Rows:

@@ -86,7 +86,7 @@ def looks_at_the_data(said: str) -> None:
     assert "1 label has few texts, so little is known of them: parking 6" in said
     assert "likely wrong; correct and train again" in said
     assert ["2", "badge", "leave"] in [line.split() for line in said.splitlines()]
-    assert "labels held out in turn stood in for texts outside" in said
+    assert "labels held out in turn served as texts outside" in said
     assert "days off" not in said
 
 

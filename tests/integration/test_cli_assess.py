@@ -1,4 +1,4 @@
-"""`sprat assess`: a trained model and a frontier model on an owner's own texts."""
+"""`sprat assess`: a trained model and a frontier model on a user's own texts."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A trained model in `hr`, a test of its own in `test.csv`."""
+    """Return a folder with a trained model in `hr` and texts to test it on in `test.csv`."""
     folder = tmp_path_factory.mktemp("assess")
     lines = training_files.rows()
     training_files.write(folder / "hr.csv", lines[::2] + lines[1::4])
@@ -39,7 +39,7 @@ def assess(folder, *arguments, file="test.csv"):
     return run("assess", folder / file, "--model", folder / "hr", *arguments)
 
 
-def test_all_ways_are_told_with_intervals_and_a_picture(folder, tmp_path):
+def test_all_ways_to_divide_the_work_are_shown_with_intervals_and_pictures(folder, tmp_path):
     page = tmp_path / "page.html"
     result = assess(folder, "--frontier-answers", folder / "answers.jsonl", "--output", page)
     assert result.exit_code == 0, result.output
@@ -55,22 +55,22 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]
     result = assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    chosen = told["routed"][round(told["keep_at"] * 100)]
+    output = json.loads(result.stdout)
+    chosen = output["routed"][round(output["keep_at"] * 100)]
     assert chosen["accuracy"][0] >= 0.97
-    assert chosen["eur_per_million"][0] <= told["frontier"]["eur_per_million"][0] == pytest.approx(200)
-    assert load_policy(policy).task("intent", "hr").keep_at == told["keep_at"]
-    own = f"    models:\n      hr:\n        keep_at: {told['keep_at']:.2f}\n"
+    assert chosen["eur_per_million"][0] <= output["frontier"]["eur_per_million"][0] == pytest.approx(200)
+    assert load_policy(policy).task("intent", "hr").keep_at == output["keep_at"]
+    own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
-    assert told["written"] == {"file": str(policy), "field": field, "now": told["keep_at"], "was": None}
+    assert output["written"] == {"file": str(policy), "field": field, "now": output["keep_at"], "was": None}
     assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *wanted)
     again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json").stdout)
     assert again["written"]["was"] is not None
 
 
 @pytest.mark.parametrize(
-    ("policy", "named", "said"),
+    ("policy", "named", "message"),
     [
         (
             POLICY,
@@ -81,7 +81,7 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
         (f"{POLICY}    models: {{default: {{keep_at: 0.5}}}}\n", "default", "add --as default to write tasks.intent"),
     ],
 )
-def test_a_keep_at_is_not_written_for_other_models_than_the_one_assessed(folder, tmp_path, policy, named, said):
+def test_a_keep_at_is_not_written_for_other_models_than_the_one_assessed(folder, tmp_path, policy, named, message):
     (tmp_path / "policy.yaml").write_text(policy)
     model = folder / "hr"
     if named == "default":
@@ -91,7 +91,7 @@ def test_a_keep_at_is_not_written_for_other_models_than_the_one_assessed(folder,
     wanted = ["--accuracy", "0.97", "--policy", tmp_path / "policy.yaml", "--write", "--output", tmp_path / "page.html"]
     result = run("assess", folder / "test.csv", "--model", model, "--frontier-accuracy", "1", *wanted)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert (tmp_path / "policy.yaml").read_text() == policy
 
 
@@ -103,26 +103,26 @@ def test_the_shipped_models_keep_at_is_the_tasks(folder, tmp_path):
     wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--output", tmp_path / "page.html", "--json"]
     result = run("assess", folder / "test.csv", "--model", tmp_path / "shipped", "--frontier-accuracy", "1", *wanted)
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["written"] == {
+    output = json.loads(result.stdout)
+    assert output["written"] == {
         "file": str(policy),
         "field": "tasks.intent.keep_at",
-        "now": told["keep_at"],
+        "now": output["keep_at"],
         "was": 0.75,
     }
-    assert policy.read_text() == POLICY.replace("0.75", f"{told['keep_at']:.2f}")
+    assert policy.read_text() == POLICY.replace("0.75", f"{output['keep_at']:.2f}")
 
 
-def test_without_costs_the_share_escalated_decides_and_that_is_said(folder, tmp_path):
+def test_without_costs_the_share_escalated_decides_and_the_output_says_so(folder, tmp_path):
     page = tmp_path / "page.html"
     common = ["--frontier-accuracy", "1", "--accuracy", "0.5", "--output", page]
     result = assess(folder, *common)
     assert result.exit_code == 0, result.output
     assert "no costs are known: the share escalated decides\n" in result.stdout
     assert "no costs are known: the share escalated decides" in page.read_text()
-    told = json.loads(assess(folder, *common, "--json").stdout)
-    assert told["costs_known"] is False
-    assert told["routed"][round(told["keep_at"] * 100)]["escalated"] == 0
+    output = json.loads(assess(folder, *common, "--json").stdout)
+    assert output["costs_known"] is False
+    assert output["routed"][round(output["keep_at"] * 100)]["escalated"] == 0
     assert "no costs are known" not in assess(folder, *common, "--frontier-eur", "0.001").stdout
 
 
@@ -162,8 +162,8 @@ def test_costs_stand_in_a_column_of_a_table_too(folder, tmp_path, name, end):
 
 def test_a_budget_is_kept(folder, tmp_path):
     wanted = ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M", "--json"]
-    told = json.loads(assess(folder, *wanted, "--output", tmp_path / "page.html").stdout)
-    assert told["routed"][round(told["keep_at"] * 100)]["eur_per_million"][0] <= 100
+    output = json.loads(assess(folder, *wanted, "--output", tmp_path / "page.html").stdout)
+    assert output["routed"][round(output["keep_at"] * 100)]["eur_per_million"][0] <= 100
 
 
 def test_a_policy_that_escalates_what_is_outside_costs_more(folder, tmp_path):
@@ -213,25 +213,25 @@ def test_the_policys_own_terms_and_patterns_do_not_reach_the_provider(asking):
 
 
 @pytest.mark.parametrize(
-    ("tenant", "said"),
+    ("tenant", "message"),
     [("closed", "closed: text or tenant let nothing leave"), ("nobody", "nobody: text or tenant let nothing leave"),
      ("abroad", "abroad: the tenant lets nothing go to the region local")],
 )  # fmt: skip
-def test_a_tenant_whose_policy_lets_nothing_leave_is_refused(asking, tenant, said):
+def test_a_tenant_whose_policy_lets_nothing_leave_is_refused(asking, tenant, message):
     result, bodies = asking("--tenant", tenant)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert bodies == []
 
 
 def test_without_a_policy_or_a_region_nothing_is_asked(asking):
-    for changes, said in (
+    for changes, message in (
         ({"policy": None}, "--frontier sends texts out: it needs --policy FILE"),
         ({"region": ()}, "--frontier needs --frontier-region NAME"),
     ):
         result, bodies = asking("--tenant", "acme", **changes)
         assert result.exit_code == 2
-        assert said in result.stderr
+        assert message in result.stderr
         assert bodies == []
 
 
@@ -269,7 +269,7 @@ def test_nothing_is_sent_while_the_egress_records_cannot_be_written(asking, monk
     assert bodies == []
 
 
-def test_the_frontier_is_asked_now_with_what_is_personal_masked_and_its_answers_are_kept(folder, tmp_path):
+def test_the_frontier_is_asked_with_personal_data_masked_and_its_answers_are_saved(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(FRONTIER_POLICY)
     own = ["--policy", policy, "--tenant", "acme", "--frontier-region", "local"]
@@ -293,7 +293,7 @@ def test_the_frontier_is_asked_now_with_what_is_personal_masked_and_its_answers_
     assert again.exit_code == 0, again.output
 
 
-def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
+def test_an_unreachable_frontier_gives_an_error_of_one_line(folder, tmp_path):
     (tmp_path / "policy.yaml").write_text(FRONTIER_POLICY)
     own = ["--policy", tmp_path / "policy.yaml", "--tenant", "acme", "--frontier-region", "local"]
     more = ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any", *own]
@@ -303,7 +303,7 @@ def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ([], "say what the frontier answers: --frontier-answers FILE, or --frontier URL"),
         (["--frontier-accuracy", "1", "--frontier", "http://x"], "say what the frontier answers"),
@@ -320,18 +320,18 @@ def test_a_frontier_that_nobody_serves_is_said_in_a_line(folder, tmp_path):
             ["--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "any", "--budget", "1EUR/1M"],
             "--budget: no costs are known: say what an answer costs",
         ),
-        (["--frontier-accuracy", "1", "--budget", "much"], "--budget much: needs euros for so many texts"),
+        (["--frontier-accuracy", "1", "--budget", "much"], "--budget much: needs euros per number of texts"),
         (["--frontier-accuracy", "1", "--language", "de"], "--language de: the model serves en"),
         (["--frontier-accuracy", "1", "--outside-label", "none"], 'the model has no label "oos"'),
     ],
 )
-def test_a_mistake_is_said_with_what_to_do(folder, more, said):
+def test_the_error_of_a_wrong_option_says_what_to_do(folder, more, message):
     result = assess(folder, *more)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
-def test_answers_that_miss_a_text_are_refused(folder, tmp_path):
+def test_answers_that_lack_a_text_are_refused(folder, tmp_path):
     short = tmp_path / "short.csv"
     training_files.write(short, [("another text", "leave")])
     result = assess(folder, "--frontier-answers", short)
@@ -339,7 +339,7 @@ def test_answers_that_miss_a_text_are_refused(folder, tmp_path):
     assert "the first of them in row 2" in result.stderr
 
 
-def test_an_accuracy_out_of_reach_is_exit_code_two_and_the_picture_is_there(folder, tmp_path):
+def test_an_accuracy_out_of_reach_is_exit_code_two_and_the_report_is_written(folder, tmp_path):
     page = tmp_path / "page.html"
     training_files.write(tmp_path / "odd.csv", [("time off in May", "badge"), ("time off in July", "leave")])
     wanted = ["--frontier-accuracy", "0", "--accuracy", "1", "--output", page]

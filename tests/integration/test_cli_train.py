@@ -1,4 +1,4 @@
-"""`sprat train intent`: a file in, a model out that the service reads, and a report that needs nothing else."""
+"""`sprat train intent`: from a file to a model that the service loads, and a report in one file."""
 
 import json
 import re
@@ -32,20 +32,20 @@ def trained(file):
     return result
 
 
-def test_the_service_reads_the_artefact_and_knows_the_labels(file, trained):
+def test_the_service_loads_the_artefact_and_knows_the_labels(file, trained):
     model = IntentModel.load(file.parent / "hr")
     answers = model.answer([Question(text, "en") for text in ("may I take three days off", "my key card is gone")])
     assert [answer.output.label for answer in answers] == ["leave", "badge"]
     assert all(answer.confidence >= model.card.keep_at for answer in answers)
 
 
-def test_what_has_nothing_to_do_with_any_label_is_not_kept_as_one(file, trained):
+def test_a_text_outside_every_label_is_not_kept_with_a_label(file, trained):
     model = IntentModel.load(file.parent / "hr")
     (answer,) = model.answer([Question("who won the cup final in 1974", "en")])
     assert answer.output.label is None or answer.confidence < model.card.keep_at
 
 
-def test_the_card_says_what_it_is_made_of_measured_at_and_not_good_for(file, trained):
+def test_the_card_has_its_sources_scores_and_limits(file, trained):
     card = load_artefact(file.parent / "hr").card
     assert card.labels == ("badge", "laptop", "leave", "payroll")
     assert [work.name for work in card.made_of] == ["all-MiniLM-L6-v2", "hr.csv"]
@@ -56,7 +56,7 @@ def test_the_card_says_what_it_is_made_of_measured_at_and_not_good_for(file, tra
     assert any("held out in turn" in limit for limit in card.limits)
 
 
-def test_the_terminal_shows_figures_wrong_labels_and_how_to_serve_it(file, trained):
+def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_model(file, trained):
     assert re.search(rf"\b{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
@@ -64,7 +64,7 @@ def test_the_terminal_shows_figures_wrong_labels_and_how_to_serve_it(file, train
     assert "← recommended" in trained.stdout
 
 
-def test_the_report_is_one_file_with_pictures_and_without_texts(file, trained):
+def test_the_report_is_one_file_with_charts_and_without_texts(file, trained):
     html = (file.parent / "hr-report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 2
     assert "<script" not in html
@@ -72,7 +72,7 @@ def test_the_report_is_one_file_with_pictures_and_without_texts(file, trained):
     assert not re.search(r"(src|href)=", html)
 
 
-def test_a_test_file_is_measured_and_its_leaks_are_named(file, tmp_path):
+def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_path):
     phrases = [
         ("please, two days of holiday", "leave"),
         ("no payslip came", "payroll"),
@@ -84,11 +84,11 @@ def test_a_test_file_is_measured_and_its_leaks_are_named(file, tmp_path):
     more = ["--output", tmp_path / "hr", "--test", test, "--out-of-scope", outside, "--json", "--name", "staff"]
     result = train(file, *more)
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["leaked_test_rows"] == [2]
-    assert told["name"] == "staff"
-    assert told["scores"]["test_accuracy"] == 1
-    assert told["likely_wrong"][0]["row"] == training_files.WRONG_ROW
+    output = json.loads(result.stdout)
+    assert output["leaked_test_rows"] == [2]
+    assert output["name"] == "staff"
+    assert output["scores"]["test_accuracy"] == 1
+    assert output["likely_wrong"][0]["row"] == training_files.WRONG_ROW
     card = load_artefact(tmp_path / "hr").card
     assert [work.used_for for work in card.made_of[1:]] == [
         "head, calibration, scores",
@@ -98,9 +98,9 @@ def test_a_test_file_is_measured_and_its_leaks_are_named(file, tmp_path):
     assert not any("held out in turn" in limit for limit in card.limits)
 
 
-def test_rows_of_the_label_for_outside_are_no_label_of_the_model(tmp_path):
-    strangers = [(f"what is the capital of {country}", "none of these") for country in ("Peru", "Chad", "Iran", "Fiji")]
-    file = training_files.write(tmp_path / "hr.csv", [*training_files.rows(), *strangers])
+def test_the_label_for_outside_is_not_a_label_of_the_model(tmp_path):
+    outside = [(f"what is the capital of {country}", "none of these") for country in ("Peru", "Chad", "Iran", "Fiji")]
+    file = training_files.write(tmp_path / "hr.csv", [*training_files.rows(), *outside])
     result = train(file, "--output", tmp_path / "hr", "--outside-label", "none of these")
     assert result.exit_code == 0, result.output
     card = load_artefact(tmp_path / "hr").card
@@ -115,36 +115,36 @@ def test_the_same_file_gives_the_same_version(file, trained, tmp_path):
     assert load_artefact(tmp_path / "hr").card.version == load_artefact(file.parent / "hr").card.version
 
 
-def test_texts_are_shown_where_that_is_asked_for(file, tmp_path):
+def test_texts_are_shown_on_request(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--show-texts")
     assert "how do I book January days off" in result.stdout
     assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
 
 
-def test_labels_that_differ_by_case_alone_are_told_in_terminal_and_report_with_what_to_do(tmp_path):
+def test_labels_that_differ_only_by_case_are_listed_in_terminal_and_report_with_what_to_do(tmp_path):
     rows = [(text, "LEAVE" if label == "leave" and place % 2 else label) for place, (text, label) in ROWS]
     result = train(training_files.write(tmp_path / "hr.csv", rows), "--output", tmp_path / "hr")
     assert result.exit_code == 0, result.output
-    said = "1 group of labels differs by case or white space alone, and each is learnt as a label of its own: "
-    lines = [line for line in result.stdout.splitlines() if said in line]
+    finding = "1 group of labels differs by case or white space alone, and each is learnt as a label of its own: "
+    lines = [line for line in result.stdout.splitlines() if finding in line]
     assert len(lines) == 1
     assert lines[0].endswith('"LEAVE" = "leave"; write each one way and train again')
-    assert said in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+    assert finding in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
 
 
-def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp_path):
+def test_only_an_artefact_is_overwritten_and_only_on_request(file, tmp_path):
     (tmp_path / "mine").mkdir()
     result = train(file, "--output", tmp_path / "mine")
     assert result.exit_code == 2
     assert "exists already; name another --output" in result.stderr
     result = train(file, "--output", tmp_path / "mine", "--force")
     assert result.exit_code == 2
-    assert "no artefact, so --force does not replace it" in result.stderr
+    assert "not an artefact, so --force does not replace it" in result.stderr
     assert list((tmp_path / "mine").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("content", "more", "said"),
+    ("content", "more", "message"),
     [
         pytest.param("", [], "the file is empty", id="empty"),
         pytest.param("text,label\nhi,a\nho,a\n", [], 'every row has the label "a"', id="one label"),
@@ -168,11 +168,11 @@ def test_nothing_is_overwritten_unless_asked_and_then_only_an_artefact(file, tmp
         ),
     ],
 )
-def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path, content, more, said):
+def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path, content, more, message):
     (tmp_path / "bad.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     result = train(tmp_path / "bad.csv", "--output", tmp_path / "out", *more)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.startswith("sprat: ")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
 

@@ -15,7 +15,7 @@ from sprat_inference.label_calibration import CalibratorsByLanguage
 from sprat_intent.__main__ import SHIPPED, IntentSection
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import read_outside, read_queries
-from sprat_training.evaluation.label_quality import inside_only, kept, raw_accuracy, see
+from sprat_training.evaluation.metrics import in_scope_only, kept_share, raw_accuracy, read_splits
 
 QUERIES = Path(__file__).resolve().parents[1] / "data"
 
@@ -87,15 +87,15 @@ def test_queries_that_nothing_was_fitted_to_are_understood_and_the_confidence_ho
     model: IntentModel, language: str
 ) -> None:
     _, reported = read_queries(QUERIES, language)
-    seen = see(model, reported, read_outside(QUERIES, language))
-    inside = inside_only(seen)
-    assert raw_accuracy(seen) >= 0.88
+    readings = read_splits(model, reported, read_outside(QUERIES, language))
+    inside = in_scope_only(readings)
+    assert raw_accuracy(readings) >= 0.88
     assert abs(inside.confidence.mean() - inside.right.mean()) <= 0.06
-    share, right = kept(seen, model.card.keep_at, 0.0)
+    share, right = kept_share(readings, model.card.keep_at, 0.0)
     assert share >= 0.6
     assert right >= 0.94
-    kept_as_label = ~seen.sent_out & (seen.confidence >= model.card.keep_at)
-    assert kept_as_label[~seen.inside].mean() <= 0.1
+    kept_as_label = ~readings.is_rejected & (readings.confidence >= model.card.keep_at)
+    assert kept_as_label[~readings.in_scope].mean() <= 0.1
 
 
 def test_the_card_states_the_figures_that_were_promised(model: IntentModel) -> None:

@@ -1,4 +1,4 @@
-"""The files that the README's chapters speak of, small and as people have them; and the texts of an upstream system."""
+"""Small files as the documentation's examples use them, and the texts of an upstream system."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from support.readme import programs
 
 SOURCE = "/crm"
 TENANT = "acme-bank"
-STRANGERS = ("who won the cup final", "what is the capital of Peru", "tell me a joke", "how tall is the tower")
+UNRELATED = ("who won the cup final", "what is the capital of Peru", "tell me a joke", "how tall is the tower")
 """Texts that have nothing to do with any label."""
 
 HELD_OUT = (
@@ -25,37 +25,37 @@ HELD_OUT = (
 
 
 def labelled() -> list[tuple[str, str]]:
-    """Rows of hr.csv: one labelled wrongly, one repeated, one text with two labels, one label with few texts."""
+    """Return the rows of hr.csv: a wrong label, a repeated row, a text with two labels, a label with few texts."""
     rows = training_files.rows()
     parking = [(f"a parking space for {when}, please", "parking") for when in training_files.TIMES]
     return [*rows, rows[5], (rows[6][0], "laptop"), *parking]
 
 
 def held_out() -> list[tuple[str, str]]:
-    """Rows of hr-test.csv: none is in hr.csv but the first."""
+    """Return the rows of hr-test.csv; only the first is in hr.csv."""
     when = training_files.TIMES
-    asked = [(phrase.format(time), label) for phrase, label in HELD_OUT for time in when]
-    return [labelled()[3], *asked, *[(text, "oos") for text in STRANGERS[:2]]]
+    texts = [(phrase.format(time), label) for phrase, label in HELD_OUT for time in when]
+    return [labelled()[3], *texts, *[(text, "oos") for text in UNRELATED[:2]]]
 
 
 def write_all(folder: Path) -> None:
-    """Write hr.csv, hr-test.csv, answers.jsonl, chatter.txt, and policy.yaml: the README's, open for the simulator."""
+    """Write hr.csv, hr-test.csv, answers.jsonl, chatter.txt and the documented policy.yaml, open for the simulator."""
     training_files.write(folder / "hr.csv", labelled())
     training_files.write(folder / "hr-test.csv", held_out())
     answers = [json.dumps({"text": text, "label": label, "cost_eur": 0.0003}) for text, label in held_out()]
     (folder / "answers.jsonl").write_text("\n".join(answers), "utf-8")
-    (folder / "chatter.txt").write_text("\n".join(STRANGERS[2:]), "utf-8")
+    (folder / "chatter.txt").write_text("\n".join(UNRELATED[2:]), "utf-8")
     (folder / "policy.yaml").write_text(programs()["policy"].replace("[eu]  ", "[eu, local]"), "utf-8")
 
 
 def correct(folder: Path) -> None:
-    """Write hr.csv again with the label mended that training believed to be wrong."""
+    """Write hr.csv again with the wrong label corrected."""
     rows = labelled()
     training_files.write(folder / "hr.csv", [(rows[0][0], "leave"), *rows[1:]])
 
 
 def write_bad(folder: Path) -> tuple[Path, Path]:
-    """Write two files called hr.csv, as the README's refusals have them; give their folders."""
+    """Write the two files that the documented errors are about, both called hr.csv; return their folders."""
     formula, quote = folder / "formula", folder / "quote"
     rows = training_files.rows()
     formula.mkdir()
@@ -68,6 +68,6 @@ def write_bad(folder: Path) -> tuple[Path, Path]:
 
 
 def submitted(id: str, text: str, **fields: object) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Give value and headers of a text that asks for its intent, as an upstream system publishes it."""
+    """Return value and headers of a text that asks for its intent, as an upstream system publishes it."""
     message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}, "tenant": TENANT, **fields})
     return encode(message, Envelope(id, SOURCE, Traceparent.root(SOURCE, id)))

@@ -1,4 +1,4 @@
-"""A small file of an owner's own labels, with what such files have: repeats, contradictions, and a wrong label."""
+"""A small file of labelled texts, one of them with a wrong label."""
 
 import csv
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ PHRASES = {
 TIMES = ("January", "March", "May", "July", "October", "last week")
 
 WRONG_ROW = 2
-"""Its text is about leave, its label is badge."""
+"""The row whose text is about leave and whose label is badge."""
 
 
 def rows() -> list[tuple[str, str]]:
-    """Texts with labels, the first of them labelled wrongly."""
-    made = [(phrase.format(when), label) for label, phrases in PHRASES.items() for when in TIMES for phrase in phrases]
-    text, _ = made[0]
-    return [(text, "badge"), *made[1:]]
+    """Return texts with labels, the first of them labelled wrongly."""
+    right = [(phrase.format(when), label) for label, phrases in PHRASES.items() for when in TIMES for phrase in phrases]
+    text, _ = right[0]
+    return [(text, "badge"), *right[1:]]
 
 
 def write(path: Path, lines: Sequence[tuple[str, str]], names: tuple[str, str] = ("text", "label")) -> Path:

@@ -9,7 +9,7 @@ from sprat.errors import UserError
 from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
 from sprat_operations.feedback import Example
-from sprat_training.datasets.reading import read_labelled
+from sprat_training.datasets.reader import read_labelled
 
 TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
 

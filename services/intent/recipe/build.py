@@ -26,7 +26,7 @@ from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
-from sprat_training.evaluation import label_quality
+from sprat_training.evaluation import metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
@@ -92,7 +92,7 @@ def build(kind: Kind, sources: Sources, folder: Path) -> Card:
     calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **known}, seen, strange)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    keep_at = least_confidence(label_quality.see(IntentModel(draft, encoder, head, calibrators), inside, outside))
+    keep_at = least_confidence(metrics.read_splits(IntentModel(draft, encoder, head, calibrators), inside, outside))
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
     scores, _ = measure(IntentModel(draft, encoder, head, calibrators), sources.data, sources.queries)
@@ -161,10 +161,10 @@ def describe(
     )
 
 
-def least_confidence(seen: label_quality.Seen) -> float:
+def least_confidence(readings: metrics.ModelReadings) -> float:
     """The least hundredth at which what is kept is right often enough."""
     hundredths = (step / 100 for step in range(100))
-    return next(at for at in hundredths if label_quality.kept(seen, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
+    return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
 
 
 def say(what: str) -> None:

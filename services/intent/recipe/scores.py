@@ -7,7 +7,7 @@ from sprat_inference.card import Score
 from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import read_outside, read_queries, read_split
-from sprat_training.evaluation import label_quality
+from sprat_training.evaluation import metrics
 
 SHARES = (0.03, 0.1, 0.2)
 """Out-of-scope shares of the traffic at which the confidence is held against the truth."""
@@ -21,7 +21,7 @@ ESCALATED = 0.1
 """Share of the texts in scope that is escalated where the recall of those out of scope is told."""
 
 
-def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], label_quality.Seen]:
+def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], metrics.ModelReadings]:
     """Measure `model`; gives the figures, and the test set as the model saw it, for drawing.
 
     Args:
@@ -32,20 +32,20 @@ def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score,
     Raises:
         FileNotFoundError: when either folder lacks them.
     """
-    seen = label_quality.see(model, read_split(data, "test"), read_split(data, "oos_test"))
-    validation = label_quality.see(model, read_split(data, "val"), read_split(data, "oos_val"))
-    scores = [*_english(model, seen, validation)]
+    readings = metrics.read_splits(model, read_split(data, "test"), read_split(data, "oos_test"))
+    validation = metrics.read_splits(model, read_split(data, "val"), read_split(data, "oos_val"))
+    scores = [*_english(model, readings, validation)]
     for language in model.calibrated:
         if language != BASE_LANGUAGE:
-            scores += _elsewhere(model, queries, language, seen)
-    return tuple(scores), seen
+            scores += _elsewhere(model, queries, language, readings)
+    return tuple(scores), readings
 
 
-def _english(model: IntentModel, seen: label_quality.Seen, validation: label_quality.Seen) -> Iterator[Score]:
+def _english(model: IntentModel, readings: metrics.ModelReadings, validation: metrics.ModelReadings) -> Iterator[Score]:
     assumed = model.card.calibration.outside_share
-    raw, auroc = label_quality.raw_accuracy(seen), label_quality.auroc(seen)
-    recall = label_quality.recall_at_escalated(seen, ESCALATED)
-    share, right = label_quality.kept(seen, model.card.keep_at, 0.0)
+    raw, auroc = metrics.raw_accuracy(readings), metrics.auroc(readings)
+    recall = metrics.recall_at_rejected(readings, ESCALATED)
+    share, right = metrics.kept_share(readings, model.card.keep_at, 0.0)
     by = "by the calibrated chance of being out of scope"
     yield _score("in_scope_accuracy_raw", raw, f"{TEST}: the best label, nothing sent out")
     yield _score("auroc_out_of_scope", auroc, f"{TEST}: {by}")
@@ -54,46 +54,54 @@ def _english(model: IntentModel, seen: label_quality.Seen, validation: label_qua
     yield _score("kept_share_en", share, f"{TEST}, those in scope: answers with confidence ≥ keep_at")
     yield _score("kept_right_en", right, f"{TEST}, those in scope: of those kept, right as published")
     for name, share in (("tuned", assumed), ("tuned_unweighted", VALIDATION_SHARE)):
-        inside, outside = label_quality.at_threshold(seen, label_quality.tuned_threshold(validation, share))
+        inside, outside = metrics.accuracy_at(readings, metrics.tuned_threshold(validation, share))
         rule = (
             f"{TEST}: threshold on the best logit with the best accuracy on validation (3,000 and 100), where "
             f"{share:.1%} is out of scope; an in-scope text sent out counts as wrong"
         )
         yield _score(f"{name}_in_scope_accuracy", inside, rule)
         yield _score(f"{name}_out_of_scope_recall", outside, rule)
-    inside, outside = label_quality.as_served(seen)
+    inside, outside = metrics.served_accuracy(readings)
     rule = f"{TEST}: label or null as published, calibrated for {assumed:.0%} out of scope"
     yield _score("served_in_scope_accuracy", inside, rule)
     yield _score("served_out_of_scope_recall", outside, rule)
     for share in SHARES:
         at = f"{TEST}, weighted so that {share:.0%} is out of scope"
-        error = label_quality.expected_calibration_error(label_quality.reliability(seen, share))
-        part, right = label_quality.kept(seen, model.card.keep_at, share)
+        error = metrics.expected_calibration_error(metrics.reliability_bins(readings, share))
+        part, right = metrics.kept_share(readings, model.card.keep_at, share)
         name = f"{share * 100:.0f}"
         yield _score(f"ece_at_{name}", error, f"{at}: expected calibration error of the confidence, 15 equal bins")
         yield _score(f"kept_share_at_{name}", part, f"{at}: answers with confidence ≥ keep_at")
         yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
 
 
-def _elsewhere(model: IntentModel, queries: Path, language: str, english: label_quality.Seen) -> Iterator[Score]:
+def _elsewhere(model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings) -> Iterator[Score]:
     """Of a language that the head was not fitted in."""
     keep_at = model.card.keep_at
     _, reported = read_queries(queries, language)
-    seen = label_quality.see(model, reported, read_outside(queries, language))
+    readings = metrics.read_splits(model, reported, read_outside(queries, language))
     what = f"{len(reported.texts)} {language} queries of tests/data, one an intent, not calibrated by"
-    strange = f"{int((~seen.inside).sum())} {language} texts of tests/data outside every intent, fitted to nothing"
-    share, right = label_quality.kept(seen, keep_at, 0.0)
-    _, wanted = label_quality.kept(english, keep_at, 0.0)
-    yield _score(f"top1_{language}", label_quality.raw_accuracy(seen), f"{what}: the best label, nothing sent out")
+    strange = (
+        f"{int((~readings.in_scope).sum())} {language} texts of tests/data outside every intent, fitted to nothing"
+    )
+    share, right = metrics.kept_share(readings, keep_at, 0.0)
+    _, wanted = metrics.kept_share(english, keep_at, 0.0)
+    yield _score(f"top1_{language}", metrics.raw_accuracy(readings), f"{what}: the best label, nothing sent out")
     yield _score(f"kept_share_{language}", share, f"{what}: answers with confidence ≥ keep_at")
     yield _score(f"kept_right_{language}", right, f"{what}: of those kept, right as published")
-    yield _score(f"mean_confidence_{language}", float(seen.confidence[seen.inside].mean()), f"{what}: mean confidence")
-    yield _score(f"served_accuracy_{language}", label_quality.as_served(seen)[0], f"{what}: label or null as published")
-    least = label_quality.escalated_for(label_quality.inside_only(seen), wanted)
+    yield _score(
+        f"mean_confidence_{language}", float(readings.confidence[readings.in_scope].mean()), f"{what}: mean confidence"
+    )
+    yield _score(
+        f"served_accuracy_{language}", metrics.served_accuracy(readings)[0], f"{what}: label or null as published"
+    )
+    least = metrics.least_escalated(metrics.in_scope_only(readings), wanted)
     rule = f"{what}: least share to escalate so that {wanted:.1%} of those kept are right, as at keep_at in English"
     yield _score(f"escalated_as_right_as_en_{language}", least, rule)
-    taken = float((~seen.sent_out & (seen.confidence >= keep_at))[~seen.inside].mean())
-    yield _score(f"outside_null_{language}", label_quality.as_served(seen)[1], f"{strange}: published without a label")
+    taken = float((~readings.is_rejected & (readings.confidence >= keep_at))[~readings.in_scope].mean())
+    yield _score(
+        f"outside_null_{language}", metrics.served_accuracy(readings)[1], f"{strange}: published without a label"
+    )
     yield _score(f"outside_kept_as_label_{language}", taken, f"{strange}: published with a label and kept")
 
 

@@ -1,4 +1,4 @@
-"""The options that say which columns of a file of labelled texts are which."""
+"""Options of `sprat train` and `sprat assess`: which columns of a file hold the texts and the labels."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The encoder that a head is fitted on: the shared one, or the one in some artefact's folder."""
+"""The encoder that a head is fitted on, and texts to vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,93 +16,90 @@ from sprat_inference.heads import Floats
 from sprat_training.config import OnTrainingProgress
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
-"""What an encoder is made of, in a folder of its own or among the files of a model."""
+"""The files of an encoder, in a folder of its own or among the files of a model."""
+_TEXTS_PER_STEP: Final = 1_000
+"""Texts between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseEncoder:
     """An encoder, and what the card of a model on it says of it."""
 
     encoder: SentenceEncoder
     card: PartCard
     built_on: PartRef | None
-    """The shared encoder; else the files are copied into the model's own folder."""
+    """The shared encoder; None where its files are copied into the model's own folder."""
     files: tuple[Path, ...]
-    """To be copied."""
+    """The files to copy."""
 
     @property
     def made_of(self) -> tuple[Work, ...]:
-        """Give the works that the encoder is made of; of a whole model not those that only its head was fitted on."""
+        """Return the works that the encoder is made of; of a whole model, without those that only fitted its head."""
         works = self.card.made_of
         of_encoder = tuple(work for work in works if "encoder" in work.used_for)
         return of_encoder if isinstance(self.card, Card) and of_encoder else works
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Give those of what the encoder contains; a shared part says it as a whole."""
+        """Return the licences of what the encoder contains."""
         if isinstance(self.card, Card):
             return tuple(dict.fromkeys(work.licence for work in self.made_of))
-        return (self.card.licence,)
+        return (self.card.licence,)  # a shared part states one for the whole
 
 
-def load_base(folder: Path | None, *, threads: int) -> Base:
-    """Load the shared encoder, or the one of the artefact in `folder`.
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """The vectors of some texts."""
+
+    vectors: Floats
+    """Texts × width."""
+    truncated: int
+    """Number of texts that are longer than the encoder reads."""
+
+
+def load_base(folder: Path | None, *, threads: int) -> BaseEncoder:
+    """Load the encoder of the artefact in `folder`; the shared encoder where that is None.
 
     Raises:
-        UserError: there is none that can be used.
+        UserError: there is no encoder that can be used.
     """
     try:
         if folder is None or folder.resolve() == sprat_encoder.ARTEFACT.resolve():
-            return _shared(threads)
-        return _of_model(folder, threads)
+            return _shared_encoder(threads)
+        return _encoder_of_model(folder, threads)
     except BrokenArtefact as error:
         raise UserError(f"--encoder: {error}") from None
 
 
-def _shared(threads: int) -> Base:
-    card = load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER)
-    wanted = PartRef(name=card.name, version=card.version)
-    encoder = sprat_encoder.load(wanted, max_tokens=card.max_tokens, threads=threads)
-    return Base(encoder, card, wanted, ())
-
-
-def _of_model(folder: Path, threads: int) -> Base:
-    card = load_artefact(folder).card
-    if card.built_on is not None:
-        encoder = sprat_encoder.load(card.built_on, max_tokens=card.max_tokens, threads=threads)
-        return Base(encoder, load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER), card.built_on, ())
-    files = tuple(folder / name for name in FILES)
-    encoder = SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
-    return Base(encoder, card, None, files)
-
-
-# Texts to vectors, some at a time, so that a person sees how far it is.
-
-_AT_ONCE: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """The vectors of some texts."""
-
-    rows: Floats
-    truncated: int
-    """So many texts are longer than the encoder reads."""
-
-
-def vectors_of(
+def encode_texts(
     encoder: SentenceEncoder, texts: Sequence[str], progress: OnTrainingProgress, step: str = "reading texts"
-) -> Vectors:
-    """Give the vectors in the order of the texts.
+) -> EncodedTexts:
+    """Return the vectors in the order of the texts.
 
-    They are read shortest first: the encoder computes texts of one length together, and so finds more of them at once.
+    Texts are encoded shortest first: the encoder batches texts of one length, and so gets larger batches.
     """
     progress(step, 0, len(texts))
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     parts, truncated = [], 0
-    for start in range(0, len(order), _AT_ONCE):
-        encoded = encoder.encode([texts[place] for place in order[start : start + _AT_ONCE]])
+    for start in range(0, len(order), _TEXTS_PER_STEP):
+        encoded = encoder.encode([texts[index] for index in order[start : start + _TEXTS_PER_STEP]])
         parts.append(encoded.vectors)
         truncated += int(encoded.truncated.sum())
         progress(step, start + len(encoded.vectors), len(texts))
-    return Vectors(np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((0, 0), np.float32), truncated)
+    return EncodedTexts(np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((0, 0), np.float32), truncated)
+
+
+def _shared_encoder(threads: int) -> BaseEncoder:
+    card = load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER)
+    part = PartRef(name=card.name, version=card.version)
+    encoder = sprat_encoder.load(part, max_tokens=card.max_tokens, threads=threads)
+    return BaseEncoder(encoder, card, part, ())
+
+
+def _encoder_of_model(folder: Path, threads: int) -> BaseEncoder:
+    card = load_artefact(folder).card
+    if card.built_on is not None:
+        encoder = sprat_encoder.load(card.built_on, max_tokens=card.max_tokens, threads=threads)
+        return BaseEncoder(encoder, load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER), card.built_on, ())
+    files = tuple(folder / name for name in FILES)
+    return BaseEncoder(SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads), card, None, files)

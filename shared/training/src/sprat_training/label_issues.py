@@ -1,7 +1,7 @@
 """Labels that are likely wrong, by confident learning (Northcutt, Jiang & Chuang 2021).
 
-A row is suspected when a head that has not seen it believes in another label at least as much as it does, on average,
-in rows that carry that label. Each label is its own measure, so it does not matter how sure heads are on the whole.
+A row is listed when a head that was not fitted on it gives another label at least the probability that this label has
+on average in the rows that carry it. Each label has its own threshold, so the heads' overall confidence is irrelevant.
 """
 
 from dataclasses import dataclass
@@ -12,55 +12,54 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
-from sprat_training.preparation import Training
+from sprat_training.data import TrainingData
 
-MOST: Final = 5_000
-_LEAST_MARGIN: Final = 0.0
+MAX_ISSUES: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class LabelIssue:
     """A row whose label is likely wrong."""
 
-    place: int
-    """Among the texts of the training."""
+    index: int
+    """Of the text in the training data."""
     row: int
     """In the file."""
-    given: str
-    believed: str
-    doubt: float
-    """How much more the other label is believed in, 0 to 1."""
+    label: str
+    """As in the file."""
+    likely_label: str
+    margin: float
+    """Probability of the likely label minus that of the label in the file, 0 to 1."""
 
 
-def suspects(training: Training, logits: Floats) -> tuple[LabelIssue, ...]:
-    """Give the rows, the least believable first.
+def find_label_issues(data: TrainingData, logits: Floats) -> tuple[LabelIssue, ...]:
+    """Return the rows whose label is likely wrong, those with the largest margin first.
 
     Args:
-        training: what was fitted.
-        logits: of heads that have not seen the texts.
+        data: what was fitted.
+        logits: texts × labels, each row by a head that was not fitted on the text.
     """
-    chances = softmax(logits)
-    places = np.arange(len(training.gold))
-    own = chances[places, training.gold]
-    usual = _usual(own, training.gold, len(training.labels))
-    others = np.where(chances >= usual, chances, -1.0)
-    others[places, training.gold] = -1.0
-    believed = others.argmax(axis=1)
-    margin = others[places, believed] - own
-    found = np.flatnonzero(margin > _LEAST_MARGIN)
+    probabilities = softmax(logits)
+    indexes = np.arange(len(data.gold))
+    own = probabilities[indexes, data.gold]
+    others = np.where(probabilities >= _thresholds(own, data.gold, len(data.labels)), probabilities, -1.0)
+    others[indexes, data.gold] = -1.0
+    likely = others.argmax(axis=1)
+    margin = others[indexes, likely] - own
+    found = np.flatnonzero(margin > 0)
     return tuple(
         LabelIssue(
-            place=int(place),
-            row=training.rows[place],
-            given=training.labels[training.gold[place]],
-            believed=training.labels[believed[place]],
-            doubt=round(float(margin[place]), 4),
+            index=int(index),
+            row=data.rows[index],
+            label=data.labels[data.gold[index]],
+            likely_label=data.labels[likely[index]],
+            margin=round(float(margin[index]), 4),
         )
-        for place in found[np.argsort(-margin[found], kind="stable")][:MOST]
+        for index in found[np.argsort(-margin[found], kind="stable")][:MAX_ISSUES]
     )
 
 
-def _usual(own: NDArray[np.float64], gold: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
-    """How much each label is believed in on average where it is given."""
+def _thresholds(own: NDArray[np.float64], gold: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
+    """Return the mean probability of each label in the rows that carry it."""
     means: NDArray[np.float64] = np.bincount(gold, own, labels) / np.maximum(np.bincount(gold, minlength=labels), 1)
     return means

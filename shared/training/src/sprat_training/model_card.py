@@ -1,76 +1,138 @@
-"""The card of a trained model: what it is made of, measured at, calibrated for, and not good for."""
+"""The card of a trained model, and writing both as an artefact that the service reads."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
+from pathlib import Path
+from typing import Final
 
+from sprat import plugins
+from sprat.errors import UserError
+from sprat_inference.artefact import CARD, write_artefact
 from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
-from sprat_inference.heads import LABEL_READER
+from sprat_inference.heads import LABEL_READER, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
-from sprat_training.cross_validation import CrossValidated
-from sprat_training.encoding import Base
+from sprat_training.data import FEW_TEXTS, TrainingData
+from sprat_training.encoding import BaseEncoder
 from sprat_training.figures import LEAST_KEEP_AT, TrainingFigures
-from sprat_training.preparation import Training
+from sprat_training.fitting import CrossValidation
+
+_NO_VERSION: Final = "0" * 16
+"""Until the artefact is written and hashed."""
 
 
 def describe(
-    wish: TrainingConfig,
-    base: Base,
-    training: Training,
-    crossed: CrossValidated,
+    config: TrainingConfig,
+    base: BaseEncoder,
+    data: TrainingData,
+    validation: CrossValidation,
     calibrator: LabelCalibrator,
-    outside: int,
+    *,
+    outside_texts: int,
     longest: int,
 ) -> Card:
-    """Give the card without scores, keep_at, version and files."""
-    licences = dict.fromkeys((*base.licences, wish.licence))
+    """Return the card without scores, keep_at, version and files.
+
+    Args:
+        config: what the user asked for.
+        base: the encoder.
+        data: what was fitted.
+        validation: the cross-validation.
+        calibrator: the calibration.
+        outside_texts: number of texts outside every label.
+        longest: code points of the longest text.
+    """
+    licences = dict.fromkeys((*base.licences, config.licence))
     return Card(
-        name=wish.name,
-        version="0" * 16,
+        name=config.name,
+        version=_NO_VERSION,
         task="intent",
         reader=LABEL_READER,
         built_on=base.built_on,
-        labels=training.labels,
-        label_set=label_set_hash(training.labels),
-        languages=wish.languages,
+        labels=data.labels,
+        label_set=label_set_hash(data.labels),
+        languages=config.languages,
         max_tokens=base.card.max_tokens,
         licence=" AND ".join(licences),
-        made_of=(*base.made_of, *_works(wish)),
+        made_of=(*base.made_of, *_works(config)),
         scores=(),
         calibration=Calibration(
             method=METHOD,
-            fitted_on=_fitted_on(wish, training, crossed, outside),
-            outside_share=wish.outside_share if len(crossed.outside) else 0.0,
+            fitted_on=_fitted_on(config, data, validation, outside_texts),
+            outside_share=config.outside_share if len(validation.outside) else 0.0,
             longest_code_points=longest,
             parameters=dict(CalibratorsByLanguage({BASE_LANGUAGE: calibrator}).parameters()),
         ),
         keep_at=1.0,
         keep_at_rule="not yet found",
-        limits=_limits(training, crossed, base.card.max_tokens),
+        limits=_limits(data, validation, base.card.max_tokens),
         files={},
     )
 
 
 def with_figures(
-    card: Card, wish: TrainingConfig, figures: TrainingFigures, test: TrainingFigures | None, folds: int
+    card: Card, config: TrainingConfig, figures: TrainingFigures, test: TrainingFigures | None, folds: int
 ) -> Card:
-    """Add the scores, and the keep_at that they recommend."""
-    least = figures.least(wish.right)
-    by_folds = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
-    scores = [*_scores("cross_validated", by_folds, figures, least.keep_at if least else 1.0)]
+    """Return the card with scores, and with the keep_at that they recommend."""
+    kept = figures.least_keep_at(config.accuracy)
+    keep_at = kept.keep_at if kept else 1.0
+    protocol = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
+    scores = [*_scores("cross_validated", protocol, figures, keep_at)]
     if test is not None:
-        by_test = f"{test.texts:,} texts of the test file"
-        scores += _scores("test", by_test, test, least.keep_at if least else 1.0)
+        scores += _scores("test", f"{test.texts:,} texts of the test file", test, keep_at)
     share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
     rule = (
-        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the answers kept are {wish.right:.1%} right on "
+        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the answers kept are {config.accuracy:.1%} right on "
         f"held-out texts, {share}"
     )
-    if least is None:
+    if kept is None:
         rule += "; there is none, so nothing is kept"
-    return card.model_copy(
-        update={"scores": tuple(scores), "keep_at": least.keep_at if least else 1.0, "keep_at_rule": rule}
-    )
+    return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Check, before anything is computed, that the folder can be written.
+
+    Raises:
+        UserError: it exists already, or its parent folder does not.
+    """
+    if output.exists() and not force:
+        raise UserError(f"{output}: exists already; name another --output, or replace it with --force")
+    if output.exists() and not (output / CARD).is_file():
+        raise UserError(f"{output}: not an artefact, so --force does not replace it; name another --output")
+    if not os.access(output.resolve().parent, os.W_OK):
+        raise UserError(f"{output}: its parent folder does not exist or is not writable; name another --output")
+
+
+def write_model(output: Path, base: BaseEncoder, head: LabelHead, card: Card) -> Card:
+    """Write the artefact whole or not at all, and return its final card.
+
+    It has the head, the card and, where the encoder is not shared, the encoder's files. It is loaded once as the
+    service loads it before it replaces `output`.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=output.resolve().parent, prefix=".sprat-train-") as name:
+            folder = Path(name) / "artefact"
+            folder.mkdir()
+            for path in base.files:
+                shutil.copyfile(path, folder / path.name)
+            head.save(folder)
+            write_artefact(folder, card.model_dump(mode="json"))
+            model: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
+            model.probe()
+            if output.exists():
+                output.rename(Path(name) / "before")
+            folder.rename(output)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
+    return model.card
 
 
 def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float) -> Sequence[Score]:
@@ -91,17 +153,17 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
     return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
 
 
-def _works(wish: TrainingConfig) -> list[Work]:
-    files = [(wish.file, "head, calibration, scores")]
-    if wish.outside_file is not None:
-        files.append((wish.outside_file, "calibration: texts outside every label"))
-    if wish.test_file is not None:
-        files.append((wish.test_file, "scores"))
+def _works(config: TrainingConfig) -> list[Work]:
+    files = [(config.file, "head, calibration, scores")]
+    if config.outside_file is not None:
+        files.append((config.outside_file, "calibration: texts outside every label"))
+    if config.test_file is not None:
+        files.append((config.test_file, "scores"))
     return [
         Work(
             name=path.name,
             authors="whoever trained the model",
-            licence=wish.licence,
+            licence=config.licence,
             source="a file of the owner's",
             used_for=use,
             sha256=sha256(path.read_bytes()).hexdigest(),
@@ -110,32 +172,28 @@ def _works(wish: TrainingConfig) -> list[Work]:
     ]
 
 
-def _fitted_on(wish: TrainingConfig, training: Training, crossed: CrossValidated, outside: int) -> str:
-    said = f"{len(training.texts):,} texts of {wish.file.name}, each by a head that had not seen it"
-    if crossed.stand_ins:
-        said += "; as texts outside every label, the texts of labels that the head did not know"
-    elif len(crossed.outside):
-        said += f"; as texts outside every label, {outside:,} that are given as such"
+def _fitted_on(config: TrainingConfig, data: TrainingData, validation: CrossValidation, outside_texts: int) -> str:
+    sentence = f"{len(data.texts):,} texts of {config.file.name}, each by a head that had not seen it"
+    if validation.labels_held_out:
+        sentence += "; as texts outside every label, the texts of labels that the head did not know"
+    elif len(validation.outside):
+        sentence += f"; as texts outside every label, {outside_texts:,} that are given as such"
     else:
-        return f"{said}; no texts outside every label"
-    return f"{said}; weighted so that {wish.outside_share:.0%} is outside"
+        return f"{sentence}; no texts outside every label"
+    return f"{sentence}; weighted so that {config.outside_share:.0%} is outside"
 
 
-def _limits(training: Training, crossed: CrossValidated, max_tokens: int) -> tuple[str, ...]:
+def _limits(data: TrainingData, validation: CrossValidation, max_tokens: int) -> tuple[str, ...]:
     limits = [
         "One intent a text. A request within a longer letter is often read as outside every intent.",
         f"Reads the first {max_tokens} tokens of a text.",
         "Its figures hold for traffic like the file that it was trained on, and for no other.",
     ]
-    if crossed.stand_ins:
+    if validation.labels_held_out:
         limits.append("No text outside every label was at hand: labels held out in turn stood in for them.")
-    elif not len(crossed.outside):
+    elif not len(validation.outside):
         limits.append("Knows nothing of texts outside its labels: it gives every text a label, however strange it is.")
-    fewest = min(map(int, _counts(training)))
-    if fewest < 20:
+    fewest = min(int((data.gold == number).sum()) for number in range(len(data.labels)))
+    if fewest < FEW_TEXTS:
         limits.append(f"The smallest label has {fewest} texts; what is said of it is uncertain.")
     return tuple(limits)
-
-
-def _counts(training: Training) -> list[int]:
-    return [int((training.gold == place).sum()) for place in range(len(training.labels))]

@@ -1,7 +1,12 @@
-"""Limited-memory BFGS (Nocedal & Wright, algorithms 7.4 and 7.5) for smooth convex functions, in numpy alone.
+"""Multinomial logistic regression with a quadratic penalty, by preconditioned L-BFGS, in numpy alone.
 
-Written out because it is sixty lines, and the packages that hold it weigh more than the whole service. It has no other
-state than its arguments, so the same numbers on one thread give the same bytes.
+Written by hand because scikit-learn needs two to three times the CPU for the same minimum, and a training has eleven
+fits. In one run, on one thread, CPU seconds of a fit: CLINC150 (15,000 × 384, 150 labels) 1.0 here and 2.0 by
+`LogisticRegression` (lbfgs, float32, tol=5e-5), BANKING77 (10,003 × 384, 77 labels) 0.45 and 1.5. A looser tolerance is
+as fast and costs accuracy (tol=2e-4: -0.4 and -0.3 points); newton-cg, sag and saga are slower still. Accuracy and mean
+confidence are the same (95.6 and 95.7 %, 92.3 and 92.2 %). A test compares the coefficients with scikit-learn's.
+
+The result depends on the arguments alone: the same numbers on one thread give the same bytes.
 """
 
 from collections import deque
@@ -14,133 +19,24 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32] | NDArray[np.float64]
 Function = Callable[[Array], tuple[float, Array]]
 """A point to the value and the gradient there."""
-Inverse = Callable[[Array], Array]
-"""A gradient to about the inverse of the second derivative times it; linear, symmetric, always downhill."""
-
-_MEMORY: Final = 10
-_ENOUGH: Final = 1e-4
-"""Share of the promised descent that a step must bring (Armijo)."""
-_SMALLEST_STEP: Final = 1e-6
-_FLAT: Final = 1e-12
-
-
-def minimise(function: Function, start: Array, inverse: Inverse, *, tolerance: float, most: int) -> Array:
-    """Give a point at which a further step would lower the value by less than `tolerance` of itself.
-
-    It stops after `most` steps, too; then the point is the best so far. The better `inverse` is, the fewer it takes.
-    """
-    point = start
-    value, gradient = function(point)
-    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=_MEMORY)
-    for _ in range(most):
-        direction = _direction(gradient, pairs, inverse)
-        slope = float(np.vdot(gradient, direction))
-        if slope >= -_FLAT:
-            break
-        step = 1.0
-        while True:
-            moved = point + point.dtype.type(step) * direction
-            lower, turned = function(moved)
-            if lower <= value + _ENOUGH * step * slope or step < _SMALLEST_STEP:
-                break
-            step /= 2
-        way, change = moved - point, turned - gradient
-        curvature = float(np.vdot(way, change))
-        if curvature > _FLAT:
-            pairs.append((way, change, 1.0 / curvature))
-        gained = (value - lower) / max(abs(lower), 1.0)
-        if gained < 0:
-            break
-        point, value, gradient = moved, lower, turned
-        if gained < tolerance:
-            break
-    return point
-
-
-def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]], inverse: Inverse) -> Array:
-    """The way down, by the curvature that the last steps have seen."""
-    way = -gradient
-    factors = []
-    for step, change, curved in reversed(pairs):
-        factor = curved * float(np.vdot(step, way))
-        factors.append(factor)
-        way -= way.dtype.type(factor) * change
-    way = inverse(way)
-    if pairs:
-        _, change, curved = pairs[-1]
-        way *= way.dtype.type(1.0 / (curved * float(np.vdot(change, inverse(change)))))
-    for (step, change, curved), factor in zip(pairs, reversed(factors), strict=True):
-        back = curved * float(np.vdot(change, way))
-        way += way.dtype.type(factor - back) * step
-    return way
-
-
-# About how a multinomial loss bends, so that its minimum is found in half the steps (a preconditioner for L-BFGS).
-#
-# For one class, the second derivative is the penalty plus Σ weight × p (1 - p) × row rowᵀ, with p the chance of the
-# class. Two things make it up, and each has a part here: over all rows p is small, whatever the class, which bends the
-# loss by the rows' second moments; and for the rows of the class itself p (1 - p) is large, which bends it along their
-# mean. The shares only say how much of each; the minimum is the same for all of them. A head on CLINC150 takes 25
-# evaluations instead of 50, one on BANKING77 26 instead of 60.
-
-
-_OF_ALL: Final = 0.1
-"""p (1 - p) of any row, as a share of what it is at the start, where all classes are alike."""
-_OF_OWN: Final = 0.1
-"""p (1 - p) of the rows of the class itself."""
-
-
-def inverse_curvature(
-    rows: Array,
-    classes: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    penalties: Array,
-    count: int,
-    blocks: Iterable[slice],
-) -> Inverse:
-    """Give what divides a gradient, features × classes, by the curvature.
-
-    What it gives adds up to 0 over the classes, as gradients do: what all classes share changes no chance, and would
-    drift.
-
-    Args:
-        rows: texts × features.
-        classes: the class of each.
-        weights: one a text.
-        penalties: one a feature; a feature without one must be the same in all rows.
-        count: how many classes there are.
-        blocks: the rows in parts, for the sake of memory.
-    """
-    moments = np.diag(penalties.ravel()).astype(np.float64)
-    sums = np.zeros((rows.shape[1], count))
-    for block in blocks:
-        weighed = (rows[block] * weights[block, None].astype(rows.dtype)).T
-        moments += _OF_ALL / count * (weighed @ rows[block])
-        sums += weighed @ (classes[block, None] == np.arange(count)).astype(rows.dtype)
-    shared = np.linalg.inv(moments)
-    own = sums * np.sqrt(_OF_OWN / np.maximum(np.bincount(classes, weights, count), np.finfo(np.float64).tiny))
-    # Sherman and Morrison: what adding own ownᵀ of its class does to the inverse.
-    bent = shared @ own
-    bent /= np.sqrt(1 + (own * bent).sum(axis=0))
-    shared, bent = shared.astype(rows.dtype), bent.astype(rows.dtype)
-
-    def inverse(gradient: Array) -> Array:
-        way: Array = shared @ gradient
-        way -= bent * (bent * gradient).sum(axis=0)
-        way -= way.mean(axis=1, keepdims=True)
-        return way
-
-    return inverse
-
-
-# Multinomial logistic regression with a quadratic penalty, for heads and for calibrations.
-
+Preconditioner = Callable[[Array], Array]
+"""A gradient to an approximation of the inverse Hessian times it; linear, symmetric and positive definite."""
 
 TOLERANCE: Final = 1e-4
-"""Of a head: a further digit changes no answer."""
-MOST_STEPS: Final = 300
+"""For a head: more digits change no answer."""
+MAX_STEPS: Final = 300
+
+_MEMORY: Final = 10
+_SUFFICIENT: Final = 1e-4
+"""Share of the predicted descent that a step must achieve (Armijo)."""
+_MIN_STEP: Final = 1e-6
+_FLAT: Final = 1e-12
 _BLOCK: Final = 16_384
-"""Rows at a time, so that a hundred thousand of them need no more memory than a few."""
+"""Rows at a time, so that a hundred thousand need no more memory than a few."""
+_SHARED_CURVATURE: Final = 0.1
+"""p (1 - p) of any row, as a share of its value at the start, where all classes have the same probability."""
+_OWN_CURVATURE: Final = 0.1
+"""p (1 - p) of the rows of the class itself."""
 
 
 def fit_multinomial(
@@ -152,48 +48,152 @@ def fit_multinomial(
     weights: NDArray[np.float64] | None = None,
     tolerance: float = TOLERANCE,
 ) -> tuple[Array, Array]:
-    """Minimise c × Σ weight × log-loss + ½ × Σ squared coefficients; the bias costs nothing.
+    """Minimise c × Σ weight × log-loss + ½ × Σ squared coefficients, without a penalty on the bias.
 
     Args:
-        rows: texts × features; the answer has the same precision.
-        classes: the class of each, 0 to count - 1.
+        rows: texts × features; the result has the same precision.
+        classes: the class of each row, 0 to count - 1.
         count: how many classes there are.
-        c: how much the data weigh against the penalty.
-        weights: one a text; 1 each where there are none.
-        tolerance: stop when a step gains less than this share of the whole.
+        c: weight of the data against the penalty.
+        weights: one per row; 1 each where there are none.
+        tolerance: stop when a step lowers the value by less than this share of it.
 
     Returns:
-        Features × classes, and one bias a class.
+        Features × classes, and one bias per class.
     """
     wide = np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
-    penalised = np.ones((wide.shape[1], 1), rows.dtype)
-    penalised[-1] = 0
-    each = np.full(len(rows), c) if weights is None else c * weights
-    blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(rows), _BLOCK)]
+    penalties = np.ones((wide.shape[1], 1), rows.dtype)
+    penalties[-1] = 0
+    row_weights = np.full(len(rows), c) if weights is None else c * weights
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
 
     def loss(coefficients: Array) -> tuple[float, Array]:
-        kept = penalised * coefficients
-        value, slope = 0.5 * float(np.vdot(kept, kept)), kept.copy()
+        penalised = penalties * coefficients
+        value, gradient = 0.5 * float(np.vdot(penalised, penalised)), penalised.copy()
         for block in blocks:
-            surprise, turned = _surprise(wide[block] @ coefficients, classes[block], each[block])
-            value += surprise
-            slope += wide[block].T @ turned
-        return value, slope
+            block_value, by_score = _log_loss(wide[block] @ coefficients, classes[block], row_weights[block])
+            value += block_value
+            gradient += wide[block].T @ by_score
+        return value, gradient
 
     start = np.zeros((wide.shape[1], count), rows.dtype)
-    inverse = inverse_curvature(wide, classes, each, penalised, count, blocks)
-    found = minimise(loss, start, inverse, tolerance=tolerance, most=MOST_STEPS)
-    return found[:-1], found[-1]
+    precondition = curvature_preconditioner(wide, classes, row_weights, penalties, count, blocks)
+    minimum = minimise(loss, start, precondition, tolerance=tolerance, max_steps=MAX_STEPS)
+    return minimum[:-1], minimum[-1]
 
 
-def _surprise(scores: Array, classes: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[float, Array]:
-    """Give the weighted log-loss of some rows and its gradient by their scores, which are overwritten."""
-    places = np.arange(len(scores))
+def minimise(
+    function: Function, start: Array, precondition: Preconditioner, *, tolerance: float, max_steps: int
+) -> Array:
+    """Minimise a smooth convex function by L-BFGS (Nocedal & Wright, Numerical Optimization, algorithms 7.4 and 7.5).
+
+    Returns:
+        A point from which a further step lowers the value by less than `tolerance` of itself, or the best one after
+        `max_steps`.
+    """
+    point = start
+    value, gradient = function(point)
+    pairs: deque[tuple[Array, Array, float]] = deque(maxlen=_MEMORY)
+    for _ in range(max_steps):
+        direction = _direction(gradient, pairs, precondition)
+        slope = float(np.vdot(gradient, direction))
+        if slope >= -_FLAT:
+            break
+        step = 1.0
+        while True:
+            next_point = point + point.dtype.type(step) * direction
+            next_value, next_gradient = function(next_point)
+            if next_value <= value + _SUFFICIENT * step * slope or step < _MIN_STEP:
+                break
+            step /= 2
+        moved, change = next_point - point, next_gradient - gradient
+        curvature = float(np.vdot(moved, change))
+        if curvature > _FLAT:
+            pairs.append((moved, change, 1.0 / curvature))
+        gain = (value - next_value) / max(abs(next_value), 1.0)
+        if gain < 0:
+            break
+        point, value, gradient = next_point, next_value, next_gradient
+        if gain < tolerance:
+            break
+    return point
+
+
+def curvature_preconditioner(
+    rows: Array,
+    classes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    penalties: Array,
+    count: int,
+    blocks: Iterable[slice],
+) -> Preconditioner:
+    """Return an approximate inverse Hessian of the loss, which halves the evaluations that L-BFGS needs.
+
+    For one class the Hessian is the penalty plus Σ weight × p (1 - p) × row rowᵀ, where p is the probability of the
+    class. Two parts approximate it: over all rows p is small, which gives a share of the rows' second moments; for the
+    rows of the class itself p (1 - p) is large, which adds curvature along their mean. The shares affect only the
+    speed, not the minimum. A head on CLINC150 takes 25 evaluations instead of 50, one on BANKING77 26 instead of 60.
+
+    The results add up to 0 over the classes, as gradients do: a component that all classes share changes no
+    probability, and would drift.
+
+    Args:
+        rows: texts × features.
+        classes: the class of each row.
+        weights: one per row.
+        penalties: one per feature; a feature without one must be the same in all rows.
+        count: how many classes there are.
+        blocks: the rows in parts, to bound the memory.
+    """
+    moments = np.diag(penalties.ravel()).astype(np.float64)
+    sums = np.zeros((rows.shape[1], count))
+    for block in blocks:
+        weighted = (rows[block] * weights[block, None].astype(rows.dtype)).T
+        moments += _SHARED_CURVATURE / count * (weighted @ rows[block])
+        sums += weighted @ (classes[block, None] == np.arange(count)).astype(rows.dtype)
+    shared = np.linalg.inv(moments)
+    own = sums * np.sqrt(_OWN_CURVATURE / np.maximum(np.bincount(classes, weights, count), np.finfo(np.float64).tiny))
+    # The inverse after adding own ownᵀ of each class (Sherman-Morrison).
+    update = shared @ own
+    update /= np.sqrt(1 + (own * update).sum(axis=0))
+    shared, update = shared.astype(rows.dtype), update.astype(rows.dtype)
+
+    def precondition(gradient: Array) -> Array:
+        result: Array = shared @ gradient
+        result -= update * (update * gradient).sum(axis=0)
+        result -= result.mean(axis=1, keepdims=True)
+        return result
+
+    return precondition
+
+
+def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]], precondition: Preconditioner) -> Array:
+    """Return the direction of descent, by the curvature along the last steps (two-loop recursion)."""
+    direction = -gradient
+    factors = []
+    for moved, change, inverse_curvature in reversed(pairs):
+        factor = inverse_curvature * float(np.vdot(moved, direction))
+        factors.append(factor)
+        direction -= direction.dtype.type(factor) * change
+    direction = precondition(direction)
+    if pairs:
+        _, change, inverse_curvature = pairs[-1]
+        scale = 1.0 / (inverse_curvature * float(np.vdot(change, precondition(change))))
+        direction *= direction.dtype.type(scale)
+    for (moved, change, inverse_curvature), factor in zip(pairs, reversed(factors), strict=True):
+        correction = inverse_curvature * float(np.vdot(change, direction))
+        direction += direction.dtype.type(factor - correction) * moved
+    return direction
+
+
+def _log_loss(scores: Array, classes: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[float, Array]:
+    """Return the weighted log-loss of some rows and its gradient by their scores, which are overwritten."""
+    indexes = np.arange(len(scores))
     scores -= scores.max(axis=1, keepdims=True)
-    own = scores[places, classes].astype(np.float64)
+    own = scores[indexes, classes].astype(np.float64)
     np.exp(scores, out=scores)
     sums = scores.sum(axis=1)
     value = float(weights @ (np.log(sums.astype(np.float64)) - own))
     scores *= (weights / sums).astype(scores.dtype)[:, None]
-    scores[places, classes] -= weights.astype(scores.dtype)
+    scores[indexes, classes] -= weights.astype(scores.dtype)
     return value, scores

@@ -1,66 +1,126 @@
-"""The report of a training as one HTML file that needs nothing else."""
+"""What a user reads of a training: findings in sentences, and the report as one HTML file.
 
+Texts of the file are shown only where the user asks for it with `--show-texts`.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sprat_training.config import Trained
+from sprat_training.data import DataSummary, RepeatedText, quoted_group
 from sprat_training.figures import TrainingFigures
-from sprat_training.findings import excerpt, found, serving, torn_of
-from sprat_training.reporting.page import Page
-from sprat_training.reporting.plot import Plot, Scale
+from sprat_training.html_report import HtmlPage, Plot, Scale
+from sprat_training.train import TrainingResult
 
-_PAIRS: Final = 30
-_SUSPECTS: Final = 300
-_TORN: Final = 50
-_FEWEST: Final = 12
-"""Texts in a bin or above a threshold; fewer say nothing and are drawn faint or not at all."""
+_MAX_ROWS: Final = 6
+_MAX_CONFLICTS: Final = 3
+_MAX_GROUPS: Final = 5
+_MAX_EXCERPT: Final = 80
+_REPORT_CONFUSIONS: Final = 30
+_REPORT_ISSUES: Final = 300
+_REPORT_CONFLICTS: Final = 50
+_MIN_TEXTS_DRAWN: Final = 12
+"""Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
 
 
-def report(trained: Trained, *, show_texts: bool) -> str:
-    """Give the file's content."""
-    card, wish = trained.card, trained.wish
-    page = Page(f"intent/{card.name}, trained on {wish.file.name}")
-    page.say(
-        f"Version {card.version}; {len(trained.training.texts):,} texts, {len(trained.training.labels)} labels; "
+def findings(result: TrainingResult) -> list[str]:
+    """Return what was found in the data, one sentence each; empty where nothing was."""
+    summary = result.summary
+    return [*_repeats(summary), *_similar(summary), *_small(summary), *_unused(result), *_label_issues(result)]
+
+
+def serve_command(result: TrainingResult) -> str:
+    """Return the command that serves the model beside the shipped one, run where the training was started."""
+    return shlex.join(["sprat", "up", "--model", f"intent/{result.card.name}={result.config.output}"])
+
+
+def excerpt(result: TrainingResult, index: int) -> str:
+    """Return the beginning of a text on one line."""
+    text = " ".join(result.data.texts[index].split())
+    return text if len(text) <= _MAX_EXCERPT else text[: _MAX_EXCERPT - 1] + "…"
+
+
+def training_html(result: TrainingResult, *, show_texts: bool) -> str:
+    """Return the report, an HTML file."""
+    card, config = result.card, result.config
+    page = HtmlPage(f"intent/{card.name}, trained on {config.file.name}")
+    page.add_paragraph(
+        f"Version {card.version}; {len(result.data.texts):,} texts, {len(result.data.labels)} labels; "
         f"made of {', '.join(work.name for work in card.made_of)}; licence {card.licence}."
     )
-    _summary(page, trained)
-    _data(page, trained, show_texts=show_texts)
-    figures = trained.test or trained.figures
-    page.heading("What is taken for what")
-    page.table(
-        ("label", "taken for", "texts", "of"),
-        [(each.given, each.believed, f"{each.texts:,}", f"{each.of:,}") for each in figures.pairs[:_PAIRS]],
+    _add_accuracy(page, result)
+    _add_data(page, result, show_texts=show_texts)
+    figures = result.test or result.figures
+    confusions = figures.confusions[:_REPORT_CONFUSIONS]
+    page.add_heading("Most frequent confusions")
+    page.add_table(
+        ("label", "predicted", "texts", "of"),
+        [(each.label, each.predicted, f"{each.texts:,}", f"{each.total:,}") for each in confusions],
         numbers=(2, 3),
     )
-    page.heading("Is the confidence true?")
-    page.picture(
-        reliability(figures).svg(),
-        "Each dot is the answers of one bin of confidence, as large as the bin is full; on the line, as many are right "
-        "as the confidence says. Below: how the traffic spreads.",
+    page.add_heading("Calibration")
+    page.add_picture(
+        reliability_plot(figures).svg(),
+        "Each dot is the answers of one bin of confidence; its size is the number of answers. On the line, as many are "
+        "right as the confidence says. Below: the distribution of the traffic.",
     )
-    page.heading("Accuracy against escalation")
-    page.picture(
-        escalation(figures, card.keep_at).svg(),
+    page.add_heading("Accuracy against escalation")
+    page.add_picture(
+        escalation_plot(figures, card.keep_at).svg(),
         "The more of the traffic is escalated, the more of what is kept is right. The band is the 95 % interval.",
     )
-    page.heading("Each label")
-    page.table(
-        ("label", "texts", "found", "right where given"),
+    page.add_heading("Each label")
+    page.add_table(
+        ("label", "texts", "recall", "precision"),
         [(each.label, f"{each.texts:,}", f"{each.recall:.1%}", f"{each.precision:.1%}") for each in figures.labels],
         numbers=(1, 2, 3),
     )
-    page.heading("What it cannot do")
-    page.listed(card.limits)
+    page.add_heading("Limits")
+    page.add_list(card.limits)
     return page.html()
 
 
-def _summary(page: Page, trained: Trained) -> None:
-    card = trained.card
-    page.heading("How good it is")
+def reliability_plot(figures: TrainingFigures) -> Plot:
+    """Draw accuracy against confidence."""
+    plot = Plot(Scale("confidence"), Scale("right"), "Reliability: share right against confidence")
+    width = 1 / 15
+    fullest = max(each.weight for each in figures.bins)
+    for each in figures.bins:
+        left = min(int(each.stated / width), 14) * width
+        plot.add_bar(left, left + width, 0.25 * each.weight / fullest, "faint")
+    plot.add_line([(0, 0), (1, 1)], "faint", "as stated")
+    for each in figures.bins:
+        kind = "accent" if each.texts >= _MIN_TEXTS_DRAWN else "faint"
+        plot.add_dot((each.stated, each.right), kind, radius=3 + 9 * (each.weight / fullest) ** 0.5)
+    return plot
+
+
+def escalation_plot(figures: TrainingFigures, keep_at: float) -> Plot:
+    """Draw the accuracy of the kept answers against the share escalated."""
+    curve = [kept for kept in figures.curve if kept.share * figures.texts >= _MIN_TEXTS_DRAWN]
+    low = min((int(kept.right.low * 20) / 20 for kept in curve), default=0.0)
+    plot = Plot(Scale("escalated"), Scale("right of those kept", min(low, 0.95)), "Accuracy against escalation")
+    plot.add_band(
+        [(1 - kept.share, kept.right.low) for kept in curve],
+        [(1 - kept.share, kept.right.high) for kept in curve],
+        "accent",
+    )
+    plot.add_line([(1 - kept.share, kept.right.value) for kept in curve], "accent")
+    recommended = figures.at(keep_at)
+    if recommended.share:
+        plot.add_marker(1 - recommended.share, f"keep_at {keep_at:.2f}")
+        plot.add_dot((1 - recommended.share, recommended.right.value), "warm")
+    return plot
+
+
+def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
+    card = result.card
+    page.add_heading("Accuracy")
     head = ["", "texts", "right label (95 % interval)", "macro F1", "kept", "right of those kept", "calibration error"]
     rows = []
-    held = ("held-out folds", trained.figures)
-    for name, figures in (held, *([("test file", trained.test)] if trained.test else [])):
+    for name, figures in (("held-out folds", result.figures), ("test file", result.test)):
+        if figures is None:
+            continue
         kept = figures.at(card.keep_at)
         rows.append(
             (
@@ -73,71 +133,100 @@ def _summary(page: Page, trained: Trained) -> None:
                 f"{figures.calibration_error:.3f}",
             )
         )
-    page.table(head, rows, numbers=(1,))
-    recall = trained.figures.outside_recall
-    outside = "" if recall is None else f" Of the texts outside, {recall:.1%} are seen to be so."
-    page.say(f"Recommended: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
-    page.say(f"Calibrated on {card.calibration.fitted_on}.")
-    page.command(serving(trained))
+    page.add_table(head, rows, numbers=(1,))
+    recall = result.figures.outside_recall
+    outside = "" if recall is None else f" Of the texts outside every label, {recall:.1%} are recognised."
+    page.add_paragraph(f"Recommended: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
+    page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
+    page.add_command(serve_command(result))
 
 
-def _data(page: Page, trained: Trained, *, show_texts: bool) -> None:
-    page.heading("What was found in the data")
-    page.listed(found(trained) or ["Nothing to complain of."])
-    if trained.look.torn:
-        page.say("Texts with several labels:")
-        page.listed([torn_of(repeat) for repeat in trained.look.torn[:_TORN]])
-    if not trained.suspects:
+def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> None:
+    page.add_heading("Findings in the data")
+    page.add_list(findings(result) or ["No problems found."])
+    if result.summary.conflicts:
+        page.add_paragraph("Texts with several labels:")
+        page.add_list([_conflict(text) for text in result.summary.conflicts[:_REPORT_CONFLICTS]])
+    if not result.label_issues:
         return
-    page.say(
-        "Labels that are likely wrong, the least believable first: a head that had not seen the row believes in "
-        "another label at least as much as it does, on average, in rows that have it."
+    page.add_paragraph(
+        "Labels that are likely wrong, the likeliest first: a head that was not fitted on the row gives another label "
+        "at least the probability that this label has on average in the rows that carry it."
     )
-    more = ("text",) if show_texts else ()
-    page.table(
-        ("row", "label given", "label believed", "doubt", *more),
+    page.add_table(
+        ("row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
         [
             (
                 f"{each.row}",
-                each.given,
-                each.believed,
-                f"{each.doubt:.2f}",
-                *((excerpt(trained, each.place),) if show_texts else ()),
+                each.label,
+                each.likely_label,
+                f"{each.margin:.2f}",
+                *((excerpt(result, each.index),) if show_texts else ()),
             )
-            for each in trained.suspects[:_SUSPECTS]
+            for each in result.label_issues[:_REPORT_ISSUES]
         ],
         numbers=(0, 3),
     )
 
 
-def reliability(figures: TrainingFigures) -> Plot:
-    """Draw confidence against truth."""
-    plot = Plot(Scale("confidence"), Scale("right"), "Reliability: share right against confidence")
-    width = 1 / 15
-    fullest = max(each.weight for each in figures.bins)
-    for each in figures.bins:
-        left = min(int(each.stated / width), 14) * width
-        plot.bar(left, left + width, 0.25 * each.weight / fullest, "faint")
-    plot.line([(0, 0), (1, 1)], "faint", "as stated")
-    for each in figures.bins:
-        kind = "accent" if each.texts >= _FEWEST else "faint"
-        plot.dot((each.stated, each.right), kind, radius=3 + 9 * (each.weight / fullest) ** 0.5)
-    return plot
+def _repeats(summary: DataSummary) -> Iterator[str]:
+    if summary.repeats:
+        rows = sum(len(text.rows) - 1 for text in summary.repeats)
+        yield f"{_count(rows, 'row repeats', 'rows repeat')} a text with the same label; each text counts once"
+    if summary.conflicts:
+        shown = "; ".join(_conflict(text) for text in summary.conflicts[:_MAX_CONFLICTS])
+        yield (
+            f"{_count(len(summary.conflicts), 'text has', 'texts have')} several labels; the most frequent one is "
+            f"used, on a tie the text is left out: {shown}{' …' if len(summary.conflicts) > _MAX_CONFLICTS else ''}"
+        )
 
 
-def escalation(figures: TrainingFigures, keep_at: float) -> Plot:
-    """Draw what of the kept is right against what is escalated."""
-    curve = [kept for kept in figures.curve if kept.share * figures.texts >= _FEWEST]
-    low = min((int(kept.right.low * 20) / 20 for kept in curve), default=0.0)
-    plot = Plot(Scale("escalated"), Scale("right of those kept", min(low, 0.95)), "Accuracy against escalation")
-    plot.band(
-        [(1 - kept.share, kept.right.low) for kept in curve],
-        [(1 - kept.share, kept.right.high) for kept in curve],
-        "accent",
-    )
-    plot.line([(1 - kept.share, kept.right.value) for kept in curve], "accent")
-    chosen = figures.at(keep_at)
-    if chosen.share:
-        plot.upright(1 - chosen.share, f"keep_at {keep_at:.2f}")
-        plot.dot((1 - chosen.share, chosen.right.value), "warm")
-    return plot
+def _similar(summary: DataSummary) -> Iterator[str]:
+    groups = summary.similar_labels
+    if groups:
+        shown = ", ".join(quoted_group(group) for group in groups[:_MAX_GROUPS])
+        more = f" and {len(groups) - _MAX_GROUPS} more" if len(groups) > _MAX_GROUPS else ""
+        yield (
+            f"{_count(len(groups), 'group of labels differs', 'groups of labels differ')} by case or white space "
+            f"alone, and each is learnt as a label of its own: {shown}{more}; write each one way and train again"
+        )
+
+
+def _small(summary: DataSummary) -> Iterator[str]:
+    if summary.dropped_labels:
+        subject = _count(len(summary.dropped_labels), "label is", "labels are")
+        yield f"{subject} left out for having too few texts: {', '.join(summary.dropped_labels)}"
+    if small := summary.small_labels:
+        shown = ", ".join(f"{label} {count}" for label, count in list(small.items())[:_MAX_ROWS])
+        more = f" and {len(small) - _MAX_ROWS} more" if len(small) > _MAX_ROWS else ""
+        yield f"{_count(len(small), 'label has', 'labels have')} few texts, so little is known of them: {shown}{more}"
+
+
+def _unused(result: TrainingResult) -> Iterator[str]:
+    if result.summary.sampled_from:
+        texts = len(result.data.texts)
+        yield f"{texts:,} of {result.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
+    if leaked := result.leaked_rows:
+        subject = _count(len(leaked), "row of the test is", "rows of the test are")
+        yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}"
+    if result.truncated:
+        subject = _count(result.truncated, "text is", "texts are")
+        yield f"{subject} longer than the {result.card.max_tokens} tokens that are read"
+
+
+def _label_issues(result: TrainingResult) -> Iterator[str]:
+    if issues := result.label_issues:
+        yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct and train again"
+
+
+def _conflict(text: RepeatedText) -> str:
+    return f"rows {_rows(text.rows)}: {', '.join(text.labels)}"
+
+
+def _rows(rows: Sequence[int]) -> str:
+    shown = ", ".join(str(row) for row in rows[:_MAX_ROWS])
+    return f"{shown} and {len(rows) - _MAX_ROWS} more" if len(rows) > _MAX_ROWS else shown
+
+
+def _count(count: int, one: str, several: str) -> str:
+    return f"1 {one}" if count == 1 else f"{count:,} {several}"

@@ -1,85 +1,108 @@
-"""A whole training: read, look, encode, fit, calibrate, measure, write."""
+"""A whole training: read, prepare, encode, fit, calibrate, measure, write."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from sprat.errors import UserError
+from sprat_inference.card import Card
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import LabelCalibrator
-from sprat_training.config import OnTrainingProgress, Trained, TrainingConfig
-from sprat_training.cross_validation import CrossValidated, cross
-from sprat_training.datasets.reading import read_labelled
-from sprat_training.datasets.rows import Labelled
-from sprat_training.encoding import Base, load_base, vectors_of
-from sprat_training.figures import TrainingFigures, measure, seen_of
-from sprat_training.fitting import features_of, fit_calibrator, logits_of
-from sprat_training.label_issues import suspects
-from sprat_training.model_card import describe, with_figures
-from sprat_training.preparation import Training, prepare
-from sprat_training.sources import outside_texts, parted, texts_to_test
-from sprat_training.writing import write_model
+from sprat_training.config import OnTrainingProgress, TrainingConfig
+from sprat_training.data import DataSummary, TrainingData, outside_texts, prepare, read_test, split_outside
+from sprat_training.datasets.reader import LabelledTexts, read_labelled
+from sprat_training.encoding import BaseEncoder, encode_texts, load_base
+from sprat_training.figures import TrainingFigures, measure, readings_of
+from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of
+from sprat_training.label_issues import LabelIssue, find_label_issues
+from sprat_training.model_card import describe, with_figures, write_model
 
 
-def train(wish: TrainingConfig, progress: OnTrainingProgress) -> Trained:
-    """Do it all, and write the artefact.
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training found and wrote."""
+
+    config: TrainingConfig
+    card: Card
+    data: TrainingData
+    summary: DataSummary
+    label_issues: tuple[LabelIssue, ...]
+    figures: TrainingFigures
+    """By heads that were not fitted on the texts."""
+    test: TrainingFigures | None
+    """On the test file."""
+    leaked_rows: tuple[int, ...]
+    """Rows of the test file whose text is trained on, too; they are left out of its figures."""
+    labels_held_out: bool
+    """Whether held-out labels took the place of texts outside every label."""
+    truncated: int
+    """Number of texts that are longer than the encoder reads."""
+
+
+def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResult:
+    """Train a model and write its artefact.
 
     Raises:
-        UserError: the files, or the place to write to, cannot be used.
+        UserError: the files or the output folder cannot be used.
     """
-    data, strangers = parted(read_labelled(wish.file, wish.wanted), wish.outside_label)
-    training, look = prepare(data, drop_small=wish.drop_small, sample=wish.sample, outside_label=wish.outside_label)
-    outside = outside_texts(wish, training, strangers)
-    test, leaks = (None, None) if wish.test_file is None else texts_to_test(wish, training)
-    base = load_base(wish.encoder, threads=wish.threads)
-    _check_languages(wish, base)
-    read = vectors_of(base.encoder, training.texts, progress)
-    strange = vectors_of(base.encoder, outside, progress, "reading texts outside").rows
-    crossed = cross(read.rows, training.gold, len(training.labels), strange, progress)
-    right = crossed.logits.argmax(axis=1) == training.gold
-    calibrator = fit_calibrator(crossed.inside, right, crossed.outside, wish.outside_share)
-    figures = _figures(crossed.logits, training, crossed, calibrator, wish)
-    tested = None if test is None else _tested(test, base, crossed.head, training, calibrator, progress)
-    longest = max(len(text) for text in (*training.texts, *outside))
-    draft = describe(wish, base, training, crossed, calibrator, len(outside), longest)
-    card = write_model(wish.output, base, crossed.head, with_figures(draft, wish, figures, tested, crossed.folds))
-    return Trained(
-        wish=wish,
-        card=card,
-        training=training,
-        look=look,
-        suspects=suspects(training, crossed.logits),
+    rows, outside_rows = split_outside(read_labelled(config.file, config.columns), config.outside_label)
+    data, summary = prepare(
+        rows, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
+    )
+    outside = outside_texts(config, data, outside_rows)
+    test, leaked_rows = (None, ()) if config.test_file is None else read_test(config, data)
+    base = load_base(config.encoder, threads=config.threads)
+    _check_languages(config, base)
+
+    encoded = encode_texts(base.encoder, data.texts, progress)
+    outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
+    validation = cross_validate(encoded.vectors, data.gold, len(data.labels), outside_vectors, progress)
+    right = validation.logits.argmax(axis=1) == data.gold
+    calibrator = fit_calibrator(validation.inside, right, validation.outside, config.outside_share)
+
+    figures = _validation_figures(validation, data, calibrator, config)
+    test_figures = None if test is None else _test_figures(test, base, validation.head, data, calibrator, progress)
+    longest = max(len(text) for text in (*data.texts, *outside))
+    draft = describe(config, base, data, validation, calibrator, outside_texts=len(outside), longest=longest)
+    card = with_figures(draft, config, figures, test_figures, validation.folds)
+    return TrainingResult(
+        config=config,
+        card=write_model(config.output, base, validation.head, card),
+        data=data,
+        summary=summary,
+        label_issues=find_label_issues(data, validation.logits),
         figures=figures,
-        test=tested,
-        leaks=leaks,
-        stand_ins=crossed.stand_ins,
-        folds=crossed.folds,
-        truncated=read.truncated,
+        test=test_figures,
+        leaked_rows=leaked_rows,
+        labels_held_out=validation.labels_held_out,
+        truncated=encoded.truncated,
     )
 
 
-def _figures(
-    logits: Floats, training: Training, crossed: CrossValidated, calibrator: LabelCalibrator, wish: TrainingConfig
+def _validation_figures(
+    validation: CrossValidation, data: TrainingData, calibrator: LabelCalibrator, config: TrainingConfig
 ) -> TrainingFigures:
-    seen = seen_of(logits, training.gold, crossed.outside, calibrator)
-    return measure(seen, logits.argmax(axis=1), training.gold, training.labels, wish.outside_share)
+    readings = readings_of(validation.logits, data.gold, validation.outside, calibrator)
+    return measure(readings, validation.logits.argmax(axis=1), data.gold, data.labels, config.outside_share)
 
 
-def _tested(
-    test: Labelled,
-    base: Base,
+def _test_figures(
+    test: LabelledTexts,
+    base: BaseEncoder,
     head: LabelHead,
-    training: Training,
+    data: TrainingData,
     calibrator: LabelCalibrator,
     progress: OnTrainingProgress,
 ) -> TrainingFigures:
-    logits = logits_of(head, vectors_of(base.encoder, test.texts, progress, "reading the test").rows)
-    number = {label: place for place, label in enumerate(training.labels)}
-    gold = np.array([number[label] for label in test.labels], dtype=np.int64)
-    seen = seen_of(logits, gold, features_of(logits[:0]), calibrator)
-    return measure(seen, logits.argmax(axis=1), gold, training.labels, 0.0)
+    logits: Floats = logits_of(head, encode_texts(base.encoder, test.texts, progress, "reading the test").vectors)
+    numbers = {label: number for number, label in enumerate(data.labels)}
+    gold = np.array([numbers[label] for label in test.labels], dtype=np.int64)
+    readings = readings_of(logits, gold, features_of(logits[:0]), calibrator)
+    return measure(readings, logits.argmax(axis=1), gold, data.labels, 0.0)
 
 
-def _check_languages(wish: TrainingConfig, base: Base) -> None:
-    unknown = [language for language in wish.languages if language not in base.card.languages]
+def _check_languages(config: TrainingConfig, base: BaseEncoder) -> None:
+    unknown = [language for language in config.languages if language not in base.card.languages]
     if unknown:
         raise UserError(
             f"--language {unknown[0]}: the encoder {base.card.name} reads {', '.join(base.card.languages)}; "

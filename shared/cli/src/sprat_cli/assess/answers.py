@@ -1,4 +1,4 @@
-"""What `sprat assess` observes: the small model on each text, and the frontier from a file, asked, or assumed."""
+"""The answers that `sprat assess` compares: the small model's, and the frontier's, read, asked for or assumed."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,45 +17,45 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
-from sprat_training.datasets.columns import Wanted
-from sprat_training.datasets.rows import Labelled, may_be_texts
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.datasets.rows import look_like_texts
 from sprat_training.evaluation.frontier_answers import FrontierAnswers, read_answers, write_answers
-from sprat_training.evaluation.strategies import Observed
-from sprat_training.evaluation.thresholds import GIVE_COSTS, UNKNOWN_COSTS
+from sprat_training.evaluation.routing import GIVE_COSTS, UNKNOWN_COSTS, TextOutcomes
 
-_AT_ONCE: Final = 500
-_SHORTEST_SECRET: Final = 16
+_TEXTS_PER_BATCH: Final = 500
+_MIN_SECRET: Final = 16
 DEFAULT_TENANT: Final = "default"
 UNKNOWN_PRICE: Final = "0/0"
-"""Of a million tokens in and out, where nobody says."""
+"""Euros per million tokens in and out, where the user gives no price."""
 
 
 @dataclass(frozen=True, slots=True)
-class Small:
-    """What the small model says."""
+class SmallModelAnswers:
+    """The small model's answers: one entry per text."""
 
     name: str
     version: str
     labels: tuple[str, ...]
-    """All that it knows."""
+    """All labels of the model."""
     outputs: tuple[str | None, ...]
     confidences: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Large:
-    """What the frontier says, or is assumed to."""
+class FrontierResult:
+    """The frontier's answers, or what is assumed of them."""
 
     answers: FrontierAnswers | None
-    accuracy: float
-    """Assumed, without answers."""
-    eur: float
-    told: str
+    assumed_accuracy: float
+    """Where there are no answers."""
+    assumed_eur: float
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
-class Frontier:
-    """Where a person says the frontier's answers come from."""
+class FrontierSource:
+    """Where the frontier's answers come from, as the options say."""
 
     answers: Path | None
     url: str | None
@@ -64,8 +64,8 @@ class Frontier:
     accuracy: float | None
     eur: float
     save: Path | None
-    columns: Wanted
-    """As named for the file of texts; a file of answers that has them is read by them, too."""
+    columns: ColumnNames
+    """As named for the file of texts; they hold for a file of answers that has them, too."""
     region: str | None = None
     """Region of the server at `url`, as the policy names it."""
     policy: Path | None = None
@@ -76,10 +76,10 @@ class Frontier:
     prefix: str | None = None
 
     def check(self, *, budget: bool) -> None:
-        """See that it is said once, and what it costs where a budget is to be kept.
+        """Check that exactly one source is given and, for a budget, that costs are.
 
         Raises:
-            UserError: it is not.
+            UserError: the options contradict each other, or one is missing.
         """
         given = [self.answers is not None, self.url is not None, self.accuracy is not None]
         if sum(given) != 1:
@@ -89,8 +89,8 @@ class Frontier:
             )
         if self.url is not None and self.model is None:
             raise UserError("--frontier needs --frontier-model NAME")
-        asked_for_free = self.url is not None and self.price == UNKNOWN_PRICE
-        if budget and (asked_for_free or (self.accuracy is not None and self.eur == 0)):
+        asked_without_price = self.url is not None and self.price == UNKNOWN_PRICE
+        if budget and (asked_without_price or (self.accuracy is not None and self.eur == 0)):
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
         if self.url is not None and self.policy is None:
             raise UserError(
@@ -107,7 +107,7 @@ class Frontier:
         settings = load_command_settings()
         if self.bootstrap is None and "bootstrap" not in settings.kafka.model_fields_set:
             return None
-        if len(settings.secret.get_secret_value()) < _SHORTEST_SECRET:
+        if len(settings.secret.get_secret_value()) < _MIN_SECRET:
             raise UserError(
                 "SPRAT_SECRET is missing or too short: egress records on Kafka hold hashes keyed with the services' "
                 "secret; set it, or give no broker (--bootstrap, SPRAT_KAFKA__BOOTSTRAP)"
@@ -115,75 +115,8 @@ class Frontier:
         return kafka_settings(self.bootstrap, self.prefix), settings.secret
 
 
-def small_answers(model: Any, data: Labelled, language: str, outside: str) -> Small:
-    """Ask the small model.
-
-    Raises:
-        UserError: it does not know the language, or a label of the file.
-    """
-    labels = model.card.labels or ()
-    known = {*labels, outside}
-    for row, label in zip(data.rows, data.labels, strict=True):
-        if label not in known:
-            told = "no such label" if may_be_texts(data.labels) else f'no label "{label}"'
-            raise UserError(
-                f'{data.path}: row {row}, column "{data.columns[1]}": the model has {told}; correct it, or '
-                f"say with --outside-label which label stands for texts outside all of them"
-            )
-    if primary_subtag(language) not in model.card.languages:
-        raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")
-    answers: list[Any] = []
-    with ProgressBar() as bar:
-        for start in range(0, len(data), _AT_ONCE):
-            answers += model.answer([Question(text, language) for text in data.texts[start : start + _AT_ONCE]])
-            bar.show("reading texts", len(answers), len(data))
-    outputs = tuple(answer.output.label for answer in answers)
-    confidences = tuple(answer.confidence for answer in answers)
-    return Small(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences)
-
-
-def frontier_answers(frontier: Frontier, data: Labelled, labels: tuple[str, ...], language: str, outside: str) -> Large:
-    """Read, ask for, or assume the frontier's answers.
-
-    Raises:
-        UserError: they cannot be had.
-    """
-    if frontier.answers is not None:
-        read = read_answers(frontier.answers, data, frontier.eur, frontier.columns)
-        return Large(read, 0.0, 0.0, f"the frontier's answers: {frontier.answers}")
-    if frontier.accuracy is not None:
-        told = (
-            f"the frontier: assumed to be right {frontier.accuracy:.1%} of the time, at {frontier.eur:g} EUR an answer"
-        )
-        return Large(None, frontier.accuracy, frontier.eur, told)
-    asked = _asked(frontier, data, labels, language, outside)
-    if frontier.save is not None:
-        write_answers(frontier.save, data, asked)
-    without = sum(label is None for label in asked.labels)
-    told = f"the frontier: {frontier.model} at {frontier.url}, asked now; {without:,} texts got no usable answer"
-    return Large(asked, 0.0, 0.0, told)
-
-
-def observed(data: Labelled, small: Small, large: Large, outside: str, *, escalates: bool) -> Observed:
-    """Bring it together; `escalates`: the policy escalates what is taken to be outside, however sure the model is."""
-    gold = [None if label == outside else label for label in data.labels]
-    confidence = np.array(small.confidences, dtype=np.float64)
-    if escalates:
-        confidence[[output is None for output in small.outputs]] = -1.0
-    if large.answers is None:
-        frontier_right = np.full(len(data), large.accuracy)
-        eur = np.full(len(data), large.eur)
-    else:
-        frontier_right = np.array(
-            [label == right for label, right in zip(large.answers.labels, data.labels, strict=True)], dtype=np.float64
-        )
-        eur = np.array(large.answers.eur, dtype=np.float64)
-    right = np.array([output == label for output, label in zip(small.outputs, gold, strict=True)])
-    return Observed(right, confidence, frontier_right, eur)
-
-
-def load_small(folder: Path, threads: int) -> Any:
-    """Load the small model.
+def load_small_model(folder: Path, threads: int) -> Any:
+    """Load the intent model of an artefact.
 
     Raises:
         UserError: it cannot be loaded, or the intent service is not installed.
@@ -195,24 +128,104 @@ def load_small(folder: Path, threads: int) -> Any:
         raise UserError(f"--model: {error}") from None
 
 
-def _asked(frontier: Frontier, data: Labelled, labels: tuple[str, ...], language: str, outside: str) -> FrontierAnswers:
-    module = plugins.load(plugins.PROVIDERS, "frontier")
-    broker = frontier.broker()
+def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_label: str) -> SmallModelAnswers:
+    """Run the small model on the texts.
+
+    Raises:
+        UserError: it does not know the language, or a label of the file.
+    """
+    labels = model.card.labels or ()
+    known = {*labels, outside_label}
+    for row, label in zip(data.rows, data.labels, strict=True):
+        if label not in known:
+            shown = "no such label" if look_like_texts(data.labels) else f'no label "{label}"'
+            raise UserError(
+                f'{data.path}: row {row}, column "{data.columns[1]}": the model has {shown}; correct it, or '
+                "name with --outside-label the label that means outside every label"
+            )
+    if primary_subtag(language) not in model.card.languages:
+        raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")
+    answers: list[Any] = []
+    with ProgressBar() as bar:
+        for start in range(0, len(data), _TEXTS_PER_BATCH):
+            answers += model.answer([Question(text, language) for text in data.texts[start : start + _TEXTS_PER_BATCH]])
+            bar.show("reading texts", len(answers), len(data))
+    outputs = tuple(answer.output.label for answer in answers)
+    confidences = tuple(answer.confidence for answer in answers)
+    return SmallModelAnswers(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences)
+
+
+def frontier_result(
+    source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
+) -> FrontierResult:
+    """Read the frontier's answers, ask for them, or assume them.
+
+    Raises:
+        UserError: the file or the frontier gives no usable answers.
+    """
+    if source.answers is not None:
+        answers = read_answers(source.answers, data, source.eur, source.columns)
+        return FrontierResult(answers, 0.0, 0.0, f"the frontier's answers: {source.answers}")
+    if source.accuracy is not None:
+        description = (
+            f"the frontier: assumed to be right {source.accuracy:.1%} of the time, at {source.eur:g} EUR an answer"
+        )
+        return FrontierResult(None, source.accuracy, source.eur, description)
+    answers = _ask_frontier(source, data, labels, language, outside_label)
+    if source.save is not None:
+        write_answers(source.save, data, answers)
+    unusable = sum(label is None for label in answers.labels)
+    description = f"the frontier: {source.model} at {source.url}, asked now; {unusable:,} texts got no usable answer"
+    return FrontierResult(answers, 0.0, 0.0, description)
+
+
+def text_outcomes(
+    data: LabelledTexts, small: SmallModelAnswers, frontier: FrontierResult, outside_label: str, *, escalates: bool
+) -> TextOutcomes:
+    """Compare the answers of both models with the right labels.
+
+    Args:
+        data: the texts with the right labels.
+        small: the small model's answers.
+        frontier: the frontier's.
+        outside_label: the label that means outside every label.
+        escalates: whether the policy escalates texts without a label, however confident the small model is.
+    """
+    gold = [None if label == outside_label else label for label in data.labels]
+    confidence = np.array(small.confidences, dtype=np.float64)
+    if escalates:
+        confidence[[output is None for output in small.outputs]] = -1.0
+    if frontier.answers is None:
+        frontier_right = np.full(len(data), frontier.assumed_accuracy)
+        eur = np.full(len(data), frontier.assumed_eur)
+    else:
+        pairs = zip(frontier.answers.labels, data.labels, strict=True)
+        frontier_right = np.array([label == right for label, right in pairs], dtype=np.float64)
+        eur = np.array(frontier.answers.eur, dtype=np.float64)
+    small_right = np.array([output == label for output, label in zip(small.outputs, gold, strict=True)])
+    return TextOutcomes(small_right, confidence, frontier_right, eur)
+
+
+def _ask_frontier(
+    source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
+) -> FrontierAnswers:
+    provider = plugins.load(plugins.PROVIDERS, "frontier")
+    broker = source.broker()
     recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
-    remark(f"{len(data):,} texts go to {frontier.url}, masked by the policy of {frontier.tenant}; {recorded}")
+    remark(f"{len(data):,} texts go to {source.url}, masked by the policy of {source.tenant}; {recorded}")
     with ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         if broker is not None:
             stack.enter_context(reaching(broker[0]))
-        found: tuple[list[str | None], list[float]] = module.ask_all(
+        answers: tuple[list[str | None], list[float]] = provider.ask_all(
             data.texts,
             labels,
             language=language,
-            endpoint=module.Endpoint(frontier.url, frontier.model, frontier.price, frontier.region),
-            policy=frontier.policy,
-            tenant=frontier.tenant,
-            broker=None if broker is None else module.Broker(*broker),
-            outside=outside,
+            endpoint=provider.Endpoint(source.url, source.model, source.price, source.region),
+            policy=source.policy,
+            tenant=source.tenant,
+            broker=None if broker is None else provider.Broker(*broker),
+            outside=outside_label,
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )
-    return FrontierAnswers(tuple(found[0]), tuple(found[1]))
+    return FrontierAnswers(tuple(answers[0]), tuple(answers[1]))

@@ -1,4 +1,4 @@
-"""`sprat assess`: small model, frontier, and the router between them, on texts of one's own."""
+"""`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,30 +9,30 @@ from sprat.errors import UserError
 from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
-    Frontier,
-    frontier_answers,
-    load_small,
-    observed,
-    small_answers,
+    FrontierSource,
+    frontier_result,
+    load_small_model,
+    small_model_answers,
+    text_outcomes,
 )
-from sprat_cli.assess.policy_file import Written, check_meant, write_keep_at
+from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
 from sprat_cli.connection import Bootstrap, Json, Prefix
 from sprat_cli.options import LabelColumn, TextColumn
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
-from sprat_training.datasets.columns import Wanted
-from sprat_training.datasets.reading import read_labelled
-from sprat_training.datasets.rows import Labelled
-from sprat_training.evaluation.report import report, rows, sentence
-from sprat_training.evaluation.strategies import Assessment
-from sprat_training.evaluation.strategies import assess as computed
-from sprat_training.evaluation.thresholds import (
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import read_labelled
+from sprat_training.evaluation.report import assessment_html, recommendation, terminal_rows
+from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
+    Assessment,
+    StrategyResult,
     ThresholdChoice,
     for_accuracy,
     parse_budget,
     within_budget,
 )
+from sprat_training.evaluation.routing import assess as assess_routing
 
 EPILOG = """\b
 Examples:
@@ -43,24 +43,25 @@ Examples:
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
 \b
-FILE holds texts with their right labels that the model was not trained on. What the frontier says of them stands in
-a file like it, with what each answer cost as cost_eur, or is asked now; or you say how often it is right. Texts are
-drawn anew a thousand times for the intervals. The report goes to FILE-assessment.html, or to --output. --write changes
-the keep_at of the model that texts ask for by the name behind --as; only for the shipped model it may be left out.
+FILE holds texts with their right labels that the model was not trained on. The frontier's answers are in a file like
+it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. The intervals
+are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or to --output. --write changes the
+keep_at of the model that texts ask for by the name after --as, which may be left out only for the shipped model.
 
 \b
 --frontier takes the same path as the frontier service: it needs --policy, and sends a text only as the rules of
 --tenant allow, to a region that they name, always masked, also by the policy's own terms and patterns. A text that
 cannot be masked is not sent. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its
-egress records on Kafka, the first before anything is sent; without a broker there are none. The key is
+egress records on Kafka, the first before anything is sent; without a broker there are none. The API key is read from
 SPRAT_FRONTIER__API_KEY.
 
 \b
 Exit codes:
   0  done
-  2  a mistake of yours, something in a file, or no keep_at gives what was asked for"""
+  2  an option or a file is wrong, or no keep_at reaches what was asked for"""
 
-_SHOWN = tuple(step / 10 for step in range(11))
+_FEW_TEXTS = 2_000
+_TABLE_STEPS = tuple(step / 10 for step in range(11))
 
 
 def assess(
@@ -70,13 +71,13 @@ def assess(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     outside_label: Annotated[
-        str, typer.Option(metavar="LABEL", help="Stands for `outside every label` in FILE and in answers.")
+        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in FILE and in answers.")
     ] = "oos",
     language: Annotated[str, typer.Option(metavar="TAG", help="Of the texts, BCP 47.")] = "en",
     answers: Annotated[
         Path | None,
         typer.Option(
-            "--frontier-answers", metavar="FILE", show_default=False, help="The frontier's labels, a file like it."
+            "--frontier-answers", metavar="FILE", show_default=False, help="The frontier's labels, a file like FILE."
         ),
     ] = None,
     url: Annotated[
@@ -90,27 +91,27 @@ def assess(
     ] = None,
     frontier_region: Annotated[
         str | None,
-        typer.Option(metavar="NAME", show_default=False, help="Where that API is, as the policy names regions."),
+        typer.Option(metavar="NAME", show_default=False, help="Region of that API, as the policy names it."),
     ] = None,
     frontier_price: Annotated[
-        str, typer.Option(metavar="IN/OUT", help="Its price, euros for a million tokens in and out.")
+        str, typer.Option(metavar="IN/OUT", help="Its price, euros per million tokens in and out.")
     ] = UNKNOWN_PRICE,
     save_answers: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", show_default=False, help="Keep what the frontier answered.")
+        Path | None, typer.Option(metavar="FILE.jsonl", show_default=False, help="Save the frontier's answers.")
     ] = None,
     frontier_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, show_default=False, help="Assumed, where nobody is asked.")
+        float | None, typer.Option(min=0, max=1, show_default=False, help="Assume this accuracy instead of answers.")
     ] = None,
     frontier_eur: Annotated[
-        float, typer.Option(min=0, help="Of one answer, where the file of answers does not say.")
+        float, typer.Option(min=0, help="Cost of one answer, where the file of answers has none.")
     ] = 0.0,
     accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=False, help="Find the cheapest keep_at that is right so often."),
+        typer.Option(min=0, max=1, show_default=False, help="Find the cheapest keep_at with this accuracy."),
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="20EUR/1M", show_default=False, help="Find the best keep_at that costs so little."),
+        typer.Option(metavar="20EUR/1M", show_default=False, help="Find the most accurate keep_at within this budget."),
     ] = None,
     policy: Annotated[
         Path | None,
@@ -119,12 +120,14 @@ def assess(
         ),
     ] = None,
     tenant: Annotated[
-        str, typer.Option(metavar="NAME", help="Whose rules of the policy hold for --frontier.")
+        str, typer.Option(metavar="NAME", help="The tenant whose rules hold for --frontier.")
     ] = DEFAULT_TENANT,
-    write: Annotated[bool, typer.Option("--write", help="Write the keep_at that was found into --policy.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into --policy.")] = False,
     name: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", show_default=False, help="Write it for the model that texts ask for so."),
+        typer.Option(
+            "--as", metavar="NAME", show_default=False, help="Write it for the model that texts ask for by this name."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.html", show_default=False, help="The report. [default: beside FILE]")
@@ -134,16 +137,16 @@ def assess(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Say what a model, a frontier model and the router between them would do on texts of your own."""
+    """Measure a model, a frontier model and the router between them on your own texts."""
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget: it is one or the other")
     if write and (policy is None or (accuracy is None and budget is None)):
         raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
     if name is not None:
-        _check(name)
-    wanted_eur = None if budget is None else parse_budget(budget)
-    columns = Wanted(text_column, label_column)
-    frontier = Frontier(
+        _check_name(name)
+    budget_eur = None if budget is None else parse_budget(budget)
+    columns = ColumnNames(text_column, label_column)
+    source = FrontierSource(
         answers,
         url,
         frontier_model,
@@ -158,112 +161,112 @@ def assess(
         bootstrap,
         prefix,
     )
-    frontier.check(budget=budget is not None)
-    escalates = policy is not None and _escalates(policy, name)
+    source.check(budget=budget is not None)
+    escalates = policy is not None and _escalates_outside(policy, name)
     data = read_labelled(file, columns)
-    loaded = load_small(model, threads)
+    loaded = load_small_model(model, threads)
     if write and policy and name is None:
-        check_meant(policy, loaded.card.name)
-    small = small_answers(loaded, data, language, outside_label)
-    large = frontier_answers(frontier, data, small.labels, language, outside_label)
-    seen = observed(data, small, large, outside_label, escalates=escalates)
-    assessment = computed(seen)
+        check_task_keep_at(policy, loaded.card.name)
+    small = small_model_answers(loaded, data, language, outside_label)
+    frontier = frontier_result(source, data, small.labels, language, outside_label)
+    assessment = assess_routing(text_outcomes(data, small, frontier, outside_label, escalates=escalates))
     page = output or file.with_name(f"{file.stem}-assessment.html")
-    said = [f"{len(data):,} texts of {file.name}", f"model: {small.name}, version {small.version}", large.told]
+    notes = [
+        f"{len(data):,} texts of {file.name}",
+        f"model: {small.name}, version {small.version}",
+        frontier.description,
+    ]
     if not assessment.costs_known:
-        said.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
+        notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
     choice: ThresholdChoice | None = None
     try:
-        choice = _choice(assessment, accuracy, wanted_eur)
-    finally:
-        _write(page, report(assessment, f"Assessment of {small.name} on {file.name}", said, choice))
-    written = write_keep_at(policy, choice.routed.keep_at, name) if write and policy and choice else None
+        choice = _choose(assessment, accuracy, budget_eur)
+    finally:  # the report shows what can be reached, also where that is too little
+        _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
+    change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, choice, page, written))
+        say_json(_as_json(assessment, choice, page, change))
         return
-    _tell(assessment, choice, data, said, page)
-    if written:
-        say(str(written))
+    for line in _summary(assessment, choice, notes):
+        say(line)
+    if choice is not None and choice.safe is None and len(data) < _FEW_TEXTS:
+        remark(f"with {len(data):,} texts the interval is wide; more texts narrow it")
+    say(f"{page}: the report")
+    if change is not None:
+        say(str(change))
 
 
-def _check(name: str) -> None:
+def _check_name(name: str) -> None:
     try:
         check_model_name(name)
     except UserError as error:
         raise UserError(f"--as {error}") from None
 
 
-def _escalates(policy: Path, name: str | None) -> bool:
-    held = load_policy(policy).tasks.intent
-    return (held if name is None else held.of(name)).out_of_scope == "escalate"
+def _escalates_outside(policy: Path, name: str | None) -> bool:
+    task = load_policy(policy).tasks.intent
+    return (task if name is None else task.of(name)).out_of_scope == "escalate"
 
 
-def _choice(assessment: Assessment, accuracy: float | None, budget: float | None) -> ThresholdChoice | None:
+def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
     if accuracy is not None:
         return for_accuracy(assessment, accuracy)
-    return None if budget is None else within_budget(assessment, budget)
+    return None if budget_eur is None else within_budget(assessment, budget_eur)
 
 
-def _write(page: Path, html: str) -> None:
+def _write_page(page: Path, html: str) -> None:
     try:
         page.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{page}: cannot be written: {error.strerror}") from None
 
 
-def _tell(assessment: Assessment, choice: ThresholdChoice | None, data: Labelled, said: list[str], page: Path) -> None:
-    for line in said:
-        say(printable(line))
-    head = ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "EUR FOR A MILLION", "AT RANDOM")
-    shown = sorted({*_SHOWN, *([choice.routed.keep_at] if choice else [])})
-    cells = [
-        head,
-        *(
-            (name, f"{each.escalated:.1%}", str(each.accuracy), f"{each.eur_per_million.value:.2f}", "")
-            for name, each in (("small alone", assessment.small), ("frontier alone", assessment.frontier))
-        ),
-        *rows([assessment.at(at) for at in shown]),
-    ]
-    say("")
-    first, *rest = table(cells)
-    say(faint(first))
-    for line in rest:
-        say(line)
-    say("")
+def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list[str]) -> list[str]:
+    shown = sorted({*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])})
+    head, *rest = table(
+        [
+            ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "EUR PER MILLION", "AT RANDOM"),
+            *(
+                (name, f"{each.escalated:.1%}", str(each.accuracy), f"{each.eur_per_million.value:.2f}", "")
+                for name, each in (("small alone", assessment.small), ("frontier alone", assessment.frontier))
+            ),
+            *terminal_rows([assessment.at(at) for at in shown]),
+        ]
+    )
+    lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
-        say(paint(sentence(choice), "green"))
-        if choice.sure is None and len(data) < 2_000:
-            remark(f"with {len(data):,} texts the interval is wide; more texts narrow it")
-    say(f"{page}: the report")
+        lines.append(paint(recommendation(choice), "green"))
+    return lines
 
 
 def _as_json(
-    assessment: Assessment, choice: ThresholdChoice | None, page: Path, written: Written | None
+    assessment: Assessment, choice: ThresholdChoice | None, page: Path, change: KeepAtChange | None
 ) -> dict[str, Any]:
-    def told(outcome: Any) -> dict[str, Any]:
-        return {
-            "escalated": round(outcome.escalated, 4),
-            "accuracy": [
-                round(each, 4) for each in (outcome.accuracy.value, outcome.accuracy.low, outcome.accuracy.high)
-            ],
-            "eur_per_million": [
-                round(each, 2)
-                for each in (outcome.eur_per_million.value, outcome.eur_per_million.low, outcome.eur_per_million.high)
-            ],
-        }
-
     return {
         "type": "assessed",
         "texts": assessment.texts,
         "costs_known": assessment.costs_known,
-        "small": told(assessment.small),
-        "frontier": told(assessment.frontier),
+        "small": _result_json(assessment.small),
+        "frontier": _result_json(assessment.frontier),
         "routed": [
-            {"keep_at": each.keep_at, **told(each.outcome), "random_accuracy": round(each.random_accuracy, 4)}
+            {
+                "keep_at": each.keep_at,
+                **_result_json(each.result),
+                "random_accuracy": round(each.random_accuracy, 4),
+            }
             for each in assessment.routed
         ],
-        "keep_at": choice.routed.keep_at if choice else None,
-        "sure_keep_at": choice.sure.keep_at if choice and choice.sure else None,
+        "keep_at": choice.chosen.keep_at if choice else None,
+        "sure_keep_at": choice.safe.keep_at if choice and choice.safe else None,
         "report": str(page),
-        "written": None if written is None else written.as_json,
+        "written": None if change is None else change.as_json,
+    }
+
+
+def _result_json(result: StrategyResult) -> dict[str, Any]:
+    accuracy, euros = result.accuracy, result.eur_per_million
+    return {
+        "escalated": round(result.escalated, 4),
+        "accuracy": [round(each, 4) for each in (accuracy.value, accuracy.low, accuracy.high)],
+        "eur_per_million": [round(each, 2) for each in (euros.value, euros.low, euros.high)],
     }

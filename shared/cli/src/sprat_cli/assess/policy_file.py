@@ -1,4 +1,4 @@
-"""What `sprat assess --write` changes in a policy: the `keep_at` of the model that was assessed, and of no other."""
+"""What `sprat assess --write` changes in a policy file: the `keep_at` of the assessed model, and nothing else."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,59 +12,59 @@ _TASK: Final = "intent"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A number that was changed."""
+class KeepAtChange:
+    """A `keep_at` that was written."""
 
     file: Path
     field: str
     now: float
     was: str | None
-    """As it stood there; None where nothing did."""
+    """As it was written in the file; None where it was not."""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.field} is now {self.now:.2f}, was {self.was or 'not set'}; restart the router"
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """Give it for machines."""
+        """Return its fields for `--json`."""
         was = None if self.was is None else float(self.was)
         return {"file": str(self.file), "field": self.field, "now": self.now, "was": was}
 
 
-def check_meant(policy: Path, model: str) -> None:
-    """See that the task's own `keep_at` is that of the model, where a person did not say `--as`.
+def check_task_keep_at(policy: Path, model: str) -> None:
+    """Check that the task's own `keep_at` is that of the model, where `--as` is not given.
 
     It is where the model is the one that texts get without naming any, and the policy has no section for it.
 
     Args:
-        policy: the file.
+        policy: the policy file.
         model: the name on the model's card.
 
     Raises:
-        UserError: it is that of other models, too, or not that of this one; it says what to write. Or the file is no
-            policy.
+        UserError: the task's `keep_at` also holds for other models, or not for this one; the message says what to
+            write. Or the file is not a policy.
     """
-    own = model in load_policy(policy).tasks.intent.models
-    if model == DEFAULT_MODEL and not own:
+    has_section = model in load_policy(policy).tasks.intent.models
+    if model == DEFAULT_MODEL and not has_section:
         return
-    why = f"{policy} has a section for it" if own else f"{_place(None)} holds for the shipped model, too"
-    said = f"--write: the model assessed is {model}, and {why}; add --as {model} to write {_place(model)}"
+    why = f"{policy} has a section for it" if has_section else f"{_field(None)} holds for the shipped model, too"
+    message = f"--write: the model assessed is {model}, and {why}; add --as {model} to write {_field(model)}"
     if model != DEFAULT_MODEL:
-        said += (
-            f", or --as and the name that texts ask for it by; where it serves in the shipped one's place, "
+        message += (
+            f", or --as and the name that texts ask for it by; where it serves in place of the shipped one, "
             f"--as {DEFAULT_MODEL}"
         )
-    raise UserError(said)
+    raise UserError(message)
 
 
-def write_keep_at(policy: Path, keep_at: float, name: str | None) -> Written:
-    """Write it.
+def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChange:
+    """Write the `keep_at` of the task, or of the model that texts ask for as `name`.
 
     Raises:
-        UserError: see :func:`sprat.policy.editing.set_keep_at`.
+        UserError: see :func:`sprat_policy.set_keep_at`.
     """
-    return Written(policy, _place(name), keep_at, set_keep_at(policy, _TASK, keep_at, name))
+    return KeepAtChange(policy, _field(name), keep_at, set_keep_at(policy, _TASK, keep_at, name))
 
 
-def _place(name: str | None) -> str:
+def _field(name: str | None) -> str:
     return ".".join(keep_at_location(_TASK, name))

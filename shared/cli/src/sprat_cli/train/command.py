@@ -1,7 +1,44 @@
-"""`sprat train`: fit a model on labels of your own."""
+"""`sprat train intent`: fit an intent model on the user's own labels."""
 
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat.errors import UserError
 from sprat_cli.app import group_help, plain_app
-from sprat_cli.train.intent import EPILOG, intent
+from sprat_cli.connection import Json
+from sprat_cli.options import LabelColumn, TextColumn
+from sprat_cli.progress import ProgressBar
+from sprat_cli.terminal import say, say_json
+from sprat_cli.train.summary import summary_json, summary_lines
+from sprat_training.config import TrainingConfig
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.model_card import check_output
+from sprat_training.report import training_html
+from sprat_training.train import train
+
+EPILOG = """\b
+Examples:
+  sprat train intent hr.csv
+  sprat train intent hr.csv --text-column Question --label-column Topic --language de --output hr-2
+  sprat train intent hr.csv --test hr-test.csv --out-of-scope chatter.txt --accuracy 0.98
+  sprat train intent hr.jsonl --json | jq '.likely_wrong[] | .row'
+
+\b
+FILE has a text and its label in each row, UTF-8: .csv (comma, semicolon or tab), .tsv, or .jsonl. It needs at least two
+labels, and five different texts of each. The artefact is a folder; the report is written beside it, FOLDER-report.html.
+Rows are numbered as a spreadsheet numbers them. Texts are not shown in the report and the terminal unless you give
+--show-texts.
+
+\b
+Exit codes:
+  0  the artefact is written
+  2  an option or a file is wrong; the message says which row and column, and what to do"""
+
+_OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_NAME = 64
 
 app = plain_app(
     no_args_is_help=True,
@@ -15,4 +52,81 @@ def _train() -> None:
     """Fit a model on labels of your own."""
 
 
-app.command("intent", epilog=EPILOG, short_help="What the writer of a text wants.")(intent)
+@app.command("intent", epilog=EPILOG, short_help="What the writer of a text wants.")
+def intent(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the file's name]")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the file's name]")
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    out_of_scope: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
+    ] = None,
+    outside_label: Annotated[
+        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in FILE.")
+    ] = "oos",
+    test: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: the shipped one]"),
+    ] = None,
+    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
+    outside_share: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
+    ] = 0.1,
+    drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=10, show_default=False, help="Fit only so many texts of a large file.")
+    ] = None,
+    licence: Annotated[str, typer.Option(metavar="SPDX", help="Of your data, for the card.")] = "LicenseRef-own-data",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
+    show_texts: Annotated[bool, typer.Option("--show-texts", help="Show texts in the lists of rows, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the artefact of that folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit an intent model on labels of your own: look at the data, fit, calibrate, measure, write."""
+    if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
+        raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
+    model_name = name or _OUTSIDE_A_NAME.sub("-", file.stem).strip("-._")[:_MAX_NAME] or "mine"
+    folder = output or Path(model_name)
+    check_output(folder, force=force)
+    config = TrainingConfig(
+        file=file,
+        output=folder,
+        name=model_name,
+        columns=ColumnNames(text_column, label_column),
+        outside_file=out_of_scope,
+        outside_label=outside_label,
+        test_file=test,
+        languages=tuple(language or ("en",)),
+        encoder=encoder,
+        accuracy=accuracy,
+        outside_share=outside_share,
+        drop_small=drop_small,
+        sample=sample,
+        licence=licence,
+        threads=threads,
+    )
+    with ProgressBar() as bar:
+        result = train(config, bar.show)
+    page = folder.with_name(f"{folder.resolve().name}-report.html")
+    try:
+        page.write_text(training_html(result, show_texts=show_texts), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
+    if as_json:
+        say_json(summary_json(result, page))
+        return
+    for line in summary_lines(result, page, show_texts=show_texts):
+        say(line)

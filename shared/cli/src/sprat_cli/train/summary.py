@@ -1,78 +1,111 @@
-"""What a terminal shows of a training."""
+"""The outcome of a training for a terminal, and as JSON."""
 
 from pathlib import Path
 from typing import Final
 
 from sprat_cli.terminal import faint, paint, printable, table
-from sprat_training.config import Trained
 from sprat_training.figures import TrainingFigures
-from sprat_training.findings import excerpt, found, serving
+from sprat_training.report import excerpt, findings, serve_command
+from sprat_training.train import TrainingResult
 
-_SUSPECTS: Final = 10
-_PAIRS: Final = 5
-_TRADE: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_MAX_ISSUES: Final = 10
+_MAX_CONFUSIONS: Final = 5
+_TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
-def summary(trained: Trained, report: Path, *, show_texts: bool) -> list[str]:
-    """Give the lines."""
-    wish, training = trained.wish, trained.training
+def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> list[str]:
+    """Return the lines for a terminal; texts of the file are among them only with `show_texts`."""
+    config, data = result.config, result.data
+    figures = result.test or result.figures
     lines = [
-        f"{wish.file}: {trained.look.read:,} rows, {len(training.texts):,} texts, {len(training.labels)} labels",
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in found(trained)),
-        *_suspected(trained, show_texts=show_texts),
+        f"{config.file}: {result.summary.rows:,} rows, {len(data.texts):,} texts, {len(data.labels)} labels",
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
+        *_label_issues(result, show_texts=show_texts),
         "",
-        *_figures("held out", trained.figures, trained),
-        *([] if trained.test is None else _figures("test file", trained.test, trained)),
-        *_confused(trained.test or trained.figures),
+        *_accuracy("held out", result.figures, result),
+        *([] if result.test is None else _accuracy("test file", result.test, result)),
+        *_confusions(figures),
         "",
-        *_trade(trained.test or trained.figures, trained.card.keep_at),
+        *_keep_at_table(figures, result.card.keep_at),
     ]
-    if trained.stand_ins:
-        lines.append(faint("  labels held out in turn stood in for texts outside: name real ones with --out-of-scope"))
-    return [*lines, "", *_next(trained, report)]
+    if result.labels_held_out:
+        lines.append(faint("  labels held out in turn served as texts outside: name real ones with --out-of-scope"))
+    return [*lines, "", *_next_steps(result, report)]
 
 
-def _suspected(trained: Trained, *, show_texts: bool) -> list[str]:
-    if not trained.suspects:
+def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
+    """Return the fields of `--json`: numbers of rows, never texts."""
+    card, summary = result.card, result.summary
+    return {
+        "type": "trained",
+        "name": card.name,
+        "version": card.version,
+        "folder": str(result.config.output),
+        "report": str(report),
+        "keep_at": card.keep_at,
+        "keep_at_rule": card.keep_at_rule,
+        "rows": summary.rows,
+        "texts": len(result.data.texts),
+        "labels": len(result.data.labels),
+        "scores": {score.name: score.value for score in card.scores},
+        "repeated": [text.rows for text in summary.repeats],
+        "several_labels": [{"rows": text.rows, "labels": text.labels} for text in summary.conflicts],
+        "few_texts": summary.small_labels,
+        "alike_labels": summary.similar_labels,
+        "leaked_test_rows": result.leaked_rows,
+        "likely_wrong": [
+            {"row": each.row, "given": each.label, "believed": each.likely_label, "doubt": each.margin}
+            for each in result.label_issues
+        ],
+    }
+
+
+def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
+    issues = result.label_issues
+    if not issues:
         return []
-    head = ("ROW", "LABEL GIVEN", "BELIEVED", *(["TEXT"] if show_texts else []))
-    rows = [
-        (str(each.row), each.given, each.believed, *([excerpt(trained, each.place)] if show_texts else []))
-        for each in trained.suspects[:_SUSPECTS]
-    ]
-    first, *rest = table([head, *rows])
-    lines = [f"      {faint(first)}", *(f"      {printable(line)}" for line in rest)]
-    if len(trained.suspects) > _SUSPECTS:
-        lines.append(faint(f"      and {len(trained.suspects) - _SUSPECTS:,} more, in the report"))
+    head, *rest = table(
+        [
+            ("ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
+            *(
+                (str(each.row), each.label, each.likely_label, *([excerpt(result, each.index)] if show_texts else []))
+                for each in issues[:_MAX_ISSUES]
+            ),
+        ]
+    )
+    lines = [f"      {faint(head)}", *(f"      {printable(line)}" for line in rest)]
+    if len(issues) > _MAX_ISSUES:
+        lines.append(faint(f"      and {len(issues) - _MAX_ISSUES:,} more, in the report"))
     return lines
 
 
-def _figures(where: str, figures: TrainingFigures, trained: Trained) -> list[str]:
-    kept = figures.at(trained.card.keep_at)
-    count = f"{figures.texts:,} texts"
-    said = [
-        f"{where + ':':12}{figures.accuracy} of {count} get their label; macro F1 {figures.macro_f1:.1%}",
-        f"{'':12}at keep_at {trained.card.keep_at:.2f} {kept.share:.1%} are kept, {kept.right} of them right",
+def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> list[str]:
+    kept = figures.at(result.card.keep_at)
+    texts = f"{figures.texts:,} texts"
+    lines = [
+        f"{name + ':':12}{figures.accuracy} of {texts} get their label; macro F1 {figures.macro_f1:.1%}",
+        f"{'':12}at keep_at {result.card.keep_at:.2f} {kept.share:.1%} are kept, {kept.right} of them right",
     ]
     if figures.outside_recall is not None:
-        said.append(
-            f"{'':12}{figures.outside_recall:.1%} of the texts outside are seen to be so, "
+        lines.append(
+            f"{'':12}{figures.outside_recall:.1%} of the texts outside every label are recognised, "
             f"counted as {figures.outside_share:.0%} of the traffic"
         )
-    return said
+    return lines
 
 
-def _confused(figures: TrainingFigures) -> list[str]:
-    if not figures.pairs:
+def _confusions(figures: TrainingFigures) -> list[str]:
+    if not figures.confusions:
         return []
-    cells = [(f"{each.texts} of {each.of}", f"{each.given} → {each.believed}") for each in figures.pairs[:_PAIRS]]
-    return ["", "taken for another most often:", *(f"  {printable(line)}" for line in table(cells))]
+    top = figures.confusions[:_MAX_CONFUSIONS]
+    cells = [(f"{each.texts} of {each.total}", f"{each.label} → {each.predicted}") for each in top]
+    return ["", "most frequent confusions:", *(f"  {printable(line)}" for line in table(cells))]
 
 
-def _trade(figures: TrainingFigures, keep_at: float) -> list[str]:
-    """What one gets for escalating more."""
+def _keep_at_table(figures: TrainingFigures, keep_at: float) -> list[str]:
+    """Return what is escalated, and how much of the rest is right, at several thresholds."""
     rows = [("KEEP_AT", "ESCALATED", "RIGHT OF THOSE KEPT")]
-    for at in sorted({*_TRADE, keep_at}):
+    for at in sorted({*_TABLE_KEEP_AT, keep_at}):
         kept = figures.at(at)
         mark = "  ← recommended" if at == keep_at else ""
         rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.right if kept.share else '–'}{mark}"))
@@ -80,50 +113,19 @@ def _trade(figures: TrainingFigures, keep_at: float) -> list[str]:
     return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
 
 
-def _next(trained: Trained, report: Path) -> list[str]:
-    card, output = trained.card, trained.wish.output
+def _next_steps(result: TrainingResult, report: Path) -> list[str]:
+    card, output = result.card, result.config.output
     lines = [
         f"{output}: intent/{card.name}, version {card.version}",
         f"{report}: the report",
         "",
         "serve it beside the shipped model:",
-        f"  {serving(trained)}",
+        f"  {serve_command(result)}",
         f'  sprat send "…" --task intent@{card.name}',
     ]
     if card.keep_at == 1.0:
-        lines.append(
-            paint(
-                "  at no keep_at enough is right: everything would be escalated. More texts, or a lower --accuracy",
-                "red",
-            )
-        )
+        advice = "  no keep_at reaches the accuracy: everything would be escalated. Add texts, or lower --accuracy"
+        lines.append(paint(advice, "red"))
     else:
         lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
     return lines
-
-
-def as_json(trained: Trained, report: Path) -> dict[str, object]:
-    """Give all for machines; rows, never texts."""
-    card, look = trained.card, trained.look
-    return {
-        "type": "trained",
-        "name": card.name,
-        "version": card.version,
-        "folder": str(trained.wish.output),
-        "report": str(report),
-        "keep_at": card.keep_at,
-        "keep_at_rule": card.keep_at_rule,
-        "rows": look.read,
-        "texts": len(trained.training.texts),
-        "labels": len(trained.training.labels),
-        "scores": {score.name: score.value for score in card.scores},
-        "repeated": [repeat.rows for repeat in look.repeats],
-        "several_labels": [{"rows": repeat.rows, "labels": repeat.labels} for repeat in look.torn],
-        "few_texts": look.few,
-        "alike_labels": look.alike,
-        "leaked_test_rows": trained.leaks.rows if trained.leaks else [],
-        "likely_wrong": [
-            {"row": each.row, "given": each.given, "believed": each.believed, "doubt": each.doubt}
-            for each in trained.suspects
-        ],
-    }

@@ -6,8 +6,7 @@ from typing import Final
 
 from sprat_local.bench import report
 from sprat_local.bench.figures import BenchFigures, Rung
-from sprat_training.reporting.page import Page
-from sprat_training.reporting.plot import Plot, Scale
+from sprat_training.html_report import HtmlPage, Plot, Scale
 
 _LINES: Final[tuple[tuple[str, str, Callable[[Rung], float]], ...]] = (
     ("accent", "p99", lambda rung: rung.latency.p99),
@@ -24,20 +23,20 @@ _FACTORS: Final = (10**0.5, 4, 5, 10, 20, 50, 100)
 
 def page(figures: BenchFigures) -> str:
     """Give the HTML file."""
-    made = Page(f"sprat bench: {figures.plan.task}")
-    made.listed(report.about(figures))
-    made.listed([*report.headlines(figures), *report.caveats(figures)])
-    made.heading("Latency against rate")
-    made.picture(
+    made = HtmlPage(f"sprat bench: {figures.plan.task}")
+    made.add_list(report.about(figures))
+    made.add_list([*report.headlines(figures), *report.caveats(figures)])
+    made.add_heading("Latency against rate")
+    made.add_picture(
         plot(figures).svg(),
         "From the moment when a text was due to its Result in a consumer's hand. Texts come by the clock, irregularly, "
         "whether or not those before them are answered: waiting counts. Where a rate is not sustained, latency grows "
         f"as long as it lasts; here that was {figures.plan.seconds:g} s.",
     )
-    made.table([head.lower() for head in report.HEAD], report.rungs(figures), numbers=range(7))
-    made.heading("CPU and memory")
-    made.table([head.lower() for head in report.MEMORY_HEAD], report.processes(figures), numbers=range(1, 4))
-    made.say(
+    made.add_table([head.lower() for head in report.HEAD], report.rungs(figures), numbers=range(7))
+    made.add_heading("CPU and memory")
+    made.add_table([head.lower() for head in report.MEMORY_HEAD], report.processes(figures), numbers=range(1, 4))
+    made.add_paragraph(
         "CPU while the backlog was worked off. The bare model answered the same texts in the same batches and threads, "
         "in a process of its own, before and after."
     )
@@ -50,20 +49,20 @@ def plot(figures: BenchFigures) -> Plot:
     most = max(saturation, *(rung.offered_per_s for rung in figures.rungs)) * 1.04
     across = Scale("texts a second", 0.0, _TICKS * _round_up(most / _TICKS), report.number)
     drawn = Plot(across, _upwards(figures.rungs), "Latency against the rate at which texts come")
-    drawn.upright(saturation, f"saturation {report.number(saturation)}/s")
+    drawn.add_marker(saturation, f"saturation {report.number(saturation)}/s")
     climbing = sorted(figures.rungs, key=lambda rung: rung.offered_per_s)
     for kind, name, quantile in _LINES:
         seen = [(rung.offered_per_s, log10(quantile(rung))) for rung in climbing if _drawable(quantile(rung))]
-        drawn.line(seen, kind, name)
+        drawn.add_line(seen, kind, name)
     bad: str | None = "not sustained"
     for rung in climbing:
         if not _drawable(rung.latency.p99):
             continue
         at = (rung.offered_per_s, log10(rung.latency.p99))
         if rung.sustained:
-            drawn.dot(at, "accent", radius=4)
+            drawn.add_dot(at, "accent", radius=4)
         else:
-            drawn.dot(at, "warm", bad, radius=4)
+            drawn.add_dot(at, "warm", bad, radius=4)
             bad = None  # once is enough for the legend
     return drawn
 

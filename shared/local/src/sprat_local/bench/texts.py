@@ -13,7 +13,7 @@ from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_local.bench.plan import Plan
 from sprat_local.demo.samples import load_samples
 from sprat_local.options import SHIPPED
-from sprat_training.datasets.reading import read_texts
+from sprat_training.datasets.reader import read_texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Read labelled texts from files."""
+"""Labelled texts from files: `reader` reads a file, by way of `tables`, `columns` and `rows`."""

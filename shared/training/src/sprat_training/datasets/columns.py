@@ -1,118 +1,141 @@
-"""Which columns hold the texts and the labels: as named, else as known by their names, else the only two there are."""
+"""Which columns hold the texts and the labels: as the user named them, else by well-known names, else the only two."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sprat_training.datasets.column_names import LABEL_NAMES, TEXT_NAMES, known_columns, listed
-from sprat_training.datasets.rows import Problems
-from sprat_training.datasets.tables import Record
+from sprat_training.datasets.rows import FileProblems, TableRow
 
-_LOOKED_AT: Final = 2_000
+TEXT_NAMES: Final = ("text", "utterance", "message", "sentence", "query", "question", "instruction", "body", "comment")
+LABEL_NAMES: Final = ("label", "intent", "category", "class", "topic", "target", "tag")
+HEAD_ROWS: Final = 2_000
+"""Rows from which the columns are decided."""
+
+_NAME_SHAPE: Final = re.compile(r"[^\W\d]+(?:[ ./-][^\W\d]+){0,2}[ _-]?\d{0,2}")
+"""One to three words of letters, then at most a small number: Thema, customer_text, Text der Mail, Q 12."""
+_MAX_NAME: Final = 32
+_MAX_SHOWN: Final = 300
 _NAME_THEM: Final = "name them: --text-column NAME --label-column NAME, or by number, from 1"
 _HIDDEN: Final = (
     "row 1 seems to hold data, not their names, so it is not shown; number them from 1: --text-column 1 "
-    "--label-column 2, as they stand; or write their names above"
+    "--label-column 2, in the order of the file; or add a row of column names above"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Columns as a person names them: by name, or by number from 1."""
+class ColumnNames:
+    """The columns that the user named, each by its name or by its number from 1; None is to be found."""
 
     text: str | None = None
     label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Where to look in each row."""
+class TableColumns:
+    """Where the texts and the labels are in each row of a table."""
 
     text: int
+    """Index of the cell."""
     label: int | None
-    """None where texts alone are wanted."""
+    """Index of the cell; None where only texts are read."""
     count: int
     """Cells that every row has."""
     has_names: bool
-    """Row 1 holds the names."""
+    """Whether row 1 holds the names."""
     names: tuple[str, ...]
-    """For telling a person: the names, else the numbers."""
+    """For messages: the names, else the numbers."""
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """Give the names of the columns that were taken."""
-        return tuple(self.names[place] for place in (self.text, self.label) if place is not None)
+    def used_names(self) -> tuple[str, ...]:
+        """Return the names of the columns that are read."""
+        return tuple(self.names[index] for index in (self.text, self.label) if index is not None)
 
 
-def find_columns(head: Sequence[Record], wanted: Wanted, problems: Problems, *, with_labels: bool) -> Columns:
-    """Decide from the first rows.
+def known_columns(names: Sequence[str]) -> tuple[int | None, int | None]:
+    """Return the indexes of the texts' and of the labels' column that have a well-known name; None where none has."""
+    folded = [name.strip().casefold() for name in names]
 
-    Raises:
-        UserError: it cannot be told; it says what there is.
+    def first_of(known: Sequence[str]) -> int | None:
+        return next((folded.index(name) for name in known if name in folded), None)
+
+    return first_of(TEXT_NAMES), first_of(LABEL_NAMES)
+
+
+def safe_listing(names: Sequence[str], below: Sequence[Sequence[str]] = ()) -> str | None:
+    """Return names of columns or fields for a message; None where they may be texts, which must not be shown.
+
+    They may be texts where one does not look like a name, or occurs again in its column `below`, as labels do.
     """
-    first = head[0]
-    names = [cell.strip() for cell in first.cells]
-    text, label = known_columns(names)
-    named_text = _named(wanted.text, head, problems)
-    named_label = _named(wanted.label, head, problems)
-    has_names = (
-        text is not None or label is not None or any(_is_name(each, names) for each in (wanted.text, wanted.label))
-    )
-    text = named_text if named_text is not None else text
-    label = named_label if named_label is not None else label
-    if not has_names and text is None and label is None and len(names) == (2 if with_labels else 1):
-        text, label = (0, None) if not with_labels else _two(head)
-    if not with_labels:
-        label = None
-    if text is None or (with_labels and label is None):
-        problems.stop(first.row, None, _unclear(head, text, label, with_labels=with_labels), line=first.line)
-    if text == label:
-        problems.stop(first.row, names[text], f"named for both the texts and the labels; {_NAME_THEM}")
-    told = names if has_names else [str(place + 1) for place in range(len(names))]
-    return Columns(text, label, len(names), has_names, tuple(told))
-
-
-def _named(wanted: str | None, head: Sequence[Record], problems: Problems) -> int | None:
-    if wanted is None:
-        return None
-    names = [cell.strip() for cell in head[0].cells]
-    plain = [name.casefold() for name in names]
-    if wanted.strip().casefold() in plain:
-        return plain.index(wanted.strip().casefold())
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
-        return int(wanted) - 1
-    there = _listed(head)
-    said = f"there are: {there}" if there is not None else f"there are {len(names)}, and {_HIDDEN}"
-    problems.stop(head[0].row, wanted, f"there is no such column; {said}", line=head[0].line)
+    repeated = {(index, cell.strip()) for cells in below for index, cell in enumerate(cells)}
+    if all(not name or (_looks_like_name(name) and (index, name) not in repeated) for index, name in enumerate(names)):
+        return ", ".join(map(repr, names))[:_MAX_SHOWN]
     return None
 
 
-def _is_name(wanted: str | None, names: Sequence[str]) -> bool:
-    return wanted is not None and wanted.strip().casefold() in [name.casefold() for name in names]
+def find_columns(
+    head: Sequence[TableRow], wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+) -> TableColumns:
+    """Decide from the first rows which columns are read.
+
+    Raises:
+        UserError: they cannot be determined; the message lists the columns.
+    """
+    first = head[0]
+    names = [cell.strip() for cell in first.cells]
+    folded = [name.casefold() for name in names]
+    known_text, known_label = known_columns(names)
+    named = [column.strip().casefold() for column in (wanted.text, wanted.label) if column is not None]
+    has_names = known_text is not None or known_label is not None or any(name in folded for name in named)
+    text = known_text if wanted.text is None else _index_of(wanted.text, head, problems)
+    label = known_label if wanted.label is None else _index_of(wanted.label, head, problems)
+    if not has_names and text is None and label is None and len(names) == (2 if with_labels else 1):
+        text, label = _unnamed_pair(head) if with_labels else (0, None)
+    if not with_labels:
+        label = None
+    if text is None or (with_labels and label is None):
+        problems.fail(first.number, None, _undetermined(head, text, with_labels=with_labels), line=first.line)
+    if text == label:
+        problems.fail(first.number, names[text], f"named for both the texts and the labels; {_NAME_THEM}")
+    shown = names if has_names else [str(index + 1) for index in range(len(names))]
+    return TableColumns(text, label, len(names), has_names, tuple(shown))
 
 
-def _two(head: Sequence[Record]) -> tuple[int, int]:
-    """Of two columns without names: labels repeat, texts do not."""
-    rows = [record.cells for record in head[:_LOOKED_AT] if len(record.cells) == 2]
-    left, right = ({cells[place] for cells in rows} for place in (0, 1))
+def _index_of(column: str, head: Sequence[TableRow], problems: FileProblems) -> int:
+    names = [cell.strip().casefold() for cell in head[0].cells]
+    if column.strip().casefold() in names:
+        return names.index(column.strip().casefold())
+    if column.isdecimal() and 1 <= int(column) <= len(names):
+        return int(column) - 1
+    listing = _listing(head)
+    existing = f"there are: {listing}" if listing is not None else f"there are {len(names)}, and {_HIDDEN}"
+    return problems.fail(head[0].number, column, f"there is no such column; {existing}", line=head[0].line)
+
+
+def _unnamed_pair(head: Sequence[TableRow]) -> tuple[int, int]:
+    """Return text and label of two columns without names: labels repeat, texts do not."""
+    rows = [row.cells for row in head[:HEAD_ROWS] if len(row.cells) == 2]
+    left, right = ({cells[index] for cells in rows} for index in (0, 1))
     return (1, 0) if len(left) < len(right) else (0, 1)
 
 
-def _unclear(head: Sequence[Record], text: int | None, label: int | None, *, with_labels: bool) -> str:
+def _undetermined(head: Sequence[TableRow], text: int | None, *, with_labels: bool) -> str:
     names = head[0].cells
     if with_labels and len(names) == 1:
         return (
             "there is one column, a text and a label are needed; separate them by a comma, a semicolon or a tab, "
             "or name the file .tsv where it is a tab"
         )
-    missing = "texts" if text is None else "labels" if label is None else "texts"
-    known = ", ".join(TEXT_NAMES if missing == "texts" else LABEL_NAMES)
-    there = _listed(head)
-    if there is None:
-        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} (known: {known})"
-    return f"which column holds the {missing}? There are {there}; {_NAME_THEM} (known: {known})"
+    missing, known = ("texts", TEXT_NAMES) if text is None else ("labels", LABEL_NAMES)
+    listing = _listing(head)
+    if listing is None:
+        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} (known: {', '.join(known)})"
+    return f"which column holds the {missing}? There are {listing}; {_NAME_THEM} (known: {', '.join(known)})"
 
 
-def _listed(head: Sequence[Record]) -> str | None:
-    """Give the names in row 1, or nothing where they may be texts: those are not for a terminal."""
-    return listed([cell.strip() for cell in head[0].cells], [record.cells for record in head[1:]])
+def _listing(head: Sequence[TableRow]) -> str | None:
+    return safe_listing([cell.strip() for cell in head[0].cells], [row.cells for row in head[1:]])
+
+
+def _looks_like_name(name: str) -> bool:
+    return len(name) <= _MAX_NAME and _NAME_SHAPE.fullmatch(name) is not None

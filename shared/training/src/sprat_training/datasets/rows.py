@@ -1,9 +1,8 @@
-"""What was read."""
+"""Rows of a table, the checks of a text and of a label, and the errors that name row and column."""
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -11,125 +10,90 @@ from typing import Final, NoReturn
 from sprat.errors import UserError
 
 MAX_TEXT: Final = 20_000
-"""Code points that the contract allows a text."""
+"""Code points that the contract allows in a text."""
 MAX_LABEL: Final = 200
+MAX_LISTED: Final = 5
+"""Problems of one file that are listed; the others are counted."""
+
+_LABEL_SHAPE: Final = re.compile(r"[^\W\d_]{1,32}(?:[_./-][^\W\d_]{1,32}){0,7}[_-]?\d{0,2}")
+_SPREADSHEET_ERRORS: Final = frozenset(
+    {"#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
+)
+_FORMULA_STARTS: Final = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Texts with their labels, in the order of the file. The tuples are parallel."""
+class TableRow:
+    """One row of a CSV or TSV file."""
 
-    path: Path
-    texts: tuple[str, ...]
-    labels: tuple[str, ...]
-    """Empty strings where texts alone were wanted."""
-    rows: tuple[int, ...]
-    """The number of each row as a spreadsheet shows it: the row of column names, if there is one, is row 1."""
-    columns: tuple[str, ...]
-    """The column that was taken for the texts and, where there is one, that of the labels; for telling a person."""
-
-    def __len__(self) -> int:
-        return len(self.texts)
+    number: int
+    """As a spreadsheet numbers it, from 1."""
+    line: int
+    """Line of the file where the row begins; differs from `number` below a text with line breaks."""
+    cells: list[str]
 
 
-# What rows have in common: equal texts, and how many rows a label has.
-
-_LIKE_A_LABEL: Final = re.compile(r"[^\W\d_]{1,32}(?:[_./-][^\W\d_]{1,32}){0,7}[_-]?\d{0,2}")
-
-
-def key_of(text: str) -> str:
-    """Give what equal texts share: case, width of characters and white space tell none apart."""
+def normalised_text(text: str) -> str:
+    """Return the form that equal texts share: case, character width and white space make no difference."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def alike(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Give groups of labels that differ by case, white space or the width of characters alone, each sorted."""
-    groups: dict[str, set[str]] = {}
-    for label in labels:
-        groups.setdefault(key_of(label), set()).add(label)
-    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+def look_like_texts(labels: Sequence[str]) -> bool:
+    """Return whether the labels look like a column of texts, which error messages must not show.
 
-
-def may_be_texts(labels: Sequence[str]) -> bool:
-    """Tell whether the labels look like another column's, for texts are not for a terminal.
-
-    Labels repeat; where they do not, as in a test with one text for each, they are at least written like labels.
+    Labels repeat. Where they do not, as in a test set with one text per label, they are at least written like labels.
     """
-    several = set(labels)
-    return 2 * len(several) > len(labels) and not all(_LIKE_A_LABEL.fullmatch(label) for label in several)
-
-
-def group_of(labels: Sequence[str]) -> str:
-    """Give labels that are nearly the same so that white space shows."""
-    return " = ".join(f'"{label}"' for label in labels)
-
-
-def counted(labels: Iterable[str]) -> dict[str, int]:
-    """Give the number of rows of each label, in the order of the labels."""
-    return dict(sorted(Counter(labels).items()))
-
-
-# Is a cell a text or a label that can be learnt from? What a spreadsheet made of one is told apart here.
-
-
-_ERRORS: Final = frozenset(
-    {"#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
-)
-_FORMULA: Final = ("=", "+", "-", "@")
+    unique = set(labels)
+    return 2 * len(unique) > len(labels) and not all(_LABEL_SHAPE.fullmatch(label) for label in unique)
 
 
 def text_problem(text: str, *, table: bool = True) -> str | None:
-    """Say what is wrong with a text, or nothing. `table`: a spreadsheet may have written the file, formulas too."""
+    """Return what is wrong with a text; None where nothing is.
+
+    Args:
+        text: the cell.
+        table: whether a spreadsheet may have written the file, so that a cell may hold a formula.
+    """
     stripped = text.strip()
     if not stripped:
         return "empty; write the text, or delete the row"
-    if wrong := _damaged(text):
-        return wrong
+    if damage := _damage(text):
+        return damage
     if len(text) > MAX_TEXT:
         return f"{len(text):,} characters, at most {MAX_TEXT:,} are read; shorten it (is a quote left open above?)"
-    if stripped in _ERRORS:
+    if stripped in _SPREADSHEET_ERRORS:
         return f"{stripped} is what a spreadsheet shows of a formula that failed; write the text itself"
     if table and stripped[0] == "=" and len(stripped) > 1 and stripped[1] != " ":
         return "a spreadsheet formula: what it would show is not in the file; save values instead of formulas"
     return None
 
 
-def _damaged(text: str) -> str | None:
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        return "holds half a character (a lone surrogate); save the file again from where it came"
-    if "\0" in text:
-        return "holds a NUL character; is it a text file? Remove it"
-    return None
-
-
 def label_problem(label: str) -> str | None:
-    """Say what is wrong with a label, or nothing."""
+    """Return what is wrong with a label; None where nothing is."""
     if not label:
         return "empty; write the label, or delete the row"
     if len(label) > MAX_LABEL:
-        return f"{len(label):,} characters, at most {MAX_LABEL} make a label; is it the right column?"
-    if label in _ERRORS or label[0] in _FORMULA:
+        return f"{len(label):,} characters, a label has at most {MAX_LABEL}; is it the right column?"
+    if label in _SPREADSHEET_ERRORS or label[0] in _FORMULA_STARTS:
         return (
-            "begins as a spreadsheet formula does; labels travel into results, and whoever opens those in a "
-            "spreadsheet would run it; rename the label"
+            "begins like a spreadsheet formula; labels are copied into results, and a spreadsheet that opens those "
+            "would run it; rename the label"
         )
     if any(unicodedata.category(character) == "Cc" for character in label):
         return "holds a control character or a line end; is a quote missing above? Remove it"
     return None
 
 
-def for_spreadsheets(cell: str) -> str:
-    """Give a cell for a file that people open in a spreadsheet: one that would be run as a formula is made a text."""
-    return f"'{cell}" if cell[:1] in (*_FORMULA, "\t", "\r") else cell
+def _damage(text: str) -> str | None:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds half a character (a lone surrogate); export the file again from its source"
+    if "\0" in text:
+        return "holds a NUL character; is it a text file? Remove it"
+    return None
 
 
-# What is wrong with a file, told in a few lines: the first mistakes, not all of a thousand.
-
-MOST: Final = 5
-
-
-class Problems:
-    """Collects lines such as `hr.csv: row 12, column "label": empty; …`."""
+class FileProblems:
+    """Collects the problems of one file, as lines such as `hr.csv: row 12, column "label": empty; …`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -137,30 +101,38 @@ class Problems:
         self._count = 0
 
     def add(self, row: int, column: str | None, problem: str, *, line: int | None = None) -> None:
-        """Note one. `line` is said where it differs from the row: a text above it goes over several lines."""
-        self._count += 1
-        if self._count > MOST:
-            return
-        place = f"row {row}" + (f" (line {line})" if line not in (None, row) else "")
-        named = f', column "{column}"' if column is not None else ""
-        self._lines.append(f"{self._path}: {place}{named}: {problem}")
+        """Record a problem.
 
-    def stop(self, row: int, column: str | None, problem: str, *, line: int | None = None) -> NoReturn:
-        """Note one after which nothing can be read, and raise.
+        Args:
+            row: number of the row, as a spreadsheet shows it.
+            column: name or number of the column, where the problem is in one cell.
+            problem: what is wrong, and what to do.
+            line: line of the file; mentioned only where it differs from the row.
+        """
+        self._count += 1
+        if self._count > MAX_LISTED:
+            return
+        where = f"row {row}" + (f" (line {line})" if line not in (None, row) else "")
+        if column is not None:
+            where += f', column "{column}"'
+        self._lines.append(f"{self._path}: {where}: {problem}")
+
+    def fail(self, row: int, column: str | None, problem: str, *, line: int | None = None) -> NoReturn:
+        """Record a problem after which the file cannot be read any further, and raise.
 
         Raises:
             UserError: always.
         """
         self.add(row, column, problem, line=line)
-        self.raise_any()
+        self.raise_if_any()
         raise AssertionError("unreachable")
 
-    def raise_any(self) -> None:
-        """Raise when there were any.
+    def raise_if_any(self) -> None:
+        """Raise where problems were recorded.
 
         Raises:
-            UserError: with the first of them.
+            UserError: one line for each of the first `MAX_LISTED` problems, and the number of the others.
         """
         if self._count:
-            more = [f"{self._path}: and {self._count - MOST} more"] if self._count > MOST else []
+            more = [f"{self._path}: and {self._count - MAX_LISTED} more"] if self._count > MAX_LISTED else []
             raise UserError("\n".join(self._lines + more))

@@ -1,98 +1,172 @@
-"""CSV and TSV to rows of cells. A quote that is left open is told where it was opened, not where the file ends."""
+"""The bytes of a file to text, and the text of a CSV or TSV file to rows.
+
+Written by hand around the standard library's `csv`: data-frame readers say neither in which row a quote was opened nor
+in which cell a byte is not UTF-8, and that is what the owner of the file has to know.
+"""
 
 import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from sprat_training.datasets.column_names import known_columns
-from sprat_training.datasets.rows import MAX_TEXT, Problems
+from sprat.errors import UserError
+from sprat_training.datasets.columns import known_columns
+from sprat_training.datasets.rows import MAX_TEXT, FileProblems, TableRow
 
+TAB_SUFFIXES: Final = (".tsv", ".tab")
+MAX_BYTES: Final = 2_000_000_000
+
+_EMPTY: Final = "the file is empty; it needs a row for each text, with its label"
+_USE_UTF_8: Final = 'save it as UTF-8 (in a spreadsheet: "CSV UTF-8")'
+_WORKBOOK_SUFFIXES: Final = (".xlsx", ".xls", ".ods", ".numbers")
+_ARCHIVE_SUFFIXES: Final = (".gz", ".zip", ".bz2", ".xz", ".zst")
+_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+_OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0"
 _SEPARATORS: Final = (",", ";", "\t")
-_MOST_LINES: Final = 400
-"""Of one row. More is a quote that was left open: the next one, far below, closes it."""
-_MARK: Final = re.compile(r'"?sep=([,;\t|])"?[ \t]*\r?(?:\n|\Z)', re.IGNORECASE)
+_MAX_ROW_LINES: Final = 400
+"""A row with more lines has a quote that was left open: the next quote, far below, closes it."""
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t|])"?[ \t]*\r?(?:\n|\Z)', re.IGNORECASE)
+"""A first line such as `sep=;`, which tells spreadsheets the separator and which they do not show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row of a table."""
+def read_text(path: Path) -> str:
+    """Return the whole file as text; line ends stay as they are.
 
-    row: int
-    line: int
-    """Where it begins; differs from `row` below a text of several lines."""
-    cells: list[str]
-
-
-def unmarked(text: str) -> tuple[str, str | None]:
-    """Give the text below a first line as `sep=;`, and the separator that it names; a text without one as it is.
-
-    Such a line is for spreadsheets, which do not show it: row 1 is the one below.
+    Raises:
+        UserError: there is no such file, or it is of another kind, empty, or not UTF-8.
     """
-    mark = _MARK.match(text)
-    return (text, None) if mark is None else (text[mark.end() :], mark[1])
+    suffix = path.suffix.lower()
+    if suffix in _WORKBOOK_SUFFIXES:
+        raise UserError(f'{path}: a spreadsheet\'s own format is not read; save the sheet as "CSV UTF-8"')
+    if suffix in _ARCHIVE_SUFFIXES:
+        raise UserError(f"{path}: packed; unpack it first")
+    raw = _read_bytes(path)
+    if raw.startswith((_ZIP_MAGIC, _OLE_MAGIC)):
+        other = ", or another packed file" if raw.startswith(_ZIP_MAGIC) else ""
+        raise UserError(
+            f"{path}: this is a spreadsheet's own format{other}, whatever the name says: export the sheet as CSV, "
+            'in UTF-8 ("CSV UTF-8")'
+        )
+    if not raw.strip():
+        raise UserError(f"{path}: {_EMPTY}")
+    if raw[:2] in _UTF_16_MARKS:
+        raise UserError(f"{path}: row 1: UTF-16; {_USE_UTF_8}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _fail_at_byte(path, raw, error.start)
+        raise AssertionError("unreachable") from None
+    if not text.strip():
+        raise UserError(f"{path}: {_EMPTY}")
+    return text
 
 
-def separator_of(text: str, suffix: str) -> str:
-    """Give what separates the columns.
+def table_rows(text: str, suffix: str, problems: FileProblems) -> Iterator[TableRow]:
+    """Yield the rows that are not blank.
 
-    That is what a first line as `sep=;` says; a tab in .tsv; else what stands in the first line, a comma if nothing
-    does.
+    Args:
+        text: the content of the file.
+        suffix: of the file's name, such as `.csv`.
+        problems: where problems are recorded.
+
+    Raises:
+        UserError: a quote is not balanced; the message names the row where it was opened.
     """
-    text, said = unmarked(text)
-    if said is not None:
-        return said
-    if suffix in (".tsv", ".tab"):
+    separator = _separator_of(text, suffix)
+    body, mark = _without_separator_line(text)
+    lines_above = 0 if mark is None else 1
+    if separator == "\t":
+        yield from _tab_separated(body, lines_above)
+    else:
+        yield from _quoted_csv(body, lines_above, separator, problems)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES // 10**9} GB; a model learns nothing from so many texts")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder; give the path of one file") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _fail_at_byte(path: Path, raw: bytes, at: int) -> None:
+    """Raise an error that says in which row and column the first byte is that is not UTF-8."""
+    before = raw[:at].decode("utf-8-sig")
+    suffix = path.suffix.lower()
+    is_table = suffix in (".csv", *TAB_SUFFIXES)
+    rows = _without_separator_line(before)[0] if is_table else before
+    line = before[before.rfind("\n") + 1 :]
+    column = _column_of_last_cell(rows, line, _separator_of(before, suffix)) if is_table else None
+    problem = f"byte 0x{raw[at]:02x} is not UTF-8, after {len(line)} characters of the line; {_USE_UTF_8}"
+    FileProblems(path).fail(rows.count("\n") + 1, column, problem, line=before.count("\n") + 1)
+
+
+def _column_of_last_cell(rows: str, line: str, separator: str) -> str:
+    """Return the name of the column in which `line` breaks off; its number where row 1 holds no names."""
+    number = max(1, len(_cells_of_line(line, separator)))
+    names = _cells_of_line(rows.partition("\n")[0].rstrip("\r"), separator) if "\n" in rows else []
+    has_names = known_columns(names) != (None, None)
+    return names[number - 1].strip() if has_names and number <= len(names) else str(number)
+
+
+def _cells_of_line(line: str, separator: str) -> list[str]:
+    """Return the cells of one line; between tabs, quotes are text."""
+    return line.split("\t") if separator == "\t" else next(csv.reader([line], delimiter=separator), [])
+
+
+def _without_separator_line(text: str) -> tuple[str, str | None]:
+    """Return the text below a first line such as `sep=;` and the separator that it names, else the text and None."""
+    match = _SEPARATOR_LINE.match(text)
+    return (text, None) if match is None else (text[match.end() :], match[1])
+
+
+def _separator_of(text: str, suffix: str) -> str:
+    """Return the separator: as a first line `sep=;` says; a tab in .tsv; else as row 1 suggests, by default a comma."""
+    body, named = _without_separator_line(text)
+    if named is not None:
+        return named
+    if suffix in TAB_SUFFIXES:
         return "\t"
-    first = text[: text.find("\n")] if "\n" in text else text
+    first = body.partition("\n")[0]
     for separator in _SEPARATORS:
         if None not in known_columns(first.strip("\r").replace('"', "").split(separator)):
             return separator
     return max(_SEPARATORS, key=first.count)
 
 
-def records(text: str, suffix: str, problems: Problems) -> Iterator[Record]:
-    """Give the rows that hold anything. `suffix`: of the file's name, as `.csv`.
-
-    Raises:
-        UserError: a quote is not balanced; it says in which row.
-    """
-    separator = separator_of(text, suffix)
-    below, mark = unmarked(text)
-    above = 0 if mark is None else 1
-    if separator == "\t":
-        yield from _tabbed(below, above)
-    else:
-        yield from _separated(below, above, separator, problems)
-
-
-def _separated(text: str, above: int, separator: str, problems: Problems) -> Iterator[Record]:
+def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProblems) -> Iterator[TableRow]:
     csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_TEXT))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    row = 0
+    number = 0
     while True:
-        row, before = row + 1, reader.line_num
-        line = above + before + 1
+        number, lines_before = number + 1, reader.line_num
+        line = lines_above + lines_before + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            problems.stop(row, None, _said(error, above + reader.line_num, line), line=line)
-        if (lines := reader.line_num - before) > _MOST_LINES:
-            problems.stop(row, str(len(cells)), _open(f"it goes on for {lines} lines"), line=line)
+            problems.fail(number, None, _csv_problem(error, lines_above + reader.line_num, line), line=line)
+        if (lines := reader.line_num - lines_before) > _MAX_ROW_LINES:
+            problems.fail(number, str(len(cells)), _open_quote(f"it goes on for {lines} lines"), line=line)
         if any(map(str.strip, cells)):
-            yield Record(row, line, cells)
+            yield TableRow(number, line, cells)
 
 
-def _tabbed(text: str, above: int) -> Iterator[Record]:
-    """Tabs separate and lines end, whatever quotes a text holds; a cell that a spreadsheet quoted is unquoted."""
-    for row, line in enumerate(text.split("\n"), start=1):
+def _tab_separated(text: str, lines_above: int) -> Iterator[TableRow]:
+    """Yield rows where tabs separate and lines end, whatever quotes a text holds; cells quoted whole are unquoted."""
+    for number, line in enumerate(text.split("\n"), start=1):
         cells = [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]
         if any(map(str.strip, cells)):
-            yield Record(row, above + row, cells)
+            yield TableRow(number, lines_above + number, cells)
 
 
 def _unquoted(cell: str) -> str:
@@ -103,19 +177,19 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def _said(error: csv.Error, at: int, begun: int) -> str:
-    """Say what is wrong in a row that begins in line `begun`, noticed in line `at`."""
-    said = str(error)
-    if "unexpected end of data" in said:
-        return _open("the file ends in it")
-    if "expected after" in said:
-        if at > begun:  # the next row that is quoted closes it, so it is noticed there
-            return _open(f"or one stands inside the quoted cell, in line {at}")
-        return 'a quote stands inside a quoted cell; write it twice: ""; or the one that opens a cell is not closed'
-    if "field limit" in said:
-        return _open(f"the cell is longer than {4 * MAX_TEXT:,} characters")
-    return f"not CSV ({said}); save the file again"
+def _csv_problem(error: csv.Error, line: int, first_line: int) -> str:
+    """Return what is wrong in a row that begins in `first_line`, where the reader noticed it in `line`."""
+    message = str(error)
+    if "unexpected end of data" in message:
+        return _open_quote("the file ends in it")
+    if "expected after" in message:
+        if line > first_line:  # the next quoted row closes the quote, so it is noticed there
+            return _open_quote(f"or there is one inside the quoted cell, in line {line}")
+        return 'a quote is inside a quoted cell; write it twice: ""; or the one that opens a cell is not closed'
+    if "field limit" in message:
+        return _open_quote(f"the cell is longer than {4 * MAX_TEXT:,} characters")
+    return f"not CSV ({message}); save the file again"
 
 
-def _open(why: str) -> str:
+def _open_quote(why: str) -> str:
     return f'a quote is opened and not closed ({why}); close it, or write a quote that belongs to the text twice: ""'

@@ -1,1 +1,1 @@
-"""Measure models and routing on texts whose answers are known."""
+"""Measure models, and the routing between a small model and a frontier model, on texts whose labels are known."""

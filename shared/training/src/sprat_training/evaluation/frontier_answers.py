@@ -1,4 +1,4 @@
-"""What a frontier model says of texts: from a file of its answers, or asked now."""
+"""The answers of a frontier model to labelled texts, read from a file or written to one."""
 
 import json
 import re
@@ -7,60 +7,59 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
-from sprat_training.datasets.columns import Wanted
-from sprat_training.datasets.extra_columns import as_named, column_beside
-from sprat_training.datasets.reading import read_labelled
-from sprat_training.datasets.rows import Labelled, key_of
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts, existing_columns, read_column, read_labelled
+from sprat_training.datasets.rows import normalised_text
 
-_COST: Final = "cost_eur"
+_COST_COLUMN: Final = "cost_eur"
 _NUMBER: Final = re.compile(r"[0-9]*\.?[0-9]+(?:[Ee][+-]?[0-9]{1,3})?")
-_MOST_EUR: Final = 1_000_000
+_MAX_EUR: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierAnswers:
-    """One entry a text."""
+    """One entry per text."""
 
     labels: tuple[str | None, ...]
     """None where it gave no answer, or none that can be used."""
     eur: tuple[float, ...]
-    """What each answer cost."""
+    """Cost of each answer."""
 
 
-def read_answers(path: Path, asked: Labelled, eur: float, wanted: Wanted) -> FrontierAnswers:
-    """Read the answers of a frontier model to the texts of `asked`: a file like it, with the model's labels.
+def read_answers(path: Path, data: LabelledTexts, default_eur: float, columns: ColumnNames) -> FrontierAnswers:
+    """Read the answers of a frontier model to the texts of `data`: a file like it, with the model's labels.
 
     Args:
-        path: .csv, .tsv or .jsonl; a column or field `cost_eur` says what an answer cost.
-        asked: the texts.
-        eur: what an answer costs where the file does not say.
-        wanted: the columns that were named for `asked`; where `path` lacks one, it is found as ever.
+        path: .csv, .tsv or .jsonl; a column or field `cost_eur` holds the cost of each answer.
+        data: the texts.
+        default_eur: cost of an answer where the file does not say.
+        columns: as the user named them for `data`; where `path` lacks one, it is found by well-known names.
 
     Raises:
-        UserError: the file cannot be read, or has no answer for some text.
+        UserError: the file cannot be read, or lacks an answer to some text.
     """
-    read = read_labelled(path, as_named(path, _by_name(wanted, asked)))
-    costs = _costs(path, read, eur)
-    found = {key_of(text): place for place, text in enumerate(read.texts)}
-    missing = [row for row, text in zip(asked.rows, asked.texts, strict=True) if key_of(text) not in found]
+    answers = read_labelled(path, existing_columns(path, _by_name(columns, data)))
+    costs = _costs(path, answers, default_eur)
+    indexes = {normalised_text(text): index for index, text in enumerate(answers.texts)}
+    missing = [row for row, text in zip(data.rows, data.texts, strict=True) if normalised_text(text) not in indexes]
     if missing:
         raise UserError(
-            f"{path}: has no answer to {len(missing):,} of the texts of {asked.path}, the first of them in row "
+            f"{path}: has no answer to {len(missing):,} of the texts of {data.path}, the first of them in row "
             f"{missing[0]}; add them, or leave the rows out"
         )
-    places = [found[key_of(text)] for text in asked.texts]
-    return FrontierAnswers(tuple(read.labels[place] for place in places), tuple(costs[place] for place in places))
+    places = [indexes[normalised_text(text)] for text in data.texts]
+    return FrontierAnswers(tuple(answers.labels[place] for place in places), tuple(costs[place] for place in places))
 
 
-def write_answers(path: Path, asked: Labelled, answers: FrontierAnswers) -> None:
-    """Keep answers that were paid for; those that were none are left out.
+def write_answers(path: Path, data: LabelledTexts, answers: FrontierAnswers) -> None:
+    """Write the answers that can be used as JSON Lines, so that they need not be paid for again.
 
     Raises:
         UserError: the file cannot be written.
     """
-    rows = zip(asked.texts, answers.labels, answers.eur, strict=True)
+    rows = zip(data.texts, answers.labels, answers.eur, strict=True)
     lines = [
-        json.dumps({"text": text, "label": label, "cost_eur": eur}, ensure_ascii=False)
+        json.dumps({"text": text, "label": label, _COST_COLUMN: eur}, ensure_ascii=False)
         for text, label, eur in rows
         if label is not None
     ]
@@ -70,32 +69,32 @@ def write_answers(path: Path, asked: Labelled, answers: FrontierAnswers) -> None
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _by_name(wanted: Wanted, asked: Labelled) -> Wanted:
-    """Give what was named by its name, even where a person gave its number: other files have another order."""
-    text, label = asked.columns
-    return Wanted(text if wanted.text else None, label if wanted.label else None)
+def _by_name(columns: ColumnNames, data: LabelledTexts) -> ColumnNames:
+    """Return the columns by their names, also where the user gave numbers: the other file may have another order."""
+    text, label = data.columns
+    return ColumnNames(text if columns.text else None, label if columns.label else None)
 
 
-def _costs(path: Path, read: Labelled, eur: float) -> list[float]:
-    said = column_beside(path, _COST)
+def _costs(path: Path, answers: LabelledTexts, default_eur: float) -> list[float]:
+    values = read_column(path, _COST_COLUMN)
     costs = []
-    for row in read.rows:
-        cost = _euros(said.get(row, ""), eur)
+    for row in answers.rows:
+        cost = _amount(values.get(row, ""), default_eur)
         if cost is None:
             raise UserError(
-                f'{path}: row {row}, column "{_COST}": not an amount of euros; write a number, with a point, as '
+                f'{path}: row {row}, column "{_COST_COLUMN}": not an amount of euros; write a number, with a point, as '
                 "0.0003, or leave it out"
             )
         costs.append(cost)
     return costs
 
 
-def _euros(said: Any, eur: float) -> float | None:
-    """Give the amount; `eur` where a cell is empty, None where it is no amount."""
-    if isinstance(said, str):
-        if not said.strip():
-            return eur
-        said = float(said) if _NUMBER.fullmatch(said.strip()) else None
-    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said < _MOST_EUR:
+def _amount(value: Any, default_eur: float) -> float | None:
+    """Return the amount; the default where a cell is empty, None where it is not an amount."""
+    if isinstance(value, str):
+        if not value.strip():
+            return default_eur
+        value = float(value) if _NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_EUR:
         return None
-    return float(said)
+    return float(value)

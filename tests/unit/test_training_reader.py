@@ -1,10 +1,9 @@
-"""Files with labels, good and bad: what is read, and what is said of what cannot be."""
+"""Files of labelled texts, good and bad: what is read, and the errors of what cannot be."""
 
 import pytest
 
-from sprat_training.datasets.reading import read_labelled, read_texts
-from sprat_training.datasets.rows import for_spreadsheets
-from support.labelled_files import made, refused
+from sprat_training.datasets.reader import read_labelled, read_texts
+from support.labelled_files import error_of, write_file
 
 
 @pytest.mark.parametrize(
@@ -28,31 +27,31 @@ from support.labelled_files import made, refused
     ],
 )
 def test_columns_are_found_by_their_names(tmp_path, name, content):
-    read = read_labelled(made(tmp_path, name, content))
+    read = read_labelled(write_file(tmp_path, name, content))
     assert (read.texts, read.labels) == (("hello there",), ("greeting",))
 
 
 def test_two_columns_need_no_names(tmp_path):
-    read = read_labelled(made(tmp_path, "a.tsv", "hi\tgreeting\nhello\tgreeting\nbye\tfarewell\n"))
+    read = read_labelled(write_file(tmp_path, "a.tsv", "hi\tgreeting\nhello\tgreeting\nbye\tfarewell\n"))
     assert read.texts == ("hi", "hello", "bye")
     assert read.rows == (1, 2, 3)
-    turned = read_labelled(made(tmp_path, "b.tsv", "greeting\thi\ngreeting\thello\nfarewell\tbye\n"))
+    turned = read_labelled(write_file(tmp_path, "b.tsv", "greeting\thi\ngreeting\thello\nfarewell\tbye\n"))
     assert turned.texts == ("hi", "hello", "bye")
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path):
-    path = made(tmp_path, "a.csv", 'text,label\n"two\nlines",a\n\nlast,b\n')
+    path = write_file(tmp_path, "a.csv", 'text,label\n"two\nlines",a\n\nlast,b\n')
     assert read_labelled(path).rows == (2, 4)
     assert read_labelled(path).texts == ("two\nlines", "last")
 
 
 def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
-    path = made(tmp_path, "a.tsv", 'text\tlabel\nsay "hi"\ta\n"a ""quoted"" cell"\tb\n"open\tb\n')
+    path = write_file(tmp_path, "a.tsv", 'text\tlabel\nsay "hi"\ta\n"a ""quoted"" cell"\tb\n"open\tb\n')
     assert read_labelled(path).texts == ('say "hi"', 'a "quoted" cell', '"open')
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         pytest.param("a.csv", "", "the file is empty; it needs a row for each text", id="empty"),
         pytest.param("a.csv", " \n\n", "the file is empty", id="blank"),
@@ -80,7 +79,7 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param("a.jsonl", b'{"text": "\xfc"}', "row 1: byte 0xfc is not UTF-8", id="byte in JSON"),
         pytest.param("a.csv", "text,label\nhi,a\n".encode("utf-16"), "row 1: UTF-16; save it as UTF-8", id="UTF-16"),
         pytest.param("a.csv", b"\xef\xbb\xbf", "the file is empty", id="byte order mark alone"),
-        pytest.param("a.csv", ",\n,\n", "row 1: no row holds anything; it needs a row for each", id="commas alone"),
+        pytest.param("a.csv", ",\n,\n", "row 1: every row is blank; it needs a row for each", id="commas alone"),
         pytest.param(
             "a.csv", b"PK\x03\x04\x14\xb4", "this is a spreadsheet's own format, or another packed file", id="renamed"
         ),
@@ -124,13 +123,13 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param(
             "a.csv",
             'text,label\n"a "b" c",d\n',
-            'row 2: a quote stands inside a quoted cell; write it twice: ""; or the one that opens',
+            'row 2: a quote is inside a quoted cell; write it twice: ""; or the one that opens',
             id="inner quote",
         ),
         pytest.param(
             "a.csv",
             'text,label\nfine,a\n"open,b\n"next",c\n',
-            "row 3: a quote is opened and not closed (or one stands inside the quoted cell, in line 4); close it",
+            "row 3: a quote is opened and not closed (or there is one inside the quoted cell, in line 4); close it",
             id="open quote above a quoted row",
         ),
         pytest.param(
@@ -153,7 +152,7 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param(
             "a.csv",
             "text,label\nhi,=cmd\n",
-            'row 2, column "label": begins as a spreadsheet formula',
+            'row 2, column "label": begins like a spreadsheet formula',
             id="label formula",
         ),
         pytest.param(
@@ -169,7 +168,7 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param(
             "a.jsonl", '{"text": "hi", "label": null}\n', 'row 1, column "label": null; write a string', id="null"
         ),
-        pytest.param("a.jsonl", '[{"text": "hi"}]', "row 1: a JSON array; write one object a line", id="array"),
+        pytest.param("a.jsonl", '[{"text": "hi"}]', "row 1: a JSON array; write one object per line", id="array"),
         pytest.param("a.jsonl", '{"text": "hi", "x": "a"}\n', "row 1: which field holds the labels?", id="no field"),
         pytest.param(
             "a.jsonl",
@@ -179,29 +178,23 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         ),
     ],
 )
-def test_a_bad_file_is_refused_with_row_column_and_what_to_do(tmp_path, name, content, said):
-    assert refused(made(tmp_path, name, content)).startswith(said)
+def test_the_error_of_a_bad_file_names_row_and_column_and_what_to_do(tmp_path, name, content, message):
+    assert error_of(write_file(tmp_path, name, content)).startswith(message)
 
 
-def test_many_mistakes_are_told_by_the_first_five(tmp_path):
-    said = refused(made(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
+def test_of_many_problems_the_first_five_are_listed(tmp_path):
+    said = error_of(write_file(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
     assert said.count("\n") == 5
     assert said.endswith("and 4 more")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    assert refused(tmp_path / "none.csv") == "there is no such file"
+def test_a_missing_file_is_refused(tmp_path):
+    assert error_of(tmp_path / "none.csv") == "there is no such file"
     (tmp_path / "folder.csv").mkdir()
-    assert refused(tmp_path / "folder.csv") == "a folder; give the path of one file"
+    assert error_of(tmp_path / "folder.csv") == "a folder; give the path of one file"
 
 
-def test_texts_alone_are_read_a_line_each_or_from_their_column(tmp_path):
-    assert read_texts(made(tmp_path, "a.txt", "one, two\n\nthree\n")).texts == ("one, two", "three")
-    assert read_texts(made(tmp_path, "b.csv", "text,label\nhi,a\n")).texts == ("hi",)
-    assert read_texts(made(tmp_path, "c.csv", "hi\nho\n")).texts == ("hi", "ho")
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+49", "-x", "@y"])
-def test_what_a_spreadsheet_would_run_is_made_a_text(cell):
-    assert for_spreadsheets(cell) == f"'{cell}"
-    assert for_spreadsheets("plain") == "plain"
+def test_texts_without_labels_are_read_by_line_or_from_their_column(tmp_path):
+    assert read_texts(write_file(tmp_path, "a.txt", "one, two\n\nthree\n")).texts == ("one, two", "three")
+    assert read_texts(write_file(tmp_path, "b.csv", "text,label\nhi,a\n")).texts == ("hi",)
+    assert read_texts(write_file(tmp_path, "c.csv", "hi\nho\n")).texts == ("hi", "ho")

@@ -1,48 +1,48 @@
-"""What `sprat assess` says of files, before any model reads a text."""
+"""What `sprat assess` refuses before any model reads a text."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from sprat.errors import UserError
-from sprat_cli.assess.answers import Frontier, small_answers
-from sprat_training.datasets.columns import Wanted
-from sprat_training.datasets.reading import read_labelled
-from support.labelled_files import made
+from sprat_cli.assess.answers import FrontierSource, small_model_answers
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import read_labelled
+from support.labelled_files import write_file
 
 MODEL = SimpleNamespace(card=SimpleNamespace(labels=("leave",), languages=("en",)))
 
 
-def refused(path):
+def error_of(path):
     with pytest.raises(UserError) as caught:
-        small_answers(MODEL, read_labelled(path), "en", "oos")
+        small_model_answers(MODEL, read_labelled(path), "en", "oos")
     return str(caught.value).removeprefix(f"{path}: ")
 
 
-def test_a_label_that_the_model_does_not_know_is_told(tmp_path):
-    path = made(tmp_path, "a.csv", "text,label\n" + "".join(f"text {number},badge\n" for number in range(4)))
-    assert refused(path).startswith('row 2, column "label": the model has no label "badge"; correct it')
+def test_the_error_names_a_label_that_the_model_does_not_know(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text,label\n" + "".join(f"text {number},badge\n" for number in range(4)))
+    assert error_of(path).startswith('row 2, column "label": the model has no label "badge"; correct it')
 
 
-def test_labels_that_may_be_texts_are_not_told(tmp_path):
-    path = made(tmp_path, "a.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
-    assert refused(path).startswith('row 2, column "label": the model has no such label; correct it')
+def test_the_error_shows_no_label_that_may_be_a_text(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
+    assert error_of(path).startswith('row 2, column "label": the model has no such label; correct it')
 
 
-def test_one_text_for_each_label_is_a_test_like_any_other(tmp_path):
-    path = made(tmp_path, "a.csv", "text,label\nhello,report_lost\nbye,badge-2\n")
-    assert refused(path).startswith('row 2, column "label": the model has no label "report_lost"; correct it')
+def test_labels_written_like_labels_are_shown_even_if_none_repeats(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text,label\nhello,report_lost\nbye,badge-2\n")
+    assert error_of(path).startswith('row 2, column "label": the model has no label "report_lost"; correct it')
 
 
 @pytest.fixture
 def frontier(monkeypatch, tmp_path):
-    """Give what was said about the frontier, with no settings from outside the test."""
+    """Return a function that makes the source of a frontier's answers, with no settings from outside the test."""
     monkeypatch.chdir(tmp_path)
     for name in ("KAFKA__BOOTSTRAP", "SECRET"):
         monkeypatch.delenv(f"SPRAT_{name}", raising=False)
 
     def frontier(bootstrap=None):
-        return Frontier(None, "http://x/v1", "m", "1/1", None, 0.0, None, Wanted(None, None), bootstrap=bootstrap)
+        return FrontierSource(None, "http://x/v1", "m", "1/1", None, 0.0, None, ColumnNames(), bootstrap=bootstrap)
 
     return frontier
 

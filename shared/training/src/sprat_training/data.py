@@ -1,0 +1,245 @@
+"""What is fitted: distinct texts with one label each, and what was found in the files on the way."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.datasets.reader import JSON_SUFFIXES, LabelledTexts, read_labelled, read_texts
+from sprat_training.datasets.rows import look_like_texts, normalised_text
+
+MIN_TEXTS: Final = 5
+"""Distinct texts that a label needs: with fewer, its cross-validated figures mean nothing."""
+FEW_TEXTS: Final = 20
+"""Below it, the figures of a label are uncertain."""
+MAX_TEXTS: Final = 100_000
+_MAX_LISTED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedText:
+    """One text that occurs in several rows."""
+
+    rows: tuple[int, ...]
+    labels: tuple[str, ...]
+    """Distinct labels, the most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """What was found in the file before anything is fitted."""
+
+    rows: int
+    """Rows in the file."""
+    repeats: tuple[RepeatedText, ...]
+    """Texts that occur several times with one label: each counts once."""
+    conflicts: tuple[RepeatedText, ...]
+    """Texts that occur with several labels. The most frequent label is used; on a tie the text is left out."""
+    small_labels: Mapping[str, int]
+    """Labels with fewer than `FEW_TEXTS` texts → texts."""
+    dropped_labels: Mapping[str, int]
+    """Labels left out because they have fewer than `MIN_TEXTS` texts, as the user asked → texts."""
+    similar_labels: tuple[tuple[str, ...], ...]
+    """Groups of labels that differ only by case or white space, the label for "outside" included."""
+    sampled_from: int | None
+    """Distinct texts in the file, where only a sample of them is fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Distinct texts with one label each. `texts`, `gold` and `rows` are parallel."""
+
+    path: Path
+    texts: tuple[str, ...]
+    gold: NDArray[np.int64]
+    """Index of each text's label in `labels`."""
+    rows: tuple[int, ...]
+    """Numbers of the rows in the file."""
+    labels: tuple[str, ...]
+    """All labels, sorted."""
+
+
+def prepare(
+    data: LabelledTexts,
+    *,
+    drop_small: bool = False,
+    sample: int | None = None,
+    outside_label: str | None = None,
+    max_texts: int = MAX_TEXTS,
+) -> tuple[TrainingData, DataSummary]:
+    """Merge equal texts, resolve conflicting labels, and check that there is enough of each label.
+
+    Raises:
+        UserError: there are fewer than two labels, labels with too few texts, or more than `max_texts` texts.
+    """
+    if len(set(data.labels)) < 2:
+        raise UserError(_too_few_labels(data, data.labels[:1]))
+    indexes, repeats, conflicts = _distinct(data)
+    counts = _texts_per_label(data.labels[index] for index in indexes)
+    too_small = {label: count for label, count in counts.items() if count < MIN_TEXTS}
+    too_small |= dict.fromkeys(set(data.labels) - set(counts), 0)
+    similar = similar_labels((*data.labels, *([] if outside_label is None else [outside_label])))
+    if too_small and not drop_small:
+        raise UserError(_too_few_texts(data, too_small, similar))
+    indexes = [index for index in indexes if data.labels[index] not in too_small]
+    labels = tuple(label for label in counts if label not in too_small)
+    if len(labels) < 2:
+        raise UserError(_too_few_labels(data, labels))
+    distinct = len(indexes)
+    if sample is not None and sample < distinct:
+        indexes = _sampled(indexes, data.labels, max(sample, MIN_TEXTS * len(labels)))
+    if len(indexes) > max_texts:
+        raise UserError(
+            f"{data.path}: {len(indexes):,} different texts; at most {max_texts:,} are fitted, for more take time and "
+            f"change little; give --sample {max_texts} to take so many, drawn evenly over the labels"
+        )
+    numbers = {label: number for number, label in enumerate(labels)}
+    kept = data.take(indexes)
+    gold = np.array([numbers[label] for label in kept.labels], dtype=np.int64)
+    small = {label: count for label, count in _texts_per_label(kept.labels).items() if count < FEW_TEXTS}
+    sampled_from = distinct if len(indexes) < distinct else None
+    summary = DataSummary(len(data), tuple(repeats), tuple(conflicts), small, too_small, similar, sampled_from)
+    return TrainingData(data.path, kept.texts, gold, kept.rows, labels), summary
+
+
+def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:
+    """Return the rows that have a label, and those whose label means "outside every label".
+
+    Raises:
+        UserError: no row has a label.
+    """
+    inside = [index for index, label in enumerate(data.labels) if label != outside_label]
+    if not inside:
+        raise UserError(f'{data.path}: every row has the label "{outside_label}", which means "outside every label"')
+    outside = [index for index, label in enumerate(data.labels) if label == outside_label]
+    return data.take(inside), data.take(outside)
+
+
+def outside_texts(config: TrainingConfig, data: TrainingData, outside_rows: LabelledTexts) -> tuple[str, ...]:
+    """Return the distinct texts outside every label: those of the file itself and those of `--out-of-scope`.
+
+    Raises:
+        UserError: one of them has a label in the file that is fitted.
+    """
+    labelled = {normalised_text(text) for text in data.texts}
+    sources = [outside_rows]
+    if config.outside_file is not None:
+        sources.append(read_texts(config.outside_file, config.columns.text))
+    for source in sources:
+        for row, text in zip(source.rows, source.texts, strict=True):
+            if normalised_text(text) in labelled:
+                raise UserError(
+                    f"{source.path}: row {row}: {config.file} gives the same text a label; it is either outside or "
+                    "not: delete one of them"
+                )
+    return tuple({normalised_text(text): text for source in sources for text in source.texts}.values())
+
+
+def read_test(config: TrainingConfig, data: TrainingData) -> tuple[LabelledTexts, tuple[int, ...]]:
+    """Read the test file, without texts outside every label.
+
+    Returns:
+        The rows whose text is not trained on, and the numbers of the rows whose text is.
+
+    Raises:
+        UserError: it has a label that no text is trained with, or every text of it is trained on.
+    """
+    assert config.test_file is not None  # noqa: S101 - for the type checker
+    test, _ = split_outside(read_labelled(config.test_file, config.columns), config.outside_label)
+    trained_on = {normalised_text(text) for text in data.texts}
+    for row, label in zip(test.rows, test.labels, strict=True):
+        if label not in data.labels:
+            shown = "this label" if look_like_texts(test.labels) else f'the label "{label}"'
+            raise UserError(
+                f'{test.path}: row {row}, column "{test.columns[1]}": no text is trained with {shown}; '
+                f"correct it, or add texts with it to {config.file}"
+            )
+    leaks = [normalised_text(text) in trained_on for text in test.texts]
+    if all(leaks):
+        raise UserError(f"{test.path}: every text of it is in {config.file}, too; a test needs texts of its own")
+    leaked_rows = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
+    return test.take([index for index, leak in enumerate(leaks) if not leak]), leaked_rows
+
+
+def similar_labels(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of labels that differ only by case, white space or character width, each group sorted."""
+    groups: dict[str, set[str]] = {}
+    for label in labels:
+        groups.setdefault(normalised_text(label), set()).add(label)
+    return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+
+def quoted_group(labels: Sequence[str]) -> str:
+    """Return similar labels for a message, quoted so that white space shows."""
+    return " = ".join(f'"{label}"' for label in labels)
+
+
+def _distinct(data: LabelledTexts) -> tuple[list[int], list[RepeatedText], list[RepeatedText]]:
+    """Return the index of one row per text, the repeats and the conflicts."""
+    by_text: dict[str, list[int]] = {}
+    for index, text in enumerate(data.texts):
+        by_text.setdefault(normalised_text(text), []).append(index)
+    kept: list[int] = []
+    repeats: list[RepeatedText] = []
+    conflicts: list[RepeatedText] = []
+    for indexes in by_text.values():
+        if len(indexes) == 1:
+            kept.append(indexes[0])
+            continue
+        votes = Counter(data.labels[index] for index in indexes).most_common()
+        repeated = RepeatedText(tuple(data.rows[index] for index in indexes), tuple(label for label, _ in votes))
+        (repeats if len(votes) == 1 else conflicts).append(repeated)
+        if len(votes) == 1 or votes[0][1] > votes[1][1]:
+            kept.append(next(index for index in indexes if data.labels[index] == votes[0][0]))
+    return kept, repeats, conflicts
+
+
+def _sampled(indexes: Sequence[int], labels: Sequence[str], count: int) -> list[int]:
+    """Draw `count` rows as evenly over the labels as their sizes allow; return them in the order of the file."""
+    random = np.random.default_rng(0)
+    by_label: dict[str, list[int]] = {}
+    for index in indexes:
+        by_label.setdefault(labels[index], []).append(index)
+    drawn: list[int] = []
+    remaining, groups = count, sorted(by_label.values(), key=len)
+    for number, group in enumerate(groups):
+        take = min(len(group), remaining // (len(groups) - number))
+        drawn += [group[at] for at in random.permutation(len(group))[:take]]
+        remaining -= take
+    return sorted(drawn)
+
+
+def _texts_per_label(labels: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(labels).items()))
+
+
+def _too_few_texts(data: LabelledTexts, too_small: Mapping[str, int], similar: Sequence[tuple[str, ...]]) -> str:
+    subject = "1 label has" if len(too_small) == 1 else f"{len(too_small)} labels have"
+    first = next(index for index, label in enumerate(data.labels) if label in too_small)
+    problem = f"{data.path}: row {data.rows[first]}: {subject} fewer than {MIN_TEXTS} different texts"
+    if look_like_texts(data.labels):
+        column = data.columns[1]
+        hint = f'most rows have one of their own; is "{column}" the column of labels? Else name it: --label-column NAME'
+        return f"{problem}: {hint}; or add texts, or leave these out with --drop-small"
+    shown = ", ".join(f'"{label}" {count}' for label, count in sorted(too_small.items())[:_MAX_LISTED])
+    more = f" and {len(too_small) - _MAX_LISTED} more" if len(too_small) > _MAX_LISTED else ""
+    hints = ""
+    if groups := [quoted_group(group) for group in similar if not too_small.keys().isdisjoint(group)]:
+        listed = ", ".join(groups[:_MAX_LISTED])
+        hints += f"; differing by case or white space alone, to be written one way: {listed}"
+    if data.rows[first] == 1 and data.path.suffix.lower() not in JSON_SUFFIXES:
+        hints += "; is row 1 the columns' names? Then name them: --text-column NAME --label-column NAME"
+    return f"{problem}: {shown}{more}; add texts, merge labels, or leave these out with --drop-small{hints}"
+
+
+def _too_few_labels(data: LabelledTexts, labels: Sequence[str]) -> str:
+    column = f'column "{data.columns[1]}"'
+    if len(set(data.labels)) == 1:
+        return f'{data.path}: {column}: every row has the label "{data.labels[0]}"; at least two labels are needed'
+    return f"{data.path}: {column}: only {len(labels)} label is left with enough texts; at least two are needed"

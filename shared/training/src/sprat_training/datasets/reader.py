@@ -1,0 +1,250 @@
+"""Labelled texts from a CSV, TSV or JSON Lines file, or an error that says row, column and what to do."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+from sprat.errors import UserError
+from sprat_training.datasets.columns import (
+    HEAD_ROWS,
+    ColumnNames,
+    TableColumns,
+    find_columns,
+    known_columns,
+    safe_listing,
+)
+from sprat_training.datasets.rows import FileProblems, TableRow, label_problem, text_problem
+from sprat_training.datasets.tables import TAB_SUFFIXES, read_text, table_rows
+
+JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
+_TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
+
+Entry = tuple[int, int, str, str]
+"""Row, line, text, label."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTexts:
+    """Texts with their labels, in the order of the file. `texts`, `labels` and `rows` are parallel."""
+
+    path: Path
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    """Empty strings where only texts were read."""
+    rows: tuple[int, ...]
+    """Numbers of the rows as a spreadsheet shows them: a row of column names is row 1."""
+    columns: tuple[str, ...]
+    """For messages: the column of the texts and, where there is one, that of the labels."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indexes: Sequence[int]) -> "LabelledTexts":
+        """Return some of the rows."""
+        return LabelledTexts(
+            self.path,
+            tuple(self.texts[index] for index in indexes),
+            tuple(self.labels[index] for index in indexes),
+            tuple(self.rows[index] for index in indexes),
+            self.columns,
+        )
+
+
+def read_labelled(path: Path, columns: ColumnNames = ColumnNames()) -> LabelledTexts:  # noqa: B008 - frozen
+    """Read texts with labels. Blank rows are skipped; white space around a label is removed.
+
+    Raises:
+        UserError: the file cannot be read; one line for each of the first problems, with row, column and what to do.
+    """
+    return _read(path, columns, with_labels=True)
+
+
+def read_texts(path: Path, column: str | None = None) -> LabelledTexts:
+    """Read texts without labels: one per line of a .txt file, else the column of texts.
+
+    Raises:
+        UserError: the file cannot be read, as above.
+    """
+    return _read(path, ColumnNames(text=column), with_labels=False)
+
+
+def read_column(path: Path, name: str) -> Mapping[int, Any]:
+    """Return the values of the column or field `name` by row; empty where there is none.
+
+    A value is a string in a table, and what JSON makes of it in JSON Lines.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    text, suffix = read_text(path), path.suffix.lower()
+    if suffix in JSON_SUFFIXES:
+        objects = ((row, _fields(line)) for row, line in enumerate(text.split("\n"), start=1))
+        return {row: fields[name] for row, fields in objects if name in fields}
+    rows = table_rows(text, suffix, FileProblems(path))
+    names = [cell.strip().casefold() for cell in next(rows).cells]
+    if name not in names:
+        return {}
+    index = names.index(name)
+    return {row.number: row.cells[index] for row in rows if len(row.cells) > index}
+
+
+def existing_columns(path: Path, columns: ColumnNames) -> ColumnNames:
+    """Return, of columns that the user named for another file, those that `path` has; the others are to be found.
+
+    A number counts only where the file's own column names are unknown: files that are alike by their names may have
+    their columns in another order.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if columns == ColumnNames():
+        return columns
+    names, are_numbered = _first_row(path)
+    folded = [name.strip().casefold() for name in names]
+    known_text, known_label = known_columns(names)
+
+    def existing(column: str | None, known: int | None) -> str | None:
+        if column is None or column in names:
+            return column
+        if not are_numbered:
+            return None
+        if column.strip().casefold() in folded:
+            return column
+        return column if known is None and column.isdecimal() and 1 <= int(column) <= len(names) else None
+
+    return ColumnNames(existing(columns.text, known_text), existing(columns.label, known_label))
+
+
+def _read(path: Path, columns: ColumnNames, *, with_labels: bool) -> LabelledTexts:
+    text, problems, suffix = read_text(path), FileProblems(path), path.suffix.lower()
+    if suffix in JSON_SUFFIXES:
+        names, entries = _json_entries(text, columns, problems, with_labels=with_labels)
+    elif suffix == ".txt" and not with_labels:
+        names = ("1",)
+        entries = ((row, row, line, "") for row, line in enumerate(text.splitlines(), start=1) if line.strip())
+    elif suffix in _TABLE_SUFFIXES:
+        names, entries = _table_entries(text, suffix, columns, problems, with_labels=with_labels)
+    else:
+        raise UserError(f"{path}: name it .csv, .tsv or .jsonl, for what it holds")
+    return _checked(path, names, entries, problems, with_labels=with_labels)
+
+
+def _checked(
+    path: Path, names: tuple[str, ...], entries: Iterator[Entry], problems: FileProblems, *, with_labels: bool
+) -> LabelledTexts:
+    texts, labels, rows = [], [], []
+    table = path.suffix.lower() not in JSON_SUFFIXES
+    for row, line, text, label in entries:
+        if problem := text_problem(text, table=table):
+            problems.add(row, names[0], problem, line=line)
+        if with_labels and (problem := label_problem(label.strip())):
+            problems.add(row, names[1], problem, line=line)
+        texts.append(text)
+        labels.append(label.strip())
+        rows.append(row)
+    problems.raise_if_any()
+    if not texts:
+        raise UserError(f"{path}: there are column names and no rows below; it needs a row for each text")
+    return LabelledTexts(path, tuple(texts), tuple(labels), tuple(rows), names)
+
+
+def _table_entries(
+    text: str, suffix: str, wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+) -> tuple[tuple[str, ...], Iterator[Entry]]:
+    rows = table_rows(text, suffix, problems)
+    head = list(islice(rows, HEAD_ROWS))
+    if not head:
+        problems.fail(1, None, "every row is blank; it needs a row for each text")
+    columns = find_columns(head, wanted, problems, with_labels=with_labels)
+    data = chain(head[1:] if columns.has_names else head, rows)
+    return columns.used_names, _entries_of(data, columns, problems)
+
+
+def _entries_of(rows: Iterator[TableRow], columns: TableColumns, problems: FileProblems) -> Iterator[Entry]:
+    for row in rows:
+        if (found := len(row.cells)) != columns.count:
+            hint = "is a cell missing?" if found < columns.count else "put a text that holds the separator in quotes"
+            problems.add(row.number, None, f"{found} columns, row 1 has {columns.count}; {hint}", line=row.line)
+            continue
+        label = "" if columns.label is None else row.cells[columns.label].strip()
+        yield row.number, row.line, row.cells[columns.text], label
+
+
+def _json_entries(
+    text: str, wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+) -> tuple[tuple[str, ...], Iterator[Entry]]:
+    """Return the names of the fields that are read, and an entry for each line that is not blank."""
+    lines = [(row, line) for row, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    row, line = lines[0]
+    if line.lstrip()[:1] == "[":
+        problems.fail(row, None, 'a JSON array; write one object per line (JSON Lines), as {"text": …, "label": …}')
+    first = _json_object(row, line, problems)
+    problems.raise_if_any()
+    names = list(first or {})
+    known_text, known_label = known_columns(names)
+    text_name = wanted.text or (names[known_text] if known_text is not None else None)
+    label_name = wanted.label or (names[known_label] if known_label is not None else None)
+    fields = (("texts", "text", text_name), ("labels", "label", label_name))[: 2 if with_labels else 1]
+    listing = safe_listing(names) or f"{len(names)}, not shown as they do not look like names"
+    for what, option, name in fields:
+        if name is None:
+            problems.fail(row, None, f"which field holds the {what}? There are {listing}; use --{option}-column NAME")
+        elif name not in names:
+            problems.fail(row, name, f"there is no such field; there are: {listing}")
+    used_names = tuple(name for _, _, name in fields if name is not None)
+    return used_names, _entries_of_lines(lines, used_names, problems)
+
+
+def _entries_of_lines(lines: list[tuple[int, str]], names: tuple[str, ...], problems: FileProblems) -> Iterator[Entry]:
+    for row, line in lines:
+        fields = _json_object(row, line, problems)
+        if fields is None:
+            continue
+        cells = [_json_string(row, name, fields, problems) for name in names]
+        if None not in cells:
+            yield row, row, cells[0] or "", (cells[1] or "") if len(cells) > 1 else ""
+
+
+def _json_object(row: int, line: str, problems: FileProblems) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        where = f" after {error.pos} characters" if isinstance(error, json.JSONDecodeError) else ""
+        problems.add(row, None, f"not JSON{where}; write one object per line")
+        return None
+    if not isinstance(value, dict):
+        problems.add(row, None, "not a JSON object; write one object per line")
+        return None
+    return value
+
+
+def _json_string(row: int, name: str, fields: dict[str, Any], problems: FileProblems) -> str | None:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    problem = "missing" if name not in fields else "null" if value is None else "not a string"
+    problems.add(row, name, f"{problem}; write a string there, or delete the line")
+    return None
+
+
+def _first_row(path: Path) -> tuple[list[str], bool]:
+    """Return the cells of row 1, or the names of the first object's fields; and whether columns have numbers, too."""
+    text, suffix = read_text(path), path.suffix.lower()
+    if suffix in JSON_SUFFIXES:
+        return list(_fields(next(line for line in text.split("\n") if line.strip()))), False
+    first = next(table_rows(text, suffix, FileProblems(path)), None)
+    return ([] if first is None else first.cells), True
+
+
+def _fields(line: str) -> Mapping[str, Any]:
+    """Return the object of a line; empty where it is none, which `read_labelled` reports."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

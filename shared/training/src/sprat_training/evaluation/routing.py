@@ -1,0 +1,199 @@
+"""Accuracy and cost of the ways to divide the work between a small model and a frontier model.
+
+The small model alone, the frontier alone, a random share escalated, or routed by confidence; and the threshold that
+reaches an accuracy at the least cost, or the best accuracy within a budget.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat.errors import UserError
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval
+
+STEPS: Final = 100
+"""A threshold is a whole number of hundredths."""
+RESAMPLES: Final = 1_000
+UNKNOWN_COSTS: Final = "no costs are known"
+GIVE_COSTS: Final = (
+    "say what an answer costs, by cost_eur in the file of answers, by --frontier-eur, or by --frontier-price "
+    "where it is asked now; or choose by --accuracy"
+)
+
+_MAX_COUNTS: Final = 25_000_000
+"""Counts held at once, 100 MB. With very many texts fewer resamples are as informative."""
+_MILLION: Final = 1_000_000
+_BUDGET: Final = re.compile(
+    r"\s*(?:€|EUR)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:€|EUR)?\s*/\s*([0-9]+(?:\.[0-9]+)?)\s*([KkMm]?)\s*"
+)
+_FACTORS: Final = {"": 1, "k": 1_000, "m": _MILLION}
+
+
+@dataclass(frozen=True, slots=True)
+class TextOutcomes:
+    """The answers of both models to each text: one entry per text in each array."""
+
+    small_right: Flags
+    confidence: Doubles
+    """Of the small model's answer; -1 for a text that is escalated whatever the threshold."""
+    frontier_right: Doubles
+    """1 or 0; without answers, the accuracy that is assumed, for every text."""
+    frontier_eur: Doubles
+    """Cost of the frontier's answer."""
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyResult:
+    """What one way to divide the work gives."""
+
+    escalated: float
+    """Share of the texts."""
+    accuracy: Interval
+    eur_per_million: Interval
+    """Euros per million texts, kept ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """What the router gives at one threshold."""
+
+    keep_at: float
+    result: StrategyResult
+    random_accuracy: float
+    """Accuracy where the same share is escalated at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All ways to divide the work."""
+
+    texts: int
+    small: StrategyResult
+    frontier: StrategyResult
+    routed: tuple[ThresholdResult, ...]
+    """For keep_at 0, 0.01, … 1."""
+
+    @property
+    def costs_known(self) -> bool:
+        """Return whether the frontier's answers are known to cost anything."""
+        return self.frontier.eur_per_million.value > 0
+
+    def at(self, keep_at: float) -> ThresholdResult:
+        """Return the result at a threshold, a whole number of hundredths."""
+        return self.routed[round(keep_at * STEPS)]
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice:
+    """The threshold that meets the requirement on these texts."""
+
+    chosen: ThresholdResult
+    safe: ThresholdResult | None
+    """The cheapest threshold at which even the lower end of the 95 % interval reaches the accuracy.
+
+    None where there is none, or where a budget was required.
+    """
+
+
+def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
+    """Compute all ways, with bootstrap intervals: the texts are drawn with replacement, `RESAMPLES` times."""
+    count = len(outcomes)
+    thresholds = [step / STEPS for step in range(STEPS + 1)]
+    escalated = [np.zeros(count, bool), np.ones(count, bool), *(outcomes.confidence < at for at in thresholds)]
+    small, frontier, *routed = _results(outcomes, np.stack(escalated, axis=1), seed)
+    gain = frontier.accuracy.value - small.accuracy.value
+    return Assessment(
+        count,
+        small,
+        frontier,
+        tuple(
+            ThresholdResult(keep_at, result, small.accuracy.value + result.escalated * gain)
+            for keep_at, result in zip(thresholds, routed, strict=True)
+        ),
+    )
+
+
+def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
+    """Return the cheapest threshold that reaches an accuracy; where no costs are known, the one that escalates least.
+
+    Raises:
+        UserError: no threshold reaches it; the message says what the best one reaches.
+    """
+    enough = [each for each in assessment.routed if each.result.accuracy.value >= accuracy]
+    if not enough:
+        best = max(assessment.routed, key=lambda each: each.result.accuracy.value)
+        raise UserError(
+            f"--accuracy {accuracy:g}: no keep_at reaches it on these texts; the best is "
+            f"{best.result.accuracy.value:.1%}, at keep_at {best.keep_at:.2f}"
+        )
+    safe = [each for each in enough if each.result.accuracy.low >= accuracy]
+    return ThresholdChoice(min(enough, key=_cost), min(safe, key=_cost) if safe else None)
+
+
+def within_budget(assessment: Assessment, eur_per_million: float) -> ThresholdChoice:
+    """Return the threshold with the best accuracy that costs no more than the budget; of equal ones the cheapest.
+
+    Raises:
+        UserError: no costs are known; or every threshold costs more, as the policy escalates some texts always.
+    """
+    if not assessment.costs_known:
+        raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
+    affordable = [each for each in assessment.routed if each.result.eur_per_million.value <= eur_per_million]
+    if not affordable:
+        least = min(each.result.eur_per_million.value for each in assessment.routed)
+        raise UserError(f"--budget: no keep_at costs so little; the least is {least:.2f} EUR per million texts")
+    best = max(affordable, key=lambda each: (each.result.accuracy.value, *(-cost for cost in _cost(each))))
+    return ThresholdChoice(best, None)
+
+
+def parse_budget(budget: str) -> float:
+    """Return the euros per million texts of a budget such as `20EUR/1M`.
+
+    Raises:
+        UserError: it is not a budget.
+    """
+    match = _BUDGET.fullmatch(budget)
+    texts = float(match[2]) * _FACTORS[match[3].lower()] if match else 0.0
+    if match is None or texts <= 0:
+        raise UserError(f"--budget {budget}: needs euros per number of texts, as in 20EUR/1M or 0.5EUR/10k")
+    return float(match[1]) / texts * _MILLION
+
+
+def _results(outcomes: TextOutcomes, escalated: Flags, seed: int) -> list[StrategyResult]:
+    """Return the result of each way; `escalated` is texts × ways."""
+    draws = _draw_counts(len(outcomes), seed)
+    right = np.where(escalated, outcomes.frontier_right[:, None], outcomes.small_right[:, None])
+    cost = np.where(escalated, outcomes.frontier_eur[:, None], 0.0) * _MILLION
+    columns = zip(escalated.mean(axis=0), _intervals(right, draws), _intervals(cost, draws), strict=True)
+    return [StrategyResult(float(share), accuracy, euros) for share, accuracy, euros in columns]
+
+
+def _draw_counts(count: int, seed: int) -> NDArray[np.float32]:
+    """Return how often each text is drawn: resamples × texts."""
+    random = np.random.default_rng(seed)
+    draws = np.empty((max(min(RESAMPLES, _MAX_COUNTS // count), 100), count), np.float32)
+    for row in draws:
+        row[:] = np.bincount(random.integers(0, count, count), minlength=count)
+    return draws
+
+
+def _intervals(values: Doubles, draws: NDArray[np.float32]) -> list[Interval]:
+    """Return the mean of each column, with the 95 % interval of the resamples' means."""
+    means = draws @ values.astype(np.float32) / len(values)
+    low, high = np.quantile(means, (0.025, 0.975), axis=0)
+    columns = zip(values.mean(axis=0), low, high, strict=True)
+    return [Interval(float(value), float(least), float(most)) for value, least, most in columns]
+
+
+def _cost(each: ThresholdResult) -> tuple[float, float, float]:
+    """Return the order of preference: cost, then the share escalated, as costs may be unknown or some answers free.
+
+    Of two that escalate the same texts, the higher threshold is the safer one for other texts.
+    """
+    return each.result.eur_per_million.value, each.result.escalated, -each.keep_at

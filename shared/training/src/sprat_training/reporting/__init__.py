@@ -1,1 +1,0 @@
-"""Reports for people: one HTML file with its charts, no script, no address."""

@@ -1,0 +1,100 @@
+"""Which columns are read: named, found or refused, and no message shows a text; and reading other columns."""
+
+import pytest
+
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import existing_columns, read_column, read_labelled
+from support.labelled_files import error_of, write_file
+
+ANNA = "My name is Anna Schmidt"
+"""Row 1 of files without column names."""
+
+
+@pytest.mark.parametrize("wanted", [ColumnNames("Question", "topic"), ColumnNames("2", "3")], ids=["names", "numbers"])
+def test_the_user_names_columns_by_name_or_number(tmp_path, wanted):
+    path = write_file(tmp_path, "a.csv", "nr,question,topic\n1,hello,greeting\n")
+    read = read_labelled(path, wanted)
+    assert read.texts[-1] == "hello"
+    assert read.labels[-1] == "greeting"
+
+
+def test_the_error_for_an_unknown_column_lists_the_existing_ones(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text,label\nhi,a\n")
+    assert error_of(path, ColumnNames(label="topic")) == (
+        "row 1, column \"topic\": there is no such column; there are: 'text', 'label'"
+    )
+    path = write_file(tmp_path, "a.jsonl", '{"text": "hi", "label": "a"}\n')
+    assert error_of(path, ColumnNames(label="topic")).startswith('row 1, column "topic": there is no such field')
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        pytest.param(f"1,{ANNA},greeting\n2,hello,greeting\n", ColumnNames(), id="not named"),
+        pytest.param(
+            f"{ANNA},greeting,x\nhello,greeting,x\n", ColumnNames(label="topic"), id="named by a missing name"
+        ),
+        pytest.param("Anna,greeting,x\nhello,greeting,x\n", ColumnNames(), id="a text like a name"),
+        pytest.param("Anna,greeting,x\nhello,greeting,x\n", ColumnNames(text="9"), id="no such number"),
+        pytest.param("anna@example.org,greeting,x\n", ColumnNames(), id="an address"),
+        pytest.param("DE89370400440532013000,greeting,x\n", ColumnNames(), id="digits"),
+        pytest.param(f"{ANNA},topic,x\n", ColumnNames(label="topic"), id="one is known"),
+    ],
+)
+def test_an_error_shows_no_cells_that_may_be_texts_but_how_to_number_columns(tmp_path, content, wanted):
+    said = error_of(write_file(tmp_path, "a.csv", content), wanted)
+    assert "row 1 seems to hold data, not their names, so it is not shown" in said
+    assert "number them from 1: --text-column 1 --label-column 2" in said
+    assert "there are 3" in said.lower()
+    assert not any(cell in said for cell in ("Anna", "anna", "DE89", "greeting"))
+
+
+def test_the_numbers_in_the_hint_work(tmp_path):
+    read = read_labelled(write_file(tmp_path, "a.csv", f"1,{ANNA},greeting\n2,hello,greeting\n"), ColumnNames("2", "3"))
+    assert read.texts == (ANNA, "hello")
+
+
+def test_an_error_shows_no_fields_that_may_be_texts(tmp_path):
+    said = error_of(write_file(tmp_path, "a.jsonl", f'{{"{ANNA}": "greeting"}}\n'))
+    assert said.startswith("row 1: which field holds the texts? There are 1, not shown as they do not look like names")
+
+
+def test_an_error_lists_names_of_several_words(tmp_path):
+    said = error_of(write_file(tmp_path, "a.csv", "Nr,Text der Mail,label_2\n1,hello,greeting\n"))
+    assert "There are 'Nr', 'Text der Mail', 'label_2'; name them" in said
+
+
+def test_columns_named_for_one_file_hold_for_another_that_has_them(tmp_path):
+    wanted = ColumnNames("Frage", "Thema")
+    alike = write_file(tmp_path, "a.csv", "nr;frage;thema\n1;hello;greeting\n")
+    assert existing_columns(alike, wanted) == wanted
+    assert (
+        existing_columns(write_file(tmp_path, "b.jsonl", '{"text": "hello", "label": "greeting"}\n'), wanted)
+        == ColumnNames()
+    )
+    assert existing_columns(
+        write_file(tmp_path, "c.csv", "Frage,label,Thema\nhello,greeting,x\n"), ColumnNames("Frage")
+    ) == ColumnNames("Frage")
+    assert existing_columns(write_file(tmp_path, "d.csv", "1,hello,greeting\n"), ColumnNames("2", "3")) == ColumnNames(
+        "2", "3"
+    )
+    assert (
+        existing_columns(
+            write_file(tmp_path, "e.csv", "text,label,cost_eur\nhello,greeting,1\n"), ColumnNames("3", "1")
+        )
+        == ColumnNames()
+    )
+    assert (
+        existing_columns(
+            write_file(tmp_path, "f.jsonl", '{"text": "hello", "label": "greeting"}\n'), ColumnNames("1", "2")
+        )
+        == ColumnNames()
+    )
+
+
+def test_another_column_is_read_by_row(tmp_path):
+    table = write_file(tmp_path, "a.csv", 'sep=;\ntext;Cost_EUR;label\n"two\nlines";0.5;a\n\nlast;;b\n')
+    assert read_column(table, "cost_eur") == {2: "0.5", 4: ""}
+    assert read_column(write_file(tmp_path, "b.tsv", "text\tlabel\nhi\ta\n"), "cost_eur") == {}
+    lines = write_file(tmp_path, "c.jsonl", '{"text": "hi", "cost_eur": 0.5}\n\n{"text": "ho"}\n')
+    assert read_column(lines, "cost_eur") == {1: 0.5}

@@ -1,0 +1,57 @@
+"""Metrics of an intent model, computed by hand beside."""
+
+import numpy as np
+import pytest
+
+from sprat_training.evaluation.metrics import (
+    ModelReadings,
+    in_scope_only,
+    kept_share,
+    least_escalated,
+    recall_at_rejected,
+    wilson,
+)
+
+IN_SCOPE = np.array([True] * 4 + [False] * 2)
+READINGS = ModelReadings(
+    in_scope=IN_SCOPE,
+    best_right=np.array([True, True, False, True, False, False]),
+    best_logit=np.zeros(6),
+    outside_probability=np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.25]),
+    is_rejected=np.array([False, False, False, True, True, False]),
+    confidence=np.array([0.9, 0.8, 0.7, 0.6, 0.7, 0.5]),
+)
+
+
+def test_the_in_scope_texts_alone_keep_their_order() -> None:
+    alone = in_scope_only(READINGS)
+    assert alone.in_scope.all()
+    assert alone.confidence.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert alone.right.tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("wanted", "escalated"), [(1.0, 0.5), (0.6, 0.25), (0.5, 0.0)])
+def test_no_more_is_escalated_than_the_accuracy_of_the_kept_answers_needs(wanted: float, escalated: float) -> None:
+    assert least_escalated(in_scope_only(READINGS), wanted) == pytest.approx(escalated)
+
+
+def test_everything_is_escalated_where_even_the_most_confident_answer_is_wrong() -> None:
+    wrong = in_scope_only(READINGS)
+    wrong.best_right[:] = False
+    assert least_escalated(wrong, 0.5) == 1.0
+
+
+def test_recall_counts_out_of_scope_texts_above_all_but_a_share_of_the_in_scope_ones() -> None:
+    assert recall_at_rejected(READINGS, 0.0) == 0.5  # above 0.6: one of two
+    assert recall_at_rejected(READINGS, 0.75) == 1.0
+
+
+def test_without_out_of_scope_texts_the_in_scope_ones_have_all_the_weight() -> None:
+    share, right = kept_share(in_scope_only(READINGS), 0.75, 0.0)
+    assert (share, right) == (pytest.approx(0.5), 1.0)
+
+
+def test_the_wilson_interval_of_nothing_is_everything() -> None:
+    assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
+    assert wilson(50, 50).high == pytest.approx(1)
+    assert wilson(8, 10).low == pytest.approx(0.490, abs=0.001)

@@ -1,0 +1,127 @@
+"""Accuracy and cost of the ways to divide the work, computed by hand beside."""
+
+import numpy as np
+import pytest
+
+from sprat.errors import UserError
+from sprat_training.evaluation.metrics import wilson
+from sprat_training.evaluation.report import assessment_html, recommendation
+from sprat_training.evaluation.routing import TextOutcomes, assess, for_accuracy, parse_budget, within_budget
+
+
+def outcomes(count=400, *, eur=0.001):
+    """A small model that is right for 3 texts of 4, and confident only then; a frontier that is right for 9 of 10."""
+    places = np.arange(count)
+    right = places % 4 != 0
+    confidence = np.where(right, 0.9, 0.3)
+    return TextOutcomes(right, confidence, (places % 10 != 0).astype(float), np.full(count, eur))
+
+
+def test_each_way_has_the_accuracy_counted_by_hand():
+    assessment = assess(outcomes())
+    assert assessment.small.accuracy.value == 0.75
+    assert assessment.frontier.accuracy.value == pytest.approx(0.9)
+    assert assessment.frontier.eur_per_million.value == pytest.approx(1000)
+    routed = assessment.at(0.5)
+    # A quarter is escalated: 0, 4, 8, …, of which the frontier gets those divisible by 20 wrong, too.
+    assert routed.result.escalated == 0.25
+    assert routed.result.accuracy.value == pytest.approx(0.75 + 0.25 * 0.8)
+    assert routed.result.eur_per_million.value == pytest.approx(250)
+    assert routed.random_accuracy == pytest.approx(0.75 * 0.75 + 0.25 * 0.9)
+
+
+def test_the_extreme_thresholds_give_one_model_alone():
+    assessment = assess(outcomes())
+    assert assessment.at(0.0).result == assessment.small
+    assert assessment.at(1.0).result == assessment.frontier
+
+
+def test_texts_that_the_policy_escalates_are_escalated_even_at_zero():
+    texts = outcomes()
+    texts.confidence[:40] = -1
+    assert assess(texts).at(0.0).result.escalated == 0.1
+
+
+def test_intervals_contain_the_value_and_shrink_with_more_texts():
+    few, many = assess(outcomes(100)).small.accuracy, assess(outcomes(2_000)).small.accuracy
+    assert few.low < few.value < few.high
+    assert many.high - many.low < (few.high - few.low) / 3
+
+
+def test_intervals_are_as_wide_as_wilsons():
+    counted, drawn = wilson(300, 400), assess(outcomes()).small.accuracy
+    assert drawn.low == pytest.approx(counted.low, abs=0.01)
+    assert drawn.high == pytest.approx(counted.high, abs=0.01)
+
+
+def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():
+    choice = for_accuracy(assess(outcomes()), 0.9)
+    assert choice.chosen.result.escalated == 0.25
+    assert choice.chosen.keep_at == 0.9  # of all from 0.31 to 0.90, which escalate the same texts, the highest
+    assert choice.safe is not None
+
+
+def test_where_no_costs_are_known_the_share_escalated_decides():
+    assessment = assess(outcomes(eur=0.0))
+    choice = for_accuracy(assessment, 0.9)
+    assert not assessment.costs_known
+    assert (choice.chosen.keep_at, choice.chosen.result.escalated) == (0.9, 0.25)
+    assert choice.safe.result.escalated == 0.25
+    assert "EUR" not in recommendation(choice)
+
+
+def test_nothing_is_escalated_where_the_small_model_alone_reaches_the_accuracy():
+    for eur in (0.0, 0.001):
+        routed = for_accuracy(assess(outcomes(eur=eur)), 0.75).chosen
+        assert (routed.keep_at, routed.result.escalated) == (0.3, 0.0)
+
+
+def test_of_thresholds_that_cost_the_same_the_one_that_escalates_less_is_chosen():
+    texts = outcomes()
+    texts.frontier_eur[texts.confidence > 0.5] = 0.0  # the answers that a higher threshold adds cost nothing
+    assert for_accuracy(assess(texts), 0.9).chosen.result.escalated == 0.25
+    assert within_budget(assess(texts), 300).chosen.result.escalated == 0.25
+
+
+def test_a_budget_needs_known_costs():
+    with pytest.raises(UserError, match=r"--budget: no costs are known: say what an answer costs, by cost_eur"):
+        within_budget(assess(outcomes(eur=0.0)), 20)
+
+
+def test_the_error_for_an_accuracy_out_of_reach_names_the_best_one():
+    with pytest.raises(UserError, match=r"--accuracy 0\.99: no keep_at reaches it .*; the best is 95\.0%"):
+        for_accuracy(assess(outcomes()), 0.99)
+
+
+def test_a_budget_gives_the_best_accuracy_that_it_affords():
+    assert within_budget(assess(outcomes()), 300).chosen.result.accuracy.value == pytest.approx(0.95)
+    assert within_budget(assess(outcomes()), 100).chosen.result.accuracy.value == 0.75
+
+
+def test_a_budget_below_the_cost_of_what_the_policy_escalates_is_refused():
+    texts = outcomes()
+    texts.confidence[:40] = -1
+    with pytest.raises(UserError, match=r"the least is 100\.00 EUR"):
+        within_budget(assess(texts), 50)
+
+
+@pytest.mark.parametrize(("budget", "eur"), [("20EUR/1M", 20), ("0.5 EUR / 10k", 50), ("€3/1000", 3000), ("20/1M", 20)])
+def test_budgets_are_parsed(budget, eur):
+    assert parse_budget(budget) == pytest.approx(eur)
+
+
+@pytest.mark.parametrize("budget", ["20", "20EUR", "x/1M", "20EUR/0", "-1EUR/1M"])
+def test_other_text_than_a_budget_is_refused(budget):
+    with pytest.raises(UserError, match="needs euros per number of texts, as in 20EUR/1M"):
+        parse_budget(budget)
+
+
+def test_the_report_is_one_file_that_loads_and_runs_nothing():
+    assessment = assess(outcomes())
+    html = assessment_html(assessment, "<script>alert(1)</script>", ["a & b"], for_accuracy(assessment, 0.9))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert html.count("<svg") == 2
+    assert "default-src 'none'" in html
+    assert "keep_at 0.90" in html
