@@ -1,6 +1,6 @@
-"""Measures the committed tagger: agreement with its own ONNX, milliseconds a text by length, memory.
+"""Measure the committed tagger: agreement with its own ONNX, milliseconds per text by length, memory.
 
-    python tests/bench/tagger_agreement.py --data DIR [--json FILE] [--cache DIR]      (or SPRAT_DATA=DIR)
+    python -m tests.bench.tagger_agreement --data DIR [--json FILE] [--cache DIR]      (or SPRAT_DATA=DIR)
 
 Needs onnx and onnxruntime, and fetches the original weights on its first run. Exits 1 when the agreement is below
 99.5 %, or the card states another one. Times are CPU time of one thread; they are for comparing on one machine.
@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.privacy.recipe.agreement import Agreement, agreement
-from shared.privacy.recipe.source import CACHE, fetch
-from shared.privacy.recipe.texts import agreement_texts, annotated
+from shared.privacy.recipe.measure import Agreement, measure_agreement
+from shared.privacy.recipe.sources import CACHE, agreement_texts, fetch, read_annotated
 from sprat_privacy.detectors.tagger import Tagger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,14 +27,14 @@ ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"
 
 AT_LEAST = 0.995
 CARD_TOLERANCE = 0.001
-"""Another processor multiplies int8 in another way: some twenty of the tokens may differ."""
+"""Other processors multiply int8 differently: about twenty of the tokens may differ."""
 
 WORDS = {20: 200, 200: 40, 2_000: 6}
-"""Words of a text → how many texts are timed."""
+"""Words of a text → number of texts that are timed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run the measurement; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -45,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     resident = memory(options.artefact)
     tagger = Tagger.load(options.artefact)
-    figures: dict[str, Any] = {"version": tagger.card.version, **compared(tagger, options.data, options.cache)}
-    texts = [row.text for row in annotated(options.data)[::3]]
+    figures: dict[str, Any] = {"version": tagger.card.version, **compare(tagger, options.data, options.cache)}
+    texts = [row.text for row in read_annotated(options.data)[::3]]
     seconds = cpu_seconds(lambda: tagger.find_many(texts))
     figures["texts_per_cpu_second"] = len(texts) / seconds
     figures["ms_per_text"] = {words: timed(tagger, texts, words, count) for words, count in WORDS.items()}
@@ -56,18 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{words:6} words  p50 {half:8.1f} ms  p95 {most:8.1f} ms")
     print("resident: " + ", ".join(f"{size:.0f} MiB {when}" for when, size in resident.items()))
     complaints = missed(figures["agreement"], tagger)
-    print("\n".join(complaints) or "The agreement is as promised, and the card says the same.")
+    print("\n".join(complaints) or "The agreement reaches the target and matches the card.")
     if options.json:
         options.json.write_text(json.dumps(figures | {"missed": complaints}, indent=1) + "\n", encoding="utf-8")
     return 1 if complaints else 0
 
 
-def compared(tagger: Tagger, data: Path, cache: Path) -> dict[str, Any]:
-    """Agreement by origin of the texts, and over all."""
+def compare(tagger: Tagger, data: Path, cache: Path) -> dict[str, Any]:
+    """Return the agreement by origin of the texts, and over all."""
     graph = fetch(cache)["onnx/model_q4.onnx"]
     total, by_origin = Agreement(0, 0, 0), {}
     for origin, texts in agreement_texts(data).items():
-        part = agreement(tagger, graph, texts)
+        part = measure_agreement(tagger, graph, texts)
         by_origin[origin] = part.same / part.tokens
         total += part
         print(f"{origin:20}{len(texts):5} texts {part.tokens:6} tokens  {part.same / part.tokens:.2%} same label")
@@ -76,16 +75,16 @@ def compared(tagger: Tagger, data: Path, cache: Path) -> dict[str, Any]:
     return {"agreement": same, "same_side": same_side, "tokens": total.tokens, "agreement_by_origin": by_origin}
 
 
-def missed(found: float, tagger: Tagger) -> list[str]:
-    """What is not as promised."""
+def missed(measured: float, tagger: Tagger) -> list[str]:
+    """Return what misses the target or the card."""
     stated = tagger.card.score("agreement_with_onnx")
-    low = [f"agreement {found:.2%} is below {AT_LEAST:.1%}"] if found < AT_LEAST else []
-    strayed = [f"agreement {found:.2%}, but the card says {stated:.2%}"] if abs(found - stated) > CARD_TOLERANCE else []
-    return low + strayed
+    low = [f"agreement {measured:.2%} is below {AT_LEAST:.1%}"] if measured < AT_LEAST else []
+    differs = abs(measured - stated) > CARD_TOLERANCE
+    return low + ([f"agreement {measured:.2%}, but the card says {stated:.2%}"] if differs else [])
 
 
 def timed(tagger: Tagger, texts: Sequence[str], words: int, count: int) -> tuple[float, float]:
-    """CPU milliseconds a text, median and 95th percentile, each text alone."""
+    """Return CPU milliseconds per text, median and 95th percentile, each text alone."""
     stream = " ".join(texts).split()
     starts = [place * words % max(1, len(stream) - words) for place in range(count)]
     pieces = [" ".join(stream[start : start + words]) for start in starts]
@@ -100,7 +99,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def memory(artefact: Path) -> dict[str, float]:
-    """Resident MiB of a process of its own: all imported, the tagger loaded, 20,000 code points read."""
+    """Return the resident MiB of a process of its own: after imports, after loading, after 20,000 code points."""
     script = (
         "import sys, psutil, pathlib, sprat_privacy.detectors.tagger as t\n"
         "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"

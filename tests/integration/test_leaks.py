@@ -20,9 +20,9 @@ from sprat_contracts import FrontierAnswered, NerOutput, TranslationOutput
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
-from sprat_frontier.settings import SHIPPED
 from sprat_policy import Policy
 from sprat_privacy.boundaries import is_seam
+from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 from support import frontier_parts as parts
 from support.secrets_generator import Planted, Secret, planted
 
@@ -85,7 +85,7 @@ async def asked(texts: list[Planted], simulated: parts.SimulatorProcess, lines: 
     """Ask about every text, as the service does; a few at a time."""
     settings = parts.settings(base_url=simulated.base_url, model="large")
     provider = Recording(settings)
-    redactor = Redactor.load(SHIPPED, parts.POLICY.perimeter)
+    redactor = Redactor.load(SHIPPED_TAGGER, parts.POLICY.perimeter)
     frontier = parts.Frontier(provider, settings, redactor=redactor)
     frontier.handler._policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
     slots = asyncio.Semaphore(16)

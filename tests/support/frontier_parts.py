@@ -49,7 +49,7 @@ POLICY = Policy.model_validate(
 )
 
 
-FINDERS: tuple[Detector, ...] = (
+DETECTORS: tuple[Detector, ...] = (
     Words({"Zoë Ångström": "PERSON", "Tromsø": "LOCATION", "zoe@example.org": "EMAIL", "Zoë": "PERSON"}),
 )
 
@@ -191,7 +191,7 @@ class Frontier:
         self.settings = settings_ or settings()
         self.provider = provider or FakeProvider()
         self.clock = clock or FakeClock()
-        self.redactor = redactor or Redactor(FINDERS, POLICY.perimeter, "1")
+        self.redactor = redactor or Redactor(DETECTORS, POLICY.perimeter, "1")
         self.store = MemoryStore()
         self.audit = AuditLog()
         self.breaker = CircuitBreaker(self.settings.breaker)

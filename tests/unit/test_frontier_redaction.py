@@ -154,8 +154,8 @@ async def test_allow_and_redact_share_no_answer():
 @pytest.mark.parametrize(
     "other",
     [
-        Redactor(parts.FINDERS, PrivacyPolicy(), "2"),
-        Redactor(parts.FINDERS, PrivacyPolicy(validators_alone=("fi",)), "1"),
+        Redactor(parts.DETECTORS, PrivacyPolicy(), "2"),
+        Redactor(parts.DETECTORS, PrivacyPolicy(validators_alone=("fi",)), "1"),
     ],
     ids=["another tagger", "another policy"],
 )
@@ -176,14 +176,14 @@ async def test_the_stricter_of_text_and_tenant_masks():
 
 async def test_the_companys_own_terms_are_masked():
     policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
-    frontier = parts.Frontier(redactor=Redactor(parts.FINDERS, policy, "1"))
+    frontier = parts.Frontier(redactor=Redactor(parts.DETECTORS, policy, "1"))
     answered = await frontier.answer(asked(text="about blue  heron, please"))
     assert frontier.provider.asked[0].text == "about [PROJECT_1], please"
     assert answered.egress.masked == {"PROJECT": 1}
 
 
 async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
-    frontier = parts.Frontier(redactor=Redactor((*parts.FINDERS, Broken()), PrivacyPolicy(), "1"))
+    frontier = parts.Frontier(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
     answered = await frontier.answer(asked())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})

@@ -1,13 +1,14 @@
-"""What the card says in words."""
+"""The texts of the tagger's card."""
 
-from shared.privacy.recipe.source import PACKAGE, WANTED
+from shared.privacy.recipe.sources import PACKAGE, SHA256
 from sprat_privacy.detectors.tagger_decoding import LEAST_NEXT_TO_NAME
 
 LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
 """As its authors list them in their model card, to which the package's README refers; the package lists none."""
 
-MASKED_IN_VAIN = 1 / 16
-"""A word too many costs a little meaning; a name too few is a leak."""
+FALSE_POSITIVE_SHARE = 1 / 16
+"""Accepted share of masked letters and digits that are not personal. One word too many costs a little meaning; one name
+too few is a leak."""
 
 KEEP_AT_RULE = (
     "the least hundredth at which at most one in sixteen of the masked letters and digits lies in no annotated span, "
@@ -45,7 +46,7 @@ MADE_OF = (
         "https://github.com/nationaldesignstudio/rampart",
         "used_for": "all weights. Changed here: dequantised from 4 bits, means of the layer norms moved into biases, "
         "quantised to int8 with CTranslate2, the last layer as a float32 head",
-        "sha256": WANTED["onnx/model_q4.onnx"],
+        "sha256": SHA256["onnx/model_q4.onnx"],
     },
     {
         "name": "presidio-research, synth_dataset_v2",

@@ -1,8 +1,8 @@
-"""Makes the artefact `rampart`: fetch, dequantise, centre, convert, measure, write. About a minute on one core.
+"""Build the artefact `rampart`: fetch, dequantise, centre, convert, measure, write. About a minute on one core.
 
     python -m shared.privacy.recipe.build --data DIR      (or SPRAT_DATA=DIR)
 
-DIR holds the open data of `texts.py`. The README beside this file says how well it reproduces.
+DIR holds the open data that `sources.py` reads. The README in this folder says how well the build reproduces.
 """
 
 import argparse
@@ -13,11 +13,16 @@ import time
 from pathlib import Path
 
 from shared.privacy.recipe import about
-from shared.privacy.recipe.agreement import Agreement, agreement
 from shared.privacy.recipe.convert import convert
-from shared.privacy.recipe.quality import Quality, quality
-from shared.privacy.recipe.source import CACHE, fetch
-from shared.privacy.recipe.texts import Annotated, agreement_texts, annotated, centring_texts
+from shared.privacy.recipe.measure import Agreement, Quality, measure_agreement, measure_quality
+from shared.privacy.recipe.sources import (
+    CACHE,
+    AnnotatedText,
+    agreement_texts,
+    centring_texts,
+    fetch,
+    read_annotated,
+)
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, Score, label_set_hash
 from sprat_inference.encoder import TokenEncoder
@@ -28,10 +33,10 @@ from sprat_privacy.detectors.tagger import OVERLAP, READER, Tagger
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "src" / "sprat_privacy" / "artefacts" / "rampart"
 MAX_TOKENS = 32
-"""A window. The shorter, the more names are found at the same precision (README); 32 still hold a long address."""
+"""Length of a window. Shorter ones find more names at the same precision (README); 32 still hold a long address."""
 
 LONGEST_CODE_POINTS = 20_000
-"""The contract's longest text."""
+"""Length of the longest text that the contract allows."""
 
 _start = time.monotonic()
 
@@ -49,7 +54,7 @@ def main() -> None:
         card = build(options.data, options.cache, folder)
         shutil.rmtree(options.output, ignore_errors=True)
         shutil.copytree(folder, options.output)
-        options.output.chmod(0o755)  # a temporary folder is closed to others
+        options.output.chmod(0o755)  # a temporary folder is readable by its owner alone
     say(f"wrote {options.output}, version {content_hash(options.output)}")
     for score in card.scores:
         print(f"  {score.name:32} {score.value:.4f}")
@@ -57,52 +62,55 @@ def main() -> None:
 
 
 def build(data: Path, cache: Path, folder: Path) -> Card:
-    """Write the whole artefact into `folder`, which is empty, and give its card."""
+    """Write the whole artefact into `folder`, which is empty; return its card."""
     say("weights")
     files = fetch(cache)
     graph = files["onnx/model_q4.onnx"]
     say("4 bits to int8")
     labels = convert(graph, files["config.json"], files["tokenizer.json"], centring_texts(data), folder)
-    rows = annotated(data)
+    rows = read_annotated(data)
     even = [row for row in rows if row.template % 2 == 0]
     odd = [row for row in rows if row.template % 2 == 1]
     say("keep_at")
-    card = chosen(describe(labels), folder, even)
-    tagger = loaded(card, folder)
+    card = choose_keep_at(describe(labels), folder, even)
+    tagger = load_without_card(card, folder)
     say("scores")
-    same = sum((agreement(tagger, graph, texts) for texts in agreement_texts(data).values()), Agreement(0, 0, 0))
-    scores = measured(same, quality(tagger, odd))
+    parts = (measure_agreement(tagger, graph, texts) for texts in agreement_texts(data).values())
+    scores = scores_of(sum(parts, Agreement(0, 0, 0)), measure_quality(tagger, odd))
     write_artefact(folder, card.model_copy(update={"scores": scores}).model_dump())
     return Tagger.load(folder).card
 
 
-def chosen(card: Card, folder: Path, rows: list[Annotated]) -> Card:
-    """The card with the least hundredth at which what is masked is right often enough."""
-    tries = (card.model_copy(update={"keep_at": step / 100}) for step in range(1, 100))
-    return next(each for each in tries if quality(loaded(each, folder), rows).precision >= 1 - about.MASKED_IN_VAIN)
+def choose_keep_at(card: Card, folder: Path, rows: list[AnnotatedText]) -> Card:
+    """Return the card with the lowest hundredth as `keep_at` at which precision is high enough."""
+    candidates = (card.model_copy(update={"keep_at": step / 100}) for step in range(1, 100))
+    least = 1 - about.FALSE_POSITIVE_SHARE
+    return next(
+        each for each in candidates if measure_quality(load_without_card(each, folder), rows).precision >= least
+    )
 
 
-def loaded(card: Card, folder: Path) -> Tagger:
-    """The tagger of a folder that has no card yet."""
+def load_without_card(card: Card, folder: Path) -> Tagger:
+    """Load the tagger of a folder that has no card yet."""
     windows = Windows.load(folder, max_tokens=MAX_TOKENS, overlap=OVERLAP)
     return Tagger(card, TokenEncoder.load(folder, threads=1), windows, TokenHead.load(folder, len(card.labels or ())))
 
 
-def measured(same: Agreement, seen: Quality) -> tuple[Score, ...]:
-    """The figures of the card."""
+def scores_of(agreement: Agreement, quality: Quality) -> tuple[Score, ...]:
+    """Return the scores of the card."""
     return (
-        Score(name="agreement_with_onnx", value=same.same / same.tokens, protocol=about.AGREEMENT),
-        Score(name="same_side_as_onnx", value=same.same_side / same.tokens, protocol=about.SAME_SIDE),
-        Score(name="precision", value=seen.precision, protocol=about.PRECISION),
+        Score(name="agreement_with_onnx", value=agreement.same / agreement.tokens, protocol=about.AGREEMENT),
+        Score(name="same_side_as_onnx", value=agreement.same_side / agreement.tokens, protocol=about.SAME_SIDE),
+        Score(name="precision", value=quality.precision, protocol=about.PRECISION),
         *(
-            Score(name=f"covered_{type.lower()}", value=seen.covered[type], protocol=about.COVERED.format(type))
+            Score(name=f"covered_{type.lower()}", value=quality.covered[type], protocol=about.COVERED.format(type))
             for type in about.COVERED_TYPES
         ),
     )
 
 
 def describe(labels: tuple[str, ...]) -> Card:
-    """The card, still without scores, files, version and keep_at."""
+    """Return the card, still without scores, files, version and `keep_at`."""
     return Card(
         name="rampart",
         version="0" * 16,
@@ -130,7 +138,7 @@ def describe(labels: tuple[str, ...]) -> Card:
 
 
 def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
+    """Print progress with the seconds since the start."""
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 

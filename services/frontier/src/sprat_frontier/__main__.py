@@ -36,34 +36,34 @@ class FrontierServiceSettings(ServiceSettings):
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
-async def build(chassis: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
+async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
     policy = load_policy(settings.policy)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter)
-    chassis.stack.callback(redactor.close)
+    context.stack.callback(redactor.close)
     provider = OpenAIProvider(settings.frontier)
-    chassis.stack.push_async_callback(provider.close)
+    context.stack.push_async_callback(provider.close)
     store_settings = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
     store = RedisCache(
         settings.redis.model_copy(update=store_settings), f"{settings.kafka.prefix}:", retries=STORE_RETRIES
     )
-    chassis.stack.push_async_callback(store.close)
+    context.stack.push_async_callback(store.close)
     handler = FrontierHandler(
         settings.frontier,
-        topics=chassis.topics,
+        topics=context.topics,
         policies=policy,
         masker=redactor,
         store=store,
         provider=provider,
-        audit=KafkaEgressAudit(chassis.publisher, chassis.topics, chassis.name, settings.kafka.give_up_s),
-        hash=chassis.keyed_hash,
+        audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
+        hash=context.keyed_hash,
         clock=SystemClock(),
-        counts=chassis.counts,
+        counts=context.counts,
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
-    chassis.stack.push_async_callback(handler.drain, store.most_s)
-    loop = chassis.flight_loop(handler, MAX_IN_FLIGHT)
-    return Subscription(declare(chassis.topics), chassis.group, loop.handle, let_go=loop.let_go)
+    context.stack.push_async_callback(handler.drain, store.most_s)
+    loop = context.flight_loop(handler, MAX_IN_FLIGHT)
+    return Subscription(declare(context.topics), context.group, loop.handle, let_go=loop.let_go)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ class CallLimiter:
             try:
                 permit = await self.breaker.admit(deadline.remaining_s)
             except NotAdmittedError:
-                raise DeadlinePassedError("the provider is away and is tried again too late for this case") from None
+                raise DeadlinePassedError(
+                    "the provider is unavailable; the next call comes too late for this case"
+                ) from None
             try:
                 if deadline.passed:
                     raise DeadlinePassedError("no call could be made in time")

@@ -11,7 +11,7 @@ from sprat_privacy import MaskedText
 
 
 class Clock(Protocol):
-    """Tells the time of day."""
+    """A source of the current time."""
 
     def now_ms(self) -> int:
         """Return epoch milliseconds, comparable with the broker's."""
@@ -31,7 +31,7 @@ class AnswerStore(Protocol):
 
 
 class TenantPolicies(Protocol):
-    """The rules of all tenants; `sprat.policy.Policy` is one."""
+    """The rules of all tenants; `sprat_policy.Policy` is one."""
 
     def tenant(self, name: str) -> TenantPolicy:
         """Return the rules of a tenant: its own, else the rules for all others, else deny."""

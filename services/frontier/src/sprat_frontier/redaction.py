@@ -18,14 +18,14 @@ from sprat_privacy.detectors.validators.suite import Validators
 
 
 class Redactor:
-    """Masks what the tagger, the validators and the policy's own terms and patterns find.
+    """Masks what the tagger, the validators, and the policy's own terms and patterns detect.
 
     One thread is enough: masking a text takes milliseconds, its call seconds; more threads would compete with the other
     services for the cores. The masked values stay in this process.
     """
 
-    def __init__(self, finders: Sequence[Detector], policy: PrivacyPolicy, tagger_version: str) -> None:
-        self._finders = (*finders, Terms.of(policy))
+    def __init__(self, detectors: Sequence[Detector], policy: PrivacyPolicy, tagger_version: str) -> None:
+        self._detectors = (*detectors, Terms.of(policy))
         self._validators_alone = policy.validators_alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="frontier-masking")
         versioned = json.dumps([REVISION, tagger_version, policy.model_dump(mode="json")], sort_keys=True)
@@ -43,8 +43,8 @@ class Redactor:
             tagger = Tagger.load(folder, threads=1)
         except BrokenArtefact as error:
             raise UserError(f"SPRAT_FRONTIER__TAGGER: {error}") from None
-        finders = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
-        return cls(finders, policy, tagger.card.version)
+        detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
+        return cls(detectors, policy, tagger.card.version)
 
     async def mask(self, text: str, language: str) -> MaskedText:
         """Return the masked text, which may leave, and what restores it.
@@ -60,10 +60,10 @@ class Redactor:
 
     def _mask(self, text: str, language: str) -> MaskedText:
         try:
-            return mask(text, language, self._finders, validators_alone=self._validators_alone)
+            return mask(text, language, self._detectors, validators_alone=self._validators_alone)
         except MaskingFailed:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary to masking: after a defect in it, the text must not leave
-            failed = type(error).__name__
+            failure = type(error).__name__
         # Raised outside the handler, without the defect's error as its context: that message may contain the text.
-        raise NotVerified(f"masking failed: {failed}")
+        raise NotVerified(f"masking failed: {failure}")

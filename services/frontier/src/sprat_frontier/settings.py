@@ -13,7 +13,7 @@ from sprat_contracts import Usage
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
-SHIPPED = SHIPPED_TAGGER
+
 
 Euros = Annotated[float, Field(ge=0, le=10_000)]
 
@@ -76,7 +76,7 @@ class FrontierSettings(Section):
         float, Field(gt=0, le=250, description="Longest time that a case waits, whatever its deadline.")
     ] = 120.0
     answer_ttl_s: Annotated[int, Field(ge=1, le=2_592_000, description="How long an answer is kept.")] = 86_400
-    tagger: Annotated[Path, Field(description="Folder of the model that finds names, for `redact`.")] = SHIPPED
+    tagger: Annotated[Path, Field(description="Folder of the model that finds names, for `redact`.")] = SHIPPED_TAGGER
     breaker: BreakerSettings = BreakerSettings()
 
     @field_validator("base_url")

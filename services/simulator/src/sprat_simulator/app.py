@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sprat_simulator.answering import BadRequestError, CompletionRequest, answer, read_request
+from sprat_simulator.answers import BadRequestError, CompletionRequest, answer, read_request
 from sprat_simulator.gold import Gold
 from sprat_simulator.settings import Behaviour, SimulatorSettings
 from sprat_simulator.state import SimulatorState, Stats
