@@ -74,12 +74,14 @@ def test_a_plain_request_is_understood_surely_enough_to_be_kept(
 def test_a_language_without_calibration_is_understood_but_never_surer_than_any_calibrated_one(
     model: IntentModel, language: str, text: str
 ) -> None:
-    readings = model.read([text], [language])
-    assert (model.card.labels or ())[int(readings.best[0])] == "transfer"
+    classification = model.classify([text], [language])
+    assert (model.card.labels or ())[int(classification.best[0])] == "transfer"
     by_language = CalibratorsByLanguage.of(model.card.calibration).by_language
-    each = [CalibratorsByLanguage({"en": one}).chances(readings.logits, ["en"])[0] for one in by_language.values()]
-    assert readings.right[0] == pytest.approx(min(chances[0] for chances in each))
-    assert readings.outside[0] == pytest.approx(min(chances[2] for chances in each))
+    each = [
+        CalibratorsByLanguage({"en": one}).chances(classification.logits, ["en"])[0] for one in by_language.values()
+    ]
+    assert classification.right[0] == pytest.approx(min(chances[0] for chances in each))
+    assert classification.outside[0] == pytest.approx(min(chances[2] for chances in each))
 
 
 @pytest.mark.parametrize("language", ["de", "fr"])

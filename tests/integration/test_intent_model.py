@@ -104,10 +104,10 @@ def test_three_alternatives_best_first_and_their_chances_add_up(model: IntentMod
 
 def test_the_decision_is_the_likelier_of_label_and_outside(model: IntentModel) -> None:
     texts = ["move 100 euros to my savings", "how tall is the eiffel tower", "what about it then"]
-    readings = model.read(texts, ["en", "en-GB", "EN"])
-    assert (readings.is_outside == (readings.outside > readings.right)).all()
-    assert ((readings.right + readings.outside) <= 1).all()
-    assert np.allclose(readings.confidence, np.maximum(readings.right, readings.outside))
+    classification = model.classify(texts, ["en", "en-GB", "EN"])
+    assert (classification.is_outside == (classification.outside > classification.right)).all()
+    assert ((classification.right + classification.outside) <= 1).all()
+    assert np.allclose(classification.confidence, np.maximum(classification.right, classification.outside))
 
 
 @pytest.mark.parametrize(

@@ -5,27 +5,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sprat_ner.decoding import Name, Row, decode
-from sprat_ner.labels import HEAD, SERVED, served
-from sprat_ner.words import Units, word_spans
+from sprat_ner.decoding import HEAD_LABELS, SERVED_LABELS, DecodedName, Decoding, decode, merge_misc
+from sprat_ner.words import WordUnits, word_spans
 
-PLACE = {label: place for place, label in enumerate(SERVED)}
+PLACE = {label: place for place, label in enumerate(SERVED_LABELS)}
 
 
-def read(text: str, *labels: str, sure: float = 0.9) -> Row:
+def read(text: str, *labels: str, sure: float = 0.9) -> Decoding:
     """Decode a text whose words have these labels with this chance."""
-    chances = np.full((len(labels), len(SERVED)), (1 - sure) / (len(SERVED) - 1), dtype=np.float32)
+    chances = np.full((len(labels), len(SERVED_LABELS)), (1 - sure) / (len(SERVED_LABELS) - 1), dtype=np.float32)
     for row, label in zip(chances, labels, strict=True):
         row[PLACE[label]] = sure
     return decode(text, units_of(text), chances)
 
 
-def units_of(text: str) -> Units:
+def units_of(text: str) -> WordUnits:
     spans = word_spans(text)
-    return Units(spans[:, 0], spans[:, 1], np.arange(len(spans)))
+    return WordUnits(spans[:, 0], spans[:, 1], np.arange(len(spans)))
 
 
-def names(text: str, row: Row) -> list[tuple[str, str]]:
+def names(text: str, row: Decoding) -> list[tuple[str, str]]:
     return [(text[name.start : name.end], name.type) for name in row.names]
 
 
@@ -42,7 +41,7 @@ def test_two_names_may_touch() -> None:
 def test_a_continuation_of_nothing_is_mended_to_the_likeliest_row() -> None:
     text = "see Anna Schmidt now"
     assert names(text, read(text, "O", "I-PER", "I-PER", "O")) in ([("Anna Schmidt", "PER")], [])
-    chances = np.full((4, len(SERVED)), 0.01, dtype=np.float32)
+    chances = np.full((4, len(SERVED_LABELS)), 0.01, dtype=np.float32)
     chances[[0, 3], 0] = 0.94
     chances[1, PLACE["I-PER"]], chances[1, PLACE["B-PER"]] = 0.5, 0.44
     chances[2, PLACE["I-PER"]] = 0.94
@@ -60,25 +59,25 @@ def test_a_name_is_as_sure_as_its_words_and_its_end() -> None:
     text = "Anna Schmidt left"
     surer = read(text, "B-PER", "I-PER", "O", sure=0.99).names[0]
     other = read(text, "B-PER", "I-PER", "O", sure=0.7).names[0]
-    assert isinstance(surer, Name)
-    assert other.whole < other.least < surer.whole < 0
+    assert isinstance(surer, DecodedName)
+    assert other.log_chance < other.least_log_chance < surer.log_chance < 0
     assert surer.words == 2
 
 
 def test_no_words_have_no_names() -> None:
-    nothing = Units(*(np.zeros(0, np.int64) for _ in range(3)))
-    assert decode("", nothing, np.zeros((0, len(SERVED)), np.float32)).names == ()
+    nothing = WordUnits(*(np.zeros(0, np.int64) for _ in range(3)))
+    assert decode("", nothing, np.zeros((0, len(SERVED_LABELS)), np.float32)).names == ()
 
 
 def test_other_names_count_as_outside() -> None:
-    chances = np.zeros((1, len(HEAD)), dtype=np.float32)
-    chances[0, HEAD.index("B-MISC")], chances[0, HEAD.index("B-ORG")], chances[0, 0] = 0.4, 0.35, 0.25
-    assert served(chances)[0].argmax() == 0
-    assert served(chances).sum() == pytest.approx(1)
+    chances = np.zeros((1, len(HEAD_LABELS)), dtype=np.float32)
+    chances[0, HEAD_LABELS.index("B-MISC")], chances[0, HEAD_LABELS.index("B-ORG")], chances[0, 0] = 0.4, 0.35, 0.25
+    assert merge_misc(chances)[0].argmax() == 0
+    assert merge_misc(chances).sum() == pytest.approx(1)
 
 
 def well_formed(row: tuple[int, ...]) -> bool:
-    labels = ["O", *(SERVED[each] for each in row)]
+    labels = ["O", *(SERVED_LABELS[each] for each in row)]
     return all(not after.startswith("I-") or before[2:] == after[2:] for before, after in pairwise(labels))
 
 

@@ -3,7 +3,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from sprat_ner.words import units, word_spans
+from sprat_ner.words import find_units, word_spans
 
 NFD = unicodedata.normalize("NFD", "Zürich")
 
@@ -28,21 +28,21 @@ def test_a_word_is_letters_with_their_accents_or_one_sign(text: str, wanted: lis
 
 def test_the_token_with_the_first_character_speaks_for_a_word() -> None:
     # "▁Ann", "a", "▁Li", "sbon": the space belongs to the token behind it
-    found = units("Anna Lisbon", np.array([0, 3, 4, 7]), np.array([3, 4, 7, 11]))
+    found = find_units("Anna Lisbon", np.array([0, 3, 4, 7]), np.array([3, 4, 7, 11]))
     assert found.tokens.tolist() == [0, 2]
     assert list(zip(found.starts, found.ends, strict=True)) == [(0, 4), (5, 11)]
 
 
 def test_words_that_share_a_token_are_one_unit() -> None:
-    found = units("a.b c", np.array([0, 3]), np.array([3, 5]))
+    found = find_units("a.b c", np.array([0, 3]), np.array([3, 5]))
     assert list(zip(found.starts, found.ends, strict=True)) == [(0, 3), (4, 5)]
 
 
 def test_a_word_that_the_tokenizer_drops_belongs_to_no_unit() -> None:
-    found = units("a \x7f b", np.array([0, 4]), np.array([1, 5]))
+    found = find_units("a \x7f b", np.array([0, 4]), np.array([1, 5]))
     assert found.starts.tolist() == [0, 4]
 
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_no_words_are_no_units(text: str) -> None:
-    assert len(units(text, np.array([0]), np.array([1])).starts) == 0
+    assert len(find_units(text, np.array([0]), np.array([1])).starts) == 0

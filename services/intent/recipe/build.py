@@ -1,8 +1,8 @@
-"""Makes an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Minutes on one core.
+"""Make an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Takes minutes on one core.
 
     python -m services.intent.recipe.build default --data DIR      (or SPRAT_DATA=DIR)
 
-DIR holds `intent/clinc150/tsv`. The README beside this file says how well it reproduces.
+DIR holds `intent/clinc150/tsv`. The README in this folder states how exactly it reproduces.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from services.intent.recipe.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
-from services.intent.recipe.kinds import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, Kind
 from services.intent.recipe.scores import measure
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
@@ -38,7 +38,7 @@ _start = time.monotonic()
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where everything comes from."""
+    """The folders of the inputs."""
 
     data: Path
     queries: Path
@@ -58,41 +58,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="where the weights are kept (default: %(default)s)")
     options = parser.parse_args(argv)
     output = options.output or ARTEFACTS / options.artefact
-    # One thread: sums are then added in one order, and a second run gives the same bytes.
+    # One thread: the order of additions is then fixed, and a second run writes the same bytes.
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         folder = Path(name)
         sources = Sources(options.data, options.queries, options.cache)
         card = build(KINDS[options.artefact], sources, folder)
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(folder, output)
-        output.chmod(0o755)  # a temporary folder is closed to others
+        output.chmod(0o755)  # a temporary folder is readable by its owner only
     say(f"wrote {output}, version {content_hash(output)}")
     for score in card.scores:
         print(f"  {score.name:32} {score.value:.4f}")
 
 
-def build(kind: Kind, sources: Sources, folder: Path) -> Card:
-    """Write the whole artefact into `folder`, which is empty, and give its card."""
+def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
+    """Write the artefact into `folder`, which must be empty, and return its card."""
     say("encoder")
     encoder, shared = kind.encoder(sources.cache, folder)
     say("vectors of 15,000 training texts")
     train = read_split(sources.data, "train")
     gold, labels = np.array(train.labels), tuple(sorted(set(train.labels)))
-    vectors = encoder.encode(train.texts).vectors
+    training_vectors = encoder.encode(train.texts).vectors
     say("head")
-    head = fit_head(vectors, gold, labels)
+    head = fit_head(training_vectors, gold, labels)
     say("calibration")
     inside, outside = read_split(sources.data, "val"), outside_texts(sources.data)
-    known = {language: read_queries(sources.queries, language)[0] for language in kind.calibrated}
-    seen = {language: encoder.encode(split.texts).vectors for language, split in known.items()}
-    head = replace(head, means={language: mean_of(each) for language, each in seen.items()})
+    splits = {language: read_queries(sources.queries, language)[0] for language in kind.calibrated}
+    vectors = {language: encoder.encode(split.texts).vectors for language, split in splits.items()}
+    head = replace(head, means={language: mean_of(each) for language, each in vectors.items()})
     head.save(folder)
-    seen[BASE_LANGUAGE] = encoder.encode(inside.texts).vectors
-    strange = head.logits(encoder.encode(outside.texts).vectors, [BASE_LANGUAGE] * len(outside.texts))
-    calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **known}, seen, strange)
+    vectors[BASE_LANGUAGE] = encoder.encode(inside.texts).vectors
+    outside_logits = head.logits(encoder.encode(outside.texts).vectors, [BASE_LANGUAGE] * len(outside.texts))
+    calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **splits}, vectors, outside_logits)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    keep_at = least_confidence(metrics.read_splits(IntentModel(draft, encoder, head, calibrators), inside, outside))
+    keep_at = lowest_threshold(metrics.read_splits(IntentModel(draft, encoder, head, calibrators), inside, outside))
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
     scores, _ = measure(IntentModel(draft, encoder, head, calibrators), sources.data, sources.queries)
@@ -101,39 +101,47 @@ def build(kind: Kind, sources: Sources, folder: Path) -> Card:
 
 
 def outside_texts(data: Path) -> Split:
-    """All out-of-scope texts but the test set's."""
+    """Return all out-of-scope texts except those of the test set."""
     parts = [read_split(data, "oos_val"), read_split(data, "oos_train_plus250")]
     return Split(parts[0].texts + parts[1].texts, parts[0].labels + parts[1].labels)
 
 
 def calibrate(
-    head: LabelHead, labels: tuple[str, ...], known: dict[str, Split], seen: dict[str, Floats], strange: Floats
+    head: LabelHead,
+    labels: tuple[str, ...],
+    splits: dict[str, Split],
+    vectors: dict[str, Floats],
+    outside_logits: Floats,
 ) -> CalibratorsByLanguage:
-    """Fit each language's calibration on what the fitted head says of texts that are new to it; English comes first.
+    """Fit the calibration of each language on texts that the head was not fitted on; English comes first.
 
     Args:
-        head: what gives the logits.
-        labels: their order.
-        known: language → texts in scope.
-        seen: language → their vectors.
-        strange: logits of texts out of scope, English ones for every language.
+        head: computes the logits.
+        labels: in the order of the logits.
+        splits: language → texts in scope.
+        vectors: language → vectors of these texts, float32, texts × width.
+        outside_logits: logits of English texts out of scope, float32, texts × labels; used for every language.
     """
     fitted: dict[str, LabelCalibrator] = {}
-    for language, split in known.items():
-        logits = head.logits(seen[language], [language] * len(split.texts))
+    for language, split in splits.items():
+        logits = head.logits(vectors[language], [language] * len(split.texts))
         right = np.array(labels)[logits.argmax(axis=1)] == np.array(split.labels)
         fitted[language] = (
-            fit_near(fitted[BASE_LANGUAGE], logits, right, strange, OUTSIDE_SHARE)
+            fit_near(fitted[BASE_LANGUAGE], logits, right, outside_logits, OUTSIDE_SHARE)
             if fitted
-            else fit_calibrator(logits, right, strange, OUTSIDE_SHARE)
+            else fit_calibrator(logits, right, outside_logits, OUTSIDE_SHARE)
         )
     return CalibratorsByLanguage(fitted)
 
 
 def describe(
-    kind: Kind, shared: PartRef | None, labels: tuple[str, ...], calibrators: CalibratorsByLanguage, longest: int
+    kind: ArtefactKind,
+    shared: PartRef | None,
+    labels: tuple[str, ...],
+    calibrators: CalibratorsByLanguage,
+    longest: int,
 ) -> Card:
-    """The card, still without scores, files, version and keep_at."""
+    """Return the card without scores, files, version and keep_at."""
     return Card(
         name=kind.name,
         version="0" * 16,
@@ -161,14 +169,14 @@ def describe(
     )
 
 
-def least_confidence(readings: metrics.ModelReadings) -> float:
-    """The least hundredth at which what is kept is right often enough."""
+def lowest_threshold(readings: metrics.ModelReadings) -> float:
+    """Return the lowest threshold, in hundredths, at which the answers kept are right often enough."""
     hundredths = (step / 100 for step in range(100))
     return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
 
 
 def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
+    """Print the progress, with the seconds since the start."""
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 

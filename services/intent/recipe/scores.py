@@ -1,4 +1,4 @@
-"""The figures of the card, each with its protocol. The recipe writes them, the bench measures them again."""
+"""The scores of the card, each with its protocol. The recipe writes them; `tests/bench` measures them again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,34 +10,33 @@ from sprat_training.datasets.clinc150 import read_outside, read_queries, read_sp
 from sprat_training.evaluation import metrics
 
 SHARES = (0.03, 0.1, 0.2)
-"""Out-of-scope shares of the traffic at which the confidence is held against the truth."""
+"""Out-of-scope shares of the traffic at which the calibration error is measured."""
 
 TEST = "CLINC150 test, 4,500 in scope and 1,000 out of scope"
 VALIDATION_SHARE = 100 / 3100
-"""What validation happens to hold out of scope."""
-
+"""The out-of-scope share of the validation set."""
 
 ESCALATED = 0.1
-"""Share of the texts in scope that is escalated where the recall of those out of scope is told."""
+"""Share of the in-scope texts that is escalated where the out-of-scope recall is measured."""
 
 
 def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], metrics.ModelReadings]:
-    """Measure `model`; gives the figures, and the test set as the model saw it, for drawing.
+    """Measure `model`; return the scores, and its readings of the test set for the diagram.
 
     Args:
-        model: what to measure.
+        model: the model to measure.
         data: the folder of open data, with CLINC150.
-        queries: the folder of queries in other languages; not read for a model of English alone.
+        queries: the folder of queries in other languages; not read for a model with English only.
 
     Raises:
-        FileNotFoundError: when either folder lacks them.
+        FileNotFoundError: when a file is missing from either folder.
     """
     readings = metrics.read_splits(model, read_split(data, "test"), read_split(data, "oos_test"))
     validation = metrics.read_splits(model, read_split(data, "val"), read_split(data, "oos_val"))
     scores = [*_english(model, readings, validation)]
     for language in model.calibrated:
         if language != BASE_LANGUAGE:
-            scores += _elsewhere(model, queries, language, readings)
+            scores += _other_language(model, queries, language, readings)
     return tuple(scores), readings
 
 
@@ -75,8 +74,8 @@ def _english(model: IntentModel, readings: metrics.ModelReadings, validation: me
         yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
 
 
-def _elsewhere(model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings) -> Iterator[Score]:
-    """Of a language that the head was not fitted in."""
+def _other_language(model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings) -> Iterator[Score]:
+    """Yield the scores of a language that is not the language of the training texts."""
     keep_at = model.card.keep_at
     _, reported = read_queries(queries, language)
     readings = metrics.read_splits(model, reported, read_outside(queries, language))

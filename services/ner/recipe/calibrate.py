@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from services.ner.recipe.gold import Sentence, laid_on
 from services.ner.recipe.quality import canonical, read
-from sprat_ner.calibration import NAME, TEXT, Calibrator, name_features, text_features
+from sprat_ner.calibration import NAME, TEXT, NameCalibrator, name_features, text_features
 from sprat_ner.model import NerModel
 
 CALIBRATION_C = 100.0
@@ -40,7 +40,7 @@ def joined(group: Sequence[Sentence]) -> Sentence:
     return Sentence.of(words, [label for sentence in group for label in sentence.labels])
 
 
-def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Sequence[Sentence]]) -> Calibrator:
+def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Sequence[Sentence]]) -> NameCalibrator:
     """Fit both calibrations on what the model makes of texts that it was not trained on.
 
     Args:
@@ -48,13 +48,15 @@ def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Seq
         sentences: English.
         others: language → texts of it, for its shift.
     """
-    english = Calibrator({what: _logistic(rows, right) for what, (rows, right) in features(model, sentences).items()})
+    english = NameCalibrator(
+        {what: _logistic(rows, right) for what, (rows, right) in features(model, sentences).items()}
+    )
     shifts = {}
     for language, texts in others.items():
         for what, (rows, right) in features(model, texts).items():
             weights = english.weights[what]
             shifts[f"{what}_{language}"] = _shift(rows @ weights[1:] + weights[0], right)
-    return Calibrator(english.weights, shifts)
+    return NameCalibrator(english.weights, shifts)
 
 
 def features(model: NerModel, sentences: Sequence[Sentence]) -> dict[str, tuple[Doubles, Flags]]:

@@ -9,8 +9,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from services.ner.recipe.gold import Sentence, Span, named
-from sprat_ner.labels import HEAD
-from sprat_ner.words import units
+from sprat_ner.decoding import HEAD_LABELS
+from sprat_ner.words import find_units
 
 LONGEST = 160
 """Tokens of a training text; what follows is not read."""
@@ -83,13 +83,13 @@ def encode(texts: Sequence[Text], tokenizer: Tokenizer) -> list[Example]:
     for text, encoding in zip(texts, encodings, strict=True):
         ids = encoding.ids[: LONGEST - 2]
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)[: LONGEST - 2]
-        found = units(text.text, offsets[:, 0], offsets[:, 1])
+        found = find_units(text.text, offsets[:, 0], offsets[:, 1])
         labels = np.full(len(ids) + 2, IGNORED, dtype=np.int64)
         labels[found.tokens + 1] = 0
         for span in text.spans:
             inside = np.flatnonzero((found.starts < span.end) & (found.ends > span.start))
             if len(inside):
-                labels[found.tokens[inside] + 1] = HEAD.index(f"I-{span.label}")
-                labels[found.tokens[inside[0]] + 1] = HEAD.index(f"B-{span.label}")
+                labels[found.tokens[inside] + 1] = HEAD_LABELS.index(f"I-{span.label}")
+                labels[found.tokens[inside[0]] + 1] = HEAD_LABELS.index(f"B-{span.label}")
         examples.append(Example(np.array([opening, *ids, closing]), labels, text.with_misc))
     return examples

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sprat_ner.labels import HEAD
+from sprat_ner.decoding import HEAD_LABELS
 
 HEADS = 12
 EPSILON = 1e-12
 DROPOUT = 0.1
 _BANK = 1 << 24
-MISC = [HEAD.index("O"), HEAD.index("B-MISC"), HEAD.index("I-MISC")]
+MISC = [HEAD_LABELS.index("O"), HEAD_LABELS.index("B-MISC"), HEAD_LABELS.index("I-MISC")]
 
 
 class Dropout:
@@ -65,7 +65,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Token ids → logits of :data:`sprat_ner.labels.HEAD`. The embeddings stay as they are."""
+    """Token ids → logits of :data:`sprat_ner.decoding.HEAD_LABELS`. The embeddings stay as they are."""
 
     def __init__(self, weights: Mapping[str, Tensor], layers: int, seed: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Network(nn.Module):
         self.embeddings.LayerNorm = nn.LayerNorm(width, EPSILON)
         self.encoder = nn.Module()
         self.encoder.layer = nn.ModuleList(Layer(width, inner) for _ in range(layers))
-        self.head = nn.Linear(width, len(HEAD))
+        self.head = nn.Linear(width, len(HEAD_LABELS))
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.dropout = Dropout(seed)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ner.recipe.gold import Sentence, laid_on, named
-from sprat_ner.labels import TYPES
-from sprat_ner.model import NerModel, Reading
+from sprat_ner.decoding import TYPES
+from sprat_ner.model import NerModel, Recognition
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -90,13 +90,13 @@ def see(model: NerModel, sentences: Sequence[Sentence], language: str = "en") ->
     return ReadSentence(gold, tuple(given), np.array(confidence), np.array(chances), np.array(right, dtype=bool))
 
 
-def read(model: NerModel, texts: Sequence[str], language: str = "en") -> list[Reading]:
+def read(model: NerModel, texts: Sequence[str], language: str = "en") -> list[Recognition]:
     """Read texts of one language in batches."""
     batches = [texts[first : first + BATCH] for first in range(0, len(texts), BATCH)]
-    return [one for batch in batches for one in model.read(batch, [language] * len(batch))]
+    return [one for batch in batches for one in model.recognise(batch, [language] * len(batch))]
 
 
-def _found(reading: Reading) -> list[FoundName]:
+def _found(reading: Recognition) -> list[FoundName]:
     return [(entity.start, entity.end, entity.label) for entity in reading.names]
 
 

@@ -20,8 +20,8 @@ from tokenizers import Tokenizer
 
 from services.ner.recipe.examples import Example, Text, encode, varied
 from services.ner.recipe.gold import Span
-from sprat_ner.labels import SERVED, TYPES, served
-from sprat_ner.words import units
+from sprat_ner.decoding import SERVED_LABELS, TYPES, merge_misc
+from sprat_ner.words import find_units
 
 PAIRS: Final = {"de": "mt/open_train/open_train.en-de.tsv3.gz", "fr": "mt/open_train/open_train.en-fr.tsv3.gz"}
 SOURCES: Final = frozenset({"tatoeba", "bcontrast"})
@@ -89,11 +89,11 @@ def _sure(run: Marks, pairs: list[tuple[str, str]]) -> Iterator[tuple[str, list[
     chances = run.labelled(examples)
     for (source, target), encoding, rows in zip(pairs, encodings, chances, strict=True):
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        found = units(source, offsets[:, 0], offsets[:, 1])
+        found = find_units(source, offsets[:, 0], offsets[:, 1])
         at = found.tokens + 1
         if not len(at) or at[-1] >= len(rows):
             continue
-        words = served(rows[at])
+        words = merge_misc(rows[at])
         if words.max(axis=-1).min() < SURE:
             continue
         yield target, _names(source, found.starts, found.ends, words.argmax(axis=-1))
@@ -102,7 +102,7 @@ def _sure(run: Marks, pairs: list[tuple[str, str]]) -> Iterator[tuple[str, list[
 def _names(source: str, starts: np.ndarray, ends: np.ndarray, labels: np.ndarray) -> list[tuple[str, str]]:
     names: list[tuple[int, int, str]] = []
     for start, end, label in zip(starts, ends, labels, strict=True):
-        prefix, _, type = SERVED[label].partition("-")
+        prefix, _, type = SERVED_LABELS[label].partition("-")
         if prefix == "B" or (prefix == "I" and not names):
             names.append((int(start), int(end), type))
         elif prefix == "I":

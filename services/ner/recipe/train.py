@@ -24,7 +24,7 @@ from services.ner.recipe.gold import named
 from services.ner.recipe.network import Network, loss
 from services.ner.recipe.sets import DEVELOPMENT, TRAINING, WITH_MISC, read_set
 from services.ner.recipe.silver import silver
-from sprat_ner.labels import HEAD, TYPES
+from sprat_ner.decoding import HEAD_LABELS, TYPES
 
 SEED = 20261125
 LAYERS = 4
@@ -196,7 +196,7 @@ class Run:
 
 
 def _names(labels: np.ndarray) -> set[tuple[int, int, str]]:
-    return {each for each in named(tuple(HEAD[label] for label in labels)) if each[2] in TYPES}
+    return {each for each in named(tuple(HEAD_LABELS[label] for label in labels)) if each[2] in TYPES}
 
 
 def _groups(network: Network) -> list[dict]:

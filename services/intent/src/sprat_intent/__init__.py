@@ -1,1 +1,1 @@
-"""The intent service: what the writer of a text wants."""
+"""The intent service: assigns one of the labels of its model to a text, or none."""

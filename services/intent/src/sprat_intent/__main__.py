@@ -11,7 +11,7 @@ from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "default"
-"""On the multilingual encoder. `en-fast` beside it is for English alone, at half the cost."""
+"""The default model, on the multilingual encoder. `en-fast`, beside it, is for English only, at half the cost."""
 
 
 class IntentSection(ModelSection):
@@ -27,7 +27,7 @@ class IntentSettings(ServiceSettings):
 
 
 async def build(context: ServiceContext, settings: IntentSettings) -> Subscription:
-    """Load the model, announce it, and wire the loop."""
+    """Load the model, announce it, and return its subscription."""
     section = settings.intent
     model = load_model(IntentModel.load, section, context.name)
     return await serve_model(context, model, section.model, IntentHandler)

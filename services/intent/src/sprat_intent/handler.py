@@ -1,7 +1,7 @@
-"""The intent service's decisions: those of every specialist."""
+"""The decisions of the intent service: those that all specialists share."""
 
 from sprat_inference.specialist import SpecialistHandler
 
 
 class IntentHandler(SpecialistHandler):
-    """Events in, outcomes out. An intent needs the text alone, so nothing is added to what specialists share."""
+    """Handles texts that ask for an intent; adds nothing to :class:`SpecialistHandler`."""

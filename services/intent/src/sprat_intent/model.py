@@ -1,4 +1,4 @@
-"""The intent model: texts in; label or none, the likeliest labels, and a calibrated confidence out. No Kafka in it."""
+"""The intent model: from texts to a label or none, the likeliest labels, and a calibrated confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,31 +20,31 @@ from sprat_inference.label_calibration import OUTSIDE, RIGHT, CalibratorsByLangu
 ALTERNATIVES = 3
 
 SURELY_OUTSIDE = (0.0, 0.0, 1.0)
-"""The chances of a text that is certainly outside every label."""
+"""The chances of the outcomes for a text that is certainly outside every label."""
 
 _PROBE = Question("where is my order", "en")
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """What the model sees in some texts; row i belongs to text i."""
+class Classification:
+    """What the model computes for some texts; row i belongs to text i."""
 
     logits: NDArray[np.float32]
-    """Texts × labels, raw."""
+    """float32, texts × labels."""
     best: NDArray[np.int64]
-    """Index of the likeliest label, whether or not the text is outside."""
+    """int64. Index of the likeliest label, whether or not the text is outside."""
     right: NDArray[np.float64]
-    """Calibrated chance that the likeliest label is right."""
+    """float64. Calibrated chance that the likeliest label is right."""
     outside: NDArray[np.float64]
-    """Calibrated chance that the text is outside every label."""
+    """float64. Calibrated chance that the text is outside every label."""
     is_outside: NDArray[np.bool_]
-    """The decision: outside is likelier than the best label. The output is null there."""
+    """The decision: outside is likelier than the best label, so the label of the output is null."""
     confidence: NDArray[np.float64]
-    """Chance that the decision is right."""
+    """float64. Calibrated chance that the decision is right."""
 
 
 class IntentModel:
-    """A frozen sentence encoder with a linear head. Thread-safe."""
+    """A frozen sentence encoder with a linear head. Thread-safe; holds no state between calls."""
 
     def __init__(
         self, card: Card, encoder: SentenceEncoder, head: LabelHead, calibrators: CalibratorsByLanguage
@@ -57,10 +57,10 @@ class IntentModel:
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
-        """Load the artefact in `folder`, compare it with its card, and try it.
+        """Load the artefact in `folder`, compare it with its card, and compute a probe batch.
 
         Raises:
-            BrokenArtefact: when it cannot be served.
+            BrokenArtefact: when the artefact cannot be served.
         """
         card = load_artefact(folder, reader=LABEL_READER).card
         if not card.labels:
@@ -71,61 +71,69 @@ class IntentModel:
 
     @property
     def calibrated(self) -> tuple[str, ...]:
-        """Languages with a calibration of their own, the one that the head was fitted in first."""
+        """The languages with a calibration of their own; the language of the training texts comes first."""
         return tuple(self._calibrators.by_language)
 
     def tokens(self, question: Question) -> int:
-        """Upper bound of the tokens that this question costs."""
+        """Return an upper bound of the tokens that this question costs."""
         return self._encoder.tokenizer.upper_bound(question.text)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.models.Model`."""
+        """Answer all, in order; see :class:`sprat.model.Model`."""
         if not questions:
             return []
-        readings = self.read([question.text for question in questions], [question.language for question in questions])
-        alternatives = self._alternatives(readings)
+        classification = self.classify(
+            [question.text for question in questions], [question.language for question in questions]
+        )
+        alternatives = self._alternatives(classification)
         return [
             Answer(
                 IntentOutput(label=None if outside else three[0].label, alternatives=three),
                 confidence=float(confidence),
             )
-            for outside, confidence, three in zip(readings.is_outside, readings.confidence, alternatives, strict=True)
+            for outside, confidence, three in zip(
+                classification.is_outside, classification.confidence, alternatives, strict=True
+            )
         ]
 
     def probe(self) -> None:
-        """Compute one real batch; see :class:`sprat.models.Model`."""
+        """Compute one real batch; see :class:`sprat.model.Model`."""
         self.answer([_PROBE])
 
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> Readings:
-        """Everything the model knows of at least one text, for answers and for measuring.
+    def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classification:
+        """Return labels, chances and decisions for at least one text, for answers and for evaluation.
 
         Args:
-            texts: what to read.
-            languages: the tag of each.
+            texts: the texts.
+            languages: the BCP 47 tag of each.
+
+        Raises:
+            ModelError: when the encoder fails.
         """
         encoded = self._encoder.encode(texts)
         logits = self._head.logits(encoded.vectors, languages)
         chances = self._calibrators.chances(logits, languages)
-        chances[encoded.empty] = SURELY_OUTSIDE  # nothing to read: no intent, and no need to ask anyone
+        chances[encoded.empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
         right, outside = chances[:, RIGHT], chances[:, OUTSIDE]
         is_outside = outside > right
-        # A long text is outside only when each of its stretches is, and the calibration has seen but one stretch: its
-        # claim is raised to their number. So a request buried in a long letter is escalated, not thrown away.
-        stretches = np.array([len(text) / self.card.calibration.longest_code_points for text in texts])
-        confidence = np.where(is_outside, outside ** np.maximum(stretches, 1.0), right)
-        return Readings(logits, logits.argmax(axis=1), right, outside, is_outside, confidence)
+        # The calibration was fitted on short texts. A text n times as long is outside only if each of its n sections
+        # is, so its chance is raised to the power of n. A request within a long letter is then escalated, not dropped.
+        sections = np.array([len(text) / self.card.calibration.longest_code_points for text in texts])
+        confidence = np.where(is_outside, outside ** np.maximum(sections, 1.0), right)
+        return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence)
 
-    def _alternatives(self, readings: Readings) -> list[tuple[Alternative, ...]]:
-        """The likeliest labels of each text: the best with its calibrated chance, the others sharing what is left.
+    def _alternatives(self, result: Classification) -> list[tuple[Alternative, ...]]:
+        """Return the likeliest labels of each text with their chances.
 
-        What is left is the chance that another label is right, split as the head would; none is put above the best.
+        The best has its calibrated chance. The others share the chance that another label is right, in proportion to
+        their softmax; none gets more than the best.
         """
-        shares = softmax(readings.logits)
+        shares = softmax(result.logits)
         order = np.argsort(-shares, axis=1, kind="stable")[:, :ALTERNATIVES]
         top = np.take_along_axis(shares, order, axis=1)
-        others = np.maximum(1.0 - readings.right - readings.outside, 0.0) / np.maximum(1.0 - top[:, 0], 1e-9)
-        chances = np.minimum(top * others[:, None], readings.right[:, None])
-        chances[:, 0] = readings.right
+        others = np.maximum(1.0 - result.right - result.outside, 0.0) / np.maximum(1.0 - top[:, 0], 1e-9)
+        chances = np.minimum(top * others[:, None], result.right[:, None])
+        chances[:, 0] = result.right
         return [
             tuple(
                 Alternative(label=self._labels[place], probability=float(chance))
@@ -136,10 +144,10 @@ class IntentModel:
 
 
 def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder:
-    """Load the encoder in `folder`, or the shared one when the card says that the model was built on it.
+    """Load the encoder in `folder`, or the shared one if the card says that the model was built on it.
 
     Raises:
-        BrokenArtefact: when it is another one than the card says, or cannot be used.
+        BrokenArtefact: when the encoder is not the one that the card names, or cannot be used.
     """
     if card.built_on is None:
         return SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)

@@ -1,1 +1,1 @@
-"""The NER service: which persons, organisations and places a text names, and where."""
+"""The NER service: finds names of persons, organisations and places, and entities with a checkable form."""

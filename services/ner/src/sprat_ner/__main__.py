@@ -11,6 +11,7 @@ from sprat_ner.handler import NerHandler
 from sprat_ner.model import NerModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "default"
+"""The default model."""
 
 
 class NerSection(ModelSection):
@@ -26,7 +27,7 @@ class NerSettings(ServiceSettings):
 
 
 async def build(context: ServiceContext, settings: NerSettings) -> Subscription:
-    """Load the model, announce it, and wire the loop."""
+    """Load the model, announce it, and return its subscription."""
     section = settings.ner
     model = load_model(NerModel.load, section, context.name)
     return await serve_model(context, model, section.model, NerHandler)

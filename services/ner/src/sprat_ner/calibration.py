@@ -1,7 +1,8 @@
-"""From what the head says to chances that hold: is a name right, and are all names of a text?
+"""Calibrated chances from the probabilities of the head: is a name right, and are all names of a text?
 
-Both are logistic regressions, fitted on development data: the head alone is too sure of itself. They are fitted in
-English; another language may have a shift of its own, fitted on few texts, that lowers or raises all its log-odds.
+Source of the method: Platt scaling, here two logistic regressions, fitted on development data, because the head is
+overconfident. They are fitted in English. Another language may have its own shift, fitted on few texts, that is added
+to its log-odds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
-from sprat_ner.decoding import LEAST, Name, Row
+from sprat_ner.decoding import SMALLEST_CHANCE, DecodedName, Decoding
 
 Doubles = NDArray[np.float64]
 
@@ -28,40 +29,46 @@ NAME, TEXT = "name", "text"
 _WIDTH: Final = {NAME: 3, TEXT: 5}
 
 
-def name_features(names: Sequence[Name]) -> Doubles:
-    """Names × 3."""
-    rows = [(_odds(exp(name.whole)), _odds(exp(name.least)), log(name.words)) for name in names]
+def name_features(names: Sequence[DecodedName]) -> Doubles:
+    """Return the features of each name, float64, names × 3, in the order of :data:`METHOD`."""
+    rows = [(_odds(exp(name.log_chance)), _odds(exp(name.least_log_chance)), log(name.words)) for name in names]
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
-def text_features(row: Row) -> tuple[float, ...]:
-    """Of a text with at least one word; one row."""
+def text_features(row: Decoding) -> tuple[float, ...]:
+    """Return the five features of a text with at least one word, in the order of :data:`METHOD`."""
     taken = row.logs[np.arange(len(row.labels)), row.labels]
-    surest = _odds(exp(float(taken.min())))
-    weakest = min((_odds(exp(name.whole)) for name in row.names), default=_odds(1.0))
-    return log(LEAST - float(taken.sum())), surest, weakest, log(len(taken)), log1p(len(row.names))
+    least_certain_word = _odds(exp(float(taken.min())))
+    least_certain_name = min((_odds(exp(name.log_chance)) for name in row.names), default=_odds(1.0))
+    return (
+        log(SMALLEST_CHANCE - float(taken.sum())),
+        least_certain_word,
+        least_certain_name,
+        log(len(taken)),
+        log1p(len(row.names)),
+    )
 
 
 def _odds(chance: float) -> float:
-    held = min(max(chance, LEAST), 1 - LEAST)
-    return log(held / (1 - held))
+    bounded = min(max(chance, SMALLEST_CHANCE), 1 - SMALLEST_CHANCE)
+    return log(bounded / (1 - bounded))
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrator:
-    """The card's parameters."""
+class NameCalibrator:
+    """The calibration of one model."""
 
     weights: Mapping[str, Doubles]
-    """`name` and `text` → bias, then one weight a feature."""
+    """`name` and `text` → bias, then the weight of each feature; float64."""
     shifts: Mapping[str, float] = field(default_factory=dict)
-    """`name_de`, `text_de`, … → what is added to the log-odds in that language."""
+    """`name_de`, `text_de`, … → the shift added to the log-odds in that language."""
 
     @classmethod
     def of(cls, calibration: Calibration) -> Self:
         """Take the parameters from a card.
 
         Raises:
-            BrokenArtefact: when they are another calibration's.
+            BrokenArtefact: when they belong to another kind of calibration.
         """
         parameters = dict(calibration.parameters)
         try:
@@ -73,29 +80,29 @@ class Calibrator:
         return cls(weights, {name: values[0] for name, values in parameters.items()})
 
     def parameters(self) -> dict[str, tuple[float, ...]]:
-        """For the card."""
+        """Return the parameters for the card."""
         fitted = {name: tuple(map(float, weights)) for name, weights in self.weights.items()}
         return fitted | {name: (shift,) for name, shift in self.shifts.items()}
 
-    def names(self, rows: Sequence[Row], languages: Sequence[str]) -> Doubles:
-        """Chance, for each name of each row in order, that span and type are right.
+    def names(self, rows: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
+        """Return the chance, for each name of each text in order, that its span and type are right; float64, names.
 
         Args:
-            rows: what was made of the texts.
-            languages: of each text.
+            rows: the decoded texts.
+            languages: the BCP 47 tag of each text.
         """
         names = [name for row in rows for name in row.names]
         shifts = [self._shift(NAME, each) for row, each in zip(rows, languages, strict=True) for _ in row.names]
         return self._chances(NAME, name_features(names), np.array(shifts))
 
-    def texts(self, rows: Sequence[Row], languages: Sequence[str]) -> Doubles:
-        """Chance, for each text, that all its names are right and none was missed; 1 where there is no word."""
+    def texts(self, rows: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
+        """Return the chance, for each text, that all names are right and none is missed; 1 for a text without words."""
         chances = np.ones(len(rows))
-        some = [place for place, row in enumerate(rows) if len(row.labels)]
-        if some:
-            features = np.array([text_features(rows[place]) for place in some])
-            shifts = np.array([self._shift(TEXT, languages[place]) for place in some])
-            chances[some] = self._chances(TEXT, features, shifts)
+        with_words = [index for index, row in enumerate(rows) if len(row.labels)]
+        if with_words:
+            features = np.array([text_features(rows[index]) for index in with_words])
+            shifts = np.array([self._shift(TEXT, languages[index]) for index in with_words])
+            chances[with_words] = self._chances(TEXT, features, shifts)
         return chances
 
     def _shift(self, what: str, language: str) -> float:

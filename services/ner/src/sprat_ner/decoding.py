@@ -1,7 +1,11 @@
-"""From the chance of each label for each word to names: well formed, and the likeliest as a whole.
+"""From the probability of each label for each word to names: well-formed, and the likeliest sequence as a whole.
 
-Where the likeliest label of each word makes no well-formed row (an `I-` that continues nothing), the best row there is
-found by Viterbi's method. So a name has one type, and begins where the words together say.
+The labels are IOB2 (`B-` begins a name, `I-` continues it). Where the likeliest label of each word gives an ill-formed
+sequence (an `I-` that continues nothing), the best well-formed one is found by the Viterbi algorithm. So a name has one
+type, and begins where its words together are likeliest to begin.
+
+The head also learns MISC (works, products, events, peoples, …), because that improves the three other types. MISC is
+not served: the data sets disagree on what belongs to it.
 """
 
 import re
@@ -11,29 +15,38 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_ner.labels import SERVED, Floats
-from sprat_ner.words import Units
+from sprat_ner.words import WordUnits
 
+TYPES: Final = ("PER", "ORG", "LOC")
+"""The types that are served."""
+
+HEAD_LABELS: Final = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+"""The columns of the head."""
+
+SERVED_LABELS: Final = HEAD_LABELS[:7]
+"""The columns after :func:`merge_misc`: what is no person, organisation or place is outside."""
+
+Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LEAST: Final = 1e-6
-"""No chance is taken for smaller: the head's rounding says no more."""
+SMALLEST_CHANCE: Final = 1e-6
+"""The smallest probability used: below it, the head's rounding errors dominate."""
 
 _CERTAIN: Final = float(np.log(0.99))
-"""A word outside that is so likely to be it cuts a row in two."""
+"""A word with this log-probability to be outside splits a sequence in two."""
 
 _BREAK: Final = re.compile(r"\n\s*\n")
-"""A name goes on in the next line, but not in the next paragraph."""
+"""A name may continue in the next line, but not in the next paragraph."""
 
 _KINDS: Final = np.array([0, 1, 1, 2, 2, 3, 3])
-"""Type of each column of :data:`~sprat_ner.labels.SERVED`; 0 is outside."""
+"""Type of each of :data:`SERVED_LABELS`; 0 is outside."""
 _CONTINUES: Final = np.array([False, False, True, False, True, False, True])
 _NEVER: Final = -1e9
 
 
 def _transitions() -> Doubles:
-    table = np.zeros((len(SERVED), len(SERVED)))
+    table = np.zeros((len(SERVED_LABELS), len(SERVED_LABELS)))
     for after in np.flatnonzero(_CONTINUES):
         table[_KINDS[after] != _KINDS, after] = _NEVER
     return table
@@ -43,67 +56,74 @@ _TRANSITIONS: Final = _transitions()
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A name that was found."""
+class DecodedName:
+    """One name. `start` and `end` are code points."""
 
     start: int
-    """In code points."""
     end: int
     type: str
-    whole: float
-    """Log of the chance that all its words are labelled right and the next one does not continue it."""
-    least: float
-    """Log of the chance of its least certain word."""
+    log_chance: float
+    """Natural logarithm of the chance that all its words are labelled right and the next word does not continue it."""
+    least_log_chance: float
+    """Natural logarithm of the chance of its least certain word."""
     words: int
+    """Number of words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What was made of one text."""
+class Decoding:
+    """The labels and names of one text."""
 
-    names: tuple[Name, ...]
+    names: tuple[DecodedName, ...]
     logs: Doubles
-    """Words × labels: logs of the chances."""
+    """float64, words × labels: natural logarithms of the probabilities."""
     labels: Integers
-    """The label taken for each word."""
+    """int64, words: index of the label of each word."""
 
 
-def decode(text: str, units: Units, chances: Floats) -> Row:
+def merge_misc(chances: Floats) -> Floats:
+    """Return words × 7 from words × 9: the probability of MISC is added to `O`."""
+    merged: Floats = chances[..., : len(SERVED_LABELS)].copy()
+    merged[..., 0] += chances[..., len(SERVED_LABELS) :].sum(axis=-1)
+    return merged
+
+
+def decode(text: str, units: WordUnits, chances: Floats) -> Decoding:
     """Find the names of a text.
 
     Args:
         text: the text.
         units: its words.
-        chances: words × :data:`~sprat_ner.labels.SERVED`.
+        chances: probabilities, float32, words × :data:`SERVED_LABELS`.
     """
-    logs = np.log(np.maximum(chances.astype(np.float64), LEAST))
-    fresh = _fresh(text, units)
+    logs = np.log(np.maximum(chances.astype(np.float64), SMALLEST_CHANCE))
+    starts = _paragraph_starts(text, units)
     labels = logs.argmax(axis=1) if len(logs) else np.zeros(0, np.int64)
-    _mend(labels, logs, fresh)
-    return Row(tuple(_names(units, logs, labels, fresh)), logs, labels)
+    _make_well_formed(labels, logs, starts)
+    return Decoding(tuple(_names(units, logs, labels, starts)), logs, labels)
 
 
-def _fresh(text: str, units: Units) -> NDArray[np.bool_]:
-    """Words that cannot continue a name, because a paragraph begins with them."""
-    fresh = np.zeros(len(units.starts), dtype=bool)
-    fresh[:1] = True
+def _paragraph_starts(text: str, units: WordUnits) -> NDArray[np.bool_]:
+    """Return for each word whether it begins a paragraph: such a word cannot continue a name."""
+    starts = np.zeros(len(units.starts), dtype=bool)
+    starts[:1] = True
     if "\n" not in text:
-        return fresh
+        return starts
     for match in _BREAK.finditer(text):
         place = int(np.searchsorted(units.starts, match.end()))
-        fresh[place : place + 1] = True
-    return fresh
+        starts[place : place + 1] = True
+    return starts
 
 
-def _wrong(labels: Integers, fresh: NDArray[np.bool_]) -> Integers:
-    """Places whose label continues nothing."""
+def _ill_formed(labels: Integers, starts: NDArray[np.bool_]) -> Integers:
+    """Return the indices of the words whose label continues nothing."""
     before = np.concatenate([[0], _KINDS[labels[:-1]]]) if len(labels) else labels
-    return np.flatnonzero(_CONTINUES[labels] & ((before != _KINDS[labels]) | fresh))
+    return np.flatnonzero(_CONTINUES[labels] & ((before != _KINDS[labels]) | starts))
 
 
-def _mend(labels: Integers, logs: Doubles, fresh: NDArray[np.bool_]) -> None:
-    """Put the best well-formed row wherever the row is not well formed."""
-    if not len(wrong := _wrong(labels, fresh)):
+def _make_well_formed(labels: Integers, logs: Doubles, starts: NDArray[np.bool_]) -> None:
+    """Replace each ill-formed section of `labels`, in place, by its best well-formed sequence."""
+    if not len(wrong := _ill_formed(labels, starts)):
         return
     edges = np.flatnonzero((labels == 0) & (logs[:, 0] > _CERTAIN))
     done = 0
@@ -113,18 +133,18 @@ def _mend(labels: Integers, logs: Doubles, fresh: NDArray[np.bool_]) -> None:
         after = int(np.searchsorted(edges, place))
         start = int(edges[after - 1]) if after else 0
         done = int(edges[after]) + 1 if after < len(edges) else len(labels)
-        labels[start:done] = _best_row(logs[start:done], fresh[start:done])
+        labels[start:done] = _best_sequence(logs[start:done], starts[start:done])
 
 
-def _best_row(logs: Doubles, fresh: NDArray[np.bool_]) -> Integers:
-    """Viterbi over a stretch; what stands before it is outside."""
-    shut = np.where(_CONTINUES, _NEVER, 0.0)
-    score = logs[0] + shut
+def _best_sequence(logs: Doubles, starts: NDArray[np.bool_]) -> Integers:
+    """Return the best labels of a section by the Viterbi algorithm; the word before the section is outside."""
+    no_continuation = np.where(_CONTINUES, _NEVER, 0.0)
+    score = logs[0] + no_continuation
     back = np.zeros((len(logs), logs.shape[1]), dtype=np.int64)
     for place in range(1, len(logs)):
         paths = score[:, None] + _TRANSITIONS
         back[place] = paths.argmax(axis=0)
-        score = paths.max(axis=0) + logs[place] + (shut if fresh[place] else 0.0)
+        score = paths.max(axis=0) + logs[place] + (no_continuation if starts[place] else 0.0)
     row = np.zeros(len(logs), dtype=np.int64)
     row[-1] = int(score.argmax())
     for place in range(len(logs) - 1, 0, -1):
@@ -132,7 +152,7 @@ def _best_row(logs: Doubles, fresh: NDArray[np.bool_]) -> Integers:
     return row
 
 
-def _names(units: Units, logs: Doubles, labels: Integers, fresh: NDArray[np.bool_]) -> list[Name]:
+def _names(units: WordUnits, logs: Doubles, labels: Integers, starts: NDArray[np.bool_]) -> list[DecodedName]:
     inside = labels != 0
     firsts = np.flatnonzero(inside & ~_CONTINUES[labels])
     stops = np.flatnonzero(~inside | ~_CONTINUES[labels])
@@ -141,11 +161,11 @@ def _names(units: Units, logs: Doubles, labels: Integers, fresh: NDArray[np.bool
         place = int(np.searchsorted(stops, first, side="right"))
         stop = int(stops[place]) if place < len(stops) else len(labels)
         each = logs[np.arange(first, stop), labels[first:stop]]
-        going_on = SERVED.index("I" + SERVED[labels[first]][1:])
+        continuing = SERVED_LABELS.index("I" + SERVED_LABELS[labels[first]][1:])
         ends = 0.0
-        if stop < len(labels) and not fresh[stop]:
-            ends = float(np.log1p(-min(np.exp(logs[stop, going_on]), 1 - LEAST)))
+        if stop < len(labels) and not starts[stop]:
+            ends = float(np.log1p(-min(np.exp(logs[stop, continuing]), 1 - SMALLEST_CHANCE)))
         start, end = int(units.starts[first]), int(units.ends[stop - 1])
-        type = SERVED[labels[first]][2:]
-        names.append(Name(start, end, type, float(each.sum()) + ends, float(each.min()), stop - int(first)))
+        type = SERVED_LABELS[labels[first]][2:]
+        names.append(DecodedName(start, end, type, float(each.sum()) + ends, float(each.min()), stop - int(first)))
     return names

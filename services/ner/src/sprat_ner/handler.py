@@ -1,7 +1,7 @@
-"""The NER service's decisions: those of every specialist."""
+"""The decisions of the NER service: those that all specialists share."""
 
 from sprat_inference.specialist import SpecialistHandler
 
 
 class NerHandler(SpecialistHandler):
-    """Events in, outcomes out. Names need the text and its language alone, so nothing is added to what is shared."""
+    """Handles texts that ask for entities; adds nothing to :class:`SpecialistHandler`."""

@@ -1,8 +1,8 @@
-"""A text's words, and which token of the model speaks for each. Training and serving read texts in this one way.
+"""Split a text into words, and find the token that represents each. Training and serving share this module.
 
-A word is a run of letters and digits with their accents, or one other visible character: `Jean-Luc's` is five. The
-model speaks of a word by the token that holds its first character. Words that share that token are one unit: its name
-cannot begin or end between them.
+A word is a run of letters and digits with their accents, or one other visible character: `Jean-Luc's` is five words.
+The label of a word is that of the token with its first character. Words that share this token form one unit, within
+which no name can begin or end.
 """
 
 import re
@@ -15,50 +15,50 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 _MARKS: Final = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f\u200c\u200d"
-"""Accents and joiners: they belong to the character before them. Python does not count them to `\\w`."""
+"""Accents and joiners. They belong to the character before them, and `\\w` does not match them."""
 
 _WORD: Final = re.compile(rf"\w[\w{_MARKS}]*+|[^\w\s][{_MARKS}]*+")
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """Parallel arrays, one entry a unit, in the order of the text."""
+class WordUnits:
+    """The units of a text, in its order, as parallel int64 arrays with one entry per unit."""
 
     starts: Integers
-    """First code point."""
+    """The first code point."""
     ends: Integers
-    """Behind the last one."""
+    """One past the last code point."""
     tokens: Integers
-    """Place of the token that speaks for it."""
+    """Index of the token whose label is that of the unit."""
 
 
 def word_spans(text: str) -> Integers:
-    """Words × 2: first code point, and the one behind the last."""
+    """Return words × 2, int64: the first code point, and one past the last."""
     return np.array([match.span() for match in _WORD.finditer(text)], dtype=np.int64).reshape(-1, 2)
 
 
-def units(text: str, starts: Integers, ends: Integers) -> Units:
+def find_units(text: str, starts: Integers, ends: Integers) -> WordUnits:
     """Find the units of a text.
 
     Args:
         text: the text.
-        starts: of each token, in code points of `text`, rising.
-        ends: of each token.
+        starts: the first code point of each token, ascending.
+        ends: one past the last code point of each token.
     """
     spans = word_spans(text)
     if not len(spans) or not len(starts):
         return _NONE
-    # The last token that begins at or before the word; its offset may include the space before it.
-    places = starts.searchsorted(spans[:, 0], side="right") - 1
-    # A word that the tokenizer drops (control characters) lies in no token: it belongs to no unit.
-    seen = (places >= 0) & (ends[places] > spans[:, 0])
-    if not seen.all():
-        spans, places = spans[seen], places[seen]
+    # The last token that begins at or before the word; the offset of a token may include the space before it.
+    tokens = starts.searchsorted(spans[:, 0], side="right") - 1
+    # A word that the tokenizer drops (control characters) is in no token, and belongs to no unit.
+    tokenized = (tokens >= 0) & (ends[tokens] > spans[:, 0])
+    if not tokenized.all():
+        spans, tokens = spans[tokenized], tokens[tokenized]
         if not len(spans):
             return _NONE
-    changes = np.flatnonzero(places[1:] != places[:-1]) + 1
-    firsts, lasts = np.concatenate([[0], changes]), np.concatenate([changes - 1, [len(places) - 1]])
-    return Units(spans[firsts, 0], spans[lasts, 1], places[firsts])
+    changes = np.flatnonzero(tokens[1:] != tokens[:-1]) + 1
+    firsts, lasts = np.concatenate([[0], changes]), np.concatenate([changes - 1, [len(tokens) - 1]])
+    return WordUnits(spans[firsts, 0], spans[lasts, 1], tokens[firsts])
 
 
-_NONE: Final = Units(*(np.zeros(0, np.int64) for _ in range(3)))
+_NONE: Final = WordUnits(*(np.zeros(0, np.int64) for _ in range(3)))

@@ -58,7 +58,7 @@ class LabelModel(Protocol):
     def card(self) -> Card:
         """Return the card."""
 
-    def read(self, texts: Sequence[str], languages: Sequence[str], /) -> Any:
+    def classify(self, texts: Sequence[str], languages: Sequence[str], /) -> Any:
         """Return `logits`, `best`, `outside`, `is_outside` and `confidence`, each with one row per text."""
 
 
@@ -94,7 +94,7 @@ def read_splits(model: LabelModel, in_scope: Split, outside: Split = EMPTY_SPLIT
     texts, labels = in_scope.texts + outside.texts, model.card.labels or ()
     languages = [in_scope.language] * len(in_scope.texts) + [outside.language] * len(outside.texts)
     batches = [slice(start, start + _TEXTS_PER_BATCH) for start in range(0, len(texts), _TEXTS_PER_BATCH)]
-    parts = [model.read(texts[batch], languages[batch]) for batch in batches]
+    parts = [model.classify(texts[batch], languages[batch]) for batch in batches]
     best = np.concatenate([part.best for part in parts])
     gold = in_scope.labels + outside.labels
     return ModelReadings(

