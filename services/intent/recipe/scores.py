@@ -74,7 +74,9 @@ def _english(model: IntentModel, readings: metrics.ModelReadings, validation: me
         yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
 
 
-def _other_language(model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings) -> Iterator[Score]:
+def _other_language(
+    model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings
+) -> Iterator[Score]:
     """Yield the scores of a language that is not the language of the training texts."""
     keep_at = model.card.keep_at
     _, reported = read_queries(queries, language)
