@@ -97,7 +97,7 @@ def test_sums_take_what_left_from_attempts_and_what_it_cost_from_outcomes():
         (["--since", "1x"], "--since 1x: needs a number and s, m, h or d"),
         (["verify", "--since", "1x"], "--since 1x: needs"),
         (["verify", "--grace", "1x"], "--grace 1x: needs"),
-        (["--since", "1h", "verify"], "options stand behind the word: sprat audit verify --since 7d"),
+        (["--since", "1h", "verify"], "options go after the subcommand: sprat audit verify --since 7d"),
         (["--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
     ],
 )

@@ -86,7 +86,7 @@ def test_unknown_fields_are_passed_on():
         (["--from", "-", "--task", "banana"], "--task banana: no such task; known are intent, ner, translation"),
         (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
         (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
-        (["--task", "intent", "export", "--output", "x.csv"], "options stand behind the word: sprat feedback export"),
+        (["--task", "intent", "export", "--output", "x.csv"], "options go after the subcommand: sprat feedback export"),
         (["export", "--output", "x.xlsx"], "x.xlsx: the name says the format: .csv, .tsv, .jsonl"),
         (["export", "--output", "x.csv", "--task", "ner"], "is no single label: take .jsonl"),
         (

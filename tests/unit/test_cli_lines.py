@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sprat_cli.options import parse_span
 from sprat_cli.render import (
     answer,
     certainty,
@@ -18,7 +19,6 @@ from sprat_cli.render import (
     who,
 )
 from sprat_cli.terminal import printable, table
-from sprat_cli.watch.command import parse_span
 from sprat_contracts import (
     DeadLetterReason,
     Declined,

@@ -12,7 +12,7 @@ from sprat_cli import detectors, terminal
 from sprat_cli.detectors import Asked, gather, shipped_tagger
 from sprat_cli.main import app
 from sprat_cli.mask import command
-from sprat_cli.text_input import read_text_input
+from sprat_cli.text_input import read_text
 from sprat_privacy.detectors import tagger
 from support.detectors import Broken, Words
 
@@ -221,18 +221,18 @@ def test_what_cannot_be_read_is_one_line(tmp_path, argument, content, said):
     if content is not None:
         (tmp_path / argument).write_bytes(content)
     with pytest.raises(UserError) as caught:
-        read_text_input(argument, io.TextIOWrapper(io.BytesIO(b"")), as_text=False)
+        read_text(argument, io.TextIOWrapper(io.BytesIO(b"")), as_text=False)
     assert said in str(caught.value)
 
 
 def test_words_that_look_like_a_path_are_the_text_where_one_says_so(tmp_path):
     (tmp_path / "Anna").write_text("from the file", "utf-8")
     nothing = io.TextIOWrapper(io.BytesIO(b""))
-    assert read_text_input("Anna", nothing, as_text=False) == "from the file"
-    assert read_text_input("Anna", nothing, as_text=True) == "Anna"
-    assert read_text_input("-", nothing, as_text=True) == "-"
-    assert read_text_input("open 24/7", nothing, as_text=False) == "open 24/7"
-    assert read_text_input("x" * 5000, nothing, as_text=False) == "x" * 5000
+    assert read_text("Anna", nothing, as_text=False) == "from the file"
+    assert read_text("Anna", nothing, as_text=True) == "Anna"
+    assert read_text("-", nothing, as_text=True) == "-"
+    assert read_text("open 24/7", nothing, as_text=False) == "open 24/7"
+    assert read_text("x" * 5000, nothing, as_text=False) == "x" * 5000
 
 
 def test_a_tagger_and_none_is_a_mistake(tmp_path):

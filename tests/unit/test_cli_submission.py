@@ -6,18 +6,19 @@ import json
 import pytest
 
 from sprat.errors import UserError
-from sprat_cli.send.submission import SOURCE, Given, parse_reference, parse_tasks, prepare, read_given
+from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare
+from sprat_cli.text_input import TextLines, read_lines
 from sprat_contracts import TextSubmitted
 
 INTENT = {"tasks": {"intent": {}}}
 
 
 def given(*texts):
-    return Given([(f"line {number}", text) for number, text in enumerate(texts, 1)], "a test")
+    return TextLines([(f"line {number}", text) for number, text in enumerate(texts, 1)], "a test")
 
 
 def read(argument, stdin="", *, as_text=False, whole=False):
-    return read_given(argument, io.StringIO(stdin), as_text=as_text, whole=whole)
+    return read_lines(argument, io.StringIO(stdin), as_text=as_text, whole=whole)
 
 
 def test_words_are_the_text_itself():
@@ -30,11 +31,11 @@ def test_a_file_is_its_lines_and_it_is_said(tmp_path):
     taken = read(str(path))
     assert [text for _, text in taken.texts] == ["first\u2028still first", "second"]
     assert taken.texts[1][0] == f"file {path}, line 4"
-    assert taken.taken_for == f"file {path}: 2 texts"
+    assert taken.description == f"file {path}: 2 texts"
 
 
 def test_a_dash_is_standard_input():
-    assert read("-", "one\ntwo\n").taken_for == "standard input: 2 texts"
+    assert read("-", "one\ntwo\n").description == "standard input: 2 texts"
 
 
 def test_the_whole_of_standard_input_is_one_text():
@@ -58,7 +59,7 @@ def test_words_that_look_like_a_missing_file_are_not_sent(argument):
 @pytest.mark.parametrize(
     "text", ["either/or is a question", "long " * 1000, "nul \0 inside", "what is 1.5", "/ or \\ ?"]
 )
-def test_a_text_is_not_taken_for_a_path(text):
+def test_a_text_is_not_description_a_path(text):
     assert read(text).texts == [("the text", text)]
 
 

@@ -1,12 +1,10 @@
-"""How commands reach Kafka: shared options, settings, and errors that say what to do."""
+"""How commands reach Kafka: settings, and errors that say what to do."""
 
 import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
-import typer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -19,20 +17,6 @@ from pydantic import SecretStr, ValidationError
 from sprat.errors import UserError
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
-
-Bootstrap = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOST:PORT",
-        show_default=False,
-        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, else 127.0.0.1:9092]",
-    ),
-]
-Prefix = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", show_default=False, help="Of all topics. [SPRAT_KAFKA__PREFIX, else sprat]"),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 _REFUSED = re.compile(r"\[Errno 111\].*")

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from sprat.errors import UserError
 
@@ -15,16 +13,6 @@ _INSTALL: Final = "pip install --force-reinstall sprat-privacy"
 _ELSE: Final = (
     "name its folder with --tagger FOLDER, or give --validators-alone to see what is found without it (no names then)"
 )
-
-
-PolicyFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="A policy file, for what its section perimeter adds."),
-]
-TaggerFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
-]
 
 
 @dataclass(frozen=True, slots=True)

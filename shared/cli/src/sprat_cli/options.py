@@ -1,12 +1,73 @@
-"""Options of `sprat train` and `sprat assess`: which columns of a file hold the texts and the labels."""
+"""Options that several commands share, and how their values are read."""
 
+import re
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sprat.errors import UserError
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        show_default=False,
+        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, else 127.0.0.1:9092]",
+    ),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", show_default=False, help="Of all topics. [SPRAT_KAFKA__PREFIX, else sprat]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 TextColumn = Annotated[
     str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the texts. [default: found]")
 ]
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the labels. [default: found]")
 ]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`."),
+]
+TaggerFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
+]
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN = re.compile(r"(\d{1,9})([smhd])")
+
+
+def parse_span(span: str, option: str = "--since") -> int:
+    """Return the seconds of `30s`, `10m`, `2h` or `7d`.
+
+    Raises:
+        UserError: not of that form; it names the option.
+    """
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise UserError(f"{option} {span}: needs a number and s, m, h or d, as in 10m")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def time_before_now(span: str, option: str = "--since") -> int:
+    """Return the moment that lies a span ago, in epoch milliseconds.
+
+    Raises:
+        UserError: the span is not valid; it names the option.
+    """
+    return max(0, int(time.time() * 1000) - parse_span(span, option) * 1000)
+
+
+def reject_misplaced_options(context: typer.Context, example: str) -> None:
+    """Refuse options between the name of a command and the name of its subcommand, where they would be ignored.
+
+    Raises:
+        UserError: there are some; `example` shows where they belong.
+    """
+    sources = [context.get_parameter_source(name) for name in context.params]
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+        raise UserError(f"options go after the subcommand: {example}")

@@ -1,83 +1,66 @@
-"""A bar that shows how far a long step is: on a terminal alone, and on standard error, so that no output is spoilt."""
+"""Progress of long steps: on standard error and on a terminal alone, so that it never mixes with the output."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from sprat_operations.topic_reader import OnReadProgress, silent
+from sprat_operations.topic_reader import OnReadProgress
 
-_WIDTH: Final = 30
-_EVERY_S: Final = 0.1
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_READ_DELAY_S: Final = 0.5
+"""A shorter wait needs no bar."""
 
 
 class ProgressBar:
-    """One line that is drawn over and over, and gone at the end."""
+    """One line, redrawn in place and removed at the end. Nothing is shown where standard error is no terminal."""
 
-    def __init__(self) -> None:
-        self._wanted = sys.stderr.isatty()
-        self._drawn = ""
-        self._next = 0.0
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self._start_at = time.monotonic() + delay_s if sys.stderr.isatty() else None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._drawn:
-            self._write("")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
 
-    def show(self, step: str, done: int, whole: int) -> None:
-        """Say that `done` of `whole` are done of a step; nothing is shown of a step with nothing to do."""
-        now = time.monotonic()
-        if not self._wanted or whole <= 0 or (now < self._next and done < whole):
+    def show(self, step: str, done: int, total: int) -> None:
+        """Show that `done` of `total` are done in a step; nothing of a step with nothing to do."""
+        if self._start_at is None or total <= 0 or time.monotonic() < self._start_at:
             return
-        self._next = now + _EVERY_S
-        full = min(_WIDTH * done // whole, _WIDTH)
-        self._write(f"{step:20} {'█' * full}{'░' * (_WIDTH - full)} {done:,} of {whole:,}")
-
-    def _write(self, line: str) -> None:
-        sys.stderr.write(f"\r{line.ljust(len(self._drawn))}{'' if line else chr(13)}")
-        sys.stderr.flush()
-        self._drawn = line
-
-
-# How far a look back through topics has come, for a person who waits.
-
-_AFTER_S = 0.5
-"""Below it nobody waits."""
-_READ_EVERY_S = 0.1
+        if self._progress is None or self._task is None:
+            self._progress = _started()
+            self._task = self._progress.add_task(step, total=total)
+        self._progress.update(self._task, description=step, completed=done, total=total)
 
 
 @contextmanager
-def looking_back(what: str) -> Iterator[OnReadProgress]:
-    """Give what shows the progress on standard error, where that is a terminal; nothing of it stays there."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    line = _Line(what)
-    try:
-        yield line.show
-    finally:
-        line.wipe()
+def read_progress(what: str) -> Iterator[OnReadProgress]:
+    """Yield a callback that shows how many of the records of a topic are read."""
+    with ProgressBar(_READ_DELAY_S) as bar:
+        yield lambda done, total: bar.show(what, done, total)
 
 
-class _Line:
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._next = time.monotonic() + _AFTER_S
-        self._shown = False
+def _started() -> "Progress":
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and needed on a terminal alone
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
 
-    def show(self, done: int, total: int) -> None:
-        if time.monotonic() >= self._next:
-            self._next, self._shown = time.monotonic() + _READ_EVERY_S, True
-            self._write(f"\r{self._what}: {done:,} of {total:,} records\x1b[K")
-
-    def wipe(self) -> None:
-        if self._shown:
-            self._write("\r\x1b[K")
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+    progress = Progress(
+        TextColumn("{task.description:20}", markup=False),
+        BarColumn(30),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,  # standard output may be a file or a pipe
+    )
+    progress.start()
+    return progress

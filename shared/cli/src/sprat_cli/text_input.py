@@ -1,20 +1,25 @@
-"""One text from a person, as it is: every offset in it counts."""
+"""Texts from an argument: the text itself, a file, or standard input."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from sprat.errors import UserError
 
+_PATH_OR_FILE_NAME = re.compile(r"[^\s]*(/|\\)[^\s]*|[^\s]+\.(jsonl|json|txt|csv|md)", re.IGNORECASE)
 
-def read_text_input(argument: str, stdin: TextIO, *, as_text: bool) -> str:
-    """Decide what the argument is: `-` is standard input, the path of a file what is in it, all else the text itself.
 
-    Line ends and white space stay as they are.
+def read_text(argument: str, stdin: TextIO, *, as_text: bool) -> str:
+    """Read one text as it is: `-` is standard input, the path of a file its content, anything else the text itself.
+
+    Line ends and white space are kept, since offsets count them.
 
     Raises:
-        UserError: nothing in it, a file that cannot be read, or what is not UTF-8.
+        UserError: the text is blank, the file cannot be read, or the input is not UTF-8.
     """
-    text, where = _read(argument, stdin, as_text=as_text)
+    text, where = _read_whole(argument, stdin, as_text=as_text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -24,7 +29,7 @@ def read_text_input(argument: str, stdin: TextIO, *, as_text: bool) -> str:
     return text
 
 
-def _read(argument: str, stdin: TextIO, *, as_text: bool) -> tuple[str, str]:
+def _read_whole(argument: str, stdin: TextIO, *, as_text: bool) -> tuple[str, str]:
     path = Path(argument)
     try:
         if argument == "-" and not as_text:
@@ -37,21 +42,77 @@ def _read(argument: str, stdin: TextIO, *, as_text: bool) -> tuple[str, str]:
         raise UserError(f"{where}: not UTF-8") from None
     except OSError as error:
         raise UserError(f"{where}: cannot be read: {error.strerror}") from None
-    if not as_text and _like_a_path(argument):
+    if not as_text and _looks_like_a_path(argument):
         raise UserError(f"there is no file {argument!r}; to mask these words themselves, add --text")
     return argument, "the text"
 
 
-def _like_a_path(argument: str) -> bool:
-    """Is it one word that ends as files do or begins as paths do? A word with a slash alone may be a text: 24/7."""
+def _looks_like_a_path(argument: str) -> bool:
+    """Return whether it is one word that ends as files do or begins as paths do. `24/7` may be a text."""
     return not any(map(str.isspace, argument)) and (
         argument.lower().endswith((".txt", ".md", ".csv", ".json", ".jsonl", ".eml"))
         or argument.startswith(("/", "./", "../", "~/"))
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """Texts, each with its place for error messages, and a description of where they come from."""
+
+    texts: Sequence[tuple[str, str]] = field(repr=False)
+    """Place and text."""
+    description: str
+
+
+def read_lines(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> TextLines:
+    """Read texts, one a line: `-` is standard input, the path of a file its lines, anything else one text itself.
+
+    Args:
+        argument: what the user named.
+        stdin: read where it is `-`.
+        as_text: it is the text itself, whatever it looks like.
+        whole: the file or standard input is one text.
+
+    Raises:
+        UserError: there is no text, the file cannot be read, or the argument looks like a path where no file is.
+    """
+    if argument == "-" and not as_text:
+        return _split(stdin.read(), "standard input", whole=whole)
+    path = Path(argument)
+    if not as_text and _is_file(path):
+        try:
+            content = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: not UTF-8") from None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        return _split(content, f"file {path}", whole=whole)
+    if not as_text and _PATH_OR_FILE_NAME.fullmatch(argument):
+        raise UserError(f"there is no file {argument!r}; to send these words themselves, add --text")
+    return TextLines([("the text", argument)], "the text itself")
+
+
+def _split(content: str, where: str, *, whole: bool) -> TextLines:
+    if whole:
+        texts = [(where, content.strip())] if content.strip() else []
+    else:
+        # Not splitlines(): texts may hold U+2028 and other characters that it takes for line ends.
+        lines = enumerate(content.split("\n"), 1)
+        texts = [(f"{where}, line {number}", line.strip()) for number, line in lines if line.strip()]
+    if not texts:
+        raise UserError(f"{where}: nothing to send")
+    return TextLines(texts, f"{where}: {len(texts)} {'text' if len(texts) == 1 else 'texts'}")
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a text is longer than a file name may be, or holds a NUL
+    except (OSError, ValueError):  # the text is longer than a file name may be, or holds a NUL
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # as above
         return False

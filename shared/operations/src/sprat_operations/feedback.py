@@ -28,7 +28,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import plain_text_identity
 from sprat_operations.dead_letters import Identity, identity_of
-from sprat_operations.topic_reader import OnReadProgress, TopicReader, read_since, silent
+from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress, read_since
 
 SOURCE: Final = "/sprat/feedback"
 """The CloudEvents source of what is published from the command line."""
@@ -164,7 +164,7 @@ class Example:
 
 
 async def read_corrections(
-    client: Mapping[str, Any], topic: str, task: str, since_ms: int | None, *, progress: OnReadProgress = silent
+    client: Mapping[str, Any], topic: str, task: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
 ) -> Corrections:
     """Read the corrections of a task given at `since_ms` (epoch) or later, None: all.
 
@@ -180,7 +180,7 @@ async def read_corrections(
 
 
 async def join(
-    client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = silent
+    client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = no_progress
 ) -> list[Example]:
     """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
 
@@ -232,7 +232,9 @@ class Wanted:
             self.invalid.discard(identity)
 
 
-async def look_for(client: Mapping[str, Any], topic: str, wanted: Wanted, *, progress: OnReadProgress = silent) -> None:
+async def look_for(
+    client: Mapping[str, Any], topic: str, wanted: Wanted, *, progress: OnReadProgress = no_progress
+) -> None:
     """Read the headers of every text that is still there, until all are found; what is found stays also if it raises.
 
     Raises:

@@ -14,7 +14,7 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarg
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 from sprat_operations.dead_letters import Headers, Letter, Subject, digest, identity_of, letter_of
-from sprat_operations.topic_reader import OnReadProgress, read_since, silent
+from sprat_operations.topic_reader import OnReadProgress, no_progress, read_since
 
 ROUTER = "router"
 FRONTIER = "frontier"
@@ -211,7 +211,7 @@ class NoLetter:
 
 
 async def read_letters(
-    client: Mapping[str, Any], topic: str, since_ms: int | None, *, progress: OnReadProgress = silent
+    client: Mapping[str, Any], topic: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
 ) -> AsyncIterator[Letter | NoLetter]:
     """Give every dead letter written at `since_ms` (epoch) or later, None: all.
 
@@ -228,7 +228,7 @@ async def read_letters(
 
 
 async def replayed_before(
-    client: Mapping[str, Any], replays: Sequence[Replay], *, progress: OnReadProgress = silent
+    client: Mapping[str, Any], replays: Sequence[Replay], *, progress: OnReadProgress = no_progress
 ) -> dict[Mark, str]:
     """Give the place of every replay that stands on the topics of these, since the first of their letters.
 

@@ -22,12 +22,12 @@ _STALL_S: Final = 30.0
 """No record for so long, though some are missing: the broker is gone."""
 
 
-def silent(done: int, total: int) -> None:
+def no_progress(done: int, total: int) -> None:
     """Show nothing."""
 
 
 async def read_since(
-    client: Mapping[str, Any], topics: Sequence[str], since_ms: int | None, *, progress: OnReadProgress = silent
+    client: Mapping[str, Any], topics: Sequence[str], since_ms: int | None, *, progress: OnReadProgress = no_progress
 ) -> AsyncIterator[ConsumerRecord]:
     """Give every record of the topics appended at `since_ms` (epoch) or later, None: all, in each partition's order.
 
@@ -51,7 +51,7 @@ class TopicReader:
     A context manager; entering it connects.
     """
 
-    def __init__(self, client: Mapping[str, Any], progress: OnReadProgress = silent) -> None:
+    def __init__(self, client: Mapping[str, Any], progress: OnReadProgress = no_progress) -> None:
         self._admin = AIOKafkaAdminClient(**client)
         self._consumer = make_consumer(
             client,

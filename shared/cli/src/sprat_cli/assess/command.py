@@ -16,8 +16,7 @@ from sprat_cli.assess.answers import (
     text_outcomes,
 )
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
-from sprat_cli.connection import Bootstrap, Json, Prefix
-from sprat_cli.options import LabelColumn, TextColumn
+from sprat_cli.options import Bootstrap, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames

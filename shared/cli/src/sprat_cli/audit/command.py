@@ -1,20 +1,18 @@
 """`sprat audit` and `sprat audit verify`: what left the house, and whether every call of it has its end on record."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_cli.app import plain_app
 from sprat_cli.audit.verify import Verifying, tell
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
 from sprat_cli.terminal import faint, printable, say, say_json, table
-from sprat_cli.watch.command import parse_span
 from sprat_operations.egress import Sum, Sums, read_egress
 from sprat_operations.result_stream import Unreadable
 
@@ -73,10 +71,9 @@ def audit(
 ) -> None:
     """Sum up what left the house, by tenant, provider and region; or verify the record of it."""
     if context.invoked_subcommand is not None:
-        if any(_was_given(context, name) for name in context.params):
-            raise UserError(f"options stand behind the word: sprat audit {context.invoked_subcommand} --since 7d")
+        reject_misplaced_options(context, f"sprat audit {context.invoked_subcommand} --since 7d")
         return
-    since_ms = _moment(since)
+    since_ms = time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         sums, complete = asyncio.run(_sum_up(kafka, since_ms, tenant))
@@ -105,8 +102,8 @@ def verify(
     prefix: Prefix = None,
 ) -> None:
     """Compare attempts with outcomes, and name each call that lacks one of the two."""
-    since_ms = None if since is None else _moment(since)
-    until_ms = _moment(grace, "--grace")
+    since_ms = None if since is None else time_before_now(since)
+    until_ms = time_before_now(grace, "--grace")
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         verifying = Verifying(since_ms, until_ms, as_json=as_json)
@@ -155,16 +152,3 @@ def _counts(counts: Mapping[str, int]) -> str:
         return "0"
     parts = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     return f"{sum(counts.values()):,} ({', '.join(f'{count:,} {printable(name)}' for name, count in parts)})"
-
-
-def _moment(span: str, option: str = "--since") -> int:
-    """Give the epoch milliseconds of so long ago."""
-    try:
-        return max(0, int(time.time() * 1000) - parse_span(span) * 1000)
-    except UserError as error:
-        raise UserError(str(error).replace("--since", option, 1)) from None
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"

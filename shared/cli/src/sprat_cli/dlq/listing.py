@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_operations.dead_letters import Letter

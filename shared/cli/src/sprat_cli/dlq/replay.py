@@ -11,10 +11,11 @@ import typer
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.dlq.listing import text_id
 from sprat_cli.dlq.select import LetterSelection, Reasons, Services, Since, Until, check_names, choice, names_of, read
-from sprat_cli.progress import looking_back
+from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.progress import read_progress
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_operations.replay import LeftOut, Plan, Replay, Unsent, plan, replayed_before, send, without_sent
@@ -214,7 +215,7 @@ async def _plan(kafka: KafkaSettings, wanted: LetterSelection, *, again: bool) -
     planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics)
     if again or not planned.replays:
         return planned
-    with looking_back("replayed before?") as progress:
+    with read_progress("replayed before?") as progress:
         return without_sent(planned, await replayed_before(client_arguments(kafka), planned.replays, progress=progress))
 
 

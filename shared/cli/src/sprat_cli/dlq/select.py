@@ -1,7 +1,6 @@
 """The names by which a person asks for dead letters, and why one of them leads to none."""
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -11,9 +10,9 @@ import typer
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.progress import looking_back
+from sprat_cli.options import time_before_now
+from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
-from sprat_cli.watch.command import parse_span
 from sprat_operations.dead_letters import Letter
 from sprat_operations.replay import NoLetter, read_letters
 from sprat_operations.topic_reader import TopicReader
@@ -123,7 +122,8 @@ def choice(
     Raises:
         UserError: a span is not one, or `--until` is before `--since`.
     """
-    since_ms, until_ms = _moment(since, "--since"), _moment(until, "--until")
+    since_ms = None if since is None else time_before_now(since, "--since")
+    until_ms = None if until is None else time_before_now(until, "--until")
     if since_ms is not None and until_ms is not None and until_ms < since_ms:
         raise UserError(f"--until {until} ends before --since {since} begins: nothing is between")
     return LetterSelection(
@@ -143,7 +143,7 @@ async def read(
     held = 0
     since_ms = None if all_of_them else wanted.since_ms
     topic = kafka.topics.dead_letters
-    with looking_back("dead letters") as progress:
+    with read_progress("dead letters") as progress:
         async for each in read_letters(client_arguments(kafka), topic, since_ms, progress=progress):
             if isinstance(each, NoLetter):
                 found.unreadable += 1
@@ -172,13 +172,3 @@ def check_names(found: SelectedLetters) -> None:
     """
     if found.missing:
         raise UserError(found.missing)
-
-
-def _moment(span: str | None, option: str) -> int | None:
-    """Give the epoch milliseconds of so long ago."""
-    if span is None:
-        return None
-    try:
-        return max(0, int(time.time() * 1000) - parse_span(span) * 1000)
-    except UserError as error:
-        raise UserError(str(error).replace("--since", option, 1)) from None

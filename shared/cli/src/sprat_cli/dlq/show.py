@@ -11,10 +11,11 @@ from typing import Annotated, Any, Self
 import typer
 
 from sprat.errors import SpratError
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
-from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.detectors import Asked, gather
 from sprat_cli.dlq.listing import when
 from sprat_cli.dlq.select import check_names, choice, read
+from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS

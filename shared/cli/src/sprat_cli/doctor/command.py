@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, load_command_settings
+from sprat_cli.connection import kafka_settings, load_command_settings
 from sprat_cli.doctor.check import Check, Mark
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 
 EPILOG = """\b

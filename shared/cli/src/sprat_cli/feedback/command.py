@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
 from sprat_cli.app import plain_app
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
-from sprat_cli.feedback.corrections import Given, publish, read_bulk, read_one
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.feedback.export import EXPORT, export
 from sprat_cli.feedback.labels import remark_unknown_labels
+from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options
 
 EPILOG = """\b
 Examples:
@@ -63,12 +63,11 @@ def feedback(
 ) -> None:
     """Publish a correction, or many."""
     if context.invoked_subcommand is not None:
-        if any(_was_given(context, name) for name in context.params):
-            raise UserError(f"options stand behind the word: sprat feedback {context.invoked_subcommand} --task intent")
+        reject_misplaced_options(context, f"sprat feedback {context.invoked_subcommand} --task intent")
         return
-    given = Given(text_id, source, task, label, outside, output, by)
-    given.check()
-    messages = read_one(given) if bulk is None else read_bulk(bulk, given, sys.stdin)
+    options = CorrectionOptions(text_id, source, task, label, outside, output, by)
+    options.check()
+    messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         asyncio.run(remark_unknown_labels(kafka, messages))
@@ -76,8 +75,3 @@ def feedback(
 
 
 app.command("export", epilog=EXPORT, short_help="Join corrections with their texts into a training file.")(export)
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    origin = context.get_parameter_source(name)
-    return origin is not None and origin.name == "COMMANDLINE"

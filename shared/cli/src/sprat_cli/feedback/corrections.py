@@ -9,8 +9,8 @@ from typing import Any, TextIO
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, Publisher, TooLarge
 from sprat.settings import KafkaSettings
-from sprat_cli.send.submission import read_given
 from sprat_cli.terminal import printable, say, say_json
+from sprat_cli.text_input import read_lines
 from sprat_contracts import TASKS, FeedbackGiven, IntentOutput
 from sprat_operations.feedback import NotACorrection, correction, feedback_record
 
@@ -18,7 +18,7 @@ _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task",
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class CorrectionOptions:
     """The options."""
 
     text_id: str | None
@@ -45,13 +45,13 @@ class Given:
         return {name: value for name, value in said.items() if value is not None}
 
 
-def read_one(given: Given) -> list[FeedbackGiven]:
+def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
     """Give the one correction that the options say.
 
     Raises:
         UserError: an option is missing, too much or wrong.
     """
-    fields = given.common | ({} if given.text_id is None else {"text_id": given.text_id}) | _output(given)
+    fields = options.common | ({} if options.text_id is None else {"text_id": options.text_id}) | _output(options)
     if missing := [option for name, option in _OPTIONS.items() if name not in fields]:
         raise UserError(f"{', '.join(missing)}: missing; or name a file of corrections with --from")
     try:
@@ -60,18 +60,18 @@ def read_one(given: Given) -> list[FeedbackGiven]:
         raise UserError(str(error)) from None
 
 
-def read_bulk(argument: str, given: Given, stdin: TextIO) -> list[FeedbackGiven]:
+def read_bulk(argument: str, options: CorrectionOptions, stdin: TextIO) -> list[FeedbackGiven]:
     """Give the corrections of a file or of standard input, one JSON object a line; options fill what a line lacks.
 
     Raises:
         UserError: a file that cannot be read, or a line that is no correction: it names the line.
     """
-    if given.text_id is not None or given.label is not None or given.outside or given.output is not None:
+    if options.text_id is not None or options.label is not None or options.outside or options.output is not None:
         raise UserError("--text-id, --label, --outside and --output are for one correction, not for those of --from")
     if argument != "-" and not Path(argument).is_file():
         raise UserError(f"there is no file {argument!r}")
-    lines = read_given(argument, stdin, as_text=False, whole=False).texts
-    return [_line(where, line, given.common) for where, line in lines]
+    lines = read_lines(argument, stdin, as_text=False, whole=False).texts
+    return [_line(where, line, options.common) for where, line in lines]
 
 
 def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
@@ -87,17 +87,17 @@ def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
         raise UserError(f"{where}: {error}") from None
 
 
-def _output(given: Given) -> dict[str, Any]:
+def _output(options: CorrectionOptions) -> dict[str, Any]:
     """Give the field `output` that the options say."""
-    said = [given.label is not None, given.outside, given.output is not None]
+    said = [options.label is not None, options.outside, options.output is not None]
     if sum(said) != 1:
         raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")
-    if given.output is None:
-        if given.task not in {None, "intent"}:
-            raise UserError(f"--label and --outside are for intent; {given.task} needs --output JSON|FILE")
-        return {"output": {"label": given.label}}
+    if options.output is None:
+        if options.task not in {None, "intent"}:
+            raise UserError(f"--label and --outside are for intent; {options.task} needs --output JSON|FILE")
+        return {"output": {"label": options.label}}
     try:
-        content = given.output if given.output.lstrip().startswith("{") else Path(given.output).read_text("utf-8")
+        content = options.output if options.output.lstrip().startswith("{") else Path(options.output).read_text("utf-8")
         return {"output": json.loads(content)}
     except OSError as error:
         raise UserError(f"--output: neither JSON nor a file that can be read: {error.strerror}") from None

@@ -1,7 +1,6 @@
 """`sprat feedback export`: corrections joined with their texts, as a training file."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,11 @@ from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.model import named
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
-from sprat_cli.progress import looking_back
+from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say, say_json
-from sprat_cli.watch.command import parse_span
 from sprat_contracts import TASKS
 from sprat_operations.feedback import WHY, Example, join, model_asked, read_corrections
 
@@ -81,7 +80,7 @@ def export(
         check_format(path, task)
         if path.exists() and not force:
             raise UserError(f"{path} is there already; --force writes over it")
-    since_ms = None if since is None else max(0, int(time.time() * 1000) - parse_span(since) * 1000)
+    since_ms = None if since is None else time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
@@ -133,9 +132,9 @@ def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[
 
 async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[Example], Counter[str]]:
     client = client_arguments(kafka)
-    with looking_back("corrections") as progress:
+    with read_progress("corrections") as progress:
         corrections = await read_corrections(client, kafka.topics.feedback, task, since_ms, progress=progress)
-    with looking_back("texts") as progress:
+    with read_progress("texts") as progress:
         examples = await join(client, kafka.topics.texts, corrections, progress=progress)
     return examples, corrections.left_out
 

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.progress import looking_back
+from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
 from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
 from sprat_operations.dead_letters import Identity
@@ -99,7 +99,7 @@ async def _models_asked(kafka: KafkaSettings, messages: Sequence[FeedbackGiven])
     """Give the models that the texts ask for, of those that are found in time."""
     wanted = Wanted({(each.text_source, each.text_id) for each in messages})
     if wanted.missing:
-        with suppress(KafkaError, UserError, TimeoutError), looking_back("texts") as progress:
+        with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:
             async with asyncio.timeout(_LOOK_S):
                 await look_for(client_arguments(kafka), kafka.topics.texts, wanted, progress=progress)
     return {identity: model_asked(found.text, _TASK) for identity, found in wanted.found.items()}

@@ -11,7 +11,8 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from sprat.errors import Fatal, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import TASKS

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import SpratError, UserError
-from sprat_cli.connection import Json
-from sprat_cli.detectors import Asked, PolicyFile, TaggerFolder, gather
+from sprat_cli.detectors import Asked, gather
+from sprat_cli.options import Json, PolicyFile, TaggerFolder
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat_cli.text_input import read_text_input
+from sprat_cli.text_input import read_text
 from sprat_contracts.languages import primary_subtag
 from sprat_privacy import MaskedSpan, MaskedText, NotVerified
 from sprat_privacy import mask as masking
@@ -51,7 +51,7 @@ def mask(
     """Show what would leave of a text under `redact`: the masked text, and what was masked."""
     if validators_alone and tagger is not None:
         raise UserError("--tagger and --validators-alone: it is one or the other")
-    given = read_text_input(what, sys.stdin, as_text=text)
+    given = read_text(what, sys.stdin, as_text=text)
     asked = gather(policy, tagger, alone=validators_alone)
     accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:

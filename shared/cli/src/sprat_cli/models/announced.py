@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from sprat.errors import Fatal, SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.models.card import card_lines
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact

@@ -7,10 +7,10 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.app import group_help, plain_app
-from sprat_cli.connection import Json
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
+from sprat_cli.options import Json
 from sprat_cli.terminal import remark, say, say_json
 
 _CONVERT = """\b

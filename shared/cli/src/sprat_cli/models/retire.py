@@ -10,8 +10,9 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.models.announced import standing
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_operations.lag import open_lag_meter
 from sprat_operations.models import Remainder, remainders, withdraw

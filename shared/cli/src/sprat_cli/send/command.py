@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.send.sending import Sending
-from sprat_cli.send.submission import parse_reference, parse_tasks, prepare, read_given
+from sprat_cli.send.submission import parse_reference, parse_tasks, prepare
 from sprat_cli.terminal import remark
+from sprat_cli.text_input import read_lines
 
 EPILOG = """\b
 Examples:
@@ -97,12 +99,12 @@ def send(
         "deadline_ms": deadline_ms,
         "reference": parse_reference(reference or []) or None,
     }
-    given = read_given(what, sys.stdin, as_text=text, whole=whole)
+    lines = read_lines(what, sys.stdin, as_text=text, whole=whole)
     chosen = {name: value for name, value in options.items() if value is not None}
-    submissions = prepare(given, chosen, id=id, key=key, plain=text or whole)
+    submissions = prepare(lines, chosen, id=id, key=key, plain=text or whole)
     kafka = kafka_settings(bootstrap, prefix)
     if not as_json:
-        remark(f"sending {given.taken_for}")
+        remark(f"sending {lines.description}")
     with reaching(kafka):
         sending = Sending(kafka, submissions, as_json=as_json)
         answered = asyncio.run(sending.run(timeout) if wait else sending.only_publish())

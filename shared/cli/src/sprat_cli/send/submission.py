@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from sprat.errors import UserError
+from sprat_cli.text_input import TextLines
 from sprat_contracts import TASKS, Envelope, TextSubmitted, Traceparent, WireError, decode, encode
 from sprat_contracts.wire import read_envelope
 
@@ -16,7 +16,6 @@ SOURCE = "/sprat/send"
 """The CloudEvents source of everything that is sent from the command line."""
 
 _TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
-_PATH_LIKE = re.compile(r"[^\s]*(/|\\)[^\s]*|[^\s]+\.(jsonl|json|txt|csv|md)", re.IGNORECASE)
 _INTERNAL = "sprat.cli"
 
 
@@ -49,63 +48,14 @@ class _Unsent:
     timestamp: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Texts, each with its place for error messages, and in words what they were taken for."""
-
-    texts: Sequence[tuple[str, str]] = field(repr=False)
-    taken_for: str
-
-
-def read_given(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> Given:
-    """Decide what the argument is: `-` is standard input, the path of a file its lines, all else the text itself.
-
-    Raises:
-        UserError: nothing to send, a file that cannot be read, or words that look like a path where no file is.
-    """
-    if argument == "-" and not as_text:
-        return _lines(stdin.read(), "standard input", whole=whole)
-    path = Path(argument)
-    if not as_text and _is_file(path):
-        try:
-            content = path.read_text("utf-8")
-        except UnicodeDecodeError:
-            raise UserError(f"{path}: not UTF-8") from None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-        return _lines(content, f"file {path}", whole=whole)
-    if not as_text and _PATH_LIKE.fullmatch(argument):
-        raise UserError(f"there is no file {argument!r}; to send these words themselves, add --text")
-    return Given([("the text", argument)], "the text itself")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a text is longer than a file name may be, or holds a NUL
-        return False
-
-
-def _lines(content: str, where: str, *, whole: bool) -> Given:
-    """Not splitlines(): texts may hold U+2028 and other characters that it takes for line ends."""
-    if whole:
-        texts = [(where, content.strip())] if content.strip() else []
-    else:
-        lines = enumerate(content.split("\n"), 1)
-        texts = [(f"{where}, line {number}", line.strip()) for number, line in lines if line.strip()]
-    if not texts:
-        raise UserError(f"{where}: nothing to send")
-    return Given(texts, f"{where}: {len(texts)} {'text' if len(texts) == 1 else 'texts'}")
-
-
-def parse_tasks(given: Iterable[str]) -> dict[str, dict[str, str]]:
+def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
     """Read `intent`, `intent@hr` (a model by name), `translation=de` (its target), `translation@fast=de`.
 
     Raises:
         UserError: not of that form, an unknown task, a target missing or too much, or a task named twice.
     """
     tasks: dict[str, dict[str, str]] = {}
-    for word in given:
+    for word in words:
         found = _TASK.fullmatch(word)
         if found is None or found["task"] not in TASKS:
             raise UserError(f"--task {word}: known are intent, ner, translation=de; a model by name: intent@NAME")
@@ -120,20 +70,20 @@ def parse_tasks(given: Iterable[str]) -> dict[str, dict[str, str]]:
     return tasks
 
 
-def parse_reference(given: Iterable[str]) -> dict[str, str]:
+def parse_reference(words: Iterable[str]) -> dict[str, str]:
     """Read `key=value` pairs.
 
     Raises:
         UserError: one is not of that form.
     """
-    pairs = [word.partition("=") for word in given]
+    pairs = [word.partition("=") for word in words]
     if wrong := [word for word, equals, _ in pairs if not (word and equals)]:
         raise UserError(f"--reference {wrong[0]}: needs KEY=VALUE")
     return {key: value for key, _, value in pairs}
 
 
 def prepare(
-    given: Given, options: dict[str, Any], *, id: str | None, key: str | None, plain: bool = False
+    lines: TextLines, options: dict[str, Any], *, id: str | None, key: str | None, plain: bool = False
 ) -> list[Submission]:
     """Make the records; `options` fill what a text does not say.
 
@@ -142,9 +92,9 @@ def prepare(
     Raises:
         UserError: a text is not valid; it names line, field and reason. Or one id for several texts.
     """
-    if id is not None and len(given.texts) > 1:
-        raise UserError(f"--id is for one text, these are {len(given.texts)}")
-    return [_submission(where, text, options, id, key, plain=plain) for where, text in given.texts]
+    if id is not None and len(lines.texts) > 1:
+        raise UserError(f"--id is for one text, these are {len(lines.texts)}")
+    return [_submission(where, text, options, id, key, plain=plain) for where, text in lines.texts]
 
 
 def _submission(

@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
 from sprat_operations.lag import REQUIRED_GROUPS

@@ -9,7 +9,8 @@ import typer
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_cli.app import group_help, plain_app
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
 from sprat_operations.topics import Difference, TopicState, create_topics, list_topics

@@ -1,7 +1,6 @@
 """`sprat trace`: every record that a text caused, across all topics, as a tree."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -13,10 +12,10 @@ from rich.tree import Tree
 from sprat.kafka.clients import client_arguments
 from sprat.model import named
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
-from sprat_cli.progress import looking_back
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say_json
-from sprat_cli.watch.command import parse_span
 from sprat_operations.record_summary import Kind
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import TraceResult
@@ -72,7 +71,7 @@ def trace(
     prefix: Prefix = None,
 ) -> None:
     """Show every record that a text caused, across all topics. The text itself is not shown."""
-    since_ms = max(0, int(time.time() * 1000) - parse_span(since) * 1000)
+    since_ms = time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
     with reaching(kafka):
         found = asyncio.run(_find(kafka, TraceQuery(text_id, source), since_ms))
@@ -90,7 +89,7 @@ def trace(
 
 
 async def _find(kafka: KafkaSettings, sought: TraceQuery, since_ms: int) -> TraceResult:
-    with looking_back("looking") as progress:
+    with read_progress("looking") as progress:
         async with TopicReader(client_arguments(kafka), progress) as looking:
             return await find(looking, kafka.topics, sought, since_ms)
 

@@ -8,8 +8,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.app import group_help, plain_app
-from sprat_cli.connection import Json
-from sprat_cli.options import LabelColumn, TextColumn
+from sprat_cli.options import Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.summary import summary_json, summary_lines

@@ -1,16 +1,14 @@
 """`sprat watch`: follow results and dead letters live."""
 
 import asyncio
-import re
-import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Protocol
 
 import typer
 
-from sprat.errors import UserError
-from sprat_cli.connection import Bootstrap, Json, Prefix, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.render import dead_letter, dead_letter_json, in_brief, result_json
 from sprat_cli.terminal import remark, say, say_json
 from sprat_contracts import TASKS
@@ -33,8 +31,6 @@ Exit codes:
 
 _POLL_S = 1.0
 _ASK_EVERY_S, _ASK_S = 2.0, 3.0
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"(\d{1,9})([smhd])")
 
 
 class Answering(Protocol):
@@ -90,7 +86,7 @@ def watch(
     prefix: Prefix = None,
 ) -> None:
     """Follow the results live, a line each, until Ctrl-C."""
-    since_ms = None if since is None else int(time.time() * 1000) - parse_span(since) * 1000
+    since_ms = None if since is None else time_before_now(since)
     statuses = {each.value for each in status or ()}
     kafka = kafka_settings(bootstrap, prefix)
 
@@ -105,18 +101,6 @@ def watch(
             asyncio.run(_follow(stream, kafka.bootstrap, since_ms, count, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
-
-
-def parse_span(span: str) -> int:
-    """Give the seconds of `30s`, `10m`, `2h`, `7d`.
-
-    Raises:
-        UserError: not of that form.
-    """
-    found = _SPAN.fullmatch(span)
-    if found is None:
-        raise UserError(f"--since {span}: needs a number and s, m, h or d, as in 10m")
-    return int(found[1]) * _UNITS_S[found[2]]
 
 
 async def _follow(stream: Stream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool) -> None:

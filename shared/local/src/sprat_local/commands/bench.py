@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.connection import Json, kafka_settings, reaching
+from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.options import Json
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_local.bench import picture, report
