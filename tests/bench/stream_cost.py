@@ -1,7 +1,7 @@
-"""What the stream costs: CPU of the intent service for 1,000 texts, against the bare model's on the same texts.
+"""What the stream costs: CPU of the intent service per 1,000 texts, against the bare model's on the same texts.
 
 As `sprat bench` measures it, on many different texts and in several rounds of one run; the ratio counts, for machines
-are noisy. Each text is another tenant's, so that the cache answers none; it is asked and filled as always.
+are noisy. Each text belongs to another tenant, so that the cache answers none; it is read and filled as always.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sprat_local.bench.bare_process import BareModel
-from sprat_local.bench.figures import Drained
-from sprat_local.bench.installation import bench_options, meter_of, service_variables
+from sprat_local.bench.bare_model import BareModel
+from sprat_local.bench.figures import BacklogResult
 from sprat_local.bench.measure import Bench
-from sprat_local.bench.plan import Plan
-from sprat_local.bench.resources import Meter
-from sprat_local.bench.texts import BenchText, Messages
+from sprat_local.bench.plan import BenchPlan
+from sprat_local.bench.resources import ProcessMeter
+from sprat_local.bench.session import bench_options, meter_of, service_variables
+from sprat_local.bench.texts import BenchMessages, BenchText
 from sprat_local.installation import Installation
 
 TASK = "intent"
@@ -30,21 +30,21 @@ IDLE_S = 10.0
 
 def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | None = None) -> dict[str, Any]:
     """Measure both, round by round."""
-    plan = Plan(TASK, artefact=artefact)
-    asked = [BenchText(text, "en", None) for text in texts]
-    bare = BareModel(TASK, asked, folder, service_variables(plan))
+    plan = BenchPlan(TASK, artefact=artefact)
+    texts_to_answer = [BenchText(text, "en", None) for text in texts]
+    bare = BareModel(TASK, texts_to_answer, folder, service_variables(plan))
     ratios, services, bares = [], [], []
     with Installation(bench_options(plan, folder)) as installation:
         meter = meter_of(installation)
         for number in range(rounds):
-            drained = asyncio.run(drain(installation, asked, meter))
-            alone = bare.run(count=len(asked))
-            services.append(drained.cpu_s_per_1000(TASK))
+            backlog = asyncio.run(measure_backlog(installation, texts_to_answer, meter))
+            alone = bare.run(count=len(texts_to_answer))
+            services.append(backlog.cpu_s_per_1000(TASK))
             bares.append(alone.cpu_s_per_1000)
             ratios.append(services[-1] / bares[-1])
             print(
                 f"round {number + 1}: service {services[-1]:.3f} s, bare {bares[-1]:.3f} s per 1,000 texts, "
-                f"ratio {ratios[-1]:.3f}; {drained.texts_per_s:.0f} texts/s",
+                f"ratio {ratios[-1]:.3f}; {backlog.texts_per_s:.0f} texts/s",
                 flush=True,
             )
         before = meter.cpu_s()[TASK]
@@ -63,15 +63,17 @@ def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | No
     }
 
 
-async def drain(installation: Installation, asked: Sequence[BenchText], meter: Meter) -> Drained:
-    """Let the service work all texts off; they are new ones in each round."""
-    messages = Messages(asked, TASK, installation.models[TASK])
+async def measure_backlog(
+    installation: Installation, texts_to_answer: Sequence[BenchText], meter: ProcessMeter
+) -> BacklogResult:
+    """Measure the service on all texts; each round has new tenants."""
+    messages = BenchMessages(texts_to_answer, TASK, installation.models[TASK])
     async with Bench(installation, TASK, messages, lambda *_: None) as bench:
-        return await bench.drain(len(asked), meter)
+        return await bench.measure_backlog(len(texts_to_answer), meter)
 
 
 def clinc150_texts(data: Path) -> list[str]:
-    """Give the texts of CLINC150's test set."""
+    """Return the texts of CLINC150's test set."""
     rows = (data / "intent/clinc150/tsv/test.tsv").read_text().splitlines()
     return [row.split("\t")[0] for row in rows]
 

@@ -34,20 +34,20 @@ def test_the_figures_are_plausible(ran) -> None:
 
     assert figures["unended"] == saturation["cached"] == saturation["escalated"] == 0
     assert saturation["texts"] == saturation["ended"] == 320
-    # What the stream adds is more than nothing and less than a second model.
+    # The stream adds CPU, but less than a second model would.
     assert 0.8 < cpu["ratio"] < 2.5
     assert cpu["all"]["intent"] == cpu["service"]
     assert {"router", "kafka", "redis", "sprat bench"} < set(cpu["all"])
     assert (calm["share"], swamped["share"]) == (0.25, 3.0)
     assert swamped["offered_per_s"] == pytest.approx(3 * saturation["texts_per_s"], rel=0.05)
     assert calm["p50_ms"] < swamped["p50_ms"] < swamped["max_ms"]
-    # At three times the saturation each second brings two of waiting: the last texts of two seconds wait about four.
+    # At three times the saturation each second adds two of waiting: the last texts of two seconds wait about four.
     assert swamped["max_ms"] > 500
     assert not swamped["sustained"]
     assert 100 < figures["memory_mb"]["intent"]["rss"] <= figures["memory_mb"]["intent"]["peak"] < 600
 
 
-def test_the_picture_is_there(ran) -> None:
+def test_the_page_has_a_plot(ran) -> None:
     _, folder = ran
     html = (folder / "bench.html").read_text("utf-8")
 
@@ -55,16 +55,16 @@ def test_the_picture_is_there(ran) -> None:
     assert "not sustained" in html
 
 
-def test_it_tells_what_it_does_while_it_does_it(ran) -> None:
+def test_it_reports_its_steps(ran) -> None:
     done, _ = ran
-    for said in (
+    for words in (
         "The bare model, alone",
         "Starting Kafka, Redis, intent and the router",
         "texts/s",
         "p50 ",
         "once more",
     ):
-        assert said in done.stderr
+        assert words in done.stderr
 
 
 @pytest.mark.parametrize("during", ["The bare model", "A backlog"])

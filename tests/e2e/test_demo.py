@@ -1,4 +1,4 @@
-"""`sprat demo`: everything as promised, and the figures that say so."""
+"""`sprat demo`: the promise is kept, and the figures show it."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ def test_it_is_cheaper_than_asking_the_frontier_everything(demo: Ran) -> None:
     assert 0 < demo.figures["cost_eur"] < demo.figures["all_frontier_eur"] / 2
 
 
-def test_what_was_to_be_masked_left_masked(demo: Ran) -> None:
+def test_personal_data_left_masked(demo: Ran) -> None:
     leaving = demo.figures["leaving"]
 
     assert 0 < leaving["texts_masked"] < leaving["texts"]
@@ -76,7 +76,7 @@ def test_what_was_to_be_masked_left_masked(demo: Ran) -> None:
     assert not any("masking" in figures["declined"] for figures in demo.figures["tasks"].values())
 
 
-def test_one_trace_leads_over_every_hop(demo: Ran) -> None:
+def test_one_trace_contains_every_hop(demo: Ran) -> None:
     topics = [hop["topic"] for hop in demo.figures["trace"]["hops"]]
 
     assert topics == [
@@ -90,15 +90,15 @@ def test_one_trace_leads_over_every_hop(demo: Ran) -> None:
     ]
 
 
-def test_the_summary_is_for_people(demo: Ran) -> None:
+def test_the_summary_shows_every_section(demo: Ran) -> None:
     for part in (
-        "Who answered",
+        "Routes and answers",
         "(simulated)",
         "Cost",
-        "What left the house",
+        "What left the perimeter",
         "Dead letters: 35",
         "hop by hop",
-        "Everything as promised.",
+        "The promise was kept.",
     ):
         assert part in demo.output
 
@@ -111,14 +111,14 @@ def test_it_leaves_nothing_running(demo: Ran) -> None:
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """Give it; empty for one that has ended meanwhile."""
+    """Return the command line; empty if the process has ended."""
     try:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
 
 
-def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported_before_the_work(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sprat_cli", "demo", "--json", str(tmp_path / "no" / "demo.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 

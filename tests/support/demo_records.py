@@ -1,12 +1,11 @@
-"""What the demo finds on the topics, made by hand."""
+"""Records as the demo finds them on the topics."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from sprat_contracts import DeadLetterReason, Envelope, Message, Prediction, Result, Topics, Traceparent, encode
-from sprat_local.demo.account import Account
-from sprat_local.demo.publishing import Outgoing, Published
-from sprat_local.demo.samples import Broken, Sample
+from sprat_local.demo.records import Observations, PublishedRecord, SampleRecord
+from sprat_local.demo.samples import BrokenSample, Sample
 
 TOPICS = Topics()
 APPENDED_AT = 1_700_000_000_000
@@ -72,26 +71,28 @@ def result(
 
 def published(
     id: str = "s-1", offset: int = 0, gold: dict[str, Any] | None = None, tasks: tuple[str, ...] = ("intent",)
-) -> Published:
+) -> PublishedRecord:
     answers = gold if gold is not None else {"intent": "transfer"}
     sample = Sample(id, {"text": "hello", "tasks": {task: {} for task in tasks}}, answers)
     headers = (("ce_id", id.encode()), ("ce_source", SOURCE.encode()), ("traceparent", TRACEPARENT.encode()))
-    return Published(Outgoing(sample, id.encode(), b"{}", headers), TOPICS.texts, 0, offset, APPENDED_AT)
+    return PublishedRecord(SampleRecord(sample, id.encode(), b"{}", headers), TOPICS.texts, 0, offset, APPENDED_AT)
 
 
-def published_broken(id: str = "b-1", offset: int = 7, accepted: tuple[str, ...] = ()) -> Published:
-    broken = Broken(id, b"not JSON", (("x", b"\xff"),), "words", "invalid_json: the value is not JSON", accepted)
-    return Published(Outgoing(broken, None, broken.value, broken.headers), TOPICS.texts, 0, offset, APPENDED_AT)
+def published_broken(id: str = "b-1", offset: int = 7, accepted: tuple[str, ...] = ()) -> PublishedRecord:
+    broken = BrokenSample(id, b"not JSON", (("x", b"\xff"),), "words", "invalid_json: the value is not JSON", accepted)
+    return PublishedRecord(
+        SampleRecord(broken, None, broken.value, broken.headers), TOPICS.texts, 0, offset, APPENDED_AT
+    )
 
 
-def letter_of(one: Published, code: str = "invalid_json", value: bytes | None = None) -> Record:
+def dead_letter_for(one: PublishedRecord, code: str = "invalid_json", value: bytes | None = None) -> Record:
     reason = DeadLetterReason(code, "", one.topic, one.partition, one.offset, one.timestamp_ms, "router", "0.1.0")
-    headers = reason.headers(one.outgoing.headers)
-    return Record(TOPICS.dead_letters, one.outgoing.value if value is None else value, headers)
+    headers = reason.headers(one.record.headers)
+    return Record(TOPICS.dead_letters, one.record.value if value is None else value, headers)
 
 
-def account(*records: Record) -> Account:
-    seen = Account(TOPICS)
+def observe(*records: Record) -> Observations:
+    observed = Observations(TOPICS)
     for each in records:
-        seen.take(each)
-    return seen
+        observed.add(each)
+    return observed

@@ -1,145 +1,233 @@
 """Measures an installation that is ready: first a backlog, then one rate after the other."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from sprat.errors import SpratError
-from sprat.kafka.clients import close_in_time
-from sprat_local.bench.endings import Ending, Endings
-from sprat_local.bench.figures import Drained, Rung
-from sprat_local.bench.latency import NEVER, Latency, falling_behind
-from sprat_local.bench.open_loop import poisson, publish_on_time
+from sprat.kafka.clients import close_in_time, make_consumer
+from sprat.settings import KafkaSettings
+from sprat_local.bench.figures import BacklogResult, RateResult
+from sprat_local.bench.open_loop import NEVER, LatencyQuantiles, latency_growth, poisson_arrivals, publish_on_time
 from sprat_local.bench.plan import SEED, Rate
-from sprat_local.bench.resources import Meter
-from sprat_local.bench.texts import Messages, OutgoingText
+from sprat_local.bench.resources import ProcessMeter
+from sprat_local.bench.texts import BenchMessages, BenchRecord
 from sprat_local.installation import Installation
 
 WARM_UP: Final = 128
-"""Texts that are answered before anything counts."""
-_PAUSE_S: Final = 0.3
-_SHOW_S: Final = 0.2
+"""Texts that are answered before anything is measured."""
+_SETTLE_S: Final = 0.3
+_REPORT_EVERY_S: Final = 0.2
+_NO_NEWS_TIMEOUT_S: Final = 20.0
+"""After so long without a new end, the remaining texts count as not ended."""
+_POLL_MS: Final = 100
+_CHECK_EVERY_S: Final = 0.01
 
-Show = Callable[[str, int, int], None]
-"""Gets a step, and how many of how many texts of it have ended."""
+OnCount = Callable[[str, int, int], None]
+"""Receives a step, and how many of how many of its texts have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnd:
+    """The end of one text: its Result, or its request to a frontier, which a benchmark does not run."""
+
+    at: float
+    """When this process received it, by the monotonic clock: what a consumer experiences, independent of the broker."""
+    appended_ms: int
+    """When the broker appended it."""
+    cached: bool
+    escalated: bool
+    """The service declined the text; it ended with a request to the frontier."""
+
+
+class EndReader:
+    """Reads the ends of texts as they come. A context manager; entering it connects."""
+
+    def __init__(
+        self, settings: KafkaSettings, task: str, messages: BenchMessages, partitions: Mapping[str, int]
+    ) -> None:
+        topics = settings.topics
+        self._messages = messages
+        self._results, self._requests = topics.results(task), topics.frontier_requests
+        self._consumer = make_consumer(settings.client(), group_id=None, auto_offset_reset="earliest")
+        self._partitions = [
+            TopicPartition(name, number)
+            for name in (self._results, self._requests)
+            for number in range(partitions[name])
+        ]
+        self._task: asyncio.Task[None] | None = None
+        self.by_number: dict[int, TextEnd] = {}
+        """The first end of each text."""
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        # The prefix is new and the topics are ours alone: reading from the beginning misses nothing.
+        self._consumer.assign(self._partitions)
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await close_in_time(self._consumer.stop)
+
+    async def wait(self, numbers: range, check: Callable[[], None], *, timeout_s: float = _NO_NEWS_TIMEOUT_S) -> bool:
+        """Wait until all of these have ended; return False after `timeout_s` without a new end. `check` may raise.
+
+        Raises:
+            KafkaError: the broker is unreachable.
+        """
+        known, last = len(self.by_number), time.monotonic()
+        while not all(number in self.by_number for number in reversed(numbers)):
+            check()
+            if self._task is not None and self._task.done():
+                self._task.result()
+                raise SpratError("the reader of results has stopped")
+            await asyncio.sleep(_CHECK_EVERY_S)
+            if len(self.by_number) > known:
+                known, last = len(self.by_number), time.monotonic()
+            if time.monotonic() - last > timeout_s:
+                return False
+        return True
+
+    async def _read(self) -> None:
+        while True:
+            records = await self._consumer.getmany(timeout_ms=_POLL_MS)
+            now = time.monotonic()
+            for record in (record for batch in records.values() for record in batch):
+                self._add(record, now)
+
+    def _add(self, record: ConsumerRecord, now: float) -> None:
+        value = json.loads(record.value)
+        escalated = record.topic == self._requests
+        answer = value["prediction"] if escalated else value
+        number = self._messages.number_of(answer["text_id"])
+        if number is not None:
+            end = TextEnd(now, record.timestamp, cached=answer["cached"], escalated=escalated)
+            self.by_number.setdefault(number, end)
 
 
 class Bench:
     """Publishes through one producer and reads through one consumer. A context manager; entering it connects."""
 
-    def __init__(self, installation: Installation, task: str, messages: Messages, show: Show) -> None:
+    def __init__(self, installation: Installation, task: str, messages: BenchMessages, on_count: OnCount) -> None:
         partitions = {state.name: state.partitions or 0 for state in installation.topic_states}
         self._installation = installation
         self._messages = messages
-        self._show = show
-        self._endings = Endings(installation.kafka, task, messages, partitions)
+        self._on_count = on_count
+        self._ends = EndReader(installation.kafka, task, messages, partitions)
         self._producer: Any = AIOKafkaProducer(**installation.kafka.client(), acks="all")
         self._next = 0
 
     async def __aenter__(self) -> Self:
         try:
             await self._producer.start()
-            await self._endings.__aenter__()
+            await self._ends.__aenter__()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._endings.__aexit__(*error)
+        await self._ends.__aexit__(*error)
         await close_in_time(self._producer.stop)
 
-    async def drain(self, count: int, meter: Meter) -> Drained:
-        """Publish so many texts at once, after some to warm up, and measure how they are worked off.
+    async def measure_backlog(self, count: int, meter: ProcessMeter) -> BacklogResult:
+        """Publish so many texts at once, after a warm-up, and measure how they are processed.
 
         Raises:
-            SpratError: a service died, or nothing ended at all.
-            KafkaError: the broker is gone.
+            SpratError: a service died, or no text ended.
+            KafkaError: the broker is unreachable.
         """
-        await self._all_at_once("warming up", min(count, WARM_UP))
+        await self._publish_at_once("warming up", min(count, WARM_UP))
         before = meter.cpu_s()
-        numbers, began_ms = await self._all_at_once("saturation", count)
+        numbers, began_ms = await self._publish_at_once("saturation", count)
         cpu_s = {name: used - before[name] for name, used in meter.cpu_s().items()}
-        found = self._found(numbers)
-        if not found:
-            raise SpratError("not one text ended: `sprat doctor` may say why")
-        seconds = max((max(each.appended_ms for each in found) - began_ms) / 1000, 0.001)
-        cached, escalated = sum(each.cached for each in found), sum(each.escalated for each in found)
-        return Drained(count, len(found), seconds, cached, escalated, cpu_s)
+        ends = [end for number in numbers if (end := self._ends.by_number.get(number)) is not None]
+        if not ends:
+            raise SpratError("no text ended: `sprat doctor` may say why")
+        seconds = max((max(end.appended_ms for end in ends) - began_ms) / 1000, 0.001)
+        cached, escalated = sum(end.cached for end in ends), sum(end.escalated for end in ends)
+        return BacklogResult(count, len(ends), seconds, cached, escalated, cpu_s)
 
-    async def climb(self, rate: Rate, saturation: float, seconds: float) -> Rung:
-        """Publish at one rate by the clock, wait until all has ended, and give the latencies.
+    async def measure_rate(self, rate: Rate, saturation: float, seconds: float) -> RateResult:
+        """Publish at one rate by the clock, wait until all texts have ended, and return the latencies.
 
         Raises:
             SpratError: a service died.
-            KafkaError: the broker is gone.
+            KafkaError: the broker is unreachable.
         """
         per_s = rate.texts_per_s(saturation)
-        due = poisson(per_s, seconds, SEED)
-        numbers, outgoing = self._prepared(len(due))
-        await asyncio.sleep(_PAUSE_S)
+        due = poisson_arrivals(per_s, seconds, SEED)
+        numbers, records = self._next_records(len(due))
+        await asyncio.sleep(_SETTLE_S)
 
         sent: list[Any] = []
 
-        async def publish(place: int) -> None:
-            sent.append(await self._send(outgoing[place]))
+        async def publish(index: int) -> None:
+            sent.append(await self._send(records[index]))
 
-        showing = asyncio.create_task(self._showing(f"{per_s:,.0f} texts/s", numbers))
+        reporting = asyncio.create_task(self._report_counts(f"{per_s:,.0f} texts/s", numbers))
         try:
             scheduled, late = await publish_on_time(due, publish)
             await asyncio.gather(*sent)
-            await self._endings.wait(numbers, self._check)
+            await self._ends.wait(numbers, self._check)
         finally:
-            showing.cancel()
-        ends = [self._endings.by_number.get(number) for number in numbers]
+            reporting.cancel()
+        ends = [self._ends.by_number.get(number) for number in numbers]
         latencies = [NEVER if end is None else end.at - at for end, at in zip(ends, scheduled, strict=True)]
         last = scheduled[0] - due[0] + seconds
-        return Rung(
+        return RateResult(
             share=rate.share,
             offered_per_s=len(due) / seconds,
             texts=len(due),
             ended=sum(end is not None for end in ends),
             answered_per_s=sum(end is not None and end.at <= last for end in ends) / seconds,
-            latency=Latency.of(latencies),
-            falling_behind=falling_behind(scheduled, latencies),
-            late_s=Latency.of(late).p99,
+            latency=LatencyQuantiles.of(latencies),
+            latency_growth=latency_growth(scheduled, latencies),
+            late_s=LatencyQuantiles.of(late).p99,
         )
 
-    async def _all_at_once(self, step: str, count: int) -> tuple[range, int]:
-        """Publish so many texts and wait until they have ended; give their numbers and when the first arrived."""
-        numbers, outgoing = self._prepared(count)
-        showing = asyncio.create_task(self._showing(step, numbers))
+    async def _publish_at_once(self, step: str, count: int) -> tuple[range, int]:
+        """Publish so many texts and wait until they have ended.
+
+        Returns:
+            Their numbers, and when the broker appended the first (epoch milliseconds).
+        """
+        numbers, records = self._next_records(count)
+        reporting = asyncio.create_task(self._report_counts(step, numbers))
         try:
-            sent = [await self._send(each) for each in outgoing]
+            sent = [await self._send(record) for record in records]
             first = await sent[0]
             await asyncio.gather(*sent[1:])
-            await self._endings.wait(numbers, self._check)
+            await self._ends.wait(numbers, self._check)
         finally:
-            showing.cancel()
+            reporting.cancel()
         return numbers, first.timestamp
 
-    def _prepared(self, count: int) -> tuple[range, Sequence[OutgoingText]]:
-        """Make the next records before the clock runs."""
+    def _next_records(self, count: int) -> tuple[range, Sequence[BenchRecord]]:
+        """Encode the next records before the clock runs."""
         numbers = range(self._next, self._next + count)
         self._next += count
-        return numbers, self._messages.of(numbers)
+        return numbers, self._messages.records(numbers)
 
-    async def _send(self, text: OutgoingText) -> Any:
-        """Hand a record over; what comes back tells where it stands, when it stands there."""
+    async def _send(self, record: BenchRecord) -> Any:
+        """Pass a record to the producer; return a future of its metadata."""
         topic = self._installation.topics.texts
-        return await self._producer.send(topic, text.value, text.key, headers=list(text.headers))
-
-    def _found(self, numbers: range) -> list[Ending]:
-        return [end for number in numbers if (end := self._endings.by_number.get(number)) is not None]
+        return await self._producer.send(topic, record.value, record.key, headers=list(record.headers))
 
     def _check(self) -> None:
         for name, process in self._installation.processes.items():
             if process.pid is None:
-                raise SpratError(f"{name} died while it was measured: {process.last_exit or 'nobody knows why'}")
+                raise SpratError(f"{name} died during the measurement: {process.last_exit or 'unknown reason'}")
 
-    async def _showing(self, step: str, numbers: range) -> None:
+    async def _report_counts(self, step: str, numbers: range) -> None:
         while True:
-            self._show(step, sum(number in self._endings.by_number for number in numbers), len(numbers))
-            await asyncio.sleep(_SHOW_S)
+            self._on_count(step, sum(number in self._ends.by_number for number in numbers), len(numbers))
+            await asyncio.sleep(_REPORT_EVERY_S)

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine of the measurement, and the CPU and memory of processes."""
 
 import os
 import platform
@@ -14,9 +14,15 @@ import psutil  # type: ignore[import-untyped] # its types are a package of their
 from sprat.errors import SpratError
 from sprat_local.kafka.class_path import KAFKA_VERSION
 
+T = TypeVar("T")
+
+OURS: Final = "sprat bench"
+"""The name of this process, which publishes and reads on the same machine."""
+_MB: Final = 1e6
+
 
 def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:
-    """Give the facts, by names for machines: the processor, the system, the versions, how busy it was before."""
+    """Return the keys of the JSON report: processor, system, versions, load before the measurement."""
     return {
         "cpu": _processor(),
         "cores": _cores(),
@@ -31,7 +37,7 @@ def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:
 
 
 def _cores() -> int:
-    """Count those that this process, and so its children, may use."""
+    """Count the cores that this process, and so its children, may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -40,8 +46,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _version(distribution: str) -> str:
@@ -49,15 +55,6 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:  # run from its source folder
         return "unknown"
-
-
-# CPU and memory of the processes of an installation, and of this one.
-
-T = TypeVar("T")
-
-OURS: Final = "sprat bench"
-"""This process: it publishes and reads, on the same machine."""
-_MB: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,46 +65,46 @@ class Memory:
     peak_mb: float
 
 
-class Meter:
-    """Measures processes that go on running."""
+class ProcessMeter:
+    """Measures running processes."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
         self._ours = psutil.Process()
 
     def cpu_s(self) -> dict[str, float]:
-        """Give the CPU seconds, user and system, that each process has used since its start.
+        """Return the CPU seconds, user and system, of each process since its start.
 
         Raises:
-            SpratError: one is gone.
+            SpratError: a process has died.
         """
         return _of_each(_cpu_s, {**self._processes, OURS: self._ours})
 
     def others_s(self) -> float:
-        """Give the CPU seconds that all other processes of this machine have used since it was started."""
+        """Return the CPU seconds of all other processes since the start of this machine."""
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
-        # On Linux, the time of guests stands in `user`, too.
+        # On Linux, `user` includes the time of virtual machines.
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         return float(sum(times) - guests - idle - sum(self.cpu_s().values()))
 
     def memory(self) -> dict[str, Memory]:
-        """Give the memory of each process but ours.
+        """Return the memory of each process except this one.
 
         Raises:
-            SpratError: one is gone.
+            SpratError: a process has died.
         """
         return _of_each(_memory, self._processes)
 
 
 def _of_each(measure: Callable[[psutil.Process], T], processes: Mapping[str, psutil.Process]) -> dict[str, T]:
-    found = {}
+    values = {}
     for name, process in processes.items():
         try:
-            found[name] = measure(process)
+            values[name] = measure(process)
         except psutil.NoSuchProcess:
-            raise SpratError(f"{name} died while it was measured") from None
-    return found
+            raise SpratError(f"{name} died during the measurement") from None
+    return values
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -121,7 +118,7 @@ def _memory(process: psutil.Process) -> Memory:
 
 
 def _peak_mb(pid: int) -> float:
-    """Give the peak that the kernel has kept (proc(5), VmHWM); 0 where it keeps none."""
+    """Return the peak recorded by the kernel (proc(5), VmHWM); 0 without one."""
     try:
         status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""`sprat bench`: what Sprat does on this machine."""
+"""`sprat bench`: measure throughput, CPU, latency and memory on this machine."""
 
 import json
 import os
@@ -13,11 +13,10 @@ from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.options import Json
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat_local.bench import picture, report
+from sprat_local.bench import report
 from sprat_local.bench.figures import BenchFigures
-from sprat_local.bench.installation import DEFAULT_PREFIX
-from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, Plan, parse_rates
-from sprat_local.bench.session import BenchSession
+from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, BenchPlan, parse_rates
+from sprat_local.bench.session import DEFAULT_PREFIX, BenchSession
 
 EPILOG = """\b
 Examples:
@@ -28,20 +27,20 @@ Examples:
 
 \b
 It starts Kafka, Redis, the task's service and the router, and leaves nothing running. First the bare model answers
-texts alone; then the service works the same texts off as a backlog: saturation, CPU, memory. Then texts come at one
-rate after the other, by the clock, whether or not those before them are answered: a text's latency begins when it is
-due and ends with its Result in a consumer's hand. "Not sustained" says that the backlog grows at that rate. No cache
-answers: each text is another tenant's. Nothing is asked of a frontier. About 75 s; --quick: 25 s.
+texts alone; then the service processes the same texts as a backlog: saturation, CPU, memory. Then texts arrive at one
+rate after the other, by the clock, whether or not earlier ones are answered: a text's latency begins when it is due and
+ends when its Result reaches a consumer. "Not sustained" means that the backlog grows at that rate. No cache answers:
+each text belongs to another tenant. The frontier is not used. About 75 s; --quick: 25 s.
 
 \b
-With --bootstrap it makes topics of a fresh prefix there and deletes them at the end. SPRAT_KAFKA__SECURITY_PROTOCOL,
-SASL_*, SSL_* and SPRAT_<TASK>__THREADS, … hold as for the services. Latencies are those of this machine's clients.
+With --bootstrap it creates topics with a new prefix there and deletes them at the end. SPRAT_KAFKA__SECURITY_PROTOCOL,
+SASL_*, SSL_* and SPRAT_<TASK>__THREADS, … apply as for the services. Latencies are those of this machine's clients.
 
 \b
 Exit codes:
   0    measured, and every text ended
   1    a text did not end, or something died
-  2    a mistake of yours, or it cannot start
+  2    wrong usage, or it cannot start
   130  interrupted; nothing is written"""
 
 
@@ -60,8 +59,8 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Texts: .txt, .jsonl, .csv. [default: the demo's]"),
     ] = None,
-    language: Annotated[str, typer.Option(metavar="TAG", help="Of the texts in --file, BCP 47.")] = "en",
-    target: Annotated[str, typer.Option(metavar="TAG", help="Of translations.")] = "de",
+    language: Annotated[str, typer.Option(metavar="TAG", help="Language of the texts in --file, BCP 47.")] = "en",
+    target: Annotated[str, typer.Option(metavar="TAG", help="Target language of translations.")] = "de",
     model: Annotated[
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, show_default=False, help="Artefact. [default: the service's]"),
@@ -72,17 +71,19 @@ def bench(
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, max=600, show_default=False, help=f"Of each rate. [default: {DEFAULT_SECONDS:g}]"),
+        typer.Option(min=1, max=600, show_default=False, help=f"Duration of each rate. [default: {DEFAULT_SECONDS:g}]"),
     ] = None,
     texts: Annotated[
         int | None,
-        typer.Option(min=64, max=1_000_000, show_default=False, help="Of the backlog. [default: --seconds' worth]"),
+        typer.Option(
+            min=64, max=1_000_000, show_default=False, help="In the backlog. [default: what fits into --seconds]"
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"Rough: {QUICK_SECONDS:g} s of each rate, rates {QUICK_RATES}.")
+        bool, typer.Option("--quick", help=f"Less precise: {QUICK_SECONDS:g} s per rate, rates {QUICK_RATES}.")
     ] = False,
     output: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="For bench.json and bench.html, the picture.")
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for bench.json and bench.html.")
     ] = Path("sprat-bench"),
     as_json: Json = False,
     bootstrap: Annotated[
@@ -90,11 +91,11 @@ def bench(
         typer.Option(metavar="HOST:PORT", show_default=False, help="Use this Kafka instead of an embedded one."),
     ] = None,
     prefix: Annotated[
-        str, typer.Option(metavar="NAME", help="Begins the fresh prefix of all topics.")
+        str, typer.Option(metavar="NAME", help="Beginning of the new prefix of all topics.")
     ] = DEFAULT_PREFIX,
 ) -> None:
     """Measure throughput, CPU, latency by rate and memory on this machine."""
-    plan = Plan(
+    plan = BenchPlan(
         task=task.value,
         seconds=seconds or (QUICK_SECONDS if quick else DEFAULT_SECONDS),
         rates=parse_rates(rates or (QUICK_RATES if quick else DEFAULT_RATES)),
@@ -105,9 +106,9 @@ def bench(
         artefact=model,
     )
     kafka = kafka_settings(bootstrap, prefix)
-    _make(output)
+    _create(output)
     with ProgressBar() as bar, reaching(kafka):
-        session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, tell=remark, show=bar.show)
+        session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, print_line=remark, on_count=bar.show)
         figures = session.run()
     if figures is None:
         raise typer.Exit(130)
@@ -115,12 +116,12 @@ def bench(
     if as_json:
         say_json(figures.as_json())
     else:
-        _tell(figures, output)
+        _print(figures, output)
     raise typer.Exit(1 if figures.unended else 0)
 
 
-def _make(output: Path) -> None:
-    """Find out before the work, not after it."""
+def _create(output: Path) -> None:
+    """Create the folder and check that it can be written, before the work."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,26 +133,26 @@ def _make(output: Path) -> None:
 def _write(output: Path, figures: BenchFigures) -> None:
     try:
         (output / "bench.json").write_text(json.dumps(figures.as_json(), indent=2) + "\n", "utf-8")
-        (output / "bench.html").write_text(picture.page(figures), "utf-8")
+        (output / "bench.html").write_text(report.page(figures), "utf-8")
     except OSError as error:
         raise UserError(f"{output} cannot be written: {error.strerror}") from None
 
 
-def _tell(figures: BenchFigures, output: Path) -> None:
+def _print(figures: BenchFigures, output: Path) -> None:
     for line in (*report.about(figures), "", *report.headlines(figures)):
         say(printable(line))
     say("")
-    _show(report.HEAD, report.rungs(figures), [not rung.sustained for rung in figures.rungs])
+    _print_table(report.HEAD, report.rate_rows(figures), [not rate.sustained for rate in figures.rates])
     say("")
-    rows = report.processes(figures)
-    _show(report.MEMORY_HEAD, rows, [False] * len(rows))
+    rows = report.process_rows(figures)
+    _print_table(report.MEMORY_HEAD, rows, [False] * len(rows))
     say("")
     for line in report.caveats(figures):
         remark(line)
-    say(f"{output / 'bench.html'}: the picture; {output / 'bench.json'}: the figures")
+    say(f"{output / 'bench.html'}: the plot; {output / 'bench.json'}: the figures")
 
 
-def _show(head: tuple[str, ...], rows: list[tuple[str, ...]], bad: list[bool]) -> None:
+def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]], bad: list[bool]) -> None:
     first, *lines = table([head, *rows])
     say(faint(first))
     for line, is_bad in zip(lines, bad, strict=True):

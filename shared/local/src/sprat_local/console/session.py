@@ -12,12 +12,12 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import CLOSE_S
 from sprat_local.console.board import Board, LiveBoard, PlainBoard
 from sprat_local.console.greeting import greeting
-from sprat_local.console.signals import Interrupted, StopSignals
 from sprat_local.installation import Installation
 from sprat_local.models.takeover import Takeover
 from sprat_local.models.unserved import unserved
 from sprat_local.notices import Notice
 from sprat_local.options import Options
+from sprat_local.signals import Interrupted, StopSignals
 from sprat_operations.traffic import Traffic
 
 _UPDATE_S = 1.0
@@ -68,7 +68,7 @@ class Session:
         def leave() -> None:
             loop.call_soon_threadsafe(stop.set)
 
-        signals.instead(leave)
+        signals.on_first(leave)
         installation = self._installation
         running = [spec for spec in installation.specs if spec.name in installation.processes]
         groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]

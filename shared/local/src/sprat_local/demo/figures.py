@@ -1,4 +1,4 @@
-"""Is an answer right? Compared with what a person wrote beside the sample."""
+"""The demo's figures by task: how its pairs ended, accuracy, latency, cost, what left the perimeter. Pure."""
 
 import math
 from collections import Counter
@@ -7,47 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from sprat_contracts import IntentOutput, NerOutput, Output, Result, TranslationOutput
-from sprat_local.demo.account import Account, Ending, Pair
+from sprat_local.demo.records import Observations, ObservedResult, TaskPair
 
-
-def is_right(output: Output, gold: Any, *, by_small_model: bool) -> bool | None:
-    """Compare an output with the gold answer of its task; None where that cannot tell.
-
-    An intent is right when the label is the same, names when all spans and labels are the same. A translation can be
-    good and differ from its gold: only the simulator's, which is the gold text or a spoilt one, can be judged so.
-    """
-    match output:
-        case IntentOutput():
-            return bool(output.label == gold)
-        case NerOutput():
-            found = {(entity.start, entity.end, entity.label) for entity in output.entities}
-            return found == {(entity["start"], entity["end"], entity["label"]) for entity in gold}
-        case TranslationOutput():
-            return None if by_small_model else output.text.split() == str(gold).split()
-
-
-# The demo's figures: per task, latency, cost. Pure.
-
-MISSING = object()
-"""Stands for the gold answer that a pair does not have; None is one (outside every intent)."""
+NO_GOLD = object()
+"""Marks a pair without a gold answer; None is a gold answer (outside every intent)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How many of the answers that could be judged are right."""
+    """How many of the answers that could be judged are correct."""
 
     right: int
     judged: int
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; None where nothing was judged."""
+        """From 0 to 1; None if nothing was judged."""
         return self.right / self.judged if self.judged else None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFigures:
-    """How the pairs of one task ended."""
+    """How the pairs of one task ended. Its fields are keys of the JSON report."""
 
     pairs: int
     kept: int
@@ -58,7 +39,7 @@ class TaskFigures:
     small_kept: Accuracy
     """The small model's answers that the router kept."""
     small_all: Accuracy
-    """All answers that the small model gave, those escalated later among them."""
+    """All answers of the small model, including those that were escalated."""
     frontier: Accuracy
     frontier_simulated: bool
     kept_because: Mapping[str, int]
@@ -68,25 +49,42 @@ class TaskFigures:
     """Why the frontier did not answer → pairs."""
     cost_eur: float
     all_frontier_eur: float | None
-    """The mean cost of a paid answer of this task times all its pairs; None where none was paid."""
+    """The mean cost of a paid answer of this task times all its pairs; None if no answer was paid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """From the text's appending to the Result's, by the broker's clock, in milliseconds."""
+class LatencySummary:
+    """From the append of the text to the append of the Result, by the broker's clock, in milliseconds."""
 
     count: int
     p50_ms: float | None
     p95_ms: float | None
 
 
-def task_figures(task: str, golds: Mapping[Pair, Any], account: Account) -> TaskFigures:
-    """Sum up one task over the pairs that were accepted; of a pair with several Results the first counts."""
+@dataclass(frozen=True, slots=True)
+class EgressSummary:
+    """What was sent to the frontier, and what of it was masked."""
+
+    texts: int
+    """Texts that left, each counted once, for however many tasks."""
+    texts_masked: int
+    """Those of them in which something was masked."""
+    masked: Mapping[str, int]
+    """Type → masked items in all that left, most frequent first."""
+
+    @property
+    def items(self) -> int:
+        """The number of masked items."""
+        return sum(self.masked.values())
+
+
+def task_figures(task: str, golds: Mapping[TaskPair, Any], observations: Observations) -> TaskFigures:
+    """Summarise one task over the accepted pairs; of several Results for a pair the first counts."""
     pairs = [pair for pair in golds if pair.task == task]
-    results = {pair: account.endings[pair][0].result for pair in pairs if account.endings.get(pair)}
-    small = {pair: account.predictions[pair].output for pair in pairs if pair in account.predictions}
+    results = {pair: observations.results[pair][0].result for pair in pairs if observations.results.get(pair)}
+    small = {pair: observations.predictions[pair].output for pair in pairs if pair in observations.predictions}
     kept = {pair: result.output for pair, result in results.items() if result.route.decision == "kept"}
-    large = {pair: result for pair, result in results.items() if result.source == "frontier"}
+    frontier = {pair: result for pair, result in results.items() if result.source == "frontier"}
     statuses = Counter(result.status for result in results.values())
     decisions = Counter(result.route.decision for result in results.values())
     paid = [result.cost_eur for result in results.values() if result.cost_eur > 0]
@@ -99,73 +97,45 @@ def task_figures(task: str, golds: Mapping[Pair, Any], account: Account) -> Task
         unanswered=statuses["unanswered"],
         small_kept=_accuracy(golds, kept, by_small_model=True),
         small_all=_accuracy(golds, small, by_small_model=True),
-        frontier=_accuracy(golds, {pair: result.output for pair, result in large.items()}, by_small_model=False),
-        frontier_simulated=any(_is_simulated(result) for result in large.values()),
+        frontier=_accuracy(golds, {pair: result.output for pair, result in frontier.items()}, by_small_model=False),
+        frontier_simulated=any(_is_simulated(result) for result in frontier.values()),
         kept_because=_reasons(results.values(), "kept"),
         escalated_because=_reasons(results.values(), "escalated"),
-        declined=_declines(results.values()),
+        declined=_decline_codes(results.values()),
         cost_eur=sum(result.cost_eur for result in results.values()),
         all_frontier_eur=sum(paid) / len(paid) * len(pairs) if paid else None,
     )
 
 
-def _reasons(results: Iterable[Result], decision: str) -> dict[str, int]:
-    return dict(Counter(result.route.reason for result in results if result.route.decision == decision).most_common())
+def is_correct(output: Output, gold: Any, *, by_small_model: bool) -> bool | None:
+    """Compare an output with the gold answer of its task; None if the comparison says nothing.
+
+    An intent is correct if the label is the same, names if all spans and labels are the same. A good translation can
+    differ from the gold one: only the simulator's, which is the gold text or an altered one, can be judged this way.
+    """
+    match output:
+        case IntentOutput():
+            return bool(output.label == gold)
+        case NerOutput():
+            entities = {(entity.start, entity.end, entity.label) for entity in output.entities}
+            return entities == {(entity["start"], entity["end"], entity["label"]) for entity in gold}
+        case TranslationOutput():
+            return None if by_small_model else output.text.split() == str(gold).split()
 
 
-def _declines(results: Iterable[Result]) -> dict[str, int]:
-    """Count why escalated pairs got no answer from the frontier."""
-    codes = (r.declined.code for r in results if r.route.decision == "escalated" and r.declined is not None)
-    return dict(Counter(codes).most_common())
-
-
-def _is_simulated(result: Result) -> bool:
-    return result.model is not None and result.model.name.startswith("simulated-")
-
-
-def latency(endings: Iterable[Ending]) -> Latency:
-    """Give the percentiles of the time from text to Result."""
-    values = sorted(ending.latency_ms for ending in endings)
-    return Latency(len(values), percentile(values, 50), percentile(values, 95))
+def summarise_latency(results: Iterable[ObservedResult]) -> LatencySummary:
+    """Return the percentiles of the time from text to Result."""
+    values = sorted(result.latency_ms for result in results)
+    return LatencySummary(len(values), percentile(values, 50), percentile(values, 95))
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """Give the smallest value that at least `percent` of them do not exceed (nearest rank); None of nothing."""
+    """Return the smallest value that at least `percent` of them do not exceed (nearest rank); None without values."""
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
 
 
-def _accuracy(golds: Mapping[Pair, Any], outputs: Mapping[Pair, Output | None], *, by_small_model: bool) -> Accuracy:
-    verdicts = [
-        is_right(output, golds[pair], by_small_model=by_small_model)
-        for pair, output in outputs.items()
-        if output is not None and golds[pair] is not MISSING
-    ]
-    judged = [verdict for verdict in verdicts if verdict is not None]
-    return Accuracy(sum(judged), len(judged))
-
-
-# What left the house in a demo, as its Results tell it. Pure.
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """What went to the frontier, and what of it was masked."""
-
-    texts: int
-    """Texts that left, each counted once, whatever was asked about it."""
-    texts_masked: int
-    """Those of them in which something was masked."""
-    masked: Mapping[str, int]
-    """Type → items masked in all that left, the most frequent first."""
-
-    @property
-    def items(self) -> int:
-        """How many items were masked."""
-        return sum(self.masked.values())
-
-
-def leaving(results: Iterable[Result]) -> Leaving:
-    """Sum up; a text that was asked about twice has its items counted twice, as they left masked twice."""
+def summarise_egress(results: Iterable[Result]) -> EgressSummary:
+    """Summarise what left the perimeter; the items of a text count once for each task for which it left."""
     left = [
         ((result.text_source, result.text_id), result.egress.masked)
         for result in results
@@ -175,4 +145,30 @@ def leaving(results: Iterable[Result]) -> Leaving:
     for _, masked in left:
         items.update(masked)
     masked_texts = {text for text, masked in left if masked}
-    return Leaving(len({text for text, _ in left}), len(masked_texts), dict(items.most_common()))
+    return EgressSummary(len({text for text, _ in left}), len(masked_texts), dict(items.most_common()))
+
+
+def _reasons(results: Iterable[Result], decision: str) -> dict[str, int]:
+    return dict(Counter(result.route.reason for result in results if result.route.decision == decision).most_common())
+
+
+def _decline_codes(results: Iterable[Result]) -> dict[str, int]:
+    """Count why the frontier did not answer escalated pairs."""
+    codes = (r.declined.code for r in results if r.route.decision == "escalated" and r.declined is not None)
+    return dict(Counter(codes).most_common())
+
+
+def _is_simulated(result: Result) -> bool:
+    return result.model is not None and result.model.name.startswith("simulated-")
+
+
+def _accuracy(
+    golds: Mapping[TaskPair, Any], outputs: Mapping[TaskPair, Output | None], *, by_small_model: bool
+) -> Accuracy:
+    verdicts = [
+        is_correct(output, golds[pair], by_small_model=by_small_model)
+        for pair, output in outputs.items()
+        if output is not None and golds[pair] is not NO_GOLD
+    ]
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    return Accuracy(sum(judged), len(judged))

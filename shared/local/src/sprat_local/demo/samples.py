@@ -1,6 +1,6 @@
-"""The sample texts: what the demo publishes, with the answers that people gave.
+"""The sample texts that the demo publishes, with gold answers written by people.
 
-A folder holds `texts.jsonl` (valid texts with gold answers) and `broken.jsonl` (records that must end as one dead
+A folder contains `texts.jsonl` (valid texts with gold answers) and `broken.jsonl` (records that must end as one dead
 letter each). `compose/samples/README.md` documents both formats.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 TEXTS = "texts.jsonl"
 BROKEN = "broken.jsonl"
 
-T = TypeVar("T", "Sample", "Broken")
+T = TypeVar("T", "Sample", "BrokenSample")
 
 
 class SamplesError(ValueError):
@@ -28,25 +28,25 @@ class Sample:
 
     id: str
     submitted: dict[str, Any]
-    """The value of the record: a `TextSubmitted`, with only those fields that the file gives."""
+    """The value of the record: a `TextSubmitted`, with only those fields that the file contains."""
     gold: dict[str, Any]
-    """The right answer by task: intent → label, or None out of scope; ner → [{start, end, text, label}] with offsets in
-    code points; translation → text."""
+    """Gold answer by task: intent → label, or None out of scope; ner → [{start, end, text, label}] with offsets in code
+    points; translation → text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenSample:
     """A record that ends as exactly one dead letter."""
 
     id: str
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
     what: str
-    """What is wrong with it, for people."""
+    """What is wrong with it."""
     expect: str
     """The dead letter's code, a colon, and the reason in words."""
     accepted_tasks: tuple[str, ...]
-    """The tasks that get a Result in spite of the dead letter; mostly none."""
+    """The tasks that get a Result besides the dead letter; usually none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +54,26 @@ class Samples:
     """All samples of a folder, in the files' order."""
 
     texts: tuple[Sample, ...]
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenSample, ...]
 
 
 def load_samples(folder: Path) -> Samples:
     """Read both files of a folder.
 
     Raises:
-        SamplesError: a file is missing or not UTF-8, a line is not of the documented form, or an id stands twice.
+        SamplesError: a file is missing or not UTF-8, a line is not of the documented form, or an id is used twice.
     """
-    seen: set[str] = set()
+    ids: set[str] = set()
     return Samples(
-        texts=tuple(_load(folder / TEXTS, _sample, seen)),
-        broken=tuple(_load(folder / BROKEN, _broken, seen)),
+        texts=tuple(_load(folder / TEXTS, _sample, ids)),
+        broken=tuple(_load(folder / BROKEN, _broken, ids)),
     )
 
 
-def _load(path: Path, parse: Callable[[dict[str, Any]], T], seen: set[str]) -> Iterator[T]:
-    """Parse a file line by line; blank lines are left out. `seen` collects the ids of all files."""
+def _load(path: Path, parse: Callable[[dict[str, Any]], T], ids: set[str]) -> Iterator[T]:
+    """Parse a file line by line, without blank lines. `ids` collects the ids of all files."""
     try:
-        # Not splitlines(): JSON strings may hold U+2028 and other characters that it takes for line ends.
+        # Not splitlines(): it also splits at U+2028 and other characters that JSON strings may contain.
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise SamplesError(f"{path}: {error.strerror}") from error
@@ -84,16 +84,16 @@ def _load(path: Path, parse: Callable[[dict[str, Any]], T], seen: set[str]) -> I
             continue
         try:
             parsed = parse(_object(line))
-            _remember(parsed.id, seen)
+            _add_id(parsed.id, ids)
         except SamplesError as error:
             raise SamplesError(f"{path}:{number}: {error}") from None
         yield parsed
 
 
-def _remember(name: str, seen: set[str]) -> None:
-    if name in seen:
-        raise SamplesError(f"id: {name} stands twice")
-    seen.add(name)
+def _add_id(sample_id: str, ids: set[str]) -> None:
+    if sample_id in ids:
+        raise SamplesError(f"id: {sample_id} is used twice")
+    ids.add(sample_id)
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -114,14 +114,14 @@ def _sample(record: dict[str, Any]) -> Sample:
         raise SamplesError("tasks: not an object with at least one task")
     if not isinstance(gold, dict) or not gold:
         raise SamplesError("gold: not an object with at least one answer")
-    if strange := sorted(gold.keys() - tasks.keys()):
-        raise SamplesError(f"gold: answers tasks that are not asked for: {', '.join(strange)}")
+    if extra := sorted(gold.keys() - tasks.keys()):
+        raise SamplesError(f"gold: answers for tasks that are not requested: {', '.join(extra)}")
     _string(record, "text")
     submitted = {field: content for field, content in record.items() if field not in ("id", "gold")}
     return Sample(name, submitted, gold)
 
 
-def _broken(record: dict[str, Any]) -> Broken:
+def _broken(record: dict[str, Any]) -> BrokenSample:
     name = _string(record, "id")
     if ("value_base64" in record) == ("generate" in record):
         raise SamplesError("value_base64, generate: exactly one of the two is needed")
@@ -129,7 +129,7 @@ def _broken(record: dict[str, Any]) -> Broken:
     accepted = record.get("accepted_tasks", [])
     if not isinstance(accepted, list) or not all(isinstance(task, str) for task in accepted):
         raise SamplesError("accepted_tasks: not a list of strings")
-    return Broken(
+    return BrokenSample(
         id=name,
         value=value,
         headers=_headers(record.get("headers", [])),
@@ -151,7 +151,7 @@ def _headers(pairs: object) -> tuple[tuple[str, bytes], ...]:
 
 
 def _generated(parts: object) -> bytes:
-    """Join literal parts and `{"repeat": "a", "times": 20001}`: huge values stay readable in the file."""
+    """Join literal parts and `{"repeat": "a", "times": 20001}`: large values stay readable in the file."""
     if not isinstance(parts, list):
         raise SamplesError("generate: not a list")
     pieces = []
@@ -166,7 +166,7 @@ def _generated(parts: object) -> bytes:
     try:
         return "".join(pieces).encode()
     except UnicodeEncodeError:
-        raise SamplesError("generate: a lone surrogate, which UTF-8 cannot hold") from None
+        raise SamplesError("generate: a lone surrogate, which UTF-8 cannot encode") from None
 
 
 def _bytes(encoded: object, field: str) -> bytes:

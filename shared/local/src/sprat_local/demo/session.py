@@ -1,28 +1,48 @@
-"""`sprat demo` on a terminal: progress, summary, the file for machines, the exit code."""
+"""`sprat demo`: start an installation, send the samples through it, print the summary, write the JSON report."""
 
 import asyncio
 import json
 import logging
 import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from sprat.errors import UserError
-from sprat_local.console.signals import Interrupted, StopSignals
-from sprat_local.demo.report import Report
-from sprat_local.demo.run import Demo
+from sprat.kafka.clients import close_in_time
+from sprat_local.demo.records import ObservationReader, Observations, PublishedRecord, SampleRecord, sample_records
+from sprat_local.demo.report import (
+    DemoReport,
+    RunFacts,
+    expected_dead_letters,
+    expected_pairs,
+    is_complete,
+    make_report,
+)
 from sprat_local.demo.samples import Samples, load_samples
-from sprat_local.demo.summary import Summary
+from sprat_local.demo.summary import DemoSummary
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
 from sprat_local.options import SHIPPED, Options
+from sprat_local.signals import Interrupted, StopSignals
+from sprat_operations.lag import LagMeter
 
 INTERRUPTED = 130
+RECORDS_PER_S = 60
+"""Below saturation, so that the latencies are those of ordinary traffic."""
+_TIMEOUT_S = 45.0
+"""Above the longest wait of an escalated text in the demo's policy (30 s)."""
+_LAG_TIMEOUT_S = 15.0
+
+OnCount = Callable[[int, int], None]
+"""Receives how many of how many expected Results and dead letters have arrived."""
 
 
 class DemoSession:
@@ -31,60 +51,169 @@ class DemoSession:
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
         self._options = options
-        self._installation = Installation(options, on_notice=self._tell, on_progress=self._say)
+        self._installation = Installation(options, on_notice=self._print_notice, on_progress=self._print)
 
     def run(self, json_file: Path | None) -> int:
-        """Run it; 0 when everything went as promised, 1 when not.
+        """Run it. Return 0 if the promise was kept, 1 if not.
 
         Raises:
             UserError: it cannot start, or the file cannot be written.
         """
-        # It logs each partition that has no leader yet as a warning; what matters reaches us as an exception.
+        # aiokafka logs each partition without a leader as a warning; real failures arrive as exceptions.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         samples = load_samples(SHIPPED)
         _check_writable(json_file)
         with StopSignals(self._installation.kill_all) as signals:
             try:
-                self._say("Starting Kafka, Redis and the services …")
+                self._print("Starting Kafka, Redis and the services …")
                 self._installation.start()
-                self._say(f"Ready after {self._installation.phases['services']:.1f} s: {_names(self._installation)}")
-                report = asyncio.run(self._watched(samples, signals))
+                self._print(f"Ready after {self._installation.phases['services']:.1f} s: {_names(self._installation)}")
+                report = asyncio.run(self._run_with_progress(samples, signals))
             except (Interrupted, asyncio.CancelledError):
                 return INTERRUPTED
             except KafkaError as error:
-                raise UserError(f"the broker went away during the demo: {type(error).__name__}") from None
+                raise UserError(f"the broker became unreachable during the demo: {type(error).__name__}") from None
             finally:
-                began = time.monotonic()
+                stop_began = time.monotonic()
                 self._installation.stop()
-                self._say(f"Stopped everything in {time.monotonic() - began:.1f} s")
-        Summary(report, self._console, self._options.simulation).print()
+                self._print(f"Stopped everything in {time.monotonic() - stop_began:.1f} s")
+        DemoSummary(report, self._console, self._options.simulation).print()
         if json_file is not None:
             json_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
         return 0 if report.ok else 1
 
-    async def _watched(self, samples: Samples, signals: StopSignals) -> Report:
+    async def _run_with_progress(self, samples: Samples, signals: StopSignals) -> DemoReport:
         """Run the demo with a progress bar; the first signal cancels it."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
-        def leave() -> None:
+        def cancel() -> None:
             if task is not None:
                 loop.call_soon_threadsafe(task.cancel)
 
-        signals.instead(leave)
+        signals.on_first(cancel)
         columns = (TextColumn("Results and dead letters"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
             bar = progress.add_task("", total=None)
             return await Demo(
                 self._installation,
                 samples,
-                lambda done, whole: progress.update(bar, completed=done, total=whole),
+                lambda done, total: progress.update(bar, completed=done, total=total),
             ).run()
 
-    def _tell(self, event: Notice) -> None:
-        self._say(f"{event.service}: {event.text}")
+    def _print_notice(self, notice: Notice) -> None:
+        self._print(f"{notice.service}: {notice.text}")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
+
+
+class Demo:
+    """One run against an installation that is ready."""
+
+    def __init__(self, installation: Installation, samples: Samples, on_count: OnCount) -> None:
+        self._installation = installation
+        self._samples = samples
+        self._on_count = on_count
+        self._observations = Observations(installation.topics)
+        self._published: list[PublishedRecord] = []
+        self._cold_start_s = 0.0
+
+    async def run(self) -> DemoReport:
+        """Publish everything, wait for every Result and dead letter, return the report.
+
+        Raises:
+            KafkaError: the broker is unreachable.
+        """
+        async with ObservationReader(self._installation.kafka, self._observations, self._partitions()) as reader:
+            per_s = await self._publish(list(sample_records(self._samples)))
+            timed_out = not await self._wait_complete()
+            lag = await self._final_lag(reader)
+            await reader.catch_up(_LAG_TIMEOUT_S)
+        run = RunFacts(self._cold_start_s, self._installation.phases, per_s, lag, timed_out)
+        return make_report(self._published, self._observations, run)
+
+    async def _publish(self, records: Sequence[SampleRecord]) -> float:
+        """Publish the first text alone to time the cold start, then the others at a steady rate.
+
+        Returns:
+            The rate of the others, in records per second.
+        """
+        producer = AIOKafkaProducer(**self._installation.kafka.client(), acks="all")
+        await producer.start()
+        try:
+            await self._send(producer, records[0])
+            if await self._wait_complete():
+                self._cold_start_s = process_age_s()
+            began = time.monotonic()
+            for number, record in enumerate(records[1:]):
+                await asyncio.sleep(began + number / RECORDS_PER_S - time.monotonic())
+                await self._send(producer, record)
+                self._report_count()
+        finally:
+            await close_in_time(producer.stop)
+        return (len(records) - 1) / (time.monotonic() - began)
+
+    async def _send(self, producer: AIOKafkaProducer, record: SampleRecord) -> None:
+        topic = self._installation.topics.texts
+        sent = await producer.send_and_wait(topic, record.value, record.key, headers=list(record.headers))
+        self._published.append(PublishedRecord(record, topic, sent.partition, sent.offset, sent.timestamp))
+
+    async def _wait_complete(self) -> bool:
+        """Wait until everything published has its Results and dead letters; False if nothing new arrives in time."""
+        count, last = self._observed(), time.monotonic()
+        while not is_complete(self._published, self._observations):
+            await asyncio.sleep(0.01 if len(self._published) == 1 else 0.1)
+            self._report_count()
+            if self._observed() != count:
+                count, last = self._observed(), time.monotonic()
+            if time.monotonic() - last > _TIMEOUT_S:
+                return False
+        return True
+
+    async def _final_lag(self, reader: ObservationReader) -> dict[str, int]:
+        """Return the lag of every group when all are 0, or what it is after the timeout."""
+        installation = self._installation
+        admin = AIOKafkaAdminClient(**installation.kafka.client())
+        await admin.start()
+        try:
+            running = [spec for spec in installation.specs if spec.name in installation.processes]
+            groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+            meter = LagMeter(reader.consumer, admin, installation.topics, groups=groups)
+            deadline = time.monotonic() + _LAG_TIMEOUT_S
+            while True:
+                snapshot = await meter.measure()
+                lag = {f"{installation.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
+                if not any(lag.values()) or time.monotonic() > deadline:
+                    return lag
+                await asyncio.sleep(0.1)
+        finally:
+            await close_in_time(admin.close)
+
+    def _partitions(self) -> dict[str, int]:
+        return {state.name: state.partitions or 0 for state in self._installation.topic_states}
+
+    def _observed(self) -> int:
+        return len(self._observations.results) + len(self._observations.dead_letters)
+
+    def _report_count(self) -> None:
+        total = len(self._samples.broken) + sum(len(sample.submitted["tasks"]) for sample in self._samples.texts)
+        total += sum(len(broken.accepted_tasks) for broken in self._samples.broken)
+        pairs, positions = expected_pairs(self._published), expected_dead_letters(self._published)
+        done = sum(bool(self._observations.results.get(pair)) for pair in pairs)
+        self._on_count(done + sum(bool(self._observations.dead_letters.get(each)) for each in positions), total)
+
+
+def process_age_s() -> float:
+    """Return the seconds since this process started, including the start of the interpreter and all imports."""
+    try:
+        fields = Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): starttime, in ticks since the system booted
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, AttributeError):
+        return time.monotonic() - _IMPORTED_AT
+
+
+_IMPORTED_AT = time.monotonic()
 
 
 def _names(installation: Installation) -> str:
@@ -92,7 +221,7 @@ def _names(installation: Installation) -> str:
 
 
 def _check_writable(file: Path | None) -> None:
-    """Find out before the work, not after it.
+    """Check this before the work, not after it.
 
     Raises:
         UserError: the file cannot be written.

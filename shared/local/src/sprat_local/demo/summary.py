@@ -1,4 +1,4 @@
-"""The demo's summary for people: in colour on a terminal, readable without it in a log."""
+"""The demo's summary for the user: in colour on a terminal, readable without colour in a log."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sprat_local.demo.figures import Accuracy, TaskFigures
-from sprat_local.demo.report import Report
+from sprat_local.demo.report import DemoReport
 from sprat_local.options import Simulation
 
 
-class Summary:
+class DemoSummary:
     """Prints a report, section by section."""
 
-    def __init__(self, report: Report, console: Console, simulation: Simulation) -> None:
+    def __init__(self, report: DemoReport, console: Console, simulation: Simulation) -> None:
         self._report = report
         self._console = console
         self._simulation = simulation
@@ -23,11 +23,11 @@ class Summary:
     def print(self) -> None:
         """Print all of it."""
         self._promise()
-        self._endings()
+        self._routes()
         self._quality()
         self._latency()
         self._cost()
-        self._leaving()
+        self._egress()
         self._dead_letters()
         self._trace()
         self._verdict()
@@ -44,8 +44,8 @@ class Summary:
         steps = ", ".join(f"{name} after {seconds:.1f} s" for name, seconds in report.phases.items())
         self._note(f"ready: {steps}")
 
-    def _endings(self) -> None:
-        self._heading("Who answered")
+    def _routes(self) -> None:
+        self._heading("Routes and answers")
         table = _table("task", numbers=("pairs", "kept", "escalated", "answered", "degraded", "unanswered"))
         for task, each in self._report.tasks.items():
             counts = (each.pairs, each.kept, each.escalated, each.answered, each.degraded, each.unanswered)
@@ -55,17 +55,17 @@ class Summary:
             self._note(f"{task}: {_reasons(each)}")
 
     def _quality(self) -> None:
-        self._heading("Right answers, by what people wrote beside the samples")
+        self._heading("Correct answers, compared with the gold answers of the samples")
         table = _table("task", numbers=("small model, kept", "small model, all", "frontier"))
         for task, each in self._report.tasks.items():
             mark = " (simulated)" if each.frontier_simulated else ""
             table.add_row(task, _share(each.small_kept), _share(each.small_all), _share(each.frontier) + mark)
         self._table(table)
         wrong = f"{100 * self._simulation.wrong_rate:.0f} %"
-        self._note(f"The simulated frontier answers from the same gold answers, but for a seeded {wrong} of questions.")
+        self._note(f"The simulated frontier returns the same gold answers, except for a seeded {wrong} of questions.")
 
     def _latency(self) -> None:
-        self._heading(f"From text to Result, at {self._report.published_per_s:.0f} records a second")
+        self._heading(f"Latency from text to Result, at {self._report.published_per_s:.0f} records per second")
         table = _table("", numbers=("Results", "p50", "p95"))
         for decision, latency in self._report.latency.items():
             table.add_row(decision, str(latency.count), _ms(latency.p50_ms), _ms(latency.p95_ms))
@@ -77,16 +77,16 @@ class Summary:
         table = _table("", numbers=("EUR", ""))
         less = 1 - report.cost_eur / report.all_frontier_eur if report.all_frontier_eur else 0.0
         table.add_row("this run", f"{report.cost_eur:.4f}", f"{100 * less:.0f} % less")
-        table.add_row("all of it by the frontier", f"{report.all_frontier_eur:.4f}", "")
+        table.add_row("all by the frontier", f"{report.all_frontier_eur:.4f}", "")
         self._table(table)
         self._note(
-            f"At {simulation.input_eur:g} EUR a million tokens in, {simulation.output_eur:g} out. All by the frontier: "
-            "each task's mean cost of a paid answer times all its pairs."
+            f"At {simulation.input_eur:g} EUR per million input tokens, {simulation.output_eur:g} for output. All by "
+            "the frontier: each task's mean cost of a paid answer times all its pairs."
         )
 
-    def _leaving(self) -> None:
+    def _egress(self) -> None:
         left = self._report.leaving
-        self._heading(f"What left the house: {left.texts} texts, {left.texts_masked} of them with something masked")
+        self._heading(f"What left the perimeter: {left.texts} texts, {left.texts_masked} of them with masked items")
         self._line(f"{left.items} items masked: {_counts(left.masked)}" if left.masked else "nothing was masked")
 
     def _dead_letters(self) -> None:
@@ -105,7 +105,7 @@ class Summary:
         table.add_column("after", justify="right", no_wrap=True)
         table.add_column("topic", no_wrap=True)
         table.add_column("at", no_wrap=True)
-        table.add_column("says", overflow="fold")
+        table.add_column("content", overflow="fold")
         for hop in trace.hops:
             table.add_row(f"{hop.after_ms} ms", hop.topic, f"{hop.partition}:{hop.offset}", hop.says)
         self._table(table)
@@ -113,9 +113,9 @@ class Summary:
     def _verdict(self) -> None:
         self._console.print()
         if self._report.ok:
-            self._console.print(Text("Everything as promised.", style="bold green"))
+            self._console.print(Text("The promise was kept.", style="bold green"))
             return
-        self._console.print(Text("Not as promised:", style="bold red"))
+        self._console.print(Text("The promise was broken:", style="bold red"))
         for problem in self._report.problems:
             self._line(problem)
 
@@ -146,16 +146,16 @@ def _share(accuracy: Accuracy) -> str:
 
 
 def _reasons(figures: TaskFigures) -> str:
-    told = [
-        f"{what} {_counts(counts)}"
-        for what, counts in (
+    groups = [
+        f"{name} {_counts(counts)}"
+        for name, counts in (
             ("kept:", figures.kept_because),
             ("escalated:", figures.escalated_because),
             ("declined by the frontier:", figures.declined),
         )
         if counts
     ]
-    return " · ".join(told)
+    return " · ".join(groups)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sprat_contracts import TextSubmitted, WireError, decode
-from sprat_local.demo.samples import Broken, Samples, SamplesError, load_samples
+from sprat_local.demo.samples import BrokenSample, Samples, SamplesError, load_samples
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "compose" / "samples"
@@ -37,7 +37,7 @@ def samples() -> Samples:
     return load_samples(FOLDER)
 
 
-def read(broken: Broken) -> TextSubmitted:
+def read(broken: BrokenSample) -> TextSubmitted:
     """Read a broken record as the router does."""
     return decode(Record(broken.value, broken.headers), TextSubmitted).message
 
@@ -141,15 +141,19 @@ def test_what_the_file_leaves_out_stays_out_of_the_record(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("texts", "broken", "told"),
+    ("texts", "broken", "message"),
     [
         (GOOD_TEXT + "\n{", GOOD_BROKEN, r"texts\.jsonl:2: not JSON"),
         ("[]", GOOD_BROKEN, r"texts\.jsonl:1: not a JSON object"),
-        (GOOD_TEXT + "\n\n" + GOOD_TEXT, GOOD_BROKEN, r"texts\.jsonl:3: id: s-1 stands twice"),
-        (GOOD_TEXT, GOOD_BROKEN.replace("b-1", "s-1"), r"broken\.jsonl:1: id: s-1 stands twice"),
+        (GOOD_TEXT + "\n\n" + GOOD_TEXT, GOOD_BROKEN, r"texts\.jsonl:3: id: s-1 is used twice"),
+        (GOOD_TEXT, GOOD_BROKEN.replace("b-1", "s-1"), r"broken\.jsonl:1: id: s-1 is used twice"),
         (GOOD_TEXT.replace('"text"', '"txt"'), GOOD_BROKEN, r"texts\.jsonl:1: text: missing"),
         (GOOD_TEXT.replace('{"intent": {}}', '["intent"]'), GOOD_BROKEN, r"texts\.jsonl:1: tasks: not an object"),
-        (GOOD_TEXT.replace('{"intent": "g', '{"ner": "g'), GOOD_BROKEN, r"texts\.jsonl:1: gold: answers tasks .*: ner"),
+        (
+            GOOD_TEXT.replace('{"intent": "g', '{"ner": "g'),
+            GOOD_BROKEN,
+            r"texts\.jsonl:1: gold: answers for .*: ner",
+        ),
         (GOOD_TEXT, GOOD_BROKEN.replace("eA==", "e"), r"broken\.jsonl:1: value_base64: not base64"),
         (GOOD_TEXT, GOOD_BROKEN.replace('"value_base64"', '"value"'), r"broken\.jsonl:1: value_base64, generate"),
         (GOOD_TEXT, GOOD_BROKEN.replace('"value_base64": "eA=="', '"generate": [7]'), r"broken\.jsonl:1: generate"),
@@ -157,10 +161,10 @@ def test_what_the_file_leaves_out_stays_out_of_the_record(tmp_path: Path) -> Non
         (GOOD_TEXT, GOOD_BROKEN[:-1] + ', "accepted_tasks": "intent"}', r"broken\.jsonl:1: accepted_tasks"),
     ],
 )
-def test_an_error_names_file_line_and_field(tmp_path: Path, texts: str, broken: str, told: str) -> None:
-    """Whoever edits a samples file is told where to look."""
+def test_an_error_names_file_line_and_field(tmp_path: Path, texts: str, broken: str, message: str) -> None:
+    """The editor of a samples file learns where to look."""
     write(tmp_path, texts, broken)
-    with pytest.raises(SamplesError, match=told):
+    with pytest.raises(SamplesError, match=message):
         load_samples(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The command `sprat bench` without an installation: its help, its options, a person's mistakes, what it writes."""
+"""The command `sprat bench` without an installation: help, options, wrong usage, the files it writes."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_local.bench.bare_process import Bare
-from sprat_local.bench.figures import BenchFigures, Drained, Rung
-from sprat_local.bench.latency import Latency
-from sprat_local.bench.plan import Plan
+from sprat_local.bench.bare_model import BareRun
+from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
+from sprat_local.bench.open_loop import LatencyQuantiles
+from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.resources import Memory
 from sprat_local.commands import bench as command
 
 
 @pytest.fixture(autouse=True)
-def nobodys_settings(monkeypatch, tmp_path):
+def no_settings(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("BOOTSTRAP", "PREFIX", "PARTITIONS", "SECURITY_PROTOCOL"):
         monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
@@ -35,50 +35,50 @@ def test_the_help_has_examples_and_exit_codes():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--rates", "fast"], "--rates fast: is no rate; example: --rates 10,50,90,110"),
+        (["--rates", "fast"], "--rates fast: not a rate; example: --rates 10,50,90,110"),
         (["--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
         (["--prefix", "no spaces"], "--prefix: "),
         (["--output", "/dev/null/here"], "/dev/null/here cannot be written: Not a directory; choose another folder"),
         (["--file", "nope.txt"], "nope.txt: there is no such file"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(arguments, said):
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message):
     result = run(*arguments)
 
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.startswith("sprat: ")
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
 
-class Ready:
-    """A session that has measured already."""
+class FinishedSession:
+    """A session that returns figures at once."""
 
     figures: BenchFigures | None = None
-    plan: Plan | None = None
+    plan: BenchPlan | None = None
 
     def __init__(self, plan, **_):
-        Ready.plan = plan
+        FinishedSession.plan = plan
 
     def run(self):
-        return Ready.figures
+        return FinishedSession.figures
 
 
 @pytest.fixture
 def ready(monkeypatch):
-    monkeypatch.setattr(command, "BenchSession", Ready)
-    bare = Bare({"name": "default", "version": "abc"}, (0,), 640, 1.28)
-    rung = Rung(0.5, 200.0, 400, 400, 199.0, Latency(0.01, 0.02, 0.03, 0.04), 0.0, 0.0)
+    monkeypatch.setattr(command, "BenchSession", FinishedSession)
+    bare = BareRun({"name": "default", "version": "abc"}, (0,), 640, 1.28)
+    rate = RateResult(0.5, 200.0, 400, 400, 199.0, LatencyQuantiles(0.01, 0.02, 0.03, 0.04), 0.0, 0.0)
     machine = {"cpu": "EPYC", "cores": 2, "memory_gb": 8, "system": "Linux", "python": "3.11", "sprat": "1"}
     machine |= {"kafka": "embedded", "load_before": 0.0}
-    drained = Drained(640, 640, 1.6, 0, 0, {"intent": 1.6})
-    Ready.figures = BenchFigures(
-        Plan("intent"), machine, (bare, bare), drained, (rung,), {"intent": Memory(200, 210)}, 0.0
+    backlog = BacklogResult(640, 640, 1.6, 0, 0, {"intent": 1.6})
+    FinishedSession.figures = BenchFigures(
+        BenchPlan("intent"), machine, (bare, bare), backlog, (rate,), {"intent": Memory(200, 210)}, 0.0
     )
-    return Ready
+    return FinishedSession
 
 
 def test_the_figures_are_shown_and_written(ready, tmp_path: Path):

@@ -1,31 +1,39 @@
-"""The demo's figures: accuracy against gold, reasons, cost, percentiles."""
+"""The demo's figures: accuracy against gold answers, reasons, cost, percentiles, egress."""
 
 from typing import Any
 
 import pytest
 
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
-from sprat_local.demo.account import Pair
-from sprat_local.demo.figures import MISSING, Accuracy, Leaving, is_right, leaving, percentile, task_figures
-from support.demo_records import SOURCE, TOPICS, Record, account, prediction, record, result
+from sprat_local.demo.figures import (
+    NO_GOLD,
+    Accuracy,
+    EgressSummary,
+    is_correct,
+    percentile,
+    summarise_egress,
+    task_figures,
+)
+from sprat_local.demo.records import TaskPair
+from support.demo_records import SOURCE, TOPICS, Record, observe, prediction, record, result
 
 RESULTS = TOPICS.results("intent")
 PREDICTIONS = TOPICS.predictions("intent")
 NAMES = NerOutput.model_validate_json('{"entities": [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}]}')
 
 
-def pair(id: str) -> Pair:
-    return Pair(SOURCE, id, "intent")
+def pair(id: str) -> TaskPair:
+    return TaskPair(SOURCE, id, "intent")
 
 
-def test_kept_answers_and_all_small_answers_are_judged_apart() -> None:
-    seen = account(
+def test_kept_answers_and_all_small_answers_are_judged_separately() -> None:
+    observed = observe(
         record(PREDICTIONS, prediction("s-1")),
         record(PREDICTIONS, prediction("s-2", output={"label": "balance"}, confidence=0.3)),
         record(RESULTS, result("s-1")),
         record(RESULTS, result("s-2", decision="escalated", reason="low_confidence"), "r-2"),
     )
-    figures = task_figures("intent", {pair("s-1"): "transfer", pair("s-2"): "transfer"}, seen)
+    figures = task_figures("intent", {pair("s-1"): "transfer", pair("s-2"): "transfer"}, observed)
 
     assert (figures.kept, figures.escalated) == (1, 1)
     assert figures.small_kept == Accuracy(1, 1)
@@ -38,7 +46,7 @@ def test_kept_answers_and_all_small_answers_are_judged_apart() -> None:
 def test_a_degraded_answer_is_the_small_models_and_not_the_frontiers() -> None:
     declined = {"code": "masking", "detail": ""}
     ending = result(decision="escalated", reason="low_confidence", status="degraded", source="small", declined=declined)
-    figures = task_figures("intent", {pair("s-1"): "transfer"}, account(record(RESULTS, ending)))
+    figures = task_figures("intent", {pair("s-1"): "transfer"}, observe(record(RESULTS, ending)))
 
     assert (figures.answered, figures.degraded, figures.escalated) == (0, 1, 1)
     assert figures.frontier == Accuracy(0, 0)
@@ -46,11 +54,11 @@ def test_a_degraded_answer_is_the_small_models_and_not_the_frontiers() -> None:
 
 
 def test_a_pair_without_gold_answer_is_not_judged_but_none_is_a_gold_answer() -> None:
-    seen = account(
+    observed = observe(
         record(RESULTS, result("s-1")),
         record(RESULTS, result("s-2", output={"label": None}), "r-2"),
     )
-    figures = task_figures("intent", {pair("s-1"): MISSING, pair("s-2"): None}, seen)
+    figures = task_figures("intent", {pair("s-1"): NO_GOLD, pair("s-2"): None}, observed)
 
     assert figures.small_kept == Accuracy(1, 1)
 
@@ -60,14 +68,14 @@ def test_an_all_frontier_run_costs_the_mean_paid_answer_times_all_pairs() -> Non
     for number, cost in ((6, 0.001), (7, 0.003), (8, 0.0)):
         ending = result(f"s-{number}", decision="escalated", cost_eur=cost)
         records.append(record(RESULTS, ending, f"r-{number}"))
-    figures = task_figures("intent", {pair(f"s-{number}"): "transfer" for number in range(9)}, account(*records))
+    figures = task_figures("intent", {pair(f"s-{number}"): "transfer" for number in range(9)}, observe(*records))
 
     assert figures.cost_eur == pytest.approx(0.004)
     assert figures.all_frontier_eur == pytest.approx(9 * 0.002)
 
 
-def test_without_a_paid_answer_nobody_knows_what_an_all_frontier_run_costs() -> None:
-    figures = task_figures("intent", {pair("s-1"): "transfer"}, account(record(RESULTS, result())))
+def test_without_a_paid_answer_the_cost_of_an_all_frontier_run_is_unknown() -> None:
+    figures = task_figures("intent", {pair("s-1"): "transfer"}, observe(record(RESULTS, result())))
 
     assert figures.all_frontier_eur is None
 
@@ -95,15 +103,15 @@ def test_percentiles_are_values_that_occurred(values: list[float], percent: floa
         pytest.param(NAMES, [{"start": 0, "end": 4, "text": "Lena", "label": "ORG"}], True, False, id="other label"),
         pytest.param(NAMES, [], True, False, id="a name where none is"),
         pytest.param(TranslationOutput(text="Guten  Tag", target="de"), "Guten Tag", False, True, id="the gold text"),
-        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", False, False, id="simulated, spoilt"),
-        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", True, None, id="cannot be told"),
+        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", False, False, id="simulated, altered"),
+        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", True, None, id="cannot be judged"),
     ],
 )
 def test_answers_are_compared_with_gold(*, output: Output, gold: Any, by_small_model: bool, right: bool | None) -> None:
-    assert is_right(output, gold, by_small_model=by_small_model) is right
+    assert is_correct(output, gold, by_small_model=by_small_model) is right
 
 
-def test_what_left_is_counted_by_text_and_what_was_masked_by_item() -> None:
+def test_egress_counts_texts_that_left_and_masked_items() -> None:
     items = {"PERSON": 2, "EMAIL": 1}
     results = [
         result("s-1"),
@@ -112,6 +120,6 @@ def test_what_left_is_counted_by_text_and_what_was_masked_by_item() -> None:
         result("s-4", egress={"left": True, "masked": items}),
         result("s-4", "ner", egress={"left": True, "masked": items}),
     ]
-    seen = leaving(results)
-    assert seen == Leaving(texts=2, texts_masked=1, masked={"PERSON": 4, "EMAIL": 2})
-    assert seen.items == 6
+    observed = summarise_egress(results)
+    assert observed == EgressSummary(texts=2, texts_masked=1, masked={"PERSON": 4, "EMAIL": 2})
+    assert observed.items == 6

@@ -1,4 +1,4 @@
-"""`sprat bench`: rates, texts, the bare model, what is metered."""
+"""`sprat bench`: rates, texts, the bare model, the process meter."""
 
 import subprocess
 import sys
@@ -9,11 +9,11 @@ import pytest
 from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat_contracts import TASKS, TextSubmitted
-from sprat_local.bench.bare import cpu_s, served
-from sprat_local.bench.installation import POLICY
-from sprat_local.bench.plan import Plan, Rate, parse_rates
-from sprat_local.bench.resources import Meter
-from sprat_local.bench.texts import BenchText, Messages, load_texts
+from sprat_local.bench.bare_model import cpu_s, served
+from sprat_local.bench.plan import BenchPlan, Rate, parse_rates
+from sprat_local.bench.resources import ProcessMeter
+from sprat_local.bench.session import POLICY
+from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
 from sprat_policy import load_policy
 
 
@@ -23,15 +23,15 @@ def test_rates_are_shares_or_texts_a_second():
 
 
 @pytest.mark.parametrize("given", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/h", ",".join(["5"] * 21)])
-def test_what_is_no_rate_is_told_with_an_example(given):
+def test_a_wrong_rate_is_reported_with_an_example(given):
     with pytest.raises(UserError, match="example: --rates 10,50,90,110"):
         parse_rates(given)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_samples_of_every_task_are_published_as_services_read_them(task):
-    texts = load_texts(Plan(task))
-    (record,) = Messages(texts, task, "legal").of([0])
+    texts = load_texts(BenchPlan(task))
+    (record,) = BenchMessages(texts, task, "legal").records([0])
     submitted = TextSubmitted.model_validate_json(record.value)
 
     assert len(texts) > 20
@@ -40,41 +40,41 @@ def test_the_samples_of_every_task_are_published_as_services_read_them(task):
 
 
 def test_no_two_texts_share_a_key_of_a_cache():
-    messages = Messages([BenchText("hi", "en", None)], "intent", "default")
-    records = messages.of(range(5))
+    messages = BenchMessages([BenchText("hi", "en", None)], "intent", "default")
+    records = messages.records(range(5))
     tenants = {TextSubmitted.model_validate_json(record.value).tenant for record in records}
 
     assert len(tenants) == 5
     assert [messages.number_of(record.key.decode()) for record in records] == [0, 1, 2, 3, 4]
     assert messages.number_of("another-1") is None
-    assert Messages([BenchText("hi", "en", None)], "intent", "default").number_of(records[0].key.decode()) is None
+    assert BenchMessages([BenchText("hi", "en", None)], "intent", "default").number_of(records[0].key.decode()) is None
 
 
-def test_own_texts_are_read_and_a_mistake_in_them_is_told_without_them(tmp_path: Path):
+def test_own_texts_are_read_and_a_mistake_in_them_is_reported_without_the_text(tmp_path: Path):
     file = tmp_path / "mine.txt"
     file.write_text("hello\nwhere is my parcel\n", "utf-8")
-    assert [text.text for text in load_texts(Plan("intent", file=file, language="de"))] == [
+    assert [text.text for text in load_texts(BenchPlan("intent", file=file, language="de"))] == [
         "hello",
         "where is my parcel",
     ]
 
     file.write_text("hello\n" + "secret" * 5000, "utf-8")
     with pytest.raises(UserError, match=r"mine\.txt: row 2, .*20,000") as raised:
-        load_texts(Plan("intent", file=file))
+        load_texts(BenchPlan("intent", file=file))
     assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("plan", "said"),
+    ("plan", "message"),
     [
-        (Plan("intent", file=Path("mine.txt"), language="no tag"), "--language: "),
-        (Plan("translation", target="no tag"), "--target: "),
+        (BenchPlan("intent", file=Path("mine.txt"), language="no tag"), "--language: "),
+        (BenchPlan("translation", target="no tag"), "--target: "),
     ],
 )
-def test_a_wrong_tag_is_told_by_its_option(plan, said, tmp_path, monkeypatch):
+def test_a_wrong_tag_is_reported_with_its_option(plan, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("hello", "utf-8")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         load_texts(plan)
 
 
@@ -85,12 +85,12 @@ def test_the_parts_of_every_service_are_found(task):
     assert plugins.load(plugins.HANDLERS, task).declines
 
 
-class Picky:
+class EnglishOnly:
     def declines(self, text, options):
         return None if text.language == "en" else "declined"
 
 
-class Counting:
+class CountingModel:
     def __init__(self):
         self.batches = []
 
@@ -99,11 +99,11 @@ class Counting:
         return []
 
 
-def test_the_bare_model_answers_what_the_service_would_in_batches_like_its():
+def test_the_bare_model_answers_what_the_service_accepts_in_batches_of_its_size():
     texts = [BenchText("a", "en", None), BenchText("b", "xx", None), BenchText("c", "en", None)]
-    model = Counting()
+    model = CountingModel()
 
-    assert served(Picky(), "intent", texts) == [0, 2]
+    assert served(EnglishOnly(), "intent", texts) == [0, 2]
     assert cpu_s(model, ["question"] * 130) >= 0
     assert model.batches == [64, 64, 2]
 
@@ -119,7 +119,7 @@ def test_the_policy_keeps_every_answer(tmp_path):
 
 
 def test_this_process_is_measured_beside_the_others():
-    meter = Meter({})
+    meter = ProcessMeter({})
     before = meter.cpu_s()["sprat bench"]
     sum(number * number for number in range(300_000))
 
@@ -128,11 +128,11 @@ def test_this_process_is_measured_beside_the_others():
     assert meter.others_s() > 0
 
 
-def test_a_process_that_is_gone_is_told():
+def test_a_process_that_has_died_is_reported():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        meter = Meter({"intent": process.pid})
+        meter = ProcessMeter({"intent": process.pid})
         assert meter.memory()["intent"].rss_mb > 0
         process.communicate()
 
-    with pytest.raises(SpratError, match="intent died while it was measured"):
+    with pytest.raises(SpratError, match="intent died during the measurement"):
         meter.cpu_s()

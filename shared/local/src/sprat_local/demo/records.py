@@ -1,0 +1,251 @@
+"""The records of the demo: what it publishes, and what services wrote about it."""
+
+import asyncio
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from aiokafka import TopicPartition
+
+from sprat.kafka.clients import close_in_time, make_consumer
+from sprat.settings import KafkaSettings
+from sprat_contracts import (
+    TASKS,
+    DeadLetterReason,
+    Envelope,
+    KafkaRecord,
+    Prediction,
+    Result,
+    TextSubmitted,
+    Topics,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+)
+from sprat_contracts.ids import plain_text_identity
+from sprat_local.demo.samples import BrokenSample, Sample, Samples
+
+SOURCE = "/sprat/demo/samples"
+_POLL_MS = 100
+
+
+class TaskPair(NamedTuple):
+    """A text and a task: what must end in exactly one Result."""
+
+    source: str
+    id: str
+    task: str
+
+
+class RecordPosition(NamedTuple):
+    """The position of a record on the topic of texts."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """A record to publish."""
+
+    sample: Sample | BrokenSample
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def sample_records(samples: Samples) -> Iterator[SampleRecord]:
+    """Return every record in order, the broken ones spread among the others."""
+    interval = len(samples.texts) // max(1, len(samples.broken)) or 1
+    broken = map(_broken_record, samples.broken)
+    for number, sample in enumerate(samples.texts, start=1):
+        yield _text_record(sample)
+        if number % interval == 0 and (record := next(broken, None)) is not None:
+            yield record
+    yield from broken
+
+
+def _text_record(sample: Sample) -> SampleRecord:
+    """Add CloudEvents headers and a trace of its own to a sample; the value stays as the file has it."""
+    traceparent = Traceparent(secrets.token_hex(16), secrets.token_hex(8))
+    envelope = Envelope(id=sample.id, source=SOURCE, traceparent=traceparent)
+    _, headers = encode(TextSubmitted.model_validate(sample.submitted), envelope)
+    value = json.dumps(sample.submitted, ensure_ascii=False).encode()
+    return SampleRecord(sample, sample.id.encode(), value, tuple(headers))
+
+
+def _broken_record(broken: BrokenSample) -> SampleRecord:
+    return SampleRecord(broken, None, broken.value, broken.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRecord:
+    """A record that the broker has acknowledged, and its position."""
+
+    record: SampleRecord
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+    @property
+    def position(self) -> RecordPosition:
+        """Its position."""
+        return RecordPosition(self.topic, self.partition, self.offset)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The text's source and id, as every service reads them."""
+        headers = {name: value.decode("utf-8", "replace") for name, value in self.record.headers}
+        if "ce_id" in headers:
+            return headers.get("ce_source", ""), headers["ce_id"]
+        return plain_text_identity(self.topic, self.partition, self.offset, self.timestamp_ms)
+
+    @property
+    def accepted_tasks(self) -> tuple[str, ...]:
+        """The tasks that must get a Result."""
+        sample = self.record.sample
+        return tuple(sample.submitted["tasks"]) if isinstance(sample, Sample) else sample.accepted_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedResult:
+    """A Result as read from its topic."""
+
+    result_id: str
+    result: Result
+    appended_at: int
+    """When the broker appended it: epoch milliseconds."""
+
+    @property
+    def latency_ms(self) -> int:
+        """From the broker's append of the text to its append of the Result."""
+        return self.appended_at - self.result.origin.appended_at
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDeadLetter:
+    """A dead letter as read from its topic."""
+
+    reason: DeadLetterReason
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def origin(self) -> RecordPosition:
+        """The position of the record that it contains."""
+        return RecordPosition(self.reason.topic, self.reason.partition, self.reason.offset)
+
+    def contains(self, value: bytes, headers: Iterable[tuple[str, bytes]]) -> bool:
+        """Return whether value and headers of the original are in it unchanged."""
+        original = tuple(headers)
+        return self.value == value and self.headers[: len(original)] == original
+
+
+class Observations:
+    """Everything read so far."""
+
+    def __init__(self, topics: Topics) -> None:
+        self.results: defaultdict[TaskPair, list[ObservedResult]] = defaultdict(list)
+        self.predictions: dict[TaskPair, Prediction] = {}
+        self.dead_letters: defaultdict[RecordPosition, list[ObservedDeadLetter]] = defaultdict(list)
+        self.traces: defaultdict[str, list[KafkaRecord]] = defaultdict(list)
+        """Trace id → all records of the trace, in no order."""
+        self.unreadable = 0
+        """Records that do not decode as what their topic contains."""
+        self.topics = topics
+        self._result_topics = {topics.results(task) for task in TASKS}
+        self._prediction_topics = {topics.predictions(task) for task in TASKS}
+
+    def add(self, record: KafkaRecord) -> None:
+        """Add a record of any topic of the installation."""
+        trace = trace_id(record.headers)
+        if trace:
+            self.traces[trace].append(record)
+        try:
+            if record.topic in self._result_topics:
+                self._add_result(record)
+            elif record.topic in self._prediction_topics:
+                prediction = decode(record, Prediction).message
+                self.predictions[TaskPair(prediction.text_source, prediction.text_id, prediction.task)] = prediction
+            elif record.topic == self.topics.dead_letters:
+                reason = DeadLetterReason.from_headers(record.headers)
+                letter = ObservedDeadLetter(reason, record.value or b"", tuple(record.headers))
+                self.dead_letters[letter.origin].append(letter)
+        except (WireError, ValueError):
+            self.unreadable += 1
+
+    def _add_result(self, record: KafkaRecord) -> None:
+        event = decode(record, Result)
+        result = event.message
+        pair = TaskPair(result.text_source, result.text_id, result.task)
+        self.results[pair].append(ObservedResult(event.envelope.id, result, record.timestamp))
+
+
+def trace_id(headers: Iterable[tuple[str, bytes]]) -> str:
+    """Return the trace id of a record; empty without a valid one."""
+    traceparent = Traceparent.parse(dict(headers).get("traceparent"))
+    return "" if traceparent is None else traceparent.trace_id
+
+
+class ObservationReader:
+    """Reads all topics of an installation into `Observations`, from their present ends on. A context manager."""
+
+    def __init__(self, settings: KafkaSettings, observations: Observations, partitions: Mapping[str, int]) -> None:
+        topics = settings.topics
+        self.consumer = make_consumer(settings.client(), auto_offset_reset="latest")
+        self._observations = observations
+        self._partitions = [
+            TopicPartition(topic, number)
+            for topic, count in partitions.items()
+            if topic not in {topics.models, topics.feedback}
+            for number in range(count)
+        ]
+        self._task: asyncio.Task[None] | None = None
+        self._positions: dict[TopicPartition, int] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.consumer.start()
+        self.consumer.assign(self._partitions)
+        # Records before the present ends belong to others.
+        self._positions = dict(await self.consumer.end_offsets(self._partitions))
+        for partition, offset in self._positions.items():
+            self.consumer.seek(partition, offset)
+        self._task = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await close_in_time(self.consumer.stop)
+
+    async def catch_up(self, timeout_s: float) -> bool:
+        """Wait until everything is read that is on the topics now; return False on timeout."""
+        ends = await self.consumer.end_offsets(self._partitions)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while any(self._positions[partition] < end for partition, end in ends.items()):
+                    self._check()
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return False
+        return True
+
+    def _check(self) -> None:
+        """Raise the exception that ended the reading, if it has ended."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+
+    async def _read(self) -> None:
+        while True:
+            for records in (await self.consumer.getmany(timeout_ms=_POLL_MS)).values():
+                for record in records:
+                    self._observations.add(record)
+            # Not the offset after the last record: a partition may end with the marker of a transaction.
+            self._positions = {partition: await self.consumer.position(partition) for partition in self._partitions}
