@@ -106,3 +106,11 @@ def test_too_many_texts_are_refused_with_a_way_out_and_sampled_evenly():
     data, summary = prepare(labelled(rows), sample=200)
     assert np.bincount(data.gold).tolist() == [100, 100]
     assert summary.sampled_from == 1_100
+
+
+def test_rows_of_the_test_that_are_trained_on_are_left_out_and_listed(tmp_path):
+    data, _ = prepare(labelled([*enough("a"), *enough("b")]))
+    test = write_file(tmp_path, "test.csv", "text,label\nA text 0,a\nnew,b\nunrelated,oos\n")
+    config = TrainingConfig(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test)
+    rows, leaked = read_test(config, data)
+    assert (rows.texts, leaked) == (("new",), (2,))
