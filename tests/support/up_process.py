@@ -15,10 +15,16 @@ import psutil
 class UpProcess:
     """A running `sprat up`."""
 
-    def __init__(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        python: Path | str = sys.executable,
+    ) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sprat_cli", "up", *arguments],
+            [python, "-m", "sprat_cli", "up", *arguments],
             cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,
