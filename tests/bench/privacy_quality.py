@@ -1,11 +1,11 @@
-"""Measures what the perimeter finds of annotated personal data beside Presidio's analyser, and what masking costs.
+"""Measure what the detectors find of annotated personal data, compared with Presidio, and the cost of masking.
 
-    python -m tests.bench.privacy_quality --data DIR [--presidio PYTHON] [--json FILE] [--markdown FILE]
+    python -m tests.bench.privacy_quality --data DIR [--presidio PYTHON] [--json FILE] [--save]
 
-`PYTHON` is the interpreter of an environment with Presidio (`presidio_runner.py` says how to make it); without it
-Sprat is measured alone. Texts: presidio-research, both files, odd template ids; the tagger's threshold was chosen on
-even ones. Every system reads the same texts, each alone, on one thread, in rounds that take turns; the median round
-counts. Times are CPU time. Exits 1 when the aim is missed where :data:`REASONS` does not say why.
+`PYTHON` is the interpreter of an environment with Presidio (see `presidio_runner.py`); without it Sprat is measured
+alone. Texts: presidio-research, both files, odd template ids; the tagger's threshold was chosen on the even ones. Every
+system reads the same texts, one at a time, on one thread, in alternating rounds; the median round counts. Times are CPU
+times. Exits 1 if a target is missed and :data:`REASONS` has no reason.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.privacy.recipe.sources import AnnotatedText
 from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import Detector, NameDetector, mask
 from sprat_privacy.detectors.tagger import Tagger
@@ -29,7 +30,7 @@ from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from tests.bench import privacy_tables as tables
 from tests.bench.benchmarks_page import save
-from tests.bench.privacy_scoring import KINDS, Annotated, Kind, Span, outside, read, score
+from tests.bench.privacy_scoring import CATEGORIES, Category, Span, outside, read, score
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"
@@ -37,34 +38,34 @@ RUNNER = Path(__file__).with_name("presidio_runner.py")
 
 ROUNDS = 3
 TIMES_AS_FAST = 3.0
-"""Aim: texts per CPU second of validators and tagger together, over Presidio's."""
+"""Target: texts per CPU second of validators and tagger together, divided by Presidio's."""
 
 REASONS: Mapping[str, str] = {
     "web address": "by design: public addresses stay; those that lead to a person are masked",
     "speed": "the tagger's encoder (6 layers, width 384) takes over four fifths of the time; Presidio's is smaller",
 }
-"""Why an aim is not met, where that is known and accepted."""
+"""Target → why it is missed, if the reason is known and accepted."""
 
 WORDS = {20: 200, 200: 60, 2_000: 40}
-"""Words of a text → how many texts are timed."""
+"""Words of a text → number of texts that are timed."""
 
 POLICY = PrivacyPolicy(
     terms=(TermRule(type="PROJECT", words=tuple(f"Project Heron {number}" for number in range(100))),),
     patterns=(PatternRule(type="CUSTOMER", pattern="K-[0-9]{6}"),),
 )
-"""Terms and a pattern, so that masking is timed with all finders."""
+"""Terms and a pattern, so that masking is timed with all detectors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a system found, and how fast."""
+    """What a system detected, and how fast."""
 
     found: Sequence[Sequence[Span]]
     per_cpu_second: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run the measurement; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks.md")
     options = parser.parse_args(argv)
     tagger = Tagger.load(options.artefact)
-    figures = measured(read(options.data), tagger, options.presidio)
+    figures = measure(read(options.data), tagger, options.presidio)
     figures["ms_per_text"] = cost(tagger, [row.text for row in read(options.data)])
     print(tables.text(figures))
     if options.json:
@@ -83,18 +84,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         save("privacy", figures)
     unexplained = [aim["what"] for aim in figures["aims"] if not aim["met"] and not aim["reason"]]
     for what in unexplained:
-        print(f"missed, and no reason is known: {what}")
+        print(f"missed without a known reason: {what}")
     return 1 if unexplained else 0
 
 
-def measured(rows: Sequence[Annotated], tagger: Tagger, presidio: Path | None) -> dict[str, Any]:
-    """Every system's figures by kind, and which aims are met."""
-    outcomes, facts = compared(rows, tagger, presidio)
+def measure(rows: Sequence[AnnotatedText], tagger: Tagger, presidio: Path | None) -> dict[str, Any]:
+    """Return every system's figures by category, and which targets are met."""
+    outcomes, facts = run_all(rows, tagger, presidio)
     systems: dict[str, Any] = {}
     for name, outcome in outcomes.items():
         counts = score(rows, outcome.found, "presidio" if name == "presidio" else "sprat")
         systems[name] = {
-            "kinds": {kind: each.figures() for kind, each in counts.items()},
+            "kinds": {category: each.figures() for category, each in counts.items()},
             "masked_but_not_annotated": outside(rows, outcome.found),
             "texts_per_cpu_second": outcome.per_cpu_second,
         }
@@ -103,10 +104,10 @@ def measured(rows: Sequence[Annotated], tagger: Tagger, presidio: Path | None) -
     return figures | {"aims": aims(systems) if presidio else [], "in_one_call": in_one}
 
 
-def compared(
-    rows: Sequence[Annotated], tagger: Tagger, presidio: Path | None
+def run_all(
+    rows: Sequence[AnnotatedText], tagger: Tagger, presidio: Path | None
 ) -> tuple[dict[str, Outcome], dict[str, Any]]:
-    """Each system's outcome, and what Presidio says of itself."""
+    """Return each system's outcome, and Presidio's entities and versions."""
     names = NameDetector(tagger, tagger.card.languages)
     ours: dict[str, list[Detector]] = {
         "validators": [Validators()],
@@ -116,10 +117,10 @@ def compared(
     rounds: dict[str, list[Outcome]] = {}
     facts: dict[str, Any] = {}
     for _ in range(ROUNDS):
-        for name, finders in ours.items():
-            rounds.setdefault(name, []).append(masked(rows, finders))
+        for name, detectors in ours.items():
+            rounds.setdefault(name, []).append(run_sprat(rows, detectors))
         if presidio:
-            outcome, facts = analysed(rows, presidio)
+            outcome, facts = run_presidio(rows, presidio)
             rounds.setdefault("presidio", []).append(outcome)
     outcomes = {
         name: Outcome(some[0].found, statistics.median(each.per_cpu_second for each in some))
@@ -128,52 +129,56 @@ def compared(
     return outcomes, facts
 
 
-def masked(rows: Sequence[Annotated], finders: Sequence[Detector]) -> Outcome:
-    """What is masked of each text by these finders alone."""
+def run_sprat(rows: Sequence[AnnotatedText], detectors: Sequence[Detector]) -> Outcome:
+    """Mask each text with these detectors alone."""
     start = time.process_time()
-    results = [mask(row.text, "en", finders, validators_alone=("en",)) for row in rows]
+    results = [mask(row.text, "en", detectors, validators_alone=("en",)) for row in rows]
     spent = time.process_time() - start
     found = [[(span.start, span.end, span.type) for span in result.spans] for result in results]
     return Outcome(found, len(rows) / spent)
 
 
-def analysed(rows: Sequence[Annotated], python: Path) -> tuple[Outcome, dict[str, Any]]:
-    """What Presidio finds in each text, every result of it whatever its score, and its entities and versions."""
-    given = "".join(json.dumps({"text": row.text}) + "\n" for row in rows)
-    # An environment of its own: nothing of this one's path is for it.
+def run_presidio(rows: Sequence[AnnotatedText], python: Path) -> tuple[Outcome, dict[str, Any]]:
+    """Return all that Presidio detects in each text, whatever the score, and its entities and versions."""
+    lines_in = "".join(json.dumps({"text": row.text}) + "\n" for row in rows)
+    # Presidio has an environment of its own: this one's path must not reach it.
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
-    out = subprocess.run([python, RUNNER], input=given, env=own, check=True, stdout=subprocess.PIPE, text=True)
+    out = subprocess.run([python, RUNNER], input=lines_in, env=own, check=True, stdout=subprocess.PIPE, text=True)
     *lines, last = map(json.loads, out.stdout.splitlines())
     found = [[(start, end, type) for start, end, type in line["spans"]] for line in lines]
     return Outcome(found, last["texts"] / last["cpu_s"]), {name: last[name] for name in ("entities", "versions")}
 
 
 def aims(systems: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry for each kind that both claim and that is annotated at all, one for the speed."""
-    found = [_aim(kind, systems) for kind in KINDS if kind.sprat and kind.presidio]
+    """Return one entry for each annotated category that both claim to find, and one for the speed."""
+    found = [_aim(category, systems) for category in CATEGORIES if category.sprat and category.presidio]
     ratio = systems["both"]["texts_per_cpu_second"] / systems["presidio"]["texts_per_cpu_second"]
     met = ratio >= TIMES_AS_FAST
     speed = {"what": "speed", "met": met, "ratio": ratio, "reason": None if met else REASONS.get("speed")}
     return [*(aim for aim in found if aim is not None), speed]
 
 
-def _aim(kind: Kind, systems: Mapping[str, Any]) -> dict[str, Any] | None:
-    ours, theirs = (systems[name]["kinds"][kind.name]["recall"] for name in ("both", "presidio"))
+def _aim(category: Category, systems: Mapping[str, Any]) -> dict[str, Any] | None:
+    ours, theirs = (systems[name]["kinds"][category.name]["recall"] for name in ("both", "presidio"))
     if ours is None or theirs is None:
         return None
-    return {"what": kind.name, "met": ours >= theirs, "reason": None if ours >= theirs else REASONS.get(kind.name)}
+    return {
+        "what": category.name,
+        "met": ours >= theirs,
+        "reason": None if ours >= theirs else REASONS.get(category.name),
+    }
 
 
-def in_one_call(rows: Sequence[Annotated], tagger: Tagger) -> float:
-    """Texts per CPU second of the tagger when it is handed all texts at once, and fills its batches."""
+def in_one_call(rows: Sequence[AnnotatedText], tagger: Tagger) -> float:
+    """Return texts per CPU second of the tagger when it gets all texts in one call, with full batches."""
     start = time.process_time()
     tagger.find_many([row.text for row in rows])
     return len(rows) / (time.process_time() - start)
 
 
 def cost(tagger: Tagger, texts: Sequence[str]) -> dict[int, tuple[float, float]]:
-    """Words → CPU milliseconds to mask a text with all finders, median and 95th percentile."""
-    finders: list[Detector] = [Validators(), Terms.of(POLICY), NameDetector(tagger, tagger.card.languages)]
+    """Return by words of a text the CPU milliseconds to mask it with all detectors, median and 95th percentile."""
+    detectors: list[Detector] = [Validators(), Terms.of(POLICY), NameDetector(tagger, tagger.card.languages)]
     stream = " ".join(texts).split()
     found: dict[int, tuple[float, float]] = {}
     for words, count in WORDS.items():
@@ -182,7 +187,7 @@ def cost(tagger: Tagger, texts: Sequence[str]) -> dict[int, tuple[float, float]]
             first = place * words % (len(stream) - words)
             piece = " ".join(stream[first : first + words])
             start = time.process_time()
-            mask(piece, "en", finders)
+            mask(piece, "en", detectors)
             spent.append(1e3 * (time.process_time() - start))
         found[words] = (float(np.percentile(spent, 50)), float(np.percentile(spent, 95)))
     return found

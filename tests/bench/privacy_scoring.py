@@ -1,4 +1,4 @@
-"""How finds are scored against annotated texts: the same for every system, whatever it calls its types."""
+"""Score detections against annotated texts, in the same way for every system and its names of types."""
 
 import gzip
 import json
@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shared.privacy.recipe.sources import AnnotatedText
+
 Span = tuple[int, int, str]
 """Start, end, type."""
 
@@ -16,17 +18,8 @@ _TOKEN = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Annotated:
-    """A text whose personal data is known."""
-
-    text: str
-    spans: tuple[Span, ...]
-    template: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the annotators mean, and which types of each system mean the same. Empty: the system does not claim it."""
+class Category:
+    """Annotated types, and the types of each system that mean the same; empty if it does not claim to find them."""
 
     name: str
     annotated: frozenset[str]
@@ -34,52 +27,51 @@ class Kind:
     presidio: frozenset[str]
 
 
-def _kind(name: str, annotated: str, sprat: str = "", presidio: str = "") -> Kind:
-    return Kind(name, frozenset(annotated.split()), frozenset(sprat.split()), frozenset(presidio.split()))
+def _category(name: str, annotated: str, sprat: str = "", presidio: str = "") -> Category:
+    return Category(name, frozenset(annotated.split()), frozenset(sprat.split()), frozenset(presidio.split()))
 
 
-KINDS: Final = (
-    # Presidio's types are those of its own evaluation (presidio-research, `PresidioAnalyzerWrapper`). Parts of an
-    # address are annotated as one span or as several, and cities stand in it: so with Sprat, too, a place may be called
-    # an address and the reverse.
-    _kind("person", "PERSON", "PERSON", "PERSON"),
-    _kind("place", "GPE LOCATION", "LOCATION ADDRESS", "LOCATION"),
-    _kind("address", "STREET_ADDRESS ADDRESS", "ADDRESS LOCATION", "LOCATION"),
-    _kind("post code", "ZIP_CODE", "ADDRESS LOCATION"),
-    _kind("phone", "PHONE_NUMBER", "PHONE", "PHONE_NUMBER"),
-    _kind("e-mail", "EMAIL_ADDRESS", "EMAIL", "EMAIL_ADDRESS"),
-    _kind("card", "CREDIT_CARD", "CARD", "CREDIT_CARD"),
-    _kind("IBAN", "IBAN_CODE", "IBAN", "IBAN_CODE"),
-    _kind("social security", "US_SSN", "SOCIAL_SECURITY", "US_SSN"),
-    _kind("driving licence", "US_DRIVER_LICENSE", "DRIVERS_LICENSE", "US_DRIVER_LICENSE"),
-    _kind("IP", "IP_ADDRESS", "IP", "IP_ADDRESS"),
-    _kind("web address", "DOMAIN_NAME", "URL", "URL"),
-    _kind("date or time", "DATE_TIME", "", "DATE_TIME"),
-    _kind("nationality, religion", "NRP", "", "NRP"),
-    _kind("age", "AGE"),
-    _kind("organisation", "ORGANIZATION"),
-    _kind("title, profession", "TITLE"),
+CATEGORIES: Final = (
+    # Presidio's types are those of its own evaluation (presidio-research, `PresidioAnalyzerWrapper`). An address is
+    # annotated as one span or as several, and may contain a city: so place and address count as the same for Sprat too.
+    _category("person", "PERSON", "PERSON", "PERSON"),
+    _category("place", "GPE LOCATION", "LOCATION ADDRESS", "LOCATION"),
+    _category("address", "STREET_ADDRESS ADDRESS", "ADDRESS LOCATION", "LOCATION"),
+    _category("post code", "ZIP_CODE", "ADDRESS LOCATION"),
+    _category("phone", "PHONE_NUMBER", "PHONE", "PHONE_NUMBER"),
+    _category("e-mail", "EMAIL_ADDRESS", "EMAIL", "EMAIL_ADDRESS"),
+    _category("card", "CREDIT_CARD", "CARD", "CREDIT_CARD"),
+    _category("IBAN", "IBAN_CODE", "IBAN", "IBAN_CODE"),
+    _category("social security", "US_SSN", "SOCIAL_SECURITY", "US_SSN"),
+    _category("driving licence", "US_DRIVER_LICENSE", "DRIVERS_LICENSE", "US_DRIVER_LICENSE"),
+    _category("IP", "IP_ADDRESS", "IP", "IP_ADDRESS"),
+    _category("web address", "DOMAIN_NAME", "URL", "URL"),
+    _category("date or time", "DATE_TIME", "", "DATE_TIME"),
+    _category("nationality, religion", "NRP", "", "NRP"),
+    _category("age", "AGE"),
+    _category("organisation", "ORGANIZATION"),
+    _category("title, profession", "TITLE"),
 )
 
 
 @dataclass(slots=True)
 class Counts:
-    """Of one kind, by one system. `covered`: all letters and digits of it lie in finds."""
+    """Counts of one category for one system. `covered`: all letters and digits of a span are in detections."""
 
     spans: int = 0
     covered: int = 0
-    """By finds of the right type."""
+    """By detections of the right type."""
     covered_by_any: int = 0
     found: int = 0
     found_right: int = 0
-    """Finds more than half of whose letters and digits are annotated as something that their type means."""
+    """Detections of which more than half of the letters and digits are annotated with a type of the category."""
     tokens: int = 0
     tokens_covered: int = 0
     tokens_found: int = 0
     tokens_right: int = 0
 
     def figures(self) -> dict[str, float | int | None]:
-        """Counts, and the shares made of them; None where there is nothing to share."""
+        """Return the counts and the shares computed from them; None for a share of nothing."""
         return asdict(self) | {
             "recall": share(self.covered, self.spans),
             "recall_any_type": share(self.covered_by_any, self.spans),
@@ -90,18 +82,18 @@ class Counts:
 
 
 def share(part: int, whole: int) -> float | None:
-    """Give `part` of `whole`, 0 to 1."""
+    """Return `part` divided by `whole`; None if `whole` is 0."""
     return part / whole if whole else None
 
 
-def read(data: Path) -> list[Annotated]:
-    """Give the texts of the odd template ids, of both files."""
+def read(data: Path) -> list[AnnotatedText]:
+    """Return the texts of both files with odd template ids."""
     rows: list[dict[str, Any]] = []
     for name in FILES:
         with gzip.open(data / "pii/presidio_research" / name, "rt", encoding="utf-8") as lines:
             rows += map(json.loads, lines)
     return [
-        Annotated(
+        AnnotatedText(
             row["text"], tuple((span["start"], span["end"], span["type"]) for span in row["spans"]), row["template_id"]
         )
         for row in rows
@@ -109,17 +101,17 @@ def read(data: Path) -> list[Annotated]:
     ]
 
 
-def score(rows: Sequence[Annotated], found: Sequence[Sequence[Span]], system: str) -> dict[str, Counts]:
-    """Count, by kind, what `system` (a field of :class:`Kind`) found in each text."""
-    counts = {kind.name: Counts() for kind in KINDS}
+def score(rows: Sequence[AnnotatedText], found: Sequence[Sequence[Span]], system: str) -> dict[str, Counts]:
+    """Count by category what `system` (a field of :class:`Category`) detected in each text."""
+    counts = {category.name: Counts() for category in CATEGORIES}
     for row, spans in zip(rows, found, strict=True):
-        for kind in KINDS:
-            _count(counts[kind.name], row, spans, kind, system)
+        for category in CATEGORIES:
+            _count(counts[category.name], row, spans, category, system)
     return counts
 
 
-def outside(rows: Sequence[Annotated], found: Sequence[Sequence[Span]]) -> float | None:
-    """Give the share of the tokens with a find, of any type, that touch no annotated span of any type."""
+def outside(rows: Sequence[AnnotatedText], found: Sequence[Sequence[Span]]) -> float | None:
+    """Return the share of the detected tokens, of any type, that touch no annotated span of any type."""
     touched = wrong = 0
     for row, spans in zip(rows, found, strict=True):
         gold = _places(row.spans)
@@ -131,12 +123,12 @@ def outside(rows: Sequence[Annotated], found: Sequence[Sequence[Span]]) -> float
     return share(wrong, touched)
 
 
-def _count(counts: Counts, row: Annotated, found: Sequence[Span], kind: Kind, system: str) -> None:
+def _count(counts: Counts, row: AnnotatedText, found: Sequence[Span], category: Category, system: str) -> None:
     readable = {place for place, character in enumerate(row.text) if character.isalnum()}
-    accepted: Collection[str] = getattr(kind, system)
+    accepted: Collection[str] = getattr(category, system)
     typed = [span for span in found if span[2] in accepted]
     ours, everything = _places(typed), _places(found)
-    gold = [span for span in row.spans if span[2] in kind.annotated]
+    gold = [span for span in row.spans if span[2] in category.annotated]
     for span in gold:
         places = _places([span]) & readable
         counts.spans += 1
@@ -145,19 +137,19 @@ def _count(counts: Counts, row: Annotated, found: Sequence[Span], kind: Kind, sy
     for span in typed:
         places = _places([span]) & readable
         counts.found += 1
-        counts.found_right += 2 * len(places & _meant(row, span[2], system)) > len(places)
-    meant = set[int]().union(*(_meant(row, type, system) for type in accepted))
+        counts.found_right += 2 * len(places & _annotated_places(row, span[2], system)) > len(places)
+    correct = set[int]().union(*(_annotated_places(row, type, system) for type in accepted))
     here = _places(gold)
     for token in _tokens(row.text):
         counts.tokens += bool(token & here)
         counts.tokens_covered += bool(token & here) and token & here <= ours
         counts.tokens_found += bool(token & ours)
-        counts.tokens_right += bool(token & ours & meant)
+        counts.tokens_right += bool(token & ours & correct)
 
 
-def _meant(row: Annotated, type: str, system: str) -> set[int]:
-    """Give the places annotated as something that the type means."""
-    types = set[str]().union(*(kind.annotated for kind in KINDS if type in getattr(kind, system)))
+def _annotated_places(row: AnnotatedText, type: str, system: str) -> set[int]:
+    """Return the offsets annotated with a type that means the same as the system's type."""
+    types = set[str]().union(*(category.annotated for category in CATEGORIES if type in getattr(category, system)))
     return _places(span for span in row.spans if span[2] in types)
 
 

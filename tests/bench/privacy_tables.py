@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tests.bench.privacy_scoring import KINDS, Kind
+from tests.bench.privacy_scoring import CATEGORIES, Category
 
 NAMES: Final = {"validators": "validators", "tagger": "tagger", "both": "both", "presidio": "Presidio"}
 
-CLAIMED: Final = tuple(kind for kind in KINDS if kind.sprat)
-OTHERS: Final = tuple(kind for kind in KINDS if not kind.sprat)
+CLAIMED: Final = tuple(category for category in CATEGORIES if category.sprat)
+OTHERS: Final = tuple(category for category in CATEGORIES if not category.sprat)
 
 Row = Sequence[str]
 
 
 def text(figures: Mapping[str, Any]) -> str:
-    """All tables, in columns."""
+    """Return all tables, in columns."""
     return (
         "\n".join(f"\n{title}\n" + "\n".join(_aligned([head, *rows])) for title, head, rows in _all(figures))
         + "\n\n"
@@ -23,7 +23,7 @@ def text(figures: Mapping[str, Any]) -> str:
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
-    """All tables, as markdown."""
+    """Return all tables as Markdown."""
     pieces: list[str] = []
     for title, head, rows in _all(figures):
         lines = [head, ["---"] * len(head), *rows]
@@ -34,37 +34,34 @@ def markdown(figures: Mapping[str, Any]) -> str:
 def missed(figures: Mapping[str, Any]) -> str:
     """Return the share of spans that all detectors together leave visible in part or wholly, as Markdown."""
     kinds = figures["systems"]["both"]["kinds"]
-    rows = (
-        f"| {kind.name} | {kinds[kind.name]['spans']} | {_percent(1 - kinds[kind.name]['recall_any_type'])} |"
-        for kind in KINDS
-        if kinds[kind.name]["spans"]
-    )
+    counted = {category.name: kinds[category.name] for category in CATEGORIES if kinds[category.name]["spans"]}
+    rows = (f"| {name} | {each['spans']} | {_percent(1 - each['recall_any_type'])} |" for name, each in counted.items())
     return "\n".join(("| what | spans | not masked completely, % |", "| --- | --- | --- |", *rows))
 
 
 def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
     systems = figures["systems"]
     names = [NAMES[name] for name in systems]
-    counted = [kind for kind in CLAIMED if systems["both"]["kinds"][kind.name]["spans"]]
+    counted = [category for category in CLAIMED if systems["both"]["kinds"][category.name]["spans"]]
     yield (
         "By span, recall / precision in %; in brackets: recall whatever the type; –: the type is never found",
         ("what", "spans", *names, "target"),
-        [_by_span(kind, figures) for kind in counted],
+        [_by_span(category, figures) for category in counted],
     )
     yield (
         "By token, recall / precision in %",
         ("what", "tokens", *names),
-        [_by_token(kind, systems) for kind in counted],
+        [_by_token(category, systems) for category in counted],
     )
     yield (
         "Types that Sprat does not claim to find, by span: recall of the right type, in brackets: whatever the type",
         ("what", "spans", *names),
-        [_unclaimed(kind, systems) for kind in OTHERS],
+        [_unclaimed(category, systems) for category in OTHERS],
     )
     yield (
         "Which types count as which",
         ("what", "annotated as", "Sprat", "Presidio"),
-        [(kind.name, *(", ".join(sorted(each)) or "–" for each in _types(kind))) for kind in KINDS],
+        [(category.name, *(", ".join(sorted(each)) or "–" for each in _types(category))) for category in CATEGORIES],
     )
     yield (
         "CPU milliseconds to mask one text full of personal data with all detectors, one thread",
@@ -73,44 +70,44 @@ def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
     )
 
 
-def _by_span(kind: Kind, figures: Mapping[str, Any]) -> Row:
+def _by_span(category: Category, figures: Mapping[str, Any]) -> Row:
     cells: list[str] = []
     for name, system in figures["systems"].items():
-        counts = system["kinds"][kind.name]
+        counts = system["kinds"][category.name]
         whatever = _percent(counts["recall_any_type"])
-        if _claims(kind, name) and counts["found"]:
+        if _claims(category, name) and counts["found"]:
             cells.append(f"{_percent(counts['recall'])} / {_percent(counts['precision'])} ({whatever})")
         else:
             cells.append(f"– ({whatever})")
-    return (kind.name, str(counts["spans"]), *cells, _verdict(kind.name, figures["aims"]))
+    return (category.name, str(counts["spans"]), *cells, _verdict(category.name, figures["aims"]))
 
 
-def _by_token(kind: Kind, systems: Mapping[str, Any]) -> Row:
+def _by_token(category: Category, systems: Mapping[str, Any]) -> Row:
     cells = [
-        f"{_percent(system['kinds'][kind.name]['token_recall'])} / "
-        f"{_percent(system['kinds'][kind.name]['token_precision'])}"
-        if _claims(kind, name) and system["kinds"][kind.name]["found"]
+        f"{_percent(system['kinds'][category.name]['token_recall'])} / "
+        f"{_percent(system['kinds'][category.name]['token_precision'])}"
+        if _claims(category, name) and system["kinds"][category.name]["found"]
         else "–"
         for name, system in systems.items()
     ]
-    return (kind.name, str(systems["both"]["kinds"][kind.name]["tokens"]), *cells)
+    return (category.name, str(systems["both"]["kinds"][category.name]["tokens"]), *cells)
 
 
-def _unclaimed(kind: Kind, systems: Mapping[str, Any]) -> Row:
+def _unclaimed(category: Category, systems: Mapping[str, Any]) -> Row:
     cells: list[str] = []
     for name, system in systems.items():
-        counts = system["kinds"][kind.name]
-        typed = _percent(counts["recall"]) if _claims(kind, name) else "–"
+        counts = system["kinds"][category.name]
+        typed = _percent(counts["recall"]) if _claims(category, name) else "–"
         cells.append(f"{typed} ({_percent(counts['recall_any_type'])})")
-    return (kind.name, str(systems["both"]["kinds"][kind.name]["spans"]), *cells)
+    return (category.name, str(systems["both"]["kinds"][category.name]["spans"]), *cells)
 
 
-def _claims(kind: Kind, name: str) -> bool:
-    return bool(kind.presidio if name == "presidio" else kind.sprat)
+def _claims(category: Category, name: str) -> bool:
+    return bool(category.presidio if name == "presidio" else category.sprat)
 
 
-def _types(kind: Kind) -> tuple[Iterable[str], ...]:
-    return kind.annotated, kind.sprat, kind.presidio
+def _types(category: Category) -> tuple[Iterable[str], ...]:
+    return category.annotated, category.sprat, category.presidio
 
 
 def _verdict(name: str, aims: Sequence[Mapping[str, Any]]) -> str:
@@ -118,14 +115,14 @@ def _verdict(name: str, aims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _closing(figures: Mapping[str, Any]) -> Iterator[str]:
-    """What stands below the tables: speed, finds of nothing, aims."""
+    """Yield the lines below the tables: speed, false positives, targets."""
     systems = figures["systems"]
     speeds = (f"{NAMES[name]} {system['texts_per_cpu_second']:,.0f}" for name, system in systems.items())
     yield f"Texts per CPU second, each text alone, one thread: {', '.join(speeds)}."
     yield f"Texts per CPU second of the tagger when it gets all texts in one call: {figures['in_one_call']:.0f}."
     shares = (f"{NAMES[name]} {_percent(system['masked_but_not_annotated'])} %" for name, system in systems.items())
     yield f"Share of the masked tokens that are not annotated as personal at all: {', '.join(shares)}."
-    if absent := [kind.name for kind in CLAIMED if not systems["both"]["kinds"][kind.name]["spans"]]:
+    if absent := [category.name for category in CLAIMED if not systems["both"]["kinds"][category.name]["spans"]]:
         yield f"Claimed, but these texts contain none: {', '.join(absent)}."
     if figures["aims"]:
         *kinds, speed = figures["aims"]

@@ -92,7 +92,7 @@ async def test_each_task_is_answered_by_a_model_that_says_it_is_simulated(connec
         assert answer.output.target == "de"
 
 
-async def test_the_size_that_the_audit_is_told_is_the_size_that_left(connect, behave, simulated):
+async def test_the_audited_size_is_the_size_that_left(connect, behave, simulated):
     provider = connect()
     prepared = provider.prepare(question_of(parts.request(TEXT + "\u2028\U0001f600")))
     await provider.ask(prepared)
@@ -120,7 +120,7 @@ async def test_the_size_that_the_audit_is_told_is_the_size_that_left(connect, be
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
-async def test_each_failure_has_its_code_and_tells_no_secret(connect, behave, caplog, behaviour, code, retryable):
+async def test_each_failure_has_its_code_and_shows_no_secret(connect, behave, caplog, behaviour, code, retryable):
     caplog.set_level(logging.DEBUG)
     behave(**behaviour)
     error = await failure(connect(timeout_s=0.3))
@@ -130,7 +130,7 @@ async def test_each_failure_has_its_code_and_tells_no_secret(connect, behave, ca
         assert secret not in caplog.text
 
 
-async def test_nothing_of_a_good_call_is_logged_either_whatever_the_level(connect, behave, caplog, monkeypatch):
+async def test_nothing_of_a_successful_call_is_logged_at_any_level(connect, behave, caplog, monkeypatch):
     monkeypatch.setenv("OPENAI_LOG", "debug")
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="openai")
@@ -140,7 +140,7 @@ async def test_nothing_of_a_good_call_is_logged_either_whatever_the_level(connec
     assert not [record for record in caplog.records if record.name.startswith(("openai", "httpx", "httpcore"))]
 
 
-async def test_a_wrong_key_is_told_without_the_key(connect, behave):
+async def test_the_error_of_a_wrong_key_does_not_show_it(connect, behave):
     wrong = "sk-another-secret"
     error = await failure(connect(api_key=wrong))
     assert (error.code, error.retryable) == ("unauthorised", False)
@@ -162,7 +162,7 @@ async def test_no_server_at_the_address_is_unreachable(connect):
         ({"content": None}, "stop", "invalid_answer", "not JSON"),
     ],
 )
-async def test_answers_of_no_use_are_billed(connect, message, finish, code, detail):
+async def test_unusable_answers_are_billed(connect, message, finish, code, detail):
     usage = {"prompt_tokens": 12, "completion_tokens": 3}
     choices = [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}]
     url, server = answer_with(json.dumps({"model": "m", "choices": choices, "usage": usage}).encode())
@@ -183,7 +183,7 @@ async def test_a_server_that_counts_no_tokens_gets_an_estimate(connect):
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"model": "m", "choices": []}', b"\xff\xfe", b'{"a":' * 3000])
-async def test_a_success_that_is_no_completion_is_garbled(connect, body):
+async def test_a_success_that_is_not_a_completion_is_garbled(connect, body):
     url, server = answer_with(body)
     async with await server:
         assert (await failure(connect(base_url=url))).code == "garbled"

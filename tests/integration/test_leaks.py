@@ -1,7 +1,7 @@
-"""2,000 texts with planted secrets go through the frontier under `redact`: what stands in the provider's log?
+"""2,000 texts with planted secrets go through the frontier under `redact`: which of them reach the provider?
 
-The real tagger, the real validators, the real client, the simulator as provider. A value with a form that can be
-checked must never leave, not even a good part of it. Names are found by a model, which misses some; each is listed.
+The tagger, the validators and the client are the real ones, the provider is the simulator. A value with a checkable
+form must never leave, not even a large part of it. Names are found by a model, which misses some; each is listed.
 """
 
 import asyncio
@@ -29,35 +29,35 @@ from support.secrets_generator import Planted, Secret, planted
 TEXTS, SEED = 2000, 20_260
 MOST_NAMES = 0.01
 PART = 8
-"""So many letters and digits in a row of a number or a key are a leak."""
+"""This many consecutive letters and digits of a number or a key are a leak."""
 
 pytestmark = pytest.mark.timeout(300)  # the texts take 25 s of one core, which others may want, too
 
 asking: ContextVar[str] = ContextVar("asking")
 
 
-class Recording(OpenAIProvider):
-    """The real provider; says what left for which text."""
+class RecordingProvider(OpenAIProvider):
+    """The real provider; records what left for each text."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self.left: dict[str, list[str]] = {}
 
     async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
-        self.left.setdefault(asking.get(), []).append(said(json.dumps(prepared.body)))
+        self.left.setdefault(asking.get(), []).append(content_of(json.dumps(prepared.body)))
         return await super().ask(prepared)
 
 
 @dataclass
-class Run:
+class LeakRun:
     texts: list[Planted]
     answers: dict[str, FrontierAnswered]
     left: dict[str, list[str]]
-    """By text, what was asked for it."""
+    """Id of a text → what was sent for it."""
     log: str
     """All that the simulator received."""
     kept: str
-    """All that stands in the store, in the audit and in the process's log."""
+    """All that is in the store, the audit and the process's log."""
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -71,20 +71,20 @@ class Lines(logging.Handler):
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
+def run() -> Iterator[LeakRun]:
     texts, lines = list(planted(TEXTS, SEED)), Lines()
     logging.getLogger().addHandler(lines)
     try:
         with parts.simulator(MAX_KEPT=str(2 * TEXTS)) as simulated:
-            yield asyncio.run(asked(texts, simulated, lines))
+            yield asyncio.run(ask_all(texts, simulated, lines))
     finally:
         logging.getLogger().removeHandler(lines)
 
 
-async def asked(texts: list[Planted], simulated: parts.SimulatorProcess, lines: Lines) -> Run:
-    """Ask about every text, as the service does; a few at a time."""
+async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines: Lines) -> LeakRun:
+    """Ask about every text as the service does, a few at a time."""
     settings = parts.settings(base_url=simulated.base_url, model="large")
-    provider = Recording(settings)
+    provider = RecordingProvider(settings)
     redactor = Redactor.load(SHIPPED_TAGGER, parts.POLICY.perimeter)
     frontier = parts.Frontier(provider, settings, redactor=redactor)
     frontier.handler._policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
@@ -94,9 +94,9 @@ async def asked(texts: list[Planted], simulated: parts.SimulatorProcess, lines: 
     async def ask(one: Planted) -> None:
         async with slots:
             asking.set(one.id)
-            # A tenant of its own: texts that are equal once they are masked would share one answer, and one request.
-            given = {"id": one.id, "language": one.language, "tenant": one.id, "frontier": "redact"}
-            answers[one.id] = await frontier.answer(parts.request(one.text, one.task, **given))
+            # Each text has its own tenant: texts that are equal once masked would share one answer and one request.
+            fields = {"id": one.id, "language": one.language, "tenant": one.id, "frontier": "redact"}
+            answers[one.id] = await frontier.answer(parts.request(one.text, one.task, **fields))
 
     await asyncio.gather(*map(ask, texts))
     await provider.close()
@@ -104,20 +104,20 @@ async def asked(texts: list[Planted], simulated: parts.SimulatorProcess, lines: 
     kept = [value.decode() for value in frontier.store.values.values()]
     kept += [record.model_dump_json() for record in frontier.audit.records]
     kept += [answer.model_dump_json(exclude={"request", "output"}) for answer in answers.values()]
-    log = "\n".join(map(said, simulated.bodies))
-    return Run(texts, answers, provider.left, log, "\n".join([*kept, *lines.lines]), dict(frontier.handler.counts))
+    log = "\n".join(map(content_of, simulated.bodies))
+    return LeakRun(texts, answers, provider.left, log, "\n".join([*kept, *lines.lines]), dict(frontier.handler.counts))
 
 
-def said(body: str) -> str:
-    """Give the words of a request: every string in it, the text's own JSON opened."""
+def content_of(body: str) -> str:
+    """Return the content of a request: every string in it, with the JSON of the text parsed."""
     request = json.loads(body)
     *instructions, question = [message["content"] for message in request["messages"]]
     rest = json.dumps([instructions, {**request, "messages": []}], ensure_ascii=False)
     return "\n".join([json.loads(question)["text"], json.loads(question)["language"], rest])
 
 
-def stands(value: str, text: str) -> bool:
-    """Does it stand there between word boundaries?"""
+def has_word(value: str, text: str) -> bool:
+    """Return whether the value is in the text between word boundaries."""
     ends = ((found.start(), found.end()) for found in re.finditer(re.escape(value), text))
     return any(is_seam(text, start) and is_seam(text, end) for start, end in ends)
 
@@ -127,16 +127,16 @@ def plain(text: str) -> str:
 
 
 def leaked(secret: Secret, text: str) -> bool:
-    """Has it, or a good part of it, left? Of a name, either half is enough; of an address, what stands before the @."""
+    """Return whether the secret or a large part of it left: half of a name; of an e-mail address the local part."""
     if secret.kind == "name":
-        return any(stands(part, text) for part in secret.value.split())
+        return any(has_word(part, text) for part in secret.value.split())
     if secret.kind == "email":
-        return stands(secret.value.partition("@")[0], text)
-    value, there = plain(secret.value), plain(text)
-    return any(value[at : at + PART] in there for at in range(max(1, len(value) - PART + 1)))
+        return has_word(secret.value.partition("@")[0], text)
+    value, sent = plain(secret.value), plain(text)
+    return any(value[at : at + PART] in sent for at in range(max(1, len(value) - PART + 1)))
 
 
-def leaks(run: Run, *, names: bool) -> list[str]:
+def leaks(run: LeakRun, *, names: bool) -> list[str]:
     return [
         f"{one.id} ({one.language}, {one.task}): {secret.kind} {secret.value} in: {text.splitlines()[0]}"
         for one in run.texts
@@ -146,25 +146,25 @@ def leaks(run: Run, *, names: bool) -> list[str]:
     ]
 
 
-def test_every_text_was_masked_and_answered(run: Run) -> None:
+def test_every_text_was_masked_and_answered(run: LeakRun) -> None:
     assert {answer.declined for answer in run.answers.values()} == {None}
     assert run.counts == {"answered": TEXTS}
     assert all(answer.egress is not None and answer.egress.left for answer in run.answers.values())
     assert [len(run.left[one.id]) for one in run.texts] == [1] * TEXTS
 
 
-def test_no_value_with_a_form_that_can_be_checked_leaves(run: Run) -> None:
+def test_no_value_with_a_checkable_form_leaves(run: LeakRun) -> None:
     assert leaks(run, names=False) == []
 
 
-def test_of_the_names_at_most_one_in_a_hundred_leaves_and_each_is_listed(run: Run) -> None:
+def test_at_most_one_name_in_a_hundred_leaves_and_each_is_listed(run: LeakRun) -> None:
     found = leaks(run, names=True)
     names = sum(secret.kind == "name" for one in run.texts for secret in one.secrets)
     sys.stdout.write("\n".join([f"{len(found)} of {names} names left", *found, ""]))
     assert len(found) <= MOST_NAMES * names, "\n".join(found)
 
 
-def test_the_providers_log_and_what_is_kept_hold_no_such_value(run: Run) -> None:
+def test_log_store_and_audit_hold_no_such_value(run: LeakRun) -> None:
     secrets = {secret.value for one in run.texts for secret in one.secrets if secret.kind != "name"}
     assert sum(value in run.log for value in secrets) == 0
     assert sum(value in run.kept for value in secrets) == 0
@@ -173,7 +173,7 @@ def test_the_providers_log_and_what_is_kept_hold_no_such_value(run: Run) -> None
     assert {name for name in names if name in run.kept} <= missed
 
 
-def test_answers_come_back_with_the_values_of_the_text_itself(run: Run) -> None:
+def test_answers_are_restored_with_the_values_of_the_text(run: LeakRun) -> None:
     seen = 0
     for one in run.texts:
         output = run.answers[one.id].output

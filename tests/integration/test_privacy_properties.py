@@ -1,4 +1,4 @@
-"""For any text and any finds: what leaves comes back exactly, and no masked value stands in it, placeholders aside."""
+"""For any text and any detections: the original is restored exactly, and the masked text holds no masked value."""
 
 import unicodedata
 
@@ -15,7 +15,7 @@ from support.detectors import Spans
 
 TYPES = ("PERSON", "PHONE", "EMAIL", "API_KEY", "LOCATION", "TERM_1")
 
-# Any character at all, and often those that have broken something somewhere.
+# Any character, and often those that break text processing.
 AWKWARD = (
     "aAbß éÉe\u0301\u200b\u200d\u00ad\u00a0-–_.'1٣４²①ﬁĳ[]{}\n\t@+/小明กา"
     "👍🏽👩‍💻İıΣσς\ufeff\u202eㅎ한\u1112\u1161\u11ab"
@@ -41,15 +41,15 @@ NUMBERS = st.lists(
 
 
 @st.composite
-def texts_with_finds(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
+def texts_with_spans(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
     text = draw(st.one_of(TEXTS, PIECES).filter(bool))
     ends = st.integers(0, len(text))
-    finds = draw(st.lists(st.tuples(ends, ends, st.sampled_from(TYPES)), max_size=6))
-    return text, [(min(a, b), max(a, b), type) for a, b, type in finds if a != b]
+    detections = draw(st.lists(st.tuples(ends, ends, st.sampled_from(TYPES)), max_size=6))
+    return text, [(min(a, b), max(a, b), type) for a, b, type in detections if a != b]
 
 
 def pieces(masked: MaskedText) -> list[str]:
-    """Give what leaves, without the placeholders."""
+    """Return the masked text without the placeholders, in pieces."""
     edges = [
         0,
         *(edge for span in masked.spans for edge in (span.at, span.at + len(span.placeholder))),
@@ -58,8 +58,8 @@ def pieces(masked: MaskedText) -> list[str]:
     return [masked.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def stands(value: str, piece: str) -> bool:
-    """Does a value stand in a piece with no letter or digit touching its own from outside?"""
+def has_whole(value: str, piece: str) -> bool:
+    """Return whether a value is in a piece without a letter or digit that touches it from outside."""
     start = piece.find(value)
     while start >= 0:
         end = start + len(value)
@@ -71,37 +71,39 @@ def stands(value: str, piece: str) -> bool:
     return False
 
 
-@given(texts_with_finds())
-def test_what_leaves_comes_back_and_holds_no_masked_value(given_: tuple[str, list[tuple[int, int, str]]]) -> None:
-    text, finds = given_
-    masked = mask(text, "en", [Spans(finds)])
+@given(texts_with_spans())
+def test_the_original_is_restored_and_the_masked_text_holds_no_masked_value(
+    example: tuple[str, list[tuple[int, int, str]]],
+) -> None:
+    text, detections = example
+    masked = mask(text, "en", [Spans(detections)])
     assert restore_text(masked.text, masked) == text
     assert masked.unmasked() == text
     for span in masked.spans:
         assert masked.text[span.at : span.at + len(span.placeholder)] == span.placeholder
         assert span.placeholder not in text
-    values = {masked.value(span) for span in masked.spans} | {text[start:end].strip() for start, end, _ in finds}
+    values = {masked.value(span) for span in masked.spans} | {text[start:end].strip() for start, end, _ in detections}
     for value in values - {""}:
-        assert not any(stands(value, piece) for piece in pieces(masked))
-    for start, end, _ in finds:
+        assert not any(has_whole(value, piece) for piece in pieces(masked))
+    for start, end, _ in detections:
         kept = [at for at in range(start, end) if not any(span.start <= at < span.end for span in masked.spans)]
         assert all(text[at].isspace() for at in kept)
 
 
-@given(texts_with_finds())
-def test_equal_values_have_one_placeholder_and_different_ones_two(
-    given_: tuple[str, list[tuple[int, int, str]]],
+@given(texts_with_spans())
+def test_equal_values_have_one_placeholder_and_different_values_have_different_ones(
+    example: tuple[str, list[tuple[int, int, str]]],
 ) -> None:
-    text, finds = given_
+    text, detections = example
     by_value: dict[str, set[str]] = {}
     by_placeholder: dict[str, set[str]] = {}
-    masked = mask(text, "en", [Spans(finds)])
+    masked = mask(text, "en", [Spans(detections)])
     for span in masked.spans:
         value = masked.value(span)
         by_value.setdefault(value, set()).add(span.placeholder)
         bare = "".join(filter(str.isalnum, unicodedata.normalize("NFKD", value).casefold()))
         by_placeholder.setdefault(span.placeholder, set()).add(unicodedata.normalize("NFKD", bare))
-    assert all(len(given) == 1 for given in by_value.values())
+    assert all(len(placeholders) == 1 for placeholders in by_value.values())
     assert all(len({"".join(map(digits, value)) for value in values}) == 1 for values in by_placeholder.values())
 
 
@@ -110,40 +112,40 @@ def digits(character: str) -> str:
 
 
 @given(PIECES.filter(bool))
-def test_masking_what_left_changes_nothing(text: str) -> None:
+def test_masking_a_masked_text_changes_nothing(text: str) -> None:
     rules = (
         TermRule(type="PERSON", words=("Anna Schmidt", "Anna", "小明")),
         TermRule(type="PHONE", words=("12-3",)),
         TermRule(type="EMAIL", words=("a@b.de",)),
     )
-    finder = Terms.of(PrivacyPolicy(terms=rules))
-    left = mask(text, "en", [finder], validators_alone=["en"]).text
-    assert mask(left, "en", [finder], validators_alone=["en"]).text == left
+    detector = Terms.of(PrivacyPolicy(terms=rules))
+    once = mask(text, "en", [detector], validators_alone=["en"]).text
+    assert mask(once, "en", [detector], validators_alone=["en"]).text == once
 
 
-@given(texts_with_finds(), st.data())
-def test_entities_of_what_left_stand_in_the_original(
-    given_: tuple[str, list[tuple[int, int, str]]], data: st.DataObject
+@given(texts_with_spans(), st.data())
+def test_entities_of_the_masked_text_are_in_the_original(
+    example: tuple[str, list[tuple[int, int, str]]], data: st.DataObject
 ) -> None:
-    text, finds = given_
-    masked = mask(text, "en", [Spans(finds)])
+    text, detections = example
+    masked = mask(text, "en", [Spans(detections)])
     ends = st.integers(0, len(masked.text))
     drawn = data.draw(st.lists(st.tuples(ends, ends, st.sampled_from(["PER", "LOC", "MISC"])), max_size=5))
-    told = [(min(a, b), max(a, b), label) for a, b, label in drawn if a != b]
-    entities = tuple(Entity(start=a, end=b, text=masked.text[a:b], label=label) for a, b, label in told)
+    answered = [(min(a, b), max(a, b), label) for a, b, label in drawn if a != b]
+    entities = tuple(Entity(start=a, end=b, text=masked.text[a:b], label=label) for a, b, label in answered)
     restored = restore(NerOutput(entities=entities), masked)
     assert isinstance(restored, NerOutput)
     for entity in restored.entities:
         assert text[entity.start : entity.end] == entity.text
     for span in masked.spans:
         assert any(entity.start <= span.start and span.end <= entity.end for entity in restored.entities)
-    for a, b, label in told:
+    for a, b, label in answered:
         if not any(span.at < b and a < span.after for span in masked.spans):
             assert any((entity.text, entity.label) == (masked.text[a:b], label) for entity in restored.entities)
 
 
 @given(TEXTS)
-def test_folding_loses_no_place(text: str) -> None:
+def test_folding_keeps_every_offset(text: str) -> None:
     folded = fold(text)
     for at in range(len(folded.text)):
         start, end = folded.original(at, at + 1)
@@ -153,7 +155,7 @@ def test_folding_loses_no_place(text: str) -> None:
 
 
 @given(st.one_of(TEXTS, NUMBERS))
-def test_validators_find_in_any_text_and_what_they_find_is_kept(text: str) -> None:
+def test_validators_accept_any_text_and_their_detections_are_masked(text: str) -> None:
     assume(text)
     for language in ("en", "de-AT", ""):
         masked = mask(text, language, [Validators()], validators_alone=["en", "de", ""])

@@ -76,14 +76,14 @@ def shown(text: str, found: list[Detection]) -> set[tuple[str, str]]:
         ),
     ],
 )
-def test_it_finds_people_and_places_in_the_languages_of_its_card(
+def test_people_and_places_are_found_in_the_languages_of_the_card(
     tagger: Tagger, text: str, wanted: set[tuple[str, str]]
 ) -> None:
     assert wanted <= shown(text, tagger.find(text))
 
 
 @pytest.mark.parametrize("text", ["Where is my order?", "please book me a table for tonight", "", " \n\t", "?!", "\0"])
-def test_it_finds_nothing_where_nothing_is(tagger: Tagger, text: str) -> None:
+def test_nothing_is_found_in_a_text_without_personal_data(tagger: Tagger, text: str) -> None:
     assert tagger.find(text) == []
 
 
@@ -108,7 +108,7 @@ def test_offsets_are_exact_in_odd_text(tagger: Tagger, text: str, value: str) ->
 
 @quick
 @given(st.text(st.characters(), max_size=120))
-def test_any_text_gives_spans_that_lie_in_it_in_order_and_apart(tagger: Tagger, text: str) -> None:
+def test_spans_of_any_text_are_inside_it_in_order_and_disjoint(tagger: Tagger, text: str) -> None:
     check(text, tagger.find(text))
 
 
@@ -134,7 +134,7 @@ pieces_of_text = st.sampled_from(
 
 @quick
 @given(st.lists(pieces_of_text, max_size=30).map("".join))
-def test_personal_data_among_odd_characters_gives_spans_that_lie_in_it(tagger: Tagger, text: str) -> None:
+def test_spans_among_odd_characters_are_inside_the_text(tagger: Tagger, text: str) -> None:
     check(text, tagger.find(text))
 
 
@@ -149,7 +149,7 @@ def check(text: str, found: list[Detection]) -> None:
 
 
 @pytest.mark.parametrize("name", ["[SEP]", "[CLS]", "[PAD]", "[MASK]", "[UNK]"])
-def test_a_special_token_written_in_a_text_stays_text(tagger: Tagger, name: str) -> None:
+def test_a_special_token_in_a_text_is_read_as_text(tagger: Tagger, name: str) -> None:
     text = f"hello {name} I am John Smith {name}"
     (pieces,), (window,) = tagger.windows.cut([text])
     special = tagger.windows._tokenizer.token_to_id(name)
@@ -158,7 +158,7 @@ def test_a_special_token_written_in_a_text_stays_text(tagger: Tagger, name: str)
     assert ("John Smith", "PERSON") in shown(text, tagger.find(text))
 
 
-def test_a_name_is_found_wherever_it_stands_in_a_long_text(tagger: Tagger) -> None:
+def test_a_name_is_found_at_any_position_of_a_long_text(tagger: Tagger) -> None:
     filler = "Thank you for the quick answer, the parcel came in time and all was well. "
     for before in range(12):
         text = "word " * before + filler * 4 + "My name is Anna Schmidt. " + filler * 4
@@ -185,7 +185,7 @@ def test_long_odd_text_is_read(tagger: Tagger, text: str) -> None:
     check(text, tagger.find(text))
 
 
-def test_many_texts_give_what_each_gives_alone(tagger: Tagger) -> None:
+def test_a_batch_gives_the_same_detections_as_single_texts(tagger: Tagger) -> None:
     texts = [
         "I am Anna Schmidt",
         "",
@@ -198,7 +198,7 @@ def test_many_texts_give_what_each_gives_alone(tagger: Tagger) -> None:
     assert tagger.find_many([]) == []
 
 
-def test_two_threads_find_what_one_finds(tagger: Tagger) -> None:
+def test_two_threads_give_the_same_detections_as_one(tagger: Tagger) -> None:
     texts = [f"Number {place}: Anna Schmidt, {'very ' * place}late" for place in range(30)]
     assert Tagger.load(SHIPPED_TAGGER, threads=2).find_many(texts) == tagger.find_many(texts)
 
@@ -253,7 +253,7 @@ class Failing:
 
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
-def test_nonsense_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
+def test_invalid_numbers_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
     broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(SHIPPED_TAGGER, 35))
     with pytest.raises(ModelError, match=says) as caught:
         broken.find("secret")

@@ -62,14 +62,14 @@ def refusal(simulated, path, method="GET", body=None):
         return error.code, dict(error.headers), error.read()
 
 
-def test_it_says_that_it_is_simulated(simulated):
+def test_answers_say_that_they_are_simulated(simulated):
     assert simulated.call("/healthz") == {"status": "ok"}
     assert simulated.call("/v1/models")["data"][0]["id"] == "simulated-frontier"
     assert complete(simulated, "hi", model="large")["model"] == "simulated-large"
     assert complete(simulated, "hi", model="simulated-large")["model"] == "simulated-large"
 
 
-def test_gold_answers_come_in_the_form_of_the_schema(simulated):
+def test_gold_answers_fit_the_schema(simulated):
     entities = {"entities": {"type": "array", "items": {"properties": {"label": {"enum": ["PER", "LOC"]}}}}}
     assert content(simulated, "text 1") == {"label": "transfer"}
     assert content(simulated, "line\u2028separator") == {"label": None}
@@ -114,14 +114,14 @@ def test_tokens_are_counted_and_billed(simulated):
     assert simulated.call("/stats")["billed_eur"] == pytest.approx(expected)
 
 
-def test_latency_is_waited(simulated):
+def test_answers_come_after_the_latency(simulated):
     simulated.reset(latency_ms=200, jitter_ms=50)
     begun = time.monotonic()
     complete(simulated, "hi")
     assert 0.2 <= time.monotonic() - begun < 1
 
 
-def test_above_the_rate_limit_it_says_when_to_come_again(simulated):
+def test_requests_above_the_rate_limit_get_a_retry_after(simulated):
     simulated.reset(rate_limit_per_s=2)
     complete(simulated, "hi")
     complete(simulated, "hi")
@@ -142,31 +142,31 @@ def test_errors_have_their_rate_and_status(simulated):
     "body", [{}, {"model": "m"}, {"model": "m", "messages": []}, {"model": "m", "messages": "x"}, [], 3,
              asked("x") | {"response_format": {"type": "json_schema"}}],
 )  # fmt: skip
-def test_a_request_that_the_api_would_not_take_is_refused(simulated, body):
+def test_an_invalid_request_is_refused(simulated, body):
     assert refusal(simulated, "/v1/chat/completions", "POST", body)[0] == 400
 
 
-def test_without_a_schema_it_answers_in_words(simulated):
+def test_without_a_schema_the_answer_is_plain_text(simulated):
     body = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
     answer = simulated.call("/v1/chat/completions", "POST", body)
     assert answer["choices"][0]["message"]["content"] == "[simulated] hi"
 
 
 @pytest.mark.parametrize("change", [{"error_rate": 2}, {"latency_ms": -1}, {"unknown": 1}, [], {"seed": "x"}])
-def test_a_change_that_makes_no_sense_changes_nothing(simulated, change):
+def test_an_invalid_behaviour_changes_nothing(simulated, change):
     before = simulated.call("/control")
     assert refusal(simulated, "/control", "POST", change)[0] == 422
     assert simulated.call("/control") == before
 
 
-def test_requests_are_kept_as_they_came(simulated):
+def test_requests_are_kept_unchanged(simulated):
     complete(simulated, "a text")
     (kept,) = simulated.call("/requests")["requests"]
     assert json.loads(kept["body"]) == asked("a text")
     assert kept["bytes"] == len(kept["body"].encode())
 
 
-def test_requests_are_kept_only_when_wanted_and_only_the_last_ones():
+def test_requests_are_kept_only_if_enabled_and_only_the_latest():
     with parts.simulator(KEEP_REQUESTS="0") as forgetful:
         complete(forgetful, "hi")
         assert refusal(forgetful, "/requests")[0] == 404
@@ -181,7 +181,7 @@ def hang_up(hanging):
         complete(hanging, "hi")
 
 
-def test_it_ends_at_once_whatever_hangs():
+def test_it_stops_at_once_with_hanging_requests():
     with parts.simulator(HANG_RATE="1") as hanging:
         client = threading.Thread(target=hang_up, args=(hanging,))
         client.start()
@@ -204,7 +204,7 @@ def test_it_ends_at_once_whatever_hangs():
         ({"GOLD": __file__}, f"{__file__}:1: not a line"),
     ],
 )
-def test_wrong_settings_end_in_one_line_and_code_2(environment, said):
+def test_wrong_settings_give_one_line_and_exit_code_2(environment, said):
     variables = {f"SPRAT_SIMULATOR_{name}": value for name, value in ({"PORT": "0"} | environment).items()}
     command = [sys.executable, "-m", "sprat_simulator"]
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=20, check=False)
@@ -213,7 +213,7 @@ def test_wrong_settings_end_in_one_line_and_code_2(environment, said):
     assert "Traceback" not in ended.stderr
 
 
-async def test_many_at_once_are_served_at_once(simulated):
+async def test_requests_are_served_concurrently(simulated):
     simulated.reset(latency_ms=200)
     begun = time.monotonic()
     await asyncio.gather(*(asyncio.to_thread(complete, simulated, f"text {n}") for n in range(4)))
@@ -221,6 +221,6 @@ async def test_many_at_once_are_served_at_once(simulated):
     assert simulated.call("/stats")["max_in_flight"] == 4
 
 
-def test_the_committed_samples_are_gold_that_it_reads():
+def test_the_committed_samples_are_readable_gold():
     with parts.simulator(GOLD=str(SAMPLES)) as running:
         assert content(running, "please move 100 euros to my savings") == {"label": "transfer"}

@@ -1,4 +1,4 @@
-"""Finders for the perimeter's tests."""
+"""Detectors for the tests of masking."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from sprat_privacy import Detection
 
 @dataclass(frozen=True)
 class Words:
-    """Finds each of its words once, where it stands first; it vouches for English unless told otherwise."""
+    """Detects the first occurrence of each of its words; covers English by default."""
 
     types: Mapping[str, str]
     languages: Collection[str] | None = frozenset({"en"})
@@ -21,19 +21,19 @@ class Words:
 
 @dataclass(frozen=True)
 class Spans:
-    """Finds what it was told, whatever the text."""
+    """Returns the same spans for every text."""
 
-    found: Sequence[tuple[int, int, str]] = ()
+    spans: Sequence[tuple[int, int, str]] = ()
     languages: Collection[str] | None = frozenset({"en"})
     name: str = "spans"
 
     def find(self, text: str, language: str) -> list[Detection]:
-        return [Detection(start, end, type, self.name) for start, end, type in self.found]
+        return [Detection(start, end, type, self.name) for start, end, type in self.spans]
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Fails, and says the text."""
+    """Raises an error that contains the text."""
 
     languages: Collection[str] | None = None
     name: str = "broken"

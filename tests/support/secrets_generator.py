@@ -1,7 +1,6 @@
-"""Texts with planted secrets: made from a seed, so that a leak that was seen once is seen again.
+"""Texts with planted secrets, generated from a seed, so that a leak is reproducible.
 
-Nothing here is anybody's: the names are common ones put together at random, the numbers and keys are drawn, and only
-their check digits are right.
+No secret is real: names are random combinations of common ones, numbers and keys are random with valid check digits.
 """
 
 import random
@@ -143,7 +142,7 @@ class Planted:
 
 
 def planted(count: int, seed: int) -> Iterator[Planted]:
-    """Give so many texts, the tasks in turn."""
+    """Yield this many texts, with the tasks in turn."""
     maker = Maker(random.Random(seed))
     for number in range(count):
         yield maker.text(number)

@@ -40,14 +40,14 @@ def test_an_announced_label_or_none_is_an_answer(label):
         ("translation", '{"text": "ein\\n\\nzwei"}', "paragraphs"),
     ],
 )
-def test_what_does_not_answer_the_question_is_refused_without_being_repeated(task, content, reason):
+def test_an_answer_that_does_not_fit_the_question_is_refused_without_quoting_it(task, content, reason):
     with pytest.raises(InvalidAnswerError, match=reason) as caught:
         parse(question("Ann went home", task), content)
     for word in ("delete_everything", "Zoe", "DOG", "zwei"):
         assert word not in str(caught.value)
 
 
-def test_offsets_are_code_points_whatever_stands_before():
+def test_offsets_are_code_points_after_any_characters():
     text = "🏴‍☠️ e\u0301 שלום Zoë met Zoë in 東京"
     found = parse(
         question(text, "ner"),
@@ -59,39 +59,39 @@ def test_offsets_are_code_points_whatever_stands_before():
     assert all(entity.probability is None for entity in found.entities)
 
 
-def test_a_mention_is_sought_as_a_whole_word_first():
+def test_a_mention_is_first_searched_as_a_whole_word():
     assert places("Annual fees, said Ann", "Ann") == [18]
     assert places("東京都庁に行く", "東京") == [0]
 
 
-def test_mentions_are_sought_in_order_and_then_from_the_start():
+def test_mentions_are_searched_in_order_and_then_from_the_start():
     text = "Ann, Bob, Ann"
     assert places(text, "Ann", "Bob", "Ann") == [0, 5, 10]
     assert places(text, "Bob", "Ann", "Ann") == [0, 5, 10]
 
 
-def test_more_mentions_than_the_text_has_and_invented_ones_are_left_out():
+def test_repeated_and_invented_mentions_are_left_out():
     assert places("Ann and Bob", "Ann", "Ann", "Zoe", "", " Bob ") == [0, 8]
 
 
-def test_the_labels_of_an_announced_model_are_the_ones_looked_for():
+def test_the_labels_of_an_announced_model_are_requested():
     asked = question("pay DE89370400440532013000", "ner", labels=("IBAN",))
     found = parse(asked, '{"entities": [{"text": "DE89370400440532013000", "label": "IBAN"}]}')
     assert found.entities[0].label == "IBAN"
 
 
-def test_a_thousand_entities_are_kept_and_more_are_said_to_be_missing():
+def test_more_than_a_thousand_entities_are_truncated():
     found = locate("Ann " * 2000, [Mention("Ann", "PER")] * 1500)
     assert (len(found.entities), found.truncated) == (1000, True)
     assert NerOutput.model_validate_json(found.model_dump_json()) == found
 
 
-def test_a_text_made_to_be_slow_is_not():
+def test_an_adversarial_text_is_not_slow():
     begun = time.process_time()
     locate("a" * 20_000, [Mention("a" * (1 + n % 50), "PER") for n in range(1000)])
     assert time.process_time() - begun < 0.5
 
 
-def test_a_translation_says_its_target():
+def test_a_translation_has_its_target():
     found = parse(question("one\n\n two", "translation"), '{"text": "eins\\n \\nzwei"}')
     assert (found.text, found.target) == ("eins\n \nzwei", "de")

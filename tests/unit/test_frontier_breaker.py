@@ -36,7 +36,7 @@ async def fail(breaker, times=3):
         breaker.record_failure(permit)
 
 
-async def test_failures_in_a_row_open_it_and_a_success_starts_the_count_again(breaker):
+async def test_failures_in_a_row_open_the_breaker_and_a_success_resets_the_count(breaker):
     await fail(breaker, 2)
     breaker.record_success(await breaker.admit(soon))
     await fail(breaker, 2)
@@ -45,14 +45,14 @@ async def test_failures_in_a_row_open_it_and_a_success_starts_the_count_again(br
     assert breaker.state == "open"
 
 
-async def test_who_cannot_wait_for_the_next_probe_is_told_at_once(breaker):
+async def test_a_caller_that_cannot_wait_for_the_next_probe_is_refused_at_once(breaker):
     await fail(breaker)
     with pytest.raises(NotAdmittedError):
         async with asyncio.timeout(0.005):
             await breaker.admit(lambda: 4.9)
 
 
-async def test_after_the_pause_one_probe_goes_and_the_others_wait_for_it(breaker, time):
+async def test_after_the_pause_one_call_probes_and_the_others_wait_for_it(breaker, time):
     await fail(breaker)
     time.now += 5
     probe = await breaker.admit(soon)
@@ -80,7 +80,7 @@ async def test_each_failed_probe_doubles_the_pause_up_to_its_limit_and_success_r
     assert (await breaker.admit(soon)).probe
 
 
-async def test_a_probe_given_back_lets_the_next_one_try(breaker, time):
+async def test_a_released_probe_lets_another_call_probe(breaker, time):
     await fail(breaker)
     time.now += 5
     probe = await breaker.admit(soon)
@@ -99,7 +99,7 @@ async def test_waiters_give_up_at_their_deadline_while_a_probe_hangs(breaker, ti
         await breaker.admit(lambda: next(left))
 
 
-async def test_a_retry_after_opens_it_at_once_for_that_long(breaker, time):
+async def test_a_retry_after_opens_the_breaker_at_once_for_that_time(breaker, time):
     breaker.record_failure(await breaker.admit(soon), retry_after_s=2)
     with pytest.raises(NotAdmittedError):
         await breaker.admit(lambda: 1.9)
@@ -108,7 +108,7 @@ async def test_a_retry_after_opens_it_at_once_for_that_long(breaker, time):
     assert breaker.state == "closed"
 
 
-async def test_late_news_of_calls_from_before_count_for_nothing(breaker, time):
+async def test_late_results_of_earlier_calls_are_ignored(breaker, time):
     old = [await breaker.admit(soon) for _ in range(6)]
     for permit in old[:3]:
         breaker.record_failure(permit)
@@ -123,7 +123,7 @@ async def test_late_news_of_calls_from_before_count_for_nothing(breaker, time):
     assert breaker.state == "closed"
 
 
-async def test_late_success_of_an_earlier_state_does_not_begin_the_count_again(breaker, time):
+async def test_a_late_success_of_an_earlier_state_does_not_reset_the_count(breaker, time):
     old = await breaker.admit(soon)
     await fail(breaker)
     time.now += 5

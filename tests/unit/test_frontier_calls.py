@@ -14,7 +14,7 @@ def frontier(script, **changes):
     return parts.Frontier(parts.FakeProvider(script), parts.settings(**changes))
 
 
-async def test_every_try_has_its_attempt_before_and_its_outcome_after():
+async def test_every_call_has_an_attempt_record_before_and_an_outcome_record_after():
     tried = frontier(lambda n: AWAY if n < 2 else OUTPUT)
     assert (await tried.answer(parts.request())).output == OUTPUT
     assert tried.audit.phases == [
@@ -59,7 +59,7 @@ async def test_a_retry_after_holds_back_the_calls_of_all_other_escalations():
     assert len(tried.provider.asked) == 1
 
 
-async def test_records_say_who_where_how_much_and_nothing_of_the_text():
+async def test_egress_records_have_tenant_provider_and_cost_but_no_text():
     asked = frontier(lambda _: OUTPUT)
     await asked.answer(parts.request("a very private sentence"))
     attempt, outcome = asked.audit.records
@@ -70,14 +70,14 @@ async def test_records_say_who_where_how_much_and_nothing_of_the_text():
     assert "private" not in attempt.model_dump_json() + outcome.model_dump_json()
 
 
-async def test_tries_end_after_the_last_retry():
+async def test_there_is_no_call_after_the_last_retry():
     tried = frontier(lambda _: AWAY, max_retries=2, breaker={"failures": 100})
     answered = await tried.answer(parts.request())
     assert answered.declined.detail == "server_error: HTTP status 503"
     assert len(tried.provider.asked) == 3
 
 
-async def test_the_questions_own_fault_is_not_tried_again_and_does_not_open_the_breaker():
+async def test_an_error_caused_by_the_question_is_not_retried_and_does_not_open_the_breaker():
     tried = frontier(lambda _: ProviderError("http_400", "HTTP status 400"))
     for n in range(5):
         assert (await tried.answer(parts.request(id=f"t-{n}"))).declined.code == "provider"
@@ -85,7 +85,7 @@ async def test_the_questions_own_fault_is_not_tried_again_and_does_not_open_the_
     assert tried.breaker.state == "closed"
 
 
-async def test_no_try_begins_that_would_come_after_the_deadline():
+async def test_no_call_starts_after_the_deadline():
     slow = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
     tried = frontier(lambda _: slow)
     async with asyncio.timeout(1):
@@ -95,7 +95,7 @@ async def test_no_try_begins_that_would_come_after_the_deadline():
     assert len(tried.provider.asked) == 1
 
 
-async def test_no_more_calls_are_in_flight_than_allowed_and_who_gets_none_in_time_is_declined():
+async def test_calls_in_flight_are_limited_and_a_case_without_a_call_in_time_is_declined():
     busy = frontier(lambda _: OUTPUT, concurrency=2)
     busy.provider.gate.clear()
     tasks = [asyncio.create_task(busy.answer(parts.request(f"text {n}"))) for n in range(5)]
@@ -108,7 +108,7 @@ async def test_no_more_calls_are_in_flight_than_allowed_and_who_gets_none_in_tim
     assert all(answered.output == OUTPUT for answered in await asyncio.gather(*tasks))
 
 
-async def test_in_an_outage_one_call_probes_hasty_cases_are_declined_and_patient_ones_answered_at_its_end():
+async def test_in_an_outage_one_call_probes_and_cases_with_time_are_answered_at_its_end():
     outage = True
     tried = frontier(lambda _: AWAY if outage else OUTPUT, concurrency=16)
     patient = [asyncio.create_task(tried.answer(parts.request(f"patient {n}"))) for n in range(10)]
@@ -143,7 +143,7 @@ async def test_a_retry_after_holds_back_the_calls_of_other_cases():
     assert len(tried.provider.asked) == 1
 
 
-async def test_a_case_that_probes_through_a_long_outage_does_not_use_up_its_tries():
+async def test_probes_during_a_long_outage_do_not_use_up_retries():
     pauses = {"failures": 1, "cooldown_s": 0.005, "max_cooldown_s": 0.005}
     tried = frontier(lambda n: AWAY if n < 12 else OUTPUT, max_retries=1, breaker=pauses)
     assert (await tried.answer(parts.request())).output == OUTPUT

@@ -18,7 +18,7 @@ def frontier():
     return parts.Frontier()
 
 
-async def test_an_answer_says_model_tokens_cost_and_what_left(frontier):
+async def test_an_answer_has_model_tokens_cost_and_egress(frontier):
     answered = await frontier.answer(parts.request())
     assert answered.output == OUTPUT
     assert (answered.model.name, answered.model.version) == ("simulated-large", "simulated-large")
@@ -29,7 +29,7 @@ async def test_an_answer_says_model_tokens_cost_and_what_left(frontier):
     assert set(answered.timings_ms) == {"frontier", "frontier_call"}
 
 
-async def test_the_event_has_the_derived_id_the_answers_topic_and_the_tenant(frontier):
+async def test_the_event_has_derived_id_topic_and_tenant(frontier):
     (emit,) = (await frontier.handler.handle(parts.received(parts.request()))).events
     assert emit.topic == "sprat.frontier.answers.v1"
     assert emit.id == str(ids.derive(ids.ANSWER, "/test", "t-1", "intent"))
@@ -64,7 +64,7 @@ async def test_the_record_has_the_upstreams_key_or_the_texts_id(frontier, key, e
         ({"labels": None, "frontier": "redact"}, "no_labels", "announced"),
     ],
 )
-async def test_what_must_not_or_cannot_be_asked_is_declined_and_nothing_leaves(frontier, changes, code, detail):
+async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_leaves(frontier, changes, code, detail):
     answered = await frontier.answer(parts.request(**changes))
     assert answered.declined.code == code
     assert detail in answered.declined.detail
@@ -75,7 +75,7 @@ async def test_what_must_not_or_cannot_be_asked_is_declined_and_nothing_leaves(f
     assert frontier.handler.counts == {f"declined.{code}": 1}
 
 
-async def test_a_task_that_the_frontier_does_not_know_is_declined(frontier):
+async def test_an_unknown_task_is_declined(frontier):
     known = parts.request()
     unknown = known.model_copy(update={"prediction": known.prediction.model_copy(update={"task": "summary"})})
     assert (await frontier.answer(unknown)).declined.code == "task"
@@ -87,11 +87,11 @@ async def test_a_translation_without_target_is_declined(frontier):
     assert (await frontier.answer(odd)).declined.code == "target"
 
 
-async def test_the_texts_own_deadline_goes_before_the_tenants(frontier):
+async def test_the_deadline_of_the_text_precedes_that_of_the_tenant(frontier):
     assert (await frontier.answer(parts.request(age_ms=25_000, deadline_ms=30_000))).output == OUTPUT
 
 
-async def test_a_deadline_that_passes_during_the_call_declines_and_the_late_answer_is_kept(frontier):
+async def test_a_deadline_during_the_call_declines_and_the_late_answer_is_stored(frontier):
     frontier.provider.gate.clear()
     late = await frontier.answer(parts.request(deadline_ms=30))
     assert late.declined.code == "deadline"
@@ -103,7 +103,7 @@ async def test_a_deadline_that_passes_during_the_call_declines_and_the_late_answ
     assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
 
 
-async def test_who_joined_a_call_and_has_more_time_asks_again_when_its_owner_runs_out():
+async def test_a_waiter_with_more_time_asks_again_when_the_callers_deadline_passes():
     away = ProviderError("server_error", "HTTP status 500", retryable=True)
     frontier = parts.Frontier(parts.FakeProvider(lambda n: away if n == 0 else OUTPUT))
     frontier.limiter._settings = parts.settings(retry_base_s=0.1, retry_cap_s=0.1)
@@ -133,7 +133,7 @@ async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail)
     assert not frontier.store.values
 
 
-async def test_an_answer_of_no_use_is_paid_by_the_case_it_was_asked_for():
+async def test_an_unusable_answer_is_billed_to_the_case_that_asked():
     usage = {"input_tokens": 1_000_000, "output_tokens": 0}
     billed = ProviderError("invalid_answer", "it is not JSON", usage=parts.Usage(**usage))
     frontier = parts.Frontier(parts.FakeProvider(lambda _: billed))
@@ -145,7 +145,7 @@ async def test_an_answer_of_no_use_is_paid_by_the_case_it_was_asked_for():
     assert [record.cost_eur for record in frontier.audit.records] == [0, 2.0]
 
 
-async def test_nothing_leaves_while_the_audit_cannot_be_written(frontier):
+async def test_nothing_leaves_while_the_audit_is_unavailable(frontier):
     frontier.audit.error = Retryable("kafka is away")
     with pytest.raises(Retryable):
         await frontier.answer(parts.request())
@@ -154,7 +154,7 @@ async def test_nothing_leaves_while_the_audit_cannot_be_written(frontier):
     assert (await frontier.answer(parts.request())).output == OUTPUT
 
 
-async def test_an_answer_is_kept_even_if_its_outcome_cannot_be_written(frontier):
+async def test_an_answer_is_stored_even_if_its_outcome_record_fails(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
     await frontier.provider.called(1)
@@ -166,7 +166,7 @@ async def test_an_answer_is_kept_even_if_its_outcome_cannot_be_written(frontier)
     assert len(frontier.provider.asked) == 1
 
 
-async def test_a_stop_gives_up_the_calls_that_take_too_long_and_says_so(frontier):
+async def test_a_stop_cancels_calls_that_take_too_long_and_audits_them(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
     await frontier.provider.called(1)
@@ -176,7 +176,7 @@ async def test_a_stop_gives_up_the_calls_that_take_too_long_and_says_so(frontier
     assert frontier.audit.phases == [("attempt", None), ("outcome", "cancelled")]
 
 
-async def test_a_cancelled_case_does_not_cancel_the_call_that_others_wait_for(frontier):
+async def test_a_cancelled_case_does_not_cancel_a_shared_call(frontier):
     frontier.provider.gate.clear()
     first = asyncio.create_task(frontier.answer(parts.request(id="t-1")))
     await frontier.provider.called(1)
@@ -198,7 +198,7 @@ async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_lette
     assert outcome.rejected.code == "too_large"
 
 
-async def test_a_record_that_is_no_request_becomes_a_dead_letter(frontier):
+async def test_an_invalid_request_becomes_a_dead_letter(frontier):
     rejected = Rejected("invalid_json", "the value is not JSON")
     assert frontier.handler.message_type("sprat.frontier.requests.v1") is FrontierRequested
     assert frontier.handler.malformed(rejected) == Outcome(rejected=rejected)

@@ -56,14 +56,14 @@ def test_intent_offers_the_announced_labels_once_each_and_null():
     assert '["b", "a"]' in prompt.system
 
 
-def test_labels_with_quotes_and_braces_stay_labels():
+def test_labels_with_quotes_and_braces_are_kept():
     label = 'x"} {data} \n'
     prompt = prompt_for(question_of(parts.request(labels=(label,))))
     assert prompt.schema["properties"]["label"]["enum"] == [label, None]
     assert json.dumps(label) in prompt.system
 
 
-def test_the_answer_may_be_as_long_as_the_text_needs_and_no_longer_than_the_setting():
+def test_the_answers_length_depends_on_the_text_up_to_the_setting():
     assert body("x" * 100, "translation").body["max_tokens"] < body("x" * 1000, "translation").body["max_tokens"]
     assert body("x" * 20_000, "translation").body["max_tokens"] == parts.settings().max_output_tokens
 

@@ -1,4 +1,4 @@
-"""`redact`: masked, asked, restored; what is kept, shared and audited holds placeholders and counts alone."""
+"""`redact`: mask, ask, restore; stored, shared and audited data contains placeholders and counts alone."""
 
 import asyncio
 import json
@@ -21,47 +21,47 @@ VALUES = ("Zoë", "Ångström", "zoe@example.org", "Tromsø")
 LEFT = Egress(left=True, masked=COUNTS, provider="simulated", region="eu")
 
 
-def asked(task: str = "intent", text: str = TEXT, **changes):
+def redact_request(task: str = "intent", text: str = TEXT, **changes):
     return parts.request(text, task, **({"frontier": "redact"} | changes))
 
 
-def translating(text: str) -> parts.Frontier:
+def frontier_with_translation(text: str) -> parts.Frontier:
     return parts.Frontier(parts.FakeProvider(lambda _: TranslationOutput(text=text, target="de")))
 
 
-def kept_words(frontier: parts.Frontier) -> str:
-    """Give all that is outside the process but for the answer itself: the store and the audit."""
+def stored_and_audited(frontier: parts.Frontier) -> str:
+    """Return all data outside the process other than the answer: the store and the audit."""
     stored = [[key, json.loads(value)] for key, value in frontier.store.values.items()]
     audited = [record.model_dump(mode="json") for record in frontier.audit.records]
     return json.dumps([stored, audited], ensure_ascii=False)
 
 
-async def test_an_intent_is_asked_with_the_masked_text():
+async def test_an_intent_is_requested_with_the_masked_text():
     frontier = parts.Frontier()
-    answered = await frontier.answer(asked())
+    answered = await frontier.answer(redact_request())
     assert answered.output == IntentOutput(label="transfer")
     assert [question.text for question in frontier.provider.asked] == [MASKED]
     assert answered.egress == LEFT
     assert answered.request.prediction.submitted.text == TEXT
 
 
-async def test_a_text_with_nothing_personal_leaves_as_it_is():
+async def test_a_text_without_personal_data_leaves_unchanged():
     frontier = parts.Frontier()
-    answered = await frontier.answer(asked(text="please move 100 euros"))
+    answered = await frontier.answer(redact_request(text="please move 100 euros"))
     assert frontier.provider.asked[0].text == "please move 100 euros"
     assert (answered.egress.left, answered.egress.masked) == (True, {})
 
 
-async def test_entities_stand_in_the_text_itself_and_what_was_masked_has_its_own_type():
-    said = NerOutput(
+async def test_entities_are_in_the_original_text_and_masked_values_have_their_own_type():
+    answer = NerOutput(
         entities=(
             Entity(start=0, end=10, text="[PERSON_1]", label="PER"),
             Entity(start=12, end=21, text="[EMAIL_1]", label="MISC"),
             Entity(start=44, end=51, text="Siemens", label="ORG"),
         )
     )
-    frontier = parts.Frontier(parts.FakeProvider(lambda _: said))
-    answered = await frontier.answer(asked("ner"))
+    frontier = parts.Frontier(parts.FakeProvider(lambda _: answer))
+    answered = await frontier.answer(redact_request("ner"))
     assert frontier.provider.asked[0].text == MASKED
     entities = answered.output.entities
     assert [(one.text, one.label) for one in entities] == [
@@ -74,14 +74,14 @@ async def test_entities_stand_in_the_text_itself_and_what_was_masked_has_its_own
     assert all(TEXT[one.start : one.end] == one.text for one in entities)
 
 
-async def test_a_translation_has_its_values_back():
-    frontier = translating("[PERSON_2] ruft an; [PERSON_1] ([EMAIL_1]) aus [LOCATION_1], und Siemens.")
-    answered = await frontier.answer(asked("translation"))
+async def test_a_translation_is_restored_with_its_values():
+    frontier = frontier_with_translation("[PERSON_2] ruft an; [PERSON_1] ([EMAIL_1]) aus [LOCATION_1], und Siemens.")
+    answered = await frontier.answer(redact_request("translation"))
     assert answered.output.text == "Zoë ruft an; Zoë Ångström (zoe@example.org) aus Tromsø, und Siemens."
 
 
 @pytest.mark.parametrize(
-    "said",
+    "translation",
     [
         "[PERSON_1] ([EMAIL_1]) aus [LOCATION_1], und Siemens.",
         "[PERSON_1] [PERSON_1] ([EMAIL_1]) aus [LOCATION_1]: [PERSON_2].",
@@ -90,9 +90,9 @@ async def test_a_translation_has_its_values_back():
     ],
     ids=["lost", "doubled", "invented", "other case"],
 )
-async def test_a_translation_that_changes_the_placeholders_is_declined_paid_for_and_not_kept(said):
-    frontier = translating(said)
-    answered = await frontier.answer(asked("translation"))
+async def test_a_translation_with_changed_placeholders_is_declined_billed_and_not_stored(translation):
+    frontier = frontier_with_translation(translation)
+    answered = await frontier.answer(redact_request("translation"))
     assert (answered.output, answered.declined.code) == (None, "masking")
     assert "each placeholder" in answered.declined.detail
     assert answered.egress == LEFT
@@ -104,49 +104,49 @@ async def test_a_translation_that_changes_the_placeholders_is_declined_paid_for_
     assert frontier.handler.counts == {"declined.masking": 1}
 
 
-async def test_what_is_kept_and_audited_holds_no_value():
-    frontier = translating("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
-    answered = await frontier.answer(asked("translation"))
+async def test_store_and_audit_hold_no_masked_value():
+    frontier = frontier_with_translation("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
+    answered = await frontier.answer(redact_request("translation"))
     assert "Ångström" in answered.output.text
-    words = kept_words(frontier)
+    words = stored_and_audited(frontier)
     assert "[PERSON_2] ruft [PERSON_1]" in words
     assert [value for value in VALUES if value in words] == []
 
 
-async def test_both_records_of_a_call_count_by_type_and_hash_the_text_as_submitted():
+async def test_both_egress_records_have_counts_by_type_and_the_hash_of_the_submitted_text():
     frontier = parts.Frontier()
-    await frontier.answer(asked())
+    await frontier.answer(redact_request())
     assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
     assert [record.masked for record in frontier.audit.records] == [COUNTS, COUNTS]
     assert {record.text_hash for record in frontier.audit.records} == {parts.keyed_hash("egress-text", "acme", TEXT)}
 
 
-async def test_a_kept_answer_is_restored_for_who_asks_and_another_value_gets_its_own():
-    frontier = translating("Guten Tag, [PERSON_1]")
-    finders = (Words({"Zoë": "PERSON", "Ada": "PERSON"}),)
-    frontier.redactor = Redactor(finders, PrivacyPolicy(), "1")
+async def test_a_stored_answer_is_restored_with_the_values_of_each_text():
+    frontier = frontier_with_translation("Guten Tag, [PERSON_1]")
+    detectors = (Words({"Zoë": "PERSON", "Ada": "PERSON"}),)
+    frontier.redactor = Redactor(detectors, PrivacyPolicy(), "1")
     frontier.restart()
-    first = await frontier.answer(asked("translation", "Hello, Zoë"))
-    second = await frontier.answer(asked("translation", "Hello, Ada", id="t-2"))
+    first = await frontier.answer(redact_request("translation", "Hello, Zoë"))
+    second = await frontier.answer(redact_request("translation", "Hello, Ada", id="t-2"))
     assert [first.output.text, second.output.text] == ["Guten Tag, Zoë", "Guten Tag, Ada"]
     assert (first.cached, second.cached, len(frontier.provider.asked)) == (False, True, 1)
     assert second.egress.masked == {"PERSON": 1}
 
 
-async def test_a_redelivered_request_tells_what_the_first_one_told():
-    frontier = translating("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
-    first = await frontier.answer(asked("translation"))
+async def test_a_redelivered_request_reports_the_same_as_the_first():
+    frontier = frontier_with_translation("[PERSON_2] ruft [PERSON_1] ([EMAIL_1]) aus [LOCATION_1] an.")
+    first = await frontier.answer(redact_request("translation"))
     frontier.restart()
     frontier.clock.ms += 60_000
-    again = await frontier.answer(asked("translation"))
+    again = await frontier.answer(redact_request("translation"))
     assert len(frontier.provider.asked) == 1
     assert again.model_dump(exclude={"timings_ms"}) == first.model_dump(exclude={"timings_ms"})
 
 
-async def test_allow_and_redact_share_no_answer():
+async def test_allow_and_redact_do_not_share_answers():
     frontier = parts.Frontier()
     for rule in ("allow", "redact", "allow", "redact"):
-        await frontier.answer(asked(text="please move 100 euros", frontier=rule, id=f"t-{rule}"))
+        await frontier.answer(redact_request(text="please move 100 euros", frontier=rule, id=f"t-{rule}"))
     assert len(frontier.provider.asked) == 2
     assert len(frontier.store.values) == 2
 
@@ -159,32 +159,32 @@ async def test_allow_and_redact_share_no_answer():
     ],
     ids=["another tagger", "another policy"],
 )
-async def test_another_perimeter_does_not_get_the_kept_answer(other):
+async def test_an_answer_stored_under_another_masker_version_is_not_used(other):
     frontier = parts.Frontier()
-    await frontier.answer(asked())
+    await frontier.answer(redact_request())
     frontier.redactor = other
     frontier.restart()
-    assert not (await frontier.answer(asked(id="t-2"))).cached
+    assert not (await frontier.answer(redact_request(id="t-2"))).cached
     assert len(frontier.provider.asked) == 2
 
 
 async def test_the_stricter_of_text_and_tenant_masks():
     frontier = parts.Frontier()
-    await frontier.answer(asked(frontier="allow", tenant="masked"))
+    await frontier.answer(redact_request(frontier="allow", tenant="masked"))
     assert frontier.provider.asked[0].text == MASKED
 
 
-async def test_the_companys_own_terms_are_masked():
+async def test_the_terms_of_the_policy_are_masked():
     policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
     frontier = parts.Frontier(redactor=Redactor(parts.DETECTORS, policy, "1"))
-    answered = await frontier.answer(asked(text="about blue  heron, please"))
+    answered = await frontier.answer(redact_request(text="about blue  heron, please"))
     assert frontier.provider.asked[0].text == "about [PROJECT_1], please"
     assert answered.egress.masked == {"PROJECT": 1}
 
 
-async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
+async def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(caplog):
     frontier = parts.Frontier(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
-    answered = await frontier.answer(asked())
+    answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})
     assert not frontier.provider.asked
@@ -192,25 +192,25 @@ async def test_where_a_finder_fails_nothing_leaves_and_nothing_is_told(caplog):
     assert "Zoë" not in answered.declined.model_dump_json() + caplog.text
 
 
-async def test_a_defect_in_masking_keeps_the_text_in_the_house_and_out_of_the_error(monkeypatch, caplog):
+async def test_after_a_defect_in_masking_nothing_leaves_and_the_error_has_no_text(monkeypatch, caplog):
     def broken(text, *_, **__):
         raise KeyError(text)
 
     monkeypatch.setattr("sprat_frontier.redaction.mask", broken)
-    answered = await parts.Frontier().answer(asked())
+    answered = await parts.Frontier().answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "masking failed: KeyError")
     assert "Zoë" not in caplog.text
 
 
-async def test_a_failing_provider_leaves_counts_and_no_value_behind():
+async def test_a_failing_provider_leaves_counts_and_no_value_in_the_records():
     away = ProviderError("http_400", "HTTP status 400")
     frontier = parts.Frontier(parts.FakeProvider(lambda _: away))
-    answered = await frontier.answer(asked())
+    answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.egress) == ("provider", LEFT)
-    assert [value for value in VALUES if value in kept_words(frontier) + answered.declined.detail] == []
+    assert [value for value in VALUES if value in stored_and_audited(frontier) + answered.declined.detail] == []
 
 
-async def test_masking_blocks_neither_the_event_loop_nor_the_cases_that_need_none():
+async def test_masking_blocks_neither_the_event_loop_nor_cases_without_masking():
     class Slow:
         name, languages = "slow", frozenset({"en"})
 
@@ -223,13 +223,13 @@ async def test_masking_blocks_neither_the_event_loop_nor_the_cases_that_need_non
 
     slow = Slow()
     frontier = parts.Frontier(redactor=Redactor((slow,), PrivacyPolicy(), "1"))
-    masking = asyncio.create_task(frontier.answer(asked()))
+    masking = asyncio.create_task(frontier.answer(redact_request()))
     assert (await frontier.answer(parts.request(id="t-2"))).output == IntentOutput(label="transfer")
     assert not masking.done()
     slow.free.set()
     assert (await masking).egress.left
 
 
-def test_a_tagger_that_cannot_be_used_is_told_by_its_variable(tmp_path):
+def test_the_error_of_an_unusable_tagger_names_its_setting(tmp_path):
     with pytest.raises(UserError, match="SPRAT_FRONTIER__TAGGER"):
         Redactor.load(tmp_path, PrivacyPolicy())

@@ -16,7 +16,7 @@ def frontier():
     return parts.Frontier()
 
 
-async def test_a_kept_answer_serves_another_text_with_the_same_words_for_nothing(frontier):
+async def test_a_stored_answer_is_used_for_an_equal_text_without_cost(frontier):
     await frontier.answer(parts.request(id="t-1"))
     answered = await frontier.answer(parts.request(id="t-2"))
     assert (answered.output, answered.cached, answered.cost_eur, answered.usage) == (OUTPUT, True, 0, None)
@@ -24,7 +24,7 @@ async def test_a_kept_answer_serves_another_text_with_the_same_words_for_nothing
     assert len(frontier.provider.asked) == 1
 
 
-async def test_a_redelivered_request_is_not_paid_again_and_tells_what_the_first_one_told(frontier):
+async def test_a_redelivered_request_is_not_paid_again_and_reports_the_same_cost(frontier):
     first = await frontier.answer(parts.request())
     frontier.restart()
     frontier.clock.ms += 60_000
@@ -39,7 +39,7 @@ async def test_a_redelivered_request_is_not_paid_again_and_tells_what_the_first_
      {"tasks": {"intent": {"model": "other"}}}, {"frontier": "redact"}],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
-async def test_another_question_does_not_get_the_kept_answer(frontier, changes):
+async def test_another_question_does_not_use_the_stored_answer(frontier, changes):
     await frontier.answer(parts.request())
     answered = await frontier.answer(parts.request(**changes))
     assert not answered.cached
@@ -47,7 +47,7 @@ async def test_another_question_does_not_get_the_kept_answer(frontier, changes):
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b'{"output": {"label": "transfer"}}', "label"])
-async def test_a_kept_value_that_is_no_answer_to_the_question_is_asked_again(frontier, value):
+async def test_an_invalid_stored_answer_is_requested_again(frontier, value):
     await frontier.answer(parts.request())
     ((key, kept),) = frontier.store.values.items()
     if value == "label":
@@ -58,19 +58,19 @@ async def test_a_kept_value_that_is_no_answer_to_the_question_is_asked_again(fro
     assert len(frontier.provider.asked) == 2
 
 
-async def test_without_a_store_everything_is_answered_and_paid(frontier):
+async def test_without_a_store_every_case_is_answered_and_paid(frontier):
     frontier.store.away = True
     for _ in range(2):
         assert (await frontier.answer(parts.request())).output == OUTPUT
     assert len(frontier.provider.asked) == 2
 
 
-async def test_keys_and_kept_values_do_not_show_the_text(frontier):
+async def test_stored_keys_and_values_do_not_contain_the_text(frontier):
     await frontier.answer(parts.request("a very private sentence"))
     assert "private" not in json.dumps([[key, value.decode()] for key, value in frontier.store.values.items()])
 
 
-async def test_equal_questions_in_flight_are_asked_once_and_paid_once(frontier):
+async def test_equal_questions_in_flight_share_one_paid_call(frontier):
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(50)]
     await frontier.provider.called(1)
@@ -82,7 +82,7 @@ async def test_equal_questions_in_flight_are_asked_once_and_paid_once(frontier):
     assert sum(answered.cost_eur for answered in answers) == pytest.approx(0.00206)
 
 
-async def test_equal_questions_of_two_tenants_are_two_questions():
+async def test_equal_questions_of_two_tenants_do_not_share_a_call():
     frontier = parts.Frontier()
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(tenant=tenant))) for tenant in ("acme", "nordic")]

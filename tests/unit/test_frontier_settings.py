@@ -16,44 +16,44 @@ def test_the_default_is_mistral_in_the_eu():
 
 
 @pytest.mark.parametrize("missing", ["provider", "region", "model"])
-def test_another_endpoint_does_not_inherit_whose_and_where_the_default_is(missing):
+def test_another_endpoint_needs_its_own_provider_and_region(missing):
     given = {"base_url": "http://127.0.0.1:9/v1", "provider": "vllm", "region": "local", "model": "m"}
     with pytest.raises(ValidationError, match=missing):
         FrontierSettings.model_validate({name: value for name, value in given.items() if name != missing})
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "nothing", "https://user:pw@host/v1", "https://host/v1?key=1"])
-def test_a_base_url_that_is_none_or_holds_secrets_is_refused(url):
+def test_an_invalid_base_url_or_one_with_secrets_is_refused(url):
     with pytest.raises(ValidationError) as caught:
         parts.settings(base_url=url)
     assert "pw" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", [KEY + "\u00e4", KEY + " x", KEY + "\nX-Evil: 1"])
-def test_a_key_that_fits_no_header_is_refused_without_being_shown(key):
+def test_a_key_that_does_not_fit_a_header_is_refused_without_showing_it(key):
     with pytest.raises(ValidationError) as caught:
         FrontierSettings(api_key=key)
     assert KEY not in str(caught.value)
     assert KEY not in repr(caught.value)
 
 
-def test_a_key_from_a_file_loses_its_line_end_and_an_empty_one_is_none():
+def test_white_space_around_a_key_is_removed_and_an_empty_key_is_none():
     assert FrontierSettings(api_key=KEY + "\n").api_key.get_secret_value() == KEY
     assert FrontierSettings(api_key=" \n").api_key is None
     assert KEY not in repr(FrontierSettings(api_key=KEY))
 
 
-def test_the_default_endpoint_without_a_key_ends_at_the_start():
+def test_the_default_endpoint_without_a_key_is_refused_at_the_start():
     with pytest.raises(UserError, match="SPRAT_FRONTIER__API_KEY"):
         OpenAIProvider(FrontierSettings())
 
 
-def test_a_model_without_a_price_ends_at_the_start_and_says_what_to_set():
+def test_a_model_without_a_price_is_refused_with_the_setting_to_change():
     with pytest.raises(UserError, match="SPRAT_FRONTIER__PRICES has no price for other"):
         parts.settings(model="other").price_of_model()
 
 
-def test_a_cost_is_tokens_times_price_per_million():
+def test_cost_is_tokens_times_price_per_million():
     price = parts.settings().price_of_model()
     assert price.cost_eur(Usage(input_tokens=500_000, output_tokens=250_000)) == pytest.approx(2.5)
     assert price.cost_eur(None) == 0

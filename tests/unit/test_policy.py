@@ -1,4 +1,4 @@
-"""The policy file: what it means."""
+"""The meaning of the policy file."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from sprat_translation.__main__ import TranslationSection
 SHIPPED = Path(__file__).parents[2] / "compose" / "policy.yaml"
 
 
-def test_the_shipped_file_serves_the_demo_and_nobody_else() -> None:
+def test_the_shipped_file_allows_the_demo_tenants_alone() -> None:
     policy = load_policy(SHIPPED)
     for name in ("acme-bank", "nordic-travel"):
         assert policy.tenant(name) == TenantPolicy(frontier="allow", regions=("eu", "local"), deadline_ms=30_000)
@@ -24,14 +24,14 @@ def test_the_shipped_file_serves_the_demo_and_nobody_else() -> None:
     assert policy.task("intent") == IntentPolicy(keep_at=0.72, out_of_scope="keep")
 
 
-def test_the_shipped_files_defaults_are_the_defaults_but_for_the_models_own_recommendation() -> None:
+def test_the_shipped_file_has_the_defaults_except_for_the_models_recommendation() -> None:
     shipped = load_policy(SHIPPED).tasks
     plain = {task: getattr(shipped, task).model_copy(update={"keep_at": 0.8}) for task in TASKS}
     assert shipped.model_copy(update=plain) == Policy().tasks
 
 
 @pytest.mark.parametrize("settings", [IntentSection, NerSection, TranslationSection])
-def test_each_task_is_kept_from_where_the_shipped_models_card_says(settings: type[Section]) -> None:
+def test_each_task_has_the_keep_at_of_the_shipped_models_card(settings: type[Section]) -> None:
     card = load_artefact(settings().artefact).card
     assert load_policy(SHIPPED).task(card.task).keep_at == card.keep_at
 
@@ -54,7 +54,7 @@ tenants:
     assert policy.tenant("anybody") == TenantPolicy(frontier="redact", regions=("eu",), deadline_ms=30_000)
 
 
-def test_a_model_of_its_own_name_has_what_its_section_says_and_else_what_the_task_says(
+def test_a_named_model_has_its_own_section_and_otherwise_that_of_the_task(
     write_policy: WritePolicy,
 ) -> None:
     policy = load_policy(
@@ -78,13 +78,13 @@ tasks:
     assert (of("ner", "medical"), of("ner", "default")) == ((0.9, None), (0.8, None))
 
 
-def test_names_that_yaml_takes_for_something_else_stay_names(write_policy: WritePolicy) -> None:
+def test_names_that_yaml_reads_as_other_types_stay_names(write_policy: WritePolicy) -> None:
     policy = load_policy(write_policy("tenants:\n  no: {frontier: allow, regions: [no]}\n  123: {frontier: deny}\n"))
     assert policy.tenant("no").regions == ("no",)
     assert set(policy.tenants) == {"no", "123"}
 
 
-def test_without_a_policy_for_others_they_are_denied(write_policy: WritePolicy) -> None:
+def test_tenants_without_a_policy_are_denied(write_policy: WritePolicy) -> None:
     policy = load_policy(write_policy("tenants: {a: {frontier: allow, regions: [eu]}}"))
     assert policy.tenant("b") == TenantPolicy(frontier="deny", regions=())
 
@@ -102,5 +102,5 @@ def test_the_stricter_rule_holds(text_rule: str, tenant_rule: str) -> None:
     assert effective_rule(text_rule, TenantPolicy(frontier=tenant_rule, regions=("eu",))) == stricter
 
 
-def test_a_byte_order_mark_is_no_character(write_policy: WritePolicy) -> None:
+def test_a_byte_order_mark_is_ignored(write_policy: WritePolicy) -> None:
     assert load_policy(write_policy(b"\xef\xbb\xbftasks: {ner: {keep_at: 0.5}}")).task("ner").keep_at == 0.5

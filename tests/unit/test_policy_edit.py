@@ -1,4 +1,4 @@
-"""One number of a policy file is changed, and nothing else."""
+"""Changing one number of a policy file, and nothing else."""
 
 import pytest
 from hypothesis import given
@@ -18,14 +18,14 @@ tenants: {}
 """
 
 
-def written(tmp_path, content):
+def write(tmp_path, content):
     path = tmp_path / "policy.yaml"
     path.write_text(content, newline="")
     return path
 
 
 def test_the_number_is_changed_and_every_comment_stays(tmp_path):
-    path = written(tmp_path, SHIPPED)
+    path = write(tmp_path, SHIPPED)
     assert set_keep_at(path, "intent", 0.9) == "0.75"
     assert path.read_text() == SHIPPED.replace("0.75", "0.90")
 
@@ -43,8 +43,8 @@ def test_the_number_is_changed_and_every_comment_stays(tmp_path):
         pytest.param("tasks:\r\n  intent:\r\n    keep_at: 0.5\r\n", id="Windows line ends"),
     ],
 )
-def test_the_field_is_added_where_it_belongs(tmp_path, content):
-    path = written(tmp_path, content)
+def test_a_missing_field_is_added_to_its_section(tmp_path, content):
+    path = write(tmp_path, content)
     before = load_policy(path) if "tasks:\ntenants" not in content else None
     if before is None:
         with pytest.raises(UserError):
@@ -58,23 +58,23 @@ def test_the_field_is_added_where_it_belongs(tmp_path, content):
     assert path.read_bytes().count(b"\r\n") == (path.read_bytes().count(b"\n") if "\r\n" in content else 0)
 
 
-def test_a_section_on_one_line_without_the_field_is_left_as_it_is(tmp_path):
+def test_a_section_on_one_line_without_the_field_is_not_changed(tmp_path):
     content = "tasks: {intent: {out_of_scope: keep}}\n"
-    path = written(tmp_path, content)
+    path = write(tmp_path, content)
     with pytest.raises(UserError, match=r"tasks.intent in line 1 is written on one line; add keep_at: 0\.91"):
         set_keep_at(path, "intent", 0.91)
     assert path.read_text() == content
 
 
-def test_a_file_that_is_no_policy_is_left_as_it_is(tmp_path):
-    path = written(tmp_path, "task: {}\n")
+def test_a_file_that_is_not_a_policy_is_not_changed(tmp_path):
+    path = write(tmp_path, "task: {}\n")
     with pytest.raises(UserError, match="did you mean tasks"):
         set_keep_at(path, "intent", 0.9)
     assert path.read_text() == "task: {}\n"
 
 
-def test_permissions_and_links_stay(tmp_path):
-    path = written(tmp_path, SHIPPED)
+def test_permissions_and_links_are_kept(tmp_path):
+    path = write(tmp_path, SHIPPED)
     path.chmod(0o640)
     link = tmp_path / "link.yaml"
     link.symlink_to(path)
@@ -98,7 +98,7 @@ def test_permissions_and_links_stay(tmp_path):
     ],
 )
 def test_a_model_gets_a_number_of_its_own_and_the_others_keep_theirs(tmp_path, content):
-    path = written(tmp_path, content)
+    path = write(tmp_path, content)
     before = load_policy(path)
     set_keep_at(path, "intent", 0.61, "hr")
     after = load_policy(path)
@@ -109,17 +109,17 @@ def test_a_model_gets_a_number_of_its_own_and_the_others_keep_theirs(tmp_path, c
     assert all(line in path.read_text().splitlines() for line in content.splitlines() if line.lstrip()[:1] == "#")
 
 
-def test_models_written_on_one_line_are_left_as_they_are(tmp_path):
+def test_models_on_one_line_are_not_changed(tmp_path):
     content = "tasks:\n  intent:\n    models: {it: {keep_at: 0.3}}\n"
-    path = written(tmp_path, content)
+    path = write(tmp_path, content)
     with pytest.raises(UserError, match=r"models in line 3 is written on one line; add hr\.keep_at: 0\.61"):
         set_keep_at(path, "intent", 0.61, "hr")
     assert path.read_text() == content
 
 
 @pytest.mark.parametrize("name", ["b nk", "#x", "", "a: b", "x" * 65])
-def test_a_name_that_no_text_can_ask_for_is_refused_and_the_file_is_left_as_it_is(tmp_path, name):
-    path = written(tmp_path, SHIPPED)
+def test_an_invalid_model_name_is_refused_and_the_file_is_not_changed(tmp_path, name):
+    path = write(tmp_path, SHIPPED)
     with pytest.raises(
         UserError, match=r"not a name of a model; expected: a model's name as texts ask for it: .*, as hr"
     ):
@@ -129,7 +129,7 @@ def test_a_name_that_no_text_can_ask_for_is_refused_and_the_file_is_left_as_it_i
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         pytest.param("tasks:\n  intent:\n    'models':\n    - hr\n", "not a section", id="no policy to begin with"),
         pytest.param(SHIPPED + "#" * (256 * 1024 - len(SHIPPED.encode())), "write it yourself", id="too large with it"),
@@ -138,18 +138,18 @@ def test_a_name_that_no_text_can_ask_for_is_refused_and_the_file_is_left_as_it_i
         pytest.param("tasks:\n  intent: {keep_at: 0.5,\n   out_of_scope: keep}\n", "one line", id="over two lines"),
     ],
 )
-def test_what_would_be_no_policy_any_more_is_never_written(tmp_path, content, said):
-    path = written(tmp_path, content)
-    with pytest.raises(UserError, match=said):
+def test_an_invalid_policy_is_never_written(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(UserError, match=message):
         set_keep_at(path, "intent", 0.61, "hr")
     assert path.read_text() == content
 
 
-def test_a_disk_that_takes_no_more_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_file_and_no_temporary_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    path = written(tmp_path, SHIPPED)
+    path = write(tmp_path, SHIPPED)
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(UserError, match="cannot be written: No space left on device"):
         set_keep_at(path, "intent", 0.61)
@@ -169,10 +169,10 @@ BLOCK = ("\n     hr: {}", "\n      hr:\n        keep_at: 0.3", "\n      'hr': {k
     ),
     model=st.sampled_from([None, "hr", "it"]),
 )
-def test_whatever_the_layout_the_file_says_it_afterwards_or_is_as_it_was(tmp_path_factory, models, before, task, model):
+def test_in_any_layout_the_file_has_the_new_value_or_is_not_changed(tmp_path_factory, models, before, task, model):
     flow = "intent: {" in task
     below = "" if models is None or "ner" in task else f", models: {models}" if flow else f"    models: {models}\n"
-    path = tmp_path_factory.getbasetemp() / "laid-out.yaml"
+    path = tmp_path_factory.getbasetemp() / "layout.yaml"
     content = before + task + below + ("}}\n" if flow else "")
     path.write_text(content)
     try:

@@ -1,4 +1,4 @@
-"""How the policy file says what is wrong with it: the place, the field, what is expected, what to do."""
+"""Errors of the policy file: the position, the field, what is expected, what to do."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +15,15 @@ from sprat.errors import UserError
 from sprat_policy import Policy, load_policy
 
 
-def complaint(path: Path) -> str:
-    """Give what loading says, without the folder."""
+def error_of(path: Path) -> str:
+    """Return the error of loading a file, without its folder."""
     with pytest.raises(UserError) as caught:
         load_policy(path)
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
@@ -144,16 +144,16 @@ def complaint(path: Path) -> str:
         pytest.param(b"#" * 300_000, ": larger than 256 KiB; that is no policy file", id="too large"),
     ],
 )
-def test_an_error_names_the_place_the_field_and_what_to_do(
-    write_policy: WritePolicy, content: str | bytes, said: str
+def test_an_error_names_the_position_the_field_and_what_to_do(
+    write_policy: WritePolicy, content: str | bytes, expected: str
 ) -> None:
-    told = complaint(write_policy(content))
-    assert told.startswith(f"policy.yaml{said}")
-    assert "\n" not in told
+    message = error_of(write_policy(content))
+    assert message.startswith(f"policy.yaml{expected}")
+    assert "\n" not in message
 
 
 def fields(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Give all fields of a section of the file, and of those below it."""
+    """Yield all fields of a section of the file and of those below it."""
     for name, field in section.model_fields.items():
         yield f"{section.__name__}.{name}", field
         for inner in inner_sections(field.annotation):
@@ -166,34 +166,32 @@ def inner_sections(kind: object) -> Iterator[type[BaseModel]]:
             yield inner
 
 
-def test_every_field_says_in_words_what_it_expects() -> None:
+def test_every_field_describes_what_it_expects() -> None:
     assert [name for name, field in fields(Policy) if not field.description] == []
 
 
-def test_every_problem_has_a_line_up_to_five(write_policy: WritePolicy) -> None:
-    told = complaint(write_policy("tasks:\n" + "".join(f"  t{n}: {{}}\n" for n in range(7)))).splitlines()
-    assert [line.split(":")[1] for line in told[:5]] == ["2", "3", "4", "5", "6"]
-    assert told[5:] == ["policy.yaml: and 2 more"]
+def test_each_of_the_first_five_problems_has_a_line(write_policy: WritePolicy) -> None:
+    lines = error_of(write_policy("tasks:\n" + "".join(f"  t{n}: {{}}\n" for n in range(7)))).splitlines()
+    assert [line.split(":")[1] for line in lines[:5]] == ["2", "3", "4", "5", "6"]
+    assert lines[5:] == ["policy.yaml: and 2 more"]
 
 
 def test_a_long_value_is_cut(write_policy: WritePolicy) -> None:
-    assert len(complaint(write_policy(f"tasks: {{ner: {{keep_at: {'x' * 5000}}}}}"))) < 250
+    assert len(error_of(write_policy(f"tasks: {{ner: {{keep_at: {'x' * 5000}}}}}"))) < 250
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
-    assert "no such policy file; give the path of one" in complaint(tmp_path / "policy.yaml")
-    assert "cannot be read: Is a directory" in complaint(tmp_path)
+def test_a_missing_file_and_a_folder_have_different_errors(tmp_path: Path) -> None:
+    assert "no such policy file; give the path of one" in error_of(tmp_path / "policy.yaml")
+    assert "cannot be read: Is a directory" in error_of(tmp_path)
 
 
 @given(st.text(st.sampled_from("tasken: {}[]&*!?-#'\"\n\t\0,|>%@<0.8ü"), max_size=60))
-def test_whatever_stands_there_is_a_policy_or_a_users_error(
-    tmp_path_factory: pytest.TempPathFactory, content: str
-) -> None:
+def test_any_content_is_a_policy_or_a_user_error(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any-policy.yaml"
     path.write_bytes(content.encode())
-    told = ""
+    message = ""
     try:
         load_policy(path)
     except UserError as error:
-        told = str(error)
-    assert not told or told.startswith(f"{path}:")
+        message = str(error)
+    assert not message or message.startswith(f"{path}:")

@@ -1,4 +1,4 @@
-"""Names of models that stand in the policy and that nobody announces: found, and said once by the router."""
+"""Names of models in the policy that no service has announced: found, and logged once by the router."""
 
 import logging
 
@@ -22,7 +22,7 @@ def policy(**tasks):
 
 
 @pytest.mark.parametrize(
-    ("tasks", "found"),
+    ("tasks", "expected"),
     [
         ({}, []),
         ({"intent": ["bank", "default"], "ner": ["legal"]}, []),
@@ -35,15 +35,15 @@ def policy(**tasks):
         ),
     ],
 )
-def test_names_that_nobody_announces_are_found_with_the_likeliest_that_is_meant(tasks, found):
-    assert [(each.place, each.suggestion) for each in unannounced_models(policy(**tasks), ANNOUNCED)] == found
+def test_unannounced_names_are_found_with_the_closest_announced_name(tasks, expected):
+    assert [(each.place, each.suggestion) for each in unannounced_models(policy(**tasks), ANNOUNCED)] == expected
 
 
 @pytest.fixture
-def warned(caplog):
-    """Give what a router has warned of, after so many seconds each."""
+def warnings_of(caplog):
+    """Return a function that gives the router's warnings at these times, in seconds after its start."""
 
-    def warned(rules, *seconds, announced=ANNOUNCED):
+    def warnings_of(rules, *seconds, announced=ANNOUNCED):
         now = [0.0]
         models = table(*announced)
         check = PolicyCheck(rules, models, lambda: now[0])
@@ -53,19 +53,19 @@ def warned(caplog):
                 check.run_when_due()
         return caplog.messages
 
-    return warned
+    return warnings_of
 
 
-def test_the_router_says_once_which_names_nobody_announces(warned):
+def test_the_router_logs_unannounced_names_once(warnings_of):
     rules = policy(intent=["bnk", "default"], ner=["x"])
-    said = "the policy names models that nobody announces: tasks.intent.models.bnk (did you mean bank?), "
-    assert warned(rules, 1, GRACE_S, GRACE_S + 1) == [f"{said}tasks.ner.models.x"]
+    message = "the policy names models that nobody announces: tasks.intent.models.bnk (did you mean bank?), "
+    assert warnings_of(rules, 1, GRACE_S, GRACE_S + 1) == [f"{message}tasks.ner.models.x"]
 
 
-def test_services_that_start_with_the_router_have_time_to_announce_their_models(warned):
-    assert warned(policy(intent=["hr"]), 0, GRACE_S - 1, announced=()) == []
-    assert len(warned(policy(intent=["hr"]), GRACE_S, announced=())) == 1
+def test_services_have_time_to_announce_their_models_before_the_warning(warnings_of):
+    assert warnings_of(policy(intent=["hr"]), 0, GRACE_S - 1, announced=()) == []
+    assert len(warnings_of(policy(intent=["hr"]), GRACE_S, announced=())) == 1
 
 
-def test_a_router_whose_policy_names_what_is_announced_has_nothing_to_say(warned):
-    assert warned(policy(intent=["bank"]), GRACE_S) == []
+def test_the_router_logs_nothing_if_all_names_are_announced(warnings_of):
+    assert warnings_of(policy(intent=["bank"]), GRACE_S) == []

@@ -1,10 +1,12 @@
-"""National numbers: by shape and check; where that says too little, by the text's language or a word beside it."""
+"""National numbers: found by shape and check digit; common forms by the text's language or a word near them."""
 
 import pytest
 
 from sprat_privacy.detectors.validators.suite import Validators
 
-# What no other number looks like: found in any language, without a word. A valid one and one that is not.
+NATIONAL = {"TAX_ID", "GOVERNMENT_ID", "SOCIAL_SECURITY"}
+
+# Unique forms: found in any language, without a word. A valid and an invalid number.
 CERTAIN = [
     ("BE", "85.07.30-033 28", "85.07.30-033 29"), ("BE", "98472899765", "98472899766"),
     ("BG", "7523169263", "7523169264"), ("CZ", "710319/2745", "710319/2746"),
@@ -75,48 +77,46 @@ def types(text: str, number: str, language: str) -> set[str]:
 
 
 def national(text: str, language: str) -> list[str]:
-    """Give what is found of national numbers."""
-    found = Validators().find(text, language)
-    return [text[one.start : one.end] for one in found if one.type in {"TAX_ID", "GOVERNMENT_ID", "SOCIAL_SECURITY"}]
-
-
-NATIONAL = {"TAX_ID", "GOVERNMENT_ID", "SOCIAL_SECURITY"}
+    """Return the detected national numbers."""
+    return [text[each.start : each.end] for each in Validators().find(text, language) if each.type in NATIONAL]
 
 
 @pytest.mark.parametrize(("country", "valid", "invalid"), CERTAIN, ids=[f"{row[0]} {row[1]}" for row in CERTAIN])
-def test_a_number_of_its_own_form_is_found_in_any_language(country: str, valid: str, invalid: str) -> None:
+def test_a_number_with_a_unique_form_is_found_in_any_language(country: str, valid: str, invalid: str) -> None:
     for language in ("en", "ja"):
         assert types(f"so ({valid}), as said", valid, language) & NATIONAL
         assert invalid not in national(f"so ({invalid}), as said", language)
 
 
 @pytest.mark.parametrize(("language", "number", "word"), LIKELY, ids=[row[1] for row in LIKELY])
-def test_a_number_like_many_is_found_in_its_language_or_beside_its_word(language: str, number: str, word: str) -> None:
+def test_a_number_with_a_common_form_is_found_in_its_language_or_near_its_word(
+    language: str, number: str, word: str
+) -> None:
     assert types(f"– {number} –", number, language) & NATIONAL or "-" in number
     assert types(f"{word}: {number}", number, "ja") & NATIONAL
 
 
 @pytest.mark.parametrize("number", ["404833048", "111222333", "501964843", "33392005961", "8567346215"])
-def test_elsewhere_and_without_a_word_it_is_left(number: str) -> None:
+def test_a_number_with_a_common_form_is_not_found_elsewhere_without_a_word(number: str) -> None:
     assert national(f"the order {number} was late", "ja") == []
 
 
-def test_digits_of_a_longer_row_are_no_number_like_many() -> None:
+def test_part_of_a_longer_row_of_digits_is_not_found() -> None:
     assert national("111222333", "nl") == ["111222333"]
     assert national("44 111 222 333 44", "nl") == []
 
 
 @pytest.mark.parametrize(("sentence", "number"), SAID, ids=[row[1] for row in SAID])
-def test_a_number_without_a_check_is_found_beside_a_word_alone(sentence: str, number: str) -> None:
+def test_a_number_without_a_check_digit_is_found_only_near_a_word(sentence: str, number: str) -> None:
     assert types(sentence.format(number), number, "en") & NATIONAL
     assert national(f"the order {number} was late", "ja") == []
 
 
 @pytest.mark.parametrize(("sentence", "number", "type"), DOCUMENTS, ids=[row[0] for row in DOCUMENTS])
-def test_a_documents_number_is_found_behind_its_word(sentence: str, number: str, type: str) -> None:
+def test_a_document_number_is_found_after_its_word(sentence: str, number: str, type: str) -> None:
     assert type in types(sentence.format(number), number, "en")
     assert type not in types(f"the order {number} was late", number, "en")
 
 
-def test_a_word_far_away_says_nothing() -> None:
+def test_a_distant_word_has_no_effect() -> None:
     assert national("BSN" + " and so on" * 8 + " 123456782", "ja") == []

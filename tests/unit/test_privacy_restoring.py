@@ -1,4 +1,4 @@
-"""From an answer about what left to one about the original."""
+"""Restoring: an answer about a masked text becomes an answer about the original."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def sent() -> MaskedText:
 
 
 def ner(sent: MaskedText, *mentions: tuple[str, str], truncated: bool = False) -> NerOutput:
-    """Give the answer of a frontier that found these in what it got, each once, in order."""
+    """Return the answer of a frontier that found these mentions in the masked text, each once, in order."""
     entities: list[Entity] = []
     for text, label in mentions:
         start = sent.text.index(text, entities[-1].start if entities else 0)
@@ -26,7 +26,7 @@ def ner(sent: MaskedText, *mentions: tuple[str, str], truncated: bool = False) -
     return NerOutput(entities=tuple(entities), truncated=truncated)
 
 
-def told(output: object) -> list[tuple[str, str]]:
+def mentions_of(output: object) -> list[tuple[str, str]]:
     assert isinstance(output, NerOutput)
     for entity in output.entities:
         assert TEXT[entity.start : entity.end] == entity.text
@@ -37,12 +37,12 @@ def told(output: object) -> list[tuple[str, str]]:
 OWN = [("Anna Müller", "PER"), ("Ben", "PER"), ("ANNA MÜLLER", "PER"), ("Rome", "LOC"), ("a@b.de", "EMAIL")]
 
 
-def test_an_intent_stays_as_it_is(sent: MaskedText) -> None:
+def test_an_intent_is_not_changed(sent: MaskedText) -> None:
     output = IntentOutput(label="transfer", alternatives=(Alternative(label="x", probability=0.5),))
     assert restore(output, sent) is output
 
 
-def test_a_translation_gets_its_values_back(sent: MaskedText) -> None:
+def test_a_translation_is_restored_with_its_values(sent: MaskedText) -> None:
     said = "Ruf [PERSON_2] an, schreibt [PERSON_1] ([EMAIL_1]). [PERSON_1] ist in [LOCATION_1]."
     restored = restore(TranslationOutput(text=said, target="de"), sent)
     assert restored == TranslationOutput(
@@ -50,7 +50,7 @@ def test_a_translation_gets_its_values_back(sent: MaskedText) -> None:
     )
 
 
-def test_what_left_comes_back_exactly(sent: MaskedText) -> None:
+def test_the_masked_text_is_restored_exactly(sent: MaskedText) -> None:
     assert restore_text(sent.text, sent) == TEXT
 
 
@@ -64,7 +64,7 @@ def test_what_left_comes_back_exactly(sent: MaskedText) -> None:
         ("[PERSON_2]", "［PERSON_2］"), ("[PERSON_2]", "[PERSON_02]"),
     ],
 )  # fmt: skip
-def test_a_lost_changed_or_invented_placeholder_makes_the_answer_useless(
+def test_a_lost_changed_or_invented_placeholder_makes_the_answer_unusable(
     sent: MaskedText, change: tuple[str, str]
 ) -> None:
     answer = sent.text.replace(*change, 1)
@@ -74,7 +74,7 @@ def test_a_lost_changed_or_invented_placeholder_makes_the_answer_useless(
     assert "Ben" not in str(caught.value)
 
 
-def test_placeholders_of_the_text_itself_must_come_back_too() -> None:
+def test_placeholders_of_the_original_text_must_be_in_the_answer_too() -> None:
     sent = mask("[PERSON_1] is Anna", "en", [Words({"Anna": "PERSON"})])
     assert restore_text("[PERSON_2]: [PERSON_1]", sent) == "Anna: [PERSON_1]"
     with pytest.raises(NotRestorable):
@@ -87,16 +87,19 @@ def test_a_value_that_looks_like_a_placeholder_is_not_restored_twice() -> None:
     assert restore_text("[PERSON_2] und [NOTE_1]", sent) == "Ben und [PERSON_1]"
 
 
-def test_what_was_masked_is_an_entity_even_where_the_frontier_says_nothing(sent: MaskedText) -> None:
+def test_masked_values_are_entities_even_if_the_frontier_reports_none(sent: MaskedText) -> None:
     restored = restore(NerOutput(entities=()), sent)
-    assert told(restored) == OWN
+    assert mentions_of(restored) == OWN
     assert isinstance(restored, NerOutput)
     assert {entity.probability for entity in restored.entities} == {None}
 
 
 def test_entities_between_placeholders_move_to_the_original(sent: MaskedText) -> None:
     restored = restore(ner(sent, ("e\u0301crit", "MISC"), ("👩‍💻", "MISC")), sent)
-    assert [entity for entity in told(restored) if entity[1] == "MISC"] == [("e\u0301crit", "MISC"), ("👩‍💻", "MISC")]
+    assert [entity for entity in mentions_of(restored) if entity[1] == "MISC"] == [
+        ("e\u0301crit", "MISC"),
+        ("👩‍💻", "MISC"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,10 +110,10 @@ def test_entities_between_placeholders_move_to_the_original(sent: MaskedText) ->
         ("2], [PERSON_1", "PER", "Ben, ANNA MÜLLER"),
     ],
 )  # fmt: skip
-def test_an_entity_that_touches_a_placeholder_of_its_kind_is_widened(
+def test_an_entity_that_overlaps_a_placeholder_of_its_type_is_widened(
     sent: MaskedText, mention: str, label: str, expected: str
 ) -> None:
-    restored = told(restore(ner(sent, (mention, label)), sent))
+    restored = mentions_of(restore(ner(sent, (mention, label)), sent))
     assert (expected, label) in restored
     assert len(restored) == len(OWN) - expected.count(",")
 
@@ -119,20 +122,23 @@ def test_an_entity_that_touches_a_placeholder_of_its_kind_is_widened(
     ("mention", "label"),
     [("[PERSON_2]", "ORG"), ("call [PERSON_2]", "ORG"), ("[LOCATION_1] 👩‍💻, [EMAIL_1]", "LOC"), ("PERSON", "MISC")],
 )
-def test_what_was_masked_keeps_its_own_type(sent: MaskedText, mention: str, label: str) -> None:
-    assert told(restore(ner(sent, (mention, label)), sent)) == OWN
+def test_a_masked_value_keeps_its_own_type(sent: MaskedText, mention: str, label: str) -> None:
+    assert mentions_of(restore(ner(sent, (mention, label)), sent)) == OWN
 
 
 def test_two_entities_on_one_placeholder_are_one(sent: MaskedText) -> None:
-    assert told(restore(ner(sent, ("call [PERSON_2]", "PER"), ("[PERSON_2]", "PER")), sent))[1] == ("call Ben", "PER")
+    assert mentions_of(restore(ner(sent, ("call [PERSON_2]", "PER"), ("[PERSON_2]", "PER")), sent))[1] == (
+        "call Ben",
+        "PER",
+    )
 
 
-def test_an_entity_that_is_not_in_what_left_is_refused(sent: MaskedText) -> None:
+def test_an_entity_that_is_not_in_the_masked_text_is_refused(sent: MaskedText) -> None:
     with pytest.raises(NotRestorable):
         restore(NerOutput(entities=(Entity(start=0, end=3, text="Ann", label="PER"),)), sent)
 
 
-def test_the_contracts_limit_holds() -> None:
+def test_the_contracts_limit_of_entities_holds() -> None:
     text = " ".join(f"w{number}" for number in range(1200))
     sent = mask(text, "en", [Words({f"w{number}": "THING" for number in range(1200)})])
     restored = restore(NerOutput(entities=()), sent)
@@ -142,7 +148,7 @@ def test_the_contracts_limit_holds() -> None:
     assert kept.truncated
 
 
-def test_nothing_masked_nothing_changed() -> None:
+def test_an_answer_about_an_unmasked_text_is_not_changed() -> None:
     sent = mask("Rome", "en", [Words({})])
     output = NerOutput(entities=(Entity(start=0, end=4, text="Rome", label="LOC", probability=0.5),))
     assert restore(output, sent) == output

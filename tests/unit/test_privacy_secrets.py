@@ -1,4 +1,4 @@
-"""Keys, tokens and other secrets: by their makers' prefixes, by their armour, by the words before them."""
+"""Keys, tokens and other secrets: found by their prefixes, by their armour, by the words before them."""
 
 import json
 import random
@@ -14,7 +14,7 @@ ALNUM = string.ascii_letters + string.digits
 UPPER = string.ascii_uppercase + string.digits
 UUID = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
-# A maker's prefix, what follows (alphabet, length), what ends it. The values are random: none of them is a key.
+# Service, prefix, alphabet and length of what follows, ending. The values are random: none of them is a real key.
 FORMATS = [
     ("aws", "AKIA", UPPER, 16, ""), ("aws session", "ASIA", UPPER, 16, ""), ("google", "AIza", ALNUM, 35, ""),
     ("google oauth", "GOCSPX-", ALNUM, 28, ""), ("google access", "ya29.", ALNUM, 120, ""),
@@ -43,17 +43,21 @@ FORMATS = [
 
 
 def found(text: str) -> dict[str, str]:
-    """Give what is found, and what it is."""
-    return {text[one.start : one.end]: one.type for one in Validators().find(text, "en")}
+    """Return the detected values and their types."""
+    return {text[each.start : each.end]: each.type for each in Validators().find(text, "en")}
 
 
-def made(prefix: str, alphabet: str, length: int, ending: str) -> str:
+def random_key(prefix: str, alphabet: str, length: int, ending: str) -> str:
     return prefix + "".join(random.Random(7).choices(alphabet, k=length)) + ending
 
 
-@pytest.mark.parametrize(("maker", "prefix", "alphabet", "length", "ending"), FORMATS, ids=[row[0] for row in FORMATS])
-def test_a_makers_key_is_found_whole(maker: str, prefix: str, alphabet: str, length: int, ending: str) -> None:
-    key = made(prefix, alphabet, length, ending)
+@pytest.mark.parametrize(
+    ("service", "prefix", "alphabet", "length", "ending"), FORMATS, ids=[row[0] for row in FORMATS]
+)
+def test_the_key_of_a_service_is_found_whole(
+    service: str, prefix: str, alphabet: str, length: int, ending: str
+) -> None:
+    key = random_key(prefix, alphabet, length, ending)
     for around in ("use {} for it", "KEY={}", '{{"k": "{}"}}', "({}).", "<{}>", "https://x.example/?a={}&b=1"):
         text = around.format(key)
         assert any(key in value for value in found(text)), around
@@ -65,7 +69,7 @@ def test_a_makers_key_is_found_whole(maker: str, prefix: str, alphabet: str, len
     ["AKIA1234", "ghp_short", "sk-learn and sk-image", "AKIAIOSFODNN7EXAMPLEXX", "hf_hub_download",
      "pk.eyJ", "SK0123", "glpat-", "xoxb-1", "skateboarding-is-a-wonderful-thing", "0123456789abcdef0123456789abcdef"],
 )  # fmt: skip
-def test_what_only_begins_like_a_key_is_left(text: str) -> None:
+def test_a_text_that_only_begins_like_a_key_is_not_found(text: str) -> None:
     assert "API_KEY" not in found(f"so {text} it is").values()
 
 
@@ -88,7 +92,7 @@ def test_a_web_token_is_found(jwt: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["eyJub3QiOiJvbmUifQ.x.y", "eyJhbGci", "eyJ!.x.y", "ewogd.x.y"])
-def test_what_only_begins_like_a_web_token_is_left(text: str) -> None:
+def test_a_text_that_only_begins_like_a_web_token_is_not_found(text: str) -> None:
     assert "TOKEN" not in found(f"so {text} it is").values()
 
 
@@ -103,18 +107,18 @@ def test_a_private_key_is_found_from_its_beginning_to_its_end(kind: str) -> None
     assert found(f'"{escaped}"').get(escaped) == "PRIVATE_KEY"
 
 
-def test_a_cut_off_private_key_is_found_as_far_as_it_goes() -> None:
+def test_a_cut_off_private_key_is_found_to_its_end() -> None:
     key = f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{BODY}"
     assert found(f"{key}\n\nThat was all I have").get(key) == "PRIVATE_KEY"
 
 
-def test_of_two_private_keys_what_stands_between_them_is_left() -> None:
+def test_the_text_between_two_private_keys_is_not_found() -> None:
     key = f"-----BEGIN PRIVATE KEY-----\n{BODY}\n-----END PRIVATE KEY-----"
     text = f"{key}\nand then\n{key}"
     assert [text[one.start : one.end] for one in Validators().find(text, "en")] == [key, key]
 
 
-def test_a_public_key_is_left() -> None:
+def test_a_public_key_is_not_found() -> None:
     assert "PRIVATE_KEY" not in found(f"-----BEGIN PUBLIC KEY-----\n{BODY}\n-----END PUBLIC KEY-----").values()
 
 
@@ -135,7 +139,7 @@ def test_a_public_key_is_left() -> None:
         ("le mot de passe est Azerty12", "Azerty12"),
     ],
 )
-def test_what_is_said_to_be_secret_is_found(text: str, secret: str) -> None:
+def test_a_value_after_a_word_for_a_secret_is_found(text: str, secret: str) -> None:
     assert any(secret in value for value in found(text))
 
 
@@ -144,5 +148,5 @@ def test_what_is_said_to_be_secret_is_found(text: str, secret: str) -> None:
     ["I forgot my password. What now?", "the password is wrong", "Bearer of good news", "the key is under the mat",
      "token ring networks", "api key: see above", "the secret: patience"],
 )  # fmt: skip
-def test_talk_about_secrets_is_left(text: str) -> None:
+def test_sentences_about_secrets_are_not_found(text: str) -> None:
     assert found(text) == {}

@@ -37,7 +37,7 @@ def test_a_second_beginning_is_a_second_value() -> None:
     assert decoded("123 456", *tokens) == {("123", "PHONE"), ("456", "PHONE")}
 
 
-def test_an_inside_without_a_beginning_is_found_all_the_same() -> None:
+def test_an_inside_label_without_a_beginning_is_a_detection() -> None:
     assert decoded("so Anna", ("O", 0, 2, 0), ("I-GIVEN_NAME", 3, 7, 1)) == {("Anna", "PERSON")}
 
 
@@ -46,17 +46,17 @@ def test_one_token_is_enough_for_its_word() -> None:
     assert decoded("Weißgerber", *tokens) == {("Weißgerber", "PERSON")}
 
 
-def test_the_sentence_keeps_its_punctuation_and_its_lines() -> None:
+def test_punctuation_and_line_breaks_are_not_part_of_a_detection() -> None:
     tokens = ("B-GIVEN_NAME", 0, 4, 0), ("I-GIVEN_NAME", 4, 5, 1), ("I-SURNAME", 6, 11, 2)
     assert decoded("Anna,\nWeber", *tokens) == {("Anna", "PERSON"), ("Weber", "PERSON")}
     assert decoded("...", ("I-PHONE", 0, 1, 0), ("I-PHONE", 1, 2, 1), ("I-PHONE", 2, 3, 2)) == set()
 
 
-def test_below_the_least_chance_nothing_is_found() -> None:
+def test_below_the_threshold_nothing_is_detected() -> None:
     assert decoded("Anna", ("B-GIVEN_NAME", 0, 4, 0), least=0.99) == set()
 
 
-def test_a_doubted_word_beside_a_name_belongs_to_it() -> None:
+def test_a_doubtful_word_next_to_a_name_belongs_to_it() -> None:
     after = ("B-GIVEN_NAME", 0, 7, 0), ("O", 8, 10, 1), ("O", 11, 18, 2)
     assert decoded("Siobhan Ní Bhriain", *after) == {("Siobhan Ní Bhriain", "PERSON")}
     before = ("O", 0, 7, 0), ("I-SURNAME", 8, 15, 1)
@@ -67,19 +67,19 @@ def test_a_doubted_word_beside_a_name_belongs_to_it() -> None:
     ("text", "name"),
     [("Anna called", "Anna"), ("Anna, Peter", "Anna"), ("Anna\nPeter", "Anna"), ("Anna  Peter", "Anna")],
 )
-def test_a_doubted_word_does_not_where_it_is_small_or_parted_from_the_name(text: str, name: str) -> None:
+def test_a_doubtful_word_in_lower_case_or_apart_from_the_name_does_not_belong_to_it(text: str, name: str) -> None:
     at = re.search(r"\w+$", text)
     assert at is not None
     tokens = ("B-GIVEN_NAME", 0, 4, 0), ("O", at.start(), at.end(), 1)
     assert decoded(text, *tokens) == {(name, "PERSON")}
 
 
-def test_a_word_without_any_doubt_stays_beside_a_name() -> None:
+def test_a_clearly_harmless_word_next_to_a_name_does_not_belong_to_it() -> None:
     tokens = ("O", 0, 6, 0), ("B-GIVEN_NAME", 7, 11, 1)
     assert decoded("Thanks Anna", *tokens, doubted=0.001) == {("Anna", "PERSON")}
 
 
-def test_a_number_takes_no_word_along() -> None:
+def test_a_number_does_not_include_a_doubtful_word() -> None:
     assert decoded("Call 123", ("O", 0, 4, 0), ("B-PHONE", 5, 8, 1)) == {("123", "PHONE")}
 
 

@@ -1,4 +1,4 @@
-"""The policy's section `perimeter`: what it says, how it says what is wrong, and what is found by it."""
+"""The policy's section `perimeter`: its content, its errors, and the detector built from it."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def policy(tmp_path: Path) -> PrivacyPolicy:
 
 
 def found(policy: PrivacyPolicy, text: str) -> set[tuple[str, str]]:
-    return {(text[one.start : one.end], one.type) for one in Terms.of(policy).find(text, "de")}
+    return {(text[each.start : each.end], each.type) for each in Terms.of(policy).find(text, "de")}
 
 
-def test_without_the_section_nothing_is_added() -> None:
+def test_without_the_section_there_are_no_terms() -> None:
     assert Policy().perimeter == PrivacyPolicy(terms=(), patterns=(), validators_alone=())
     assert Terms.of(Policy().perimeter).find("Projekt Adler", "de") == []
 
@@ -66,7 +66,7 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         pytest.param("perimeter: {term: []}", ":1:13: perimeter.term: no such field; did you mean terms?", id="typo"),
         pytest.param(
@@ -126,15 +126,15 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
         ),
     ],
 )
-def test_an_error_names_the_place_and_what_to_do(tmp_path: Path, content: str, said: str) -> None:
+def test_an_error_names_the_position_and_what_to_do(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(content)
     with pytest.raises(UserError) as caught:
         load_policy(path)
-    assert str(caught.value).removeprefix(str(path)).startswith(said)
+    assert str(caught.value).removeprefix(str(path)).startswith(expected)
 
 
-def test_a_bad_pattern_is_complained_of_in_the_error_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_pattern_is_reported_in_the_error_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("perimeter: {patterns: [{type: A, pattern: '(a'}]}")
     with pytest.raises(UserError):

@@ -1,4 +1,4 @@
-"""What has a form that can be checked: found where it is one, left where it only looks like one."""
+"""Values with a checkable form: valid ones are found, others are not."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from sprat_privacy.detectors.validators.suite import Validators
 
 
 def found(text: str, type: str, language: str = "en") -> list[str]:
-    """Give what is found of a type, as it stands in the text."""
-    return [text[one.start : one.end] for one in Validators().find(text, language) if one.type == type]
+    """Return the detected values of a type, as they are in the text."""
+    return [text[each.start : each.end] for each in Validators().find(text, language) if each.type == type]
 
 
-def whole(text: str, language: str = "en") -> set[str]:
-    """Give the types of what stands marked «so»; the marks are no part of the text."""
+def types_of_marked(text: str, language: str = "en") -> set[str]:
+    """Return the types of detections that match the part between « and »; the marks are removed from the text."""
     start, end = text.index("«"), text.index("»") - 1
     plain = text.replace("«", "").replace("»", "")
-    return {one.type for one in Validators().find(plain, language) if (one.start, one.end) == (start, end)}
+    return {each.type for each in Validators().find(plain, language) if (each.start, each.end) == (start, end)}
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def whole(text: str, language: str = "en") -> set[str]:
     ],
 )
 def test_an_email_address_is_found(text: str) -> None:
-    assert "EMAIL" in whole(text)
+    assert "EMAIL" in types_of_marked(text)
 
 
 @pytest.mark.parametrize(
     "text",
     ["meet @ home", "@anna", "anna@", "a @b.de", "5@10", "npm install pkg@1.2", "anna@intranet", "@@..@@", "x@-a.de"],
 )
-def test_what_is_no_email_address_is_left(text: str) -> None:
+def test_other_texts_are_not_email_addresses(text: str) -> None:
     assert found(text, "EMAIL") == []
 
 
@@ -66,7 +66,7 @@ def test_what_is_no_email_address_is_left(text: str) -> None:
     ],
 )
 def test_a_personal_web_address_is_found(text: str) -> None:
-    assert "URL" in whole(text)
+    assert "URL" in types_of_marked(text)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_personal_web_address_is_found(text: str) -> None:
         "and/or",
     ],
 )
-def test_a_web_address_of_nobody_is_left(text: str) -> None:
+def test_an_impersonal_web_address_is_not_found(text: str) -> None:
     assert found(text, "URL") == []
 
 
@@ -99,7 +99,7 @@ def test_a_web_address_of_nobody_is_left(text: str) -> None:
     ],
 )
 def test_an_ip_address_is_found(text: str) -> None:
-    assert "IP" in whole(text)
+    assert "IP" in types_of_marked(text)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_an_ip_address_is_found(text: str) -> None:
         "1:2:3:4:5:6:7:8:9",
     ],
 )
-def test_what_is_no_ip_address_of_anybody_is_left(text: str) -> None:
+def test_other_texts_are_not_personal_ip_addresses(text: str) -> None:
     assert found(text, "IP") == []
 
 
@@ -135,8 +135,8 @@ IBANS = [
 
 
 @pytest.mark.parametrize("iban", IBANS)
-def test_an_iban_is_found_however_it_is_written(iban: str) -> None:
-    assert "IBAN" in whole(f"pay «{iban}» by Monday 12")
+def test_an_iban_is_found_in_any_notation(iban: str) -> None:
+    assert "IBAN" in types_of_marked(f"pay «{iban}» by Monday 12")
 
 
 @pytest.mark.parametrize(
@@ -149,11 +149,11 @@ def test_an_iban_is_found_however_it_is_written(iban: str) -> None:
         "DE89 3704",
     ],
 )
-def test_what_is_no_iban_is_left(text: str) -> None:
+def test_other_texts_are_not_ibans(text: str) -> None:
     assert found(text, "IBAN") == []
 
 
-def test_a_mistyped_iban_is_found_behind_the_word() -> None:
+def test_a_mistyped_iban_is_found_after_the_word() -> None:
     assert found("my IBAN: DE88 3704 0044 0532 0130 00, thanks", "IBAN") == ["DE88 3704 0044 0532 0130 00"]
 
 
@@ -167,15 +167,15 @@ CARDS = [
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_a_card_is_found_however_it_is_written(card: str) -> None:
-    assert "CARD" in whole(f"card «{card}», valid to 12/28")
+def test_a_card_is_found_in_any_notation(card: str) -> None:
+    assert "CARD" in types_of_marked(f"card «{card}», valid to 12/28")
 
 
-def test_a_card_is_found_with_other_digits_beside_it() -> None:
+def test_a_card_is_found_next_to_other_digits() -> None:
     assert "4111 1111 1111 1111" in found("4111 1111 1111 1111 123", "CARD")
 
 
-def test_behind_a_word_for_it_any_brand_is_a_card() -> None:
+def test_after_a_word_for_a_card_any_brand_is_found() -> None:
     assert found("points on credit card 060426070011", "CARD") == ["060426070011"]
     assert found("order 060426070011", "CARD") == []
 
@@ -183,7 +183,7 @@ def test_behind_a_word_for_it_any_brand_is_a_card() -> None:
 @pytest.mark.parametrize(
     "text", ["4111111111111112", "9999999999999995", "411111111111", "a4111111111111111", "41111111111111111111"]
 )
-def test_what_is_no_card_is_left(text: str) -> None:
+def test_other_texts_are_not_cards(text: str) -> None:
     assert found(text, "CARD") == []
 
 
@@ -200,7 +200,7 @@ def test_what_is_no_card_is_left(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_phone_number_is_found(language: str, phone: str) -> None:
-    assert "PHONE" in whole(f"«{phone}»!", language)
+    assert "PHONE" in types_of_marked(f"«{phone}»!", language)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_phone_number_is_found(language: str, phone: str) -> None:
         ("el", "τηλ. «2310 55»"), ("en", "(37) «788-063» office"),
     ],
 )  # fmt: skip
-def test_behind_a_word_for_it_any_number_is_a_phone(language: str, text: str) -> None:
+def test_after_a_word_for_a_phone_any_number_is_found(language: str, text: str) -> None:
     start = text.index("«")
     plain = text.replace("«", "").replace("»", "")
     assert any(one.start <= start and one.type == "PHONE" for one in Validators().find(plain, language))
@@ -221,7 +221,7 @@ def test_behind_a_word_for_it_any_number_is_a_phone(language: str, text: str) ->
     ["on 2024-01-15", "am 15.01.2024", "order 12345678", "costs 1 234 567 €", "USD 5417141388", "in 1989-1999",
      "10 000", "a0301234567b"],
 )  # fmt: skip
-def test_what_is_no_phone_number_is_left(text: str) -> None:
+def test_other_texts_are_not_phone_numbers(text: str) -> None:
     assert found(text, "PHONE") == []
 
 
@@ -230,7 +230,7 @@ def test_a_text_without_digits_has_no_numbers(type: str) -> None:
     assert found("Nothing at all to find here, dear Anna; call me.", type) == []
 
 
-def test_offsets_are_those_of_the_text_as_it_is() -> None:
+def test_offsets_are_those_of_the_original_text() -> None:
     text = "e\u0301👩‍💻 ﬁ: 4111\u200b1111 1111\u00a01111\ufe0f, ü"
     (one,) = [one for one in Validators().find(text, "en") if one.type == "CARD"]
     assert text[one.start : one.end].startswith("4111\u200b1111 1111\u00a01111")

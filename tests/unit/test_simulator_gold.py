@@ -15,11 +15,11 @@ GOLD = {
 }
 
 
-def test_a_whole_text_is_looked_up() -> None:
+def test_a_text_is_looked_up() -> None:
     assert answers_to(GOLD, "Pay 5 euros") == {"intent": {"label": "transfer"}}
 
 
-def test_a_masked_text_has_its_samples_answers_masked_alike() -> None:
+def test_a_masked_text_has_the_answers_of_its_sample_masked_the_same_way() -> None:
     assert answers_to(GOLD, "Call [PERSON_1], [PERSON_1] of Rome") == {
         "intent": {"label": "make_call"},
         "ner": {"entities": [{"text": "Rome", "label": "LOC"}]},
@@ -35,9 +35,9 @@ def test_a_masked_text_has_its_samples_answers_masked_alike() -> None:
         "Call somebody else",
     ],
 )
-def test_what_fits_no_sample_or_several_has_none(text: str) -> None:
+def test_a_text_that_fits_no_sample_or_several_has_no_answer(text: str) -> None:
     assert answers_to(GOLD, text) == {}
 
 
-def test_one_placeholder_stands_for_one_value() -> None:
+def test_one_placeholder_means_one_value() -> None:
     assert answers_to({"Anna met Peter": {"intent": {"label": None}}}, "[PERSON_1] met [PERSON_1]") == {}
