@@ -13,7 +13,7 @@ from sprat_inference.converters.opus_mt import LanguagePair, convert_opus_mt
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import READER, TranslationModel
 from sprat_translation.network import Candidate
-from sprat_translation.stand_ins import SYMBOLS
+from sprat_translation.protected_tokens import SYMBOLS
 from support.marian import write_opus_mt
 from support.router_records import TOPICS, received, text
 
@@ -106,8 +106,8 @@ def test_a_number_that_is_lost_makes_the_whole_text_worth_nothing(model, monkeyp
     def certain(sources, targets):
         return [(-0.01, -0.01) for _ in sources]
 
-    monkeypatch.setattr(model._sentences._network, "translate", written)
-    monkeypatch.setattr(model._sentences._network, "chances", certain)
+    monkeypatch.setattr(model._translator._network, "translate", written)
+    monkeypatch.setattr(model._translator._network, "log_probabilities", certain)
     sure, broken = ask(model, "Where is my order?", "Where is my order? I paid 500 for it.")
     assert sure.confidence > 0.9
     assert broken.confidence == 0.0
@@ -171,7 +171,7 @@ def test_a_network_that_computes_nonsense_fails_its_probe(model, monkeypatch):
         def translate_batch(self, batch, **_):
             raise RuntimeError("No position encodings are defined for positions >= 64")
 
-    monkeypatch.setattr(model._sentences._network, "_translator", Broken())
+    monkeypatch.setattr(model._translator._network, "_translator", Broken())
     with pytest.raises(ModelError, match="CTranslate2 failed on a batch of 1"):
         model.probe()
 
@@ -181,7 +181,7 @@ def test_a_chance_that_is_not_a_number_is_an_error(model, monkeypatch):
         def translate_batch(self, batch, **_):
             return [SimpleNamespace(hypotheses=[["▁is"]], scores=[math.nan]) for _ in batch]
 
-    monkeypatch.setattr(model._sentences._network, "_translator", Damaged())
+    monkeypatch.setattr(model._translator._network, "_translator", Damaged())
     with pytest.raises(ModelError, match="not finite"):
         model.probe()
 

@@ -57,7 +57,7 @@ def test_an_everyday_sentence_is_translated_surely_enough_to_be_kept(model, text
 @pytest.mark.parametrize("many", [0, 1, 100])
 def test_the_cost_of_a_sentence_is_bounded_without_tokenising(model, unit, many):
     text = "a" + unit * many + "a"
-    (pieces,) = model._sentences._pieces.encode([text])
+    (pieces,) = model._translator._vocabulary.encode([text])
     assert 2 * len(pieces) <= model.tokens(Question(text, "en", "de"))
 
 

@@ -16,7 +16,7 @@ def sentences(text):
 @settings(max_examples=200)
 @given(MIXED)
 def test_the_pieces_put_together_are_the_text(text):
-    assert "".join(piece.text for piece in lay_out(text).pieces) == text
+    assert "".join(segment.text for segment in lay_out(text).segments) == text
 
 
 @settings(max_examples=200)
@@ -32,7 +32,7 @@ def test_paragraphs_indentation_and_the_marks_of_lists_stay():
     text = "Dear Anna,\r\n\r\nthanks. See you!\n\n  - one thing\n\t* two\n1. first\n2) second  \n---\n"
     layout = lay_out(text)
     assert list(layout.sentences) == ["Dear Anna,", "thanks.", "See you!", "one thing", "two", "first", "second"]
-    shouted = layout.filled({sentence: sentence.upper() for sentence in layout.sentences})
+    shouted = layout.fill({sentence: sentence.upper() for sentence in layout.sentences})
     assert shouted == text.upper()
 
 
@@ -61,7 +61,7 @@ def test_sentences_are_found(text, wanted):
 @pytest.mark.parametrize("text", ["", " ", "\n\n\n", "😀😀", "--- 12.50 ---", "1. 2. 3.", "\u0301\u0301", "…"])
 def test_what_has_no_letter_is_not_translated(text):
     assert sentences(text) == []
-    assert lay_out(text).filled({}) == text
+    assert lay_out(text).fill({}) == text
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_odd_texts_take_no_longer_than_others(text):
     began = time.process_time()
     layout = lay_out(text)
     assert time.process_time() - began < 1
-    assert "".join(piece.text for piece in layout.pieces) == text
+    assert "".join(segment.text for segment in layout.segments) == text

@@ -3,14 +3,13 @@ from collections.abc import Sequence
 import pytest
 
 from sprat_translation.network import Candidate
-from sprat_translation.pieces import Pieces
-from sprat_translation.protected import find
-from sprat_translation.sentences import Sentences
-from sprat_translation.stand_ins import SYMBOLS
+from sprat_translation.protected_tokens import SYMBOLS, find_protected
+from sprat_translation.sentences import SentenceTranslator
+from sprat_translation.vocabulary import SubwordVocabulary
 from support.translated_texts import protected_texts
 
 
-class WordPieces(Pieces):
+class WordPieces(SubwordVocabulary):
     """A word is a piece; a symbol stands alone."""
 
     def __init__(self, *, copies_symbols: bool = True) -> None:
@@ -37,12 +36,12 @@ class FakeNetwork:
         self.read += [list(pieces) for pieces in sentences]
         return [(*self.better, Candidate(tuple(self.write(pieces)), -0.1)) for pieces in sentences]
 
-    def chances(self, sources, targets):
+    def log_probabilities(self, sources, targets):
         return [(-0.1,) * (len(target) + 1) for target in targets]
 
 
-def sentences(write, *, copies_symbols=True, longest=60) -> Sentences:
-    return Sentences(WordPieces(copies_symbols=copies_symbols), FakeNetwork(write), longest)
+def sentences(write, *, copies_symbols=True, longest=60) -> SentenceTranslator:
+    return SentenceTranslator(WordPieces(copies_symbols=copies_symbols), FakeNetwork(write), longest)
 
 
 @pytest.mark.parametrize("written", [["Teil", "sie"], ["Teil", "sie", "nicht"]])
@@ -66,11 +65,11 @@ def test_500_texts_keep_everything_where_the_network_copies_symbols():
 
 def test_500_texts_are_found_broken_where_the_network_loses_the_last_symbol_and_every_digit():
     def forgetful(pieces):
-        return [piece.lower() for piece in pieces if piece not in SYMBOLS and not any(find(piece))]
+        return [piece.lower() for piece in pieces if piece not in SYMBOLS and not any(find_protected(piece))]
 
     for text, _ in protected_texts(500):
         for done in sentences(forgetful).translate(text.split("\n")).values():
-            assert done.is_kept == (not any(find(done.source)))
+            assert done.is_kept == (not any(find_protected(done.source)))
 
 
 def test_a_sentence_whose_symbol_was_lost_is_read_as_it_stands():
@@ -107,11 +106,11 @@ def test_a_sentence_longer_than_the_network_reads_is_left_and_is_not_kept():
 
 def test_the_best_candidate_that_keeps_everything_is_taken():
     forgetful = Candidate(("Zahl", "jetzt"), -0.01)
-    some = Sentences(WordPieces(), FakeNetwork(lambda pieces: pieces, [forgetful]), 60)
+    some = SentenceTranslator(WordPieces(), FakeNetwork(lambda pieces: pieces, [forgetful]), 60)
     done = some.translate(["Pay 500 now"])["Pay 500 now"]
     assert (done.text, done.is_kept) == ("Pay 500 now", True)
-    assert done.hypothesis.beam.lead == pytest.approx(-0.09)
-    assert done.hypothesis.beam.share < 0.5
+    assert done.hypothesis.agreement.lead == pytest.approx(-0.09)
+    assert done.hypothesis.agreement.share < 0.5
 
 
 def test_candidates_that_are_alike_agree_and_others_do_not():
@@ -119,8 +118,8 @@ def test_candidates_that_are_alike_agree_and_others_do_not():
     other = Candidate(("Ganz", "etwas", "anderes"), -0.1)
     figures = []
     for better in (alike, other):
-        some = Sentences(WordPieces(), FakeNetwork(lambda pieces: ["Pay", "me", "please"], [better]), 60)
-        figures.append(some.translate(["Pay me"])["Pay me"].hypothesis.beam.consensus)
+        some = SentenceTranslator(WordPieces(), FakeNetwork(lambda pieces: ["Pay", "me", "please"], [better]), 60)
+        figures.append(some.translate(["Pay me"])["Pay me"].hypothesis.agreement.consensus)
     assert 0 < figures[1] < figures[0] < 1
 
 

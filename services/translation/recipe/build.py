@@ -25,12 +25,11 @@ from services.translation.recipe.quality import TranslatedPair
 from services.translation.recipe.scores import scores, see_tests
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, Score
-from sprat_translation.estimate import METHOD
 from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
-from sprat_translation.network import Network
-from sprat_translation.pieces import Pieces
-from sprat_translation.sentences import Sentences
-from sprat_translation.words import KnownWords
+from sprat_translation.network import TranslationNetwork
+from sprat_translation.quality_estimate import METHOD
+from sprat_translation.sentences import SentenceTranslator
+from sprat_translation.vocabulary import KnownWords, SubwordVocabulary
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "src" / "sprat_translation" / "artefacts" / "en-de"
@@ -70,7 +69,9 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
     hidden = {source for source, _ in aside}
     words = KnownWords.of(pair for pair in pairs if pair[0] not in hidden)
     say("estimate")
-    sentences = Sentences(Pieces.load(folder), Network.load(folder, 1), about.LONGEST_SENTENCE)
+    sentences = SentenceTranslator(
+        SubwordVocabulary.load(folder), TranslationNetwork.load(folder, 1), about.LONGEST_SENTENCE
+    )
     encoder = sprat_encoder.load(sprat_encoder.identify(), max_tokens=ENCODER_TOKENS)
     fitted = fit(sentences, encoder, words, data, aside)
     for name, value in fitted.report.items():
@@ -107,7 +108,7 @@ def describe(fitted: Fitted) -> Card:
             fitted_on=about.FITTED_ON,
             outside_share=about.OUTSIDE_SHARE,
             longest_code_points=about.LONGEST_TEXT,
-            parameters={**fitted.estimate.weighing.parameters(), "decline_below": (about.DECLINE_BELOW,)},
+            parameters={**fitted.estimate.weights.parameters(), "decline_below": (about.DECLINE_BELOW,)},
         ),
         keep_at=fitted.keep_at,
         keep_at_rule=about.KEEP_AT_RULE,

@@ -14,12 +14,19 @@ from services.translation.recipe.hard import hard_sentences
 from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf
 from services.translation.recipe.variants import Pair
 from sprat_inference.encoder import SentenceEncoder
-from sprat_translation.estimate import GOOD_CHRF, Estimate, Weighing
 from sprat_translation.layout import lay_out
-from sprat_translation.meanings import Doubles, Meanings, vectors
-from sprat_translation.sentences import Sentences, Translation
-from sprat_translation.signals import SIGNALS, measured
-from sprat_translation.words import KnownWords
+from sprat_translation.quality_estimate import (
+    GOOD_CHRF,
+    SIGNALS,
+    Doubles,
+    EmbeddingStatistics,
+    QualityEstimate,
+    SignalWeights,
+    compute_signals,
+    embed,
+)
+from sprat_translation.sentences import SentenceTranslator, Translation
+from sprat_translation.vocabulary import KnownWords
 
 REGULARISATION_C = 0.3
 HARD_EVERY = 7
@@ -57,28 +64,30 @@ class Rows:
 class Fitted:
     """What goes into the artefact."""
 
-    estimate: Estimate
+    estimate: QualityEstimate
     keep_at: float
     report: dict[str, float]
 
 
-def fit(sentences: Sentences, encoder: SentenceEncoder, words: KnownWords, data: Path, aside: Sequence[Pair]) -> Fitted:
+def fit(
+    sentences: SentenceTranslator, encoder: SentenceEncoder, words: KnownWords, data: Path, aside: Sequence[Pair]
+) -> Fitted:
     """Translate the development sentences and fit all that the estimate has.
 
     `aside` are training pairs whose words were not counted: `words` knows of them what it knows of a new text.
     """
     rows = gather(sentences, data, aside)
-    source, target = vectors(rows.translations, encoder)
-    meanings = Meanings.of(source[~rows.hard], target[~rows.hard])
-    signals = measured(rows.translations, words, meanings.figures(source, target))
+    source, target = embed(rows.translations, encoder)
+    meanings = EmbeddingStatistics.of(source[~rows.hard], target[~rows.hard])
+    signals = compute_signals(rows.translations, words, meanings.signals(source, target))
     chances = out_of_fold(signals, rows)
-    estimate = Estimate(fit_weighing(signals, rows, np.ones(len(signals), dtype=bool)), words, meanings, encoder)
+    estimate = QualityEstimate(fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, meanings, encoder)
     new = ~rows.trained
     keep_at = least_confidence(chances[new], rows.those(new))
     return Fitted(estimate, keep_at, describe(signals[new], chances[new], rows.those(new), keep_at))
 
 
-def gather(sentences: Sentences, data: Path, aside: Sequence[Pair]) -> Rows:
+def gather(sentences: SentenceTranslator, data: Path, aside: Sequence[Pair]) -> Rows:
     """Translate all sentences; those that are not sound, or too long, need no estimate."""
     known = [*known_pairs(data), *(pair for pair in aside if lay_out(pair[0]).sentences == (pair[0],))]
     hard = hard_sentences(data, HARD_EVERY)
@@ -107,19 +116,19 @@ def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
                 yield source, reference
 
 
-def fit_weighing(signals: Doubles, rows: Rows, chosen: NDArray[np.bool_]) -> Weighing:
+def fit_weights(signals: Doubles, rows: Rows, chosen: NDArray[np.bool_]) -> SignalWeights:
     """Logistic regression on the scaled signals of the chosen rows.
 
     The network is better at what it was trained on than its signals tell: trained rows have a bias of their own, which
     is fitted and forgotten.
     """
     middle, spread = signals[chosen].mean(axis=0), np.maximum(signals[chosen].std(axis=0), 1e-3)
-    scaled = Weighing(np.zeros(len(SIGNALS)), middle, spread, 0.0).scaled(signals[chosen])
+    scaled = SignalWeights(np.zeros(len(SIGNALS)), middle, spread, 0.0).scale(signals[chosen])
     regression = LogisticRegression(C=REGULARISATION_C, max_iter=2000)
     regression.fit(
         np.column_stack([scaled, rows.trained[chosen]]), rows.good[chosen], sample_weight=rows.weights[chosen]
     )
-    return Weighing(regression.coef_[0][:-1], middle, spread, float(regression.intercept_[0]))
+    return SignalWeights(regression.coef_[0][:-1], middle, spread, float(regression.intercept_[0]))
 
 
 def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
@@ -129,7 +138,7 @@ def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
     chances = np.zeros(len(fold))
     for number in range(folds):
         inside = fold == number
-        chances[inside] = fit_weighing(signals, rows, ~inside).chances(signals[inside])
+        chances[inside] = fit_weights(signals, rows, ~inside).chances(signals[inside])
     return chances
 
 

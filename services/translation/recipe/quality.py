@@ -9,9 +9,9 @@ from sacrebleu.metrics import bleu, chrf
 
 from services.translation.recipe.corpora import Pairs
 from sprat.model import Question
-from sprat_translation.estimate import GOOD_CHRF
 from sprat_translation.layout import lay_out
 from sprat_translation.model import TranslationModel
+from sprat_translation.quality_estimate import GOOD_CHRF
 from sprat_translation.sentences import Hypothesis
 
 Doubles = NDArray[np.float64]
@@ -57,11 +57,11 @@ def see(model: TranslationModel, pairs: Pairs) -> TranslatedPair:
     for start in range(0, len(questions), 256):
         some = questions[start : start + 256]
         layouts = [lay_out(question.text) for question in some]
-        judged = model.read(sentence for layout in layouts for sentence in layout.sentences)
-        texts = {sentence: each.translation.text for sentence, each in judged.items()}
+        scored = model.translate(sentence for layout in layouts for sentence in layout.sentences)
+        texts = {sentence: each.translation.text for sentence, each in scored.items()}
         for layout in layouts:
-            mine = [judged[sentence] for sentence in layout.sentences]
-            outputs.append(layout.filled(texts))
+            mine = [scored[sentence] for sentence in layout.sentences]
+            outputs.append(layout.fill(texts))
             confidence.append(min((each.confidence for each in mine), default=1.0))
             sure.append(min((_mean(each.translation.hypothesis) for each in mine), default=0.0))
     return TranslatedPair(
@@ -120,4 +120,4 @@ def expected_calibration_error(seen: TranslatedPair, bins: int = 10) -> float:
 
 
 def _mean(hypothesis: Hypothesis | None) -> float:
-    return sum(hypothesis.chances) / len(hypothesis.chances) if hypothesis else 0.0
+    return sum(hypothesis.log_probabilities) / len(hypothesis.log_probabilities) if hypothesis else 0.0

@@ -1,1 +1,1 @@
-"""The translation service: a text in another language."""
+"""The translation service: translates texts and estimates the quality of each translation."""

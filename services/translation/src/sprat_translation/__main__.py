@@ -11,6 +11,7 @@ from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import TranslationModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "en-de"
+"""The default model."""
 
 
 class TranslationSection(ModelSection):
@@ -26,7 +27,7 @@ class TranslationSettings(ServiceSettings):
 
 
 async def build(context: ServiceContext, settings: TranslationSettings) -> Subscription:
-    """Load the model, announce it, and wire the loop."""
+    """Load the model, announce it, and return its subscription."""
     section = settings.translation
     model = load_model(TranslationModel.load, section, context.name)
     return await serve_model(context, model, section.model, TranslationHandler)

@@ -1,4 +1,4 @@
-"""The translation service's decisions: those of every specialist, and what it does not guess at."""
+"""The decisions of the translation service: those that all specialists share, and two reasons of its own to decline."""
 
 from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat_contracts import Declined, ReasonCode, TaskOptions, TextSubmitted
@@ -6,17 +6,17 @@ from sprat_inference.specialist import SpecialistHandler
 
 
 class TranslationHandler(SpecialistHandler):
-    """Events in, outcomes out. It declines what its model's card says is beyond it, so that nobody reads a guess."""
+    """Handles texts that ask for a translation. Declines texts that are too long, and answers that are a guess."""
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
-        """Judge language and target, and then the length: a long text is as good as its worst sentence."""
+        """Check language and target, then the length: the confidence of a long text is that of its worst sentence."""
         longest = self.card.calibration.longest_code_points
         if len(text.text) > longest and super().declines(text, options) is None:
             return Declined(code=ReasonCode.TOO_LONG, detail=f"translates up to {longest} characters")
         return super().declines(text, options)
 
     def answered(self, received: Received[TextSubmitted], ask: Ask, answered: Answered) -> Outcome:
-        """Predict what the model says; decline where its own estimate calls it a guess."""
+        """Return the prediction; decline if the quality estimate is below the limit in the card."""
         (least,) = self.card.calibration.parameters.get("decline_below", (0.0,))
         if answered.answer.confidence < least:
             declined = Declined(

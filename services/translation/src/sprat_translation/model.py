@@ -1,4 +1,4 @@
-"""The translation model: texts in; their translations and how far each can be trusted out. No Kafka in it."""
+"""The translation model: from texts to their translations, each with a confidence."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -12,121 +12,124 @@ from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.tokenizer import replace_surrogates
-from sprat_translation.estimate import Estimate, Uncalibrated
 from sprat_translation.layout import Layout, lay_out
-from sprat_translation.meanings import Doubles
-from sprat_translation.network import Network
-from sprat_translation.pieces import Pieces
-from sprat_translation.sentences import Sentences, Translation
+from sprat_translation.network import TranslationNetwork
+from sprat_translation.quality_estimate import Doubles, QualityEstimate, UncalibratedEstimate
+from sprat_translation.sentences import SentenceTranslator, Translation
+from sprat_translation.vocabulary import SubwordVocabulary
 
 READER = "sprat-translation-marian/3"
 """Revision of the way from text to answer. Raise it with every change that changes an answer."""
 
 ENCODER_TOKENS = 128
-"""Read of a sentence by the multilingual encoder: more than the network reads of any."""
+"""Tokens of a sentence that the multilingual encoder reads: more than the network reads of any."""
 
 _COPIES = 2
-"""A piece is computed when it is read, and about once more when its translation is written."""
+"""A piece is computed as input, and about once more in the translation."""
 _AROUND = 2
-"""Pieces that stand around a sentence: the space before it, and its end."""
+"""Pieces around a sentence: the space before it, and its end."""
 _PROBE = "Where is my order?"
 
 
-class Judge(Protocol):
-    """Says how good translations are."""
+class QualityEstimator(Protocol):
+    """Estimates how good translations are."""
 
     def chances(self, translations: Sequence[Translation]) -> Doubles:
-        """The chance of each, 0–1; the network has been asked for all of them."""
+        """Return the chance that each is good, float64, 0–1; each must have a hypothesis of the network."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One sentence, its translation, and the chance that it is good."""
+class ScoredTranslation:
+    """The translation of one sentence, and the chance that it is good."""
 
     translation: Translation
     confidence: float
 
 
 class TranslationModel:
-    """A small Marian-shaped network with an estimate of its own quality. Thread-safe."""
+    """A small network of the Marian architecture, with a quality estimate. Thread-safe."""
 
-    def __init__(self, card: Card, sentences: Sentences, judge: Judge) -> None:
+    def __init__(self, card: Card, translator: SentenceTranslator, estimator: QualityEstimator) -> None:
         self.card = card
-        self.judge = judge
-        self._sentences = sentences
+        self.estimator = estimator
+        self._translator = translator
         self._language = card.languages[0]
         self._target = card.targets[0]
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
-        """Load the artefact in `folder`, compare it with its card, and try it.
+        """Load the artefact in `folder`, compare it with its card, and compute a probe.
 
         Args:
-            folder: where it lies.
-            threads: groups of sentences computed side by side, each on one core.
+            folder: the folder of the artefact.
+            threads: groups of sentences computed in parallel, each on one core.
 
         Raises:
-            BrokenArtefact: when it cannot be served.
+            BrokenArtefact: when the artefact cannot be served.
         """
         card = load_artefact(folder, reader=READER).card
         if not card.languages or not card.targets:
             raise BrokenArtefact(f"{folder}: its card names no language or no target; run the recipe again")
-        pieces = Pieces.load(folder)
+        vocabulary = SubwordVocabulary.load(folder)
         try:
-            network = Network.load(folder, threads)
-            network.probe(pieces.encode([_PROBE])[0][0], card.max_tokens)
+            network = TranslationNetwork.load(folder, threads)
+            network.probe(vocabulary.encode([_PROBE])[0][0], card.max_tokens)
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write it again") from error
-        judge: Judge = Uncalibrated()
+        estimator: QualityEstimator = UncalibratedEstimate()
         if card.built_on is not None:
             encoder = load_shared(card.built_on, max_tokens=ENCODER_TOKENS, threads=threads)
-            judge = Estimate.load(folder, card.calibration, encoder)
-        return cls(card, Sentences(pieces, network, card.max_tokens), judge)
+            estimator = QualityEstimate.load(folder, card.calibration, encoder)
+        return cls(card, SentenceTranslator(vocabulary, network, card.max_tokens), estimator)
 
     def tokens(self, question: Question) -> int:
-        """Upper bound of the tokens that one sentence costs which is read once, its translation being as long.
+        """Return an upper bound of the tokens of one sentence that is translated once into as many pieces.
 
-        In a text of several sentences the end of each comes on top; that English has four characters a piece makes up
-        for it. Not counted: what is read again because its translation lost something that must stay.
+        In a text of several sentences, the end of each is an extra piece; the bound still holds in practice, because an
+        English piece has four characters on average. Not counted are sentences that are translated again because their
+        translation lost a protected token.
         """
         text = question.text
         return ((len(text) if text.isascii() else sum(map(_most_pieces, text))) + _AROUND) * _COPIES
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.models.Model`."""
+        """Answer all, in order; see :class:`sprat.model.Model`."""
         layouts = [lay_out(replace_surrogates(question.text), self._language) for question in questions]
-        judged = self.read(sentence for layout in layouts for sentence in layout.sentences)
-        texts = {sentence: each.translation.text for sentence, each in judged.items()}
+        scored = self.translate(sentence for layout in layouts for sentence in layout.sentences)
+        texts = {sentence: each.translation.text for sentence, each in scored.items()}
         return [
-            Answer(TranslationOutput(text=layout.filled(texts), target=self._target), _least(layout, judged))
+            Answer(TranslationOutput(text=layout.fill(texts), target=self._target), _lowest_confidence(layout, scored))
             for layout in layouts
         ]
 
     def probe(self) -> None:
-        """Compute one real batch; see :class:`sprat.models.Model`."""
+        """Compute one real batch; see :class:`sprat.model.Model`."""
         self.answer([Question(_PROBE, self._language, self._target)])
 
-    def read(self, sentences: Iterable[str]) -> dict[str, Judged]:
-        """Translate and judge each sentence, by what it is; for answers and for measuring.
+    def translate(self, sentences: Iterable[str]) -> dict[str, ScoredTranslation]:
+        """Translate each different sentence and estimate the quality; for answers and for evaluation.
 
-        What is not sound has a confidence of 0, and so has a sentence longer than the network reads. Where there is
-        nothing to translate the confidence is 1.
+        The confidence is 0 for an unsound translation and for a sentence longer than the network reads; it is 1 if
+        there is nothing to translate.
+
+        Raises:
+            ModelError: when the network or the encoder fails.
         """
-        done = self._sentences.translate(sentences)
-        judged = {sentence: Judged(each, float(each.is_sound)) for sentence, each in done.items()}
-        open_ones = [each for each in done.values() if each.is_sound and each.hypothesis is not None]
-        for each, chance in zip(open_ones, self.judge.chances(open_ones), strict=True):
-            judged[each.source] = Judged(each, float(chance))
-        return judged
+        translations = self._translator.translate(sentences)
+        scored = {sentence: ScoredTranslation(each, float(each.is_sound)) for sentence, each in translations.items()}
+        to_estimate = [each for each in translations.values() if each.is_sound and each.hypothesis is not None]
+        for each, chance in zip(to_estimate, self.estimator.chances(to_estimate), strict=True):
+            scored[each.source] = ScoredTranslation(each, float(chance))
+        return scored
 
 
 def _most_pieces(character: str) -> int:
-    """One that the vocabulary lacks is read as its UTF-8 bytes, a compatibility form perhaps written out before."""
+    """Return the most pieces of a character: the UTF-8 bytes of it or of its compatibility form, if it is unknown."""
     if character.isascii():
         return 1
     forms = (character, unicodedata.normalize("NFKC", character))
     return max(len(form.encode("utf-8", "replace")) for form in forms)
 
 
-def _least(layout: Layout, judged: dict[str, Judged]) -> float:
-    return min((judged[sentence].confidence for sentence in layout.sentences), default=1.0)
+def _lowest_confidence(layout: Layout, scored: dict[str, ScoredTranslation]) -> float:
+    return min((scored[sentence].confidence for sentence in layout.sentences), default=1.0)

@@ -1,141 +1,156 @@
-"""One sentence to another: what must stay is taken out, the rest is translated, and what comes out is checked."""
+"""Translate sentences: substitute protected tokens, translate, put the tokens back, and check the result."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sprat_translation import denial
-from sprat_translation.beam import Beam, compare
-from sprat_translation.network import Candidate, Network
-from sprat_translation.pieces import Pieces
-from sprat_translation.protected import is_kept, is_misread
-from sprat_translation.stand_ins import Masked, masked, restore
+from sprat_translation.negation import negation_differs
+from sprat_translation.network import BeamAgreement, Candidate, TranslationNetwork, compare_candidates
+from sprat_translation.protected_tokens import (
+    SubstitutedSentence,
+    is_kept,
+    is_misread,
+    restore,
+    substitution_variants,
+)
+from sprat_translation.vocabulary import SubwordVocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What the network wrote for one sentence, and how sure it was."""
+    """The network's translation of one sentence, with its probabilities."""
 
     pieces: tuple[str, ...]
-    chances: tuple[float, ...]
-    """Natural logarithm of the chance of each piece, given those before it; the end of the sentence comes last."""
-    beam: Beam
-    """How it compares with the other candidates."""
+    log_probabilities: tuple[float, ...]
+    """Natural logarithm of the probability of each piece, given those before it; the end of the sentence is last."""
+    agreement: BeamAgreement
+    """How far the other candidates agree with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What became of one sentence."""
+    """The result for one sentence."""
 
     source: str
     text: str
-    """The source itself where nothing was translated."""
+    """The source itself if nothing was translated."""
     read: str
-    """What the network read: the source, with stand-ins for what must stay."""
+    """The input of the network: the source with substitutes for protected tokens."""
     hypothesis: Hypothesis | None
-    """None where the network was not asked: there was nothing to translate, or more than it reads."""
+    """None if the network was not used: there was nothing to translate, or the sentence is too long."""
     is_kept: bool
-    """All that must stay is there, and nothing of the kind besides. False, too, where the sentence was too long."""
+    """Whether `text` has the protected tokens of the source and no others; False for a sentence that is too long."""
 
     @property
     def is_sound(self) -> bool:
-        """Can it be right at all? Else it is worth nothing, however sure the network was.
+        """Whether the translation can be right at all; if not, its confidence is 0.
 
-        What must stay is there, a German reads it as it was meant, and both sides deny something or neither does. The
-        last is no reason to take another candidate: one that was made to deny may say the opposite.
+        It must have the protected tokens, no number that a German reader misunderstands, and a negation if and only if
+        the source has one. A difference in negation does not select another candidate: that one may say the opposite.
         """
         if self.hypothesis is None:
             return self.is_kept
-        return self.is_kept and not is_misread(self.source) and not denial.differs(self.source, self.text)
+        return self.is_kept and not is_misread(self.source) and not negation_differs(self.source, self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A translation whose chances are not known yet."""
+    """A translation before its probabilities are computed."""
 
     text: str
     read: str
     pieces: tuple[str, ...]
-    """What the network read; nothing where it was not asked."""
+    """The pieces of the input; empty if the network was not used."""
     candidates: tuple[Candidate, ...]
-    """The one taken comes first."""
-    written: tuple[str, ...]
-    """What they say, with the stand-ins in it."""
+    """The chosen one is first."""
+    texts: tuple[str, ...]
+    """The texts of the candidates, with substitutes."""
     is_kept: bool
 
 
-class Sentences:
-    """Translates sentences. Thread-safe."""
+class SentenceTranslator:
+    """Translates sentences. Thread-safe; holds no state between calls."""
 
-    def __init__(self, pieces: Pieces, network: Network, longest: int) -> None:
-        self._pieces = pieces
+    def __init__(self, vocabulary: SubwordVocabulary, network: TranslationNetwork, longest: int) -> None:
+        self._vocabulary = vocabulary
         self._network = network
         self._longest = longest
 
     def translate(self, sentences: Iterable[str]) -> dict[str, Translation]:
-        """Translate each, by what it is.
+        """Return the translation of each different sentence.
 
-        A sentence is read with stand-ins for numbers, addresses and the like, and the best candidate that holds them
-        all is taken. Where none does, it is read in another way, at last as it stands, and what that gives is taken;
-        where it, too, loses something, it says so.
+        The best candidate with all protected tokens is chosen. If no candidate has them all, the next variant of
+        :func:`~sprat_translation.protected_tokens.substitution_variants` is translated, last the unchanged sentence;
+        if that loses a token, too, `is_kept` is False.
 
         Raises:
-            ModelError: when the runtime fails.
+            ModelError: when CTranslate2 fails.
         """
-        wanted = list(dict.fromkeys(sentences))
-        ways = {sentence: self._ways(sentence) for sentence in wanted}
+        unique = list(dict.fromkeys(sentences))
+        variants = {sentence: self._variants(sentence) for sentence in unique}
         drafts: dict[str, _Draft] = {}
-        while asked := {sentence: way for sentence in wanted if (way := self._next(sentence, ways, drafts))}:
-            drafts |= self._drafts(asked)
-        return self._finished({sentence: drafts[sentence] for sentence in wanted})
+        while pending := {
+            sentence: variant for sentence in unique if (variant := self._next(sentence, variants, drafts))
+        }:
+            drafts |= self._translate(pending)
+        return self._finish({sentence: drafts[sentence] for sentence in unique})
 
-    def _ways(self, sentence: str) -> Iterator[Masked]:
-        return masked(sentence) if self._pieces.copies_symbols else iter([Masked(sentence)])
+    def _variants(self, sentence: str) -> Iterator[SubstitutedSentence]:
+        if self._vocabulary.copies_symbols:
+            return substitution_variants(sentence)
+        return iter([SubstitutedSentence(sentence)])
 
     @staticmethod
-    def _next(sentence: str, ways: dict[str, Iterator[Masked]], drafts: dict[str, _Draft]) -> Masked | None:
-        """The next way to read a sentence; none where the last one kept everything."""
-        return None if sentence in drafts and drafts[sentence].is_kept else next(ways[sentence], None)
+    def _next(
+        sentence: str, variants: dict[str, Iterator[SubstitutedSentence]], drafts: dict[str, _Draft]
+    ) -> SubstitutedSentence | None:
+        """Return the next variant of a sentence, or None if its draft has all tokens or no variant is left."""
+        return None if sentence in drafts and drafts[sentence].is_kept else next(variants[sentence], None)
 
-    def _drafts(self, asked: dict[str, Masked]) -> dict[str, _Draft]:
-        encoded = dict(zip(asked, self._pieces.encode([way.text for way in asked.values()]), strict=True))
+    def _translate(self, variants: dict[str, SubstitutedSentence]) -> dict[str, _Draft]:
+        texts = [variant.text for variant in variants.values()]
+        encoded = dict(zip(variants, self._vocabulary.encode(texts), strict=True))
         drafts: dict[str, _Draft] = {}
         ready: list[str] = []
-        for sentence, way in asked.items():
-            if not any(map(str.isalpha, way.text)) or not encoded[sentence]:
-                drafts[sentence] = _Draft(sentence, way.text, (), (), (), is_kept=True)
+        for sentence, variant in variants.items():
+            if not any(map(str.isalpha, variant.text)) or not encoded[sentence]:
+                drafts[sentence] = _Draft(sentence, variant.text, (), (), (), is_kept=True)
             elif len(encoded[sentence]) > self._longest:
-                drafts[sentence] = _Draft(sentence, way.text, (), (), (), is_kept=False)
+                drafts[sentence] = _Draft(sentence, variant.text, (), (), (), is_kept=False)
             else:
                 ready.append(sentence)
-        found = self._network.translate([encoded[sentence] for sentence in ready]) if ready else []
-        for sentence, candidates in zip(ready, found, strict=True):
-            drafts[sentence] = self._chosen(sentence, asked[sentence], encoded[sentence], candidates)
+        results = self._network.translate([encoded[sentence] for sentence in ready]) if ready else []
+        for sentence, candidates in zip(ready, results, strict=True):
+            drafts[sentence] = self._choose(sentence, variants[sentence], encoded[sentence], candidates)
         return drafts
 
-    def _chosen(self, sentence: str, way: Masked, read: Sequence[str], candidates: Sequence[Candidate]) -> _Draft:
-        """The best candidate that keeps everything, else the best of all."""
-        written = [self._pieces.decode(candidate.pieces) for candidate in candidates]
-        restored = [restore(text, way) for text in written]
+    def _choose(
+        self, sentence: str, variant: SubstitutedSentence, pieces: Sequence[str], candidates: Sequence[Candidate]
+    ) -> _Draft:
+        """Choose the best candidate with all protected tokens, or the best of all if none has them."""
+        texts = [self._vocabulary.decode(candidate.pieces) for candidate in candidates]
+        restored = [restore(text, variant) for text in texts]
         kept = [text is not None and bool(text) and is_kept(sentence, text) for text in restored]
-        taken = kept.index(True) if any(kept) else 0
-        text = restored[taken]
-        order = [taken, *(place for place in range(len(kept)) if place != taken)]
+        chosen = kept.index(True) if any(kept) else 0
+        text = restored[chosen]
+        order = [chosen, *(index for index in range(len(kept)) if index != chosen)]
         return _Draft(
-            written[taken] if text is None else text,
-            way.text,
-            tuple(read),
-            tuple(candidates[place] for place in order),
-            tuple(written[place] for place in order),
-            kept[taken],
+            texts[chosen] if text is None else text,
+            variant.text,
+            tuple(pieces),
+            tuple(candidates[index] for index in order),
+            tuple(texts[index] for index in order),
+            kept[chosen],
         )
 
-    def _finished(self, drafts: dict[str, _Draft]) -> dict[str, Translation]:
-        asked = [draft for draft in drafts.values() if draft.pieces]
-        chances = self._network.chances([each.pieces for each in asked], [each.candidates[0].pieces for each in asked])
+    def _finish(self, drafts: dict[str, _Draft]) -> dict[str, Translation]:
+        translated = [draft for draft in drafts.values() if draft.pieces]
+        log_probabilities = self._network.log_probabilities(
+            [draft.pieces for draft in translated], [draft.candidates[0].pieces for draft in translated]
+        )
         hypotheses = iter(
             [
-                Hypothesis(draft.candidates[0].pieces, own, compare(draft.candidates, draft.written))
-                for draft, own in zip(asked, chances, strict=True)
+                Hypothesis(draft.candidates[0].pieces, logs, compare_candidates(draft.candidates, draft.texts))
+                for draft, logs in zip(translated, log_probabilities, strict=True)
             ]
         )
         return {

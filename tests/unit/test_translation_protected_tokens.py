@@ -2,13 +2,20 @@ import time
 
 import pytest
 
-from sprat_translation.protected import find, is_kept, is_misread
-from sprat_translation.stand_ins import SYMBOLS, Masked, masked, restore
+from sprat_translation.protected_tokens import (
+    SYMBOLS,
+    SubstitutedSentence,
+    find_protected,
+    is_kept,
+    is_misread,
+    restore,
+    substitution_variants,
+)
 from support.translated_texts import protected_texts
 
 
 def values(text):
-    return [each.text for each in find(text)]
+    return [each.text for each in find_protected(text)]
 
 
 @pytest.mark.parametrize(
@@ -42,51 +49,51 @@ def test_what_must_stay_is_found(text, wanted):
 
 def test_masking_and_restoring_give_the_sentence_again():
     for text, _ in protected_texts(500):
-        for way in masked(text):
+        for way in substitution_variants(text):
             assert restore(way.text, way) == text
             assert not any(value in way.text for value in way.values if len(value) > 3)
 
 
 def test_a_sentence_without_such_values_is_read_as_it_stands():
-    assert list(masked("hello there")) == [Masked("hello there")]
+    assert list(substitution_variants("hello there")) == [SubstitutedSentence("hello there")]
 
 
 def test_several_values_can_be_read_in_four_ways_and_a_single_one_in_three():
-    several = [way.text for way in masked("Pay 500 by 3/4")]
+    several = [way.text for way in substitution_variants("Pay 500 by 3/4")]
     assert several == ["Pay ⟦0⟧ by ⟦1⟧", "Pay ⟦0⟧ by 37", "Pay Tom by Anna", "Pay 500 by 3/4"]
-    assert [way.text for way in masked("Hello {0}")] == ["Hello ⟦0⟧", "Hello Tom", "Hello {0}"]
+    assert [way.text for way in substitution_variants("Hello {0}")] == ["Hello ⟦0⟧", "Hello Tom", "Hello {0}"]
 
 
 def test_a_stand_in_that_stands_in_the_sentence_is_not_taken():
-    (_, numbers, names, _) = masked("Tom paid 375 for {0}")
+    (_, numbers, names, _) = substitution_variants("Tom paid 375 for {0}")
     assert numbers.text == "Tom paid ⟦0⟧ for 58"
     assert names.text == "Tom paid Anna for Peter"
 
 
 def test_a_symbol_in_the_text_is_no_hole_in_the_masking():
-    way = next(masked("⟦0⟧ costs 5"))
+    way = next(substitution_variants("⟦0⟧ costs 5"))
     assert way.values == ("⟦0⟧", "5")
     assert restore("⟦1⟧ kostet ⟦0⟧", way) == "5 kostet ⟦0⟧"
 
 
 @pytest.mark.parametrize("written", ["", "⟦0⟧", "⟦0⟧ ⟦0⟧", "⟦0⟧ ⟦2⟧", "⟦0⟧ ⟦1⟧ ⟦2⟧", "⟦0⟧ ⟦1⟧ ⟦1⟧"])
 def test_a_symbol_lost_doubled_or_made_up_is_noticed(written):
-    assert restore(written, Masked("", ("1", "2"), ("⟦0⟧", "⟦1⟧"))) is None
+    assert restore(written, SubstitutedSentence("", ("1", "2"), ("⟦0⟧", "⟦1⟧"))) is None
 
 
 @pytest.mark.parametrize(("written", "wanted"), [("37 Äpfel", "500 Äpfel"), ("Zimmer 370", None), ("37 37", None)])
 def test_a_number_stands_in_as_a_whole(written, wanted):
-    assert restore(written, Masked("", ("500",), ("37",))) == wanted
+    assert restore(written, SubstitutedSentence("", ("500",), ("37",))) == wanted
 
 
 @pytest.mark.parametrize(("written", "wanted"), [("Hallo Tom,", "Hallo {0},"), ("Toms Paket", None)])
 def test_a_name_stands_in_as_a_whole(written, wanted):
-    assert restore(written, Masked("", ("{0}",), ("Tom",))) == wanted
+    assert restore(written, SubstitutedSentence("", ("{0}",), ("Tom",))) == wanted
 
 
 def test_more_values_than_symbols_are_left_to_the_model_and_still_compared():
     text = " ".join(f"number {place + 20}" for place in range(len(SYMBOLS) + 3))
-    way = next(masked(text))
+    way = next(substitution_variants(text))
     assert len(way.values) == len(SYMBOLS)
     assert "number 32" in way.text
     assert is_kept(text, text)
@@ -169,6 +176,6 @@ def test_what_a_german_would_misread_is_known(source, misread):
 )
 def test_finding_takes_no_longer_for_odd_texts(text):
     began = time.process_time()
-    list(find(text))
+    list(find_protected(text))
     is_misread(text)
     assert time.process_time() - began < 1

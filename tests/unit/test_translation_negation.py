@@ -1,6 +1,6 @@
 import pytest
 
-from sprat_translation import denial
+from sprat_translation.negation import negation_differs
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ from sprat_translation import denial
     ],
 )
 def test_a_denial_on_one_side_alone_is_noticed(english, german, different):
-    assert denial.differs(english, german) is different
+    assert negation_differs(english, german) is different

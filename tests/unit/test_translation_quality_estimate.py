@@ -5,13 +5,19 @@ import pytest
 
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
-from sprat_translation.beam import Beam, compare
-from sprat_translation.estimate import Estimate, Uncalibrated, Weighing
-from sprat_translation.meanings import KINDS, Meanings, vectors
-from sprat_translation.network import Candidate
+from sprat_translation.network import BeamAgreement, Candidate, compare_candidates
+from sprat_translation.quality_estimate import (
+    COMPONENTS,
+    SIGNALS,
+    EmbeddingStatistics,
+    QualityEstimate,
+    SignalWeights,
+    UncalibratedEstimate,
+    compute_signals,
+    embed,
+)
 from sprat_translation.sentences import Hypothesis, Translation
-from sprat_translation.signals import SIGNALS, measured
-from sprat_translation.words import Counts, KnownWords, phrases_of, words_of
+from sprat_translation.vocabulary import HashedCounts, KnownWords, phrases_of, words_of
 
 
 class FakeEncoder:
@@ -30,8 +36,10 @@ WORDS = KnownWords.of(
         ("The parcel came.", "Das Paket kam nicht."),
     ]
 )
-MEANINGS = Meanings(np.zeros(5, np.float32), np.zeros(5, np.float32), np.eye(KINDS, 5, dtype=np.float32))
-BEAM = Beam(lead=0.5, share=0.5, consensus=0.5, indecision=0.5, least_alike=0.5, mean_alike=0.5)
+MEANINGS = EmbeddingStatistics(
+    np.zeros(5, np.float32), np.zeros(5, np.float32), np.eye(COMPONENTS, 5, dtype=np.float32)
+)
+BEAM = BeamAgreement(lead=0.5, share=0.5, consensus=0.5, indecision=0.5, least_alike=0.5, mean_alike=0.5)
 
 
 def translation(source="Where is my order?", text="Wo ist meine Bestellung?", chances=(-0.1, -0.2, -0.1), **other):
@@ -41,8 +49,8 @@ def translation(source="Where is my order?", text="Wo ist meine Bestellung?", ch
     return Translation(source, text, read, hypothesis, is_kept=True)
 
 
-def estimate(weighing=None):
-    return Estimate(weighing or Weighing.of(calibration()), WORDS, MEANINGS, FakeEncoder())
+def estimate(weights=None):
+    return QualityEstimate(weights or SignalWeights.of(calibration()), WORDS, MEANINGS, FakeEncoder())
 
 
 def signal(name, **changes):
@@ -56,7 +64,7 @@ def test_words_are_folded_and_numbers_are_none():
 
 def test_counts_are_looked_up_and_unseen_words_have_none():
     assert WORDS.source.look_up(["order", "parcel", "Quark"]).tolist() == [255, 1, 0]
-    assert Counts.of([]).look_up(["order"]).tolist() == [0]
+    assert HashedCounts.of([]).look_up(["order"]).tolist() == [0]
 
 
 def test_a_phrase_may_be_the_beginning_or_the_end_of_a_sentence():
@@ -135,7 +143,7 @@ def test_symbols_are_no_unseen_words():
 
 def test_a_sentence_of_another_kind_has_other_kinds_and_its_output_does_not_matter():
     one, same, other = (
-        [signal(f"kind_{number}", **changes) for number in range(1, KINDS + 1)]
+        [signal(f"kind_{number}", **changes) for number in range(1, COMPONENTS + 1)]
         for changes in ({}, {"text": "Quark"}, {"source": "No teat."})
     )
     assert one == same
@@ -146,9 +154,9 @@ def test_nothing_has_no_signals():
     assert estimate().signals([]).shape == (0, len(SIGNALS))
 
 
-def test_what_the_network_was_not_asked_cannot_be_judged():
-    with pytest.raises(ValueError, match="only what the network has written"):
-        measured([replace(translation(), hypothesis=None)], WORDS, np.zeros((1, 1 + KINDS)))
+def test_a_translation_without_a_hypothesis_has_no_signals():
+    with pytest.raises(ValueError, match="a translation without a hypothesis"):
+        compute_signals([replace(translation(), hypothesis=None)], WORDS, np.zeros((1, 1 + COMPONENTS)))
 
 
 def candidates(*scores):
@@ -156,7 +164,7 @@ def candidates(*scores):
 
 
 def test_candidates_that_say_the_same_agree():
-    beam = compare(candidates(-0.1, -0.1), ["Wo ist sie?", "Wo ist sie?"])
+    beam = compare_candidates(candidates(-0.1, -0.1), ["Wo ist sie?", "Wo ist sie?"])
     assert (beam.least_alike, beam.mean_alike, beam.lead) == (1.0, 1.0, 0.0)
     assert beam.consensus == pytest.approx(1.0)
     assert beam.share == pytest.approx(0.5)
@@ -164,40 +172,40 @@ def test_candidates_that_say_the_same_agree():
 
 
 def test_a_candidate_of_little_chance_moves_the_consensus_little_and_the_likeness_much():
-    near = compare(candidates(-0.1, -5.0), ["Wo ist sie?", "Wo ist sie?"])
-    far = compare(candidates(-0.1, -5.0), ["Wo ist sie?", "Und du?"])
+    near = compare_candidates(candidates(-0.1, -5.0), ["Wo ist sie?", "Wo ist sie?"])
+    far = compare_candidates(candidates(-0.1, -5.0), ["Wo ist sie?", "Und du?"])
     assert far.consensus == pytest.approx(near.consensus, abs=0.01)
     assert far.mean_alike == far.least_alike < 0.3
     assert far.indecision < 0.01
 
 
 def test_a_lone_candidate_has_nothing_to_disagree_with():
-    beam = compare(candidates(-1.0), ["Wo?"])
-    assert beam == Beam(lead=0.0, share=1.0, consensus=1.0, indecision=0.0, least_alike=1.0, mean_alike=1.0)
+    beam = compare_candidates(candidates(-1.0), ["Wo?"])
+    assert beam == BeamAgreement(lead=0.0, share=1.0, consensus=1.0, indecision=0.0, least_alike=1.0, mean_alike=1.0)
 
 
 def test_kinds_are_the_directions_in_which_sources_differ_most(tmp_path):
     dice = np.random.default_rng(0)
     source = (dice.normal(size=(200, 20)) * ([5.0, 3.0] + [0.1] * 18)).astype(np.float32)
-    meanings = Meanings.of(source, source + 1)
+    meanings = EmbeddingStatistics.of(source, source + 1)
     assert np.abs(meanings.kinds[:2, :2]).round(1).tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    assert (meanings.kinds[np.arange(KINDS), np.abs(meanings.kinds).argmax(axis=1)] > 0).all()
-    assert np.allclose(meanings.figures(source, source + 1)[:, 0], 1.0)
+    assert (meanings.kinds[np.arange(COMPONENTS), np.abs(meanings.kinds).argmax(axis=1)] > 0).all()
+    assert np.allclose(meanings.signals(source, source + 1)[:, 0], 1.0)
     meanings.save(tmp_path)
-    assert np.array_equal(Meanings.load(tmp_path).kinds, meanings.kinds)
+    assert np.array_equal(EmbeddingStatistics.load(tmp_path).kinds, meanings.kinds)
 
 
 def test_meanings_of_another_shape_are_refused(tmp_path):
-    Meanings(MEANINGS.source_mean, MEANINGS.target_mean, MEANINGS.kinds[:3]).save(tmp_path)
+    EmbeddingStatistics(MEANINGS.source_mean, MEANINGS.target_mean, MEANINGS.kinds[:3]).save(tmp_path)
     with pytest.raises(BrokenArtefact, match="do not fit each other"):
-        Meanings.load(tmp_path)
+        EmbeddingStatistics.load(tmp_path)
     (tmp_path / "estimate.npz").write_bytes(b"rubbish")
     with pytest.raises(BrokenArtefact, match="cannot be read"):
-        Meanings.load(tmp_path)
+        EmbeddingStatistics.load(tmp_path)
 
 
 def test_sources_and_outputs_are_encoded_in_their_order():
-    source, target = vectors([translation(), translation(source="Tea?", text="Tee?")], FakeEncoder())
+    source, target = embed([translation(), translation(source="Tea?", text="Tee?")], FakeEncoder())
     assert np.array_equal(source[1], FakeEncoder().encode(["Tea?"]).vectors[0])
     assert np.array_equal(target[1], FakeEncoder().encode(["Tee?"]).vectors[0])
 
@@ -208,27 +216,27 @@ def calibration(**changes):
 
 
 def test_weights_survive_the_card():
-    weighing = Weighing.of(calibration(bias=(1.5,), lead=(2.0, 0.1, 3.0)))
-    again = Weighing.of(calibration(**weighing.parameters()))
+    weights = SignalWeights.of(calibration(bias=(1.5,), lead=(2.0, 0.1, 3.0)))
+    again = SignalWeights.of(calibration(**weights.parameters()))
     rows = np.linspace(-1, 1, 2 * len(SIGNALS)).reshape(2, -1)
-    assert np.allclose(weighing.chances(rows), again.chances(rows))
+    assert np.allclose(weights.chances(rows), again.chances(rows))
 
 
 def test_what_lies_far_outside_says_no_more_than_what_lies_far():
-    weighing = Weighing.of(calibration())
+    weights = SignalWeights.of(calibration())
     far, further = np.full((1, len(SIGNALS)), 10.0), np.full((1, len(SIGNALS)), 1e9)
-    assert weighing.chances(far) == weighing.chances(further)
-    assert 0 < weighing.chances(-further)[0] < weighing.chances(further)[0] <= 1
+    assert weights.chances(far) == weights.chances(further)
+    assert 0 < weights.chances(-further)[0] < weights.chances(further)[0] <= 1
 
 
 @pytest.mark.parametrize("parameters", [{"lead": (1.0,)}, {"lead": (1.0, 0.0, 0.0)}, {"bias": ()}])
 def test_weights_of_another_kind_are_refused(parameters):
     with pytest.raises(BrokenArtefact, match=r"card\.json"):
-        Weighing.of(calibration(**parameters))
+        SignalWeights.of(calibration(**parameters))
 
 
 def test_without_an_estimate_confidence_is_half_hearted():
     sure, unsure = translation(chances=(-0.1, -0.1)), translation(chances=(-0.1, -2.0))
-    high, low = Uncalibrated().chances([sure, unsure])
+    high, low = UncalibratedEstimate().chances([sure, unsure])
     assert low < high < np.exp(-0.1)
-    assert Uncalibrated().chances([replace(sure, hypothesis=None)]) == [0.0]
+    assert UncalibratedEstimate().chances([replace(sure, hypothesis=None)]) == [0.0]
