@@ -40,13 +40,14 @@ class _Member:
     folder: Path
     project: dict[str, Any]
 
-    def requirements(self) -> list[str]:
-        """Return its requirements, those of extras with the marker that metadata has."""
-        extras = self.project.get("optional-dependencies", {})
-        of_extras = [
-            f'{requirement} ; extra == "{extra}"' for extra, wanted in extras.items() for requirement in wanted
-        ]
-        return [*self.project.get("dependencies", []), *of_extras]
+    def extras(self) -> list[str]:
+        return list(self.project.get("optional-dependencies", {}))
+
+    def requirements(self, extra: str = "") -> list[str]:
+        """Return what an extra requires; without one, what every installation requires."""
+        if not extra:
+            return list(self.project.get("dependencies", []))
+        return list(self.project.get("optional-dependencies", {}).get(extra, []))
 
     def python_files(self) -> list[Path]:
         return list((self.folder / "src").rglob("*.py"))
@@ -82,7 +83,7 @@ def installed_size(name: str) -> InstalledSize:
         visited.add(wanted)
         name, extra = wanted
         member = members().get(name)
-        for line in member.requirements() if member else requires(name) or []:
+        for line in member.requirements(extra) if member else requires(name) or []:
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra}):
                 waiting += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]

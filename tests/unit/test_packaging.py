@@ -19,7 +19,7 @@ def test_all_members_have_one_version():
 @pytest.mark.parametrize("name", members())
 def test_a_member_requires_others_of_its_own_version_alone(name):
     member = members()[name]
-    required = [Requirement(line) for line in member.requirements()]
+    required = [Requirement(line) for extra in ("", *member.extras()) for line in member.requirements(extra)]
     loose = [str(each) for each in required if each.name in members() and str(each.specifier) != f"=={version(name)}"]
 
     assert not loose, f"{name} {version(name)} must name exactly this version: {loose}"
