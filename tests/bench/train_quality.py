@@ -1,8 +1,8 @@
-"""Measures `sprat train intent` on open data as an owner would use it: a file in, nothing set by hand.
+"""Measure `sprat train intent` on open data as a user runs it: from a file, with no options.
 
     python -m tests.bench.train_quality --data DIR [--json FILE] [--only NAME …] [--encoder DIR]     (or SPRAT_DATA=DIR)
 
-Exits 1 when a target is missed.
+Exit code 1 when a target is missed.
 """
 
 import argparse
@@ -44,7 +44,7 @@ AT_LEAST = {
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """One training and its test."""
 
     name: str
@@ -53,7 +53,7 @@ class Task:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run the tasks and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -79,32 +79,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.save:
         save("training", figures)
-    complaints = missed(figures)
-    print("\n".join(complaints) or "All targets are met.")
-    return 1 if complaints else 0
+    misses = missed(figures)
+    print("\n".join(misses) or "All targets are met.")
+    return 1 if misses else 0
 
 
-def tasks() -> Iterator[Task]:
-    """Everything that is measured."""
-    yield Task(
+def tasks() -> Iterator[TrainingTask]:
+    """Yield everything that is measured."""
+    yield TrainingTask(
         "banking77",
         lambda data: table(data / "intent/banking77/train.tsv"),
         lambda data: table(data / "intent/banking77/test.tsv"),
     )
-    yield Task("clinc150", clinc150("train"), clinc150("test"))
+    yield TrainingTask("clinc150", clinc150("train"), clinc150("test"))
     for count in (10, 5):
         for seed in SEEDS:
-            yield Task(f"clinc150, {count} a label, {seed}", few(clinc150("train"), count, seed), clinc150("test"))
-    yield Task("bitext", bitext(held_out=False), bitext(held_out=True))
+            yield TrainingTask(
+                f"clinc150, {count} a label, {seed}", few(clinc150("train"), count, seed), clinc150("test")
+            )
+    yield TrainingTask("bitext", bitext(held_out=False), bitext(held_out=True))
 
 
 def clinc150(split: str) -> Callable[[Path], Rows]:
-    """A part of CLINC150, in scope."""
+    """Return a reader of one split of CLINC150, in scope."""
     return lambda data: table(data / f"intent/clinc150/tsv/{split}.tsv")
 
 
 def few(rows: Callable[[Path], Rows], count: int, seed: int) -> Callable[[Path], Rows]:
-    """So many rows of each label, drawn at random."""
+    """Return a reader of `count` random rows of each label."""
 
     def drawn(data: Path) -> Rows:
         by_label: dict[str, Rows] = {}
@@ -117,7 +119,7 @@ def few(rows: Callable[[Path], Rows], count: int, seed: int) -> Callable[[Path],
 
 
 def bitext(*, held_out: bool) -> Callable[[Path], Rows]:
-    """Four fifths of the different texts, or the fifth that is held out."""
+    """Return a reader of four fifths of the distinct texts, or of the fifth that is held out."""
 
     def part(data: Path) -> Rows:
         folder = data / "intent/bitext_customer_support"
@@ -130,8 +132,8 @@ def bitext(*, held_out: bool) -> Callable[[Path], Rows]:
     return part
 
 
-def measured(task: Task, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
-    """Train and test, and print a line."""
+def measured(task: TrainingTask, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
+    """Train, test, print a line, and return the figures."""
     result, wall, cpu = run(task.rows(data), task.test(data), folder, encoder)
     test, held = result.test, result.figures
     assert test is not None
@@ -159,7 +161,7 @@ def measured(task: Task, data: Path, folder: Path, encoder: Path | None) -> dict
 
 
 def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
-    """Give some rows of BANKING77 a wrong label, and see how many are listed."""
+    """Change the labels of some rows of BANKING77, and return how many of them are listed as likely wrong."""
     rows = table(data / "intent/banking77/train.tsv")
     labels = sorted({label for _, label in rows})
     random = np.random.default_rng(0)
@@ -182,7 +184,7 @@ def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
 
 
 def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tuple[TrainingResult, float, float]:
-    """Train from files, as the command does; gives the outcome, seconds, and CPU seconds."""
+    """Train from files, as the command does, and return the result, seconds, and CPU seconds."""
     file, test_file = folder / "train.csv", folder / "test.csv"
     write(file, rows)
     if test is not None:
@@ -197,14 +199,14 @@ def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tu
 
 
 def table(path: Path) -> Rows:
-    """Lines of text, label and whatever follows, separated by tabs."""
+    """Read lines of text, label and further columns, separated by tabs."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     cells = [line.split("\t") for line in raw.decode("utf-8").splitlines()]
     return [(text, label) for text, label, *_ in cells]
 
 
 def write(path: Path, rows: Rows) -> None:
-    """A CSV such as an owner has."""
+    """Write a CSV file such as users have."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("text", "label"))
@@ -212,7 +214,7 @@ def write(path: Path, rows: Rows) -> None:
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
-    """One line a target that is not met."""
+    """Return one line for each target that is not met."""
     lines = []
     for name, least in AT_LEAST.items():
         values = [

@@ -52,8 +52,8 @@ def test_all_ways_to_divide_the_work_are_shown_with_intervals_and_pictures(folde
 def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]
-    result = assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json")
+    options = ["--accuracy", "0.97", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]
+    result = assess(folder, "--frontier-answers", folder / "answers.jsonl", *options, "--json")
     assert result.exit_code == 0, result.output
     output = json.loads(result.stdout)
     chosen = output["routed"][round(output["keep_at"] * 100)]
@@ -64,8 +64,8 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
     assert output["written"] == {"file": str(policy), "field": field, "now": output["keep_at"], "was": None}
-    assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *wanted)
-    again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *wanted, "--json").stdout)
+    assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *options)
+    again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *options, "--json").stdout)
     assert again["written"]["was"] is not None
 
 
@@ -88,8 +88,16 @@ def test_a_keep_at_is_not_written_for_other_models_than_the_one_assessed(folder,
         shipped = ["--output", tmp_path / "shipped", "--name", "default", "--encoder", training_files.EN_FAST]
         assert run("train", "intent", folder / "hr.csv", *shipped).exit_code == 0
         model = tmp_path / "shipped"
-    wanted = ["--accuracy", "0.97", "--policy", tmp_path / "policy.yaml", "--write", "--output", tmp_path / "page.html"]
-    result = run("assess", folder / "test.csv", "--model", model, "--frontier-accuracy", "1", *wanted)
+    options = [
+        "--accuracy",
+        "0.97",
+        "--policy",
+        tmp_path / "policy.yaml",
+        "--write",
+        "--output",
+        tmp_path / "page.html",
+    ]
+    result = run("assess", folder / "test.csv", "--model", model, "--frontier-accuracy", "1", *options)
     assert result.exit_code == 2
     assert message in result.stderr
     assert (tmp_path / "policy.yaml").read_text() == policy
@@ -100,8 +108,8 @@ def test_the_shipped_models_keep_at_is_the_tasks(folder, tmp_path):
     policy.write_text(POLICY)
     named = ["--output", tmp_path / "shipped", "--name", "default", "--encoder", training_files.EN_FAST]
     assert run("train", "intent", folder / "hr.csv", *named).exit_code == 0
-    wanted = ["--accuracy", "0.97", "--policy", policy, "--write", "--output", tmp_path / "page.html", "--json"]
-    result = run("assess", folder / "test.csv", "--model", tmp_path / "shipped", "--frontier-accuracy", "1", *wanted)
+    options = ["--accuracy", "0.97", "--policy", policy, "--write", "--output", tmp_path / "page.html", "--json"]
+    result = run("assess", folder / "test.csv", "--model", tmp_path / "shipped", "--frontier-accuracy", "1", *options)
     assert result.exit_code == 0, result.output
     output = json.loads(result.stdout)
     assert output["written"] == {
@@ -161,8 +169,8 @@ def test_costs_stand_in_a_column_of_a_table_too(folder, tmp_path, name, end):
 
 
 def test_a_budget_is_kept(folder, tmp_path):
-    wanted = ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M", "--json"]
-    output = json.loads(assess(folder, *wanted, "--output", tmp_path / "page.html").stdout)
+    options = ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M", "--json"]
+    output = json.loads(assess(folder, *options, "--output", tmp_path / "page.html").stdout)
     assert output["routed"][round(output["keep_at"] * 100)]["eur_per_million"][0] <= 100
 
 
@@ -342,8 +350,8 @@ def test_answers_that_lack_a_text_are_refused(folder, tmp_path):
 def test_an_accuracy_out_of_reach_is_exit_code_two_and_the_report_is_written(folder, tmp_path):
     page = tmp_path / "page.html"
     training_files.write(tmp_path / "odd.csv", [("time off in May", "badge"), ("time off in July", "leave")])
-    wanted = ["--frontier-accuracy", "0", "--accuracy", "1", "--output", page]
-    result = run("assess", tmp_path / "odd.csv", "--model", folder / "hr", *wanted)
+    options = ["--frontier-accuracy", "0", "--accuracy", "1", "--output", page]
+    result = run("assess", tmp_path / "odd.csv", "--model", folder / "hr", *options)
     assert result.exit_code == 2
     assert "no keep_at reaches it" in result.stderr
     assert page.is_file()

@@ -10,10 +10,12 @@ ANNA = "My name is Anna Schmidt"
 """Row 1 of files without column names."""
 
 
-@pytest.mark.parametrize("wanted", [ColumnNames("Question", "topic"), ColumnNames("2", "3")], ids=["names", "numbers"])
-def test_the_user_names_columns_by_name_or_number(tmp_path, wanted):
+@pytest.mark.parametrize(
+    "user_columns", [ColumnNames("Question", "topic"), ColumnNames("2", "3")], ids=["names", "numbers"]
+)
+def test_the_user_names_columns_by_name_or_number(tmp_path, user_columns):
     path = write_file(tmp_path, "a.csv", "nr,question,topic\n1,hello,greeting\n")
-    read = read_labelled(path, wanted)
+    read = read_labelled(path, user_columns)
     assert read.texts[-1] == "hello"
     assert read.labels[-1] == "greeting"
 
@@ -28,7 +30,7 @@ def test_the_error_for_an_unknown_column_lists_the_existing_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "wanted"),
+    ("content", "user_columns"),
     [
         pytest.param(f"1,{ANNA},greeting\n2,hello,greeting\n", ColumnNames(), id="not named"),
         pytest.param(
@@ -41,12 +43,12 @@ def test_the_error_for_an_unknown_column_lists_the_existing_ones(tmp_path):
         pytest.param(f"{ANNA},topic,x\n", ColumnNames(label="topic"), id="one is known"),
     ],
 )
-def test_an_error_shows_no_cells_that_may_be_texts_but_how_to_number_columns(tmp_path, content, wanted):
-    said = error_of(write_file(tmp_path, "a.csv", content), wanted)
-    assert "row 1 seems to hold data, not their names, so it is not shown" in said
-    assert "number them from 1: --text-column 1 --label-column 2" in said
-    assert "there are 3" in said.lower()
-    assert not any(cell in said for cell in ("Anna", "anna", "DE89", "greeting"))
+def test_an_error_shows_no_cells_that_may_be_texts_but_how_to_number_columns(tmp_path, content, user_columns):
+    message = error_of(write_file(tmp_path, "a.csv", content), user_columns)
+    assert "row 1 seems to hold data, not their names, so it is not shown" in message
+    assert "number them from 1: --text-column 1 --label-column 2" in message
+    assert "there are 3" in message.lower()
+    assert not any(cell in message for cell in ("Anna", "anna", "DE89", "greeting"))
 
 
 def test_the_numbers_in_the_hint_work(tmp_path):
@@ -55,21 +57,23 @@ def test_the_numbers_in_the_hint_work(tmp_path):
 
 
 def test_an_error_shows_no_fields_that_may_be_texts(tmp_path):
-    said = error_of(write_file(tmp_path, "a.jsonl", f'{{"{ANNA}": "greeting"}}\n'))
-    assert said.startswith("row 1: which field holds the texts? There are 1, not shown as they do not look like names")
+    message = error_of(write_file(tmp_path, "a.jsonl", f'{{"{ANNA}": "greeting"}}\n'))
+    assert message.startswith(
+        "row 1: which field holds the texts? There are 1, not shown as they do not look like names"
+    )
 
 
 def test_an_error_lists_names_of_several_words(tmp_path):
-    said = error_of(write_file(tmp_path, "a.csv", "Nr,Text der Mail,label_2\n1,hello,greeting\n"))
-    assert "There are 'Nr', 'Text der Mail', 'label_2'; name them" in said
+    message = error_of(write_file(tmp_path, "a.csv", "Nr,Text der Mail,label_2\n1,hello,greeting\n"))
+    assert "There are 'Nr', 'Text der Mail', 'label_2'; name them" in message
 
 
 def test_columns_named_for_one_file_hold_for_another_that_has_them(tmp_path):
-    wanted = ColumnNames("Frage", "Thema")
+    user_columns = ColumnNames("Frage", "Thema")
     alike = write_file(tmp_path, "a.csv", "nr;frage;thema\n1;hello;greeting\n")
-    assert existing_columns(alike, wanted) == wanted
+    assert existing_columns(alike, user_columns) == user_columns
     assert (
-        existing_columns(write_file(tmp_path, "b.jsonl", '{"text": "hello", "label": "greeting"}\n'), wanted)
+        existing_columns(write_file(tmp_path, "b.jsonl", '{"text": "hello", "label": "greeting"}\n'), user_columns)
         == ColumnNames()
     )
     assert existing_columns(

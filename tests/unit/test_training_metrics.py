@@ -30,9 +30,9 @@ def test_the_in_scope_texts_alone_keep_their_order() -> None:
     assert alone.right.tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize(("wanted", "escalated"), [(1.0, 0.5), (0.6, 0.25), (0.5, 0.0)])
-def test_no_more_is_escalated_than_the_accuracy_of_the_kept_answers_needs(wanted: float, escalated: float) -> None:
-    assert least_escalated(in_scope_only(READINGS), wanted) == pytest.approx(escalated)
+@pytest.mark.parametrize(("accuracy", "escalated"), [(1.0, 0.5), (0.6, 0.25), (0.5, 0.0)])
+def test_no_more_is_escalated_than_the_accuracy_of_the_kept_answers_needs(accuracy: float, escalated: float) -> None:
+    assert least_escalated(in_scope_only(READINGS), accuracy) == pytest.approx(escalated)
 
 
 def test_everything_is_escalated_where_even_the_most_confident_answer_is_wrong() -> None:

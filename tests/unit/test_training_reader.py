@@ -183,9 +183,9 @@ def test_the_error_of_a_bad_file_names_row_and_column_and_what_to_do(tmp_path, n
 
 
 def test_of_many_problems_the_first_five_are_listed(tmp_path):
-    said = error_of(write_file(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
-    assert said.count("\n") == 5
-    assert said.endswith("and 4 more")
+    message = error_of(write_file(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
+    assert message.count("\n") == 5
+    assert message.endswith("and 4 more")
 
 
 def test_a_missing_file_is_refused(tmp_path):

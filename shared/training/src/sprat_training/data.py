@@ -1,4 +1,4 @@
-"""What is fitted: distinct texts with one label each, and what was found in the files on the way."""
+"""The training data: distinct texts with one label each, and the findings in the files."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class RepeatedText:
 
 @dataclass(frozen=True, slots=True)
 class DataSummary:
-    """What was found in the file before anything is fitted."""
+    """Findings in the file, before anything is fitted."""
 
     rows: int
     """Rows in the file."""

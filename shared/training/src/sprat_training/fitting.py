@@ -111,7 +111,7 @@ def cross_validate(
         gold: index of each text's label.
         labels: how many labels there are.
         outside: vectors of texts outside every label; may be empty.
-        progress: is told of each finished fit.
+        progress: is called after each fit.
     """
     count = 10 if len(gold) <= _MANY_TEXTS else 5
     folds = text_folds(gold, count)

@@ -74,7 +74,7 @@ def safe_listing(names: Sequence[str], below: Sequence[Sequence[str]] = ()) -> s
 
 
 def find_columns(
-    head: Sequence[TableRow], wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+    head: Sequence[TableRow], user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
 ) -> TableColumns:
     """Decide from the first rows which columns are read.
 
@@ -85,10 +85,10 @@ def find_columns(
     names = [cell.strip() for cell in first.cells]
     folded = [name.casefold() for name in names]
     known_text, known_label = known_columns(names)
-    named = [column.strip().casefold() for column in (wanted.text, wanted.label) if column is not None]
+    named = [column.strip().casefold() for column in (user_columns.text, user_columns.label) if column is not None]
     has_names = known_text is not None or known_label is not None or any(name in folded for name in named)
-    text = known_text if wanted.text is None else _index_of(wanted.text, head, problems)
-    label = known_label if wanted.label is None else _index_of(wanted.label, head, problems)
+    text = known_text if user_columns.text is None else _index_of(user_columns.text, head, problems)
+    label = known_label if user_columns.label is None else _index_of(user_columns.label, head, problems)
     if not has_names and text is None and label is None and len(names) == (2 if with_labels else 1):
         text, label = _unnamed_pair(head) if with_labels else (0, None)
     if not with_labels:

@@ -152,13 +152,13 @@ def _checked(
 
 
 def _table_entries(
-    text: str, suffix: str, wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+    text: str, suffix: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
 ) -> tuple[tuple[str, ...], Iterator[Entry]]:
     rows = table_rows(text, suffix, problems)
     head = list(islice(rows, HEAD_ROWS))
     if not head:
         problems.fail(1, None, "every row is blank; it needs a row for each text")
-    columns = find_columns(head, wanted, problems, with_labels=with_labels)
+    columns = find_columns(head, user_columns, problems, with_labels=with_labels)
     data = chain(head[1:] if columns.has_names else head, rows)
     return columns.used_names, _entries_of(data, columns, problems)
 
@@ -174,7 +174,7 @@ def _entries_of(rows: Iterator[TableRow], columns: TableColumns, problems: FileP
 
 
 def _json_entries(
-    text: str, wanted: ColumnNames, problems: FileProblems, *, with_labels: bool
+    text: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
 ) -> tuple[tuple[str, ...], Iterator[Entry]]:
     """Return the names of the fields that are read, and an entry for each line that is not blank."""
     lines = [(row, line) for row, line in enumerate(text.split("\n"), start=1) if line.strip()]
@@ -185,8 +185,8 @@ def _json_entries(
     problems.raise_if_any()
     names = list(first or {})
     known_text, known_label = known_columns(names)
-    text_name = wanted.text or (names[known_text] if known_text is not None else None)
-    label_name = wanted.label or (names[known_label] if known_label is not None else None)
+    text_name = user_columns.text or (names[known_text] if known_text is not None else None)
+    label_name = user_columns.label or (names[known_label] if known_label is not None else None)
     fields = (("texts", "text", text_name), ("labels", "label", label_name))[: 2 if with_labels else 1]
     listing = safe_listing(names) or f"{len(names)}, not shown as they do not look like names"
     for what, option, name in fields:

@@ -1,7 +1,7 @@
 """The bytes of a file to text, and the text of a CSV or TSV file to rows.
 
 Written by hand around the standard library's `csv`: data-frame readers say neither in which row a quote was opened nor
-in which cell a byte is not UTF-8, and that is what the owner of the file has to know.
+in which cell a byte is not UTF-8, and the user needs that to correct the file.
 """
 
 import csv
