@@ -6,8 +6,8 @@ from typing import Any
 
 from sprat.channels import Channels
 from sprat.model import Answer
-from sprat.processing.codec import receive
 from sprat.processing.handler import Answered, Ask, Outcome, Received
+from sprat.processing.records import receive
 from sprat_contracts import (
     Envelope,
     FrontierAnswered,

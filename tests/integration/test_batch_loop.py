@@ -24,8 +24,8 @@ def text(body: str, **fields: object) -> bytes:
 
 
 def building(model: FakeModel):
-    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", SpecialistHandler)
+    async def build(context: ServiceContext, settings: ServiceSettings) -> Subscription:
+        return await serve_model(context, model, "default", SpecialistHandler)
 
     return build
 
@@ -33,12 +33,12 @@ def building(model: FakeModel):
 async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel())) as chassis:
+    async with running("intent", settings, building(FakeModel())) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(300)])
         records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 300)
-        await eventually(lambda: chassis.counts["records"] == 300)
+        await eventually(lambda: context.counts["records"] == 300)
     assert len({decode(record, Prediction).envelope.id for record in records}) == 300
-    assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
+    assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
 
 
 async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(
@@ -46,12 +46,12 @@ async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel())) as chassis:
+    async with running("intent", settings, building(FakeModel())) as context:
         await publish(kafka.bootstrap, topics.texts, [b"{not json"] * 50 + [text("hello")] + [b"\xff\x00"] * 49)
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
-        await eventually(lambda: chassis.counts["records"] == 100)
+        await eventually(lambda: context.counts["records"] == 100)
     assert await read_all(kafka.bootstrap, topics.dead_letters) == []
-    assert chassis.counts["skipped_invalid"] == 99
+    assert context.counts["skipped_invalid"] == 99
 
 
 async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, prefix: str) -> None:
@@ -77,13 +77,13 @@ async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_n
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel())) as chassis:
+    async with running("intent", settings, building(FakeModel())) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"poison {n}") for n in range(60)])
-        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+        error = await asyncio.wait_for(context.failure.wait(), 20)
     assert isinstance(error, Fatal)
     assert "own fault" in str(error)
     letters = await read_all(kafka.bootstrap, topics.dead_letters)
-    left = await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts])
+    left = await lag(kafka.bootstrap, context.group + ".default", [topics.texts])
     assert left + len(letters) == 60
     assert left >= 40
 
@@ -94,8 +94,8 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     model = FakeModel()
-    async with running("intent", settings, building(model)) as chassis:
-        real, attempts = chassis.publisher.publish, []
+    async with running("intent", settings, building(model)) as context:
+        real, attempts = context.publisher.publish, []
 
         async def half_fails(records, hold_s=None):
             attempts.append(len(records))
@@ -105,13 +105,13 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
                 raise NotAcknowledged(tuple(range(half, len(records))), KafkaTimeoutError.__name__)
             return await real(records, hold_s)
 
-        monkeypatch.setattr(chassis.publisher, "publish", half_fails)
+        monkeypatch.setattr(context.publisher, "publish", half_fails)
         await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(30)])
-        await eventually(lambda: chassis.counts["records"] >= 30)
+        await eventually(lambda: context.counts["records"] >= 30)
     records = await read_all(kafka.bootstrap, topics.predictions("intent"))
     assert len(records) == 30, "what was acknowledged is not sent again"
     assert sorted(model.asked) == sorted(f"hello {n}" for n in range(30)), "the model ran once for each text"
-    assert await lag(kafka.bootstrap, chassis.group + ".default", [topics.texts]) == 0
+    assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
 
 
 async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
@@ -121,20 +121,20 @@ async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
     settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"max_records": 4})})
     topics = await made_topics(settings)
     model = FakeModel()
-    async with running("intent", settings, building(model)) as chassis:
-        real, down = chassis.publisher.publish, [True]
+    async with running("intent", settings, building(model)) as context:
+        real, down = context.publisher.publish, [True]
 
         async def away(records, hold_s=None):
             if down[0]:
                 raise NotAcknowledged(tuple(range(len(records))), "KafkaTimeoutError")
             return await real(records, hold_s)
 
-        monkeypatch.setattr(chassis.publisher, "publish", away)
+        monkeypatch.setattr(context.publisher, "publish", away)
         for key in (b"a", b"b", b"c", b"d"):
             await publish(kafka.bootstrap, topics.texts, [text(f"hello {key} {n}") for n in range(6)], key=key)
         await asyncio.sleep(3)
         down[0] = False
-        await eventually(lambda: chassis.counts["records"] == 24, 30)
+        await eventually(lambda: context.counts["records"] == 24, 30)
     assert len(model.asked) == 24, "the model ran once for each text"
     assert len(await read_all(kafka.bootstrap, topics.predictions("intent"))) == 24
 

@@ -52,8 +52,8 @@ class FakeNer(FakeModel):
 
 
 def serving(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHandler):
-    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", handler)
+    async def build(context: ServiceContext, settings: ServiceSettings) -> Subscription:
+        return await serve_model(context, model, "default", handler)
 
     return build
 

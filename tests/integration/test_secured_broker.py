@@ -219,7 +219,7 @@ def test_other_mistakes_are_told_apart(changes, words, run, broker):
 def test_a_user_without_rights_is_told_so(command, services, run, broker):
     result = run(*TALKING[command], **broker.settings(SASL_USERNAME=GUEST))
     assert "AuthorizationFailedError" in said(result)
-    assert "mend its ACLs" in said(result)
+    assert "check the ACLs" in said(result)
     assert result.exit_code == 2
 
 
@@ -228,7 +228,7 @@ def test_a_user_without_rights_is_told_so(command, services, run, broker):
     [
         (*MISTAKES["wrong password"], 2),
         (*MISTAKES["untrusted certificate"], 2),
-        ({"SASL_USERNAME": GUEST}, "ClusterAuthorizationFailedError; mend its ACLs", 1),
+        ({"SASL_USERNAME": GUEST}, "ClusterAuthorizationFailedError; check the ACLs", 1),
     ],
     ids=["wrong password", "untrusted certificate", "no rights"],
 )

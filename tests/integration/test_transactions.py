@@ -33,8 +33,8 @@ def text(body: str) -> bytes:
 
 
 def building(model: FakeModel):
-    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", SpecialistHandler)
+    async def build(context: ServiceContext, settings: ServiceSettings) -> Subscription:
+        return await serve_model(context, model, "default", SpecialistHandler)
 
     return build
 
@@ -43,8 +43,8 @@ async def test_the_batch_loop_answers_committed_records_alone_and_ends_without_l
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     model = FakeModel()
-    async with running("intent", settings, building(model)) as chassis:
-        group = f"{chassis.group}.default"
+    async with running("intent", settings, building(model)) as context:
+        group = f"{context.group}.default"
 
         async def caught_up() -> bool:
             return await lag(kafka.bootstrap, group, [topics.texts]) == 0
@@ -52,7 +52,7 @@ async def test_the_batch_loop_answers_committed_records_alone_and_ends_without_l
         await transaction(kafka.bootstrap, topics.texts, [text("aborted at first"), b"{bad"], commit=False)
         await eventually(caught_up)
         await transaction(kafka.bootstrap, topics.texts, [text("committed")], commit=True)
-        await eventually(lambda: chassis.counts["records"] == 1)
+        await eventually(lambda: context.counts["records"] == 1)
         await eventually(caught_up)
         await transaction(kafka.bootstrap, topics.texts, [text("aborted at last")] * 3, commit=False)
         await eventually(caught_up)
@@ -86,11 +86,11 @@ async def test_where_the_loop_passed_over_records_the_end_is_not_committed(
     """Another process that announces the model anew begins with them."""
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
-    monkeypatch.setattr("sprat.registry.retirement_watch.RetirementWatch.owns", lambda self, record: record.offset < 1)
-    async with running("intent", settings, building(FakeModel())) as chassis:
+    monkeypatch.setattr("sprat.registry.retirement.RetirementFollower.owns", lambda self, record: record.offset < 1)
+    async with running("intent", settings, building(FakeModel())) as context:
         await publish(kafka.bootstrap, topics.texts, [text("own"), text("passed over")])
         await transaction(kafka.bootstrap, topics.texts, [text("aborted")], commit=False)
-        await eventually(lambda: position_is(chassis.consumer(), TopicPartition(topics.texts, 0), 4))
+        await eventually(lambda: position_is(context.consumer(), TopicPartition(topics.texts, 0), 4))
         polls = asyncio.Semaphore(0)
         commit = TrailingOffsets._commit
 
@@ -101,4 +101,4 @@ async def test_where_the_loop_passed_over_records_the_end_is_not_committed(
         monkeypatch.setattr(TrailingOffsets, "_commit", looked)
         await polls.acquire()
         await polls.acquire()
-        assert await lag(kafka.bootstrap, f"{chassis.group}.default", [topics.texts]) == 3
+        assert await lag(kafka.bootstrap, f"{context.group}.default", [topics.texts]) == 3

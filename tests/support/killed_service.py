@@ -69,11 +69,11 @@ def main() -> None:
     run = runtime.run_service
 
     def run_killed(name, version, settings_type, build, model_of=None):
-        async def build_killed(chassis, settings):
-            topics = chassis.topics
-            chassis.checkpoint = switch.passing
-            switch.halve(chassis.publisher, frozenset({topics.egress, topics.models, topics.dead_letters}))
-            return await build(chassis, settings)
+        async def build_killed(context, settings):
+            topics = context.topics
+            context.checkpoint = switch.passing
+            switch.halve(context.publisher, frozenset({topics.egress, topics.models, topics.dead_letters}))
+            return await build(context, settings)
 
         return run(name, version, settings_type, build_killed, model_of)
 

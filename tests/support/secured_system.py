@@ -75,8 +75,8 @@ def serving(broker: SecuredKafka, prefix: str) -> Iterator[None]:
         "_env_file": None,
     }
 
-    async def build(chassis, _):
-        return await serve_model(chassis, FakeModel(), "default", SpecialistHandler)
+    async def build(context, _):
+        return await serve_model(context, FakeModel(), "default", SpecialistHandler)
 
     ready, over, loops = threading.Event(), asyncio.Event(), []
 

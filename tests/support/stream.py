@@ -48,7 +48,7 @@ async def running(
     name: str, settings: ServiceSettings, build: Callable[[ServiceContext, Any], Awaitable[Any]]
 ) -> AsyncIterator[ServiceContext]:
     """Run a service inside the test, until the block ends; it is stopped as SIGTERM would."""
-    chassis = ServiceContext(
+    context = ServiceContext(
         name,
         "0.test",
         settings,
@@ -57,14 +57,14 @@ async def running(
         AsyncExitStack(),
         Tracing(exporting=False),
     )
-    work = asyncio.create_task(work_until_cancelled(chassis, settings, build))
+    work = asyncio.create_task(work_until_cancelled(context, settings, build))
     try:
-        await eventually(lambda: bool(chassis.consumers) or work.done())
+        await eventually(lambda: bool(context.consumers) or work.done())
         if work.done():
             work.result()
-        yield chassis
+        yield context
     finally:
-        await stop_work(chassis, work)
+        await stop_work(context, work)
 
 
 @asynccontextmanager

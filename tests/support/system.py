@@ -154,7 +154,7 @@ async def whole_system(bootstrap: str, redis_url: str, prefix: str) -> AsyncIter
         system = System(bootstrap, topics, simulator, groups, producer)
         following = asyncio.create_task(_follow(system))
         stack.callback(following.cancel)
-        await eventually(lambda: all(chassis.consumers[0].assignment() for chassis in (router, intent, gate)))
+        await eventually(lambda: all(context.consumers[0].assignment() for context in (router, intent, gate)))
         yield system
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from sprat.processing.codec import event_record
 from sprat.processing.handler import Emit
+from sprat.processing.records import event_record
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, Traceparent
 
 TRACE_CONTEXT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")

@@ -74,7 +74,7 @@ def test_with_security_the_variables_to_look_at_are_named():
 
 
 def test_missing_rights_are_said():
-    with pytest.raises(UserError, match="does not let you: TopicAuthorizationFailedError; mend its ACLs"):
+    with pytest.raises(UserError, match="does not let you: TopicAuthorizationFailedError; check the ACLs"):
         fail(TopicAuthorizationFailedError())
 
 

@@ -62,8 +62,8 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)
-    loop = context.flight_loop(handler, MAX_IN_FLIGHT)
-    return Subscription(declare(context.topics), context.group, loop.handle, let_go=loop.let_go)
+    loop = context.concurrent_loop(handler, MAX_IN_FLIGHT)
+    return Subscription(declare(context.topics), context.group, loop.handle, loop.release)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class RouterSettings(ServiceSettings):
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
-async def build(chassis: ServiceContext, settings: RouterSettings) -> Subscription:
+async def build(context: ServiceContext, settings: RouterSettings) -> Subscription:
     """Read the policy, then the models topic to its end, before the service reads any other topic."""
     table = ModelTable()
 
@@ -32,17 +32,17 @@ async def build(chassis: ServiceContext, settings: RouterSettings) -> Subscripti
 
     policy = load_policy(settings.policy)
     reader = ModelsReader(settings.kafka, apply)
-    chassis.stack.push_async_callback(reader.stop)
+    context.stack.push_async_callback(reader.stop)
     await reader.start()
-    handler = RouterHandler(chassis.topics, policy, table, chassis.keyed_hash)
+    handler = RouterHandler(context.topics, policy, table, context.keyed_hash)
     check = PolicyCheck(policy, table)
 
     async def refresh() -> None:
         await reader.catch_up()
         check.run_when_due()
 
-    loop = chassis.batch_loop(handler, refresh=refresh)
-    return Subscription(declare(chassis.topics), chassis.group, loop.handle, loop.let_go)
+    loop = context.batch_loop(handler, refresh=refresh)
+    return Subscription(declare(context.topics), context.group, loop.handle, loop.release)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Its only state is the table of models; every record holds what its next step nee
 """
 
 from sprat.errors import Fatal, Rejected
-from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
+from sprat.processing.handler import Emit, Outcome, Received
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
     TASKS,
@@ -59,14 +59,6 @@ class RouterHandler:
     def malformed(self, rejected: Rejected) -> Outcome:
         """Reject the record: only the router rejects texts, and no other service reads its other topics."""
         return Outcome(rejected=rejected)
-
-    def answered(self, received: Received[Message], ask: Ask, answered: Answered) -> Outcome:
-        """Raise: the router asks no model."""
-        raise Fatal("the router asks no model, but got an answer")
-
-    def failed(self, received: Received[Message], ask: Ask) -> Outcome:
-        """Raise: the router asks no model."""
-        raise Fatal("the router asks no model, but got a failure")
 
     def oversized(self, received: Received[Message], emit: Emit) -> Outcome:
         """Return an `unanswered` Result and a dead letter.

@@ -1,4 +1,7 @@
-"""Keyed hashes: cache keys and the like say nothing of the text to who does not hold the secret."""
+"""Keyed hashes, and the cache of answers on Redis.
+
+Redis is an accelerator: slow, unreachable or holding something invalid is a counted miss, never an error.
+"""
 
 import asyncio
 import hashlib
@@ -18,21 +21,6 @@ from redis.exceptions import RedisError
 
 from sprat.settings import RedisSettings
 
-
-class KeyedHash:
-    """HMAC-SHA-256 over a sequence of strings, unambiguous about where one ends and the next begins."""
-
-    def __init__(self, secret: SecretStr) -> None:
-        self._key = secret.get_secret_value().encode()
-
-    def __call__(self, *parts: str) -> str:
-        """Give 64 hexadecimal digits."""
-        message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, message, hashlib.sha256).hex()
-
-
-# The cache of answers. Redis is an accelerator: slow, gone or holding nonsense is a counted miss, never an error.
-
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
@@ -40,27 +28,42 @@ _RETRY_S = 0.3
 _CONNECTIONS = 8
 
 
+class KeyedHash:
+    """HMAC-SHA-256 over a sequence of strings. Without the secret, a hash reveals nothing of the text.
+
+    The strings are hashed as a JSON array, so that no two sequences have the same input.
+    """
+
+    def __init__(self, secret: SecretStr) -> None:
+        self._key = secret.get_secret_value().encode()
+
+    def __call__(self, *parts: str) -> str:
+        """Return 64 hexadecimal digits."""
+        message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, hashlib.sha256).hex()
+
+
 class Cache(Protocol):
     """Keys to bytes."""
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Look all up in one round trip; None for what is not there."""
+        """Look up all keys in one round trip; None for a miss."""
         ...
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
-        """Keep all, in one round trip."""
+        """Store all values in one round trip."""
         ...
 
 
 class RedisCache:
     """`Cache` on Redis: one MGET and one pipelined SET a batch.
 
-    After a failure it rests for a second in which all is a miss at once: to who asks one after the other, a dead Redis
-    costs one time-out a second and not one a batch.
+    After a failure it pauses for a second, in which everything is a miss at once: an unreachable Redis then costs one
+    time-out a second and not one a batch.
 
-    Where a miss costs money, `retries` says how often an operation is tried again before it counts as a failure. A
-    time-out also ends when this process itself was held up, while Redis was well. What comes in the first rest then
-    waits until it is over, and is tried. A Redis that is away longer costs no more than elsewhere.
+    Where a miss costs money, `retries` is how often an operation is retried before it counts as a failure: a time-out
+    also occurs when this process was busy and Redis was well. An operation in the first pause waits for its end and is
+    then tried. A Redis that is unreachable for longer costs no more than without retries.
     """
 
     def __init__(self, settings: RedisSettings, namespace: str, *, retries: int = 0) -> None:
@@ -68,7 +71,7 @@ class RedisCache:
         self._retries = retries
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
-        # Who finds all connections taken waits for one; redis-py's own pool would raise instead.
+        # Waits for a free connection; redis-py's default pool would raise instead.
         pool = BlockingConnectionPool.from_url(
             settings.url.get_secret_value(),
             max_connections=_CONNECTIONS,
@@ -80,24 +83,24 @@ class RedisCache:
         )
         self._redis: Redis = Redis.from_pool(pool)
         self._resume_at = 0.0
-        self._rests = 0
+        self._pauses = 0
         """Since the last success."""
         self.counts: Counter[str] = Counter()
         """hit, miss, error."""
 
     @property
     def most_s(self) -> float:
-        """The longest that an operation takes, in seconds: all its tries, or the first rest and one try."""
-        tries_s = (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
-        return max(tries_s, _PAUSE_S + self._timeout_s) if self._retries else tries_s
+        """The longest that an operation takes, in seconds: all its attempts, or the first pause and one attempt."""
+        attempts_s = (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
+        return max(attempts_s, _PAUSE_S + self._timeout_s) if self._retries else attempts_s
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Look all up in one MGET, each try within the time-out."""
+        """Look up all keys in one MGET, each attempt within the time-out."""
         nothing: list[bytes | None] = [None] * len(keys)
-        if not keys or not await self._awake():
+        if not keys or not await self._available():
             self.counts["miss"] += len(keys)
             return nothing
-        found: list[Any] | None = await self._tried(lambda: self._redis.mget([self._namespace + key for key in keys]))
+        found: list[Any] | None = await self._attempt(lambda: self._redis.mget([self._namespace + key for key in keys]))
         if found is None:
             self.counts["miss"] += len(keys)
             return nothing
@@ -107,21 +110,21 @@ class RedisCache:
         return found
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
-        """Keep all in one pipelined SET, each try within the time-out."""
-        if not values or not await self._awake():
+        """Store all values in one pipelined SET, each attempt within the time-out."""
+        if not values or not await self._available():
             return
-        await self._tried(lambda: self._set(values))
+        await self._attempt(lambda: self._set(values))
 
     async def get(self, key: str) -> bytes | None:
-        """Look one up."""
+        """Look up one key."""
         return (await self.get_many([key]))[0]
 
     async def put(self, key: str, value: bytes) -> None:
-        """Keep one."""
+        """Store one value."""
         await self.put_many({key: value})
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._redis.aclose()
 
     async def _set(self, values: Mapping[str, bytes]) -> None:
@@ -130,34 +133,34 @@ class RedisCache:
             pipeline.set(self._namespace + key, value, ex=self._ttl_s)
         await pipeline.execute()
 
-    async def _awake(self) -> bool:
-        """Tell whether to try. Where a miss costs money, wait for the end of the first rest."""
-        rest_s = self._resume_at - time.monotonic()
-        if rest_s > 0 and self._retries and self._rests == 1:
-            await asyncio.sleep(rest_s)
+    async def _available(self) -> bool:
+        """Return whether to try Redis. Where a miss costs money, wait for the end of the first pause."""
+        pause_s = self._resume_at - time.monotonic()
+        if pause_s > 0 and self._retries and self._pauses == 1:
+            await asyncio.sleep(pause_s)
             return True
-        return rest_s <= 0
+        return pause_s <= 0
 
-    async def _tried(self, operation: Callable[[], Awaitable[Any]]) -> Any:
-        """Give what an operation gives within its time-out; None, and a rest, when its last try has failed too."""
-        for left in range(0 if self._rests else self._retries, -1, -1):
+    async def _attempt(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+        """Return the operation's result; None, after a pause has begun, when its last attempt has failed too."""
+        for left in range(0 if self._pauses else self._retries, -1, -1):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    given = await operation()
+                    result = await operation()
             except (RedisError, OSError, TimeoutError) as error:
                 if left == 0:
-                    self._rest(error)
+                    self._pause(error)
             else:
-                self._rests = 0
-                return given
+                self._pauses = 0
+                return result
             if left:
                 await asyncio.sleep(_RETRY_S)
         return None
 
-    def _rest(self, error: Exception) -> None:
+    def _pause(self, error: Exception) -> None:
         now = time.monotonic()
         if self.counts["error"] == 0 or now > self._resume_at + 60:
-            log.warning("the cache is away: %s; going on without it", type(error).__name__)
+            log.warning("the cache is unreachable: %s; continuing without it", type(error).__name__)
         self.counts["error"] += 1
-        self._rests += now >= self._resume_at  # many may have failed at once
+        self._pauses += now >= self._resume_at  # several may have failed at once
         self._resume_at = now + _PAUSE_S

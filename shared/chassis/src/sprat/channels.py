@@ -1,4 +1,4 @@
-"""What a service reads and writes, said once: the running service subscribes to it, the AsyncAPI document shows it."""
+"""The topics of a service, declared once: the running service subscribes to them, the AsyncAPI document shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from sprat_contracts import Message
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The topics of one service, each with its message. Made without connecting to anything."""
+    """The topics that one service reads and writes, each with its message. Made without a connection."""
 
     service: str
     description: str
     reads: Mapping[str, type[Message]]
     """Topics of the service's consumer group."""
     writes: Mapping[str, type[Message] | None]
-    """None: dead letters, which hold what came."""
+    """None: dead letters, which hold records of any kind."""
     follows: Mapping[str, type[Message]] = field(default_factory=dict)
-    """Topics read from their beginning by every instance, outside the group."""
+    """Topics that every instance reads from the beginning, outside the group."""
 
     @property
     def payload(self) -> Any:
-        """Give the message, or the union of the messages, that the group reads: a type, for FastStream."""
+        """The message, or the union of the messages, that the group reads: a type, for FastStream."""
         return reduce(or_, dict.fromkeys(self.reads.values()))

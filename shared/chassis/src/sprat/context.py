@@ -1,4 +1,4 @@
-"""What the chassis lends to a service, and what a built service gives back."""
+"""What a service gets from the chassis, and what it returns when it is built."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,9 +14,9 @@ from sprat.kafka.publisher import Publisher
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.cached_inference import CachedInference
-from sprat.processing.checkpoint import Checkpoint, ignore
-from sprat.processing.concurrent_loop import ConcurrentHandler, ConcurrentLoop
-from sprat.processing.handler import Handler
+from sprat.processing.concurrent_loop import ConcurrentLoop
+from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
+from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
 from sprat.settings import ServiceSettings
 from sprat.telemetry.tracing import Tracing
@@ -27,15 +27,16 @@ from sprat_contracts import KafkaRecord, Topics
 class Subscription:
     """What a built service reads, and how."""
 
-    declaration: Channels
+    channels: Channels
     group: str
     handle: Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-    let_go: Callable[[], Awaitable[None]] | None = None
+    release: Callable[[], Awaitable[None]] | None = None
+    """Called when partitions are revoked and when the service stops, after the drain."""
 
 
 @dataclass(slots=True)
 class ServiceContext:
-    """What the chassis lends to a service."""
+    """What a service gets from the chassis: settings, connections, and loops."""
 
     name: str
     version: str
@@ -43,15 +44,16 @@ class ServiceContext:
     publisher: Publisher
     cache: RedisCache
     stack: AsyncExitStack
+    """Closed when the service stops."""
     tracing: Tracing
     model: str | None = None
-    """The name by which texts ask for the model that the service runs; None where it runs none."""
+    """The name by which texts ask for the service's model; None where it has none."""
     counts: Counter[str] = field(default_factory=Counter)
-    gate: AdmissionControl = field(default_factory=AdmissionControl)
+    admission: AdmissionControl = field(default_factory=AdmissionControl)
     failure: Failure = field(default_factory=Failure)
     consumers: list[Consumer] = field(default_factory=list)
-    checkpoint: Checkpoint = ignore
-    """Called by the loops that are made afterwards; only tests set it."""
+    checkpoint: Checkpoint = no_checkpoint
+    """Observes the loops that are made afterwards; only tests set it."""
 
     @property
     def topics(self) -> Topics:
@@ -60,56 +62,40 @@ class ServiceContext:
 
     @property
     def group(self) -> str:
-        """The consumer group of this service: one for each service, by its name."""
+        """The consumer group of this service, by its name."""
         return f"{self.settings.kafka.prefix}.{self.name}"
 
     @property
     def keyed_hash(self) -> KeyedHash:
-        """Hashes under the installation's secret."""
+        """Hashes with the installation's secret."""
         return KeyedHash(self.settings.secret)
 
     def consumer(self) -> Consumer:
-        """Give the running consumer."""
+        """Return the running consumer."""
         return self.consumers[0]
-
-    def outbox(self) -> Outbox:
-        """Give what publishes under this service's name."""
-        return Outbox(self.name, self.version, self.topics, self.publisher)
 
     def batch_loop(
         self,
-        handler: Handler,
-        answering: CachedInference | None = None,
+        handler: Handler | ModelHandler,
+        cached_inference: CachedInference | None = None,
         refresh: Callable[[], Awaitable[None]] | None = None,
         owns: Callable[[KafkaRecord], bool] | None = None,
     ) -> BatchLoop:
-        """Make the loop of a service that handles batches."""
-        return BatchLoop(
-            handler,
-            self.outbox(),
-            self.consumer,
-            self.tracing,
-            self.gate,
-            self.failure,
-            self.counts,
-            answering,
-            refresh,
-            owns,
-            checkpoint=self.checkpoint,
-            give_up_s=self.settings.kafka.give_up_s,
-        )
+        """Return the loop of a service that handles batches."""
+        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns)
 
-    def flight_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
-        """Make the loop of a service whose work is slow and independent."""
-        return ConcurrentLoop(
-            handler,
-            self.outbox(),
-            self.consumer,
-            self.tracing,
-            self.gate,
-            self.failure,
-            self.counts,
-            capacity,
-            self.settings.kafka.give_up_s,
+    def concurrent_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
+        """Return the loop of a service whose records are slow and independent."""
+        return ConcurrentLoop(self._loop_context(), handler, capacity)
+
+    def _loop_context(self) -> LoopContext:
+        return LoopContext(
+            outbox=Outbox(self.name, self.version, self.topics, self.publisher),
+            consumer=self.consumer,
+            tracing=self.tracing,
+            admission=self.admission,
+            failure=self.failure,
+            counts=self.counts,
+            give_up_s=self.settings.kafka.give_up_s,
             checkpoint=self.checkpoint,
         )

@@ -1,22 +1,25 @@
-"""Errors of the chassis. Three leaves decide what happens to a record.
+"""Errors of the chassis. Three of them decide what happens to a record.
 
 * SpratError
-  + Rejected         the record is bad: one dead letter, its neighbours go on
-  + Retryable        something outside is away: hold, back off, seek back, try again
-  + Fatal            going on would lose or spoil data: exit, the backlog stays in Kafka
-  + UserError        a person gave something wrong: one line, exit code 2, no stack trace
+  + Rejected         the record is bad: it becomes a dead letter, and the records after it are handled
+  + Retryable        something outside is unavailable: wait, seek back, try again
+  + Fatal            to go on would lose or corrupt data: exit; the backlog stays in Kafka
+  + UserError        the user made a mistake: one line, exit code 2, no stack trace
 """
 
 
 class SpratError(Exception):
-    """Anything that Sprat raises on purpose."""
+    """Base class of everything that Sprat raises on purpose."""
 
 
 class Rejected(SpratError):
-    """A record that cannot be handled. `code` is for machines, `detail` names field and reason, never the text.
+    """A record that cannot be handled.
 
-    `own_fault` tells a failure of the service (a model that breaks on the text) from bad input: only the former counts
-    towards the limit above which the service stops.
+    Args:
+        code: for machines, see `sprat_contracts.ReasonCode`.
+        detail: field and reason, for people; never the text.
+        own_fault: the service failed (a model that fails on the text, a defect), not the input. Only these count
+            towards the failure budget, above which the service stops.
     """
 
     def __init__(self, code: str, detail: str, *, own_fault: bool = False) -> None:
@@ -27,12 +30,12 @@ class Rejected(SpratError):
 
 
 class Retryable(SpratError):
-    """Something outside is away for now; nothing was committed, the same records come again."""
+    """Something outside is unavailable for now. Nothing was committed; the same records are read again."""
 
 
 class Fatal(SpratError):
-    """The process must stop; what was not committed comes again after the restart."""
+    """The process must stop. What was not committed is read again after the restart."""
 
 
 class UserError(SpratError):
-    """A person's mistake. The message says what happened, where, and what to do."""
+    """A mistake of the user. The message says what happened, where, and what to do."""

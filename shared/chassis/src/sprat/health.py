@@ -15,69 +15,71 @@ from starlette.routing import Route
 from sprat.errors import UserError
 
 STALLED_S = 120.0
-"""A consume loop that has not turned for so long is taken for dead; a rebalance may take half of it."""
+"""A consume loop that has not polled for so long counts as dead; a rebalance may take half of this."""
 
 
 @dataclass(slots=True)
 class LoopProgress:
-    """What a service says of itself."""
+    """The progress of a service's consume loop."""
 
     started: bool = False
-    """Model loaded and probed, ownership announced."""
+    """Model loaded and probed, ownership announced, group joined."""
     assigned: Callable[[], bool] = lambda: False
-    turned_at: float = field(default_factory=time.monotonic)
-    """When the consume loop last came round, monotonic seconds."""
+    polled_at: float = field(default_factory=time.monotonic)
+    """When the consume loop last polled, monotonic seconds."""
 
     def turn(self) -> None:
-        """Note that the loop came round."""
-        self.turned_at = time.monotonic()
+        """Note a poll."""
+        self.polled_at = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        """Does the loop come round?"""
-        return time.monotonic() - self.turned_at < STALLED_S
+        """Whether the loop polls."""
+        return time.monotonic() - self.polled_at < STALLED_S
 
     @property
     def ready(self) -> bool:
-        """Would a text be answered now?"""
+        """Whether a text would be answered now."""
         return self.started and self.assigned()
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Take the port.
+    """Bind the port.
 
     Raises:
-        UserError: it is taken, or the address is not this machine's. uvicorn would end the process without a word.
+        UserError: it is in use, or the address is not this machine's. uvicorn would end the process without a message.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind((host, port))
+        listener.bind((host, port))
     except OSError as error:
-        taken.close()
+        listener.close()
         raise UserError(
             f"SPRAT_HEALTH_PORT: {port} on {host} cannot be taken ({error.strerror}); name another, or 0 for any"
         ) from None
-    return taken
+    return listener
 
 
 class HealthServer(uvicorn.Server):
     """Serves the two probes on the service's own event loop: a blocked loop does not answer."""
 
-    def __init__(self, host: str, port: int, progress: LoopProgress, about: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(
+        self, host: str, port: int, progress: LoopProgress, details: Callable[[], Mapping[str, object]]
+    ) -> None:
         async def livez(_: Request) -> JSONResponse:
             return JSONResponse({"alive": progress.alive}, 200 if progress.alive else 503)
 
         async def readyz(_: Request) -> JSONResponse:
-            return JSONResponse({"ready": progress.ready} | dict(about()), 200 if progress.ready else 503)
+            return JSONResponse({"ready": progress.ready} | dict(details()), 200 if progress.ready else 503)
 
         app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         super().__init__(config)
         self._socket = _bound(host, port)
         self.port = self._socket.getsockname()[1]
-        """The port that was taken, also where any free one was asked for."""
+        """The bound port, also where the setting is 0."""
 
     async def serve_bound(self) -> None:
         """Serve until `should_exit`."""

@@ -1,4 +1,4 @@
-"""The one place where a loop says that the process must stop, and where the process waits for it."""
+"""How a service admits work, drains it, and learns that it must stop."""
 
 import asyncio
 import time
@@ -7,81 +7,81 @@ from sprat.retry import Deadline
 
 
 class Failure:
-    """Set once, by the first thing that cannot go on."""
+    """The first error after which the process must stop."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
-        self._set = asyncio.Event()
+        self._reported = asyncio.Event()
 
     def report(self, error: BaseException) -> None:
-        """Say that the process must stop, and why; only the first counts."""
+        """Stop the process because of this error; later ones are ignored."""
         if self.error is None:
             self.error = error
-            self._set.set()
+            self._reported.set()
 
     async def wait(self) -> BaseException:
-        """Wait for a failure."""
-        await self._set.wait()
+        """Wait for an error and return it."""
+        await self._reported.wait()
         if self.error is None:
-            raise AssertionError("set without an error")
+            raise AssertionError("reported without an error")
         return self.error
 
 
-# Admission of work: open while partitions are assigned, closed on revoke and on stop; and the drain.
-
-
 class AdmissionControl:
-    """Counts what is in hand. Closed, it admits nothing; `drained` waits until nothing is left."""
+    """Admits work while partitions are assigned, and counts it until it is done.
+
+    It closes on a revoke and on a stop, then `drained` waits for the work in progress.
+    """
 
     def __init__(self) -> None:
         self._open = True
         self._stopped = False
-        self._in_hand = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self.moved_at = time.monotonic()
+        self._in_progress = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.changed_at = time.monotonic()
         """When work last began or ended, monotonic seconds."""
 
     @property
     def is_open(self) -> bool:
-        """May work begin?"""
+        """Whether new work is admitted."""
         return self._open
 
     @property
-    def in_hand(self) -> int:
-        """How much work is under way."""
-        return self._in_hand
+    def in_progress(self) -> int:
+        """How many pieces of work have begun and not ended."""
+        return self._in_progress
 
     def enter(self) -> bool:
-        """Begin a piece of work, if the gate is open."""
+        """Begin a piece of work; return False, and begin nothing, while closed."""
         if not self._open:
             return False
-        self._in_hand += 1
-        self.moved_at = time.monotonic()
-        self._empty.clear()
+        self._in_progress += 1
+        self.changed_at = time.monotonic()
+        self._idle.clear()
         return True
 
     def leave(self) -> None:
         """End a piece of work."""
-        self._in_hand -= 1
-        self.moved_at = time.monotonic()
-        if self._in_hand == 0:
-            self._empty.set()
+        self._in_progress -= 1
+        self.changed_at = time.monotonic()
+        if self._in_progress == 0:
+            self._idle.set()
 
-    def close(self, *, for_good: bool = False) -> None:
-        """Admit nothing more; for good when the service stops."""
+    def close(self, *, permanently: bool = False) -> None:
+        """Admit no more work; permanently when the service stops."""
         self._open = False
-        self._stopped = self._stopped or for_good
+        self._stopped = self._stopped or permanently
 
     def open(self) -> None:
-        """Admit again, unless closed for good."""
+        """Admit work again, unless closed permanently."""
         self._open = not self._stopped
 
     async def drained(self, deadline: Deadline) -> bool:
-        """Wait until nothing is in hand; False if the deadline passed first."""
+        """Wait until no work is in progress; return False if the deadline passes first."""
         try:
             async with asyncio.timeout(deadline.remaining()):
-                await self._empty.wait()
+                await self._idle.wait()
         except TimeoutError:
             return False
         return True

@@ -1,27 +1,23 @@
-"""A task and which of its models, as people read and write it: `intent`, and `intent@hr` for a model by name."""
+"""What the chassis asks a model, and how a task and its model are named."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sprat_contracts import TaskOptions
-from sprat_contracts.outputs import Output
+from sprat_contracts import Output, TaskOptions
 
 DEFAULT_MODEL: Final = TaskOptions().model
-"""The model that a text asks for where it names none."""
+"""The model of a text that names none."""
 
 
-def named(task: str, model: str | None) -> str:
-    """Give the task, with its model where that has a name of its own; None: it is not known, or there is none."""
+def display_name(task: str, model: str | None) -> str:
+    """Return `intent` for the default model of a task, `intent@hr` for one with a name; None: no model is known."""
     return task if model in (None, DEFAULT_MODEL) else f"{task}@{model}"
-
-
-# What the chassis asks a model, and what it gets.
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One text for one task. That language and target are served has been checked before it is asked."""
+    """One text for one task. That the model serves language and target has been checked."""
 
     text: str
     language: str
@@ -30,29 +26,29 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model makes of one question."""
+    """A model's answer to one question."""
 
     output: Output
     confidence: float
-    """Calibrated chance, 0–1, that `output` as it stands is right."""
+    """Calibrated probability, 0–1, that the whole `output` is right."""
 
 
 class Model(Protocol):
-    """One model of one task. Thread-safe, and blocking: the chassis calls it on a worker thread."""
+    """One model of one task. Thread-safe and blocking: the chassis calls it on a worker thread."""
 
     def tokens(self, question: Question) -> int:
-        """Give an upper bound of the tokens to be computed, without tokenising: batches are bounded by it."""
+        """Return an upper bound of the tokens to compute, without tokenising: it bounds batches."""
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in the order asked; each answer depends on its own question alone, up to rounding.
+        """Answer all questions in their order; each answer depends on its question alone, up to rounding.
 
         Raises:
-            ModelError: when the batch cannot be answered as a whole; the chassis then asks in halves.
+            ModelError: the batch cannot be answered as a whole; the chassis then asks in halves.
         """
 
     def probe(self) -> None:
         """Compute one real batch.
 
         Raises:
-            ModelError: when the model is broken.
+            ModelError: the model does not work.
         """

@@ -1,4 +1,8 @@
-"""One deadline for an operation of several steps, so that the sum is bounded."""
+"""Deadlines, back-off and retries.
+
+stamina retries a number of times; here a retry ends with a deadline that other steps share, so these are written by
+hand.
+"""
 
 import asyncio
 import logging
@@ -9,32 +13,32 @@ from typing import TypeVar
 
 from sprat.errors import Fatal, SpratError
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 
 class Deadline:
-    """A moment on the monotonic clock."""
+    """A moment on the monotonic clock: one for an operation of several steps bounds their sum."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._at = clock() + seconds
 
     def remaining(self) -> float:
-        """Give the seconds left, never less than 0."""
+        """Return the seconds left, never less than 0."""
         return max(0.0, self._at - self._clock())
 
     @property
     def passed(self) -> bool:
-        """Is it over?"""
+        """Whether no time is left."""
         return self.remaining() == 0.0
 
 
-# Exponential back-off with jitter.
-
-
 class Backoff:
-    """Growing pauses in seconds.
+    """Exponential back-off with jitter, so that replicas do not retry in step.
 
-    `first`, doubling up to `most`, each shortened at random by up to a half, so that replicas do not come back in
-    step.
+    The pauses are `first` seconds, then twice as long each, up to `most`; each is shortened at random by up to a half.
     """
 
     def __init__(self, first: float = 0.1, most: float = 5.0) -> None:
@@ -43,21 +47,14 @@ class Backoff:
         self._attempts = 0
 
     def next(self) -> float:
-        """Give the next pause in seconds."""
+        """Return the next pause in seconds."""
         pause = min(self._most, self._first * 2.0**self._attempts)
         self._attempts = min(self._attempts + 1, 32)
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
     def reset(self) -> None:
-        """Begin again with the first pause, after a success."""
+        """Start again with the first pause, after a success."""
         self._attempts = 0
-
-
-# Trying again while something outside is away.
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 async def retry_until(
@@ -66,20 +63,20 @@ async def retry_until(
     give_up_s: float,
     what: str = "",
 ) -> T:
-    """Try a step until it succeeds, with growing pauses; `what` is told with each failure.
+    """Retry a step with growing pauses until it succeeds. `what` begins each logged failure.
 
     Raises:
-        Fatal: it did not for `give_up_s`; the process exits, and what is not committed comes again.
+        Fatal: it did not succeed within `give_up_s`.
     """
     deadline, backoff = Deadline(give_up_s), Backoff()
     while True:
         try:
             return await step()
         except retryable as error:
-            told = str(error) if isinstance(error, SpratError) else type(error).__name__
-            told = f"{what}: {told}" if what else told
+            reason = str(error) if isinstance(error, SpratError) else type(error).__name__
+            reason = f"{what}: {reason}" if what else reason
             if deadline.passed:
-                raise Fatal(f"nothing got through for {give_up_s:.0f} s, last: {told}") from None
+                raise Fatal(f"no success for {give_up_s:.0f} s; last failure: {reason}") from None
             pause = backoff.next()
-            log.warning("%s; again in %.1f s", told, pause)
+            log.warning("%s; retrying in %.1f s", reason, pause)
             await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""The life of a service process: connect, start, work, drain, stop. `__main__` gives it a `build` function."""
+"""The life of a service process: connect, build, consume, drain, stop. `__main__` passes a `build` function."""
 
 import asyncio
 import logging
@@ -16,10 +16,11 @@ from sprat.cache import RedisCache
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer, LoopProgress
-from sprat.kafka import aiokafka_compat
+from sprat.kafka.clients import AUTHORISATION_ERRORS
+from sprat.kafka.compat import install_tolerant_records, on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
-from sprat.kafka.consumer import make_broker, on_consumer_created, subscribe, watch_polls, watchdog
-from sprat.kafka.publisher import AUTHORISATION_ERRORS, Publisher
+from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
+from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
 from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.model import DEFAULT_MODEL
@@ -35,15 +36,23 @@ Build = Callable[[ServiceContext, S], Awaitable[Subscription]]
 
 CONNECT_S = 120.0
 CLOSE_S = 8.0
-"""How long letting connections go may take after the drain; a broker that is frozen must not hold a stop up."""
+"""How long closing the connections may take after the drain: an unresponsive broker must not block a stop."""
 
 
 def run_service(
     name: str, version: str, settings_type: type[S], build: Build[S], model_of: Callable[[S], str] | None = None
 ) -> int:
-    """Run a service until it is told to stop, and give the exit code: 0 stopped, 1 failed, 2 a person's mistake.
+    """Run a service until a signal stops it.
 
-    `model_of` gives the name by which texts ask for its model, where it runs one.
+    Args:
+        name: of the service.
+        version: of the service.
+        settings_type: what `load_settings` reads.
+        build: connects the service's parts and returns what it reads.
+        model_of: returns the name by which texts ask for the service's model, where it has one.
+
+    Returns:
+        The exit code: 0 stopped, 1 failed, 2 a mistake of the user.
     """
     try:
         settings = load_settings(settings_type)
@@ -52,18 +61,18 @@ def run_service(
         exporting = configure_tracing(f"sprat-{name}", version, model)
         code = asyncio.run(_run(name, version, model, settings, build, exporting=exporting))
     except UserError as error:
-        print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - a message to a person, before there are logs
+        print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - for the user, before there are logs
         return 2
     flush_tracing()
     if code:
-        # A model that hangs on its thread would keep the process: Python waits for threads at its end.
+        # Python waits for threads at exit: a model that hangs on its thread would keep the process alive.
         logging.shutdown()
         os._exit(code)
     return code
 
 
 def client_id(name: str, model: str | None) -> str:
-    """Give the name by which Kafka knows a service: one of its own for a model with a name of its own."""
+    """Return a service's client id in Kafka; a model with a name has one of its own."""
     return f"sprat-{name}" if model in (None, DEFAULT_MODEL) else f"sprat-{name}.{model}"
 
 
@@ -71,7 +80,7 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
     stop = asyncio.Event()
     _on_signals(stop)
     stack = AsyncExitStack()
-    chassis = ServiceContext(
+    context = ServiceContext(
         name,
         version,
         settings,
@@ -81,11 +90,11 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
         Tracing(exporting=exporting),
         model,
     )
-    work = asyncio.create_task(work_until_cancelled(chassis, settings, build))
+    work = asyncio.create_task(work_until_cancelled(context, settings, build))
     stopping = asyncio.create_task(stop.wait())
-    failing = asyncio.create_task(chassis.failure.wait())
+    failing = asyncio.create_task(context.failure.wait())
     await asyncio.wait({work, stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
-    code = await stop_work(chassis, work)
+    code = await stop_work(context, work)
     for task in (stopping, failing):
         task.cancel()
     await asyncio.gather(stopping, failing, return_exceptions=True)
@@ -95,26 +104,26 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
 def _on_signals(stop: asyncio.Event) -> None:
     """Stop at the first SIGTERM or SIGINT; exit at once at the second."""
 
-    def told() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             os._exit(1)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
 
-async def stop_work(chassis: ServiceContext, work: asyncio.Task[None]) -> int:
-    """Admit nothing more, drain, let go of everything, and give the exit code."""
-    chassis.gate.close(for_good=True)
-    error = chassis.failure.error
+async def stop_work(context: ServiceContext, work: asyncio.Task[None]) -> int:
+    """Admit no more work, drain, close all connections, and return the exit code."""
+    context.admission.close(permanently=True)
+    error = context.failure.error
     if error is not None:
         log.error("stopping: %s", describe(error))
-    for consumer in chassis.consumers:
+    for consumer in context.consumers:
         consumer.pause(*consumer.assignment())
-    deadline = Deadline(chassis.settings.drain_s)
-    if not await chassis.gate.drained(deadline):
-        log.warning("not drained within %.0f s; what is in hand comes again", chassis.settings.drain_s)
+    deadline = Deadline(context.settings.drain_s)
+    if not await context.admission.drained(deadline):
+        log.warning("not drained within %.0f s; unfinished records are read again", context.settings.drain_s)
     work.cancel()
     (outcome,) = await asyncio.gather(work, return_exceptions=True)
     if error is None and isinstance(outcome, Exception):
@@ -122,7 +131,7 @@ async def stop_work(chassis: ServiceContext, work: asyncio.Task[None]) -> int:
         log.error("stopping: %s", describe(error))
     try:
         async with asyncio.timeout(CLOSE_S):
-            await chassis.stack.aclose()
+            await context.stack.aclose()
     except TimeoutError:
         log.warning("connections not closed within %.0f s", CLOSE_S)
     if isinstance(error, UserError):
@@ -132,32 +141,33 @@ async def stop_work(chassis: ServiceContext, work: asyncio.Task[None]) -> int:
     return 1 if error is not None else 0
 
 
-async def work_until_cancelled(chassis: ServiceContext, settings: S, build: Build[S]) -> None:
-    """Everything between start and stop; cancelled to stop.
+async def work_until_cancelled(context: ServiceContext, settings: S, build: Build[S]) -> None:
+    """Connect, build and consume until cancelled.
 
     Raises:
-        Fatal: what the service needs is not there.
+        Fatal: Kafka does not answer, or does not let this service in.
+        UserError: Kafka refuses the settings, or a setting is wrong.
     """
-    aiokafka_compat.install()
+    install_tolerant_records()
     progress = LoopProgress()
 
-    def about() -> dict[str, object]:
-        return {"service": chassis.name, "version": chassis.version, "counts": dict(chassis.counts)}
+    def details() -> dict[str, object]:
+        return {"service": context.name, "version": context.version, "counts": dict(context.counts)}
 
-    health = HealthServer(settings.health_host, settings.health_port, progress, about)
+    health = HealthServer(settings.health_host, settings.health_port, progress, details)
     serving = asyncio.create_task(health.serve_bound())
 
     def refused(refusal: Refusal) -> None:
-        """Stop, now and later: whoever starts it again may have changed something."""
-        chassis.failure.report(_refused(settings, refusal))
+        """Stop, also later: the settings may be corrected before the next start."""
+        context.failure.report(_refused(settings, refusal))
 
     try:
-        with capture_refusals(settings.kafka, refused) as overheard:
-            await _connect(chassis, overheard)
+        with capture_refusals(settings.kafka, refused) as captured:
+            await _connect(context, captured)
             try:
-                subscription = await build(chassis, settings)
+                subscription = await build(context, settings)
                 log.info("health on port %d", health.port)
-                await _consume(chassis, settings, subscription, progress)
+                await _consume(context, settings, subscription, progress)
             except AUTHORISATION_ERRORS as error:
                 raise _not_allowed(error) from None
             except KafkaError as error:
@@ -167,57 +177,57 @@ async def work_until_cancelled(chassis: ServiceContext, settings: S, build: Buil
         await asyncio.gather(serving, return_exceptions=True)
 
 
-async def _connect(chassis: ServiceContext, overheard: CapturedRefusals) -> None:
+async def _connect(context: ServiceContext, captured: CapturedRefusals) -> None:
     """Connect the publisher, once Kafka answers.
 
     Raises:
-        Fatal: it does not for `CONNECT_S`, or this service may do nothing there.
-        UserError: it refuses, and will the next time.
+        Fatal: Kafka does not answer for `CONNECT_S`, or its ACLs deny this service.
+        UserError: Kafka refuses the settings.
     """
 
     async def start() -> None:
         try:
-            await chassis.publisher.start()
+            await context.publisher.start()
         except AUTHORISATION_ERRORS as error:
             raise _not_allowed(error) from None
         except (KafkaError, OSError) as error:
-            refusal = overheard.refusal
-            if refusal is not None and refusal.settled:
-                raise _refused(chassis.settings, refusal) from None
+            refusal = captured.refusal
+            if refusal is not None and refusal.permanent:
+                raise _refused(context.settings, refusal) from None
             raise Retryable(type(error).__name__ if refusal is None else refusal.reason) from None
 
-    await retry_until(start, Retryable, CONNECT_S, _where(chassis.settings))
-    chassis.stack.push_async_callback(chassis.cache.close)
-    chassis.stack.push_async_callback(chassis.publisher.stop)
+    await retry_until(start, Retryable, CONNECT_S, _where(context.settings))
+    context.stack.push_async_callback(context.cache.close)
+    context.stack.push_async_callback(context.publisher.stop)
 
 
 async def _consume(
-    chassis: ServiceContext, settings: ServiceSettings, subscription: Subscription, progress: LoopProgress
+    context: ServiceContext, settings: ServiceSettings, subscription: Subscription, progress: LoopProgress
 ) -> None:
-    """Join the group and watch over the consumer until cancelled."""
-    chassis.tracing.group = subscription.group
-    assignment = Assignment(chassis.gate, chassis.failure, settings.drain_s, subscription.let_go)
+    """Join the group, and watch the consumer until cancelled."""
+    context.tracing.group = subscription.group
+    assignment = Assignment(context.admission, context.failure, settings.drain_s, subscription.release)
     progress.assigned = lambda: assignment.assigned
-    broker = make_broker(settings.kafka, client_id(chassis.name, chassis.model))
+    broker = make_broker(settings.kafka, client_id(context.name, context.model))
     subscriber = subscribe(
-        broker, subscription.declaration, subscription.group, subscription.handle, assignment, settings.kafka
+        broker, subscription.channels, subscription.group, subscription.handle, assignment, settings.kafka
     )
-    trailing = TrailingOffsets(chassis.gate)
+    trailing = TrailingOffsets(context.admission)
     assignment.started = trailing.forget
 
     def created(consumer: Any) -> None:
-        chassis.consumers.append(consumer)
+        context.consumers.append(consumer)
         trailing.follow(consumer)
-        watch_polls(consumer, progress, chassis.gate, chassis.failure)
+        watch_polls(consumer, progress, context.admission, context.failure)
 
     await on_consumer_created(broker, created)
-    chassis.stack.push_async_callback(broker.stop)
-    if subscription.let_go is not None:
-        chassis.stack.push_async_callback(subscription.let_go)
+    context.stack.push_async_callback(broker.stop)
+    if subscription.release is not None:
+        context.stack.push_async_callback(subscription.release)
     await broker.start()
     progress.started = True
     log.info("ready", extra={"group": subscription.group})
-    await watchdog(chassis.consumers[0], subscriber, progress, chassis.gate)
+    await watchdog(context.consumers[0], subscriber, progress, context.admission)
 
 
 def _where(settings: ServiceSettings) -> str:
@@ -229,11 +239,11 @@ def _refused(settings: ServiceSettings, refusal: Refusal) -> UserError:
 
 
 def _not_allowed(error: BaseException) -> Fatal:
-    return Fatal(f"Kafka does not let this service in: {type(error).__name__}; mend its ACLs")
+    return Fatal(f"Kafka does not let this service in: {type(error).__name__}; check the ACLs")
 
 
 def describe(error: BaseException) -> str:
-    """Tell an error without what it may hold of a text: ours by its message, others by type and place."""
+    """Return an error's description without any text: Sprat's own by message, others by type and stack trace."""
     if isinstance(error, SpratError):
         return str(error)
     return f"{type(error).__name__} (a defect)\n{''.join(traceback.format_tb(error.__traceback__))}"

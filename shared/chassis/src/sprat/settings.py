@@ -21,7 +21,7 @@ class Section(BaseModel):
 
 
 class KafkaSettings(Section):
-    """How to reach Kafka, and how patient to be with it."""
+    """How to reach Kafka, and how long to wait for it."""
 
     bootstrap: Annotated[str, Field(description="host:port, several separated by commas.")] = "127.0.0.1:9092"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = DEFAULT_PREFIX
@@ -61,7 +61,7 @@ class KafkaSettings(Section):
         return Topics(self.prefix, self.partitions)
 
     def client(self) -> dict[str, Any]:
-        """Give the arguments that every aiokafka client of this installation takes.
+        """Return the arguments of every aiokafka client of this installation.
 
         Raises:
             UserError: a certificate file cannot be read.
@@ -94,7 +94,7 @@ class KafkaSettings(Section):
         if self.ssl_certfile is None:
             return context
         try:
-            # Without a password, OpenSSL would ask on the terminal for that of an encrypted key, and wait for ever.
+            # Without a password, OpenSSL would ask for that of an encrypted key on the terminal, and wait for ever.
             context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password="")
         except OSError as error:
             names = "SPRAT_KAFKA__SSL_CERTFILE, SPRAT_KAFKA__SSL_KEYFILE"
@@ -103,7 +103,7 @@ class KafkaSettings(Section):
 
 
 class RedisSettings(Section):
-    """The cache. Redis slow or gone is a counted miss, never an error."""
+    """The cache. A slow or unreachable Redis is a counted miss, never an error."""
 
     url: Annotated[SecretStr, Field(description="redis://… or rediss://…; it may hold a password.")] = SecretStr(
         "redis://127.0.0.1:6379/0"
@@ -120,7 +120,7 @@ class RedisSettings(Section):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service needs."""
+    """The settings that every service has."""
 
     model_config = SettingsConfigDict(
         env_prefix="SPRAT_",

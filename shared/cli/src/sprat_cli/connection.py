@@ -79,16 +79,16 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
     log = logging.getLogger("aiokafka")
     propagate, log.propagate = log.propagate, False
     try:
-        with capture_refusals(kafka) as overheard:
+        with capture_refusals(kafka) as captured:
             yield
     except UserError as error:
         if isinstance(error.__cause__, KafkaConnectionError):
-            raise _unreachable(kafka, overheard) from None
+            raise _unreachable(kafka, captured) from None
         if isinstance(error.__cause__, _ACLS):
             raise _not_allowed(kafka, error.__cause__) from None
         raise
     except (KafkaConnectionError, ConnectionError, TimeoutError):
-        raise _unreachable(kafka, overheard) from None
+        raise _unreachable(kafka, captured) from None
     except _ACLS as error:
         raise _not_allowed(kafka, error) from None
     except KafkaError as error:
@@ -99,15 +99,15 @@ def reaching(kafka: KafkaSettings) -> Iterator[None]:
 
 def _not_allowed(kafka: KafkaSettings, error: BaseException) -> UserError:
     about = "".join(f" ({each})" for each in error.args[:1])
-    return UserError(f"Kafka at {kafka.bootstrap} does not let you: {type(error).__name__}{about}; mend its ACLs")
+    return UserError(f"Kafka at {kafka.bootstrap} does not let you: {type(error).__name__}{about}; check the ACLs")
 
 
-def _unreachable(kafka: KafkaSettings, overheard: CapturedRefusals) -> UnreachableError:
-    refusal = overheard.refusal
+def _unreachable(kafka: KafkaSettings, captured: CapturedRefusals) -> UnreachableError:
+    refusal = captured.refusal
     if refusal is not None:
         message = f"Kafka at {kafka.bootstrap} does not let you in: {refusal.reason}"
         return UnreachableError(message, refusal.reason, "set it as whoever runs this Kafka says")
-    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", overheard.said)) or "no answer"
+    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", captured.last_message)) or "no answer"
     if kafka.security_protocol != "PLAINTEXT":
         reason += f" (asked as {kafka.security_protocol}: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_*, SSL_*)"
     return UnreachableError(

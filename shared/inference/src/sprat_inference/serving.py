@@ -9,13 +9,12 @@ from pydantic import Field
 from sprat.channels import Channels
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import UserError
-from sprat.kafka.initial_offsets import set_initial_offsets
+from sprat.kafka.offsets import set_initial_offsets
 from sprat.model import Model
 from sprat.processing.cached_inference import CachedInference, Inference
-from sprat.registry.announcements import announce
+from sprat.registry.announcements import ModelsReader, announce
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import Ends
-from sprat.registry.retirement_watch import RetirementWatch
+from sprat.registry.retirement import Ends, RetirementFollower
 from sprat.settings import Section
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 from sprat_inference.artefact import BrokenArtefact
@@ -87,13 +86,14 @@ async def serve_model(
     await set_initial_offsets(kafka, group, context.topics.texts, ownership.owns_from)
     inference = Inference(model)
     context.stack.callback(inference.close)
-    cached_inference = CachedInference(model, inference, context.cache, context.keyed_hash, context.counts)
     handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
-    retirement = RetirementWatch(kafka, model_key(card.task, name), ownership.owns_from)
-    context.stack.push_async_callback(retirement.stop)
-    await retirement.start()
-    loop = context.batch_loop(handler, cached_inference, retirement.look, retirement.owns)
-    return Subscription(specialist_channels(card.task, context.topics), group, loop.handle, loop.let_go)
+    cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash, context.counts)
+    retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from)
+    reader = ModelsReader(kafka, lambda record: retirement.apply(record.key, record.announced, record.retirement))
+    context.stack.push_async_callback(reader.stop)
+    await retirement.start(reader)
+    loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns)
+    return Subscription(specialist_channels(card.task, context.topics), group, loop.handle, loop.release)
 
 
 def specialist_channels(task: str, topics: Topics) -> Channels:

@@ -21,7 +21,7 @@ from sprat_inference.card import Card
 
 
 class SpecialistHandler:
-    """Handles the texts for one task and one model of it, without I/O.
+    """A `ModelHandler` of the texts for one task and one model of it, without I/O.
 
     It skips texts that are invalid (the router handles them), do not ask for its task and model, are older than the
     model's ownership, or are replayed for another service. It declines languages and targets that the model does not

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from sprat.kafka import aiokafka_compat
+from sprat.kafka.compat import install_tolerant_records
 from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import (
@@ -172,7 +172,7 @@ async def read_corrections(
         UserError: there is no such topic.
         TimeoutError: the broker gives nothing more.
     """
-    aiokafka_compat.install()
+    install_tolerant_records()
     corrections = Corrections(task)
     async for record in read_since(client, [topic], since_ms, progress=progress):
         corrections.add(record)
@@ -241,7 +241,7 @@ async def look_for(
         UserError: there is no such topic.
         TimeoutError: the broker gives nothing more.
     """
-    aiokafka_compat.install()
+    install_tolerant_records()
     async with TopicReader(client, progress) as looking:
         async for records in looking.since([topic], None):
             for record in records:

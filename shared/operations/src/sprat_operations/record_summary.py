@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sprat.model import DEFAULT_MODEL, named
+from sprat.model import DEFAULT_MODEL, display_name
 from sprat_contracts import TASKS, Topics
 
 
@@ -63,7 +63,7 @@ def summarise(kind: Kind, value: Mapping[str, Any]) -> RecordSummary:
 
 def _text(value: Mapping[str, Any]) -> RecordSummary:
     return RecordSummary(
-        f"asks for {', '.join(named(task, model) for task, model in asked_models(value['tasks']).items())}"
+        f"asks for {', '.join(display_name(task, model) for task, model in asked_models(value['tasks']).items())}"
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sprat.errors import SpratError
-from sprat.kafka import aiokafka_compat
+from sprat.kafka.compat import install_tolerant_records
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
@@ -219,7 +219,7 @@ async def read_letters(
         UserError: there is no such topic.
         TimeoutError: the broker gives nothing more.
     """
-    aiokafka_compat.install()
+    install_tolerant_records()
     async for record in read_since(client, [topic], since_ms, progress=progress):
         try:
             yield letter_of(record)
@@ -238,7 +238,7 @@ async def replayed_before(
     """
     if not replays:
         return {}
-    aiokafka_compat.install()
+    install_tolerant_records()
     since_ms = max(0, min(replay.letter.written_at for replay in replays) - _SKEW_MS)
     found: dict[Mark, str] = {}
     topics = sorted({replay.topic for replay in replays})

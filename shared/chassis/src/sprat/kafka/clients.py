@@ -1,4 +1,4 @@
-"""The one place that makes Kafka consumers, so that all of them read committed records alone."""
+"""Kafka clients: the one place that makes consumers, and what commands share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     KafkaError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -16,9 +19,22 @@ from sprat.settings import KafkaSettings
 ISOLATION_LEVEL: Final = "read_committed"
 """aiokafka's default is `read_uncommitted`: it returns the records of aborted transactions as well."""
 
+AUTHORISATION_ERRORS: Final = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+"""The ACLs deny it: a retry does not help."""
+
+CLOSE_S = 1.0
+"""A client of an unreachable broker would take up to 40 s to close."""
+
+REQUEST_TIMEOUT_MS = 10_000
+"""Of a command: a user waits for it. Services wait longer."""
+
 
 def make_consumer(client: Mapping[str, Any], *topics: str, **options: Any) -> Any:
-    """Return a consumer, not started, that commits nothing by itself.
+    """Return a consumer, not started, that reads committed records and commits nothing by itself.
 
     Args:
         client: the arguments of an aiokafka client, see `KafkaSettings.client`.
@@ -28,13 +44,33 @@ def make_consumer(client: Mapping[str, Any], *topics: str, **options: Any) -> An
     return AIOKafkaConsumer(*topics, **client, isolation_level=ISOLATION_LEVEL, enable_auto_commit=False, **options)
 
 
-# Closing clients of a broker that may be gone: they would wait for it up to 40 s.
+def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return the arguments of an aiokafka client of a command.
 
-CLOSE_S = 1.0
+    Raises:
+        UserError: a certificate or a SASL setting is missing.
+    """
+    return kafka.client() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
+
+
+def missing_topics(descriptions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the topics that do not exist, of those that a broker described.
+
+    Raises:
+        KafkaError: the broker reports another error, for instance that this user may not describe a topic.
+    """
+    missing = []
+    for description in descriptions:
+        error = for_code(description["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            missing.append(description["topic"])
+        elif description["error_code"]:
+            raise error(description["topic"])
+    return sorted(missing)
 
 
 async def close_in_time(*closers: Callable[[], Awaitable[None]]) -> None:
-    """Call each in turn and give up on one that takes longer than `CLOSE_S` or fails."""
+    """Call each in turn; give up on one that fails or takes longer than `CLOSE_S`."""
     for close in closers:
         requests = cancel_requests()
         try:
@@ -48,44 +84,10 @@ async def close_in_time(*closers: Callable[[], Awaitable[None]]) -> None:
 
 
 def cancel_requests() -> int:
-    """Give how often this task was asked to end.
+    """Return how often this task was asked to cancel.
 
-    aiokafka cancels its own inner tasks, and that surfaces as a CancelledError although nobody cancelled this task:
-    then this number has not grown.
+    aiokafka cancels tasks of its own, which surfaces as a CancelledError although nobody cancelled this task: then this
+    number has not grown.
     """
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
-
-
-# Makes the topics of an installation and compares those that exist with the table. Changes none that exist.
-
-
-def missing_topics(described: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give the topics that do not exist, of those that a broker described.
-
-    Raises:
-        KafkaError: it says something else of one, as that this user may not know of it.
-    """
-    missing = []
-    for each in described:
-        error = for_code(each["error_code"])
-        if error is UnknownTopicOrPartitionError:
-            missing.append(each["topic"])
-        elif each["error_code"]:
-            raise error(each["topic"])
-    return sorted(missing)
-
-
-# How commands reach Kafka: shared options, settings, and errors that say what to do.
-
-REQUEST_TIMEOUT_MS = 10_000
-"""A person waits; services are more patient."""
-
-
-def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Give what an aiokafka client of a command takes.
-
-    Raises:
-        UserError: a certificate or a SASL setting is missing.
-    """
-    return kafka.client() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}

@@ -1,7 +1,7 @@
-"""Why Kafka lets nobody in, and which setting to look at.
+"""Why Kafka refuses a connection, and which setting to look at.
 
-aiokafka tells its log why a connection did not come about, and raises the same error for all of it. The log's records
-hold the errors themselves, so that they are told apart by type and not by words.
+aiokafka raises the same error whatever the cause, and logs the cause. The log records hold the error objects, so that
+they are distinguished by type and not by words.
 """
 
 import asyncio
@@ -16,66 +16,66 @@ from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, Uns
 from sprat.settings import KafkaSettings
 
 _OTHER_HOST = (62, 64)
-"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 _TLS_ALERT = 0x1503
-"""How an answer in TLS begins: read as the length of a Kafka message, it is one of 350 MB."""
+"""The first bytes of a TLS alert, which a Kafka client reads as the length of a message: 350 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no connection came about."""
+    """Why a connection was refused."""
 
     reason: str
-    """For people: what is wrong, and which variable to look at. It holds no secret."""
-    settled: bool
-    """Will the next try end the same way, unless somebody changes something?"""
+    """For people: what is wrong, and which variable to look at. Holds no secret."""
+    permanent: bool
+    """Whether a retry fails too, unless somebody changes something."""
 
 
 class CapturedRefusals(logging.Handler):
-    """What aiokafka said last, and why Kafka refused, if it did."""
+    """A log handler: the last message of aiokafka, and why Kafka refused, if it did."""
 
-    def __init__(self, kafka: KafkaSettings, settled: Callable[[Refusal], None] = lambda _: None) -> None:
+    def __init__(self, kafka: KafkaSettings, on_permanent: Callable[[Refusal], None] = lambda _: None) -> None:
         super().__init__(logging.WARNING)
-        self.said = ""
+        self.last_message = ""
         self.refusal: Refusal | None = None
         self._kafka = kafka
-        self._settled = settled
+        self._on_permanent = on_permanent
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what it says, and why Kafka refused, if that is in it."""
-        self.said = record.getMessage()
-        if self.refusal is not None and self.refusal.settled:
+        """Keep the message, and the reason of a refusal if the record holds one."""
+        self.last_message = record.getMessage()
+        if self.refusal is not None and self.refusal.permanent:
             return
         errors = [each for each in record.args or () if isinstance(each, BaseException)]
         self.refusal = refusal_of(errors[0], self._kafka) if errors else None
-        if self.refusal is not None and self.refusal.settled:
-            self._settled(self.refusal)
+        if self.refusal is not None and self.refusal.permanent:
+            self._on_permanent(self.refusal)
 
 
 @contextmanager
 def capture_refusals(
-    kafka: KafkaSettings, settled: Callable[[Refusal], None] = lambda _: None
+    kafka: KafkaSettings, on_permanent: Callable[[Refusal], None] = lambda _: None
 ) -> Iterator[CapturedRefusals]:
-    """Listen to aiokafka inside the block; `settled` is told the first refusal that trying again does not mend."""
-    log, overheard = logging.getLogger("aiokafka"), CapturedRefusals(kafka, settled)
+    """Capture aiokafka's log inside the block; call `on_permanent` with the first refusal that a retry does not fix."""
+    log, captured = logging.getLogger("aiokafka"), CapturedRefusals(kafka, on_permanent)
     level = log.level
-    if not log.isEnabledFor(logging.WARNING):  # somebody silenced it, for people
+    if not log.isEnabledFor(logging.WARNING):  # a command silences it
         log.setLevel(logging.WARNING)
-    log.addHandler(overheard)
+    log.addHandler(captured)
     try:
-        yield overheard
+        yield captured
     finally:
-        log.removeHandler(overheard)
+        log.removeHandler(captured)
         log.setLevel(level)
 
 
 def refusal_of(error: BaseException, kafka: KafkaSettings) -> Refusal | None:
-    """Tell what a failed connection says of the settings; None where it says nothing of them."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if (refusal := _refusal(seen, kafka)) is not None:
+    """Return what a failed connection says about the settings; None where it says nothing about them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (refusal := _refusal(cause, kafka)) is not None:
             return refusal
-        seen = seen.__cause__
+        cause = cause.__cause__
     return None
 
 
@@ -83,11 +83,11 @@ def _refusal(error: BaseException, kafka: KafkaSettings) -> Refusal | None:
     if isinstance(error, ssl.SSLError):
         return _tls(error, kafka)
     if isinstance(error, asyncio.IncompleteReadError) and (error.expected or 0) >> 16 == _TLS_ALERT:
-        return Refusal(f"this port speaks TLS: {_protocol(kafka)}", settled=True)
+        return Refusal(f"this port speaks TLS: {_protocol(kafka)}", permanent=True)
     if isinstance(error, asyncio.IncompleteReadError | ConnectionResetError):
-        return Refusal(f"it hung up: {_protocol(kafka)}", settled=False)
+        return Refusal(f"it hung up: {_protocol(kafka)}", permanent=False)
     reason = _sasl(error, kafka)
-    return None if reason is None else Refusal(reason, settled=True)
+    return None if reason is None else Refusal(reason, permanent=True)
 
 
 def _sasl(error: BaseException, kafka: KafkaSettings) -> str | None:
@@ -105,13 +105,15 @@ def _sasl(error: BaseException, kafka: KafkaSettings) -> str | None:
 def _tls(error: ssl.SSLError, kafka: KafkaSettings) -> Refusal:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _OTHER_HOST:
-            return Refusal(f"its certificate is another host's: {_look('BOOTSTRAP')}", settled=True)
-        return Refusal(f"its certificate is not trusted ({error.verify_message}): {_look('SSL_CAFILE')}", settled=True)
+            return Refusal(f"its certificate is another host's: {_look('BOOTSTRAP')}", permanent=True)
+        return Refusal(
+            f"its certificate is not trusted ({error.verify_message}): {_look('SSL_CAFILE')}", permanent=True
+        )
     reason = error.reason or "no reason given"
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         look = _look("SSL_CERTFILE", "SSL_KEYFILE")
-        return Refusal(f"it wants a certificate of its clients, and not this one ({reason}): {look}", settled=True)
-    return Refusal(f"no TLS comes about ({reason}): {_protocol(kafka)}", settled=False)
+        return Refusal(f"it wants a certificate of its clients, and not this one ({reason}): {look}", permanent=True)
+    return Refusal(f"no TLS comes about ({reason}): {_protocol(kafka)}", permanent=False)
 
 
 def _protocol(kafka: KafkaSettings) -> str:

@@ -1,4 +1,7 @@
-"""Which offsets may be committed while records finish out of order: up to the lowest one that is not finished."""
+"""Offsets: where a new group starts, which offsets may be committed, and how to go back.
+
+A committed offset is always that of the *next* record to read.
+"""
 
 import asyncio
 import logging
@@ -6,46 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from sprat.errors import Fatal, Retryable
-from sprat.kafka.publisher import AUTHORISATION_ERRORS
+from sprat.kafka.clients import AUTHORISATION_ERRORS, make_consumer, missing_topics
+from sprat.settings import KafkaSettings
 from sprat_contracts import KafkaRecord
-
-
-class OffsetTracker:
-    """Offsets in flight, by partition. Not thread-safe; one event loop owns it."""
-
-    def __init__(self) -> None:
-        self._flying: dict[TopicPartition, dict[int, bool]] = {}
-
-    def start(self, partition: TopicPartition, offset: int) -> None:
-        """Note a record that begins; records of a partition begin in order."""
-        self._flying.setdefault(partition, {})[offset] = False
-
-    def finish(self, partition: TopicPartition, offset: int) -> None:
-        """Note a record that is done; one that was let go meanwhile is ignored."""
-        flying = self._flying.get(partition)
-        if flying is not None and offset in flying:
-            flying[offset] = True
-
-    def committable(self) -> Mapping[TopicPartition, int]:
-        """Give the next offset of each partition in which something new may be committed."""
-        offsets: dict[TopicPartition, int] = {}
-        for partition, flying in self._flying.items():
-            for offset in list(flying):
-                if not flying[offset]:
-                    break
-                offsets[partition] = offset + 1
-                del flying[offset]
-        return offsets
-
-    def clear(self) -> None:
-        """Let all go: the partitions have moved on."""
-        self._flying.clear()
-
-
-# Committing offsets. An offset is always that of the *next* record to read.
 
 log = logging.getLogger(__name__)
 
@@ -53,27 +23,63 @@ _COMMIT_S = 30.0
 
 
 class Consumer(Protocol):
-    """What the loops need of an aiokafka consumer."""
+    """The part of an aiokafka consumer that the loops use."""
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the next offset of each partition."""
         ...
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from there."""
+        """Continue to read at this offset."""
         ...
 
     def pause(self, *partitions: TopicPartition) -> None:
-        """Read no more from these."""
+        """Stop reading from these partitions."""
         ...
 
     def assignment(self) -> frozenset[TopicPartition]:
-        """Give the partitions that are ours."""
+        """Return the assigned partitions."""
         ...
 
 
+class OffsetTracker:
+    """Offsets of records in progress, by partition. Not thread-safe; one event loop owns it.
+
+    While records finish out of order, the offset up to the lowest unfinished record may be committed.
+    """
+
+    def __init__(self) -> None:
+        self._finished: dict[TopicPartition, dict[int, bool]] = {}
+        """Offset → whether its record is finished, in the order of the partition."""
+
+    def start(self, partition: TopicPartition, offset: int) -> None:
+        """Note that a record begins; the records of a partition begin in order."""
+        self._finished.setdefault(partition, {})[offset] = False
+
+    def finish(self, partition: TopicPartition, offset: int) -> None:
+        """Note that a record is finished; ignore one from before the last `clear`."""
+        offsets = self._finished.get(partition)
+        if offsets is not None and offset in offsets:
+            offsets[offset] = True
+
+    def committable(self) -> Mapping[TopicPartition, int]:
+        """Return the next offset of each partition in which records have finished since the last call."""
+        committable: dict[TopicPartition, int] = {}
+        for partition, offsets in self._finished.items():
+            for offset in list(offsets):
+                if not offsets[offset]:
+                    break
+                committable[partition] = offset + 1
+                del offsets[offset]
+        return committable
+
+    def clear(self) -> None:
+        """Forget all records: the partitions were revoked."""
+        self._finished.clear()
+
+
 def next_offsets(records: Iterable[KafkaRecord]) -> dict[TopicPartition, int]:
-    """Give what to commit once these records are done."""
+    """Return what to commit once these records are done."""
     offsets: dict[TopicPartition, int] = {}
     for record in records:
         partition = TopicPartition(record.topic, record.partition)
@@ -85,32 +91,76 @@ async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> b
     """Commit exactly these offsets.
 
     Returns:
-        False where the partitions are no longer ours; their records come again to whoever has them now.
+        False where the partitions were revoked: their new owner reads the records again.
 
     Raises:
         Retryable: the group's coordinator does not answer.
-        Fatal: not allowed.
+        Fatal: Kafka does not let this service commit.
     """
     try:
         async with asyncio.timeout(_COMMIT_S):
             await consumer.commit(dict(offsets))
     except (CommitFailedError, IllegalStateError) as error:
-        log.warning("offsets not committed, the partitions have moved on: %s", type(error).__name__)
+        log.warning("offsets not committed, the partitions were revoked: %s", type(error).__name__)
         return False
     except AUTHORISATION_ERRORS as error:
-        raise Fatal(f"Kafka does not let this service commit: {type(error).__name__}; mend its ACLs") from None
+        raise Fatal(f"Kafka does not let this service commit: {type(error).__name__}; check the ACLs") from None
     except (KafkaError, TimeoutError) as error:
         raise Retryable(f"offsets not committed: {type(error).__name__}") from None
     return True
 
 
 def seek_back(consumer: Consumer, records: Iterable[KafkaRecord]) -> None:
-    """Go back to the first of these records in each partition that is still ours."""
+    """Seek to the first of these records in each partition that is still assigned."""
     first: dict[TopicPartition, int] = {}
     for record in records:
         partition = TopicPartition(record.topic, record.partition)
         first[partition] = min(first.get(partition, record.offset), record.offset)
-    ours = consumer.assignment()
+    assigned = consumer.assignment()
     for partition, offset in first.items():
-        if partition in ours:
+        if partition in assigned:
             consumer.seek(partition, offset)
+
+
+async def set_initial_offsets(settings: KafkaSettings, group: str, topic: str, timestamp_ms: int) -> None:
+    """Commit where a new group starts in a topic: at the first record appended at or after `timestamp_ms`.
+
+    Partitions that have a committed offset keep it. Where a member is active, the broker refuses the commit of a
+    non-member; that member has committed these offsets already.
+
+    Raises:
+        Fatal: the topic does not exist.
+        KafkaError: Kafka does not answer, or refuses.
+    """
+    missing = await _without_offset(settings, group, topic)
+    if not missing:
+        return
+    consumer = make_consumer(settings.client(), group_id=group)
+    try:
+        await consumer.start()
+        consumer.assign(missing)
+        # The ends come first: a text that is appended between the two requests must not be skipped.
+        ends = await consumer.end_offsets(missing)
+        found = await consumer.offsets_for_times(dict.fromkeys(missing, timestamp_ms))
+        starts = {partition: found[partition].offset if found[partition] else ends[partition] for partition in missing}
+        await consumer.commit(starts)
+    except KafkaError as error:
+        if await _without_offset(settings, group, topic):
+            raise
+        log.info("commit by a non-member of group %s, expected: %s", group, type(error).__name__)
+    finally:
+        await consumer.stop()
+
+
+async def _without_offset(settings: KafkaSettings, group: str, topic: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(**settings.client())
+    try:
+        await admin.start()
+        (description,) = await admin.describe_topics([topic])
+        if missing_topics([description]):
+            raise Fatal(f"topic {topic} does not exist: run `sprat topics create`")
+        committed = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    partitions = [TopicPartition(topic, part["partition"]) for part in description["partitions"]]
+    return [p for p in partitions if p not in committed or committed[p].offset < 0]

@@ -1,4 +1,7 @@
-"""Publishing with acknowledgement: all or a clear reason, and a retry resends only what is not acknowledged."""
+"""Publishing with acknowledgement: a retry sends only what is not acknowledged.
+
+Written by hand: a retry library would send a record again that the producer still holds, and so double it.
+"""
 
 import asyncio
 import logging
@@ -7,26 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from sprat.errors import Fatal, Retryable, SpratError
+from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.retry import Backoff, Deadline
 from sprat.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-AUTHORISATION_ERRORS = (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _LARGEST_RECORD = 3 * 1024 * 1024
 _REQUEST_MS = 15_000
@@ -35,24 +27,24 @@ _STOP_S = 3.0
 
 @dataclass(slots=True, eq=False)
 class OutRecord:
-    """A record to publish, encoded; and the producer's promise, once it has taken it."""
+    """An encoded record to publish, with the producer's future once it has accepted the record."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
-    under_way: "asyncio.Future[Any] | None" = None
+    sending: "asyncio.Future[Any] | None" = None
 
     @property
     def size(self) -> int:
-        """Bytes that the record takes in its topic, at the most: its own, and the head of a batch."""
+        """Upper bound of the bytes that the record takes in its topic, with the header of a batch."""
         headers = sum(len(name) + len(value or b"") + 4 for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers + 96
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Where a record came to stand."""
+    """The place of an acknowledged record."""
 
     partition: int
     offset: int
@@ -61,9 +53,9 @@ class Acknowledged:
 
 
 class TooLarge(SpratError):
-    """Records that their topic does not take, by their places in what was to be published.
+    """Records that are larger than their topic allows; all others are acknowledged.
 
-    All others are acknowledged.
+    `places` are their indices in the records to publish.
     """
 
     def __init__(self, places: Sequence[int]) -> None:
@@ -72,7 +64,10 @@ class TooLarge(SpratError):
 
 
 class NotAcknowledged(Retryable):
-    """Records not acknowledged in time, or `too_large`, at these places of what was to be published; the others are."""
+    """Records not acknowledged in time (`places`) or too large for their topic (`too_large`).
+
+    Both are indices in the records to publish; all other records are acknowledged.
+    """
 
     def __init__(self, places: tuple[int, ...], reason: str, too_large: tuple[int, ...] = ()) -> None:
         super().__init__(f"{len(places)} records not acknowledged: {reason}")
@@ -83,17 +78,17 @@ class NotAcknowledged(Retryable):
 class Publisher:
     """An idempotent producer that waits for all replicas.
 
-    aiokafka's idempotent producer keeps a record until it is acknowledged, however long the broker is away, and then
-    delivers it once. So a record without an answer yet is waited for again, never sent again: that would double it.
+    aiokafka's idempotent producer keeps a record until it is acknowledged, however long the broker is unreachable, and
+    delivers it once. So a record without an answer yet is waited for again, never sent again: that would duplicate it.
     """
 
     def __init__(self, settings: KafkaSettings, client_id: str) -> None:
         self._settings = settings
         self._client_id = client_id
         self._producer: AIOKafkaProducer | None = None
-        self._suspect = False
+        self._broken = False
         self._renewing = asyncio.Lock()
-        self._retired: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Connect.
@@ -104,25 +99,28 @@ class Publisher:
         self._producer = await self._connect()
 
     async def stop(self) -> None:
-        """Send what is in hand, for a few seconds, and disconnect."""
+        """Deliver what the producer holds, for at most a few seconds, and disconnect."""
         if self._producer is not None:
-            self._retire(self._producer)
+            self._stop_later(self._producer)
             self._producer = None
-        if self._retired:
-            _, late = await asyncio.wait(self._retired, timeout=_STOP_S)
+        if self._stopping:
+            _, late = await asyncio.wait(self._stopping, timeout=_STOP_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
     async def publish(self, records: Sequence[OutRecord], hold_s: float | None = None) -> list[Acknowledged]:
-        """Publish all and wait for every acknowledgement, for `hold_s`.
+        """Publish all records and wait up to `hold_s` for every acknowledgement.
 
-        What failed is sent again; what has no answer yet is waited for, also by a later call with the same
-        record.
+        A failed record is sent again. A record without an answer is waited for, also by a later call with the same
+        `OutRecord`.
+
+        Returns:
+            Where each record is, in the order of `records`.
 
         Raises:
             TooLarge: some are too large for their topic; all others are acknowledged.
-            NotAcknowledged: some are not acknowledged after `hold_s` (of the settings, unless given).
+            NotAcknowledged: some are not acknowledged after `hold_s`; the default is the setting.
             Fatal: Kafka does not let this service write.
         """
         done: dict[int, Acknowledged] = {}
@@ -141,15 +139,15 @@ class Publisher:
                     failed[place] = result
             pending = list(failed)
             if pending:
-                await self._hold(failed, too_large, deadline, backoff)
+                await self._wait_before_retry(failed, too_large, deadline, backoff)
         if too_large:
             raise TooLarge(too_large)
         return [done[place] for place in range(len(records))]
 
-    async def _hold(
+    async def _wait_before_retry(
         self, failed: dict[int, BaseException], too_large: Sequence[int], deadline: Deadline, backoff: Backoff
     ) -> None:
-        """Wait before the next attempt, unless an error is final or the time is up.
+        """Wait before the next attempt, unless an error is final or the deadline has passed.
 
         Raises:
             NotAcknowledged: the deadline has passed.
@@ -157,18 +155,18 @@ class Publisher:
         """
         for error in failed.values():
             if isinstance(error, AUTHORISATION_ERRORS):
-                raise Fatal(f"Kafka does not let this service write: {type(error).__name__}; mend its ACLs") from None
+                raise Fatal(f"Kafka does not let this service write: {type(error).__name__}; check the ACLs") from None
             if not isinstance(error, KafkaError | OSError | TimeoutError):
                 raise error
         reasons = ", ".join(sorted({type(error).__name__ for error in failed.values()}))
         if deadline.passed:
             raise NotAcknowledged(tuple(failed), reasons, tuple(too_large))
         pause = min(backoff.next(), deadline.remaining())
-        log.warning("%d records not acknowledged: %s; again in %.1f s", len(failed), reasons, pause)
+        log.warning("%d records not acknowledged: %s; retrying in %.1f s", len(failed), reasons, pause)
         await asyncio.sleep(pause)
 
     async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
-        """Send what is not under way yet, and wait for all until the deadline; TimeoutError for what has no answer."""
+        """Send what is not being sent yet, and wait for all until the deadline; TimeoutError where no answer came."""
         try:
             async with asyncio.timeout(deadline.remaining()):
                 await self._renew()
@@ -181,27 +179,27 @@ class Publisher:
         return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
 
     async def _started(self, record: OutRecord, deadline: Deadline) -> "asyncio.Future[Any] | BaseException":
-        """Give the future of a record that is under way, or hand the record to the producer."""
-        if record.under_way is not None:
-            return record.under_way
+        """Return the future of a record that is being sent; hand any other record to the producer."""
+        if record.sending is not None:
+            return record.sending
         if self._producer is None:
             raise Fatal("the publisher was not started")
         try:
-            # Cancelled, or failing, `send` has not taken the record: sending it again cannot double it.
+            # If `send` fails or is cancelled, it has not accepted the record: a second attempt cannot duplicate it.
             async with asyncio.timeout(deadline.remaining()):
-                record.under_way = await self._hand_over(self._producer, record)
+                record.sending = await self._hand_over(self._producer, record)
         except (KafkaError, OSError, TimeoutError) as error:
             return error
-        return record.under_way
+        return record.sending
 
     @staticmethod
     async def _hand_over(producer: AIOKafkaProducer, record: OutRecord) -> "asyncio.Future[Any]":
         if record.key is not None or record.value is not None:
-            taken: asyncio.Future[Any] = await producer.send(
+            accepted: asyncio.Future[Any] = await producer.send(
                 record.topic, value=record.value, key=record.key, headers=list(record.headers)
             )
-            return taken
-        # A record of nothing but headers, which `send` refuses: the dead letter of one.
+            return accepted
+        # The dead letter of a record that has only headers; `send` refuses it.
         batch = producer.create_batch()
         batch.append(key=None, value=None, timestamp=None, headers=list(record.headers))
         partition = min(await producer.partitions_for(record.topic))
@@ -213,30 +211,30 @@ class Publisher:
             return future
         if not future.done():
             return TimeoutError()
-        record.under_way = None
+        record.sending = None
         error = future.exception()
         if error is not None:
-            # The broker refused it: its sequence number is missing now, and everything behind it would be refused too.
-            self._suspect = True
+            # The broker refused it, so a sequence number is missing: it would refuse all later records as well.
+            self._broken = True
             return error
         metadata = future.result()
         return Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
 
     async def _renew(self) -> None:
-        """Where the producer is suspect, go on with a new one; the old one still delivers what it has taken."""
+        """Replace a broken producer; the old one still delivers what it has accepted."""
         async with self._renewing:
-            if self._producer is not None and not self._suspect:
+            if self._producer is not None and not self._broken:
                 return
-            fresh = await self._connect()
+            producer = await self._connect()
             if self._producer is not None:
-                self._retire(self._producer)
-            self._producer = fresh
-            self._suspect = False
+                self._stop_later(self._producer)
+            self._producer = producer
+            self._broken = False
 
-    def _retire(self, producer: AIOKafkaProducer) -> None:
+    def _stop_later(self, producer: AIOKafkaProducer) -> None:
         task = asyncio.create_task(producer.stop())
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

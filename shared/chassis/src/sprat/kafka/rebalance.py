@@ -1,4 +1,4 @@
-"""What happens when partitions come and go: on revoke, stop admitting, drain, let go; on assignment, admit again."""
+"""What happens when partitions come and go: drain and release on a revoke, admit work again on an assignment."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -12,36 +12,36 @@ log = logging.getLogger(__name__)
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Holds a rebalance up until the work in hand is committed, so that the next owner starts after it.
+    """Delays a rebalance until the work in progress is committed, so that the next owner starts after it.
 
-    Every rebalance of aiokafka is eager: all partitions are revoked, and positions are reset to the committed offsets.
+    aiokafka's rebalances are eager: all partitions are revoked, and positions are reset to the committed offsets.
     """
 
     def __init__(
         self,
-        gate: AdmissionControl,
+        admission: AdmissionControl,
         failure: Failure,
         drain_s: float,
-        let_go: Callable[[], Awaitable[None]] | None = None,
+        release: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._gate = gate
+        self._admission = admission
         self._failure = failure
         self._drain_s = drain_s
-        self._let_go = let_go
+        self._release = release
         self.started: Callable[[], None] = lambda: None
         """Called when an assignment begins, before work is admitted."""
         self.assigned = False
-        """Does the group know what is ours? A member without partitions is a stand-by, and assigned, too."""
+        """Whether the group has assigned partitions to this member; also true for a standby, which gets none."""
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Close the gate and wait for what is in hand, at most `drain_s`; what is left comes again elsewhere."""
-        self._gate.close()
+        """Admit no more work, wait up to `drain_s` for the work in progress, and release the rest."""
+        self._admission.close()
         self.assigned = False
-        if not await self._gate.drained(Deadline(self._drain_s)):
-            log.warning("not drained within %.0f s; what is in hand comes again", self._drain_s)
-        if self._let_go is not None:
+        if not await self._admission.drained(Deadline(self._drain_s)):
+            log.warning("not drained within %.0f s; unfinished records are read again", self._drain_s)
+        if self._release is not None:
             try:
-                await self._let_go()
+                await self._release()
             except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
                 self._failure.report(error)
 
@@ -49,4 +49,4 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Admit work again."""
         self.assigned = True
         self.started()
-        self._gate.open()
+        self._admission.open()

@@ -1,4 +1,7 @@
-"""Running the model off the event loop; a batch that breaks it is bisected to the one text that does."""
+"""Answers from the cache, else from the model, off the event loop.
+
+A batch on which the model fails is bisected to the one text that causes it.
+"""
 
 import asyncio
 import logging
@@ -13,8 +16,8 @@ from pydantic import ValidationError
 from sprat.cache import Cache, KeyedHash
 from sprat.errors import Fatal
 from sprat.model import Answer, Model, Question
-from sprat.processing.handler import Answered, Ask, Handler
-from sprat.processing.work_item import WorkItem
+from sprat.processing.handler import Answered, Ask, ModelHandler
+from sprat.processing.records import WorkItem
 from sprat_contracts import OUTPUTS
 
 log = logging.getLogger(__name__)
@@ -28,17 +31,17 @@ class Inference:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
     async def answer(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """Answer all; None where the model broke on that one text."""
+        """Answer all questions; None for a text on which the model failed."""
         if not questions:
             return []
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._bisect, list(questions))
 
     def close(self) -> None:
-        """Let the thread end after the batch in hand."""
+        """End the thread after its current batch."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _bisect(self, questions: list[Question]) -> list[Answer | None]:
-        answers = self._answered(questions)
+        answers = self._valid_answers(questions)
         if answers is not None:
             return [*answers]
         if len(questions) == 1:
@@ -46,24 +49,22 @@ class Inference:
         middle = len(questions) // 2
         return self._bisect(questions[:middle]) + self._bisect(questions[middle:])
 
-    def _answered(self, questions: list[Question]) -> list[Answer] | None:
-        """Give the answers; None where the model breaks, or where they are not answers: NaN is no confidence."""
+    def _valid_answers(self, questions: list[Question]) -> list[Answer] | None:
+        """Return the answers; None where the model fails, or returns something else: NaN is not a confidence."""
         try:
             answers = list(self._model.answer(questions))
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever a model raises is the text's or the model's
-            log.warning("the model broke on %d texts: %s", len(questions), type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the boundary: a model may raise anything
+            log.warning("the model failed on a batch of %d texts: %s", len(questions), type(error).__name__)
             return None
-        sound = len(answers) == len(questions) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
-        return answers if sound else None
-
-
-# From questions to answers: the cache in one round trip, the model on the misses.
+        valid = len(answers) == len(questions) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
+        return answers if valid else None
 
 
 @dataclass(slots=True)
 class CachedInference:
-    """What a service with a model brings to the loop."""
+    """The part of the batch loop that a service with a model adds."""
 
+    handler: ModelHandler
     model: Model
     inference: Inference
     cache: Cache
@@ -71,15 +72,15 @@ class CachedInference:
     counts: Counter[str]
 
     def prepare(self, item: WorkItem, ask: Ask) -> None:
-        """Note a question."""
+        """Note the question of a work item."""
         item.ask = ask
         item.cache_key = self.keyed_hash(*ask.cache_key)
         item.tokens = self.model.tokens(ask.question)
 
-    async def answer(self, items: Sequence[WorkItem], handler: Handler) -> None:
-        """Decide all items that ask: look them up, run the model on the misses, keep what it says.
+    async def answer(self, items: Sequence[WorkItem]) -> None:
+        """Decide all items that ask: look the answers up, run the model on the misses, and cache its answers.
 
-        Equal questions are asked once. Where the model broke on a text, the handler says what becomes of it.
+        Equal questions are asked once. Where the model fails on a text, the handler decides what becomes of it.
         """
         asking = [item for item in items if item.ask is not None and item.outcome is None]
         if not asking:
@@ -105,10 +106,11 @@ class CachedInference:
             if item.received is None or item.ask is None:
                 raise Fatal("an item without a question was answered")
             if answer is not None:
-                item.outcome = handler.answered(item.received, item.ask, Answered(answer, hit is not None, timings))
+                answered = Answered(answer, hit is not None, timings)
+                item.outcome = self.handler.answered(item.received, item.ask, answered)
             else:
-                log.error("the model broke on one text", extra=item.about())
-                item.outcome = handler.failed(item.received, item.ask)
+                log.error("the model failed on one text", extra=item.log_fields())
+                item.outcome = self.handler.failed(item.received, item.ask)
 
     async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
         keys = list(asks)
@@ -125,7 +127,7 @@ def _encode(answer: Answer) -> bytes:
 
 
 def _decode(task: str, value: bytes) -> Answer | None:
-    """Read an answer from the cache; None where it is not one, as another writer's would not be."""
+    """Read an answer from the cache; None where it is not one, for instance because something else wrote it."""
     confidence, _, output = value.partition(b"\n")
     try:
         answer = Answer(output=OUTPUTS[task].model_validate_json(output), confidence=float(confidence))

@@ -1,4 +1,9 @@
-"""What goes into a handler and what comes out: plain data, no Kafka and no Redis."""
+"""What goes into a service's handler and what it returns: plain data, no Kafka and no Redis.
+
+* `Handler`: decides on each record at once (router).
+* `ModelHandler`: may ask a model first (specialists).
+* `ConcurrentHandler`: takes its time for a decision (frontier).
+"""
 
 import base64
 from collections.abc import Mapping
@@ -28,7 +33,10 @@ class Received(Generic[M_co]):
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """A message to publish. The loop adds time, source and trace, encodes, sends, and waits for the acknowledgement."""
+    """A message to publish.
+
+    The loop adds time, source and trace, encodes and sends it, and waits for the acknowledgement.
+    """
 
     topic: str
     key: bytes
@@ -40,12 +48,13 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that one record causes. An empty one with a reason in `skipped` is a record that is somebody else's."""
+    """Everything that one record causes."""
 
     events: tuple[Emit, ...] = ()
     rejected: Rejected | None = None
-    """The record becomes a dead letter, beside the events."""
+    """The record becomes a dead letter, in addition to the events."""
     skipped: str | None = None
+    """Why the record causes nothing: it is another service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +68,68 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The model's answer to an Ask."""
+    """The model's answer to an `Ask`."""
 
     answer: Answer
     cached: bool
     timings_ms: Mapping[str, float]
+    """Stage → milliseconds."""
 
 
-class Handler(Protocol):
-    """One service's decisions. Pure: no clock, no I/O; the same input gives the same outcome."""
+class RecordHandler(Protocol):
+    """What every handler decides."""
 
     def message_type(self, topic: str) -> type[Message]:
-        """Give the message that a topic of this service holds."""
-        ...
-
-    def receive(self, received: Received[Any]) -> Outcome | Ask:
-        """Decide on a record at once, or ask the model first."""
+        """Return the message that a topic of this service holds."""
         ...
 
     def malformed(self, rejected: Rejected) -> Outcome:
-        """Decide on a record that cannot be decoded: the judge of a topic rejects it, others skip it."""
-        ...
-
-    def answered(self, received: Received[Any], ask: Ask, answered: Answered) -> Outcome:
-        """Make the outcome of the model's answer."""
-        ...
-
-    def failed(self, received: Received[Any], ask: Ask) -> Outcome:
-        """Make the outcome where the model broke on this one text."""
+        """Decide on a record that cannot be decoded: one service per topic rejects it, the others skip it."""
         ...
 
     def oversized(self, received: Received[Any], emit: Emit) -> Outcome:
-        """Make the outcome that replaces one whose event `emit` is too large for its topic; it must be small."""
+        """Return the outcome that replaces one whose event `emit` is too large for its topic; it must be small."""
         ...
 
 
-# Where a text stands, as every message derived from it says, and the key that all of them carry.
+class Handler(RecordHandler, Protocol):
+    """One service's decisions. Pure: no clock, no I/O; the same input gives the same outcome."""
+
+    def receive(self, received: Received[Any]) -> Outcome:
+        """Decide on a record."""
+        ...
+
+
+class ModelHandler(RecordHandler, Protocol):
+    """The decisions of a service with a model. Pure, as a `Handler` is."""
+
+    def receive(self, received: Received[Any]) -> Outcome | Ask:
+        """Decide on a record, or ask the model first."""
+        ...
+
+    def answered(self, received: Received[Any], ask: Ask, answered: Answered) -> Outcome:
+        """Return the outcome of the model's answer."""
+        ...
+
+    def failed(self, received: Received[Any], ask: Ask) -> Outcome:
+        """Return the outcome where the model failed on this one text."""
+        ...
+
+
+class ConcurrentHandler(RecordHandler, Protocol):
+    """The decisions of a service that waits for something else while it decides."""
+
+    async def handle(self, received: Received[Any]) -> Outcome:
+        """Answer or decline, always; may wait as long as the record's own deadline allows."""
+        ...
+
+    def failed(self, received: Received[Any]) -> Outcome:
+        """Decline where `handle` raised an unexpected error."""
+        ...
 
 
 def origin_of(received: Received[Message]) -> Origin:
-    """Make the origin of a text that was just read."""
+    """Return where a text is on its topic, as every message derived from it says."""
     return Origin(
         partition=received.partition,
         offset=received.offset,
@@ -108,7 +139,10 @@ def origin_of(received: Received[Message]) -> Origin:
 
 
 def record_key(origin: Origin, text_id: str) -> bytes:
-    """Give the upstream's key; the text's id where it gave none, or where a foreign producer wrote no base64."""
+    """Return the key of every message derived from a text: the upstream's key.
+
+    It is the text's id where the upstream gave none, or where another producer wrote one that is not base64.
+    """
     if origin.key is not None:
         try:
             return base64.b64decode(origin.key, validate=True)

@@ -1,4 +1,4 @@
-"""From outcomes to acknowledged records: events first, then dead letters; both before any commit."""
+"""From outcomes to acknowledged records: events first, then dead letters, both before any commit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,17 @@ from typing import Any
 
 from sprat.errors import Fatal, Rejected
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.processing.codec import dead_letter, event_record
 from sprat.processing.handler import Emit, Outcome, Received
-from sprat.processing.work_item import WorkItem
+from sprat.processing.records import WorkItem, dead_letter, event_record
 from sprat_contracts import Topics
 
 Shrink = Callable[[Received[Any], Emit], Outcome]
-"""Makes the small outcome that replaces one whose event is too large for its topic: a handler's `oversized`."""
+"""Returns the small outcome that replaces one whose event is too large for its topic: a handler's `oversized`."""
 
 
 @dataclass(slots=True)
 class Outbox:
-    """Publishes what items cause, under the service's name."""
+    """Publishes what work items cause, in the service's name."""
 
     service: str
     version: str
@@ -27,18 +26,18 @@ class Outbox:
     _source: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look the limits up once."""
+        """Look up the topics' limits once."""
         self._limits = {topic.name: topic.max_record_bytes for topic in self.topics.table()}
         self._source = f"/{self.topics.prefix}/{self.service}"
 
     async def publish(self, items: Sequence[WorkItem], shrink: Shrink) -> None:
         """Publish every event and wait for all acknowledgements, then every dead letter.
 
-        What is acknowledged is not sent again by a later attempt.
+        A later attempt does not send again what is acknowledged.
 
         Raises:
-            NotAcknowledged: some are not acknowledged; the items know which.
-            Fatal: not allowed to write, or a dead letter does not fit its topic.
+            NotAcknowledged: some are not acknowledged; `pending` of the items holds them.
+            Fatal: Kafka does not let this service write, or a dead letter does not fit its topic.
         """
         for item in items:
             if item.pending is None:
@@ -49,29 +48,29 @@ class Outbox:
         await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
 
     def _encode(self, item: WorkItem, shrink: Shrink) -> list[OutRecord]:
-        """Encode an outcome. One with an event too large for its topic is replaced by the handler's smaller one."""
+        """Encode an outcome; the handler's smaller one replaces one with an event too large for its topic."""
         events, large = self._events(item, item.decided())
         if large is not None and item.received is not None:
             item.outcome = shrink(item.received, large)
             events, large = self._events(item, item.outcome)
-            if large is not None:  # the text itself is what does not fit: only its dead letter is left
+            if large is not None:  # the text itself does not fit: only its dead letter remains
                 events = []
         rejected = item.decided().rejected
         return events if rejected is None else [*events, self._letter(item, rejected)]
 
     def _events(self, item: WorkItem, outcome: Outcome) -> tuple[list[OutRecord], Emit | None]:
-        """Encode the events; and name the first that is too large for its topic."""
+        """Return the encoded events, and the first of them that is too large for its topic."""
         records = [(emit, self._event(item, emit)) for emit in outcome.events]
         large = next((emit for emit, record in records if record.size > self._limits[emit.topic]), None)
         return [record for _, record in records], large
 
     def _letter(self, item: WorkItem, rejected: Rejected) -> OutRecord:
-        """Make the dead letter; without its value where that does not fit, as a compressed upload may be."""
+        """Return the dead letter, without its value where that does not fit: it may have been compressed."""
         topic = self.topics.dead_letters
         letter = dead_letter(item.record, rejected, topic, self.service, self.version)
         if letter.size > self._limits[topic]:
-            told = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
-            letter = dead_letter(item.record, told, topic, self.service, self.version)
+            without_value = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
+            letter = dead_letter(item.record, without_value, topic, self.service, self.version)
             letter.value = b""
         return letter
 
@@ -96,8 +95,8 @@ class Outbox:
         _settle(pairs, frozenset())
 
 
-def _settle(pairs: Sequence[tuple[WorkItem, OutRecord]], lost: frozenset[int]) -> None:
-    """Strike out what is acknowledged."""
+def _settle(pairs: Sequence[tuple[WorkItem, OutRecord]], unacknowledged: frozenset[int]) -> None:
+    """Remove what is acknowledged from the items' pending records."""
     for place, (item, record) in enumerate(pairs):
-        if place not in lost and item.pending is not None:
+        if place not in unacknowledged and item.pending is not None:
             item.pending.remove(record)

@@ -1,4 +1,4 @@
-"""Announcing a model, and following what others announce, on the compacted `models` topic."""
+"""The compacted `models` topic: announcing a model, and reading what others announce."""
 
 import asyncio
 import logging
@@ -21,38 +21,37 @@ log = logging.getLogger(__name__)
 
 _CATCH_UP_S = 10.0
 _STALE_MS = 60_000
-"""A first announcement that no second one followed within this time belongs to a start that failed."""
+"""A first announcement that no second one follows within this time belongs to a failed start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A record of the models topic: None in `announced` is a tombstone."""
+    """A record of the models topic; `announced` is None for a tombstone."""
 
     key: bytes | None
     announced: ModelAnnounced | None
     appended_at: int
     owned_until: Ends | None = None
-    """What the record itself says of it, see `sprat.registry.retirement`."""
+    """The ends that the record itself carries, see `sprat.registry.retirement`."""
     retirement: Retirement = field(default_factory=Retirement)
-    """What all the records under this key add up to, with this one."""
+    """The state of the model after this record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Which texts are a model's."""
+    """Which texts a model owns."""
 
     owns_from: int
-    """Epoch milliseconds: those appended from then on."""
+    """Those appended at or after this time, epoch milliseconds."""
     left: Ends = field(default_factory=dict)
-    """And those before these offsets, which were its own when it was last withdrawn: who has not answered them yet does
-    so now."""
+    """Also those before these offsets: they were its own when it was last withdrawn, and may not be answered yet."""
 
 
 class ModelsReader:
-    """Reads the models topic from its beginning, each time up to the end that it has at that moment.
+    """Reads the models topic from its beginning; each `catch_up` reads to the end at that moment.
 
-    Between the times its partitions are paused: a broker answers the requests of a connection in order, and the
-    question for the end would wait behind a fetch that waits for records.
+    In between, its partitions are paused: a broker answers the requests of a connection in order, so a request for the
+    end would wait behind a fetch that waits for records.
     """
 
     def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
@@ -64,7 +63,7 @@ class ModelsReader:
             group_id=None,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
-            # A topic that does not exist is asked for as long as this before it is told.
+            # aiokafka asks this long for a topic that does not exist before it raises.
             request_timeout_ms=5_000,
         )
         self._partitions: list[TopicPartition] = []
@@ -84,10 +83,10 @@ class ModelsReader:
         await self.catch_up()
 
     async def catch_up(self, within_s: float = _CATCH_UP_S) -> None:
-        """Read to the present end of the topic.
+        """Read to the current end of the topic.
 
         Raises:
-            Retryable: Kafka does not answer.
+            Retryable: Kafka does not answer within `within_s`.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -98,7 +97,7 @@ class ModelsReader:
     async def _read_to_the_end(self) -> None:
         ends = await self._consumer.end_offsets(self._partitions)
         for partition, end in ends.items():
-            if await self._consumer.position(partition) > end:  # the topic was made anew
+            if await self._consumer.position(partition) > end:  # the topic was deleted and created again
                 self._consumer.seek(partition, 0)
                 self._retirements.clear()
             while await self._consumer.position(partition) < end:
@@ -114,32 +113,45 @@ class ModelsReader:
 
     def _take(self, record: ConsumerRecord) -> None:
         before = self._retirements.get(record.key, Retirement())
-        said = owned_until(record.headers)
+        ends = owned_until(record.headers)
         if record.value is None:
-            announced, after = None, before.after_tombstone(said)
+            announced, after = None, before.after_tombstone(ends)
         else:
             try:
                 announced = decode(record, ModelAnnounced).message
             except WireError as error:
                 log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
                 return
-            after = before.after_announcement(said)
+            after = before.after_announcement(ends)
         self._retirements[record.key] = after
-        self._apply(Announcement(record.key, announced, record.timestamp, said, after))
+        self._apply(Announcement(record.key, announced, record.timestamp, ends, after))
 
 
-async def announce(settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str) -> Ownership:
-    """Announce a model and give what it owns.
+MakeReader = Callable[[KafkaSettings, Callable[[Announcement], object]], ModelsReader]
 
-    Its `owns_from` is that of an earlier announcement, else the broker's timestamp of a first one that carries null,
-    which a second one at once carries.
 
-    Replicas that start together agree: they take the earliest first announcement that is not stale. What it left
-    behind when it was withdrawn is said again in each announcement, for these supersede the tombstone that says it.
+async def announce(
+    settings: KafkaSettings,
+    publisher: Publisher,
+    model: ModelAnnounced,
+    service: str,
+    make_reader: MakeReader = ModelsReader,
+) -> Ownership:
+    """Announce a model and return what it owns.
+
+    Its `owns_from` is that of an earlier announcement. If there is none, a first announcement carries null; the
+    broker's timestamp of it becomes `owns_from`, and a second announcement carries that at once. Replicas that start
+    together agree, because they use the earliest first announcement that is not stale.
+
+    Each announcement repeats the ends of the last withdrawal: compaction removes the tombstone that carried them.
+
+    Raises:
+        Fatal: the topic does not exist, or does not hold the announcement that was just written.
+        Retryable: Kafka does not answer.
     """
     key = model_key(model.task, model.model)
     history: list[Announcement] = []
-    reader = ModelsReader(settings, lambda seen: history.append(seen) if seen.key == key else None)
+    reader = make_reader(settings, lambda record: history.append(record) if record.key == key else None)
     await reader.start()
     try:
         owns_from = _agreed(history, None)
@@ -166,20 +178,20 @@ def _left(history: list[Announcement]) -> Ends | None:
 
 
 def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
-    """Give the `owns_from` that stands since the last tombstone.
+    """Return the `owns_from` announced since the last tombstone.
 
-    Without one, and with a first announcement of our own made at `first_at`, the moment of the earliest that is
-    not stale.
+    If there is none and `first_at` is the time of our own first announcement: the time of the earliest first
+    announcement that is not stale.
     """
     since: list[Announcement] = []
-    for seen in history:
-        since = [] if seen.announced is None else [*since, seen]
-    for seen in reversed(since):
-        if seen.announced is not None and seen.announced.owns_from is not None:
-            return seen.announced.owns_from
+    for record in history:
+        since = [] if record.announced is None else [*since, record]
+    for record in reversed(since):
+        if record.announced is not None and record.announced.owns_from is not None:
+            return record.announced.owns_from
     if first_at is None:
         return None
-    return min((seen.appended_at for seen in since if first_at - seen.appended_at < _STALE_MS), default=None)
+    return min((record.appended_at for record in since if first_at - record.appended_at < _STALE_MS), default=None)
 
 
 async def _publish(

@@ -7,7 +7,7 @@ from sprat_contracts import ModelAnnounced
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedLabels:
-    """What a model says it can answer with."""
+    """The labels that a model can answer with."""
 
     labels: tuple[str, ...] | None
     """None for an open task."""
@@ -16,17 +16,17 @@ class AnnouncedLabels:
 
 
 class ModelTable:
-    """The latest announcement of every `task/model`. Not safe for use from several threads; one loop owns it."""
+    """The latest announcement of every `task/model`. Not thread-safe; one event loop owns it."""
 
     def __init__(self) -> None:
         self._announced: dict[str, ModelAnnounced] = {}
 
     def apply(self, key: bytes | None, announced: ModelAnnounced | None) -> bool:
-        """Take in a record of the models topic, in the topic's order; a tombstone (`None`) retires the model.
+        """Apply a record of the models topic, in the topic's order; a tombstone (`None`) retires the model.
 
         Returns:
-            False for an announcement that is not taken in, because its key is not its own `task/model`: compaction and
-            retirement go by the key, so it could never be withdrawn.
+            False for an announcement that is ignored because its key is not its own `task/model`: compaction and
+            retirement use the key, so it could never be withdrawn.
         """
         name = (key or b"").decode("utf-8", "replace")
         if announced is None:
@@ -38,9 +38,10 @@ class ModelTable:
         return True
 
     def served(self, task: str, model: str, appended_at: int) -> ModelAnnounced | None:
-        """Give who answers a text appended at `appended_at` (epoch milliseconds, the broker's clock); None: nobody.
+        """Return who answers a text appended at `appended_at` (epoch milliseconds, the broker's clock); None: nobody.
 
-        A model owns the texts appended at or after its `owns_from`; language and target are its own to judge.
+        A model owns the texts appended at or after its `owns_from`. Whether it serves the language and the target is
+        for the model's own service to decide.
         """
         announced = self._announced.get(f"{task}/{model}")
         if announced is None or announced.owns_from is None or announced.owns_from > appended_at:
@@ -48,15 +49,15 @@ class ModelTable:
         return announced
 
     def labels(self, task: str, model: str) -> AnnouncedLabels | None:
-        """Give the labels announced, even where the model does not own the text; None: nothing is announced."""
+        """Return the announced labels, even where the model does not own the text; None: it is not announced."""
         announced = self._announced.get(f"{task}/{model}")
         return AnnouncedLabels(announced.labels, announced.label_set) if announced else None
 
     def announced(self) -> tuple[ModelAnnounced, ...]:
-        """Give all that is announced, ordered by task and model."""
+        """Return all announcements, ordered by task and model."""
         return tuple(self._announced[name] for name in sorted(self._announced))
 
 
 def model_key(task: str, model: str) -> bytes:
-    """Give the key under which a model is announced and retired."""
+    """Return the record key under which a model is announced and retired."""
     return f"{task}/{model}".encode()

@@ -1,72 +1,195 @@
-"""Up to where texts are still those of a model that was withdrawn, as the records under its key say it.
+"""The retirement of a model: two tombstones, and offsets up to which texts are still the model's.
 
-Two tombstones withdraw a model. The router follows the first: it escalates every text that it reads afterwards. The
-second carries the ends that the texts had once the first one was acknowledged: what lies behind them came after it,
-and is escalated for sure. So whoever reads the second one may leave those texts alone, by offsets, whatever the clocks
-say. What lies before the ends stays the model's own, also where its service is started again after the retirement:
-the new announcement carries the ends on, for the tombstone is compacted away.
+`sprat models retire` writes both tombstones under the model's key, the router follows the first, the model's service
+the second::
 
-Where the model was announced between the two, the router left it texts behind these ends. The second tombstone then
-says nothing of them, and counts as a first one.
+    retire                     models topic                 router                     the model's service
+      |  tombstone                  |                          |                               |
+      |---------------------------->|------------------------->|                               |
+      |  acknowledged               |   from here on it escalates every text that it reads     |
+      |<----------------------------|                          |                               |
+      |  read the ends of the texts |                          |                               |
+      |  tombstone, header          |                          |                               |
+      |  sprat_owned_until: ends    |                          |                               |
+      |---------------------------->|--------------------------------------------------------->|
+      |                             |                          |  it answers the texts before  |
+      |                             |                          |  the ends, and skips the rest |
+      |  lag up to the ends is 0: the service may be stopped                                   |
+
+Every text at or after the ends was appended after the first tombstone, so the router escalates it for sure; the service
+may skip it by its offset, whatever the clocks say. The texts before the ends stay the model's, also where its service
+is started again after the retirement: the new announcement carries the ends in the same header, because compaction
+removes the tombstone.
+
+Where the model was announced between the two tombstones, the router has left texts after these ends to it. Then the
+second tombstone counts as a first one, and another must follow.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
+
+from sprat.errors import Fatal, Retryable
+from sprat_contracts import KafkaRecord, ModelAnnounced
+
+log = logging.getLogger(__name__)
 
 OWNED_UNTIL: Final = "sprat_owned_until"
 """The header of the second tombstone, and of an announcement after it: a JSON object, partition → offset."""
 
 Ends = Mapping[int, int]
-"""Partition of the texts → the first offset that is not the model's own any more."""
+"""Partition of the texts → the first offset that is no longer the model's."""
+
+READ_EVERY_S: Final = 1.0
+"""How often a service reads the models topic; until then a withdrawn model answers texts that are escalated too."""
+
+_READ_WITHIN_S: Final = 2.0
+_READ_AGAIN_S: Final = 10.0
+"""After a read that failed, so that an unreadable topic slows the service down and does not stop it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """What the records under a model's key add up to, taken in the topic's order. Before the first, nothing is known.
+    """The state of one model that the records under its key add up to, in the topic's order.
 
-    Compaction may have removed any but the last one, so the last one alone must say enough: a second tombstone holds
-    where nothing is before it, an announcement carries what was left, and a tombstone that says nothing ends what
-    one before it said, so that the model can be retired once more.
+    Compaction may have removed all records but the last, so the last must be enough by itself: a second tombstone
+    applies where nothing precedes it, an announcement carries what was left, and a tombstone without ends revokes the
+    ends of one before it, so that the model can be retired once more.
     """
 
     announced: bool = False
-    """Is the last record an announcement?"""
+    """Whether the last record is an announcement."""
     until: Ends | None = None
-    """While it is withdrawn: up to where texts are its own. None: it is not, or nobody says."""
+    """While it is withdrawn: up to where texts are its own. None: it is not withdrawn, or the ends are not known."""
     left: Ends | None = None
-    """What was its own when it was last withdrawn, as far as is known: an announcement does not end that."""
+    """What was its own when it was last withdrawn, as far as known; an announcement keeps it."""
 
-    def after_announcement(self, said: Ends | None) -> "Retirement":
-        """Take in an announcement that carries `said`.
+    def after_announcement(self, ends: Ends | None) -> "Retirement":
+        """Return the state after an announcement that carries `ends`.
 
-        The further of both holds: it was perhaps made by who had not read the last tombstone yet, and a text that is
-        answered twice is better than one that never is.
+        The further ends of both apply: the announcing service may not have read the last tombstone, and a text that is
+        answered twice is better than one that is never answered.
         """
-        return Retirement(announced=True, left=_further(self.left, said))
+        return Retirement(announced=True, left=_further(self.left, ends))
 
-    def after_tombstone(self, said: Ends | None) -> "Retirement":
-        """Take in a tombstone that carries `said`: it holds unless the model was announced just before."""
-        until = None if self.announced else said
+    def after_tombstone(self, ends: Ends | None) -> "Retirement":
+        """Return the state after a tombstone that carries `ends`; they apply unless the model was announced before."""
+        until = None if self.announced else ends
         return Retirement(until=until, left=self.left if until is None else until)
 
 
 def owned_until_header(ends: Ends) -> tuple[str, bytes]:
-    """Give the header that says it."""
+    """Return the header that carries the ends."""
     return OWNED_UNTIL, json.dumps({str(partition): end for partition, end in sorted(ends.items())}).encode()
 
 
 def owned_until(headers: Iterable[tuple[str, bytes | None]]) -> Ends | None:
-    """Read it from a record's headers; None where it does not say it, or not so."""
+    """Return the ends that headers carry; None where they carry none, or not in the expected form."""
     value = next((value for name, value in headers if name == OWNED_UNTIL), None)
     try:
-        found = json.loads(value or b"null")
+        ends = json.loads(value or b"null")
     except ValueError:
         return None
-    if not isinstance(found, dict) or not all(key.isdecimal() and isinstance(end, int) for key, end in found.items()):
+    if not isinstance(ends, dict) or not all(key.isdecimal() and isinstance(end, int) for key, end in ends.items()):
         return None
-    return {int(partition): end for partition, end in found.items()}
+    return {int(partition): end for partition, end in ends.items()}
+
+
+class TopicReader(Protocol):
+    """Reads the models topic and passes its records on; `announcements.ModelsReader` is one."""
+
+    async def start(self) -> None:
+        """Read to the end of the topic."""
+        ...
+
+    async def catch_up(self, within_s: float) -> None:
+        """Read what was appended since."""
+        ...
+
+
+class RetirementFollower:
+    """Follows the retirement of one model and decides which records are no longer its own.
+
+    Such records are neither handled nor committed: a process that announces the model again starts with them, and
+    handles those that it owns by its own announcement. So nothing is lost, whichever of the two processes reads them.
+
+    The reader that `start` gets must pass the records of the models topic to `apply`.
+    """
+
+    def __init__(self, key: bytes, owns_from: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key = key
+        self._owns_from = owns_from
+        self._clock = clock
+        self._reader: TopicReader | None = None
+        self._read_at = clock() + READ_EVERY_S
+        self._started = False
+        self._unreadable = False
+        self._until: Ends | None = None
+        self._replaced = False
+
+    async def start(self, reader: TopicReader) -> None:
+        """Read the topic to its end.
+
+        Raises:
+            Fatal: the topic does not exist.
+        """
+        await reader.start()
+        self._reader = reader
+        self._started = True
+
+    async def refresh(self) -> None:
+        """Read what is new, unless the last read is less than `READ_EVERY_S` ago.
+
+        While the topic cannot be read, the known state applies: a text that is answered twice is better than one that
+        is not answered.
+
+        Raises:
+            Fatal: the model was withdrawn and announced again; what was skipped meanwhile must be read again.
+        """
+        if self._clock() >= self._read_at:
+            self._read_at = self._clock() + (READ_EVERY_S if await self._caught_up() else _READ_AGAIN_S)
+        if self._replaced:
+            raise Fatal("the model was withdrawn, and another process announced it again; this process must restart")
+
+    def owns(self, record: KafkaRecord) -> bool:
+        """Return whether the record precedes the withdrawal; True where the model is not withdrawn."""
+        return self._until is None or record.offset < self._until.get(record.partition, 0)
+
+    def apply(self, key: bytes | None, announced: ModelAnnounced | None, retirement: Retirement) -> None:
+        """Apply a record of the models topic: None is a tombstone; `retirement` is the state after this record.
+
+        Before the start, the model's own announcement ends everything that preceded it. After the start, an
+        announcement by another process, or any after a withdrawal, is final: records were skipped that the announcing
+        process leaves to this one.
+        """
+        if key != self._key:
+            return
+        if announced is None:
+            self._until = self._until if retirement.until is None else retirement.until
+        elif announced.owns_from is None:
+            return
+        elif announced.owns_from != self._owns_from or (self._started and self._until is not None):
+            self._replaced = True
+        elif not self._started:
+            self._until, self._replaced = None, False
+
+    async def _caught_up(self) -> bool:
+        if self._reader is None:
+            raise AssertionError("refreshed before it was started")
+        try:
+            await self._reader.catch_up(_READ_WITHIN_S)
+        except Retryable as error:
+            if not self._unreadable:
+                log.warning("%s; it is not known whether the model is withdrawn; continuing", error)
+            self._unreadable = True
+            return False
+        if self._unreadable:
+            log.info("the models topic can be read again")
+        self._unreadable = False
+        return True
 
 
 def _further(one: Ends | None, other: Ends | None) -> Ends | None:

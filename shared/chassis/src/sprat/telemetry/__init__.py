@@ -1,1 +1,1 @@
-"""Logs and traces."""
+"""Logs and traces; neither ever holds a text or a secret."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from sprat.model import named
+from sprat.model import display_name
 from sprat.telemetry.tracing import current_traceparent
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -24,7 +24,7 @@ class JsonFormatter(logging.Formatter):
         self._origin = {"service": service} | ({} if model is None else {"model": model})
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the line. Of an exception: its type, message and the place, as one string."""
+        """Return the line; an exception becomes one string."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _once_a_minute() -> Callable[[logging.LogRecord], bool]:
-    """Make a filter that lets one line a minute pass: an exporter without a collector says so with every try."""
+    """Return a filter that passes one line a minute: an exporter without a collector logs every attempt."""
     last = [float("-inf")]
 
     def passes(_: logging.LogRecord) -> bool:
@@ -58,12 +58,12 @@ def _once_a_minute() -> Callable[[logging.LogRecord], bool]:
 def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"], model: str | None = None) -> None:
     """Send all logs to stderr in one style; `auto` is readable on a terminal, JSON elsewhere.
 
-    `model` is the name by which texts ask for the service's model: the services of two models of a task share theirs.
+    `model` is the name by which texts ask for the service's model: it distinguishes two services of one task.
     """
     handler = logging.StreamHandler(sys.stderr)
     readable = style == "text" or (style == "auto" and sys.stderr.isatty())
     handler.setFormatter(
-        logging.Formatter(f"%(asctime)s %(levelname)-7s {named(service, model)} %(message)s", "%H:%M:%S")
+        logging.Formatter(f"%(asctime)s %(levelname)-7s {display_name(service, model)} %(message)s", "%H:%M:%S")
         if readable
         else JsonFormatter(service, model)
     )
@@ -77,5 +77,5 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     for name in ("exporter.otlp.proto.http.trace_exporter", "exporter.otlp.proto.http", "sdk.trace.export"):
         logging.getLogger(f"opentelemetry.{name}").addFilter(_once_a_minute())
-    # Its warnings and assignments say at length what the service says in a line.
+    # The service logs in one line what FastStream logs at length.
     logging.getLogger("sprat.faststream").setLevel(logging.CRITICAL)

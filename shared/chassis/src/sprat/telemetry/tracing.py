@@ -1,6 +1,6 @@
 """Traces: each record continues the trace it came with, so that one text has one trace id on every topic.
 
-Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made and the incoming context is handed on as it is.
+Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made, and the incoming context is passed on unchanged.
 """
 
 import os
@@ -21,16 +21,16 @@ _FLUSH_S = 2.0
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 current_traceparent: ContextVar[Traceparent | None] = ContextVar("current_traceparent", default=None)
-"""The context of the record that the running task handles, for what it publishes beside its outcome."""
+"""The trace context of the record that the running task handles, for records that it publishes besides its outcome."""
 
 
 class RecordSpan(Protocol):
-    """The processing of one record."""
+    """The span of processing one record."""
 
     traceparent: Traceparent
 
     def end(self, error: str | None = None) -> None:
-        """Close it; `error` is a code, never a text."""
+        """End the span; `error` is a code, never a text."""
         ...
 
 
@@ -62,15 +62,15 @@ class _Traced:
 
 
 class Tracing:
-    """Makes a `process {topic}` span a record, where spans are exported."""
+    """Makes one `process {topic}` span per record, where spans are exported."""
 
     def __init__(self, *, exporting: bool) -> None:
         self.group = ""
-        """The consumer group, once it is known."""
+        """Set once the consumer group is known."""
         self._tracer = trace.get_tracer("sprat") if exporting else None
 
     def process(self, envelope: Envelope, topic: str, partition: int, offset: int) -> RecordSpan:
-        """Begin the processing of a record: a child of the context it came with."""
+        """Begin a span for a record: a child of the record's own trace context."""
         if self._tracer is None:
             return _Untraced(envelope.traceparent)
         parent = _PROPAGATOR.extract({"traceparent": str(envelope.traceparent)})
@@ -96,7 +96,7 @@ class Tracing:
 
 
 def configure_tracing(service: str, version: str, model: str | None = None) -> bool:
-    """Export spans where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; say whether they are.
+    """Export spans where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; return whether it is.
 
     `model` is the name by which texts ask for the service's model; there is no standard attribute for it.
 
@@ -124,7 +124,7 @@ def configure_tracing(service: str, version: str, model: str | None = None) -> b
 
 
 def flush_tracing() -> None:
-    """Export what is waiting, for a moment: a collector that is gone must not hold a stop up."""
+    """Export the waiting spans, for at most two seconds: an unreachable collector must not block a stop."""
     shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
     if shutdown is not None:
         ending = threading.Thread(target=shutdown, daemon=True)

@@ -10,7 +10,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
-from sprat.model import named
+from sprat.model import display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
@@ -116,7 +116,7 @@ def _of_one_model(
     if model is None:
         return next(iter(counts), None), examples
     if counts and not counts[model]:
-        remark(f"nothing is of {printable(named(task, model))}; there are corrections of: {told}")
+        remark(f"nothing is of {printable(display_name(task, model))}; there are corrections of: {told}")
     left_out[OTHER_MODEL] += counts.total() - counts[model]
     return model, [each for each in examples if model_asked(each.text, task) == model]
 
@@ -167,7 +167,7 @@ def _say_end(
         return
     if inside:
         told = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
-        of_model = "" if named(task, model) == task else f" of {named(task, model)}"
+        of_model = "" if display_name(task, model) == task else f" of {display_name(task, model)}"
         say(f"{output}: {_counted(len(inside), 'row')}{of_model}{told}")
     else:
         say("no correction could be joined with its text; nothing is written")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from sprat.errors import UserError
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.model import named
+from sprat.model import display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.render import dead_letter, dead_letter_json, in_full, result_json
 from sprat_cli.send.submission import Submission
@@ -129,7 +129,7 @@ class Sending:
             say_json({**result_json(seen), "asked_model": model})
             return
         about = f"“{printable(submission.message.text, 40)}”" if len(self._submissions) > 1 else ""
-        for line in in_full(seen, about, named(task, model)):
+        for line in in_full(seen, about, display_name(task, model)):
             say(line)
 
     def _show_sent(self, each: Submission, stands: Acknowledged) -> None:
@@ -146,7 +146,7 @@ class Sending:
             say_json({"type": "missing", "text_id": id, "task": task, "asked_model": model, "waited_s": timeout_s})
         else:
             words = f"no result within {timeout_s:g} s; `sprat doctor` says whether a service is missing"
-            say(f"{named(task, model):11}  {paint(words, 'red')}  text {id}")
+            say(f"{display_name(task, model):11}  {paint(words, 'red')}  text {id}")
 
 
 async def _both(*starting: Awaitable[None]) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sprat.kafka.clients import client_arguments
-from sprat.model import named
+from sprat.model import display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import kafka_settings, reaching
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
@@ -115,7 +115,7 @@ def _tree(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> Tree:
     for root in grown(steps):
         _grow(tree, root, began, models, found, raw=raw)
     for task in unfinished(steps):
-        tree.add(Text(printable(f"no Result yet: {named(task, models.get(task))}"), style="red"))
+        tree.add(Text(printable(f"no Result yet: {display_name(task, models.get(task))}"), style="red"))
     return tree
 
 
@@ -139,7 +139,7 @@ def _grow(above: Tree, node: Node, began: int, models: Mapping[str, str], found:
 def _line(step: Step, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
     line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
     # A specialist has its task's name, and of several the one answers whose model the text asks for.
-    line.append(f"  {printable(named(step.service, models.get(step.service)))}  ", style="not bold")
+    line.append(f"  {printable(display_name(step.service, models.get(step.service)))}  ", style="not bold")
     line.append(step.kind.replace("_", " "), style=_colour(step))
     said = [step.told.says, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
     line.append("  " + printable(" · ".join(part for part in said if part)), style="not bold")

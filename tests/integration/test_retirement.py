@@ -10,11 +10,9 @@ from aiokafka import AIOKafkaProducer
 from conftest import Kafka
 from sprat.errors import Fatal
 from sprat.kafka.publisher import Publisher
-from sprat.registry import retirement_watch
-from sprat.registry.announcements import Ownership, announce
+from sprat.registry.announcements import ModelsReader, Ownership, announce
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import owned_until
-from sprat.registry.retirement_watch import RetirementWatch
+from sprat.registry.retirement import READ_EVERY_S, RetirementFollower, owned_until
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_inference.serving import announcement, serve_model
 from sprat_inference.specialist import SpecialistHandler
@@ -39,16 +37,15 @@ from support.stream import (
 )
 
 KEY = model_key("intent", "hr")
-SHIPPED_S = retirement_watch.LOOK_EVERY_S
 
 
 @pytest.fixture(autouse=True)
 def looks_before_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retirement_watch, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("sprat.registry.retirement.READ_EVERY_S", 0.0)
 
 
-async def build_hr(chassis, settings):
-    return await serve_model(chassis, FakeModel(), "hr", SpecialistHandler)
+async def build_hr(context, settings):
+    return await serve_model(context, FakeModel(), "hr", SpecialistHandler)
 
 
 def texts(*bodies: str) -> list[bytes]:
@@ -75,14 +72,14 @@ async def test_a_service_that_goes_on_after_the_retirement_leaves_new_texts_to_t
     topics = await made_topics(settings)
     async with (
         running("router", router_settings(settings, tmp_path), build_router),
-        running("intent", settings, build_hr) as chassis,
+        running("intent", settings, build_hr) as context,
     ):
         await publish(kafka.bootstrap, topics.texts, texts("one", "two"))
         await read_until(kafka.bootstrap, [topics.results("intent")], 2)
         ends = await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
         await publish(kafka.bootstrap, topics.texts, texts("three", "four", "five"))
         await read_until(kafka.bootstrap, [topics.frontier_requests], 3)
-        await eventually(lambda: _has_read(chassis, 5))
+        await eventually(lambda: _has_read(context, 5))
         assert await read_texts(kafka.bootstrap, topics.predictions("intent"), Prediction) == ["one", "two"]
         assert await read_texts(kafka.bootstrap, topics.frontier_requests, FrontierRequested) == [
             "five",
@@ -122,11 +119,11 @@ async def test_what_a_stopped_service_had_left_when_it_was_retired_is_answered_o
     assert await read_texts(kafka.bootstrap, topics.frontier_requests, FrontierRequested) == ["after"]
 
 
-async def _has_read(chassis, records: int) -> bool:
+async def _has_read(context, records: int) -> bool:
     """Tell whether the service has read so many texts, and has nothing of them in hand."""
-    consumer = chassis.consumers[0]
+    consumer = context.consumers[0]
     read = sum([await consumer.position(partition) for partition in consumer.assignment()])
-    return read == records and not chassis.gate.in_hand
+    return read == records and not context.admission.in_progress
 
 
 async def _all_committed(bootstrap: str, prefix: str, topic: str, group: str = "intent.hr") -> bool:
@@ -135,7 +132,7 @@ async def _all_committed(bootstrap: str, prefix: str, topic: str, group: str = "
 
 @pytest.fixture
 async def hr(kafka: Kafka, prefix: str):
-    """The model `intent/hr`, its topics made: it can be announced, retirement_watch, and followed."""
+    """The model `intent/hr`, its topics made: it can be announced, withdrawn, and followed."""
     settings = settings_for(kafka.bootstrap, prefix).kafka
     async with of_hr(settings) as hr:
         yield hr
@@ -160,11 +157,14 @@ class Hr:
         await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
         return (await read_all(self.settings.bootstrap, self.topics.texts))[-len(bodies) :]
 
-    async def followed(self, owns_from: int, clock=time.monotonic) -> RetirementWatch:
-        withdrawal = RetirementWatch(self.settings, KEY, owns_from, clock)
-        self._stack.push_async_callback(withdrawal.stop)
-        await withdrawal.start()
-        return withdrawal
+    async def followed(self, owns_from: int, clock=time.monotonic) -> RetirementFollower:
+        follower = RetirementFollower(KEY, owns_from, clock)
+        reader = ModelsReader(
+            self.settings, lambda record: follower.apply(record.key, record.announced, record.retirement)
+        )
+        self._stack.push_async_callback(reader.stop)
+        await follower.start(reader)
+        return follower
 
 
 @asynccontextmanager
@@ -179,39 +179,39 @@ async def of_hr(settings):
 
 async def test_a_withdrawn_service_starts_anew_where_another_announces_its_model(hr: Hr) -> None:
     before = await hr.announce()
-    withdrawal = await hr.followed(before.owns_from)
-    await withdrawal.look()
+    follower = await hr.followed(before.owns_from)
+    await follower.refresh()
     (mine,) = await hr.texts("mine")
     ends = await hr.retire()
     (other,) = await hr.texts("not mine")
-    await withdrawal.look()
-    assert withdrawal.owns(mine)
-    assert not withdrawal.owns(other)
+    await follower.refresh()
+    assert follower.owns(mine)
+    assert not follower.owns(other)
     after = await hr.announce()
     assert after.owns_from > before.owns_from
     assert after.left == ends == {0: 1, 1: 0}
     with pytest.raises(Fatal, match="announced anew by another process"):
-        await withdrawal.look()
-    assert not withdrawal.owns(other)
+        await follower.refresh()
+    assert not follower.owns(other)
 
 
 async def test_a_withdrawn_service_starts_anew_also_where_the_other_was_withdrawn_since(hr: Hr) -> None:
-    withdrawal = await hr.followed((await hr.announce()).owns_from)
+    follower = await hr.followed((await hr.announce()).owns_from)
     await hr.retire()
     await hr.announce()
     await hr.retire()
     for _ in range(2):
         with pytest.raises(Fatal, match="announced anew by another process"):
-            await withdrawal.look()
+            await follower.refresh()
 
 
 async def test_a_service_that_announced_its_model_after_a_retirement_is_not_replaced(hr: Hr) -> None:
     await hr.announce()
     await hr.retire()
     (text,) = await hr.texts("mine")
-    withdrawal = await hr.followed((await hr.announce()).owns_from)
-    await withdrawal.look()
-    assert withdrawal.owns(text)
+    follower = await hr.followed((await hr.announce()).owns_from)
+    await follower.refresh()
+    assert follower.owns(text)
 
 
 async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retirement_stays_its_own(
@@ -255,17 +255,17 @@ async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr)
 
 
 async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retirement_watch, "LOOK_EVERY_S", SHIPPED_S)
+    monkeypatch.setattr("sprat.registry.retirement.READ_EVERY_S", READ_EVERY_S)
     now = [100.0]
-    withdrawal = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
+    follower = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
     await hr.retire()
     (text,) = await hr.texts("not mine")
     now[0] += 0.99
-    await withdrawal.look()
-    assert withdrawal.owns(text)
+    await follower.refresh()
+    assert follower.owns(text)
     now[0] += 0.02
-    await withdrawal.look()
-    assert not withdrawal.owns(text)
+    await follower.refresh()
+    assert not follower.owns(text)
 
 
 async def test_a_topic_of_models_that_cannot_be_read_stops_no_service(
@@ -274,21 +274,21 @@ async def test_a_topic_of_models_that_cannot_be_read_stops_no_service(
     now = [100.0]
     with EmbeddedKafka() as broker:
         async with of_hr(settings_for(broker.bootstrap, prefix).kafka) as hr:
-            withdrawal = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
+            follower = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
             await hr.retire()
             (text,) = await hr.texts("not mine")
             broker.pause()
             try:
                 began = time.monotonic()
-                await withdrawal.look()
-                await withdrawal.look()
+                await follower.refresh()
+                await follower.refresh()
                 now[0] += 11
-                await withdrawal.look()
+                await follower.refresh()
                 assert 2 <= time.monotonic() - began < 8, "it rests between two looks that fail"
-                assert withdrawal.owns(text)
+                assert follower.owns(text)
             finally:
                 broker.resume()
             assert caplog.text.count("the models topic cannot be read: TimeoutError") == 1
             now[0] += 11
-            await withdrawal.look()
-            assert not withdrawal.owns(text)
+            await follower.refresh()
+            assert not follower.owns(text)

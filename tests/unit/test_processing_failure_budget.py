@@ -3,20 +3,20 @@
 import pytest
 
 from sprat.errors import Fatal
-from sprat.processing.failure_budget import FailureBudget
+from sprat.processing.loop import FailureBudget
 
 
-def record(limit: FailureBudget, handled: str) -> None:
+def record(budget: FailureBudget, handled: str) -> None:
     """Count records: `x` is one that failed by the service's own fault."""
     for one in handled:
-        limit.record(own_fault=one == "x")
+        budget.record(own_fault=one == "x")
 
 
 def test_too_many_faults_in_a_row_stop_the_service() -> None:
-    limit = FailureBudget(consecutive=3)
-    record(limit, "xx")
+    budget = FailureBudget(consecutive=3)
+    record(budget, "xx")
     with pytest.raises(Fatal, match="3 in a row"):
-        record(limit, "x")
+        record(budget, "x")
 
 
 def test_a_record_that_works_begins_the_row_again() -> None:
@@ -28,12 +28,12 @@ def test_bad_input_never_counts() -> None:
 
 
 def test_too_large_a_share_of_a_full_window_stops_the_service() -> None:
-    limit = FailureBudget(consecutive=100, ratio=0.2, window=10)
-    record(limit, "xx........")
-    record(limit, "x")
-    record(limit, "x")
+    budget = FailureBudget(consecutive=100, ratio=0.2, window=10)
+    record(budget, "xx........")
+    record(budget, "x")
+    record(budget, "x")
     with pytest.raises(Fatal, match="3 of the last 10"):
-        record(limit, "x")
+        record(budget, "x")
 
 
 def test_a_window_that_is_not_full_says_nothing_of_the_share() -> None:
@@ -41,11 +41,11 @@ def test_a_window_that_is_not_full_says_nothing_of_the_share() -> None:
 
 
 def test_the_limits_of_a_service_are_twenty_in_a_row_and_a_fifth_of_five_hundred() -> None:
-    limit = FailureBudget()
-    record(limit, "x" * 19 + ".")
-    record(limit, "x....." * 80)
+    budget = FailureBudget()
+    record(budget, "x" * 19 + ".")
+    record(budget, "x....." * 80)
     with pytest.raises(Fatal, match="20 in a row"):
-        record(limit, "x" * 20)
-    limit = FailureBudget()
+        record(budget, "x" * 20)
+    budget = FailureBudget()
     with pytest.raises(Fatal, match="of the last 500"):
-        record(limit, "x..." * 125)
+        record(budget, "x..." * 125)

@@ -43,7 +43,7 @@ def hung_up(expected):
 
 
 @pytest.mark.parametrize(
-    ("error", "settled", "said"),
+    ("error", "permanent", "message"),
     [
         (SaslAuthenticationFailed("x"), True, "the user or the password (PLAIN): look at SPRAT_KAFKA__SASL_USERNAME"),
         (UnsupportedSaslMechanismError(), True, "does not offer PLAIN: look at SPRAT_KAFKA__SASL_MECHANISM"),
@@ -61,10 +61,10 @@ def hung_up(expected):
         *("no TLS", "TLS", "closed", "reset"),
     ],
 )
-def test_an_error_of_a_connection_names_the_variable(error, settled, said):
+def test_an_error_of_a_connection_names_the_variable(error, permanent, message):
     refusal = refusal_of(error, KAFKA)
-    assert said in refusal.reason
-    assert refusal.settled is settled
+    assert message in refusal.reason
+    assert refusal.permanent is permanent
 
 
 def test_a_broker_that_is_away_says_nothing_of_the_settings():
@@ -74,17 +74,17 @@ def test_a_broker_that_is_away_says_nothing_of_the_settings():
 
 def test_what_is_settled_is_told_once_and_what_is_not_gives_way():
     log, told = logging.getLogger("aiokafka.client"), []
-    with capture_refusals(KAFKA, told.append) as overheard:
+    with capture_refusals(KAFKA, told.append) as captured:
         log.error("Unable connect to node with id %s: %s", 1, hung_up(4))
-        assert "hung up" in overheard.refusal.reason
+        assert "hung up" in captured.refusal.reason
         log.error("Unable connect to node with id %s: %s", 1, ConnectionRefusedError())
-        assert overheard.refusal is None
+        assert captured.refusal is None
         for _ in range(2):
             log.error("Unable connect to node with id %s: %s", 1, SaslAuthenticationFailed("x"))
         log.error("Unable to update metadata from %s", [1])
-    assert told == [overheard.refusal]
-    assert overheard.said == "Unable to update metadata from [1]"
-    assert overheard not in logging.getLogger("aiokafka").handlers
+    assert told == [captured.refusal]
+    assert captured.last_message == "Unable to update metadata from [1]"
+    assert captured not in logging.getLogger("aiokafka").handlers
 
 
 def test_what_was_silenced_for_people_is_heard_all_the_same():
@@ -92,9 +92,9 @@ def test_what_was_silenced_for_people_is_heard_all_the_same():
     before = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        with capture_refusals(KAFKA) as overheard:
+        with capture_refusals(KAFKA) as captured:
             log.error("Unable connect to node with id %s: %s", 1, SaslAuthenticationFailed("x"))
-        assert overheard.refusal.settled
+        assert captured.refusal.permanent
         assert log.level == logging.CRITICAL
     finally:
         log.setLevel(before)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +12,8 @@ from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError
 from sprat.errors import Fatal, Rejected
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.concurrent_loop import ConcurrentLoop
-from sprat.processing.failure_budget import FailureBudget
 from sprat.processing.handler import Outcome
+from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
 from support.wire_records import plain
@@ -100,19 +101,17 @@ class Outbox:
 @pytest.fixture
 def parts():
     consumer, handler, outbox = Consumer(), Handler(), Outbox()
-    gate, failure = AdmissionControl(), Failure()
-    loop = ConcurrentLoop(
-        handler,
-        outbox,
-        lambda: consumer,
-        Tracing(exporting=False),
-        gate,
-        failure,
-        Counter(),
-        capacity=4,
-    )
+    admission, failure = AdmissionControl(), Failure()
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure, Counter())
+    loop = ConcurrentLoop(context, handler, capacity=4)
     return SimpleNamespace(
-        loop=loop, consumer=consumer, handler=handler, outbox=outbox, gate=gate, failure=failure, counts=loop.counts
+        loop=loop,
+        consumer=consumer,
+        handler=handler,
+        outbox=outbox,
+        admission=admission,
+        failure=failure,
+        counts=context.counts,
     )
 
 
@@ -151,9 +150,9 @@ async def test_a_partition_that_came_back_starts_without_what_was_in_flight_befo
     parts.handler.hold(5)
     await parts.loop.handle(texts(5, 6))
     await settled(lambda: parts.counts["records"] == 1)
-    parts.gate.close()
-    await parts.loop.let_go()
-    parts.gate.open()
+    parts.admission.close()
+    await parts.loop.release()
+    parts.admission.open()
     await parts.loop.handle(texts(10))  # another member has committed up to here
     await parts.consumer.until(FIRST, 11)
     assert parts.consumer.committed == [{FIRST: 11}]
@@ -163,7 +162,7 @@ async def test_an_offset_that_could_not_be_committed_is_forgotten_with_its_parti
     parts.consumer.error = CoordinatorNotAvailableError()
     await parts.loop.handle(texts(5))
     await settled(lambda: parts.counts["records"] == 1)
-    await parts.loop.let_go()
+    await parts.loop.release()
     parts.consumer.error = None
     await parts.loop.handle(texts(9, partition=1))
     await parts.consumer.until(SECOND, 10)
@@ -174,9 +173,9 @@ async def test_calls_in_flight_are_cancelled_when_their_partition_goes(parts):
     parts.handler.hold(5, 6)
     await parts.loop.handle(texts(5, 6))
     await settled(lambda: parts.handler.asked == [5, 6])
-    parts.gate.close()
-    await parts.loop.let_go()
-    await settled(lambda: parts.gate.in_hand == 0)
+    parts.admission.close()
+    await parts.loop.release()
+    await settled(lambda: parts.admission.in_progress == 0)
     assert sorted(parts.handler.cancelled) == [5, 6]
     assert parts.consumer.committed == []
     assert parts.failure.error is None
@@ -187,14 +186,14 @@ async def test_a_release_commits_what_is_finished(parts):
     await parts.loop.handle(texts(5))
     await settled(lambda: parts.counts["records"] == 1)
     parts.consumer.error = None
-    await parts.loop.let_go()
+    await parts.loop.release()
     assert parts.consumer.committed == [{FIRST: 6}]
 
 
 async def test_a_commit_that_is_no_longer_ours_ends_nothing(parts):
     parts.consumer.error = CommitFailedError()
     await parts.loop.handle(texts(5))
-    await settled(lambda: parts.gate.in_hand == 0)
+    await settled(lambda: parts.admission.in_progress == 0)
     assert parts.failure.error is None
 
 
@@ -206,16 +205,16 @@ async def test_at_capacity_no_record_is_admitted_until_one_has_finished(parts):
     parts.handler.held[2].set()
     await admitting
     await settled(lambda: len(parts.handler.asked) == 5)
-    parts.gate.close()
-    await parts.loop.let_go()
-    await settled(lambda: parts.gate.in_hand == 0)
+    parts.admission.close()
+    await parts.loop.release()
+    await settled(lambda: parts.admission.in_progress == 0)
 
 
-async def test_a_closed_gate_admits_nothing(parts):
-    parts.gate.close()
+async def test_a_closed_admission_admits_nothing(parts):
+    parts.admission.close()
     await parts.loop.handle(texts(5))
-    await asyncio.gather(*parts.loop._flights)
-    assert parts.gate.in_hand == 0
+    await asyncio.gather(*parts.loop._tasks)
+    assert parts.admission.in_progress == 0
     assert parts.handler.asked == []
 
 
@@ -228,11 +227,11 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter_and_the_ot
 
 
 async def test_too_many_own_faults_stop_the_service_before_a_commit(parts):
-    parts.loop.limit = FailureBudget(consecutive=1)
+    parts.loop.context = replace(parts.loop.context, budget=FailureBudget(consecutive=1))
     parts.handler.rejects.add(5)
     await parts.loop.handle(texts(5))
     async with asyncio.timeout(2):
         assert isinstance(await parts.failure.wait(), Fatal)
     assert parts.consumer.committed == []
-    parts.gate.open()
-    assert not parts.gate.is_open, "closed for good"
+    parts.admission.open()
+    assert not parts.admission.is_open, "closed permanently"

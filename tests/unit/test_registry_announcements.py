@@ -1,14 +1,12 @@
-"""Which texts are a model's: agreed on at its announcement, and passed over after its withdrawal."""
+"""Which texts are a model's: agreed on at its announcement, and passed over after its follower."""
 
 import pytest
 
 from sprat.errors import Fatal, Retryable
 from sprat.kafka.publisher import Acknowledged
-from sprat.registry import announcements, retirement_watch
 from sprat.registry.announcements import Announcement, Ownership, announce
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import Retirement, owned_until
-from sprat.registry.retirement_watch import RetirementWatch
+from sprat.registry.retirement import Retirement, RetirementFollower, owned_until
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, decode
 from support.router_records import announced
@@ -67,15 +65,12 @@ class Reader:
 
 
 @pytest.fixture
-def topic(monkeypatch):
-    topic = Topic()
-    monkeypatch.setattr(announcements, "ModelsReader", topic.reader)
-    monkeypatch.setattr(retirement_watch, "ModelsReader", topic.reader)
-    return topic
+def topic():
+    return Topic()
 
 
 async def ownership(topic):
-    return await announce(SETTINGS, topic, announced(owns_from=None), "intent")
+    return await announce(SETTINGS, topic, announced(owns_from=None), "intent", topic.reader)
 
 
 async def test_a_new_model_owns_the_texts_from_its_first_announcement(topic):
@@ -127,34 +122,40 @@ async def followed(topic):
     """A withdrawal of a model that owns its texts from NOW, and its clock."""
     topic.append(KEY, announced(owns_from=NOW))
     clock = Clock()
-    withdrawal = RetirementWatch(SETTINGS, KEY, NOW, clock)
-    await withdrawal.start()
-    return withdrawal, clock
+    return await follow(topic, clock), clock
 
 
-async def look(followed):
-    withdrawal, clock = followed
+async def follow(topic, clock):
+    follower = RetirementFollower(KEY, NOW, clock)
+    await follower.start(
+        topic.reader(SETTINGS, lambda record: follower.apply(record.key, record.announced, record.retirement))
+    )
+    return follower
+
+
+async def owned_after_refresh(followed):
+    follower, clock = followed
     clock.now += 20
-    await withdrawal.look()
-    return [offset for offset in (10, 11, 12, 13) if withdrawal.owns(plain(partition=0, offset=offset))]
+    await follower.refresh()
+    return [offset for offset in (10, 11, 12, 13) if follower.owns(plain(partition=0, offset=offset))]
 
 
 async def test_without_a_withdrawal_all_texts_are_its_own(followed):
-    assert await look(followed) == [10, 11, 12, 13]
+    assert await owned_after_refresh(followed) == [10, 11, 12, 13]
 
 
 async def test_after_the_second_tombstone_the_texts_before_the_ends_alone_are_its_own(topic, followed):
     topic.append(KEY, None)
-    assert await look(followed) == [10, 11, 12, 13], "the first tombstone does not say where they end"
+    assert await owned_after_refresh(followed) == [10, 11, 12, 13], "the first tombstone does not say where they end"
     topic.append(KEY, None, ends={0: 12})
-    assert await look(followed) == [10, 11]
+    assert await owned_after_refresh(followed) == [10, 11]
     assert not followed[0].owns(plain(partition=1, offset=0)), "a partition that is not named has no texts of its own"
 
 
 async def test_the_withdrawal_of_another_model_changes_nothing(topic, followed):
     topic.append(b"ner/default", None)
     topic.append(b"ner/default", None, ends={0: 0})
-    assert await look(followed) == [10, 11, 12, 13]
+    assert await owned_after_refresh(followed) == [10, 11, 12, 13]
 
 
 @pytest.mark.parametrize("owns_from", [NOW + 5, NOW])
@@ -162,36 +163,35 @@ async def test_a_model_that_was_withdrawn_and_announced_anew_ends_the_process(to
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
     topic.append(KEY, announced(owns_from=owns_from))
-    with pytest.raises(Fatal, match="start anew"):
-        await look(followed)
+    with pytest.raises(Fatal, match="must restart"):
+        await owned_after_refresh(followed)
 
 
 async def test_while_the_topic_cannot_be_read_what_is_known_holds(topic, followed):
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
-    await look(followed)
+    await owned_after_refresh(followed)
     topic.away = True
-    assert await look(followed) == [10, 11]
+    assert await owned_after_refresh(followed) == [10, 11]
 
 
 async def test_the_topic_is_asked_once_a_second_at_most(topic, followed):
-    withdrawal, clock = followed
-    await look(followed)
+    follower, clock = followed
+    await owned_after_refresh(followed)
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
     clock.now += 0.9
-    await withdrawal.look()
-    assert withdrawal.owns(plain(partition=0, offset=12))
+    await follower.refresh()
+    assert follower.owns(plain(partition=0, offset=12))
     clock.now += 0.1
-    await withdrawal.look()
-    assert not withdrawal.owns(plain(partition=0, offset=12))
+    await follower.refresh()
+    assert not follower.owns(plain(partition=0, offset=12))
 
 
 async def test_what_happened_before_the_start_is_over_where_the_announcement_follows_it(topic):
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
     topic.append(KEY, announced(owns_from=NOW))
-    withdrawal = RetirementWatch(SETTINGS, KEY, NOW, Clock())
-    await withdrawal.start()
-    await withdrawal.look()
-    assert withdrawal.owns(plain(partition=0, offset=13))
+    follower = await follow(topic, Clock())
+    await follower.refresh()
+    assert follower.owns(plain(partition=0, offset=13))

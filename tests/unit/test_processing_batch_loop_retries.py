@@ -8,9 +8,9 @@ from aiokafka import TopicPartition
 
 from sprat.errors import Fatal, Retryable
 from sprat.lifecycle import AdmissionControl, Failure
-from sprat.processing import batch_loop
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.handler import Outcome
+from sprat.processing.loop import LoopContext
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
 
@@ -79,11 +79,8 @@ class Outbox:
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(batch_loop, "time", SimpleNamespace(monotonic=clock.monotonic))
-    monkeypatch.setattr(batch_loop, "asyncio", SimpleNamespace(sleep=clock.sleep))
-    return clock
+def clock():
+    return Clock()
 
 
 @pytest.fixture
@@ -91,22 +88,24 @@ def loop(clock):
     """A loop whose service owns the texts before `loop.end`."""
     consumer, outbox = Consumer(), Outbox()
     owned = SimpleNamespace(end=100)
-    loop = BatchLoop(
-        Handler(),
+    handler, failure = Handler(), Failure()
+    context = LoopContext(
         outbox,
         lambda: consumer,
         Tracing(exporting=False),
         AdmissionControl(),
-        Failure(),
+        failure,
         Counter(),
-        owns=lambda record: record.offset < owned.end,
+        clock=clock.monotonic,
+        sleep=clock.sleep,
     )
+    loop = BatchLoop(context, handler, owns=lambda record: record.offset < owned.end)
     return SimpleNamespace(
         handle=loop.handle,
-        let_go=loop.let_go,
+        release=loop.release,
         held=loop._held.items,
-        failure=loop.failure,
-        handler=loop.handler,
+        failure=failure,
+        handler=handler,
         consumer=consumer,
         outbox=outbox,
         owned=owned,
@@ -155,7 +154,7 @@ async def test_what_failed_is_sought_back_to_its_own_part_and_taken_up_where_it_
     assert loop.held == {}
 
 
-async def test_what_is_held_is_let_go_where_it_is_its_own_no_more(loop):
+async def test_a_held_item_is_released_where_the_record_is_no_longer_its_own(loop):
     loop.outbox.failures = 1
     await loop.handle(texts(5, 6))
     assert len(loop.held) == 2
@@ -197,4 +196,4 @@ async def test_a_failure_that_lasts_ends_the_process(loop, clock):
     clock.now += 301
     await loop.handle(texts(5))
     assert isinstance(loop.failure.error, Fatal)
-    assert "nothing got through for 300 s" in str(loop.failure.error)
+    assert "no success for 300 s" in str(loop.failure.error)

@@ -8,7 +8,8 @@ from faststream.kafka import KafkaBroker
 
 from sprat.channels import Channels
 from sprat.kafka.clients import make_consumer
-from sprat.kafka.consumer import make_broker, on_consumer_created, subscribe
+from sprat.kafka.compat import on_consumer_created
+from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
 

@@ -63,10 +63,10 @@ class Slow:
 
 
 def building(slow: Slow, capacity: int = 8):
-    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        loop = chassis.flight_loop(slow, capacity)
-        declaration = Channels("frontier", "", {chassis.topics.texts: TextSubmitted}, {})
-        return Subscription(declaration, chassis.group, loop.handle, loop.let_go)
+    async def build(context: ServiceContext, settings: ServiceSettings) -> Subscription:
+        loop = context.concurrent_loop(slow, capacity)
+        declaration = Channels("frontier", "", {context.topics.texts: TextSubmitted}, {})
+        return Subscription(declaration, context.group, loop.handle, loop.release)
 
     return build
 
@@ -80,13 +80,13 @@ async def test_a_slow_one_holds_up_nobody_and_its_offset_waits_for_it(kafka: Kaf
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.release["t3"] = asyncio.Event()
-    async with running("frontier", settings, building(slow)) as chassis:
+    async with running("frontier", settings, building(slow)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(10)])
-        await eventually(lambda: chassis.counts["records"] == 9)
-        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 7, "committed up to the slow one"
+        await eventually(lambda: context.counts["records"] == 9)
+        assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 7, "committed up to the slow one"
         slow.release["t3"].set()
-        await eventually(lambda: chassis.counts["records"] == 10)
-    assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+        await eventually(lambda: context.counts["records"] == 10)
+    assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
 async def test_a_full_house_stops_the_reading_and_goes_on_when_there_is_room(kafka: Kafka, prefix: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_full_house_stops_the_reading_and_goes_on_when_there_is_room(kaf
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.release = {f"t{n}": asyncio.Event() for n in range(3)}
-    async with running("frontier", settings, building(slow, capacity=3)) as chassis:
+    async with running("frontier", settings, building(slow, capacity=3)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(8)])
         await eventually(lambda: len(slow.asked) == 3)
         await asyncio.sleep(0.3)
@@ -103,7 +103,7 @@ async def test_a_full_house_stops_the_reading_and_goes_on_when_there_is_room(kaf
         await eventually(lambda: len(slow.asked) == 8)
         for event in slow.release.values():
             event.set()
-        await eventually(lambda: chassis.counts["records"] == 8)
+        await eventually(lambda: context.counts["records"] == 8)
 
 
 async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(kafka: Kafka, prefix: str) -> None:
@@ -112,12 +112,12 @@ async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(k
     topics = await made_topics(settings)
     first = Slow(topics)
     first.release = {"t5": asyncio.Event()}
-    async with running("frontier", settings, building(first)) as chassis:
+    async with running("frontier", settings, building(first)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(6)])
-        await eventually(lambda: chassis.counts["records"] == 5)
+        await eventually(lambda: context.counts["records"] == 5)
     second = Slow(topics)
-    async with running("frontier", settings, building(second)) as chassis:
-        await eventually(lambda: chassis.counts["records"] == 1)
+    async with running("frontier", settings, building(second)) as context:
+        await eventually(lambda: context.counts["records"] == 1)
     assert second.asked == ["t5"]
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 6
 
@@ -127,18 +127,18 @@ async def test_what_is_away_for_a_while_is_tried_again(kafka: Kafka, prefix: str
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.failures["t0"] = 2
-    async with running("frontier", settings, building(slow)) as chassis:
+    async with running("frontier", settings, building(slow)) as context:
         await publish(kafka.bootstrap, topics.texts, [text("t0")])
-        await eventually(lambda: chassis.counts["records"] == 1)
+        await eventually(lambda: context.counts["records"] == 1)
     assert slow.asked == ["t0"] * 3
 
 
 async def test_a_bad_record_becomes_a_dead_letter(kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
-    async with running("frontier", settings, building(Slow(topics))) as chassis:
+    async with running("frontier", settings, building(Slow(topics))) as context:
         await publish(kafka.bootstrap, topics.texts, [b"bad", text("good")])
-        await eventually(lambda: chassis.counts["records"] == 2)
+        await eventually(lambda: context.counts["records"] == 2)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert letter.value == b"bad"
 
@@ -148,8 +148,8 @@ async def test_offsets_whose_commit_failed_go_with_the_next_try(
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
-    async with running("frontier", settings, building(Slow(topics))) as chassis:
-        consumer, failures = chassis.consumers[0], [2]
+    async with running("frontier", settings, building(Slow(topics))) as context:
+        consumer, failures = context.consumers[0], [2]
         real = consumer.commit
 
         async def sometimes(offsets):
@@ -160,8 +160,8 @@ async def test_offsets_whose_commit_failed_go_with_the_next_try(
 
         monkeypatch.setattr(consumer, "commit", sometimes)
         await publish(kafka.bootstrap, topics.texts, [text("only one")])
-        await eventually(lambda: chassis.counts["records"] == 1 and chassis.gate.in_hand == 0)
-        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+        await eventually(lambda: context.counts["records"] == 1 and context.admission.in_progress == 0)
+        assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
 async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(kafka: Kafka, prefix: str) -> None:
@@ -169,9 +169,9 @@ async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.broken = "odd"
-    async with running("frontier", settings, building(slow)) as chassis:
+    async with running("frontier", settings, building(slow)) as context:
         await publish(kafka.bootstrap, topics.texts, [text("odd"), text("even")])
-        await eventually(lambda: chassis.counts["records"] == 2)
+        await eventually(lambda: context.counts["records"] == 2)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert json.loads(letter.value)["text"] == "odd"
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
@@ -182,17 +182,17 @@ async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(ka
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.release["slow"] = asyncio.Event()
-    async with running("frontier", settings, building(slow)) as chassis:
+    async with running("frontier", settings, building(slow)) as context:
         await transaction(kafka.bootstrap, topics.texts, [text("slow"), text("quick")], commit=True)
         await transaction(kafka.bootstrap, topics.texts, [text("aborted")], commit=False)
-        await eventually(lambda: chassis.counts["records"] == 1)
-        consumer = chassis.consumer()
+        await eventually(lambda: context.counts["records"] == 1)
+        consumer = context.consumer()
         await eventually(lambda: position_is(consumer, TopicPartition(topics.texts, 0), 5))
-        assert await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 5, "the slow one holds all back"
+        assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 5, "the slow one holds all back"
         slow.release["slow"].set()
 
         async def caught_up() -> bool:
-            return await lag(kafka.bootstrap, chassis.group, [topics.texts]) == 0
+            return await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
         await eventually(caught_up)
     assert slow.asked == ["slow", "quick"]

@@ -4,7 +4,7 @@ import pytest
 
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.outbox import Outbox
-from sprat.processing.work_item import WorkItem
+from sprat.processing.records import WorkItem
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from support.wire_records import plain

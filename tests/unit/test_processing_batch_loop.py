@@ -1,7 +1,8 @@
-"""The order of the batch loop: all acknowledged before the commit, and nothing begins after the gate has closed."""
+"""The order of the batch loop: all acknowledged before the commit, and no part begins after admission has closed."""
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +13,8 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarg
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.model import Question
 from sprat.processing.batch_loop import BATCH_TOKENS, BatchLoop
-from sprat.processing.failure_budget import FailureBudget
 from sprat.processing.handler import Ask, Emit, Outcome
+from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.processing.outbox import Outbox
 from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
@@ -90,7 +91,7 @@ class Handler:
 @pytest.fixture
 def parts():
     happened = []
-    consumer, publisher, handler, gate, failure = (
+    consumer, publisher, handler, admission, failure = (
         Consumer(happened),
         Acknowledging(happened),
         Handler(),
@@ -98,9 +99,10 @@ def parts():
         Failure(),
     )
     outbox = Outbox("intent", "1", TOPICS, publisher)
-    loop = BatchLoop(handler, outbox, lambda: consumer, Tracing(exporting=False), gate, failure, Counter())
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure, Counter())
+    loop = BatchLoop(context, handler)
     return SimpleNamespace(
-        loop=loop, happened=happened, publisher=publisher, handler=handler, gate=gate, failure=failure
+        loop=loop, happened=happened, publisher=publisher, handler=handler, admission=admission, failure=failure
     )
 
 
@@ -131,7 +133,7 @@ async def test_nothing_is_committed_while_an_event_or_a_dead_letter_is_not_ackno
 
 
 async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts, monkeypatch):
-    parts.loop.give_up_s = -1.0  # so that it does not wait for another attempt
+    parts.loop.context = replace(parts.loop.context, give_up_s=-1.0)  # so that it does not wait for another attempt
     parts.handler.rejects.add(5)
     calls = []
 
@@ -159,43 +161,43 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts):
     assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
 
 
-async def test_too_many_own_faults_publish_and_commit_nothing_and_close_the_gate_for_good(parts):
-    parts.loop.limit = FailureBudget(consecutive=2)
+async def test_too_many_own_faults_publish_and_commit_nothing_and_close_admission_permanently(parts):
+    parts.loop.context = replace(parts.loop.context, budget=FailureBudget(consecutive=2))
     parts.handler.own_fault = True
     parts.handler.rejects |= {5, 6}
     await parts.loop.handle(texts(5, 6))
     assert parts.happened == []
     assert isinstance(parts.failure.error, Fatal)
-    parts.gate.open()
-    assert not parts.gate.is_open
+    parts.admission.open()
+    assert not parts.admission.is_open
 
 
 async def test_bad_input_never_stops_the_service(parts):
-    parts.loop.limit = FailureBudget(consecutive=2)
+    parts.loop.context = replace(parts.loop.context, budget=FailureBudget(consecutive=2))
     parts.handler.rejects |= set(range(10))
     await parts.loop.handle(texts(*range(10)))
     assert parts.failure.error is None
 
 
-async def test_a_closed_gate_admits_no_batch(parts):
+async def test_a_closed_admission_admits_no_batch(parts):
     async def refresh():
         parts.happened.append("refreshed")
 
     parts.loop.refresh = refresh
-    parts.gate.close()
+    parts.admission.close()
     await parts.loop.handle(texts(5))
     assert parts.happened == []
-    assert parts.gate.in_hand == 0
+    assert parts.admission.in_progress == 0
 
 
-async def test_work_is_in_hand_while_a_batch_is_handled_and_no_longer(parts):
+async def test_work_is_in_progress_while_a_batch_is_handled_and_no_longer(parts):
     parts.publisher.held[TOPICS.feedback] = asyncio.Event()
     handling = asyncio.create_task(parts.loop.handle(texts(5)))
     await parts.publisher.called.wait()
-    assert parts.gate.in_hand == 1
+    assert parts.admission.in_progress == 1
     parts.publisher.held[TOPICS.feedback].set()
     await handling
-    assert parts.gate.in_hand == 0
+    assert parts.admission.in_progress == 0
 
 
 class Asking(Handler):
@@ -215,7 +217,7 @@ class Model:
         item.ask = ask
         item.tokens = self.tokens
 
-    async def answer(self, items, handler):
+    async def answer(self, items):
         self.parts.append([item.record.offset for item in items])
         for item in items:
             item.outcome = Outcome(skipped="answered")
@@ -225,8 +227,8 @@ class Model:
 @pytest.fixture
 def model(parts):
     parts.loop.handler = Asking()
-    parts.loop.answering = Model()
-    return parts.loop.answering
+    parts.loop.cached_inference = Model()
+    return parts.loop.cached_inference
 
 
 async def test_a_batch_is_cut_into_parts_that_are_committed_one_by_one(parts, model):
@@ -241,10 +243,10 @@ async def test_as_many_records_as_the_bound_takes_are_one_part(parts, model):
     assert model.parts == [[5, 6], [7]]
 
 
-async def test_the_next_part_does_not_begin_after_the_gate_has_closed(parts, model):
-    model.after = parts.gate.close
+async def test_the_next_part_does_not_begin_after_admission_has_closed(parts, model):
+    model.after = parts.admission.close
     await parts.loop.handle(texts(5, 6))
-    assert model.parts == [[5]], "the part in hand ends, the next one comes again"
+    assert model.parts == [[5]], "the current part ends, the next one is read again"
     assert parts.happened == [("commit", {PLACE: 6})]
 
 
@@ -265,7 +267,7 @@ async def test_a_decision_is_held_for_the_retry_and_forgotten_with_its_assignmen
     parts.loop._backoff.next = lambda: 0.0
     await parts.loop.handle(texts(5))
     if released:
-        await parts.loop.let_go()
+        await parts.loop.release()
     await parts.loop.handle(texts(5))
     assert parts.handler.asked == asked
     assert parts.happened == [("seek", 5), (TOPICS.feedback, 1), ("commit", {PLACE: 6})]

@@ -9,7 +9,7 @@ from sprat.cache import KeyedHash
 from sprat.model import Answer, Question
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.processing.handler import Ask, Outcome
-from sprat.processing.work_item import WorkItem
+from sprat.processing.records import WorkItem
 from sprat_contracts import IntentOutput
 from support.router_records import received, text
 from support.wire_records import plain
@@ -60,52 +60,52 @@ def model():
 
 
 @pytest.fixture
-def answering(model):
+def cached_inference(model):
     inference = Inference(model)
-    yield CachedInference(model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
+    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
     inference.close()
 
 
-async def answer(answering, *texts):
+async def answer(cached_inference, *texts):
     items = []
     for one in texts:
         item = WorkItem(plain(), received=received(text()))
-        answering.prepare(item, Ask(Question(one, "en"), "intent", ("answer", one)))
+        cached_inference.prepare(item, Ask(Question(one, "en"), "intent", ("answer", one)))
         items.append(item)
-    await answering.answer(items, Handler())
+    await cached_inference.answer(items)
     return [item.outcome.skipped for item in items]
 
 
-async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache(answering, model):
-    assert await answer(answering, "a", "b", "a") == ["a, fresh", "b, fresh", "a, fresh"]
-    assert await answer(answering, "b", "c") == ["b, cached", "c, fresh"]
+async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache(cached_inference, model):
+    assert await answer(cached_inference, "a", "b", "a") == ["a, fresh", "b, fresh", "a, fresh"]
+    assert await answer(cached_inference, "b", "c") == ["b, cached", "c, fresh"]
     assert model.batches == [["a", "b"], ["c"]]
-    assert answering.counts == {"cache_hits": 1, "inferred": 3}
+    assert cached_inference.counts == {"cache_hits": 1, "inferred": 3}
 
 
-async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(answering, model):
+async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached_inference, model):
     model.broken = {"b"}
-    assert await answer(answering, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
-    assert len(answering.cache.values) == 3
+    assert await answer(cached_inference, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
+    assert len(cached_inference.cache.values) == 3
     model.broken = set()
-    assert await answer(answering, "b") == ["b, fresh"]
+    assert await answer(cached_inference, "b") == ["b, fresh"]
 
 
 @pytest.mark.parametrize("confidence", [float("nan"), 1.5, -0.1])
-async def test_an_answer_without_a_confidence_is_none(answering, model, confidence):
+async def test_an_answer_without_a_confidence_is_none(cached_inference, model, confidence):
     model.confidence = confidence
-    assert await answer(answering, "a") == ["failed"]
+    assert await answer(cached_inference, "a") == ["failed"]
 
 
 @pytest.mark.parametrize(
     "value", [b"", b"nonsense", b'0.9\n{"labe', b'x\n{"label": "a"}', b'1.5\n{"label": "b"}', b'nan\n{"label": "b"}']
 )
-async def test_a_cached_value_that_is_no_answer_is_asked_again(answering, value):
-    await answer(answering, "a")
-    answering.cache.values = dict.fromkeys(answering.cache.values, value)
-    assert await answer(answering, "a") == ["a, fresh"]
+async def test_a_cached_value_that_is_no_answer_is_asked_again(cached_inference, value):
+    await answer(cached_inference, "a")
+    cached_inference.cache.values = dict.fromkeys(cached_inference.cache.values, value)
+    assert await answer(cached_inference, "a") == ["a, fresh"]
 
 
-async def test_a_cache_key_shows_nothing_of_the_text(answering):
-    await answer(answering, "a private sentence")
-    assert "private" not in "".join(answering.cache.values)
+async def test_a_cache_key_shows_nothing_of_the_text(cached_inference):
+    await answer(cached_inference, "a private sentence")
+    assert "private" not in "".join(cached_inference.cache.values)

@@ -28,8 +28,8 @@ def text(body: str) -> bytes:
 
 
 def building(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHandler):
-    async def build(chassis: ServiceContext, settings: ServiceSettings) -> Subscription:
-        return await serve_model(chassis, model, "default", handler)
+    async def build(context: ServiceContext, settings: ServiceSettings) -> Subscription:
+        return await serve_model(context, model, "default", handler)
 
     return build
 
@@ -45,9 +45,9 @@ async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kaf
 
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel(), Broken)) as chassis:
+    async with running("intent", settings, building(FakeModel(), Broken)) as context:
         await publish(kafka.bootstrap, topics.texts, [text("hello"), text("odd"), text("bye")])
-        await eventually(lambda: chassis.counts["records"] == 3)
+        await eventually(lambda: context.counts["records"] == 3)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     reason = DeadLetterReason.from_headers(letter.headers)
     assert (reason.code, reason.detail) == ("defect", "the service has a defect: ZeroDivisionError")
@@ -62,12 +62,12 @@ async def test_an_exception_in_the_loop_is_not_swallowed_and_commits_nothing(kaf
 
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel(), Broken)) as chassis:
+    async with running("intent", settings, building(FakeModel(), Broken)) as context:
         await publish(kafka.bootstrap, topics.texts, [text("hello")])
-        assert isinstance(await asyncio.wait_for(chassis.failure.wait(), 20), ZeroDivisionError)
+        assert isinstance(await asyncio.wait_for(context.failure.wait(), 20), ZeroDivisionError)
         await publish(kafka.bootstrap, topics.texts, [text("and another")])
         await asyncio.sleep(0.3)
-        assert await lag(kafka.bootstrap, f"{chassis.group}.default", [topics.texts]) == 2
+        assert await lag(kafka.bootstrap, f"{context.group}.default", [topics.texts]) == 2
 
 
 async def test_a_reply_to_header_directs_no_result_anywhere(kafka: Kafka, prefix: str) -> None:
@@ -93,8 +93,8 @@ async def test_an_authorisation_error_while_reading_ends_the_process(
         raise TopicAuthorizationFailedError("texts")
 
     monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", _only_in_groups(refused))
-    async with running("intent", settings, building(FakeModel())) as chassis:
-        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+    async with running("intent", settings, building(FakeModel())) as context:
+        error = await asyncio.wait_for(context.failure.wait(), 20)
     assert isinstance(error, Fatal)
     assert "ACL" in str(error)
 
@@ -111,24 +111,24 @@ def _only_in_groups(refused):
 
 
 @pytest.mark.parametrize(
-    ("progress_s", "moved_s", "in_hand", "said"),
+    ("progress_s", "moved_s", "in_progress", "said"),
     [
         pytest.param(1_000, 0, 0, "not turned", id="no polls"),
         pytest.param(0, 1_000, 1, "not moved", id="work that hangs"),
     ],
 )
 async def test_a_loop_that_stands_still_ends_the_process(
-    progress_s: float, moved_s: float, in_hand: int, said: str
+    progress_s: float, moved_s: float, in_progress: int, said: str
 ) -> None:
     """A ping of the broker stays green, and FastStream calls itself running."""
-    gate, progress = AdmissionControl(), LoopProgress()
-    for _ in range(in_hand):
-        gate.enter()
-    gate.moved_at = time.monotonic() - moved_s
-    progress.turned_at = time.monotonic() - progress_s
+    admission, progress = AdmissionControl(), LoopProgress()
+    for _ in range(in_progress):
+        admission.enter()
+    admission.changed_at = time.monotonic() - moved_s
+    progress.polled_at = time.monotonic() - progress_s
     subscriber = type("Subscriber", (), {"tasks": []})()
     with pytest.raises(Fatal, match=said):
-        await asyncio.wait_for(watchdog(None, subscriber, progress, gate), 5)
+        await asyncio.wait_for(watchdog(None, subscriber, progress, admission), 5)
 
 
 async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> None:
@@ -160,11 +160,11 @@ async def test_a_poll_that_fails_ends_the_process_before_anything_more_is_commit
         raise CorruptRecordException
 
     monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", _only_in_groups(corrupt))
-    async with running("intent", settings, building(FakeModel())) as chassis:
-        error = await asyncio.wait_for(chassis.failure.wait(), 20)
+    async with running("intent", settings, building(FakeModel())) as context:
+        error = await asyncio.wait_for(context.failure.wait(), 20)
         assert "CorruptRecord" in str(error)
         await publish(kafka.bootstrap, topics.texts, [text("hello")])
-        assert not chassis.gate.is_open
+        assert not context.admission.is_open
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
@@ -203,7 +203,7 @@ async def test_a_new_group_begins_where_its_ownership_begins_and_not_at_the_end(
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     model = FakeModel()
-    async with running("intent", settings, building(model)) as chassis:
+    async with running("intent", settings, building(model)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"at once {n}") for n in range(20)])
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 20)
-        await eventually(lambda: chassis.counts["records"] == 20)
+        await eventually(lambda: context.counts["records"] == 20)

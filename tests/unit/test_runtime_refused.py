@@ -45,22 +45,22 @@ async def test_a_wrong_password_ends_the_start_without_another_try():
         refuse()
         raise KafkaConnectionError
 
-    chassis = chassis_with(Publisher(start))
+    context = chassis_with(Publisher(start))
     async with asyncio.timeout(5):
         with pytest.raises(
             UserError, match=r"Kafka at h:1 does not let this service in: .* SPRAT_KAFKA__SASL_PASSWORD"
         ):
-            await work_until_cancelled(chassis, chassis.settings, None)
+            await work_until_cancelled(context, context.settings, None)
 
 
 async def test_missing_rights_end_the_start_without_another_try():
     def start():
         raise ClusterAuthorizationFailedError
 
-    chassis = chassis_with(Publisher(start))
+    context = chassis_with(Publisher(start))
     async with asyncio.timeout(5):
-        with pytest.raises(Fatal, match="ClusterAuthorizationFailedError; mend its ACLs"):
-            await work_until_cancelled(chassis, chassis.settings, None)
+        with pytest.raises(Fatal, match="ClusterAuthorizationFailedError; check the ACLs"):
+            await work_until_cancelled(context, context.settings, None)
 
 
 async def test_a_password_that_is_changed_later_ends_the_service_with_code_2():
@@ -68,12 +68,12 @@ async def test_a_password_that_is_changed_later_ends_the_service_with_code_2():
         refuse()
         await asyncio.Event().wait()
 
-    chassis = chassis_with(Publisher())
-    work = asyncio.create_task(work_until_cancelled(chassis, chassis.settings, build))
+    context = chassis_with(Publisher())
+    work = asyncio.create_task(work_until_cancelled(context, context.settings, build))
     async with asyncio.timeout(5):
-        error = await chassis.failure.wait()
+        error = await context.failure.wait()
         assert "SPRAT_KAFKA__SASL_PASSWORD" in str(error)
-        assert await stop_work(chassis, work) == 2
+        assert await stop_work(context, work) == 2
     with suppress(asyncio.CancelledError):
         await work
 

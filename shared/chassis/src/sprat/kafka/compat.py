@@ -1,0 +1,122 @@
+"""Everything that relies on private parts of aiokafka or FastStream.
+
+* `install_tolerant_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
+  header names may hold any bytes.
+* `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
+* `wrap_polls`, `wrap_commits`: methods of one consumer are replaced; FastStream has no hook for polls.
+* `on_consumer_created`: `broker.config.broker_config.builder`; FastStream has no hook before a consumer starts.
+* `consume_loop_has_ended`: `subscriber.tasks`; FastStream does not report that its loop has ended.
+
+The versions of both libraries are bounded in pyproject.toml; tests/unit/test_kafka_compat.py fails where a part is
+gone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+from faststream.kafka import KafkaBroker
+
+Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
+Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+
+def install_tolerant_records() -> None:
+    """Let every consumer of this process read header names of any bytes, without loss.
+
+    librdkafka writes any bytes, but aiokafka decodes names strictly: `getmany` raises UnicodeDecodeError at such a
+    record on every call, and the partition never moves on. A batch that the strict, fast reader cannot decode is read
+    again by aiokafka's own reader in Python with `surrogateescape`; then `name.encode("utf-8", "surrogateescape")`
+    returns the original bytes.
+    """
+    fetcher.MemoryRecords = TolerantMemoryRecords
+
+
+def fetch_has_ended(consumer: Any) -> bool:
+    """Return whether aiokafka's background fetch has ended: polls then return nothing, for ever."""
+    task = getattr(getattr(consumer, "_fetcher", None), "_fetch_task", None)
+    return isinstance(task, asyncio.Future) and task.done()
+
+
+def consume_loop_has_ended(subscriber: Any) -> bool:
+    """Return whether all tasks of a FastStream subscriber have ended."""
+    return bool(subscriber.tasks) and all(task.done() for task in subscriber.tasks)
+
+
+def wrap_polls(consumer: Any, wrap: Callable[[Poll], Poll]) -> None:
+    """Replace a consumer's `getmany`, which FastStream polls, by what `wrap` makes of it."""
+    consumer.getmany = wrap(consumer.getmany)
+
+
+def wrap_commits(consumer: Any, wrap: Callable[[Commit], Commit]) -> None:
+    """Replace a consumer's `commit` by what `wrap` makes of it."""
+    consumer.commit = wrap(consumer.commit)
+
+
+async def on_consumer_created(broker: KafkaBroker, created: Callable[[Any], object]) -> None:
+    """Call `created` with each consumer that the broker makes, before it is started.
+
+    FastStream makes and starts a consumer in one call, so the builder in the broker's configuration is wrapped.
+    `connect` makes the builder and therefore comes first; a broker that only consumes opens no connection there.
+    """
+    await broker.connect()
+    configuration = broker.config.broker_config
+    build = configuration.builder
+
+    def build_and_report(**options: Any) -> Any:
+        consumer = build(**options)
+        created(consumer)
+        return consumer
+
+    configuration.builder = build_and_report
+
+
+class TolerantMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only
+    """Returns batches that can be read whatever their header names hold."""
+
+    def next_batch(self, *_: Any) -> Any:
+        """Return the next batch."""
+        raw = self._next_slice
+        batch = super().next_batch()
+        return _Batch(raw) if isinstance(batch, DefaultRecordBatch) and raw is not None else batch
+
+
+class _Batch:
+    """A batch of records: the attributes of the strict reader, the records of whichever reader can decode them."""
+
+    def __init__(self, raw: memoryview) -> None:
+        self._raw = bytes(raw)
+        self._strict = DefaultRecordBatch(raw)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strict, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return iter(list(self._strict))
+        except UnicodeDecodeError:
+            return iter(list(_LenientBatch(self._raw)))
+
+    def __next__(self) -> Any:  # aiokafka reads the single record of a control batch this way
+        return next(self._strict)
+
+
+class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # as above
+    def _maybe_uncompress(self) -> None:
+        super()._maybe_uncompress()
+        self._buffer: Any = _Bytes(self._buffer)
+
+
+class _Bytes(bytearray):
+    """A buffer whose slices decode without loss."""
+
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return _Bytes(part) if isinstance(index, slice) else part
+
+    def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
+        return super().decode(encoding, errors)

@@ -1,0 +1,141 @@
+"""One record on its way through a loop: decoded, decided on, encoded, acknowledged."""
+
+from dataclasses import dataclass, field
+
+from sprat.errors import Rejected
+from sprat.kafka.publisher import OutRecord
+from sprat.processing.handler import Ask, Emit, Outcome, Received
+from sprat.telemetry.tracing import RecordSpan
+from sprat_contracts import (
+    DeadLetterReason,
+    Envelope,
+    KafkaRecord,
+    Message,
+    ReasonCode,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+)
+from sprat_contracts.dead_letters import replays_of
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+@dataclass(slots=True)
+class WorkItem:
+    """A record, what was decided on it, and what of that is not yet acknowledged."""
+
+    record: KafkaRecord
+    received: Received[Message] | None = None
+    """None where the record could not be decoded."""
+    span: RecordSpan | None = None
+    ask: Ask | None = None
+    cache_key: str = ""
+    tokens: int = 0
+    outcome: Outcome | None = None
+    pending: list[OutRecord] | None = None
+    """What is not acknowledged yet; None before it is encoded."""
+
+    @property
+    def place(self) -> Place:
+        """Where the record is."""
+        return self.record.topic, self.record.partition, self.record.offset
+
+    def log_fields(self) -> dict[str, object]:
+        """Return what a log line says about the record: its place and its trace, nothing of the text."""
+        fields: dict[str, object] = dict(zip(("topic", "partition", "offset"), self.place, strict=True))
+        return fields if self.span is None else fields | {"trace_id": self.span.traceparent.trace_id}
+
+    def decided(self) -> Outcome:
+        """Return the outcome, which must be there."""
+        if self.outcome is None:
+            raise AssertionError("no step of the loop decided on this record")
+        return self.outcome
+
+    def end_span(self) -> None:
+        """End the span; a rejection is its error."""
+        if self.span is not None:
+            rejected = self.outcome.rejected if self.outcome else None
+            self.span.end(rejected.code if rejected else None)
+
+
+@dataclass(slots=True)
+class RetryBuffer:
+    """Work items of a failed attempt: when their records are read again, they continue where they were."""
+
+    items: dict[Place, WorkItem] = field(default_factory=dict)
+
+    def keep(self, items: list[WorkItem]) -> None:
+        """Keep the items that are decided, in addition to those of other partitions."""
+        self.items |= {item.place: item for item in items if item.outcome is not None}
+
+    def take(self, record: KafkaRecord) -> WorkItem | None:
+        """Remove and return the item of a record that is read again."""
+        return self.items.pop((record.topic, record.partition, record.offset), None) if self.items else None
+
+    def clear(self) -> None:
+        """Forget all items: the partitions were revoked."""
+        self.items.clear()
+
+
+def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Message]:
+    """Decode one record.
+
+    Raises:
+        Rejected: it is not what its topic holds.
+    """
+    try:
+        event = decode(record, message_type)
+    except WireError as error:
+        raise Rejected(error.code, error.detail) from None
+    return Received(
+        message=event.message,
+        envelope=event.envelope,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        appended_at=record.timestamp,
+        key=record.key,
+    )
+
+
+def defect(error: Exception) -> Rejected:
+    """Return the reason of a dead letter for an unexpected error of a handler; it names the error's type alone."""
+    return Rejected(ReasonCode.DEFECT, f"the service has a defect: {type(error).__name__}", own_fault=True)
+
+
+def event_record(emit: Emit, cause: Envelope, traceparent: Traceparent, source: str) -> OutRecord:
+    """Encode what a handler emits; it continues the trace of its cause."""
+    envelope = Envelope(
+        id=emit.id,
+        source=source,
+        traceparent=traceparent,
+        tracestate=cause.tracestate,
+        extensions=emit.extensions,
+    )
+    value, headers = encode(emit.message, envelope)
+    return OutRecord(emit.topic, emit.key, value, headers)
+
+
+def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: str, version: str) -> OutRecord:
+    """Return the dead letter of a record: its key, value and headers unchanged, and the reason as more headers."""
+    reason = DeadLetterReason(
+        code=rejected.code,
+        detail=rejected.detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp,
+        service=service,
+        version=version,
+        replays=replays_of(record.headers),
+    )
+    return OutRecord(topic, record.key, record.value, reason.headers(map(_writable, record.headers)))
+
+
+def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
+    """Return a header as the producer can write it: bytes of its name that are not UTF-8 are escaped."""
+    name, value = header
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), value
