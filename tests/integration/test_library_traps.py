@@ -113,8 +113,8 @@ def _only_in_groups(refused):
 @pytest.mark.parametrize(
     ("progress_s", "moved_s", "in_progress", "said"),
     [
-        pytest.param(1_000, 0, 0, "not turned", id="no polls"),
-        pytest.param(0, 1_000, 1, "not moved", id="work that hangs"),
+        pytest.param(1_000, 0, 0, "not polled", id="no polls"),
+        pytest.param(0, 1_000, 1, "not advanced", id="work that hangs"),
     ],
 )
 async def test_a_loop_that_stands_still_ends_the_process(
@@ -144,7 +144,7 @@ async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> 
     await asyncio.sleep(1.2)
     assert not watching.done()
     consumer._fetcher._fetch_task.cancel()
-    with pytest.raises(Fatal, match="fetches no more"):
+    with pytest.raises(Fatal, match="stopped fetching"):
         await asyncio.wait_for(watching, 5)
     await consumer.stop()
 

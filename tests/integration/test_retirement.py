@@ -190,7 +190,7 @@ async def test_a_withdrawn_service_starts_anew_where_another_announces_its_model
     after = await hr.announce()
     assert after.owns_from > before.owns_from
     assert after.left == ends == {0: 1, 1: 0}
-    with pytest.raises(Fatal, match="announced anew by another process"):
+    with pytest.raises(Fatal, match="another process announced it again"):
         await follower.refresh()
     assert not follower.owns(other)
 
@@ -201,7 +201,7 @@ async def test_a_withdrawn_service_starts_anew_also_where_the_other_was_withdraw
     await hr.announce()
     await hr.retire()
     for _ in range(2):
-        with pytest.raises(Fatal, match="announced anew by another process"):
+        with pytest.raises(Fatal, match="another process announced it again"):
             await follower.refresh()
 
 
@@ -233,7 +233,7 @@ async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retir
     ((ownership, text),) = raced
     assert ends == {0: 1, 1: 0}
     running = await hr.followed(ownership.owns_from)
-    await running.look()
+    await running.refresh()
     assert running.owns(text), "it runs on"
     assert (await hr.announce()).left == ends, "it was started again before it had answered"
 

@@ -1,0 +1,128 @@
+"""The private parts of aiokafka and FastStream: they are still there, and what stands on them works."""
+
+import asyncio
+import struct
+from importlib.metadata import requires, version
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
+from aiokafka.record import MemoryRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from packaging.requirements import Requirement
+
+from sprat.channels import Channels
+from sprat.kafka import compat
+from sprat.kafka.consumer import make_broker, subscribe
+from sprat.settings import KafkaSettings
+from sprat_contracts import TextSubmitted
+
+NAME = b"\xffplan\xe4"
+
+
+@pytest.mark.parametrize("library", ["aiokafka", "faststream"])
+def test_versions_with_other_private_parts_are_not_installed(library: str) -> None:
+    (requirement,) = [
+        each for each in map(Requirement, requires("sprat") or ()) if each.name == library and each.marker is None
+    ]
+    assert version(library) in requirement.specifier
+    major, minor = map(int, version(library).split(".")[:2])
+    assert f"{major}.{minor + 1}.0" not in requirement.specifier
+
+
+def raw_batch(name: bytes) -> bytes:
+    """A batch of one record with one header of this name, as librdkafka can write it."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=100_000,
+    )
+    builder.append(0, 1, b"key", b"value", [("x" * len(name), b"content")])
+    batch = bytearray(builder.build())
+    at = bytes(batch).index(b"x" * len(name))
+    batch[at : at + len(name)] = name
+    struct.pack_into(">I", batch, 17, calc_crc32c(bytes(batch[21:])))
+    return bytes(batch)
+
+
+def test_header_names_of_any_bytes_are_read_without_loss() -> None:
+    (record,) = compat.TolerantMemoryRecords(raw_batch(NAME)).next_batch()
+    ((name, value),) = record.headers
+    assert name.encode("utf-8", "surrogateescape") == NAME
+    assert (record.key, record.value, value) == (b"key", b"value", b"content")
+
+
+def test_aiokafkas_own_reader_still_fails_on_them() -> None:
+    """Once it does not, the tolerant reader can go."""
+    with pytest.raises(UnicodeDecodeError):
+        list(MemoryRecords(raw_batch(NAME)).next_batch())
+
+
+def test_header_names_in_utf_8_are_read_as_before() -> None:
+    (record,) = compat.TolerantMemoryRecords(raw_batch(b"plan\xc3\xa4")).next_batch()
+    assert list(record.headers) == [("planä", b"content")]
+
+
+def test_the_fetchers_of_a_process_use_the_tolerant_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)
+    compat.install_tolerant_records()
+    assert fetcher.MemoryRecords is compat.TolerantMemoryRecords
+    assert "MemoryRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
+
+
+async def test_the_end_of_a_fetch_is_seen() -> None:
+    assert "_fetcher" in AIOKafkaConsumer.start.__code__.co_names
+    assert "_fetch_task" in fetcher.Fetcher.__init__.__code__.co_names
+    task = asyncio.create_task(asyncio.Event().wait())
+    consumer = SimpleNamespace(_fetcher=SimpleNamespace(_fetch_task=task))
+    assert not compat.fetch_has_ended(consumer)
+    task.cancel()
+    await asyncio.wait([task])
+    assert compat.fetch_has_ended(consumer)
+    assert not compat.fetch_has_ended(SimpleNamespace(_fetcher=None)), "not started yet"
+
+
+async def test_a_subscriber_of_faststream_has_tasks_and_their_end_is_seen() -> None:
+    async def ignore(records: object) -> None:
+        pass
+
+    channels = Channels("test", "", {"texts": TextSubmitted}, {})
+    subscriber = subscribe(make_broker(KafkaSettings(), "test"), channels, "group", ignore, None, KafkaSettings())
+    assert not compat.consume_loop_has_ended(subscriber), "not started yet"
+    task = asyncio.create_task(asyncio.Event().wait())
+    subscriber.tasks.append(task)
+    assert not compat.consume_loop_has_ended(subscriber)
+    task.cancel()
+    await asyncio.wait([task])
+    assert compat.consume_loop_has_ended(subscriber)
+
+
+async def test_polls_and_commits_of_one_consumer_are_wrapped() -> None:
+    happened = []
+
+    class Consumer:
+        async def getmany(self, *partitions, timeout_ms):
+            return {"polled": timeout_ms}
+
+        async def commit(self, offsets):
+            happened.append(offsets)
+
+    def noting(call):
+        async def noted(*arguments, **options):
+            happened.append("before")
+            return await call(*arguments, **options)
+
+        return noted
+
+    consumer = Consumer()
+    compat.wrap_polls(consumer, noting)
+    compat.wrap_commits(consumer, noting)
+    assert await consumer.getmany(timeout_ms=7) == {"polled": 7}
+    await consumer.commit({"a": 1})
+    assert happened == ["before", "before", {"a": 1}]
