@@ -1,4 +1,4 @@
-"""One call to a provider, over real HTTP: what is sent, what is made of each answer, and what is never told."""
+"""One call to a provider, over real HTTP: what is sent, how each response is read, and what is never shown."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ def behave(simulated):
 
 @pytest.fixture
 async def connect(simulated):
-    """Make a provider of the simulator's, or of another address."""
+    """Return a function that connects a provider to the simulator or another address."""
     providers = []
 
     def connect(**changes):
-        given = {"base_url": simulated.base_url, "api_key": KEY, "timeout_s": 5} | changes
-        providers.append(OpenAIProvider(parts.settings(**given)))
+        fields = {"base_url": simulated.base_url, "api_key": KEY, "timeout_s": 5} | changes
+        providers.append(OpenAIProvider(parts.settings(**fields)))
         return providers[-1]
 
     yield connect
@@ -60,7 +60,7 @@ async def failure(provider, *args, **changes):
 
 
 def answer_with(body, status=200, headers=()):
-    """Serve one raw HTTP response on loopback; give the base URL and the task that serves."""
+    """Serve one raw HTTP response on loopback; return the base URL and the serving task."""
     listener = socket.create_server(("127.0.0.1", 0))
     head = [
         f"HTTP/1.1 {status} X",
@@ -96,9 +96,9 @@ async def test_the_audited_size_is_the_size_that_left(connect, behave, simulated
     provider = connect()
     prepared = provider.prepare(question_of(parts.request(TEXT + "\u2028\U0001f600")))
     await provider.ask(prepared)
-    (kept,) = simulated.call("/requests")["requests"]
-    assert kept["bytes"] == prepared.bytes_out
-    assert json.loads(kept["body"]) == prepared.body
+    (request,) = simulated.call("/requests")["requests"]
+    assert request["bytes"] == prepared.bytes_out
+    assert json.loads(request["body"]) == prepared.body
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def as_at_the_start(simulated):
     simulated.reset()
 
 
-def asked(text, task="intent", properties=INTENT, model="m"):
+def request_body(text, task="intent", properties=INTENT, model="m"):
     schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return {
         "model": model,
@@ -48,7 +48,7 @@ def asked(text, task="intent", properties=INTENT, model="m"):
 
 
 def complete(simulated, *args, **kwargs):
-    return simulated.call("/v1/chat/completions", "POST", asked(*args, **kwargs))
+    return simulated.call("/v1/chat/completions", "POST", request_body(*args, **kwargs))
 
 
 def content(simulated, *args, **kwargs):
@@ -125,7 +125,7 @@ def test_requests_above_the_rate_limit_get_a_retry_after(simulated):
     simulated.reset(rate_limit_per_s=2)
     complete(simulated, "hi")
     complete(simulated, "hi")
-    status, headers, _ = refusal(simulated, "/v1/chat/completions", "POST", asked("hi"))
+    status, headers, _ = refusal(simulated, "/v1/chat/completions", "POST", request_body("hi"))
     assert (status, headers["retry-after"]) == (429, "1")
     time.sleep(1)
     complete(simulated, "hi")
@@ -134,13 +134,13 @@ def test_requests_above_the_rate_limit_get_a_retry_after(simulated):
 
 def test_errors_have_their_rate_and_status(simulated):
     simulated.reset(error_rate=1, error_status=503)
-    status, _, body = refusal(simulated, "/v1/chat/completions", "POST", asked("hi"))
+    status, _, body = refusal(simulated, "/v1/chat/completions", "POST", request_body("hi"))
     assert (status, json.loads(body)["error"]["message"]) == (503, "simulated")
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"model": "m"}, {"model": "m", "messages": []}, {"model": "m", "messages": "x"}, [], 3,
-             asked("x") | {"response_format": {"type": "json_schema"}}],
+             request_body("x") | {"response_format": {"type": "json_schema"}}],
 )  # fmt: skip
 def test_an_invalid_request_is_refused(simulated, body):
     assert refusal(simulated, "/v1/chat/completions", "POST", body)[0] == 400
@@ -162,7 +162,7 @@ def test_an_invalid_behaviour_changes_nothing(simulated, change):
 def test_requests_are_kept_unchanged(simulated):
     complete(simulated, "a text")
     (kept,) = simulated.call("/requests")["requests"]
-    assert json.loads(kept["body"]) == asked("a text")
+    assert json.loads(kept["body"]) == request_body("a text")
     assert kept["bytes"] == len(kept["body"].encode())
 
 
@@ -173,7 +173,7 @@ def test_requests_are_kept_only_if_enabled_and_only_the_latest():
     with parts.simulator(MAX_KEPT="2") as bounded:
         for n in range(3):
             complete(bounded, f"text {n}")
-        assert [json.loads(body) for body in bounded.bodies] == [asked("text 1"), asked("text 2")]
+        assert [json.loads(body) for body in bounded.bodies] == [request_body("text 1"), request_body("text 2")]
 
 
 def hang_up(hanging):
@@ -196,7 +196,7 @@ def test_it_stops_at_once_with_hanging_requests():
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"ERROR_RATE": "x"}, "SPRAT_SIMULATOR_ERROR_RATE"),
         ({"PORT": "70000"}, "SPRAT_SIMULATOR_PORT"),
@@ -204,12 +204,12 @@ def test_it_stops_at_once_with_hanging_requests():
         ({"GOLD": __file__}, f"{__file__}:1: not a line"),
     ],
 )
-def test_wrong_settings_give_one_line_and_exit_code_2(environment, said):
+def test_wrong_settings_give_one_line_and_exit_code_2(environment, message):
     variables = {f"SPRAT_SIMULATOR_{name}": value for name, value in ({"PORT": "0"} | environment).items()}
     command = [sys.executable, "-m", "sprat_simulator"]
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the frontier share: requests, ports of memory, a provider that follows a script, the simulator."""
+"""Shared by the tests of the frontier: requests, fakes in memory, a scripted provider, the simulator."""
 
 import asyncio
 import hashlib
@@ -65,13 +65,13 @@ class FakeClock:
 class MemoryStore:
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
-        self.away = False
+        self.unavailable = False
 
     async def get(self, key: str) -> bytes | None:
-        return None if self.away else self.values.get(key)
+        return None if self.unavailable else self.values.get(key)
 
     async def put(self, key: str, value: bytes) -> None:
-        if not self.away:
+        if not self.unavailable:
             self.values[key] = value
 
 
@@ -95,7 +95,7 @@ Script = Callable[[int], Output | ProviderError]
 
 
 class FakeProvider:
-    """Answers call number n (from 0) with `script(n)`; while `gate` is closed, no call returns."""
+    """Answers call number n (from 0) with `script(n)`. While the event `gate` is not set, no call returns."""
 
     name, region, model = "simulated", "eu", "large"
 
@@ -103,15 +103,15 @@ class FakeProvider:
         self.script = script or (lambda _: IntentOutput(label="transfer"))
         self.gate = asyncio.Event()
         self.gate.set()
-        self.asked: list[FrontierQuestion] = []
-        self.asked_at: list[float] = []
-        """When each call began, on the event loop's clock."""
+        self.questions: list[FrontierQuestion] = []
+        self.call_times: list[float] = []
+        """Start of each call on the event loop's clock."""
         self._called = asyncio.Event()
 
-    async def called(self, times: int) -> None:
-        """Wait until it has been called so often."""
+    async def wait_for_calls(self, count: int) -> None:
+        """Wait until this many calls have been made."""
         async with asyncio.timeout(10):
-            while len(self.asked) < times:
+            while len(self.questions) < count:
                 self._called.clear()
                 await self._called.wait()
 
@@ -119,15 +119,15 @@ class FakeProvider:
         return PreparedRequest(question, {}, len(question.text))
 
     async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
-        number = len(self.asked)
-        self.asked.append(prepared.question)
-        self.asked_at.append(asyncio.get_running_loop().time())
+        number = len(self.questions)
+        self.questions.append(prepared.question)
+        self.call_times.append(asyncio.get_running_loop().time())
         self._called.set()
         await self.gate.wait()
-        said = self.script(number)
-        if isinstance(said, ProviderError):
-            raise said
-        return ProviderAnswer(said, "simulated-large", Usage(input_tokens=1000, output_tokens=10))
+        result = self.script(number)
+        if isinstance(result, ProviderError):
+            raise result
+        return ProviderAnswer(result, "simulated-large", Usage(input_tokens=1000, output_tokens=10))
 
 
 def keyed_hash(*parts: str) -> str:
@@ -135,7 +135,7 @@ def keyed_hash(*parts: str) -> str:
 
 
 def settings(**changes: Any) -> FrontierSettings:
-    given = {
+    defaults = {
         "base_url": "http://127.0.0.1:9/v1",
         "provider": "simulated",
         "region": "eu",
@@ -145,11 +145,11 @@ def settings(**changes: Any) -> FrontierSettings:
         "retry_cap_s": 0.02,
         "breaker": {"failures": 3, "cooldown_s": 0.05, "max_cooldown_s": 0.1},
     }
-    return FrontierSettings.model_validate(given | changes)
+    return FrontierSettings.model_validate(defaults | changes)
 
 
 def request(text: str = "please move 100 euros", task: str = "intent", **changes: Any) -> FrontierRequested:
-    """Make a request; `id`, `key`, `labels`, `age_ms` and fields of the text can be changed."""
+    """Build a request; `changes` may have `id`, `key`, `labels`, `age_ms` and fields of the text."""
     labels = changes.pop("labels", LABELS if task == "intent" else None)
     text_id, key, age_ms = changes.pop("id", "t-1"), changes.pop("key", None), changes.pop("age_ms", 0)
     options = {"target": "de"} if task == "translation" else {}
@@ -179,7 +179,7 @@ def received(message: FrontierRequested) -> Received[FrontierRequested]:
 
 
 class Frontier:
-    """A handler with all its ports."""
+    """A handler with fakes of everything that it needs."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class Frontier:
 
 
 class SimulatorProcess:
-    """The simulator as its own process on a free port of loopback."""
+    """The simulator as its own process on a free loopback port."""
 
     def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
         self.process = process
@@ -236,10 +236,10 @@ class SimulatorProcess:
             return json.load(response)
 
     def reset(self, **behaviour: Any) -> None:
-        """Forget what was received and behave so; what is not named is as at the start."""
-        ordinary = {"latency_ms": 0, "jitter_ms": 0, "error_status": 500, "rate_limit_per_s": None, "seed": 0}
+        """Delete counts and requests, and set the behaviour; fields that are not named get their defaults."""
+        defaults = {"latency_ms": 0, "jitter_ms": 0, "error_status": 500, "rate_limit_per_s": None, "seed": 0}
         rates = {name: 0 for name in self.call("/control") if name.endswith(("_rate", "_eur"))}
-        self.call("/control", "POST", ordinary | rates | behaviour)
+        self.call("/control", "POST", defaults | rates | behaviour)
         self.call("/stats", "DELETE")
         self.call("/requests", "DELETE")
 
@@ -251,8 +251,8 @@ class SimulatorProcess:
 @contextmanager
 def simulator(**environment: str) -> Iterator[SimulatorProcess]:
     """Run a simulator that keeps its requests."""
-    given = {"PORT": "0", "KEEP_REQUESTS": "1"} | environment
-    variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in given.items()}
+    settings = {"PORT": "0", "KEEP_REQUESTS": "1"} | environment
+    variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in settings.items()}
     with subprocess.Popen(
         [sys.executable, "-m", "sprat_simulator"], env=variables, stderr=subprocess.PIPE, text=True
     ) as process:

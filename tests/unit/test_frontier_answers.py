@@ -75,8 +75,8 @@ def test_repeated_and_invented_mentions_are_left_out():
 
 
 def test_the_labels_of_an_announced_model_are_requested():
-    asked = question("pay DE89370400440532013000", "ner", labels=("IBAN",))
-    found = parse(asked, '{"entities": [{"text": "DE89370400440532013000", "label": "IBAN"}]}')
+    ner_question = question("pay DE89370400440532013000", "ner", labels=("IBAN",))
+    found = parse(ner_question, '{"entities": [{"text": "DE89370400440532013000", "label": "IBAN"}]}')
     assert found.entities[0].label == "IBAN"
 
 

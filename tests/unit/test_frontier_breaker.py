@@ -7,7 +7,7 @@ from sprat_frontier.settings import BreakerSettings
 
 
 class Time:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when a test moves it."""
 
     def __init__(self):
         self.now = 100.0

@@ -70,7 +70,7 @@ async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_le
     assert detail in answered.declined.detail
     assert answered.egress == Egress(left=False, masked={})
     assert (answered.output, answered.cost_eur, answered.usage) == (None, 0, None)
-    assert not frontier.provider.asked
+    assert not frontier.provider.questions
     assert not frontier.audit.records
     assert frontier.handler.counts == {f"declined.{code}": 1}
 
@@ -139,17 +139,17 @@ async def test_an_unusable_answer_is_billed_to_the_case_that_asked():
     frontier = parts.Frontier(parts.FakeProvider(lambda _: billed))
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(3)]
-    await frontier.provider.called(1)
+    await frontier.provider.wait_for_calls(1)
     frontier.provider.gate.set()
     assert [answered.cost_eur for answered in await asyncio.gather(*tasks)] == [2.0, 0, 0]
     assert [record.cost_eur for record in frontier.audit.records] == [0, 2.0]
 
 
 async def test_nothing_leaves_while_the_audit_is_unavailable(frontier):
-    frontier.audit.error = Retryable("kafka is away")
+    frontier.audit.error = Retryable("kafka is unavailable")
     with pytest.raises(Retryable):
         await frontier.answer(parts.request())
-    assert not frontier.provider.asked
+    assert not frontier.provider.questions
     frontier.audit.error = None
     assert (await frontier.answer(parts.request())).output == OUTPUT
 
@@ -157,19 +157,19 @@ async def test_nothing_leaves_while_the_audit_is_unavailable(frontier):
 async def test_an_answer_is_stored_even_if_its_outcome_record_fails(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
-    await frontier.provider.called(1)
-    frontier.audit.error = Retryable("kafka is away")
+    await frontier.provider.wait_for_calls(1)
+    frontier.audit.error = Retryable("kafka is unavailable")
     frontier.provider.gate.set()
     with pytest.raises(Retryable):
         await task
     assert (await frontier.answer(parts.request())).output == OUTPUT
-    assert len(frontier.provider.asked) == 1
+    assert len(frontier.provider.questions) == 1
 
 
 async def test_a_stop_cancels_calls_that_take_too_long_and_audits_them(frontier):
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
-    await frontier.provider.called(1)
+    await frontier.provider.wait_for_calls(1)
     await frontier.handler.drain(0.01)
     with pytest.raises(Retryable):
         await task
@@ -179,7 +179,7 @@ async def test_a_stop_cancels_calls_that_take_too_long_and_audits_them(frontier)
 async def test_a_cancelled_case_does_not_cancel_a_shared_call(frontier):
     frontier.provider.gate.clear()
     first = asyncio.create_task(frontier.answer(parts.request(id="t-1")))
-    await frontier.provider.called(1)
+    await frontier.provider.wait_for_calls(1)
     second = asyncio.create_task(frontier.answer(parts.request(id="t-2")))
     await asyncio.sleep(0)  # one turn of the event loop: it joins the call
     first.cancel()
@@ -188,9 +188,9 @@ async def test_a_cancelled_case_does_not_cancel_a_shared_call(frontier):
 
 
 async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_letter(frontier):
-    asked = parts.received(parts.request())
-    (emit,) = (await frontier.handler.handle(asked)).events
-    outcome = frontier.handler.oversized(asked, emit)
+    record = parts.received(parts.request())
+    (emit,) = (await frontier.handler.handle(record)).events
+    outcome = frontier.handler.oversized(record, emit)
     (smaller,) = outcome.events
     assert isinstance(smaller.message, FrontierAnswered)
     assert (smaller.message.output, smaller.message.declined.code) == (None, "too_large")
@@ -206,11 +206,11 @@ async def test_an_invalid_request_becomes_a_dead_letter(frontier):
 
 @pytest.mark.parametrize(("replay_for", "answered"), [("frontier", True), ("router", False)])
 async def test_a_replay_for_another_service_is_skipped(frontier, replay_for, answered):
-    asked = parts.received(parts.request())
-    asked = replace(asked, envelope=replace(asked.envelope, replay_for=replay_for))
-    outcome = await frontier.handler.handle(asked)
+    record = parts.received(parts.request())
+    record = replace(record, envelope=replace(record.envelope, replay_for=replay_for))
+    outcome = await frontier.handler.handle(record)
     assert (len(outcome.events) == 1, outcome.skipped is None) == (answered, answered)
-    assert len(frontier.provider.asked) == int(answered)
+    assert len(frontier.provider.questions) == int(answered)
 
 
 async def test_unknown_fields_of_the_text_survive(frontier):

@@ -40,7 +40,7 @@ async def test_an_intent_is_requested_with_the_masked_text():
     frontier = parts.Frontier()
     answered = await frontier.answer(redact_request())
     assert answered.output == IntentOutput(label="transfer")
-    assert [question.text for question in frontier.provider.asked] == [MASKED]
+    assert [question.text for question in frontier.provider.questions] == [MASKED]
     assert answered.egress == LEFT
     assert answered.request.prediction.submitted.text == TEXT
 
@@ -48,7 +48,7 @@ async def test_an_intent_is_requested_with_the_masked_text():
 async def test_a_text_without_personal_data_leaves_unchanged():
     frontier = parts.Frontier()
     answered = await frontier.answer(redact_request(text="please move 100 euros"))
-    assert frontier.provider.asked[0].text == "please move 100 euros"
+    assert frontier.provider.questions[0].text == "please move 100 euros"
     assert (answered.egress.left, answered.egress.masked) == (True, {})
 
 
@@ -62,7 +62,7 @@ async def test_entities_are_in_the_original_text_and_masked_values_have_their_ow
     )
     frontier = parts.Frontier(parts.FakeProvider(lambda _: answer))
     answered = await frontier.answer(redact_request("ner"))
-    assert frontier.provider.asked[0].text == MASKED
+    assert frontier.provider.questions[0].text == MASKED
     entities = answered.output.entities
     assert [(one.text, one.label) for one in entities] == [
         ("Zoë Ångström", "PER"),
@@ -129,7 +129,7 @@ async def test_a_stored_answer_is_restored_with_the_values_of_each_text():
     first = await frontier.answer(redact_request("translation", "Hello, Zoë"))
     second = await frontier.answer(redact_request("translation", "Hello, Ada", id="t-2"))
     assert [first.output.text, second.output.text] == ["Guten Tag, Zoë", "Guten Tag, Ada"]
-    assert (first.cached, second.cached, len(frontier.provider.asked)) == (False, True, 1)
+    assert (first.cached, second.cached, len(frontier.provider.questions)) == (False, True, 1)
     assert second.egress.masked == {"PERSON": 1}
 
 
@@ -139,7 +139,7 @@ async def test_a_redelivered_request_reports_the_same_as_the_first():
     frontier.restart()
     frontier.clock.ms += 60_000
     again = await frontier.answer(redact_request("translation"))
-    assert len(frontier.provider.asked) == 1
+    assert len(frontier.provider.questions) == 1
     assert again.model_dump(exclude={"timings_ms"}) == first.model_dump(exclude={"timings_ms"})
 
 
@@ -147,7 +147,7 @@ async def test_allow_and_redact_do_not_share_answers():
     frontier = parts.Frontier()
     for rule in ("allow", "redact", "allow", "redact"):
         await frontier.answer(redact_request(text="please move 100 euros", frontier=rule, id=f"t-{rule}"))
-    assert len(frontier.provider.asked) == 2
+    assert len(frontier.provider.questions) == 2
     assert len(frontier.store.values) == 2
 
 
@@ -165,20 +165,20 @@ async def test_an_answer_stored_under_another_masker_version_is_not_used(other):
     frontier.redactor = other
     frontier.restart()
     assert not (await frontier.answer(redact_request(id="t-2"))).cached
-    assert len(frontier.provider.asked) == 2
+    assert len(frontier.provider.questions) == 2
 
 
 async def test_the_stricter_of_text_and_tenant_masks():
     frontier = parts.Frontier()
     await frontier.answer(redact_request(frontier="allow", tenant="masked"))
-    assert frontier.provider.asked[0].text == MASKED
+    assert frontier.provider.questions[0].text == MASKED
 
 
 async def test_the_terms_of_the_policy_are_masked():
     policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
     frontier = parts.Frontier(redactor=Redactor(parts.DETECTORS, policy, "1"))
     answered = await frontier.answer(redact_request(text="about blue  heron, please"))
-    assert frontier.provider.asked[0].text == "about [PROJECT_1], please"
+    assert frontier.provider.questions[0].text == "about [PROJECT_1], please"
     assert answered.egress.masked == {"PROJECT": 1}
 
 
@@ -187,7 +187,7 @@ async def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(capl
     answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})
-    assert not frontier.provider.asked
+    assert not frontier.provider.questions
     assert not frontier.audit.records
     assert "Zoë" not in answered.declined.model_dump_json() + caplog.text
 

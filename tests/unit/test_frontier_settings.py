@@ -17,9 +17,9 @@ def test_the_default_is_mistral_in_the_eu():
 
 @pytest.mark.parametrize("missing", ["provider", "region", "model"])
 def test_another_endpoint_needs_its_own_provider_and_region(missing):
-    given = {"base_url": "http://127.0.0.1:9/v1", "provider": "vllm", "region": "local", "model": "m"}
+    fields = {"base_url": "http://127.0.0.1:9/v1", "provider": "vllm", "region": "local", "model": "m"}
     with pytest.raises(ValidationError, match=missing):
-        FrontierSettings.model_validate({name: value for name, value in given.items() if name != missing})
+        FrontierSettings.model_validate({name: value for name, value in fields.items() if name != missing})
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "nothing", "https://user:pw@host/v1", "https://host/v1?key=1"])

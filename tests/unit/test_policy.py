@@ -1,9 +1,11 @@
 """The meaning of the policy file."""
 
+from inspect import ismodule
 from pathlib import Path
 
 import pytest
 
+import sprat_policy
 from conftest import WritePolicy
 from sprat.settings import Section
 from sprat_contracts import TASKS
@@ -104,3 +106,8 @@ def test_the_stricter_rule_holds(text_rule: str, tenant_rule: str) -> None:
 
 def test_a_byte_order_mark_is_ignored(write_policy: WritePolicy) -> None:
     assert load_policy(write_policy(b"\xef\xbb\xbftasks: {ner: {keep_at: 0.5}}")).task("ner").keep_at == 0.5
+
+
+def test_all_public_names_are_exported_and_no_others() -> None:
+    exported = {name for name, value in vars(sprat_policy).items() if name[0] != "_" and not ismodule(value)}
+    assert set(sprat_policy.__all__) == exported

@@ -126,7 +126,7 @@ def error_of(path: Path) -> str:
         pytest.param("", ": the file is empty; it needs the sections tasks, tenants", id="empty"),
         pytest.param("# nothing\n", ": the file is empty", id="comments alone"),
         pytest.param(
-            "tenants:\n  a: {}\n  b: {}\n  a: {}\n", ":4:3: 'a' stands twice, first in line 2; keep one", id="twice"
+            "tenants:\n  a: {}\n  b: {}\n  a: {}\n", ":4:3: 'a' is there twice, first in line 2; keep one", id="twice"
         ),
         pytest.param("tasks: &t {}\ntenants: *t", ":1:8: anchors and aliases are not read; write it out", id="anchor"),
         pytest.param("tasks: *t", ":1:8: anchors and aliases are not read", id="alias"),

@@ -69,7 +69,7 @@ DOCUMENTS = [
 
 
 def types(text: str, number: str, language: str) -> set[str]:
-    """Give the types of what is found exactly where the number stands."""
+    """Return the types of the detections that match the number exactly."""
     start = text.index(number)
     return {
         one.type for one in Validators().find(text, language) if (one.start, one.end) == (start, start + len(number))

@@ -95,7 +95,7 @@ def ask_all(
         policy: the policy file.
         tenant: whose rules of the policy hold.
         broker: where egress records are written; without one, there are none.
-        outside: the label that stands for "none of the labels".
+        outside: the label that means "none of the labels".
         progress: called with the number of finished texts.
 
     Raises:

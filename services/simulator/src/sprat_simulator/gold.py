@@ -63,7 +63,7 @@ def answers_to(gold: Gold, text: str) -> Mapping[str, Any]:
 
 
 def _unmasked_pattern(text: str, placeholders: list[str]) -> re.Pattern[str]:
-    """Return the pattern of the texts that this one may be masked from; one placeholder stands for one value."""
+    """Return the pattern of the texts that this one may be masked from; one placeholder means one value."""
     seen: set[str] = set()
     pieces: list[str] = []
     for piece in re.split(f"({_PLACEHOLDER.pattern})", text):

@@ -112,7 +112,7 @@ def _mapping(node: Node, location: Location, document: Document) -> dict[str, An
             raise UnreadableYamlError(place, "a name is expected before the colon")
         if key.value in plain:
             first = document.keys[*location, key.value]
-            raise UnreadableYamlError(place, f"{key.value!r} stands twice, first in line {first.line}; keep one")
+            raise UnreadableYamlError(place, f"{key.value!r} is there twice, first in line {first.line}; keep one")
         document.keys[*location, key.value] = place
         plain[key.value] = _plain(value, (*location, key.value), document)
     return plain
