@@ -1,8 +1,8 @@
-"""Makes the artefact `default` of trained weights: convert, calibrate, measure, write. About five minutes on one core.
+"""Make the artefact `default` from trained weights: convert, calibrate, measure, write. Five minutes on one core.
 
     python -m services.ner.recipe.build --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
-DIR of `--work` is that of `train.py`, whose outcome `ner.safetensors` lies there. Needs no torch.
+`--work` is the folder of `train.py` with its output `ner.safetensors`. Needs no torch.
 """
 
 import argparse
@@ -33,7 +33,7 @@ GERMAN_SENTENCES = HERE.parents[2] / "tests" / "data" / "ner_de.jsonl"
 LICENCE_OF_ENCODER = (
     HERE.parents[2] / "shared" / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
 )
-"""Of the encoder; it asks to go along."""
+"""The licence of the encoder requires a copy in the artefact."""
 MAX_TOKENS = 128
 HEADS = 12
 SEED = 20261125
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--weights", type=Path, required=True, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="where train.py left its outcome")
+    parser.add_argument("--work", type=Path, required=True, help="the folder with the output of train.py")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the artefact to write (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -61,22 +61,22 @@ def main() -> None:
 
 
 def build(options: argparse.Namespace, folder: Path) -> None:
-    """Write the whole artefact into `folder`."""
+    """Write the artefact into `folder`."""
     convert(options, folder)
     development = {name: read_set(options.data, parts) for name, parts in DEVELOPMENT.items()}
     chance = random.Random(SEED)  # noqa: S311 - repeatable, no secret
     texts = list(texts_for(list(development.values()), chance))
     card = describe(max(len(each.text) for each in texts))
     tests = read_tests(options.data, GERMAN_SENTENCES)
-    calibrator = fit(sealed(folder, card), texts, {"de": german_half(tests[GERMAN], calibrating=True)})
+    calibrator = fit(write_and_load(folder, card), texts, {"de": german_half(tests[GERMAN], calibrating=True)})
     calibration = card.calibration.model_copy(update={"parameters": calibrator.parameters()})
     card = card.model_copy(update={"calibration": calibration})
-    model = sealed(folder, card)
+    model = write_and_load(folder, card)
     say("calibrated")
-    card = card.model_copy(update={"keep_at": least_confidence(model, development)})
-    model = sealed(folder, card)
+    card = card.model_copy(update={"keep_at": lowest_threshold(model, development)})
+    model = write_and_load(folder, card)
     scores, _ = measure(model, tests)
-    sealed(folder, card.model_copy(update={"scores": scores}))
+    write_and_load(folder, card.model_copy(update={"scores": scores}))
     for score in scores:
         say(f"{score.name:24}{score.value:8.4f}")
 
@@ -92,14 +92,14 @@ def convert(options: argparse.Namespace, folder: Path) -> None:
     say(f"converted {layers} layers")
 
 
-def sealed(folder: Path, card: Card) -> NerModel:
-    """Write the card and load what it describes."""
+def write_and_load(folder: Path, card: Card) -> NerModel:
+    """Write the card and load the model."""
     write_artefact(folder, card.model_dump(mode="json"))
     return NerModel.load(folder)
 
 
-def least_confidence(model: NerModel, development: dict[str, list[Sentence]]) -> float:
-    """The least hundredth at which what is kept is right often enough."""
+def lowest_threshold(model: NerModel, development: dict[str, list[Sentence]]) -> float:
+    """Return the lowest threshold, in hundredths, at which the answers kept are right often enough."""
     seen = quality.pooled([quality.see(model, sentences) for sentences in development.values()])
     for step in range(50, 100, 5):
         share, right = quality.kept(seen, step / 100)
@@ -109,7 +109,7 @@ def least_confidence(model: NerModel, development: dict[str, list[Sentence]]) ->
 
 
 def describe(longest: int) -> Card:
-    """The card, still without calibration, keep_at, scores, files and version."""
+    """Return the card without calibration, keep_at, scores, files and version."""
     calibration = Calibration(
         method=METHOD,
         fitted_on=about.FITTED_ON,
@@ -138,7 +138,7 @@ def describe(longest: int) -> Card:
 
 
 def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
+    """Print the progress, with the seconds since the start."""
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 

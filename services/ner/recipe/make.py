@@ -1,8 +1,8 @@
-"""Makes the artefact from the encoder's weights: both stages of the training, then `build.py`. The one command.
+"""Make the artefact from the weights of the encoder: both stages of the training, then `build`, in one command.
 
     python -m services.ner.recipe.make --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
-Started again, it goes on from the last checkpoint. About 1.5 hours on one core.
+If it is started again, it continues from the last checkpoint. Takes about 1.5 hours on one core.
 """
 
 import argparse
@@ -11,12 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[3]
 
 DEEP = ("--layers", "6", "--epochs", "4", "--silver-from", "2", "--stop", "1.47")
-"""First stage: more layers than are served, for a while."""
+"""Arguments of the first stage: a short training with more layers than are served."""
 SERVED = ("--layers", "4", "--epochs", "3")
-"""Second stage: its lower layers, to the end."""
+"""Arguments of the second stage: its lower layers, trained to the end."""
 
 
 def main() -> None:
@@ -26,21 +26,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--weights", type=Path, required=True, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="where checkpoints lie")
+    parser.add_argument("--work", type=Path, required=True, help="the folder of the checkpoints")
     options = parser.parse_args()
-    given = ("--data", options.data, "--weights", options.weights, "--tokenizer", options.tokenizer)
+    shared = ("--data", options.data, "--weights", options.weights, "--tokenizer", options.tokenizer)
     deep, final = options.work / "deep", options.work / "served"
     if not (final / "checkpoint.pt").exists():
-        run("train.py", *given, "--work", deep, *DEEP)
+        run("train", *shared, "--work", deep, *DEEP)
     if not (final / "ner.safetensors").exists():
-        run("train.py", *given, "--work", final, *SERVED, "--start", deep / "checkpoint.pt")
-    run("build.py", *given, "--work", final)
+        run("train", *shared, "--work", final, *SERVED, "--start", deep / "checkpoint.pt")
+    run("build", *shared, "--work", final)
 
 
-def run(script: str, *arguments: object) -> None:
-    """Run a stage on one thread; it ends all when it fails."""
+def run(module: str, *arguments: object) -> None:
+    """Run a module of this recipe on one thread; raise if it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(HERE / script), *map(str, arguments)], check=True, env=environment)
+    subprocess.run(command(module, *arguments), check=True, env=environment, cwd=ROOT)
+
+
+def command(module: str, *arguments: object) -> list[str]:
+    """Return the command line of a module of this recipe."""
+    return [sys.executable, "-m", f"services.ner.recipe.{module}", *map(str, arguments)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Makes the artefact `en-de` from a trained network: counts words, fits the estimate, measures, writes the card.
+"""Make the artefact `en-de` from a trained network: count words, fit the estimate, measure, write the card.
 
     python -m services.translation.recipe.build --network DIR --data DIR      (or SPRAT_DATA=DIR)
 
---network is what train.py leaves: model.bin, config.json, shared_vocabulary.json, source.spm, target.spm. About five
+--network is the output of train.py: model.bin, config.json, shared_vocabulary.json, source.spm, target.spm. About five
 minutes on one core; needs sacreBLEU and scikit-learn, no torch.
 """
 
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 import sprat_encoder
 from services.translation.recipe import about
-from services.translation.recipe.corpus import open_corpus
+from services.translation.recipe.corpora import open_corpus
 from services.translation.recipe.estimate import Fitted, fit
 from services.translation.recipe.quality import TranslatedPair
 from services.translation.recipe.scores import scores, see_tests
@@ -53,14 +53,14 @@ def main() -> None:
         card = build(options.network, options.data, options.every, folder)
         shutil.rmtree(options.output, ignore_errors=True)
         shutil.copytree(folder, options.output)
-        options.output.chmod(0o755)  # a temporary folder is closed to others
+        options.output.chmod(0o755)  # a temporary folder is readable by its owner only
     say(f"wrote {options.output}, version {content_hash(options.output)}")
     for score in card.scores:
         print(f"  {score.name:32} {score.value:.4f}")
 
 
 def build(network: Path, data: Path, every: int, folder: Path) -> Card:
-    """Write the whole artefact into `folder`, which is empty, and give its card."""
+    """Write the artefact into `folder`, which must be empty, and return its card."""
     for name in NETWORK_FILES:
         shutil.copyfile(network / name, folder / name)
     say("known words")
@@ -85,12 +85,12 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
 
 
 def finish(folder: Path, card: Card, measured: Sequence[Score]) -> Card:
-    """Write the card and read all of it again."""
+    """Write the card and return it."""
     return write_artefact(folder, card.model_copy(update={"scores": tuple(measured)}).model_dump())
 
 
 def describe(fitted: Fitted) -> Card:
-    """The card, still without scores, files and version."""
+    """Return the card without scores, files and version."""
     return Card(
         name="en-de",
         version="0" * 16,
@@ -118,7 +118,7 @@ def describe(fitted: Fitted) -> Card:
 
 
 def write_examples(path: Path, seen: Mapping[str, TranslatedPair]) -> None:
-    """Write every n-th output of each test, good or bad."""
+    """Write every n-th output of each test set, whatever its quality."""
     rows = [
         {
             "test": name,
@@ -141,7 +141,7 @@ def write_examples(path: Path, seen: Mapping[str, TranslatedPair]) -> None:
 
 
 def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
+    """Print the progress, with the seconds since the start."""
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 

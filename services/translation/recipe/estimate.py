@@ -1,4 +1,4 @@
-"""Fits the estimate of quality, and finds the confidence that answers should be kept at, on development data alone."""
+"""Fit the quality estimate, and choose the recommended threshold, on development data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from services.translation.recipe import about
-from services.translation.recipe.corpora import DEVELOPMENT, Pairs, lines, read_pairs
-from services.translation.recipe.hard import hard_sentences
+from services.translation.recipe.corpora import DEVELOPMENT, Pairs, hard_sentences, lines, read_pairs
 from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf
 from services.translation.recipe.variants import Pair
 from sprat_inference.encoder import SentenceEncoder
@@ -31,38 +30,38 @@ from sprat_translation.vocabulary import KnownWords
 REGULARISATION_C = 0.3
 HARD_EVERY = 7
 CUSTOMER = "mt/bcontrast/dev.customer.de-en.tsv.gz"
-"""Turns that were written in German: what their writers meant is the reference of their English translation."""
+"""Turns that were written in German: the original is the reference of the English translation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Sentences that the network translated and kept whole; row i of all is about sentence i."""
+    """Sound translations by the network; row i of each array belongs to sentence i."""
 
     translations: tuple[Translation, ...]
     good: NDArray[np.bool_]
     poor: NDArray[np.bool_]
     hard: NDArray[np.bool_]
-    """From a text of another kind than the model is for, without a reference."""
+    """From a text of another kind than the model is made for, without a reference."""
     trained: NDArray[np.bool_]
-    """The network was trained on it. It tells what signals mean, and nothing is measured or chosen by it."""
+    """The network was trained on it: used to fit the weights, not to measure or choose anything."""
 
     @property
     def weights(self) -> Doubles:
-        """So that the share of hard ones is the one that the card names, and a trained one counts half."""
+        """The weights: hard sentences have the share that the card states, and a trained one counts half."""
         share = about.OUTSIDE_SHARE
         each = np.where(self.trained, about.TRAINED_WEIGHT, 1.0)
         each[self.hard] *= share / (1 - share) * each[~self.hard].sum() / max(self.hard.sum(), 1)
         return each
 
     def those(self, chosen: NDArray[np.bool_]) -> "Rows":
-        """Some of the rows."""
+        """Return the chosen rows."""
         translations = tuple(each for each, use in zip(self.translations, chosen, strict=True) if use)
         return Rows(translations, self.good[chosen], self.poor[chosen], self.hard[chosen], self.trained[chosen])
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What goes into the artefact."""
+    """The quality estimate, the threshold, and figures to print."""
 
     estimate: QualityEstimate
     keep_at: float
@@ -72,23 +71,25 @@ class Fitted:
 def fit(
     sentences: SentenceTranslator, encoder: SentenceEncoder, words: KnownWords, data: Path, aside: Sequence[Pair]
 ) -> Fitted:
-    """Translate the development sentences and fit all that the estimate has.
+    """Translate the development sentences and fit the quality estimate.
 
-    `aside` are training pairs whose words were not counted: `words` knows of them what it knows of a new text.
+    `aside` are training pairs whose words were not counted, so that `words` treats them like new texts.
     """
     rows = gather(sentences, data, aside)
     source, target = embed(rows.translations, encoder)
-    meanings = EmbeddingStatistics.of(source[~rows.hard], target[~rows.hard])
-    signals = compute_signals(rows.translations, words, meanings.signals(source, target))
+    embeddings = EmbeddingStatistics.of(source[~rows.hard], target[~rows.hard])
+    signals = compute_signals(rows.translations, words, embeddings.signals(source, target))
     chances = out_of_fold(signals, rows)
-    estimate = QualityEstimate(fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, meanings, encoder)
+    estimate = QualityEstimate(
+        fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, embeddings, encoder
+    )
     new = ~rows.trained
-    keep_at = least_confidence(chances[new], rows.those(new))
+    keep_at = lowest_threshold(chances[new], rows.those(new))
     return Fitted(estimate, keep_at, describe(signals[new], chances[new], rows.those(new), keep_at))
 
 
 def gather(sentences: SentenceTranslator, data: Path, aside: Sequence[Pair]) -> Rows:
-    """Translate all sentences; those that are not sound, or too long, need no estimate."""
+    """Translate all sentences; leave out those without an estimate: unsound or too long."""
     known = [*known_pairs(data), *(pair for pair in aside if lay_out(pair[0]).sentences == (pair[0],))]
     hard = hard_sentences(data, HARD_EVERY)
     everything = [*(source for source, _ in known), *hard]
@@ -107,7 +108,7 @@ def gather(sentences: SentenceTranslator, data: Path, aside: Sequence[Pair]) -> 
 
 
 def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
-    """Development pairs of one sentence: of more, nobody could say which one a bad score is for."""
+    """Yield development pairs of one sentence: with several, a bad score could not be assigned to one of them."""
     turned = [line.split("\t")[:2] for line in lines(data / CUSTOMER)]
     customer = Pairs(tuple(english for _, english in turned), tuple(german for german, _ in turned))
     for pairs in (*(read_pairs(data, file) for file in DEVELOPMENT.values()), customer):
@@ -117,10 +118,10 @@ def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def fit_weights(signals: Doubles, rows: Rows, chosen: NDArray[np.bool_]) -> SignalWeights:
-    """Logistic regression on the scaled signals of the chosen rows.
+    """Fit a logistic regression on the scaled signals of the chosen rows.
 
-    The network is better at what it was trained on than its signals tell: trained rows have a bias of their own, which
-    is fitted and forgotten.
+    The network is better on its training data than the signals show. Trained rows therefore have a bias of their own,
+    which is fitted and then discarded.
     """
     middle, spread = signals[chosen].mean(axis=0), np.maximum(signals[chosen].std(axis=0), 1e-3)
     scaled = SignalWeights(np.zeros(len(SIGNALS)), middle, spread, 0.0).scale(signals[chosen])
@@ -132,7 +133,7 @@ def fit_weights(signals: Doubles, rows: Rows, chosen: NDArray[np.bool_]) -> Sign
 
 
 def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
-    """The chance of each row from weights that were fitted without it, or another translation of its source."""
+    """Return the chance of each row, from weights fitted without this row and without the same source."""
     sources = {each.source: place for place, each in enumerate(rows.translations)}
     fold = np.array([sources[each.source] % folds for each in rows.translations])
     chances = np.zeros(len(fold))
@@ -142,11 +143,8 @@ def out_of_fold(signals: Doubles, rows: Rows, folds: int = 5) -> Doubles:
     return chances
 
 
-def least_confidence(chances: Doubles, rows: Rows) -> float:
-    """The least hundredth at which few enough of those kept are poor, and none of the hard ones is kept.
-
-    The share of hard ones is the one that the card names.
-    """
+def lowest_threshold(chances: Doubles, rows: Rows) -> float:
+    """Return the lowest threshold, in hundredths, at which few kept sentences are poor and no hard one is kept."""
     for step in range(1, 100):
         kept = chances >= step / 100
         few_poor = rows.weights[kept & rows.poor].sum() <= about.KEPT_POOR * rows.weights[kept].sum()
@@ -156,7 +154,7 @@ def least_confidence(chances: Doubles, rows: Rows) -> float:
 
 
 def describe(signals: Doubles, chances: Doubles, rows: Rows, keep_at: float) -> dict[str, float]:
-    """Figures for the one who runs it."""
+    """Return figures to print."""
     known = ~rows.hard
     kept = chances >= keep_at
     alone = signals[:, SIGNALS.index("mean_log_probability")]
@@ -173,6 +171,6 @@ def describe(signals: Doubles, chances: Doubles, rows: Rows, keep_at: float) -> 
 
 
 def single_signals(signals: Doubles, rows: Rows) -> Sequence[tuple[str, float]]:
-    """How well each signal alone tells good from bad, whichever its direction."""
+    """Return the AUROC of each signal by itself, the most informative first."""
     each = [auroc(signals[:, place], rows.good) for place in range(len(SIGNALS))]
     return sorted(zip(SIGNALS, each, strict=True), key=lambda pair: -abs(pair[1] - 0.5))

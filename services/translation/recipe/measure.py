@@ -19,7 +19,7 @@ import sacrebleu
 import sentencepiece
 from sacrebleu.metrics import BLEU, CHRF
 
-from services.translation.recipe.corpus import captions, open_corpus
+from services.translation.recipe.corpora import captions, open_corpus
 from services.translation.recipe.variants import Pair
 
 ARTEFACT = Path(__file__).resolve().parent.parent / "src" / "sprat_translation" / "artefacts" / "en-de"

@@ -1,4 +1,4 @@
-"""How good translations are, and how well the model knows it. Needs sacreBLEU (the extra `measure`)."""
+"""Scores of translations and of their confidence. Needs sacreBLEU (the extra `measure`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 POOR_CHRF = 40.0
-"""Below it a translation is beside the point."""
+"""Below it a translation is useless."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranslatedPair:
-    """What the model made of some texts; row i of all is about text i."""
+    """The translations of some texts; row i of each array belongs to text i."""
 
     pairs: Pairs
     outputs: tuple[str, ...]
     confidence: Doubles
     log_probability: Doubles
-    """Mean over the pieces of the least sure sentence: what the confidence is compared with."""
+    """Mean over the pieces of the least probable sentence: a baseline for the confidence."""
     chrf: Doubles
-    """Of each text by itself."""
+    """chrF of each text."""
 
     @property
     def good(self) -> Mask:
-        """Is the translation close to what a person wrote?"""
+        """Whether each translation is close to the reference."""
         return self.chrf >= GOOD_CHRF
 
 
@@ -51,7 +51,7 @@ BLEU, CHRF = bleu.BLEU(), chrf.CHRF()
 
 
 def see(model: TranslationModel, pairs: Pairs) -> TranslatedPair:
-    """Translate all."""
+    """Translate all pairs."""
     questions = [Question(source, model.card.languages[0], model.card.targets[0]) for source in pairs.sources]
     outputs, confidence, sure = [], [], []
     for start in range(0, len(questions), 256):
@@ -70,7 +70,7 @@ def see(model: TranslationModel, pairs: Pairs) -> TranslatedPair:
 
 
 def score(outputs: Sequence[str], references: Sequence[str]) -> Measured:
-    """Corpus BLEU and chrF; 0 for nothing."""
+    """Return corpus BLEU and chrF; 0 without outputs."""
     if not outputs:
         return Measured(0.0, 0.0)
     return Measured(
@@ -80,20 +80,20 @@ def score(outputs: Sequence[str], references: Sequence[str]) -> Measured:
 
 
 def score_of(seen: TranslatedPair, where: Mask) -> Measured:
-    """Corpus scores of some of the texts."""
+    """Return the corpus scores of the texts in the mask."""
     places = np.flatnonzero(where)
     return score([seen.outputs[each] for each in places], [seen.pairs.references[each] for each in places])
 
 
 def sentence_chrf(outputs: Sequence[str], references: Sequence[str]) -> Doubles:
-    """The chrF of each by itself."""
+    """Return the chrF of each output, float64."""
     return np.array(
         [CHRF.sentence_score(output, [reference]).score for output, reference in zip(outputs, references, strict=True)]
     )
 
 
 def surest(sure: Doubles, share: float) -> Mask:
-    """The texts with the highest of these figures, so many of them."""
+    """Return the mask of the `share` of texts with the highest values."""
     order = np.argsort(-sure, kind="stable")
     chosen = np.zeros(len(sure), dtype=np.bool_)
     chosen[order[: round(share * len(order))]] = True
@@ -101,14 +101,14 @@ def surest(sure: Doubles, share: float) -> Mask:
 
 
 def auroc(score: Doubles, is_good: Mask) -> float:
-    """The chance that a good one has a higher score than one that is not; ties count half. There must be both."""
+    """Return the area under the ROC curve; ties count half. There must be good and bad ones."""
     good, bad = np.sort(score[is_good]), np.sort(score[~is_good])
     below = np.searchsorted(bad, good, side="left") + np.searchsorted(bad, good, side="right")
     return float(below.mean() / 2 / len(bad))
 
 
 def expected_calibration_error(seen: TranslatedPair, bins: int = 10) -> float:
-    """Mean distance of the stated chance from the share of good ones, over bins of equal width."""
+    """Return the expected calibration error of the confidence, over bins of equal width."""
     places = np.minimum((seen.confidence * bins).astype(np.int64), bins - 1)
     gaps = [
         abs(float(seen.confidence[places == each].mean()) - float(seen.good[places == each].mean()))

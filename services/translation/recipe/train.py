@@ -12,17 +12,18 @@ import json
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import sentencepiece
 import torch
+from torch.nn import functional
 
 from services.translation.recipe.convert import agreement, convert
-from services.translation.recipe.corpus import Corpus, captions, open_corpus
-from services.translation.recipe.evaluate import dev_loss
+from services.translation.recipe.corpora import Corpus, captions, open_corpus
 from services.translation.recipe.measure import scores, translate
-from services.translation.recipe.network import Loss, Shape, Translator
+from services.translation.recipe.network import PAD, Loss, Shape, Translator
 from services.translation.recipe.optimiser import MastersState, Rates, follow, fresh, step
 from services.translation.recipe.pieces import Batch, batches, encode, steps, train_vocabulary
 from services.translation.recipe.variants import vary
@@ -186,6 +187,22 @@ class Run:
 def say(text: str) -> None:
     """A line of progress with the time of day."""
     print(time.strftime("%H:%M:%S"), text, flush=True)
+
+
+def dev_loss(weights: dict[str, torch.Tensor], shape: Shape, dev_batches: Sequence[Batch]) -> float:
+    """Return the loss on development pairs in nats per target piece, without smoothing and dropout."""
+    network = Translator(shape, dropout=0.0)
+    network.load_state_dict(weights)
+    network.eval()
+    total, words = 0.0, 0
+    with torch.no_grad():
+        for batch in dev_batches:
+            states = network(torch.from_numpy(batch.source), torch.from_numpy(batch.read))
+            logits = states.reshape(-1, shape.width) @ network.table.T
+            says = torch.from_numpy(batch.say).reshape(-1)
+            total += float(functional.cross_entropy(logits, says, ignore_index=PAD, reduction="sum"))
+            words += batch.words
+    return total / words
 
 
 def main() -> None:

