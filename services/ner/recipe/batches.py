@@ -1,4 +1,4 @@
-"""Batches of texts of about one length, in a few shapes only: each new shape makes the process grow."""
+"""Batches of texts of similar length, in few shapes: each new shape increases the memory of the process."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -10,26 +10,26 @@ from torch import Tensor
 from services.ner.recipe.examples import IGNORED, Example
 
 TOKENS = 1024
-"""Of a batch, padding included."""
+"""Tokens of a batch, padding included."""
 STEP = 4
-"""Lengths are filled up to a multiple of it."""
+"""Lengths are padded to a multiple of it."""
 PAD = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Texts × tokens."""
+    """Tensors of texts × tokens."""
 
     ids: Tensor
     present: Tensor
     labels: Tensor
     with_misc: Tensor
     places: list[int]
-    """Of its texts among the examples."""
+    """Index of each text among the examples."""
 
 
 def batches(examples: Sequence[Example], chance: random.Random | None) -> Iterator[Batch]:
-    """Every example once; in random order, or without `chance` the shortest first."""
+    """Yield every example once, in random order, or the shortest first if `chance` is None."""
     ladder: dict[int, list[int]] = {}
     order = list(range(len(examples)))
     if chance is not None:

@@ -1,4 +1,4 @@
-"""Fits the chances on development texts: as they are, and several put together, so that long texts are known, too."""
+"""Fit the calibration on development texts, single and joined, so that it also covers long texts."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ from sprat_ner.calibration import NAME, TEXT, NameCalibrator, name_features, tex
 from sprat_ner.model import NerModel
 
 CALIBRATION_C = 100.0
-"""So weak that it only keeps the parameters finite."""
+"""Inverse strength of the regularisation; so weak that it only keeps the parameters finite."""
 TOGETHER = (1, 2, 3, 5, 8, 13, 21)
-"""So many neighbouring texts make one; of each kind but the first, about as many words as it takes to read a third."""
+"""Numbers of neighbouring texts joined into one; the joined texts of each size have a third of all words."""
 
 SHIFT_PRIOR = 1.0
-"""As if the shift of a language were 0, give or take 1."""
+"""Precision of the prior on the shift of a language: mean 0, standard deviation 1."""
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 def texts_for(sets: Sequence[list[Sentence]], chance: random.Random) -> Iterator[Sentence]:
-    """All sentences, and groups of neighbours, as texts."""
+    """Yield all sentences, and groups of neighbours, as texts."""
     for sentences in sets:
         for many in TOGETHER:
             groups = [sentences[first : first + many] for first in range(0, len(sentences), many)]
@@ -35,13 +35,13 @@ def texts_for(sets: Sequence[list[Sentence]], chance: random.Random) -> Iterator
 
 
 def joined(group: Sequence[Sentence]) -> Sentence:
-    """Several sentences as one text."""
+    """Return several sentences as one text."""
     words = [word for sentence in group for word in sentence.words]
     return Sentence.of(words, [label for sentence in group for label in sentence.labels])
 
 
 def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Sequence[Sentence]]) -> NameCalibrator:
-    """Fit both calibrations on what the model makes of texts that it was not trained on.
+    """Fit both calibrations on texts that the model was not trained on.
 
     Args:
         model: with any calibration; it is not used.
@@ -60,7 +60,7 @@ def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Seq
 
 
 def features(model: NerModel, sentences: Sequence[Sentence]) -> dict[str, tuple[Doubles, Flags]]:
-    """What the calibrations see, and what was right: of the names that were found, of the texts."""
+    """Return features and correctness, for the names that were found and for the texts."""
     names, names_right, rows, rows_right = [], [], [], []
     for sentence, reading in zip(sentences, read(model, [each.text for each in sentences]), strict=True):
         found = [(entity.start, entity.end, entity.label) for entity in reading.names]
@@ -74,7 +74,7 @@ def features(model: NerModel, sentences: Sequence[Sentence]) -> dict[str, tuple[
 
 
 def _shift(log_odds: Doubles, right: Flags) -> float:
-    """The one number that, added to all log-odds, fits best; drawn to 0, for the texts are few (Newton's method)."""
+    """Return the shift of the log-odds that fits best, with a prior around 0 (Newton's method)."""
     shift = 0.0
     for _ in range(50):
         chances = 1 / (1 + np.exp(-(log_odds + shift)))
@@ -84,7 +84,7 @@ def _shift(log_odds: Doubles, right: Flags) -> float:
 
 
 def _logistic(rows: Doubles, right: Flags) -> Doubles:
-    """Bias and weights, scaling folded in."""
+    """Fit a logistic regression; return bias and weights for unscaled features."""
     middle, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     regression = LogisticRegression(C=CALIBRATION_C, max_iter=1000).fit((rows - middle) / spread, right)
     weights = regression.coef_[0] / spread

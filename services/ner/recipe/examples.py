@@ -1,4 +1,4 @@
-"""Training texts: sentences as people write them, in variants, and as the model reads them."""
+"""Training texts: sentences as people write them, in variants, and as token ids with labels."""
 
 import random
 import re
@@ -13,10 +13,10 @@ from sprat_ner.decoding import HEAD_LABELS
 from sprat_ner.words import find_units
 
 LONGEST = 160
-"""Tokens of a training text; what follows is not read."""
+"""Most tokens of a training text; the rest is cut off."""
 
 IGNORED = -100
-"""The loss passes by what has this label: tokens that speak for no word."""
+"""Label of tokens that represent no word; the loss ignores them."""
 
 _TIGHT_BEFORE = re.compile(r"^(?:[.,;:!?%)\]}»”…]+|n't|'(?:s|S|m|d|re|ve|ll)|’s)$")
 _TIGHT_AFTER = frozenset("([{«“$£€#")
@@ -29,12 +29,12 @@ class Text:
     text: str
     spans: tuple[Span, ...]
     with_misc: bool
-    """A word outside the spans is certainly no MISC."""
+    """Whether MISC is annotated, so that a word outside the spans is not MISC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the network gets: special tokens included, one label a token."""
+    """The input of the network: ids with special tokens, and one label per token."""
 
     ids: np.ndarray
     labels: np.ndarray
@@ -42,7 +42,7 @@ class Example:
 
 
 def written(sentence: Sentence, *, natural: bool, with_misc: bool) -> Text:
-    """Give a sentence as text; `natural` leaves out the spaces that no writer would put."""
+    """Return a sentence as text; `natural` omits the spaces that people do not write."""
     if not natural:
         return Text(sentence.text, tuple(sentence.spans()), with_misc)
     bounds: list[tuple[int, int]] = []
@@ -64,7 +64,7 @@ def written(sentence: Sentence, *, natural: bool, with_misc: bool) -> Text:
 
 
 def varied(text: Text, chance: random.Random) -> Text:
-    """Sometimes without capitals, all in capitals, or without its last full stop."""
+    """Return the text, sometimes in lower case, in capitals, or without its final full stop."""
     dice = chance.random()
     if dice < 0.06 and len(text.text.lower()) == len(text.text):
         return replace(text, text=text.text.lower())
@@ -76,7 +76,7 @@ def varied(text: Text, chance: random.Random) -> Text:
 
 
 def encode(texts: Sequence[Text], tokenizer: Tokenizer) -> list[Example]:
-    """Read texts as serving does: a word's label stands at the token that speaks for it."""
+    """Tokenise texts as in serving: the label of a word is at the token that represents it."""
     opening, closing = tokenizer.encode("").ids
     examples = []
     encodings = tokenizer.encode_batch([text.text for text in texts], add_special_tokens=False)

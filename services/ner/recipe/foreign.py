@@ -1,4 +1,4 @@
-"""German and French names, and sentences to put them into: what English data cannot teach of the two languages.
+"""German and French names, and sentence templates for them, which English training data lack.
 
 Written for this recipe by the authors of Sprat, under the project's licence. None stands in the German test sentences
 as a sentence; well-known names may stand in both.
@@ -29,7 +29,7 @@ EXONYMS: Final = {
         "Athens": "Athènes", "Beijing": "Pékin", "Mary": "Marie", "John": "Jean",
     },
 }  # fmt: skip
-"""English name → how the language writes it."""
+"""English name → its form in the language."""
 
 GIVEN: Final = {
     "de": "Lukas Anke Jürgen Sabine Matthias Heike Uwe Katrin Fatma Ayşe Mehmet Stefan Petra Björn Gisela Karl-Heinz "

@@ -1,4 +1,4 @@
-"""Reads token-and-label files, and gives them as texts with spans. Not used while serving."""
+"""Read token-and-label files as texts with spans. Not used in serving."""
 
 import gzip
 import json
@@ -28,28 +28,28 @@ class Sentence:
 
     text: str
     bounds: tuple[tuple[int, int], ...]
-    """Of each word: first code point of `text`, and the one behind the last."""
+    """For each word: its first code point in `text`, and one past its last."""
     labels: tuple[str, ...]
 
     @classmethod
     def of(cls, words: Sequence[str], labels: Sequence[str]) -> Self:
-        """Put a space between words."""
+        """Return the sentence of these words, with a space between them."""
         ends = list(accumulate(len(word) + 1 for word in words))
         bounds = ((end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True))
         return cls(" ".join(words), tuple(bounds), tuple(labels))
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Give the words."""
+        """Return the words."""
         return tuple(self.text[start:end] for start, end in self.bounds)
 
     def spans(self) -> list[Span]:
-        """Give the names by their place in `text`."""
+        """Return the names with their spans in `text`."""
         return [Span(self.bounds[first][0], self.bounds[last][1], type) for first, last, type in named(self.labels)]
 
 
 def named(labels: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Give first word, last word and type of each name. An `I-` that continues nothing begins a name."""
+    """Return first word, last word and type of each name. An `I-` that continues nothing begins a name."""
     first, type = -1, ""
     for place, label in enumerate((*labels, "O")):
         prefix, _, kind = label.partition("-")
@@ -108,7 +108,7 @@ def read_spans(path: Path) -> list[Sentence]:
 
 
 def laid_on(bounds: Sequence[tuple[int, int]], spans: Iterable[tuple[int, int, str]]) -> tuple[str, ...]:
-    """Give BIO labels of the words that spans touch; a span that covers part of a word covers all of it."""
+    """Return the IOB2 labels of words for spans; a span over part of a word covers the whole word."""
     starts, ends = np.array(bounds, dtype=np.int64).reshape(-1, 2).T
     labels = ["O"] * len(bounds)
     for start, end, type in spans:

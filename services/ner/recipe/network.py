@@ -1,4 +1,4 @@
-"""The encoder with its head, in torch, named as `BertModel` names its parts, so that the weights go straight back."""
+"""The encoder with its head in torch, under the names of `BertModel`, so that the weights convert without renaming."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ MISC = [HEAD_LABELS.index("O"), HEAD_LABELS.index("B-MISC"), HEAD_LABELS.index("
 
 
 class Dropout:
-    """Dropout out of a prepared bank of masks: drawing new ones takes a tenth of a step."""
+    """Dropout from a prepared set of masks: drawing new ones would take a tenth of a step."""
 
     def __init__(self, seed: int) -> None:
         self._chance = torch.Generator().manual_seed(seed)
@@ -25,13 +25,13 @@ class Dropout:
         self._bank = kept.to(torch.float32) / (1 - DROPOUT)
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Give the states with some of them 0."""
+        """Return the states with some of them set to 0."""
         first = int(torch.randint(0, _BANK - states.numel(), (1,), generator=self._chance))
         return states * self._bank[first : first + states.numel()].view_as(states)
 
 
 class Layer(nn.Module):
-    """One layer, the norm behind each half."""
+    """One layer, with post-normalisation."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -49,14 +49,14 @@ class Layer(nn.Module):
         self.output.LayerNorm = nn.LayerNorm(width, EPSILON)
 
     def forward(self, states: Tensor, shut: Tensor, dropout: Any) -> Tensor:
-        """Texts × tokens × width; `shut` is added to the attention, −10⁴ where nothing stands."""
+        """Return texts × tokens × width; `shut` is added to the attention, −10⁴ at padding."""
         texts, tokens, width = states.shape
         attention = self.attention
         query, key, value = (
             getattr(attention.self, name)(states).view(texts, tokens, HEADS, -1).transpose(1, 2)
             for name in ("query", "key", "value")
         )
-        # By hand: the built-in attention's way back takes a third of a step on a CPU.
+        # Written out: the backward pass of the built-in attention takes a third of a step on a CPU.
         shares = torch.softmax(query @ key.transpose(2, 3) * (width // HEADS) ** -0.5 + shut, dim=-1)
         mixed = (shares.to(value.dtype) @ value).transpose(1, 2).reshape(texts, tokens, width)
         states = attention.output.LayerNorm(states + dropout(attention.output.dense(mixed).float()))
@@ -65,7 +65,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Token ids → logits of :data:`sprat_ner.decoding.HEAD_LABELS`. The embeddings stay as they are."""
+    """Token ids → logits of :data:`sprat_ner.decoding.HEAD_LABELS`. The embeddings are frozen."""
 
     def __init__(self, weights: Mapping[str, Tensor], layers: int, seed: int) -> None:
         super().__init__()
@@ -86,12 +86,12 @@ class Network(nn.Module):
         self.load_lower(weights)
 
     def load_lower(self, weights: Mapping[str, Tensor]) -> None:
-        """Take what there is of these weights; layers that the network lacks are left out."""
+        """Load those of the weights that the network has; skip further layers."""
         own = {name for name, _ in self.named_parameters()}
         self.load_state_dict({name: each for name, each in weights.items() if name in own}, strict=False)
 
     def forward(self, ids: Tensor, present: Tensor) -> Tensor:
-        """Texts × tokens × labels."""
+        """Return the logits, texts × tokens × labels."""
         dropout = self.dropout if self.training else _as_it_is
         embedded = self.words[ids] + self.positions[: ids.shape[1]]
         states = dropout(self.embeddings.LayerNorm(embedded))
@@ -106,7 +106,7 @@ def _as_it_is(states: Tensor) -> Tensor:
 
 
 def loss(logits: Tensor, labels: Tensor, with_misc: Tensor) -> Tensor:
-    """Mean over the words. Where MISC is not annotated, a word outside may as well be MISC."""
+    """Return the mean loss over the words. If MISC is not annotated, a word outside may also be MISC."""
     at = labels >= 0
     chances = torch.log_softmax(logits[at], dim=-1)
     wanted, certain = labels[at], with_misc[:, None].expand_as(labels)[at]

@@ -1,4 +1,4 @@
-"""How good the answers are: micro-F1 on exact spans, and whether the stated chances hold. Not used while serving.
+"""Quality of the answers: micro-F1 on exact spans, and calibration of the chances. Not used in serving.
 
 F1 is seqeval's default (CoNLL's): a name counts when span and type are exactly right. Predictions are made on plain
 text (the words with a space between them) and laid onto the words of the data set.
@@ -24,7 +24,7 @@ FoundName = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one set."""
+    """The counts of one data set."""
 
     right: int
     found: int
@@ -32,36 +32,36 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
+        """Return the harmonic mean of precision and recall."""
         return 2 * self.right / (self.found + self.gold) if self.found + self.gold else 1.0
 
     @property
     def precision(self) -> float:
-        """Share of what was found that is right."""
+        """Return the share of the names found that are right."""
         return self.right / self.found if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of what there is that was found."""
+        """Return the share of the gold names that were found."""
         return self.right / self.gold if self.gold else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReadSentence:
-    """What a model made of a set: gold and given labels by sentence, and how sure it was."""
+    """The answers of a model on a data set: gold and predicted labels by sentence, and the chances."""
 
     gold: tuple[tuple[str, ...], ...]
     given: tuple[tuple[str, ...], ...]
     confidence: Doubles
-    """Of each text."""
+    """Confidence of each text."""
     chances: Doubles
-    """Of each name that was found, in order."""
+    """Chance of each name found, in order."""
     names_right: Flags
-    """For each of them."""
+    """Whether each of them is right."""
 
     @property
     def counts(self) -> Counts:
-        """Names by exact span and type."""
+        """Return the counts of names by exact span and type."""
         pairs = [(set(named(gold)), set(named(given))) for gold, given in zip(self.gold, self.given, strict=True)]
         return Counts(
             sum(len(gold & given) for gold, given in pairs),
@@ -71,12 +71,12 @@ class ReadSentence:
 
     @property
     def right(self) -> Flags:
-        """For each text: all names are right, and none was missed."""
+        """Return for each text whether all names are right and none is missed."""
         return np.array([gold == given for gold, given in zip(self.gold, self.given, strict=True)], dtype=bool)
 
 
 def see(model: NerModel, sentences: Sequence[Sentence], language: str = "en") -> ReadSentence:
-    """Read all with the model, in batches as a service would."""
+    """Run the model on all sentences, in batches as in a service."""
     readings = read(model, [sentence.text for sentence in sentences], language)
     gold = tuple(canonical(sentence.labels) for sentence in sentences)
     given, right = [], []
@@ -91,7 +91,7 @@ def see(model: NerModel, sentences: Sequence[Sentence], language: str = "en") ->
 
 
 def read(model: NerModel, texts: Sequence[str], language: str = "en") -> list[Recognition]:
-    """Read texts of one language in batches."""
+    """Run the model on texts of one language in batches."""
     batches = [texts[first : first + BATCH] for first in range(0, len(texts), BATCH)]
     return [one for batch in batches for one in model.recognise(batch, [language] * len(batch))]
 
@@ -101,7 +101,7 @@ def _found(reading: Recognition) -> list[FoundName]:
 
 
 def canonical(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Give labels with a `B-` at the begin of every name, and none but the served types."""
+    """Return labels with a `B-` at the beginning of every name, and only the served types."""
     clean = ["O"] * len(labels)
     for first, last, type in named(labels):
         if type in TYPES:
@@ -110,7 +110,7 @@ def canonical(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def pooled(seen: Sequence[ReadSentence]) -> ReadSentence:
-    """Give several sets as one."""
+    """Merge several data sets."""
     return ReadSentence(
         tuple(row for each in seen for row in each.gold),
         tuple(row for each in seen for row in each.given),
@@ -121,7 +121,7 @@ def pooled(seen: Sequence[ReadSentence]) -> ReadSentence:
 
 
 def calibration_error(stated: Doubles, right: Flags, bins: int = 15) -> float:
-    """Mean distance between stated chance and truth over equally wide bins, weighted by their texts."""
+    """Return the expected calibration error over equally wide bins."""
     places = np.minimum((stated * bins).astype(int), bins - 1)
     gaps = [
         abs(float(stated[places == place].mean()) - float(right[places == place].mean())) * int((places == place).sum())
@@ -131,7 +131,7 @@ def calibration_error(stated: Doubles, right: Flags, bins: int = 15) -> float:
 
 
 def auroc(stated: Doubles, right: Flags) -> float:
-    """Chance that a right one is stated higher than a wrong one; ties count half."""
+    """Return the area under the ROC curve of the chances; ties count half."""
     _, places, counts = np.unique(stated, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
     rights, wrongs = int(right.sum()), int((~right).sum())
@@ -141,6 +141,6 @@ def auroc(stated: Doubles, right: Flags) -> float:
 
 
 def kept(seen: ReadSentence, keep_at: float) -> tuple[float, float]:
-    """Share of the texts whose confidence reaches `keep_at`, and how many of those are wholly right."""
+    """Return the share of texts with confidence ≥ `keep_at`, and the share of those that are wholly right."""
     enough = seen.confidence >= keep_at
     return float(enough.mean()), float(seen.right[enough].mean()) if enough.any() else 1.0

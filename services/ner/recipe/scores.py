@@ -1,4 +1,4 @@
-"""The figures of the card, each with its protocol. The recipe writes them, the bench measures them again."""
+"""The scores of the card, each with its protocol. The recipe writes them; `tests/bench` measures them again."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ NAMES: Final[Mapping[str, str]] = {
     "sec": "SEC filings test",
     GERMAN: "sentences in German written for Sprat",
 }
-"""Set → what it is called."""
+"""Data set → its name in protocols."""
 
 POOLED: Final = tuple(name for name in TESTS if name != "wnut17_companies")
-"""The sets of the figures about confidence, each text once."""
+"""The data sets of the calibration scores; each text occurs once."""
 
 
 def read_tests(data: Path, german: Path | None) -> dict[str, list[Sentence]]:
-    """Read every test set; that in German from the repository's own file.
+    """Read every test set; the German one is a file of the repository.
 
     Raises:
         FileNotFoundError: when one is missing.
@@ -45,7 +45,7 @@ def read_tests(data: Path, german: Path | None) -> dict[str, list[Sentence]]:
 
 
 def measure(model: NerModel, tests: Mapping[str, list[Sentence]]) -> tuple[tuple[Score, ...], dict[str, ReadSentence]]:
-    """Measure `model`; gives the figures, and each set as the model saw it."""
+    """Measure `model`; return the scores, and the model's answers on each set."""
     seen = {name: quality.see(model, sentences, "de" if name == GERMAN else "en") for name, sentences in tests.items()}
     rule = "PER, ORG and LOC, entity micro-F1 on exact spans (seqeval)"
     scores = [
@@ -59,14 +59,14 @@ def measure(model: NerModel, tests: Mapping[str, list[Sentence]]) -> tuple[tuple
 
 
 def german_half(sentences: Sequence[Sentence], *, calibrating: bool) -> list[Sentence]:
-    """Give every other sentence: those on even lines of the file, counted from 1, calibrate; the others report."""
+    """Return every other sentence: even lines of the file, counted from 1, for calibration, odd lines for scores."""
     return list(sentences[1::2] if calibrating else sentences[::2])
 
 
 def _confidence(seen: ReadSentence, keep_at: float, suffix: str, sets: str) -> list[tuple[str, float, str]]:
     on = f"{sets}, {len(seen.gold)} texts"
     share, right = quality.kept(seen, keep_at)
-    bins = min(15, 1 + len(seen.gold) // 50)  # with few texts, many bins would measure chance alone
+    bins = min(15, 1 + len(seen.gold) // 50)  # with few texts, many bins would only measure noise
     whole = "a text is right when all its names are, and none is missed"
     return [
         (f"exact{suffix}", float(seen.right.mean()), f"{on}: share that is right; {whole}"),

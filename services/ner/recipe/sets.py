@@ -1,4 +1,4 @@
-"""The open sets that the model is trained, calibrated and measured on. Not used while serving.
+"""The open data sets for training, calibration and evaluation. Not used in serving.
 
 Each set has its own idea of a name; this is what was done about it:
 
@@ -20,7 +20,7 @@ from typing import Final
 from services.ner.recipe.gold import Sentence, read_sentences
 
 FOLDER: Final = Path("ner")
-"""Under the folder of open data that SPRAT_DATA or `--data` names."""
+"""Path under the folder of open data, `SPRAT_DATA` or `--data`."""
 
 _SIX: Final = {"person": "PER", "location": "LOC", "corporation": "ORG"}
 _ALL: Final = {"PER": "PER", "ORG": "ORG", "LOC": "LOC", "MISC": "MISC"}
@@ -28,7 +28,7 @@ _NAMES: Final = {"PER": "PER", "ORG": "ORG", "LOC": "LOC"}
 _DOMAINS: Final = ("ai", "literature", "music", "politics", "science")
 
 HOLD_OUT: Final = 10
-"""Of sets without development data, every tenth training sentence is held out for calibration."""
+"""Sets without development data: every tenth training sentence is held out for calibration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Part:
 
     path: str
     every: int = 1
-    """Sentences are counted off from 0 by this number …"""
+    """Sentences are numbered from 0 modulo this number, …"""
     without: tuple[int, ...] = ()
     """… and those with these remainders are left out."""
     types: Mapping[str, str] = field(default_factory=lambda: _NAMES)
@@ -66,10 +66,10 @@ TRAINING: Final[Mapping[str, tuple[Part, ...]]] = {
         *(Part(f"crossner/{one}.dev.bio.tsv.gz", 3, (2,), _ALL) for one in _DOMAINS),
     ),
 }
-"""CrossNER's training parts are tiny: two thirds of its development data are trained on, a third is held out."""
+"""CrossNER's training parts are tiny: two thirds of its development data are used for training, a third is held out."""
 
 WITH_MISC: Final = frozenset({"wikigold", "crossner"})
-"""Where a word outside is certainly no MISC either."""
+"""The sets that annotate MISC."""
 
 DEVELOPMENT: Final[Mapping[str, tuple[Part, ...]]] = {
     "uner_ewt": (Part("uner_en_ewt/dev.bio.tsv.gz"),),
@@ -79,7 +79,7 @@ DEVELOPMENT: Final[Mapping[str, tuple[Part, ...]]] = {
     "sec": (Part("sec_filings/train.bio.tsv.gz", HOLD_OUT, _TENTH),),
     "crossner": tuple(Part(f"crossner/{one}.dev.bio.tsv.gz", 3, (0, 1)) for one in _DOMAINS),
 }
-"""Never trained on: for choosing, and for calibration."""
+"""For model selection and calibration; not used for training."""
 
 TESTS: Final[Mapping[str, tuple[Part, ...]]] = {
     "uner_ewt": (Part("uner_en_ewt/test.bio.tsv.gz"),),
@@ -89,9 +89,9 @@ TESTS: Final[Mapping[str, tuple[Part, ...]]] = {
     **{f"crossner_{one}": (Part(f"crossner/{one}.test.bio.tsv.gz"),) for one in _DOMAINS},
     "sec": (Part("sec_filings/test.bio.tsv.gz"),),
 }
-"""For reporting alone."""
+"""For scores only."""
 
 
 def read_set(data: Path, parts: tuple[Part, ...]) -> list[Sentence]:
-    """Read all parts of a set, one after the other."""
+    """Read all parts of a set, in order."""
     return [sentence for part in parts for sentence in part.read(data)]

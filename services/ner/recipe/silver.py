@@ -1,4 +1,4 @@
-"""Training texts in German and French without anybody's labels: translations of sentences that the network understands.
+"""Silver data: German and French training texts, translations of sentences that the network labels with certainty.
 
 The English side of an open translation pair is marked by the network itself. Where it is sure that there is no name,
 there is none in the translation: so it learns that German nouns are no names although they have capitals. Where it is
@@ -26,30 +26,30 @@ from sprat_ner.words import find_units
 PAIRS: Final = {"de": "mt/open_train/open_train.en-de.tsv3.gz", "fr": "mt/open_train/open_train.en-fr.tsv3.gz"}
 SOURCES: Final = frozenset({"tatoeba", "bcontrast"})
 READ: Final = {"de": 16_000, "fr": 6_000}
-"""Pairs that the network is asked about."""
+"""Pairs labelled by the network."""
 PLAIN: Final = {"de": 3_500, "fr": 1_200}
 NAMED: Final = {"de": 3_500, "fr": 1_200}
 PATTERNED: Final = {"de": 900, "fr": 400}
-"""Texts of each kind in an epoch, at most."""
+"""Most texts of each kind in an epoch."""
 SURE: Final = 0.97
-"""The least certain word of the English side is at least so certain."""
+"""Least chance of the least certain word of the English side."""
 TOO_COMMON: Final = re.compile(r"\b(?:Tom|Mary|Boston)\b")
 KEEP_COMMON: Final = 0.4
 EXCHANGED: Final = 0.75
 
 
 class Marks(Protocol):
-    """What silver needs of a training run."""
+    """The part of a training run that silver data need."""
 
     tokenizer: Tokenizer
     options: argparse.Namespace
 
     def labelled(self, examples: Sequence[Example]) -> list[np.ndarray]:
-        """Give the chances of each label for each token of each example."""
+        """Return the probability of each label for each token of each example."""
 
 
 def silver(run: Marks, chance: random.Random) -> list[Text]:
-    """Give the texts of one epoch; another epoch's differ."""
+    """Return the texts of one epoch; each epoch has others."""
     texts = []
     for language in PAIRS:
         pairs = list(_pairs(run.options.data, language, chance))
@@ -83,7 +83,7 @@ def _pairs(data: Path, language: str, chance: random.Random) -> Iterator[tuple[s
 
 
 def _sure(run: Marks, pairs: list[tuple[str, str]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The translations of the sentences that the network is sure of, with the names on the English side."""
+    """Yield the translations of the sentences that the network is sure of, with the names of the English side."""
     examples = encode([Text(source, (), with_misc=False) for source, _ in pairs], run.tokenizer)
     encodings = run.tokenizer.encode_batch([source for source, _ in pairs], add_special_tokens=False)
     chances = run.labelled(examples)
@@ -111,7 +111,7 @@ def _names(source: str, starts: np.ndarray, ends: np.ndarray, labels: np.ndarray
 
 
 def _carried(target: str, names: list[tuple[str, str]], language: str) -> list[Span] | None:
-    """The names in the translation; None where one is not found, or found more often than it was named."""
+    """Return the spans of the names in the translation; None if one is missing or more frequent than in the source."""
     spans: list[Span] = []
     for name, type in names:
         forms = sorted({name, foreign.EXONYMS[language].get(name, name)})
@@ -126,7 +126,7 @@ def _carried(target: str, names: list[tuple[str, str]], language: str) -> list[S
 
 
 def exchanged(text: Text, language: str, chance: random.Random) -> Text:
-    """Put other names of the same kind into a text."""
+    """Replace names in a text by others of the same type."""
     if chance.random() > EXCHANGED:
         return text
     pieces, spans, at = [], [], 0
@@ -145,7 +145,7 @@ def exchanged(text: Text, language: str, chance: random.Random) -> Text:
 
 
 def patterned(language: str, chance: random.Random) -> Text:
-    """Fill one of the sentences written for it."""
+    """Fill one of the sentence templates."""
     pieces, spans = [], []
     for piece in re.split(r"(\{[A-Z]+\})", chance.choice(foreign.PATTERNS[language])):
         if piece.startswith("{"):

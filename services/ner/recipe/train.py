@@ -1,4 +1,4 @@
-"""Trains the network: multilingual-e5-small's lower layers, fine-tuned to mark names. About an hour on one core.
+"""Train the network: the lower layers of multilingual-e5-small, fine-tuned to label names. An hour on one core.
 
     python -m services.ner.recipe.train --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
 
@@ -30,19 +30,19 @@ SEED = 20261125
 LAYERS = 4
 EPOCHS = 3
 SILVER_FROM = 1
-"""The epoch before which the network itself marks the names of translated sentences, to be trained on from then on."""
+"""Before this epoch the network labels the translated sentences that it is then trained on."""
 PEAK, HEAD_PEAK = 2e-4, 1e-3
 WARM_UP = 0.06
 LAYER_DECAY = 0.9
-"""Each layer below learns so much slower."""
+"""Factor of the learning rate from one layer to the layer below."""
 PLAIN_SHARE = 0.5
-"""Of the many UNER sentences without a name, an epoch takes this part."""
+"""Share of the UNER sentences without a name that an epoch uses."""
 CHECKPOINT_S = 600
 
 
 @dataclass(slots=True)
 class Progress:
-    """Where the run is; it is saved with each checkpoint."""
+    """Progress of the run; saved with each checkpoint."""
 
     epoch: int = 0
     batch: int = 0
@@ -89,7 +89,7 @@ class Run:
             self.progress = Progress(**kept["progress"])
 
     def train(self) -> None:
-        """All epochs that are left."""
+        """Run the remaining epochs."""
         self.first = self.done()
         while self.progress.epoch < self.options.epochs:
             if not self._epoch():
@@ -104,11 +104,11 @@ class Run:
         )
 
     def done(self, within: float = 0.0) -> float:
-        """Share of the run that is done."""
+        """Return the share of the run that is done."""
         return (self.progress.epoch + within) / self.options.epochs
 
     def _epoch(self) -> bool:
-        """Train on every text once; false where the run is to stop before the end."""
+        """Train on every text once; return False if the run must stop before the end."""
         chance = random.Random(SEED + self.progress.epoch)  # noqa: S311 - repeatable, no secret
         examples = encode(self._texts(chance), self.tokenizer)
         planned = list(batches(examples, chance))
@@ -159,7 +159,7 @@ class Run:
         return texts
 
     def labelled(self, examples: Sequence[Example]) -> list[np.ndarray]:
-        """The chances of each label for each token of each example."""
+        """Return the probability of each label for each token of each example."""
         self.network.eval()
         outcome: list[np.ndarray] = [np.zeros((0, 0))] * len(examples)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -170,7 +170,7 @@ class Run:
         return outcome
 
     def development(self) -> str:
-        """Entity micro-F1 of each development set, by words: quick, and close to the served figure."""
+        """Return the entity micro-F1 of each development set by words: fast, and close to the score of the service."""
         figures = []
         for name, parts in DEVELOPMENT.items():
             texts = [written(one, natural=False, with_misc=False) for one in read_set(self.options.data, parts)]
@@ -200,7 +200,7 @@ def _names(labels: np.ndarray) -> set[tuple[int, int, str]]:
 
 
 def _groups(network: Network) -> list[dict]:
-    """One group a layer, those below slower; norms and biases without decay."""
+    """Return one parameter group per layer, slower for lower layers; norms and biases without decay."""
     groups = []
     depth = len(network.encoder.layer)
     for name, each in network.named_parameters():
@@ -211,7 +211,7 @@ def _groups(network: Network) -> list[dict]:
 
 
 def say(what: str) -> None:
-    """Progress, with the time of day."""
+    """Print the progress with the time of day."""
     print(f"{time.strftime('%H:%M:%S')}  {what}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""From a checkpoint's float32 weights to a CTranslate2 folder, int8 or float32, and the check that it says the same."""
+"""Convert the float32 weights of a checkpoint to CTranslate2, int8 or float32, and compare both translations."""
 
 import json
 import shutil
@@ -57,13 +57,13 @@ def convert(weights: Weights, shape: Shape, vocabulary: Path, folder: Path, quan
 
 
 def load(folder: Path) -> tuple[Weights, Shape]:
-    """The averaged weights of the checkpoint in a run's folder, and their shape."""
+    """Return the averaged weights of the checkpoint in a run's folder, and their shape."""
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
     return saved["average"], Shape(**json.loads((folder / "shape.json").read_text()))
 
 
 def greedy(network: Translator, source: list[int], most: int = 100) -> list[int]:
-    """Torch's own greedy translation of source ids (end mark included), to compare with the converted model's."""
+    """Return torch's greedy translation of source ids, end mark included, to compare with the converted model."""
     said = [START]
     with torch.no_grad():
         memory = network.encode(torch.tensor([source]))
@@ -76,7 +76,7 @@ def greedy(network: Translator, source: list[int], most: int = 100) -> list[int]
 
 
 def agreement(weights: Weights, shape: Shape, folder: Path, texts: list[str]) -> int:
-    """How many of `texts` torch and the converted float32 model in `folder` translate to the same pieces."""
+    """Return how many of `texts` torch and the converted float32 model in `folder` translate to equal pieces."""
     network = Translator(shape, dropout=0.0)
     network.load_state_dict(weights)
     network.eval()

@@ -1,4 +1,4 @@
-"""Measures a converted model on the test sets; run once, after everything was chosen on the development sets.
+"""Measure a converted model on the test sets; run it once, after everything was chosen on the development sets.
 
     python -m services.translation.recipe.measure --data DIR [--model FOLDER] [--dev] [--multi30k]
 
@@ -26,15 +26,15 @@ ARTEFACT = Path(__file__).resolve().parent.parent / "src" / "sprat_translation" 
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model made of a set: translations, their mean log-probabilities, CPU seconds."""
+class TranslatedSet:
+    """The translations of a set, their mean log-probabilities, and the CPU seconds."""
 
     texts: tuple[str, ...]
     surety: tuple[float, ...]
     seconds: float
 
 
-def translate(folder: Path, texts: Sequence[str], beam: int, penalty: float = 1.0) -> Said:
+def translate(folder: Path, texts: Sequence[str], beam: int, penalty: float = 1.0) -> TranslatedSet:
     """Translate each text as one segment on one thread."""
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
     translator = ctranslate2.Translator(str(folder), "cpu", inter_threads=1, intra_threads=1)
@@ -48,11 +48,11 @@ def translate(folder: Path, texts: Sequence[str], beam: int, penalty: float = 1.
         return_scores=True,
     )
     said = tuple(pieces.decode(answer.hypotheses[0]) for answer in answers)
-    return Said(said, tuple(answer.scores[0] for answer in answers), time.process_time() - began)
+    return TranslatedSet(said, tuple(answer.scores[0] for answer in answers), time.process_time() - began)
 
 
 def scores(said: Sequence[str], pairs: Sequence[Pair], *, tokenised: bool) -> tuple[dict[str, float], list[str]]:
-    """BLEU and chrF, and their signatures. `tokenised`: the texts are tokens already, as in the published figure."""
+    """Return BLEU and chrF, and their signatures. `tokenised`: the texts are tokens, as in the published figure."""
     references = [[target for _, target in pairs]]
     found, signatures = {}, []
     for name, metric in (("BLEU", BLEU(tokenize="none" if tokenised else "13a", force=tokenised)), ("chrF", CHRF())):

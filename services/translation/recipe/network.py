@@ -32,14 +32,14 @@ class Shape:
 
 
 class Masks:
-    """Dropout from a prepared bank: random numbers for every unit would take a tenth of a step."""
+    """Dropout from prepared masks: random numbers for every unit would take a tenth of a step."""
 
     def __init__(self, share: float, dtype: torch.dtype, size: int = 1 << 22) -> None:
         self._share = share
         self._bank = (torch.rand(size) >= share).to(dtype) / (1 - share) if share else torch.empty(0)
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """`x` with a share of its units set to 0 and the rest scaled up; `x` itself outside training."""
+        """Return `x` with a share of its units set to 0 and the rest scaled up; `x` itself outside training."""
         if not training or not self._share:
             return x
         start = int(torch.randint(len(self._bank) - x.numel(), ()).item())
@@ -47,7 +47,7 @@ class Masks:
 
 
 class Attention(nn.Module):
-    """Heads over `memory`, or over the sequence itself where none is given. No mask but the causal one."""
+    """Multi-head attention over `memory`, or over the sequence itself without it. The only mask is the causal one."""
 
     def __init__(self, shape: Shape, *, causal: bool = False, across: bool = False) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Attention(nn.Module):
         return tuple(x.reshape(parts, rows * self.heads, length, -1))
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
-        """[rows, length, width] to the same; what is added to the stream."""
+        """Return the residual, [rows, length, width], of an input of that shape."""
         rows, length, width = x.shape
         x = self.norm(x)
         if memory is None:
@@ -82,7 +82,7 @@ class Attention(nn.Module):
 
 
 class Inner(nn.Module):
-    """The two linear maps of a layer with a ReLU between."""
+    """The feed-forward part of a layer: two linear maps with a ReLU between."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -91,12 +91,12 @@ class Inner(nn.Module):
         self.narrow = nn.Linear(shape.inner, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., width] to the same; what is added to the stream."""
+        """Return the residual, [..., width], of an input of that shape."""
         return self.narrow(functional.relu(self.wide(self.norm(x))))
 
 
 class Translator(nn.Module):
-    """Source and target ids in, states before the output layer out."""
+    """Computes the states before the output layer from source and target ids."""
 
     def __init__(self, shape: Shape, dropout: float = 0.1, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class Translator(nn.Module):
         return self.masks(x + self.positions[: ids.shape[1]], training=self.training)
 
     def encode(self, source: Tensor) -> Tensor:
-        """States of source ids [rows, length]; every row is as long as the batch: there is no mask."""
+        """Return the states of source ids [rows, length]; all rows have the same length, so there is no mask."""
         x = self._embed(source)
         for attention, inner in self.encoder:
             x = x + self.masks(attention(x), training=self.training)
@@ -135,7 +135,7 @@ class Translator(nn.Module):
         return self.encoder_norm(x)
 
     def decode(self, memory: Tensor, target: Tensor) -> Tensor:
-        """States of target ids [rows, length] that begin with START; padding at the end does no harm."""
+        """Return the states of target ids [rows, length] that begin with START; padding at the end has no effect."""
         x = self._embed(target)
         for attention, across, inner in self.decoder:
             x = x + self.masks(attention(x), training=self.training)
@@ -144,7 +144,7 @@ class Translator(nn.Module):
         return self.decoder_norm(x)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """States before the output layer, [rows, length, width]."""
+        """Return the states before the output layer, [rows, length, width]."""
         return self.decode(self.encode(source), target)
 
 
@@ -158,7 +158,7 @@ class Loss(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, states: Tensor, table: Tensor, targets: Tensor, smoothing: float, scale: float
     ) -> Tensor:
-        """Of states [n, width], the table [vocabulary, width] and target ids [n]."""
+        """Return the loss of states [n, width], the table [vocabulary, width] and target ids [n]."""
         gradient = torch.empty(len(states), len(table), dtype=states.dtype)
         kept = (targets != PAD).float() * scale
         everywhere = table.float().sum(0)
@@ -172,7 +172,7 @@ class Loss(torch.autograd.Function):
             mass = likely.sum(-1, keepdim=True)
             cost[part] += (highest + mass.log())[:, 0]
             gradient[part] = likely.mul_(kept[part, None] / mass)
-        # The smoothed target's own part is the same in every column, or a single column: no pass over all of them.
+        # The gradient of the smoothed target is constant but for one column, so no pass over all columns is needed.
         of_states, of_table = (gradient @ table).float(), (gradient.T @ states).float()
         gold = kept[:, None] * (1 - smoothing)
         of_states -= gold * table[targets] + kept[:, None] * (smoothing / len(table)) * everywhere
@@ -183,13 +183,13 @@ class Loss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, _gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        """The gradients kept from the way forward."""
+        """Return the gradients that the forward pass kept."""
         states, table = ctx.saved_tensors  # type: ignore[attr-defined]  # set by torch
         return states, table, None, None, None
 
 
 def sinusoids(length: int, width: int) -> Tensor:
-    """Positions 0 to `length` - 1 as sines (first half) and cosines (second half)."""
+    """Return the encodings of positions 0 to `length` - 1: sines (first half) and cosines (second half)."""
     rates = torch.exp(torch.arange(width // 2) * (-math.log(10000.0) / (width // 2 - 1)))
     angles = torch.arange(length)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], 1)

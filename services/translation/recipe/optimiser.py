@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-# Four steps with the coefficients of Amsel et al. 2025, of their five: the last one refines what a step need not have.
+# The first four of the five coefficient triples of Amsel et al. 2025; the fifth refines more than a step needs.
 _STEPS = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
     (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
@@ -29,7 +29,7 @@ class Rates:
 
 @dataclass
 class MastersState:
-    """What a checkpoint keeps, by parameter name."""
+    """The state of the optimiser in a checkpoint, by parameter name."""
 
     weights: dict[str, Tensor]
     average: dict[str, Tensor]
@@ -39,7 +39,7 @@ class MastersState:
 
 
 def fresh(network: nn.Module) -> MastersState:
-    """Masters that equal the network's weights."""
+    """Return a state whose master weights equal the network's weights."""
     weights = {name: p.detach().float().clone() for name, p in network.named_parameters()}
     zeros = {name: torch.zeros_like(w) for name, w in weights.items()}
     return MastersState(
@@ -51,7 +51,7 @@ def fresh(network: nn.Module) -> MastersState:
 
 
 def step(network: nn.Module, state: MastersState, rates: Rates, share: float) -> None:
-    """One step at `share` of the peak rates from the gradients in the network, which are then dropped."""
+    """Take one step at `share` of the peak rates with the network's gradients, and clear them."""
     state.steps += 1
     width = network.table.shape[1]
     squares: list[str] = []
@@ -92,7 +92,7 @@ def _adam(name: str, gradient: Tensor, state: MastersState, rate: float) -> None
 
 
 def _muon(names: list[str], parameters: dict[str, nn.Parameter], state: MastersState, rate: float, width: int) -> None:
-    """Step all matrices, those of one shape as one stack; stacked projections (q, k, v) are split again."""
+    """Update all matrices, those of equal shape as one stack; joint projections (q, k, v) are split first."""
     stacks: dict[tuple[int, int], list[tuple[str, Tensor]]] = {}
     for name in names:
         gradient = parameters[name].grad.float()
@@ -117,7 +117,7 @@ def _muon(names: list[str], parameters: dict[str, nn.Parameter], state: MastersS
 
 
 def orthogonal(stack: Tensor) -> Tensor:
-    """Each [rows <= columns] matrix of the stack with its singular values brought near to 1."""
+    """Return the stack of [rows <= columns] matrices with singular values near 1 (Newton-Schulz iteration)."""
     x = stack.to(torch.bfloat16)
     x = x / (x.float().norm(dim=(1, 2), keepdim=True) * 1.01 + 1e-7).to(x.dtype)
     for a, b, c in _STEPS:

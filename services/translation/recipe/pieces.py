@@ -1,4 +1,4 @@
-"""The joint SentencePiece vocabulary of source and target, and batches of its ids in few shapes."""
+"""The joint SentencePiece vocabulary of source and target, and batches of its ids with few different shapes."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ Ids = tuple[list[int], list[int]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Source ids of one exact length, and target ids padded: what the decoder reads and what it should say."""
+    """Source ids of equal length, and padded target ids: the input of the decoder, and its expected output."""
 
     source: np.ndarray
     read: np.ndarray
@@ -26,12 +26,12 @@ class Batch:
 
     @property
     def words(self) -> int:
-        """Target pieces that count, end marks included."""
+        """Return the number of target pieces, end marks included."""
         return int((self.say != PAD).sum())
 
 
 def train_vocabulary(texts: Iterable[str], size: int, path: Path, *, marks: bool) -> None:
-    """Write a unigram model to `path`: numbers by the digit, unknown characters by the byte."""
+    """Train a unigram model and write it to `path`; numbers are split into digits, unknown characters into bytes."""
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_prefix=str(path.with_suffix("")),
@@ -54,7 +54,7 @@ def train_vocabulary(texts: Iterable[str], size: int, path: Path, *, marks: bool
 def encode(
     model: sentencepiece.SentencePieceProcessor, pairs: Sequence[Pair], sampled: float, dice: random.Random
 ) -> list[Ids]:
-    """Ids of every pair; a share `sampled` of the texts cut another way than the best one (subword regularisation)."""
+    """Return the ids of every pair; a share `sampled` of the texts is split at random (subword regularisation)."""
 
     def cut(text: str) -> list[int]:
         if dice.random() < sampled:
@@ -65,7 +65,7 @@ def encode(
 
 
 def batches(ids: Sequence[Ids], words: int, longest: int, dice: random.Random) -> list[Batch]:
-    """All pairs no longer than `longest` in batches of about `words` target pieces, in random order."""
+    """Return all pairs up to the length `longest` in batches of about `words` target pieces, in random order."""
     rows = [(s, t) for s, t in ids if 0 < len(s) < longest and 0 < len(t) < longest]
     dice.shuffle(rows)
     rows.sort(key=lambda row: (len(row[0]), _padded(row[1])))
@@ -90,7 +90,7 @@ def batches(ids: Sequence[Ids], words: int, longest: int, dice: random.Random) -
 
 
 def steps(made: Sequence[Batch], words: int) -> Iterator[list[Batch]]:
-    """Consecutive batches that together hold about `words` target pieces: one optimiser step."""
+    """Yield groups of consecutive batches with about `words` target pieces: one optimiser step each."""
     group: list[Batch] = []
     for batch in made:
         group.append(batch)

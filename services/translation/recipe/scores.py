@@ -1,4 +1,4 @@
-"""The figures that a card states, measured on the test sets. Needs sacreBLEU (the extra `measure`)."""
+"""The scores of the card, measured on the test sets. Needs sacreBLEU (the extra `measure`)."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,17 +24,17 @@ from sprat_translation.model import TranslationModel
 HALF = 0.5
 
 _FEWEST = 10
-"""Good ones, and others, that a figure of telling them apart must rest on."""
+"""Fewest good and fewest bad translations for which an AUROC is reported."""
 
 
 def see_tests(model: TranslationModel, data: Path, every: int = 1) -> dict[str, TranslatedPair]:
-    """Translate the test sets that `data` holds, or each `every`-th text of Tatoeba's, the longest of them."""
+    """Translate the test sets in `data`; of Tatoeba's, the longest, each `every`-th text."""
     steps = {"tatoeba": every}
     return {name: see(model, read_pairs(data, file).every(steps.get(name, 1))) for name, file in TESTS.items()}
 
 
 def scores(seen: Mapping[str, TranslatedPair], keep_at: float) -> tuple[Score, ...]:
-    """All figures of the card."""
+    """Return all scores of the card."""
     return (*(each for name, some in seen.items() for each in _of_one(name, some, keep_at)), *_of_all(seen))
 
 
@@ -64,7 +64,7 @@ def _of_one(name: str, seen: TranslatedPair, keep_at: float) -> Iterator[Score]:
 
 
 def _of_all(seen: Mapping[str, TranslatedPair]) -> Iterator[Score]:
-    """Of traffic in which each test has an equal part."""
+    """Yield the scores of traffic with an equal share of each test set."""
     good = np.concatenate([some.good for some in seen.values()])
     least = min(len(some.pairs) for some in seen.values())
     rows = np.concatenate([_spread(len(some.pairs), least) for some in seen.values()])
@@ -78,14 +78,14 @@ def _of_all(seen: Mapping[str, TranslatedPair]) -> Iterator[Score]:
 
 
 def _spread(count: int, wanted: int) -> Mask:
-    """So many of a count of rows, spread evenly."""
+    """Return the indices of a number of rows, evenly spread."""
     chosen = np.zeros(count, dtype=np.bool_)
     chosen[np.linspace(0, count - 1, wanted).astype(np.int64)] = True
     return chosen
 
 
 def _part(name: str, seen: TranslatedPair, where: Mask, protocol: str) -> Iterator[Score]:
-    """A part of the texts, and as many chosen by log-probability alone."""
+    """Yield the scores of the surest texts, and of as many chosen by log-probability alone."""
     yield from _corpus(name, seen, where, protocol)
     others = surest(seen.log_probability, where.mean())
     yield from _corpus(f"{name}_by_log_probability", seen, others, f"{protocol}, as many by log-probability alone")

@@ -1,10 +1,10 @@
-"""Trains the English-German translator in a given time on one CPU thread, and writes it as a CTranslate2 folder.
+"""Train the English-German translator in a given time on one CPU thread, and write it as a CTranslate2 folder.
 
     python -m services.translation.recipe.train --data DIR --work W --minutes 200        (or SPRAT_DATA=DIR)
     python -m services.translation.recipe.train --data DIR --work W --multi30k --words 5000 --minutes 250
 
-A checkpoint every ten minutes; started again with the same `--work`, it goes on from there. The learning rate falls
-with the share of the time used, so a run ends well at whatever time it is given.
+A checkpoint is written every ten minutes; a run with the same `--work` continues from it. The learning rate falls with
+the share of the time used, so a run converges in any given time.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _WARM_UP, _AVERAGE_EVERY = 0.02, 5
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does, beside its data."""
+    """The configuration of a run, apart from its data."""
 
     shape: Shape
     rates: Rates
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass
 class ProgressState:
-    """How far a run is; `seconds` counts all time spent, evaluations included."""
+    """Progress of a run; `seconds` counts all time, evaluations included."""
 
     seconds: float = 0.0
     steps: int = 0
@@ -80,7 +80,7 @@ class Run:
         self.began = self.kept - self.progress.seconds
 
     def go(self) -> None:
-        """Train until the time is up; report, keep and convert on the way."""
+        """Train until the time is up; report, write checkpoints and convert in between."""
         while self._share() < 1:
             cost, said, began = self._epoch()
             if self._share() < 1:
@@ -90,7 +90,7 @@ class Run:
         self._keep()
 
     def _epoch(self) -> tuple[float, float, float]:
-        """One pass over the data, or less if the time is up: sum of the loss, pieces, and when it began."""
+        """Run one epoch, or less if the time is up; return the sum of the loss, the pieces, and the start time."""
         began = reported = time.monotonic()
         cost = said = 0.0
         then = (0.0, 0.0)
@@ -113,7 +113,7 @@ class Run:
         return self.progress.seconds / (60 * self.plan.minutes)
 
     def _batches(self) -> list[Batch]:
-        """This epoch's batches: every pair once, varied, cut into pieces anew."""
+        """Return the batches of an epoch: every pair once, with new variants and new pieces."""
         dice = random.Random(f"{self.plan.seed} {self.progress.epoch} {self.progress.steps}")  # noqa: S311  # not a secret
         pairs = list(self.corpus.train)
         if self.plan.varied:
@@ -185,7 +185,7 @@ class Run:
 
 
 def say(text: str) -> None:
-    """A line of progress with the time of day."""
+    """Print a line of progress with the time of day."""
     print(time.strftime("%H:%M:%S"), text, flush=True)
 
 

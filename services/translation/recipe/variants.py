@@ -1,7 +1,7 @@
-"""Variants of a training pair: what users type and translations of books do not show.
+"""Variants of a training pair: forms that users type and that translations of books lack.
 
 Missing final punctuation, lower-case writing, unknown names, numbers, placeholders, addresses, emoji, two sentences in
-one line. What is exchanged stands in both languages, so a verbatim copy is what the network learns from it.
+one line. The replaced word is equal in both languages, so the network learns to copy it.
 """
 
 import random
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 Pair = tuple[str, str]
 MARKS = tuple(f"⟦{n}⟧" for n in range(10))
-"""One piece each in the vocabulary: a runtime puts them in for what must come through unread."""
+"""Pieces of the vocabulary that replace protected tokens in serving."""
 _NAME = re.compile(r"\b[A-ZÄÖÜ][a-zäöüß]{2,}\b")
 _NUMBER = re.compile(r"(?<![\w.,:-])\d+(?:[.,:]\d+)*(?![\w-])")
 _PATTERNS = {"name": _NAME, "number": _NUMBER, "verbatim": re.compile(f"{_NAME.pattern}|{_NUMBER.pattern}")}
@@ -34,7 +34,7 @@ _EMOJI = "😀😂😊👍🙏🎉❤🔥😉🤔😢🚀✅"
 
 
 def vary(pair: Pair, other: Pair, dice: random.Random) -> Pair:
-    """`pair` as it is (three times in four), or one of its variants; `other` is another pair to join it with."""
+    """Return `pair` itself (three times in four), or one of its variants; `other` is another pair to join it with."""
     (kind,) = dice.choices(list(_SHARES), list(_SHARES.values()))
     if kind in _PATTERNS:
         return _exchange(pair, kind, dice)
@@ -52,7 +52,7 @@ def vary(pair: Pair, other: Pair, dice: random.Random) -> Pair:
 
 
 def _exchange(pair: Pair, kind: str, dice: random.Random) -> Pair:
-    """Put something new where both sides hold the same word once; the pair itself where none does."""
+    """Replace a word that both sides have exactly once; return the pair itself if there is none."""
     source, target = pair
     pattern = _PATTERNS[kind]
     shared = [
@@ -90,7 +90,7 @@ def _number(dice: random.Random) -> str:
 
 
 def _verbatim(dice: random.Random) -> str:
-    """A mark, a placeholder, an address or an order number."""
+    """Return a mark, a placeholder, an address or an order number."""
     form, word = dice.random(), _invented(dice).lower()
     if form < 0.5:
         return dice.choice(MARKS)

@@ -1,4 +1,4 @@
-"""The figures of the card: how like the package's engine the encoder is, how like all pieces the pruned ones."""
+"""The scores of the card: agreement with the package's engine, and of the pruned with the full vocabulary."""
 
 import gzip
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FLORES = {"en": ("en-de", 0), "de": ("en-de", 1), "fr": ("en-fr", 1)}
 
 
 def agreement(encoder: SentenceEncoder) -> tuple[Score, ...]:
-    """Cosine with the engine's vectors, as they are and without their common mean."""
+    """Return the mean cosine with the engine's vectors, raw and without their common mean."""
     theirs = np.load(VECTORS).astype(np.float32)
     ours = encoder.encode([PREFIX + text for text in read_texts()]).vectors
     what = f"{len(ours)} texts of eight languages of tests/data/encoder_texts.tsv, the package's engine beside this one"
@@ -39,7 +39,7 @@ def agreement(encoder: SentenceEncoder) -> tuple[Score, ...]:
 
 
 def same_cuts(full: Tokenizer, small: Tokenizer, rows: Sequence[int], data: Path) -> tuple[Score, ...]:
-    """Share of the FLORES sentences that both cut alike, and how many more tokens the pruned one makes.
+    """Return the share of FLORES sentences with equal tokens, and the increase of tokens with the pruned vocabulary.
 
     Raises:
         FileNotFoundError: when `data` lacks FLORES.

@@ -1,4 +1,4 @@
-"""Pieces and scores to a `tokenizer.json` that cuts texts as SentencePiece's unigram model does."""
+"""Write pieces and scores as a `tokenizer.json` that tokenises like SentencePiece's unigram model."""
 
 import io
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ OPENING, PADDING, CLOSING, UNKNOWN = SPECIALS = ("<s>", "<pad>", "</s>", "<unk>"
 """The first four pieces, in this order."""
 
 NEVER = -10_000.0
-"""Score of the special pieces. By their own, 0, text such as "</s>" would become the closing token itself."""
+"""Score of the special pieces. With their original score, 0, the text "</s>" would become the closing token."""
 
 _NORMALISATION, _MAP = 3, 2
-"""Numbers of the fields, in SentencePiece's file, of the normaliser and of its map."""
+"""Field numbers, in SentencePiece's file, of the normaliser and of its map."""
 
 
 def unigram(pieces: Sequence[str], scores: Floats) -> Tokenizer:
-    """A tokenizer whose ids are places in `pieces`, the first of which are :data:`SPECIALS`."""
+    """Return a tokenizer whose ids are indices of `pieces`, which begins with :data:`SPECIALS`."""
     if tuple(pieces[: len(SPECIALS)]) != SPECIALS:
         raise ValueError(f"the pieces begin with {pieces[: len(SPECIALS)]}")
     scored = [NEVER] * len(SPECIALS) + [float(score) for score in scores[len(SPECIALS) :]]
@@ -44,7 +44,7 @@ def unigram(pieces: Sequence[str], scores: Floats) -> Tokenizer:
 
 
 def nmt_nfkc_map() -> bytes:
-    """SentencePiece's own map of the normalisation `nmt_nfkc`, out of a model trained on one line.
+    """Return SentencePiece's map of the normalisation `nmt_nfkc`, from a model trained on one line.
 
     The package carries it in a form of its own; every model trained with that rule carries it in the form that
     `tokenizers` reads.
@@ -63,7 +63,7 @@ def nmt_nfkc_map() -> bytes:
 
 
 def _field(message: bytes, wanted: int) -> bytes:
-    """The first length-delimited field of that number in a message of Protocol Buffers.
+    """Return the first length-delimited field with this number in a Protocol Buffers message.
 
     Raises:
         KeyError: when there is none.

@@ -1,4 +1,4 @@
-"""Which of the 250,002 pieces stay: those that texts in eight languages are likely to use. Scores stay as they are."""
+"""Choose the pieces to keep of 250,002: those that texts in eight languages are likely to use. Scores are unchanged."""
 
 import gzip
 import unicodedata
@@ -37,7 +37,7 @@ _BATCH = 2_000
 
 
 def kept_pieces(full: Tokenizer, pieces: Sequence[str], scores: Floats, data: Path) -> list[int]:
-    """Numbers of the pieces that stay, rising, the special ones first.
+    """Return the indices of the pieces to keep, ascending, the special ones first.
 
     In order of precedence: special, seen in the open data, single characters, expected frequency in the words of
     :data:`LANGUAGES`, unigram score.
@@ -59,7 +59,7 @@ def kept_pieces(full: Tokenizer, pieces: Sequence[str], scores: Floats, data: Pa
 
 
 def _is_character(piece: str) -> bool:
-    """One character that needs no text to vouch for it: a sign, a digit, or a letter of :data:`SCRIPTS`."""
+    """Return whether a character is kept even if the data lack it: a sign, a digit, or a letter of :data:`SCRIPTS`."""
     if len(piece) != 1:
         return False
     is_letter = unicodedata.category(piece)[0] in "LM"
@@ -80,7 +80,7 @@ def _seen(full: Tokenizer, data: Path) -> set[int]:
 
 
 def _expected(full: Tokenizer) -> dict[int, float]:
-    """Piece → expected number in a text of one word of each language, in each of :data:`FORMS`."""
+    """Return piece → expected count in a text of one word of each language, in each of :data:`FORMS`."""
     inside = Tokenizer.from_str(full.to_str())
     inside.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
     expected: defaultdict[int, float] = defaultdict(float)
@@ -97,7 +97,7 @@ def _expected(full: Tokenizer) -> dict[int, float]:
 
 
 def open_texts(data: Path) -> Iterator[str]:
-    """The training texts of all three tasks; those for evaluation only are left out.
+    """Yield the training texts of all three tasks, without those for evaluation.
 
     Raises:
         FileNotFoundError: when a file is not there.
@@ -118,7 +118,7 @@ def open_texts(data: Path) -> Iterator[str]:
 
 
 def sentences(lines: Iterable[str]) -> Iterator[str]:
-    """Sentences of a file with one `token<TAB>label` a line, an empty line after each sentence."""
+    """Yield the sentences of a file with one `token<TAB>label` per line, and an empty line after each sentence."""
     tokens: list[str] = []
     for line in lines:
         if line.strip():

@@ -105,7 +105,7 @@ def _tensor(reader: _Reader) -> tuple[str, Floats]:
 
 
 def _dequantised(stored: bytes) -> Floats:
-    """Numbers of whole blocks."""
+    """Return the numbers of whole blocks, float32."""
     rows = np.frombuffer(stored, np.uint8).reshape(-1, _BLOCK_BYTES)
     scales = rows[:, :2].copy().view("<f2").astype(np.float32)
     halves = np.concatenate([rows[:, 2:] & 15, rows[:, 2:] >> 4], axis=1)
