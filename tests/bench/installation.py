@@ -30,7 +30,7 @@ TEXT = json.dumps({"text": "please move 100 euros to my savings", "tasks": TASKS
 
 
 async def first_result_s(began: float) -> float:
-    """Publish one text as soon as a broker answers and give the seconds until its Result stands on its topic."""
+    """Publish one text as soon as a broker answers and return the seconds until its Result is on its topic."""
     topics = Topics()
     while True:
         consumer = AIOKafkaConsumer(
@@ -64,7 +64,7 @@ async def first_result_s(began: float) -> float:
 
 
 def processes_below(pid: int) -> dict[str, psutil.Process]:
-    """Give the services and servers that `sprat up` runs, by name."""
+    """Return the services and servers that `sprat up` runs, by name."""
     found: dict[str, psutil.Process] = {}
     for child in psutil.Process(pid).children(recursive=True):
         command = " ".join(child.cmdline())

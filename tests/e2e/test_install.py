@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.installed_size import ROOT, members
-from support.up_process import UpProcess, gone
+from support.up_process import UpProcess, have_ended
 
 REQUIREMENT = "sprat[all]"
 MAX_BYTES = 60_000_000
@@ -183,7 +183,7 @@ def test_the_demo_runs_without_the_checkout(installation: Installation) -> None:
     done = installation.run("demo", "--json", str(figures))
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Everything as promised." in done.stdout
+    assert "The promise was kept." in done.stdout
     assert json.loads(figures.read_text("utf-8"))["results"] == 386
 
 
@@ -194,6 +194,6 @@ def test_up_starts_every_service_and_stops(installation: Installation) -> None:
         children = up.children()
         assert str(ROOT) not in " ".join(part for child in children for part in child.cmdline())
         assert up.interrupt()[0] == 0, up.output
-        assert gone(children, 1)
+        assert have_ended(children, 1)
     finally:
         up.end()

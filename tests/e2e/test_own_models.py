@@ -17,7 +17,7 @@ from sprat_contracts.topics import Topics
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.installation import Installation
-from sprat_local.models.served import served_models
+from sprat_local.models import served_models
 from sprat_local.options import Options, Simulation
 from support.stream import eventually, read_all
 from support.traffic import DEFAULTS, record, settled, submit
@@ -107,7 +107,7 @@ async def test_up_serves_a_model_beside_the_shipped_one_and_takes_over_its_new_v
     traffic = asyncio.create_task(submit(up.bootstrap, topics, submitted, count - AFTER, over_s=12))
     await predicted(up.bootstrap, topics, 200)
     second = await asyncio.to_thread(version_of, folder, "second", "the second version")
-    await asyncio.to_thread(up.wait_for, lambda: f"intent.hr: version {second} serves" in up.output, 60)
+    await asyncio.to_thread(up.wait_for, lambda: f"intent.hr: version {second} is in use" in up.output, 60)
     await traffic
     await submit(up.bootstrap, topics, lambda n: submitted(count - AFTER + n), AFTER, over_s=1)
     await settled(up.bootstrap, topics, models=[*DEFAULTS, "intent.hr"])
@@ -121,7 +121,7 @@ async def test_up_serves_a_model_beside_the_shipped_one_and_takes_over_its_new_v
 
     served = sorted(child.pid for child in up.children() if "sprat_intent" in child.cmdline())
     (folder / "card.json").write_text("{}")
-    told = f"intent.hr: its folder has changed and cannot be served; {second} goes on"
+    told = f"intent.hr: its folder has changed and cannot be served; {second} stays in use"
     await asyncio.to_thread(up.wait_for, lambda: told in up.output, 40)
     assert served == sorted(child.pid for child in up.children() if "sprat_intent" in child.cmdline())
 

@@ -1,4 +1,4 @@
-"""`sprat up`: ready, answering, restarting what dies, and gone without a trace."""
+"""`sprat up`: it gets ready, answers, restarts what dies, and leaves nothing behind."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sprat_contracts import Topics
-from support.up_process import UpProcess, gone, is_let_go
+from support.up_process import UpProcess, have_ended, is_port_released
 
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
@@ -25,7 +25,7 @@ def up() -> Iterator[UpProcess]:
 
 
 async def answer(bootstrap: str, within_s: float) -> dict[str, object]:
-    """Publish a text as plain JSON and give its Result."""
+    """Publish a text as plain JSON and return its Result."""
     consumer = AIOKafkaConsumer(
         TOPICS.results("intent"),
         bootstrap_servers=bootstrap,
@@ -72,8 +72,8 @@ async def test_up_answers_restarts_what_is_killed_and_stops_within_five_seconds(
     at = time.time()
     code, seconds = await asyncio.to_thread(up.interrupt)
     assert (code, seconds < 5) == (0, True), up.output
-    assert gone(children, 0.5)
-    assert is_let_go(port, at)
+    assert have_ended(children, 0.5)
+    assert is_port_released(port, at)
     assert not folder.exists()
 
 
@@ -84,8 +84,8 @@ def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:
     at = time.time()
     up.process.kill()
 
-    assert gone(children, 5)
-    assert is_let_go(port, at)
+    assert have_ended(children, 5)
+    assert is_port_released(port, at)
 
 
 def test_up_that_is_interrupted_while_it_starts_leaves_no_process(up: UpProcess) -> None:
@@ -94,7 +94,7 @@ def test_up_that_is_interrupted_while_it_starts_leaves_no_process(up: UpProcess)
     code, seconds = up.interrupt(signal.SIGTERM)
 
     assert (code, seconds < 5) == (0, True), up.output
-    assert gone(children, 0.5)
+    assert have_ended(children, 0.5)
 
 
 def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
@@ -107,7 +107,7 @@ def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
     code, seconds = up.interrupt()
 
     assert (code, seconds < 1.5) == (0, True), up.output
-    assert gone(children, 0.5)
+    assert have_ended(children, 0.5)
     assert not folder.exists()
 
 

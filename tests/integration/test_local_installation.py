@@ -12,12 +12,11 @@ from conftest import Kafka, Redis
 from sprat.errors import UserError
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
-from sprat_local.console.greeting import greeting
 from sprat_local.installation import Installation
-from sprat_local.models.served import served_models
-from sprat_local.models.unserved import unserved
+from sprat_local.models import served_models, unserved_models
 from sprat_local.notices import Notice
 from sprat_local.options import Options
+from sprat_local.up.session import greeting
 
 
 def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(
@@ -83,16 +82,16 @@ async def test_a_model_of_an_earlier_run_that_is_not_served_now_is_reported(
     models = served_models([f"intent/hr={SHIPPED_INTENT}"])
     with_hr = Installation(Options(services=services, models=models, **shared))
     await asyncio.to_thread(with_hr.start)
-    assert await unserved(with_hr) == ()
+    assert await unserved_models(with_hr) == ()
     await asyncio.to_thread(with_hr.stop)
 
     without = Installation(Options(services=services, **shared))
     await asyncio.to_thread(without.start)
-    found = await unserved(without)
-    said = list(greeting(without, found))
+    found = await unserved_models(without)
+    output = list(greeting(without, found))
     await asyncio.to_thread(without.stop)
     assert found == ("intent/hr",)
-    assert "  not here  intent/hr is announced: texts that ask for it wait" in "\n".join(said)
+    assert "  unserved  intent/hr is announced: texts that ask for it wait" in "\n".join(output)
 
 
 def test_servers_that_die_are_reported_with_reason_and_log_and_restarted() -> None:
@@ -130,19 +129,19 @@ def test_a_failed_start_shows_its_last_lines_once_and_names_no_removed_file(
     with pytest.raises(UserError) as caught:
         Installation(options, on_notice=notices.append).start()
 
-    said = "\n".join([*(event.text for event in notices), str(caught.value)])
-    assert said.count("SPRAT_SIMULATOR_WRONG_RATE") == 1
-    assert "The last lines of its log:" in said
-    assert "sprat-run-" not in said
+    output = "\n".join([*(event.text for event in notices), str(caught.value)])
+    assert output.count("SPRAT_SIMULATOR_WRONG_RATE") == 1
+    assert "The last lines of its log:" in output
+    assert "sprat-run-" not in output
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [({"redis": "nonsense"}, r"^--redis: .*redis://"), ({"prefix": "no spaces"}, r"^settings: --prefix: ")],
     ids=["redis", "prefix"],
 )
-def test_a_wrong_option_is_named_before_anything_starts(wrong: dict[str, str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_wrong_option_is_named_before_anything_starts(wrong: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Installation(Options(services=(), **wrong)).start()
 
 

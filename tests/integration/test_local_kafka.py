@@ -65,14 +65,14 @@ async def test_what_an_idempotent_producer_sent_is_consumed_in_order(kafka, pref
 
 async def test_two_members_of_a_group_share_the_partitions(kafka, prefix):
     await make_topic(kafka.bootstrap, prefix, partitions=4)
-    seen: list[set[TopicPartition]] = []
+    assignments: list[set[TopicPartition]] = []
 
     class Listener(ConsumerRebalanceListener):
         async def on_partitions_revoked(self, revoked):
             pass
 
         async def on_partitions_assigned(self, assigned):
-            seen.append(set(assigned))
+            assignments.append(set(assigned))
 
     first, second = (
         AIOKafkaConsumer(
@@ -93,7 +93,7 @@ async def test_two_members_of_a_group_share_the_partitions(kafka, prefix):
                 await asyncio.sleep(0.1)
             assert first.assignment() | second.assignment() == {TopicPartition(prefix, part) for part in range(4)}
             assert not first.assignment() & second.assignment()
-        assert [len(assigned) for assigned in seen] == [4, 2]
+        assert [len(assigned) for assigned in assignments] == [4, 2]
 
 
 async def test_the_producer_learns_the_brokers_append_time(kafka, prefix):

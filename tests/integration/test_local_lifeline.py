@@ -74,7 +74,7 @@ def test_when_the_parent_is_killed_its_servers_are_dead_and_their_ports_free(kaf
     assert all(lives(pid) for pid in pids)
     end(parent)
     assert within(2, lambda: not any(lives(pid) for pid in pids))
-    # A dead process that is not reaped yet counts as gone; the kernel may hold its sockets a moment longer.
+    # A dead process that is not reaped yet counts as dead; the kernel may hold its sockets a moment longer.
     assert within(2, lambda: all(is_free(port) for port in ports))
 
 

@@ -36,7 +36,7 @@ def record(topic: str, message: Message, id: str = "r-1", timestamp: int = APPEN
 
 
 def prediction(id: str = "s-1", task: str = "intent", **fields: Any) -> Prediction:
-    given = {
+    defaults = {
         "text_id": id,
         "text_source": SOURCE,
         "task": task,
@@ -46,13 +46,13 @@ def prediction(id: str = "s-1", task: str = "intent", **fields: Any) -> Predicti
         "confidence": 0.9,
         "model": {"name": "en-fast", "version": "v1"},
     }
-    return Prediction.model_validate(given | fields, strict=False)
+    return Prediction.model_validate(defaults | fields, strict=False)
 
 
 def result(
     id: str = "s-1", task: str = "intent", decision: str = "kept", reason: str = "confident", **fields: Any
 ) -> Result:
-    given = {
+    defaults = {
         "text_id": id,
         "text_source": SOURCE,
         "task": task,
@@ -66,7 +66,7 @@ def result(
         "language": "en",
         "tenant": "default",
     }
-    return Result.model_validate(given | fields, strict=False)
+    return Result.model_validate(defaults | fields, strict=False)
 
 
 def published(

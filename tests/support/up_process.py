@@ -1,4 +1,4 @@
-"""`sprat up` as a person runs it: a process of its own, its output, its children."""
+"""`sprat up` as the user runs it: a process of its own, its output, its children."""
 
 import re
 import signal
@@ -40,7 +40,7 @@ class UpProcess:
 
     @property
     def bootstrap(self) -> str:
-        return self._told("Kafka")
+        return self._greeting_value("Kafka")
 
     @property
     def port(self) -> int:
@@ -48,7 +48,7 @@ class UpProcess:
 
     @property
     def run_folder(self) -> Path:
-        return Path(self._told("logs")).parent
+        return Path(self._greeting_value("logs")).parent
 
     def wait_ready(self, within_s: float = 60) -> None:
         self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, within_s)
@@ -64,7 +64,7 @@ class UpProcess:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def pid_of(self, module: str) -> int | None:
-        """Give the process id of a service; None while it is down."""
+        """Return the process id of a service; None while it is down."""
         for child in self.children():
             try:
                 if module in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
@@ -74,7 +74,7 @@ class UpProcess:
         return None
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> tuple[int, float]:
-        """Send the signal; give the exit code and the seconds until the end."""
+        """Send the signal; return the exit code and the seconds until the exit."""
         began = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(30)
@@ -83,7 +83,7 @@ class UpProcess:
         return code, seconds
 
     def end(self) -> None:
-        """Make sure that nothing is left of it."""
+        """Kill it if it still runs, and close its pipe."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -91,7 +91,7 @@ class UpProcess:
         if self.process.stdout is not None:
             self.process.stdout.close()
 
-    def _told(self, name: str) -> str:
+    def _greeting_value(self, name: str) -> str:
         found = re.search(rf"^  {name} +(\S+)$", self.output, re.MULTILINE)
         assert found is not None, self.output
         return found[1]
@@ -102,14 +102,14 @@ class UpProcess:
             self.lines.append(line.rstrip("\n"))
 
 
-def gone(processes: list[psutil.Process], within_s: float) -> bool:
-    """Tell whether all have ended in time."""
+def have_ended(processes: list[psutil.Process], within_s: float) -> bool:
+    """Return whether all have ended in time."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
     return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def is_let_go(port: int, at: float) -> bool:
-    """Tell whether nothing that ran then (epoch seconds) listens there; others may take a usual port at once."""
+def is_port_released(port: int, at: float) -> bool:
+    """Return whether nothing that ran then (epoch seconds) listens there; others may take a usual port at once."""
     listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
     there = [psutil.Process(each.pid) for each in listening if each.laddr.port == port]
     return all(process.create_time() > at for process in there)

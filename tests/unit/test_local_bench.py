@@ -22,10 +22,10 @@ def test_rates_are_shares_or_texts_a_second():
     assert [rate.texts_per_s(400) for rate in parse_rates("10,200/s")] == [40.0, 200.0]
 
 
-@pytest.mark.parametrize("given", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/h", ",".join(["5"] * 21)])
-def test_a_wrong_rate_is_reported_with_an_example(given):
+@pytest.mark.parametrize("option", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/h", ",".join(["5"] * 21)])
+def test_a_wrong_rate_is_reported_with_an_example(option):
     with pytest.raises(UserError, match="example: --rates 10,50,90,110"):
-        parse_rates(given)
+        parse_rates(option)
 
 
 @pytest.mark.parametrize("task", TASKS)

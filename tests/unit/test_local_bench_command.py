@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
+from sprat_local.bench import command
 from sprat_local.bench.bare_model import BareRun
 from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
 from sprat_local.bench.open_loop import LatencyQuantiles
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.resources import Memory
-from sprat_local.commands import bench as command
 
 
 @pytest.fixture(autouse=True)

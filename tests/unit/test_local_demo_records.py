@@ -3,11 +3,11 @@
 from sprat_contracts import TextSubmitted, decode
 from sprat_local.demo.records import SOURCE, sample_records
 from sprat_local.demo.samples import Sample, load_samples
-from sprat_local.options import POLICY, SHIPPED
+from sprat_local.options import DEMO_FOLDER, POLICY
 from sprat_policy import load_policy
 from support.demo_records import Record, published, published_broken
 
-SAMPLES = load_samples(SHIPPED)
+SAMPLES = load_samples(DEMO_FOLDER)
 
 
 def test_samples_and_policy_are_found_in_the_package() -> None:

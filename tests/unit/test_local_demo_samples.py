@@ -43,7 +43,7 @@ def read(broken: BrokenSample) -> TextSubmitted:
 
 
 def golds(samples: Samples, task: str) -> list[object]:
-    """Give the gold answers of one task."""
+    """Return the gold answers of one task."""
     return [sample.gold[task] for sample in samples.texts if task in sample.gold]
 
 

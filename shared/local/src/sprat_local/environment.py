@@ -1,4 +1,4 @@
-"""What a service's process gets to know: `SPRAT_*` variables, and threads pinned to one."""
+"""How the services of an installation are started: module, `SPRAT_*` variables, port, log."""
 
 import json
 import os
@@ -13,9 +13,14 @@ from pydantic_settings import SettingsError
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_local.options import SIMULATED, Options
-from sprat_local.processes.ports import HOST
+from sprat_local.processes.ports import HOST, free_port
+from sprat_local.processes.service_process import LaunchSpec
+from sprat_operations.services import FRONTIER, SIMULATOR, ServiceSpec
 
-# Their defaults take a thread for every core in every process, which doubles the CPU used and gains nothing here.
+_SIMULATED_MODEL = "simulated-frontier"
+_SIMULATED_PROVIDER = "simulator"
+_SIMULATED_REGION = "local"
+# The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -25,18 +30,20 @@ _ONE_THREAD = {
 }
 
 
-def threads() -> dict[str, str]:
-    """Give this process's own variables with the thread pools pinned: all that a service without Kafka needs."""
+def single_threaded() -> dict[str, str]:
+    """Return this process's variables with all thread pools set to one thread: enough for a service without Kafka."""
     return dict(os.environ) | _ONE_THREAD
 
 
-def common(kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, embedded: bool) -> dict[str, str]:
-    """Give the variables that all services share, on top of this process's own environment.
+def shared_variables(
+    kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, embedded: bool
+) -> dict[str, str]:
+    """Return the variables of all services, based on this process's environment.
 
-    What the person set (TLS, SASL, telemetry, the provider's key) goes through, but for an embedded broker, which
-    speaks plainly.
+    The user's variables (TLS, SASL, telemetry, the provider's key) are passed on. An embedded broker has no TLS and no
+    authentication, so for it the security protocol is reset.
     """
-    variables = threads()
+    variables = single_threaded()
     if embedded:
         variables["SPRAT_KAFKA__SECURITY_PROTOCOL"] = "PLAINTEXT"
     return variables | {
@@ -52,31 +59,31 @@ def common(kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, e
 
 
 def kafka_settings(overrides: Mapping[str, Any], *, embedded: bool) -> KafkaSettings:
-    """Give this process's own settings for Kafka: the person's variables, with these on top.
+    """Return this process's settings for Kafka: the user's variables, overridden by these.
 
     Raises:
-        UserError: naming the variable or option that is wrong.
+        UserError: a variable or option is wrong; the message names it.
     """
     plain = {"security_protocol": "PLAINTEXT"} if embedded else {}
     try:
-        # The mandatory secret is the services' own affair; here it only has to be there.
+        # Only services use the secret; here it only has to be set.
         settings = ServiceSettings(secret=SecretStr("not used by clients"), kafka=dict(overrides) | plain)
     except ValidationError as error:
         problems = "; ".join(
-            f"{_name(problem['loc'], overrides)}: {problem['msg']}"
+            f"{_setting_name(problem['loc'], overrides)}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise UserError(f"settings: {problems}") from None
-    except SettingsError as error:  # a variable that should hold JSON, or an .env file that cannot be read
+    except SettingsError as error:  # a variable that should be JSON, or an unreadable .env file
         raise UserError(f"settings: {error}") from None
     return settings.kafka
 
 
-def check(options: Options) -> None:
-    """Find out what is wrong before anything starts.
+def check_options(options: Options) -> None:
+    """Check the options before anything starts.
 
     Raises:
-        UserError: naming the option or variable, or the policy file that is not there.
+        UserError: an option or variable is wrong, or the policy file is missing; the message names it.
     """
     if not options.policy.is_file():
         raise UserError(f"there is no policy file at {options.policy}")
@@ -92,21 +99,20 @@ def check(options: Options) -> None:
         raise UserError(f"--redis: {'; '.join(problem['msg'] for problem in problems)}") from None
 
 
-def _name(steps: tuple[int | str, ...], options: Mapping[str, Any]) -> str:
-    """Name a setting as the person gave it: as an option or as a variable."""
-    if len(steps) == 2 and steps[0] == "kafka" and steps[1] in options:
-        return f"--{steps[1]}"
-    return f"SPRAT_{'__'.join(str(step).upper() for step in steps)}"
+def _setting_name(location: tuple[int | str, ...], options: Mapping[str, Any]) -> str:
+    """Return the name of a setting as the user wrote it: an option or a variable."""
+    if len(location) == 2 and location[0] == "kafka" and location[1] in options:
+        return f"--{location[1]}"
+    return f"SPRAT_{'__'.join(str(part).upper() for part in location)}"
 
 
-def kept_secret(folder: Path) -> str:
-    """Give the secret of an installation, made on its first run and readable by its owner alone.
+def load_or_create_secret(folder: Path) -> str:
+    """Return the secret of an installation: `SPRAT_SECRET`, else the one in its folder, created on the first run.
 
-    The person's own `SPRAT_SECRET` wins. It must stay the same between runs: keyed hashes are made under it.
+    Only its owner can read the file. The secret must stay the same between runs: it is the key of keyed hashes.
     """
-    given = os.environ.get("SPRAT_SECRET")
-    if given:
-        return given
+    if secret := os.environ.get("SPRAT_SECRET"):
+        return secret
     path = folder / "secret"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -118,31 +124,66 @@ def kept_secret(folder: Path) -> str:
     return secret
 
 
-# Where the frontier service finds its model: at the simulator, or at a person's URL.
+class LaunchBuilder:
+    """Builds the launch specifications of an installation's services."""
 
-_MODEL = "simulated-frontier"
-REGION = "local"
-PROVIDER = "simulator"
+    def __init__(self, options: Options, logs: Path) -> None:
+        self._options = options
+        self._logs = logs
+        self._simulator_port = free_port()
+        self._shared = single_threaded()
+
+    def share(self, variables: Mapping[str, str]) -> None:
+        """Set the variables of all services that are started from now on."""
+        self._shared = dict(variables)
+
+    def build(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
+        """Return how to start a service. Variables for one service override those for all."""
+        special: dict[str, str] = {}
+        # Static membership: after a restart the first instance gets its partitions back at once, instead of when the
+        # session of the dead member expires. Other instances leave the group when they stop. On an existing Kafka
+        # another installation may use the same names, and the two members would fence each other.
+        if process_name == spec.name and self._options.bootstrap is None:
+            special["SPRAT_KAFKA__INSTANCE_ID"] = process_name
+        if spec.name == SIMULATOR:
+            special |= _simulator_environment(self._options)
+        elif spec.name == FRONTIER:
+            special |= _frontier_environment(self._options, self._simulator_port)
+        model = spec.model.environment if spec.model is not None else {}
+        own = self._options.service_environment.get(process_name, {})
+        return LaunchSpec(
+            name=process_name,
+            module=self._options.modules.get(spec.name) or spec.module,
+            environment={**self._shared, **special, **self._options.environment, **model, **own, **env},
+            port_variable=spec.port_variable,
+            # Only the simulator's port must be known in advance, to the frontier service.
+            port=self._simulator_port if spec.name == SIMULATOR else None,
+            ready_path=spec.ready_path,
+            log=self._logs / f"{process_name}.log",
+        )
 
 
-def frontier_environment(options: Options, simulator_port: int) -> dict[str, str]:
-    """Give the frontier service's variables. With a URL, the person says the rest; the service says what is missing."""
+def _frontier_environment(options: Options, simulator_port: int) -> dict[str, str]:
+    """Return the frontier service's variables.
+
+    With a URL, the user sets the other variables; the service reports missing ones.
+    """
     if options.frontier != SIMULATED:
         return {"SPRAT_FRONTIER__BASE_URL": options.frontier}
     price = {"input_eur": options.simulation.input_eur, "output_eur": options.simulation.output_eur}
     return {
         "SPRAT_FRONTIER__BASE_URL": f"http://{HOST}:{simulator_port}/v1",
-        "SPRAT_FRONTIER__MODEL": _MODEL,
-        "SPRAT_FRONTIER__PROVIDER": PROVIDER,
-        "SPRAT_FRONTIER__REGION": REGION,
-        "SPRAT_FRONTIER__PRICES": json.dumps({_MODEL: price}),
-        # A key of the person's own has no business at the simulator.
+        "SPRAT_FRONTIER__MODEL": _SIMULATED_MODEL,
+        "SPRAT_FRONTIER__PROVIDER": _SIMULATED_PROVIDER,
+        "SPRAT_FRONTIER__REGION": _SIMULATED_REGION,
+        "SPRAT_FRONTIER__PRICES": json.dumps({_SIMULATED_MODEL: price}),
+        # The simulator must not receive the user's own key.
         "SPRAT_FRONTIER__API_KEY": "",
     }
 
 
-def simulator_environment(options: Options) -> dict[str, str]:
-    """Give the simulator's variables."""
+def _simulator_environment(options: Options) -> dict[str, str]:
+    """Return the simulator's variables."""
     simulation = options.simulation
     return {
         "SPRAT_SIMULATOR_SEED": str(simulation.seed),

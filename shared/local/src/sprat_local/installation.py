@@ -14,6 +14,7 @@ from sprat.kafka.connection_errors import capture_refusals
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local import environment
+from sprat_local.environment import LaunchBuilder
 from sprat_local.notices import (
     LocalError,
     Notice,
@@ -23,8 +24,7 @@ from sprat_local.notices import (
     discard_notice,
     discard_progress,
 )
-from sprat_local.options import Options
-from sprat_local.plan import Launches, choose_services, own_names, service_named, table_of
+from sprat_local.options import Options, choose_services, model_names, service_table
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
@@ -64,7 +64,7 @@ class Installation:
         """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
         self._folder: DataFolder | None = None
         self._backing = BackingServers(self.options, self._supervisor, on_notice, on_progress)
-        self._launcher: Launches | None = None
+        self._launch_builder: LaunchBuilder | None = None
         self._changing = threading.Lock()
         """Held between the stop of a service and its next start."""
         self._stopping = False
@@ -99,12 +99,12 @@ class Installation:
     @property
     def specs(self) -> tuple[ServiceSpec, ...]:
         """The table of services, including those for the user's own models."""
-        return table_of(self.options)
+        return service_table(self.options)
 
     @property
     def models(self) -> Mapping[str, str]:
         """Service → the name by which texts ask for its model."""
-        return own_names(self.options) | {spec.name: spec.model.name for spec in self.specs if spec.model is not None}
+        return model_names(self.options) | {spec.name: spec.model.name for spec in self.specs if spec.model is not None}
 
     @property
     def folder(self) -> Path:
@@ -155,7 +155,7 @@ class Installation:
         self._backing.stop(start_timeout_s=_SERVICES_GRACE_S)
         if self._folder is not None:
             self._folder.release()
-            self._folder = self._launcher = None
+            self._folder = self._launch_builder = None
 
     def start_service(
         self, name: str, *, instance: int = 1, env: Mapping[str, str] | None = None, wait: bool = True
@@ -166,7 +166,7 @@ class Installation:
             UserError: there is no such service, or it does not start.
         """
         process_name = instance_name(name, instance)
-        launch = self._running_launcher().launch(service_named(name, self.specs), process_name, env or {})
+        launch = self._running_builder().build(self._spec(name), process_name, env or {})
         process = ServiceProcess(launch, self._on_notice, restart=self.options.restart)
         self._supervisor.start(process)
         if wait:
@@ -230,10 +230,10 @@ class Installation:
 
     def _start(self) -> None:
         specs, self.missing = choose_services(self.options)
-        environment.check(self.options)
+        environment.check_options(self.options)
         self._folder = DataFolder.acquire(self.options.data, _PREFIX)
         self.logs.mkdir(exist_ok=True)
-        self._launcher = Launches(self.options, self.logs)
+        self._launch_builder = LaunchBuilder(self.options, self.logs)
         # Kafka, Redis and the simulator need nothing else: they start concurrently.
         self._backing.begin_start(self.folder, self.logs)
         for spec in specs:
@@ -246,18 +246,26 @@ class Installation:
             self.kafka, self.topics, self.options.data if embedded else None, self._on_notice
         )
         self._reached("topics")
-        secret, policy = environment.kept_secret(self.folder), self.options.policy.absolute()
-        self._launcher.share(environment.common(self.kafka, self.redis_url, secret, policy, embedded=embedded))
+        secret, policy = environment.load_or_create_secret(self.folder), self.options.policy.absolute()
+        self._launch_builder.share(
+            environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
+        )
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
         self.wait_ready()
         self._reached("services")
 
-    def _running_launcher(self) -> Launches:
-        if self._launcher is None:
+    def _spec(self, name: str) -> ServiceSpec:
+        specs = {spec.name: spec for spec in self.specs}
+        if name not in specs:
+            raise UserError(f"there is no service {name}: known are {', '.join(specs)}")
+        return specs[name]
+
+    def _running_builder(self) -> LaunchBuilder:
+        if self._launch_builder is None:
             raise UserError(_NOT_RUNNING)
-        return self._launcher
+        return self._launch_builder
 
     def _reached(self, phase: str) -> None:
         self.phases[phase] = time.monotonic() - self._began
@@ -275,7 +283,7 @@ def _make_topics(
         on_notice: receives the differences.
 
     Raises:
-        UserError: the broker refuses; or a kept topic has another number of partitions than is asked for.
+        UserError: the broker refuses; or a kept topic has another number of partitions than requested.
     """
     with capture_refusals(kafka) as captured:
         try:

@@ -1,62 +1,123 @@
-"""What an installation is made of: a person's or a test's choices."""
+"""The options of an installation, and the services that it runs with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
+from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
-from sprat_operations.services import ServedModel
+from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec
 
 SIMULATED = "simulated"
-SHIPPED = Path(__file__).parent / "demo"
-"""Folder of the demo's policy and samples, as packaged."""
-POLICY = SHIPPED / "policy.yaml"
+DEMO_FOLDER = Path(__file__).parent / "demo"
+"""The packaged policy and samples of the demo."""
+POLICY = DEMO_FOLDER / "policy.yaml"
 USUAL_KAFKA_PORT = 9092
 USUAL_REDIS_PORT = 6379
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """How the simulated frontier behaves. It answers from the samples' gold answers, wrongly at the stated rate."""
+    """The behaviour of the simulated frontier. It returns the samples' gold answers, altered at the given rate."""
 
     seed: int = 7
     latency_ms: int = 150
     jitter_ms: int = 150
     wrong_rate: float = 0.05
     input_eur: float = 0.4
-    """For a million tokens; a mid-sized model's list price."""
+    """Per million tokens; the list price of a mid-sized model."""
     output_eur: float = 2.0
-    gold: Path = SHIPPED / "texts.jsonl"
+    gold: Path = DEMO_FOLDER / "texts.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """All choices."""
+    """The options of an installation."""
 
     bootstrap: str | None = None
     """An existing Kafka; None: an embedded one."""
     redis: str | None = None
     """URL of an existing Redis; None: an embedded one."""
     frontier: str = SIMULATED
-    """`simulated`, or the URL of an OpenAI-compatible API, whose model, region and prices SPRAT_FRONTIER__* say."""
+    """`simulated`, or the URL of an OpenAI-compatible API; SPRAT_FRONTIER__* set its model, region and prices."""
     data: Path | None = None
-    """Where Kafka's data, the secret and the logs are kept between runs; None: a temporary folder."""
+    """Folder that keeps Kafka's data, the secret and the logs between runs; None: a temporary folder."""
     policy: Path = POLICY
     partitions: int = DEFAULT_PARTITIONS
     prefix: str = DEFAULT_PREFIX
     usual_ports: bool = False
-    """Take 9092 and 6379 where they are free, so that other programs need no setting; else any free ones."""
+    """Use 9092 and 6379 if they are free, so that other programs need no setting; else any free ports."""
     services: tuple[str, ...] | None = None
-    """Which of the table; None: all that are installed."""
+    """Names of the services to run; None: all that are installed."""
     models: tuple[ServedModel, ...] = ()
-    """Models of a person's own, in the place of shipped ones or beside them."""
+    """The user's own models, which replace shipped ones or run beside them."""
     simulation: Simulation = field(default_factory=Simulation)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables of all services."""
+    """Variables for all services."""
     service_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Variables of single services, by name."""
+    """Service → variables for it alone."""
     modules: Mapping[str, str] = field(default_factory=dict)
-    """Service → the module that is run in the place of its own. Tests start services with a kill switch."""
+    """Service → module to run instead of its own. Tests start services with a kill switch."""
     restart: bool = True
-    """Restart what dies. Tests of faults may want to do it themselves."""
+    """Restart what dies. Tests of faults turn it off."""
     ready_timeout_s: float = 60.0
+
+
+class _ModelName(BaseSettings):
+    """The name of a service's model, read as that service reads it."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    model: str = DEFAULT_MODEL
+
+
+def model_name(task: str, environment: Mapping[str, str]) -> str:
+    """Return the name of the model of a task's service; `environment` is added to that of this process."""
+    prefix = f"SPRAT_{task.upper()}__"
+    return environment.get(f"{prefix}MODEL") or _ModelName(_env_prefix=prefix).model
+
+
+def model_names(options: Options) -> dict[str, str]:
+    """Return task → the name by which texts ask for the model of the task's own service."""
+    own = options.service_environment
+    return {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
+
+
+def service_table(options: Options) -> tuple[ServiceSpec, ...]:
+    """Return all services that an installation could run, including those for the user's own models.
+
+    A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
+    """
+    names = model_names(options)
+    table = list(SERVICES)
+    for model in options.models:
+        index = next(n for n, spec in enumerate(table) if spec.name == model.task)
+        if model.name == names[model.task]:
+            table[index] = replace(table[index], model=model)
+        else:
+            end = max(n for n, spec in enumerate(table) if spec.service == table[index].service) + 1
+            table.insert(end, replace(table[index], variant=model.name, model=model))
+    return tuple(table)
+
+
+def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...]]:
+    """Return the services to run, and the names of those that would run if they were installed.
+
+    Raises:
+        UserError: a requested or an essential service is not installed.
+    """
+    wanted = [
+        spec
+        for spec in service_table(options)
+        if (options.services is None or spec.name in options.services or spec.model is not None)
+        and (spec.name != SIMULATOR or options.frontier == SIMULATED)
+    ]
+    missing = [spec for spec in wanted if not spec.is_installed]
+    for spec in missing:
+        if spec.essential or spec.model is not None or options.services is not None:
+            raise UserError(f"the service {spec.name} is not installed: pip install {spec.distribution}")
+    return [spec for spec in wanted if spec not in missing], tuple(spec.name for spec in missing)

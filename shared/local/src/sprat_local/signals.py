@@ -15,7 +15,7 @@ class Interrupted(BaseException):
 class StopSignals:
     """The signal handlers while entered, in the main thread.
 
-    The first signal raises `Interrupted`, or calls what `on_first` was given; each further one calls `kill`.
+    The first signal raises `Interrupted`, or calls the function set with `on_first`; each further one calls `kill`.
     """
 
     def __init__(self, kill: Callable[[], None]) -> None:

@@ -70,7 +70,9 @@ class BareModel:
         self._texts.write_text(json.dumps([text.as_json() for text in texts]), "utf-8")
         self._output, self._log = folder / "bare.json", folder / "bare.log"
         # It hashes nothing, but it reads the settings of a service, which require a secret.
-        self._environment = environment.threads() | {"SPRAT_SECRET": "not used by the bare model"} | dict(variables)
+        self._environment = (
+            environment.single_threaded() | {"SPRAT_SECRET": "not used by the bare model"} | dict(variables)
+        )
         self._child: lifeline.Child | None = None
 
     def run(self, *, count: int | None = None, seconds: float = 1.0) -> BareRun:

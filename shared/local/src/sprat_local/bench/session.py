@@ -23,8 +23,7 @@ from sprat_local.bench.resources import Memory, ProcessMeter, machine_facts
 from sprat_local.bench.texts import BenchMessages, load_texts
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
-from sprat_local.options import Options
-from sprat_local.plan import choose_services
+from sprat_local.options import Options, choose_services
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.signals import Interrupted, StopSignals
 from sprat_operations.topics import list_topics

@@ -15,7 +15,7 @@ from sprat.errors import UserError
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.demo.samples import load_samples
-from sprat_local.options import SHIPPED
+from sprat_local.options import DEMO_FOLDER
 from sprat_training.datasets.reader import read_texts
 
 SOURCE = "/sprat/bench"
@@ -58,7 +58,7 @@ def load_texts(plan: BenchPlan) -> tuple[BenchText, ...]:
 
 
 def _samples(task: str, target: str | None) -> tuple[BenchText, ...]:
-    submitted = [sample.submitted for sample in load_samples(SHIPPED).texts if task in sample.submitted["tasks"]]
+    submitted = [sample.submitted for sample in load_samples(DEMO_FOLDER).texts if task in sample.submitted["tasks"]]
     return tuple(BenchText(each["text"], each.get("language", "en"), target) for each in submitted)
 
 

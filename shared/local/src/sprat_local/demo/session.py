@@ -30,7 +30,7 @@ from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.summary import DemoSummary
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
-from sprat_local.options import SHIPPED, Options
+from sprat_local.options import DEMO_FOLDER, Options
 from sprat_local.signals import Interrupted, StopSignals
 from sprat_operations.lag import LagMeter
 
@@ -61,7 +61,7 @@ class DemoSession:
         """
         # aiokafka logs each partition without a leader as a warning; real failures arrive as exceptions.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        samples = load_samples(SHIPPED)
+        samples = load_samples(DEMO_FOLDER)
         _check_writable(json_file)
         with StopSignals(self._installation.kill_all) as signals:
             try:

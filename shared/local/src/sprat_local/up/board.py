@@ -1,4 +1,4 @@
-"""How a running installation looks: a live table on a terminal, plain lines elsewhere."""
+"""The view of a running installation: a live table on a terminal, plain lines elsewhere."""
 
 from typing import Protocol
 
@@ -13,56 +13,56 @@ from sprat_local.processes.service_process import ProcessState, ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer
 from sprat_operations.traffic import TrafficFigures
 
-_COLOURS = {
+_STATE_COLOURS = {
     ProcessState.READY: "green",
     ProcessState.STARTING: "yellow",
     ProcessState.WAITING: "red",
     ProcessState.SILENT: "red",
     ProcessState.STOPPED: "dim",
 }
-_EVENTS = {"info": "cyan", "warning": "yellow", "error": "red"}
+_LEVEL_COLOURS = {"info": "cyan", "warning": "yellow", "error": "red"}
 
 
 class Board(Protocol):
-    """What shows an installation."""
+    """A view of an installation."""
 
-    def tell(self, event: Notice) -> None:
-        """Show an event. Called from any thread."""
+    def show_notice(self, notice: Notice) -> None:
+        """Show a notice. Called from any thread."""
         ...
 
-    def show(self, figures: TrafficFigures) -> None:
+    def show_traffic(self, figures: TrafficFigures) -> None:
         """Show the present figures."""
         ...
 
     def close(self) -> None:
-        """Leave the last state standing."""
+        """Stop updating; the last state stays visible."""
         ...
 
 
 class PlainBoard:
-    """Lines: one an event, one a second while something changes."""
+    """One line per notice, and one per second while figures change."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = ""
 
-    def tell(self, event: Notice) -> None:
+    def show_notice(self, notice: Notice) -> None:
         """Print it."""
-        self._console.print(f"{event.service}: {event.text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"{notice.service}: {notice.text}", markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, figures: TrafficFigures) -> None:
-        """Print them where they differ from the last ones."""
+    def show_traffic(self, figures: TrafficFigures) -> None:
+        """Print them if they have changed."""
         line = traffic_line(figures)
         if figures.results + figures.texts and line != self._last:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._last = line
 
     def close(self) -> None:
-        """Nothing stands open."""
+        """Do nothing."""
 
 
 class LiveBoard:
-    """A table that is redrawn in place; events scroll by above it."""
+    """A table that is redrawn in place, with notices above it."""
 
     def __init__(self, console: Console, installation: Installation) -> None:
         self._console = console
@@ -70,17 +70,17 @@ class LiveBoard:
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._live.start()
 
-    def tell(self, event: Notice) -> None:
+    def show_notice(self, notice: Notice) -> None:
         """Print it above the table."""
-        line = Text(f"{event.service}: ", style=f"bold {_EVENTS[event.level]}")
-        self._console.print(line.append(event.text, style="default"), soft_wrap=True)
+        line = Text(f"{notice.service}: ", style=f"bold {_LEVEL_COLOURS[notice.level]}")
+        self._console.print(line.append(notice.text, style="default"), soft_wrap=True)
 
-    def show(self, figures: TrafficFigures) -> None:
+    def show_traffic(self, figures: TrafficFigures) -> None:
         """Redraw the table."""
         self._live.update(Group(traffic_table(figures), _services(self._installation, figures)), refresh=True)
 
     def close(self) -> None:
-        """Leave the last table standing."""
+        """Stop updating; the last table stays visible."""
         self._live.stop()
 
 
@@ -91,15 +91,18 @@ def _services(installation: Installation, figures: TrafficFigures) -> Renderable
     table.add_column("lag", justify="right", header_style="dim", min_width=7)
     table.add_column("port", justify="right", header_style="dim")
     table.add_column("restarts", justify="right", header_style="dim")
-    table.add_column("last end", header_style="dim")
+    table.add_column("last exit", header_style="dim")
     groups = {spec.name: spec.group_name(installation.models.get(spec.name)) for spec in installation.specs}
-    every: list[SupervisedServer | ServiceProcess] = [*installation.servers.values(), *installation.processes.values()]
-    for process in every:
+    processes: list[SupervisedServer | ServiceProcess] = [
+        *installation.servers.values(),
+        *installation.processes.values(),
+    ]
+    for process in processes:
         lag = figures.lag.get(groups.get(process.name) or "")
         state = process.state if process.name != "kafka" or figures.reachable else ProcessState.SILENT
         table.add_row(
             process.name,
-            Text(str(state), style=_COLOURS[state]),
+            Text(str(state), style=_STATE_COLOURS[state]),
             "" if lag is None else str(lag),
             str(process.port or ""),
             str(process.restarts or ""),

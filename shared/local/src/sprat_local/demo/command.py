@@ -1,4 +1,4 @@
-"""`sprat demo`: the whole path on this machine, on sample texts."""
+"""`sprat demo`: send the sample texts through a whole installation on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 LOG_WIDTH = 110
-"""Columns where there is no terminal: a log should not be wrapped at 80."""
+"""Columns without a terminal: a log should not be wrapped at 80."""
 EPILOG = """\b
 Examples:
   sprat demo
@@ -14,8 +14,8 @@ Examples:
 
 \b
 Exit codes:
-  0  everything as promised
-  1  something was lost, doubled or left behind
+  0  the promise was kept: one Result for every pair of a text and a task
+  1  the promise was broken
   2  it could not run"""
 
 
@@ -23,10 +23,10 @@ def demo(
     *,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the figures here, too, for machines.", show_default=False),
+        typer.Option("--json", metavar="FILE", help="Also write the figures to this file.", show_default=False),
     ] = None,
 ) -> None:
-    """Start everything on free ports, publish the sample texts, wait for every result, sum up, leave nothing running.
+    """Start everything on free ports, publish the sample texts, wait for every Result, print a summary, stop.
 
     The frontier is simulated: nothing leaves this machine.
     """

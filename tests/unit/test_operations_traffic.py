@@ -1,4 +1,4 @@
-"""A broker that is frozen or gone: looking at it and closing its clients goes on, and says so."""
+"""With a frozen or dead broker, the traffic figures say that it is unreachable, and its clients can be closed."""
 
 import asyncio
 from types import SimpleNamespace
@@ -29,15 +29,15 @@ def watching(measure: object) -> Traffic:
     return traffic
 
 
-@pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "gone"])
-async def test_what_cannot_be_measured_is_left_blank(measure, monkeypatch):
+@pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "dead"])
+async def test_figures_that_cannot_be_measured_are_blank(measure, monkeypatch):
     monkeypatch.setattr("sprat_operations.traffic._LOOK_S", 0.05)
     figures = await watching(measure).look()
     assert (figures.reachable, figures.lag, figures.texts_per_s) == (False, {}, 0.0)
     assert figures.texts == 5
 
 
-async def test_a_look_can_be_cancelled():
+async def test_a_measurement_can_be_cancelled():
     looking = asyncio.create_task(watching(never).look())
     await asyncio.sleep(0)
     looking.cancel()
@@ -45,7 +45,7 @@ async def test_a_look_can_be_cancelled():
         await looking
 
 
-async def test_a_client_that_cancels_itself_while_it_closes_hides_nothing():
+async def test_a_client_that_cancels_itself_while_closing_hides_no_error():
     closed = []
 
     async def close() -> None:

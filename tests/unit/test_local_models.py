@@ -1,4 +1,4 @@
-"""A person's own models beside the shipped ones: how they are named, and what an installation makes of them."""
+"""The user's own models beside the shipped ones: how they are named, and which processes serve them."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_intent.__main__ import SHIPPED
-from sprat_local.models.served import SETTING, served_models
-from sprat_local.options import Options
-from sprat_local.plan import Launches, choose_services, table_of
+from sprat_local.environment import LaunchBuilder
+from sprat_local.models import SETTING, served_models
+from sprat_local.options import Options, choose_services, service_table
 from sprat_ner.__main__ import NerSection
 from sprat_operations.services import instance_name
 
@@ -25,9 +25,9 @@ def options(*named: str) -> Options:
     return Options(models=served_models(named))
 
 
-def test_a_name_of_its_own_is_one_more_process_with_a_group_of_its_own(tmp_path: Path) -> None:
+def test_a_model_with_its_own_name_has_its_own_process_and_group(tmp_path: Path) -> None:
     chosen = options(f"intent/hr={SHIPPED}", f"intent/it={SHIPPED}")
-    table = table_of(chosen)
+    table = service_table(chosen)
     names = [spec.name for spec in table]
     assert names[names.index("intent") :][:3] == ["intent", "intent.hr", "intent.it"]
     assert [spec.name for spec in choose_services(chosen)[0]] == names
@@ -35,8 +35,8 @@ def test_a_name_of_its_own_is_one_more_process_with_a_group_of_its_own(tmp_path:
     groups = {spec.group_name(models.get(spec.name)) for spec in table}
     assert {"intent.default", "intent.hr", "intent.it"} <= groups
 
-    launches = Launches(chosen, tmp_path)
-    by_name = {spec.name: launches.launch(spec, spec.name, {}) for spec in table}
+    builder = LaunchBuilder(chosen, tmp_path)
+    by_name = {spec.name: builder.build(spec, spec.name, {}) for spec in table}
     assert by_name["intent.hr"].environment["SPRAT_INTENT__MODEL"] == "hr"
     assert by_name["intent.hr"].environment["SPRAT_INTENT__ARTEFACT"] == str(SHIPPED)
     assert by_name["intent.hr"].environment["SPRAT_KAFKA__INSTANCE_ID"] == "intent.hr"
@@ -45,23 +45,27 @@ def test_a_name_of_its_own_is_one_more_process_with_a_group_of_its_own(tmp_path:
 
 
 @pytest.mark.parametrize("named", ["intent", "intent/default"])
-def test_the_name_of_the_shipped_model_takes_its_place(named: str, tmp_path: Path) -> None:
+def test_a_model_with_the_name_of_the_shipped_one_replaces_it(named: str, tmp_path: Path) -> None:
     chosen = options(f"{named}={SHIPPED}")
-    (spec,) = [spec for spec in table_of(chosen) if spec.module == "sprat_intent"]
+    (spec,) = [spec for spec in service_table(chosen) if spec.module == "sprat_intent"]
     assert spec.name == "intent"
-    assert Launches(chosen, tmp_path).launch(spec, "intent", {}).environment["SPRAT_INTENT__ARTEFACT"] == str(SHIPPED)
+    assert LaunchBuilder(chosen, tmp_path).build(spec, "intent", {}).environment["SPRAT_INTENT__ARTEFACT"] == str(
+        SHIPPED
+    )
 
 
-def test_where_the_tasks_own_service_has_another_name_the_default_stands_beside_it(tmp_path: Path) -> None:
+def test_if_the_tasks_own_model_has_another_name_the_default_runs_beside_it(tmp_path: Path) -> None:
     chosen = Options(models=served_models([f"intent={SHIPPED}"]), environment={"SPRAT_INTENT__MODEL": "legal"})
-    ours = [spec for spec in table_of(chosen) if spec.module == "sprat_intent"]
+    ours = [spec for spec in service_table(chosen) if spec.module == "sprat_intent"]
     assert [spec.name for spec in ours] == ["intent", "intent.default"]
-    launches = Launches(chosen, tmp_path)
-    names = [launches.launch(spec, spec.name, {}).environment["SPRAT_INTENT__MODEL"] for spec in ours]
+    builder = LaunchBuilder(chosen, tmp_path)
+    names = [builder.build(spec, spec.name, {}).environment["SPRAT_INTENT__MODEL"] for spec in ours]
     assert names == ["legal", "default"]
 
 
-def test_settings_say_the_same_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_setting_adds_models_and_the_command_line_overrides_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     shutil.copytree(SHIPPED, other)
     monkeypatch.setenv(SETTING, f'{{"intent/hr": "{SHIPPED}", "intent/it": "{SHIPPED}"}}')
@@ -69,25 +73,25 @@ def test_settings_say_the_same_and_the_command_line_wins(monkeypatch: pytest.Mon
     assert found == {"intent/hr": other, "intent/it": SHIPPED}
 
 
-def test_a_folder_is_found_from_where_the_person_stands(tmp_path: Path) -> None:
+def test_a_folder_is_relative_to_the_current_one(tmp_path: Path) -> None:
     shutil.copytree(SHIPPED, tmp_path / "hr")
     (model,) = served_models(["intent/hr=hr"])
     assert (model.folder, len(model.version)) == (tmp_path / "hr", 16)
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "message"),
     [
-        pytest.param("intent/hr", "write TASK/NAME=DIR, as intent/hr=./hr", id="no folder"),
+        pytest.param("intent/hr", "write TASK/NAME=DIR, for example intent/hr=./hr", id="no folder"),
         pytest.param("intents/hr=x", "no such task; .* one of intent, ner, translation", id="no task"),
-        pytest.param("intent/h r=x", "no name that a text can ask for", id="no name"),
-        pytest.param("intent/a/b=x", "no name that a text can ask for", id="two slashes"),
+        pytest.param("intent/h r=x", "texts cannot use this name", id="no name"),
+        pytest.param("intent/a/b=x", "texts cannot use this name", id="two slashes"),
         pytest.param("intent/hr=nowhere", "card.json: not found", id="no artefact"),
         pytest.param(f"intent/hr={NerSection().artefact}", "a model for ner, not for intent", id="another task"),
     ],
 )
-def test_a_mistake_is_told_with_what_to_do(named: str, said: str) -> None:
-    with pytest.raises(UserError, match=f"--model .*{said}"):
+def test_a_mistake_is_reported_with_what_to_do(named: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"--model .*{message}"):
         served_models([named])
 
 
@@ -109,15 +113,15 @@ def test_one_name_stands_for_one_model_in_settings_too(monkeypatch: pytest.Monke
 
 
 def test_no_model_can_have_the_name_of_another_ones_second_process() -> None:
-    table = table_of(options(f"intent/hr={SHIPPED}", f"intent/hr-2={SHIPPED}"))
+    table = service_table(options(f"intent/hr={SHIPPED}", f"intent/hr-2={SHIPPED}"))
     names = {spec.name for spec in table}
     assert not names & {instance_name(name, 2) for name in names}
-    with pytest.raises(UserError, match="no name that a text can ask for"):
+    with pytest.raises(UserError, match="texts cannot use this name"):
         served_models([f"intent/{instance_name('hr', 2)}={SHIPPED}"])
 
 
 @pytest.mark.parametrize("value", ["no json", "[]", '{"intent/hr": 1}'])
-def test_a_setting_that_is_none_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_an_invalid_setting(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SETTING, value)
     with pytest.raises(UserError, match=r"^SPRAT_MODELS: not a JSON object"):
         served_models([])

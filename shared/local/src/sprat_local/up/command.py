@@ -1,4 +1,4 @@
-"""`sprat up`: everything on this machine, until Ctrl-C."""
+"""`sprat up`: run everything on this machine until Ctrl-C."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +16,8 @@ Examples:
 \b
 Exit codes:
   0  stopped
-  1  Kafka or a service failed in a way that nobody can mend here
-  2  a mistake of yours, or something of this machine stands in the way"""
+  1  Kafka or a service failed in a way that cannot be fixed here
+  2  wrong usage, or something on this machine prevents the start"""
 
 
 def up(
@@ -28,8 +28,8 @@ def up(
     redis: Annotated[
         str | None,
         typer.Option(
-            help="Use this Redis (redis://…) instead of an embedded one. A password in it shows in `ps` here, but not "
-            "in the variable.",
+            help="Use this Redis (redis://…) instead of an embedded one. A password in the option is visible in "
+            "`ps`, in the variable it is not.",
             envvar="SPRAT_REDIS__URL",
             show_default=False,
         ),
@@ -53,8 +53,8 @@ def up(
         list[str] | None,
         typer.Option(
             metavar="TASK/NAME=DIR",
-            help="Serve the model in DIR; texts ask for it by NAME. Beside the shipped one, or in its place where NAME "
-            "is left out. Give it several times for several models. Also: SPRAT_MODELS, a JSON object.",
+            help="Serve the model in DIR; texts ask for it by NAME. It runs beside the shipped one, or replaces it if "
+            "NAME is left out. Repeat the option for several models. Also: SPRAT_MODELS, a JSON object.",
             show_default=False,
         ),
     ] = None,
@@ -70,25 +70,23 @@ def up(
     ] = None,
     partitions: Annotated[
         int,
-        typer.Option(help="Of each topic that is made.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
+        typer.Option(help="Partitions of each new topic.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
     ] = DEFAULT_PARTITIONS,
-    prefix: Annotated[
-        str, typer.Option(help="First part of all topics' names.", envvar="SPRAT_KAFKA__PREFIX")
-    ] = DEFAULT_PREFIX,
+    prefix: Annotated[str, typer.Option(help="Prefix of all topics.", envvar="SPRAT_KAFKA__PREFIX")] = DEFAULT_PREFIX,
 ) -> None:
-    """Run Kafka, Redis and every service on this machine until Ctrl-C, and show what goes through.
+    """Run Kafka, Redis and every service on this machine until Ctrl-C, and show the traffic.
 
-    What dies is restarted. Without --data nothing is left afterwards, unless `sprat up` itself is killed by SIGKILL:
-    its processes end with it, its temporary folder stays until the next `sprat up` or `sprat demo` removes it.
-    At Ctrl-C the services get 2.5 s to finish what they have in hand; what they do not is done by the next run on the
-    same Kafka. A second Ctrl-C kills at once. When the folder of a --model gets a new version, its service is restarted
-    with it: texts that arrive meanwhile wait, and none is lost or answered twice.
+    Processes that die are restarted. Without --data nothing is left afterwards, unless `sprat up` itself is killed by
+    SIGKILL: its processes die with it, and the next `sprat up` or `sprat demo` removes its temporary folder. After
+    Ctrl-C the services have 2.5 s to finish their current batches; unfinished texts wait in Kafka for the next run. A
+    second Ctrl-C kills at once. When the folder of a --model gets a new version, its service is restarted with it:
+    texts that arrive meanwhile wait, and none is lost or answered twice.
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
-    from sprat_local.console.session import Session  # noqa: PLC0415 - as above
-    from sprat_local.models.served import served_models  # noqa: PLC0415 - as above
+    from sprat_local.models import served_models  # noqa: PLC0415 - as above
     from sprat_local.options import POLICY, Options  # noqa: PLC0415 - as above
+    from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
 
     options = Options(
         bootstrap=bootstrap,
@@ -101,4 +99,4 @@ def up(
         usual_ports=True,
         models=served_models(model or ()),
     )
-    raise typer.Exit(Session(options, Console(highlight=False)).run())
+    raise typer.Exit(UpSession(options, Console(highlight=False)).run())

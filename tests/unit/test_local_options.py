@@ -5,7 +5,7 @@ import pytest
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.declaration import declare as declare_frontier
 from sprat_inference.serving import specialist_channels
-from sprat_local.plan import model_name
+from sprat_local.options import model_name
 from sprat_operations.services import FRONTIER, SERVICES
 from sprat_router.declaration import declare as declare_router
 

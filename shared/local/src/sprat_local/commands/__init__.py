@@ -1,1 +1,0 @@
-"""The commands that run an installation on this machine."""

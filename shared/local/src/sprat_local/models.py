@@ -1,0 +1,114 @@
+"""The user's own models of an installation: parsed from options and settings, and compared with what is announced."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
+from sprat_contracts import TASKS
+from sprat_contracts.texts import ModelName
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_local.installation import Installation
+from sprat_operations.models import read_standing
+from sprat_operations.services import ServedModel
+
+SETTING = "SPRAT_MODELS"
+_MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
+
+
+class _Models(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SPRAT_", env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    models: Annotated[dict[str, str], Field(description="TASK/NAME → folder.")] = {}
+
+
+def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:
+    """Parse the options `TASK/NAME=DIR` of a command line, in addition to the variable `SPRAT_MODELS`.
+
+    Raises:
+        UserError: the task does not exist, texts cannot use the name, or the folder cannot be served.
+    """
+    from_options = _by_name(("--model", *_split(option)) for option in options)
+    from_settings = _by_name((SETTING, name, folder) for name, folder in _read_setting().items())
+    return tuple(_served_model(*each) for each in (from_settings | from_options).values())
+
+
+def version_in(folder: Path, task: str) -> str:
+    """Return the version of the model in `folder` after checking its files against its card.
+
+    Raises:
+        UserError: it cannot be served, or is for another task.
+    """
+    try:
+        card = load_artefact(folder).card
+    except BrokenArtefact as error:
+        raise UserError(str(error)) from None
+    if card.task != task:
+        raise UserError(f"{folder}: a model for {card.task}, not for {task}")
+    return card.version
+
+
+async def unserved_models(installation: Installation) -> tuple[str, ...]:
+    """Return the models, as `intent/hr`, that are announced but not served by this installation.
+
+    An earlier run may have announced them. Another installation on the same Kafka may serve them.
+
+    Raises:
+        Fatal: the topic of models does not exist.
+        Retryable: Kafka does not answer.
+    """
+    names, running = installation.models, installation.processes
+    served = {f"{name.partition('.')[0]}/{names[name]}" for name in names if name in running}
+    standing = await read_standing(installation.kafka)
+    announced = [f"{each.task}/{each.model}" for each in standing.announced]
+    return tuple(name for name in announced if name not in served)
+
+
+def _split(option: str) -> tuple[str, str]:
+    name, equals, folder = option.partition("=")
+    if not equals or not folder:
+        raise UserError(f"--model {option}: write TASK/NAME=DIR, for example intent/hr=./hr")
+    return name, folder
+
+
+def _by_name(models: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, str, str]]:
+    """Index (origin, name, folder) by the full name `TASK/NAME`."""
+    indexed: dict[str, tuple[str, str, str]] = {}
+    for origin, name, folder in models:
+        task, _, model = name.partition("/")
+        full = f"{task}/{model or DEFAULT_MODEL}"
+        if full in indexed:
+            raise UserError(f"{origin} {full}: named twice; each needs a name of its own, such as {task}/other=DIR")
+        indexed[full] = (origin, name, folder)
+    return indexed
+
+
+def _served_model(origin: str, name: str, folder: str) -> ServedModel:
+    task, _, model = name.partition("/")
+    model = model or DEFAULT_MODEL
+    if task not in TASKS:
+        raise UserError(f"{origin} {name}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(TASKS)}")
+    try:
+        _MODEL_NAME.validate_python(model)
+    except ValidationError:
+        raise UserError(
+            f"{origin} {name}: texts cannot use this name; letters, digits, `.`, `_` and `-`, at most 64"
+        ) from None
+    path = Path(folder).expanduser().absolute()
+    try:
+        return ServedModel(task, model, path, version_in(path, task))
+    except UserError as error:
+        raise UserError(f"{origin} {name}: {error}") from None
+
+
+def _read_setting() -> Mapping[str, str]:
+    try:
+        return _Models().models
+    except (ValidationError, SettingsError):
+        raise UserError(
+            f'{SETTING}: not a JSON object of folders by TASK/NAME, for example {{"intent/hr": "./hr"}}'
+        ) from None

@@ -1,1 +1,0 @@
-"""The models that an installation serves by the user's choice."""

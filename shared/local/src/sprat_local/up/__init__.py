@@ -1,0 +1,1 @@
+"""`sprat up`: an installation with a live view, until Ctrl-C."""

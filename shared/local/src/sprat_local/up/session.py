@@ -1,0 +1,148 @@
+"""`sprat up`: run an installation and show it, until Ctrl-C."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.text import Text
+
+from sprat.errors import SpratError, UserError
+from sprat.kafka.clients import CLOSE_S
+from sprat.model import DEFAULT_MODEL
+from sprat_contracts.topics import DEFAULT_PREFIX
+from sprat_local.installation import Installation
+from sprat_local.models import unserved_models
+from sprat_local.notices import Notice
+from sprat_local.options import SIMULATED, USUAL_KAFKA_PORT, Options
+from sprat_local.processes.ports import HOST
+from sprat_local.rollout import ModelRollout
+from sprat_local.signals import Interrupted, StopSignals
+from sprat_local.up.board import Board, LiveBoard, PlainBoard
+from sprat_operations.traffic import Traffic
+
+_UPDATE_S = 1.0
+_SHORT_STOP_S = 0.01
+"""After a shorter stop nothing had run, as after a wrong option: then the line of the error is enough."""
+_EXAMPLE = 'sprat send "please move 100 euros to my savings"'
+
+
+class UpSession:
+    """One run of `sprat up`."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self._console = console
+        self._board: Board = PlainBoard(console)
+        self._installation = Installation(options, on_notice=self._show_notice, on_progress=self._print)
+        self._rollout = ModelRollout(self._installation, self._show_notice)
+
+    def run(self) -> int:
+        """Run until a signal; return the exit code.
+
+        Raises:
+            UserError: it cannot start; nothing is left running.
+        """
+        began = time.monotonic()
+        # aiokafka logs each lost connection as an error; the board shows what matters.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        with StopSignals(self._installation.kill_all) as signals:
+            try:
+                self._installation.start()
+                asyncio.run(self._watch(signals, began))
+            except Interrupted:
+                pass
+            except KafkaError as error:  # between the start and the first measurement
+                kafka = self._installation.bootstrap
+                raise UserError(f"Kafka at {kafka} became unreachable: {type(error).__name__}") from None
+            finally:
+                self._rollout.stop()
+                self._board.close()
+                stop_began = time.monotonic()
+                self._installation.stop()
+                stop_s = time.monotonic() - stop_began
+                if stop_s > _SHORT_STOP_S:
+                    self._print(f"stopped in {stop_s:.1f} s")
+        return 0
+
+    async def _watch(self, signals: StopSignals, began: float) -> None:
+        """Print the greeting and show the figures until the first signal."""
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def request_stop() -> None:
+            loop.call_soon_threadsafe(stop.set)
+
+        signals.on_first(request_stop)
+        installation = self._installation
+        running = [spec for spec in installation.specs if spec.name in installation.processes]
+        groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+        async with Traffic(installation.kafka, groups) as traffic:
+            self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
+            for line in greeting(installation, await self._unserved_models()):
+                self._print(line)
+            if self._console.is_terminal:
+                self._board = LiveBoard(self._console, installation)
+            self._rollout.start()
+            updating = asyncio.create_task(self._update(traffic))
+            await asyncio.wait({updating, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            if updating.done():
+                updating.result()
+            updating.cancel()  # a broker that does not answer must not delay the stop
+            await asyncio.wait({updating}, timeout=CLOSE_S)
+
+    async def _update(self, traffic: Traffic) -> None:
+        while True:
+            self._board.show_traffic(await traffic.look())
+            await asyncio.sleep(_UPDATE_S)
+
+    async def _unserved_models(self) -> tuple[str, ...]:
+        try:
+            return await unserved_models(self._installation)
+        except (SpratError, KafkaError):
+            return ()  # not worth failing; the board shows that Kafka does not answer
+
+    def _show_notice(self, notice: Notice) -> None:
+        self._board.show_notice(notice)
+
+    def _print(self, line: str, style: str = "") -> None:
+        self._console.print(Text(line, style=style), soft_wrap=True)
+
+
+def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterator[str]:
+    """Return what `sprat up` prints when everything runs; `unserved` are announced models that it does not serve."""
+    frontier = installation.options.frontier
+    yield f"  Kafka     {installation.bootstrap}"
+    yield f"  Redis     {without_password(installation.redis_url)}"
+    yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
+    yield f"  logs      {installation.logs}"
+    for model in installation.options.models:
+        yield f"  model     {model} {model.version} from {model.folder}"
+    for name in unserved:
+        yield f"  unserved  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
+        yield f"            after sprat models retire {name} new ones are escalated"
+    for name in installation.missing:
+        yield f"  not installed: {name}"
+    yield f"  try       {example(installation)}"
+    yield "  Ctrl-C stops everything\n"
+
+
+def example(installation: Installation) -> str:
+    """Return a command that this installation answers, with the options that it needs."""
+    model, prefix = installation.models["intent"], installation.options.prefix
+    parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
+    if installation.bootstrap != f"{HOST}:{USUAL_KAFKA_PORT}":
+        parts += ["--bootstrap", installation.bootstrap]
+    if prefix != DEFAULT_PREFIX:
+        parts += ["--prefix", prefix]
+    return " ".join(parts)
+
+
+def without_password(url: str) -> str:
+    """Return a URL without what may be secret in it: user, password, query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(set)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,0 +1,133 @@
+"""A served folder that changes: which versions are rolled out, which are not, and what the user sees."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat_inference.artefact import load_artefact, write_artefact
+from sprat_intent.__main__ import SHIPPED
+from sprat_local import rollout
+from sprat_local.models import served_models
+from sprat_local.notices import Notice
+from sprat_local.options import Options, service_table
+from sprat_local.rollout import ModelRollout
+
+
+class FakeInstallation:
+    """A running installation: which services are restarted, and whether that works."""
+
+    def __init__(self, folder: Path) -> None:
+        self.specs = service_table(Options(models=served_models([f"intent/hr={folder}"])))
+        self.restarted: list[str] = []
+        self.fails = False
+
+    def rolling_restart(self, name: str) -> None:
+        self.restarted.append(name)
+        if self.fails:
+            raise UserError("intent.hr does not start")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "hr"
+    shutil.copytree(SHIPPED, folder)
+    return folder
+
+
+@pytest.fixture
+def installed(folder: Path) -> FakeInstallation:
+    return FakeInstallation(folder)
+
+
+@pytest.fixture
+def notices() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def watcher(installed: FakeInstallation, notices: list[str]) -> ModelRollout:
+    def add(event: Notice) -> None:
+        notices.append(f"{event.level}: {event.text}")
+
+    watcher = ModelRollout(installed, add, report_after_s=0.0, retry_after_s=0.0)
+    watcher.check()
+    return watcher
+
+
+def write(folder: Path, **changes: object) -> str:
+    card = load_artefact(folder).card.model_dump(mode="json")
+    return write_artefact(folder, card | changes).version
+
+
+def test_without_a_new_version_nothing_happens(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    watcher.check()
+    (folder / "card.json").touch()
+    watcher.check()
+    assert (installed.restarted, notices) == ([], [])
+
+
+def test_a_new_version_is_rolled_out_once(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    before = load_artefact(folder).card.version
+    version = write(folder, limits=["the second"])
+    watcher.check()
+    watcher.check()
+    assert installed.restarted == ["intent.hr"]
+    assert notices == [f"info: rolling out version {version}, was {before}", f"info: version {version} is in use"]
+
+
+def test_a_version_for_other_code_is_not_rolled_out_though_its_files_are_complete(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    before = load_artefact(folder).card.version
+    write(folder, reader="sprat-intent-linear/9")
+    watcher.check()
+    watcher.check()
+    assert installed.restarted == []
+    (line,) = notices
+    assert line.startswith(f"warning: its folder has changed and cannot be served; {before} stays in use: ")
+    assert "made for sprat-intent-linear/9" in line
+
+
+def test_a_folder_that_was_missing_is_reported_when_it_is_back(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    watcher.check()
+    moved.rename(folder)
+    watcher.check()
+    assert installed.restarted == []
+    assert [line.partition(";")[0] for line in notices] == [
+        "warning: its folder has changed and cannot be served",
+        f"info: its folder can be served again: version {load_artefact(folder).card.version}",
+    ]
+
+
+def test_a_version_that_did_not_start_is_tried_again(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    version = write(folder, limits=["the second"])
+    installed.fails = True
+    watcher.check()
+    installed.fails = False
+    watcher.check()
+    watcher.check()
+    assert installed.restarted == ["intent.hr", "intent.hr"]
+    assert notices[1].startswith(f"error: version {version} does not start, next try in 0 s: ")
+    assert notices[2:] == [f"info: rolling out version {version}, was none", f"info: version {version} is in use"]
+
+
+def test_a_folder_that_stays_broken_is_read_once(
+    watcher: ModelRollout, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "card.json").write_text(json.dumps({}))
+    watcher.check()
+    monkeypatch.setattr(rollout, "version_in", lambda *_: pytest.fail("read again"))
+    watcher.check()
