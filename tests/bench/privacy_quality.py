@@ -57,7 +57,7 @@ POLICY = PrivacyPolicy(
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DetectionRun:
     """What a system detected, and how fast."""
 
     found: Sequence[Sequence[Span]]
@@ -106,7 +106,7 @@ def measure(rows: Sequence[AnnotatedText], tagger: Tagger, presidio: Path | None
 
 def run_all(
     rows: Sequence[AnnotatedText], tagger: Tagger, presidio: Path | None
-) -> tuple[dict[str, Outcome], dict[str, Any]]:
+) -> tuple[dict[str, DetectionRun], dict[str, Any]]:
     """Return each system's outcome, and Presidio's entities and versions."""
     names = NameDetector(tagger, tagger.card.languages)
     ours: dict[str, list[Detector]] = {
@@ -114,7 +114,7 @@ def run_all(
         "tagger": [names],
         "both": [Validators(), names],
     }
-    rounds: dict[str, list[Outcome]] = {}
+    rounds: dict[str, list[DetectionRun]] = {}
     facts: dict[str, Any] = {}
     for _ in range(ROUNDS):
         for name, detectors in ours.items():
@@ -123,22 +123,22 @@ def run_all(
             outcome, facts = run_presidio(rows, presidio)
             rounds.setdefault("presidio", []).append(outcome)
     outcomes = {
-        name: Outcome(some[0].found, statistics.median(each.per_cpu_second for each in some))
+        name: DetectionRun(some[0].found, statistics.median(each.per_cpu_second for each in some))
         for name, some in rounds.items()
     }
     return outcomes, facts
 
 
-def run_sprat(rows: Sequence[AnnotatedText], detectors: Sequence[Detector]) -> Outcome:
+def run_sprat(rows: Sequence[AnnotatedText], detectors: Sequence[Detector]) -> DetectionRun:
     """Mask each text with these detectors alone."""
     start = time.process_time()
     results = [mask(row.text, "en", detectors, validators_alone=("en",)) for row in rows]
     spent = time.process_time() - start
     found = [[(span.start, span.end, span.type) for span in result.spans] for result in results]
-    return Outcome(found, len(rows) / spent)
+    return DetectionRun(found, len(rows) / spent)
 
 
-def run_presidio(rows: Sequence[AnnotatedText], python: Path) -> tuple[Outcome, dict[str, Any]]:
+def run_presidio(rows: Sequence[AnnotatedText], python: Path) -> tuple[DetectionRun, dict[str, Any]]:
     """Return all that Presidio detects in each text, whatever the score, and its entities and versions."""
     lines_in = "".join(json.dumps({"text": row.text}) + "\n" for row in rows)
     # Presidio has an environment of its own: this one's path must not reach it.
@@ -146,7 +146,7 @@ def run_presidio(rows: Sequence[AnnotatedText], python: Path) -> tuple[Outcome, 
     out = subprocess.run([python, RUNNER], input=lines_in, env=own, check=True, stdout=subprocess.PIPE, text=True)
     *lines, last = map(json.loads, out.stdout.splitlines())
     found = [[(start, end, type) for start, end, type in line["spans"]] for line in lines]
-    return Outcome(found, last["texts"] / last["cpu_s"]), {name: last[name] for name in ("entities", "versions")}
+    return DetectionRun(found, last["texts"] / last["cpu_s"]), {name: last[name] for name in ("entities", "versions")}
 
 
 def aims(systems: Mapping[str, Any]) -> list[dict[str, Any]]:

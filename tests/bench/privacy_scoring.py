@@ -55,8 +55,8 @@ CATEGORIES: Final = (
 
 
 @dataclass(slots=True)
-class Counts:
-    """Counts of one category for one system. `covered`: all letters and digits of a span are in detections."""
+class CategoryCounts:
+    """CategoryCounts of one category for one system. `covered`: all letters and digits of a span are in detections."""
 
     spans: int = 0
     covered: int = 0
@@ -101,9 +101,9 @@ def read(data: Path) -> list[AnnotatedText]:
     ]
 
 
-def score(rows: Sequence[AnnotatedText], found: Sequence[Sequence[Span]], system: str) -> dict[str, Counts]:
+def score(rows: Sequence[AnnotatedText], found: Sequence[Sequence[Span]], system: str) -> dict[str, CategoryCounts]:
     """Count by category what `system` (a field of :class:`Category`) detected in each text."""
-    counts = {category.name: Counts() for category in CATEGORIES}
+    counts = {category.name: CategoryCounts() for category in CATEGORIES}
     for row, spans in zip(rows, found, strict=True):
         for category in CATEGORIES:
             _count(counts[category.name], row, spans, category, system)
@@ -123,7 +123,7 @@ def outside(rows: Sequence[AnnotatedText], found: Sequence[Sequence[Span]]) -> f
     return share(wrong, touched)
 
 
-def _count(counts: Counts, row: AnnotatedText, found: Sequence[Span], category: Category, system: str) -> None:
+def _count(counts: CategoryCounts, row: AnnotatedText, found: Sequence[Span], category: Category, system: str) -> None:
     readable = {place for place, character in enumerate(row.text) if character.isalnum()}
     accepted: Collection[str] = getattr(category, system)
     typed = [span for span in found if span[2] in accepted]

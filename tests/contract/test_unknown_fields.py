@@ -84,7 +84,7 @@ def routed(record: Record, kind: type[Message], *, served: bool = True) -> Recor
 
 
 async def frontier(record: Record, provider: Any = None) -> Record:
-    parts = frontier_parts.Frontier(provider)
+    parts = frontier_parts.FrontierHarness(provider)
     received = read(record, parts.handler.message_type(record.topic))
     (answer,) = written(await parts.handler.handle(received), received.envelope, declare_frontier(TOPICS))
     return answer

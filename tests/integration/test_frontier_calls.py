@@ -50,7 +50,7 @@ class RealTime(SystemClock):
 
 
 def frontier(provider, **changes):
-    return parts.Frontier(provider, parts.settings(**changes), RealTime())
+    return parts.FrontierHarness(provider, parts.settings(**changes), RealTime())
 
 
 async def test_a_rate_limit_is_honoured_and_the_case_answered(connect, behave, simulated):

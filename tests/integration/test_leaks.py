@@ -86,7 +86,7 @@ async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines
     settings = parts.settings(base_url=simulated.base_url, model="large")
     provider = RecordingProvider(settings)
     redactor = Redactor.load(SHIPPED_TAGGER, parts.POLICY.perimeter)
-    frontier = parts.Frontier(provider, settings, redactor=redactor)
+    frontier = parts.FrontierHarness(provider, settings, redactor=redactor)
     frontier.handler._policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
     slots = asyncio.Semaphore(16)
     answers: dict[str, FrontierAnswered] = {}

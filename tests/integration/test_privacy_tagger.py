@@ -239,7 +239,7 @@ def test_a_head_for_other_labels_is_refused() -> None:
         TokenHead.load(SHIPPED_TAGGER, 34)
 
 
-class NotFinite:
+class NotFiniteModel:
     def forward_batch(self, batch: list[list[int]]) -> object:
         class Output:
             last_hidden_state = np.full((len(batch), len(batch[0]), 384), np.nan, np.float32)
@@ -247,12 +247,12 @@ class NotFinite:
         return Output()
 
 
-class Failing:
+class FailingModel:
     def forward_batch(self, batch: list[list[int]]) -> object:
         raise RuntimeError("out of memory")
 
 
-@pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
+@pytest.mark.parametrize(("model", "says"), [(NotFiniteModel(), "not finite"), (FailingModel(), "out of memory")])
 def test_invalid_numbers_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
     broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(SHIPPED_TAGGER, 35))
     with pytest.raises(ModelError, match=says) as caught:

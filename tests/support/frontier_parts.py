@@ -178,8 +178,8 @@ def received(message: FrontierRequested) -> Received[FrontierRequested]:
     return Received(message, envelope, "sprat.frontier.requests.v1", 0, 3, NOW_MS, b"k")
 
 
-class Frontier:
-    """A handler with fakes of everything that it needs."""
+class FrontierHarness:
+    """A handler with fakes of everything that it needs, and the means to restart it."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ UNAVAILABLE = ProviderError("server_error", "HTTP status 503", retryable=True)
 
 
 def frontier(script, **changes):
-    return parts.Frontier(parts.FakeProvider(script), parts.settings(**changes))
+    return parts.FrontierHarness(parts.FakeProvider(script), parts.settings(**changes))
 
 
 async def test_every_call_has_an_attempt_record_before_and_an_outcome_record_after():

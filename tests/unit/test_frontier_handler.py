@@ -15,7 +15,7 @@ OUTPUT = IntentOutput(label="transfer")
 
 @pytest.fixture
 def frontier():
-    return parts.Frontier()
+    return parts.FrontierHarness()
 
 
 async def test_an_answer_has_model_tokens_cost_and_egress(frontier):
@@ -105,7 +105,7 @@ async def test_a_deadline_during_the_call_declines_and_the_late_answer_is_stored
 
 async def test_a_waiter_with_more_time_asks_again_when_the_callers_deadline_passes():
     away = ProviderError("server_error", "HTTP status 500", retryable=True)
-    frontier = parts.Frontier(parts.FakeProvider(lambda n: away if n == 0 else OUTPUT))
+    frontier = parts.FrontierHarness(parts.FakeProvider(lambda n: away if n == 0 else OUTPUT))
     frontier.limiter._settings = parts.settings(retry_base_s=0.1, retry_cap_s=0.1)
     hasty = asyncio.create_task(frontier.answer(parts.request(deadline_ms=30)))
     await asyncio.sleep(0)
@@ -125,7 +125,7 @@ async def test_a_waiter_with_more_time_asks_again_when_the_callers_deadline_pass
     ],
 )
 async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail):
-    frontier = parts.Frontier(parts.FakeProvider(lambda _: error), parts.settings(max_retries=0))
+    frontier = parts.FrontierHarness(parts.FakeProvider(lambda _: error), parts.settings(max_retries=0))
     answered = await frontier.answer(parts.request())
     assert answered.declined.code == code
     assert detail in answered.declined.detail
@@ -136,7 +136,7 @@ async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail)
 async def test_an_unusable_answer_is_billed_to_the_case_that_asked():
     usage = {"input_tokens": 1_000_000, "output_tokens": 0}
     billed = ProviderError("invalid_answer", "it is not JSON", usage=parts.Usage(**usage))
-    frontier = parts.Frontier(parts.FakeProvider(lambda _: billed))
+    frontier = parts.FrontierHarness(parts.FakeProvider(lambda _: billed))
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(id=f"t-{n}"))) for n in range(3)]
     await frontier.provider.wait_for_calls(1)

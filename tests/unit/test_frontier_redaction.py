@@ -25,11 +25,11 @@ def redact_request(task: str = "intent", text: str = TEXT, **changes):
     return parts.request(text, task, **({"frontier": "redact"} | changes))
 
 
-def frontier_with_translation(text: str) -> parts.Frontier:
-    return parts.Frontier(parts.FakeProvider(lambda _: TranslationOutput(text=text, target="de")))
+def frontier_with_translation(text: str) -> parts.FrontierHarness:
+    return parts.FrontierHarness(parts.FakeProvider(lambda _: TranslationOutput(text=text, target="de")))
 
 
-def stored_and_audited(frontier: parts.Frontier) -> str:
+def stored_and_audited(frontier: parts.FrontierHarness) -> str:
     """Return all data outside the process other than the answer: the store and the audit."""
     stored = [[key, json.loads(value)] for key, value in frontier.store.values.items()]
     audited = [record.model_dump(mode="json") for record in frontier.audit.records]
@@ -37,7 +37,7 @@ def stored_and_audited(frontier: parts.Frontier) -> str:
 
 
 async def test_an_intent_is_requested_with_the_masked_text():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     answered = await frontier.answer(redact_request())
     assert answered.output == IntentOutput(label="transfer")
     assert [question.text for question in frontier.provider.questions] == [MASKED]
@@ -46,7 +46,7 @@ async def test_an_intent_is_requested_with_the_masked_text():
 
 
 async def test_a_text_without_personal_data_leaves_unchanged():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     answered = await frontier.answer(redact_request(text="please move 100 euros"))
     assert frontier.provider.questions[0].text == "please move 100 euros"
     assert (answered.egress.left, answered.egress.masked) == (True, {})
@@ -60,7 +60,7 @@ async def test_entities_are_in_the_original_text_and_masked_values_have_their_ow
             Entity(start=44, end=51, text="Siemens", label="ORG"),
         )
     )
-    frontier = parts.Frontier(parts.FakeProvider(lambda _: answer))
+    frontier = parts.FrontierHarness(parts.FakeProvider(lambda _: answer))
     answered = await frontier.answer(redact_request("ner"))
     assert frontier.provider.questions[0].text == MASKED
     entities = answered.output.entities
@@ -114,7 +114,7 @@ async def test_store_and_audit_hold_no_masked_value():
 
 
 async def test_both_egress_records_have_counts_by_type_and_the_hash_of_the_submitted_text():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     await frontier.answer(redact_request())
     assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
     assert [record.masked for record in frontier.audit.records] == [COUNTS, COUNTS]
@@ -144,7 +144,7 @@ async def test_a_redelivered_request_reports_the_same_as_the_first():
 
 
 async def test_allow_and_redact_do_not_share_answers():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     for rule in ("allow", "redact", "allow", "redact"):
         await frontier.answer(redact_request(text="please move 100 euros", frontier=rule, id=f"t-{rule}"))
     assert len(frontier.provider.questions) == 2
@@ -160,7 +160,7 @@ async def test_allow_and_redact_do_not_share_answers():
     ids=["another tagger", "another policy"],
 )
 async def test_an_answer_stored_under_another_masker_version_is_not_used(other):
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     await frontier.answer(redact_request())
     frontier.redactor = other
     frontier.restart()
@@ -169,21 +169,21 @@ async def test_an_answer_stored_under_another_masker_version_is_not_used(other):
 
 
 async def test_the_stricter_of_text_and_tenant_masks():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     await frontier.answer(redact_request(frontier="allow", tenant="masked"))
     assert frontier.provider.questions[0].text == MASKED
 
 
 async def test_the_terms_of_the_policy_are_masked():
     policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
-    frontier = parts.Frontier(redactor=Redactor(parts.DETECTORS, policy, "1"))
+    frontier = parts.FrontierHarness(redactor=Redactor(parts.DETECTORS, policy, "1"))
     answered = await frontier.answer(redact_request(text="about blue  heron, please"))
     assert frontier.provider.questions[0].text == "about [PROJECT_1], please"
     assert answered.egress.masked == {"PROJECT": 1}
 
 
 async def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(caplog):
-    frontier = parts.Frontier(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
+    frontier = parts.FrontierHarness(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
     answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
     assert answered.egress == Egress(left=False, masked={})
@@ -197,14 +197,14 @@ async def test_after_a_defect_in_masking_nothing_leaves_and_the_error_has_no_tex
         raise KeyError(text)
 
     monkeypatch.setattr("sprat_frontier.redaction.mask", broken)
-    answered = await parts.Frontier().answer(redact_request())
+    answered = await parts.FrontierHarness().answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "masking failed: KeyError")
     assert "Zoë" not in caplog.text
 
 
 async def test_a_failing_provider_leaves_counts_and_no_value_in_the_records():
     away = ProviderError("http_400", "HTTP status 400")
-    frontier = parts.Frontier(parts.FakeProvider(lambda _: away))
+    frontier = parts.FrontierHarness(parts.FakeProvider(lambda _: away))
     answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.egress) == ("provider", LEFT)
     assert [value for value in VALUES if value in stored_and_audited(frontier) + answered.declined.detail] == []
@@ -222,7 +222,7 @@ async def test_masking_blocks_neither_the_event_loop_nor_cases_without_masking()
             return []
 
     slow = Slow()
-    frontier = parts.Frontier(redactor=Redactor((slow,), PrivacyPolicy(), "1"))
+    frontier = parts.FrontierHarness(redactor=Redactor((slow,), PrivacyPolicy(), "1"))
     masking = asyncio.create_task(frontier.answer(redact_request()))
     assert (await frontier.answer(parts.request(id="t-2"))).output == IntentOutput(label="transfer")
     assert not masking.done()

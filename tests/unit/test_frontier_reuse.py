@@ -13,7 +13,7 @@ OUTPUT = IntentOutput(label="transfer")
 
 @pytest.fixture
 def frontier():
-    return parts.Frontier()
+    return parts.FrontierHarness()
 
 
 async def test_a_stored_answer_is_used_for_an_equal_text_without_cost(frontier):
@@ -83,7 +83,7 @@ async def test_equal_questions_in_flight_share_one_paid_call(frontier):
 
 
 async def test_equal_questions_of_two_tenants_do_not_share_a_call():
-    frontier = parts.Frontier()
+    frontier = parts.FrontierHarness()
     frontier.provider.gate.clear()
     tasks = [asyncio.create_task(frontier.answer(parts.request(tenant=tenant))) for tenant in ("acme", "nordic")]
     await frontier.provider.wait_for_calls(2)

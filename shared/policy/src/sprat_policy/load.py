@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
-from sprat_policy.rules import Policy, Section
+from sprat_policy.rules import Policy, PolicySection
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
 
 MAX_BYTES = 256 * 1024
@@ -120,9 +120,9 @@ def _expected_name(location: Location) -> str:
     return next(filter(None, descriptions), "a name")
 
 
-def _resolve(location: Location) -> tuple[type[Section] | None, FieldInfo | None]:
+def _resolve(location: Location) -> tuple[type[PolicySection] | None, FieldInfo | None]:
     """Return the section and the field that a location in the file belongs to, as far as they exist."""
-    section: type[Section] | None = Policy
+    section: type[PolicySection] | None = Policy
     field: FieldInfo | None = None
     is_name = False  # the next step is a name that the owner chose, as that of a tenant
     for depth, step in enumerate(location):
@@ -136,14 +136,14 @@ def _resolve(location: Location) -> tuple[type[Section] | None, FieldInfo | None
     return section, field
 
 
-def _section_of(field: FieldInfo | None) -> type[Section] | None:
+def _section_of(field: FieldInfo | None) -> type[PolicySection] | None:
     """Return the type of section that a field holds: one, a list of them, or one for each name."""
     annotation: Any = field.annotation if field is not None else None
     if get_origin(annotation) is tuple:
         annotation = get_args(annotation)[0]
     elif get_origin(annotation) in _MAPPINGS:
         annotation = get_args(annotation)[1]
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, PolicySection) else None
 
 
 def _known(section: type[BaseModel]) -> str:

@@ -44,7 +44,7 @@ TermType = Annotated[
 ]
 
 
-class Section(BaseModel):
+class PolicySection(BaseModel):
     """A part of the policy file. Unknown fields are errors: a typo must not silently loosen a rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +80,7 @@ def _check_pattern(pattern: str) -> str:
     return pattern
 
 
-class ModelPolicy(Section):
+class ModelPolicy(PolicySection):
     """What differs for one model of a task; missing fields are those of the task."""
 
     # Repeated, because pydantic reads the description next to the union, not inside it.
@@ -93,7 +93,7 @@ class IntentModelPolicy(ModelPolicy):
     out_of_scope: Annotated[OutOfScope | None, Field(description=_OUT_OF_SCOPE)] = None
 
 
-class TaskPolicy(Section):
+class TaskPolicy(PolicySection):
     """When the small model's answer is good enough."""
 
     keep_at: KeepAt = 0.8
@@ -112,7 +112,7 @@ class IntentPolicy(TaskPolicy):
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
-class TaskPolicies(Section):
+class TaskPolicies(PolicySection):
     """One section for each task; a missing task has the defaults."""
 
     intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, models")] = IntentPolicy()
@@ -120,7 +120,7 @@ class TaskPolicies(Section):
     translation: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
 
 
-class TenantPolicy(Section):
+class TenantPolicy(PolicySection):
     """What of a tenant's texts may leave the perimeter, to which regions, and how long a hard case may wait."""
 
     frontier: Annotated[
@@ -149,7 +149,7 @@ class TenantPolicy(Section):
         return self
 
 
-class TermRule(Section):
+class TermRule(PolicySection):
     """Words that must not leave the perimeter."""
 
     type: TermType
@@ -163,7 +163,7 @@ class TermRule(Section):
     ]
 
 
-class PatternRule(Section):
+class PatternRule(PolicySection):
     """A pattern whose matches must not leave the perimeter."""
 
     type: TermType
@@ -178,7 +178,7 @@ class PatternRule(Section):
     ]
 
 
-class PrivacyPolicy(Section):
+class PrivacyPolicy(PolicySection):
     """What is masked besides the detections of tagger and validators, and the languages that need no tagger."""
 
     terms: Annotated[
@@ -195,7 +195,7 @@ class PrivacyPolicy(Section):
     ] = ()
 
 
-class Policy(Section):
+class Policy(PolicySection):
     """The whole file."""
 
     tasks: Annotated[TaskPolicies, Field(description="the sections intent, ner, translation")] = TaskPolicies()
