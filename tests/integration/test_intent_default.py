@@ -8,7 +8,7 @@ import pytest
 
 import sprat_encoder
 from sprat.model import Answer, Model, Question
-from sprat_contracts.outputs import IntentOutput
+from sprat_contracts import IntentOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import PartRef
 from sprat_inference.label_calibration import CalibratorsByLanguage

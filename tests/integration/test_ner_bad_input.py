@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sprat.model import Question
-from sprat_contracts.outputs import NerOutput
+from sprat_contracts import NerOutput
 from sprat_ner.model import NerModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/ner/src/sprat_ner/artefacts/default"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sprat.model import Answer, Model, Question
-from sprat_contracts.outputs import NerOutput
+from sprat_contracts import NerOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import label_set_hash
 from sprat_ner.model import LABELS, MOST_CODE_POINTS, MOST_ENTITIES, READER, NerModel, readable

@@ -4,25 +4,25 @@ from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import DeadLetterReason
-from sprat_contracts.egress import EgressRecord
-from sprat_contracts.feedback import FeedbackGiven
-from sprat_contracts.frontier import Egress, FrontierAnswered, FrontierRequested, Usage
-from sprat_contracts.outputs import (
+from sprat_contracts.frontier import Egress, EgressRecord, FrontierAnswered, FrontierRequested, Usage
+from sprat_contracts.predictions import (
     OUTPUTS,
     Alternative,
+    Declined,
     Entity,
     IntentOutput,
+    ModelRef,
     NerOutput,
+    Origin,
     Output,
+    Prediction,
     TranslationOutput,
 )
-from sprat_contracts.predictions import Declined, ModelRef, Origin, Prediction
-from sprat_contracts.record import Record
-from sprat_contracts.results import Result, Route
+from sprat_contracts.results import FeedbackGiven, Result, Route
 from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
-from sprat_contracts.wire import Envelope, Event, KafkaRecord, WireError, decode, encode
+from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
 
 __all__ = [
     "OUTPUTS",

@@ -7,8 +7,7 @@ from pydantic import Field
 
 from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.frontier import Egress
-from sprat_contracts.outputs import Output
-from sprat_contracts.predictions import Declined, ModelRef, Origin, TextId, TextSource
+from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
 
 
 class Route(Part):
@@ -52,3 +51,15 @@ class Result(Message):
     reference: Annotated[
         Mapping[str, str] | None, Field(description="The upstream's own keys and values, untouched.")
     ] = None
+
+
+class FeedbackGiven(Message):
+    """A correction of one Result."""
+
+    event_type: ClassVar[str] = "dev.sprat.feedback.given.v1"
+
+    text_id: TextId
+    text_source: TextSource
+    task: Annotated[TaskName, Field(description="The task corrected.")]
+    output: Annotated[Output, Field(description="The right answer.")]
+    by: Annotated[str, Field(min_length=1, max_length=256, description="Who says so: a pseudonym or a system's name.")]

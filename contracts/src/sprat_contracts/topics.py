@@ -5,11 +5,9 @@ from typing import Literal
 
 from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message
-from sprat_contracts.egress import EgressRecord
-from sprat_contracts.feedback import FeedbackGiven
-from sprat_contracts.frontier import FrontierAnswered, FrontierRequested
+from sprat_contracts.frontier import EgressRecord, FrontierAnswered, FrontierRequested
 from sprat_contracts.predictions import Prediction
-from sprat_contracts.results import Result
+from sprat_contracts.results import FeedbackGiven, Result
 from sprat_contracts.texts import TextSubmitted
 
 DAY_MS = 86_400_000

@@ -61,6 +61,25 @@ class KafkaRecord(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What `decode` reads.
+
+    With confluent-kafka:
+    `Record(m.topic(), m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers() or ())`.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """Epoch milliseconds, the broker's clock."""
+    key: bytes | None
+    value: bytes | None
+    """None is a tombstone."""
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 class WireError(ValueError):
     """A record that is not what its topic holds. `code` is for machines, `detail` for people; neither holds a text."""
 

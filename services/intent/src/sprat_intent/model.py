@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.model import Answer, Question
-from sprat_contracts.outputs import Alternative, IntentOutput
+from sprat_contracts import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card

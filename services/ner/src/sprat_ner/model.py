@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from sprat.model import Answer, Question
-from sprat_contracts.outputs import Entity, NerOutput
+from sprat_contracts import Entity, NerOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.encoder import TokenEncoder, Vectors

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from sprat.model import Answer, Question
-from sprat_contracts.outputs import TranslationOutput
+from sprat_contracts import TranslationOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
