@@ -1,78 +1,83 @@
-"""One AsyncAPI 3 document of the whole system, merged from what FastStream says of each service."""
+"""One AsyncAPI 3 document of the whole system, merged from the documents that FastStream makes of each service."""
 
 import tomllib
 from typing import Any
 
-from contracts.generators.declared import Operation, declarations, operations
 from contracts.generators.examples import degraded, examples
 from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
+from contracts.generators.operations import Operation, declarations, operations
 from contracts.generators.paths import CONTRACTS
 from sprat_contracts import Message, Topic, Topics
 
 DEAD_LETTER = "DeadLetter"
-_ABOUT = (
+_DESCRIPTION = (
     "Small language models on the event stream. An upstream system sends to `texts` and receives from `results`; the "
     "operations are those of the services. Topics begin with a prefix, `sprat` by default. Delivery is at least once; "
     "a redelivered event carries the same id. Readers ignore unknown fields."
 )
 _BINDING = "0.5.0"
-_ABOUT_TOPICS = {
-    "texts": "Texts and the tasks wanted on them, from upstream systems. Every consumer group reads every text.",
-    "predictions": "What a small model says.",
-    "results": "How texts ended; written by the router alone. Keep the first Result with an output for each "
+_TOPIC_DESCRIPTIONS = {
+    "texts": "Texts and the requested tasks, from upstream systems. Every consumer group reads every text.",
+    "predictions": "Answers of a small model.",
+    "results": "Results, written by the router alone. Keep the first Result with an output for each "
     "`text_source`, `text_id` and `task`.",
-    "frontier.requests": "Hard cases on their way to a frontier model.",
-    "frontier.answers": "Hard cases on their way back, answered or declined.",
-    "models": "Who serves what, compacted by `task/model`; a tombstone retires a model.",
-    "dead-letters": "Records that could not be handled: key, value and headers as they came, and the reason.",
+    "frontier.requests": "Hard cases for a frontier model.",
+    "frontier.answers": "Hard cases, answered by a frontier model or declined.",
+    "models": "Which model serves which texts, compacted by `task/model`; a tombstone retires a model.",
+    "dead-letters": "Records that could not be handled: key, value and headers unchanged, and the reason.",
     "audit.egress": "What left the perimeter: one record before each call, one after it. No text.",
-    "feedback": "Corrections by people.",
+    "feedback": "Corrections of Results.",
 }
 
 
 def document() -> dict[str, Any]:
-    """Give the document: every topic once with its settings and its message, and who reads and writes it."""
+    """Return the document: every topic once with its settings and its message, and who reads and writes it."""
     topics = Topics()
     table = topics.table()
-    places = {topic.name: place for place, topic in enumerate(table)}
-    found: list[Operation] = []
+    order = {topic.name: place for place, topic in enumerate(table)}
+    declared: list[Operation] = []
     schemas: dict[str, Any] = {}
     for declaration in declarations(topics):
-        declared = sorted(operations(declaration), key=lambda one: (one[0].action, places[one[0].topic]))
-        for operation, made in declared:
-            found.append(operation)
-            schemas |= made
+        found = sorted(operations(declaration), key=lambda pair: (pair[0].action, order[pair[0].topic]))
+        for operation, operation_schemas in found:
+            declared.append(operation)
+            schemas |= operation_schemas
     messages = {topic.message.__name__: topic.message for topic in table if topic.message is not None}
-    schemas |= {name: schema for message in messages.values() for name, schema in _unread(message, schemas).items()}
+    schemas |= {
+        name: schema for message in messages.values() for name, schema in _missing_schemas(message, schemas).items()
+    }
     return {
         "asyncapi": "3.0.0",
         "id": "urn:sprat",
         "info": {
             "title": "Sprat",
             "version": version(),
-            "description": _ABOUT,
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "channels": {channel_id(topics, topic.name): _channel(topics, topic) for topic in table},
         "operations": {
-            f"{one.service}.{one.action}.{channel_id(topics, one.topic)}": _operation(topics, one) for one in found
+            f"{operation.service}.{operation.action}.{channel_id(topics, operation.topic)}": _operation(
+                topics, operation
+            )
+            for operation in declared
         },
         "components": {
             "messages": {name: _message(message) for name, message in messages.items()} | {DEAD_LETTER: _dead_letter()},
-            "schemas": {name: _plain(schemas[name]) for name in sorted(schemas)},
+            "schemas": {name: _without_titles(schemas[name]) for name in sorted(schemas)},
         },
     }
 
 
 def version() -> str:
-    """Give the version of the contracts."""
+    """Return the version of the contracts."""
     project = tomllib.loads((CONTRACTS / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return str(project["version"])
 
 
 def channel_id(topics: Topics, name: str) -> str:
-    """Give a topic's name without prefix and version, which the address holds."""
+    """Return a topic's name without prefix and version."""
     return name.removeprefix(f"{topics.prefix}.").removesuffix(".v1")
 
 
@@ -86,7 +91,7 @@ def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
     settings |= {name: config[name] for name in ("compression.type", "message.timestamp.type")}
     return {
         "address": topic.name,
-        "description": _ABOUT_TOPICS.get(place) or _ABOUT_TOPICS[place.partition(".")[0]],
+        "description": _TOPIC_DESCRIPTIONS.get(place) or _TOPIC_DESCRIPTIONS[place.partition(".")[0]],
         "messages": {message: {"$ref": f"#/components/messages/{message}"}},
         "bindings": {
             "kafka": {
@@ -99,14 +104,14 @@ def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
     }
 
 
-def _operation(topics: Topics, one: Operation) -> dict[str, Any]:
-    channel = channel_id(topics, one.topic)
+def _operation(topics: Topics, operation: Operation) -> dict[str, Any]:
+    channel = channel_id(topics, operation.topic)
     return {
-        "action": one.action,
+        "action": operation.action,
         "channel": {"$ref": f"#/channels/{channel}"},
-        "description": one.about,
-        "tags": [{"name": one.service}],
-        "messages": [{"$ref": f"#/channels/{channel}/messages/{one.message or DEAD_LETTER}"}],
+        "description": operation.description,
+        "tags": [{"name": operation.service}],
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{operation.message or DEAD_LETTER}"}],
     }
 
 
@@ -141,12 +146,12 @@ def _dead_letter() -> dict[str, Any]:
         "summary": "A record that could not be handled.",
         "contentType": "application/octet-stream",
         "headers": dead_letter_headers(),
-        "payload": {"description": "The record's own bytes; absent where it had none."},
+        "payload": {"description": "The value of the record, unchanged; absent where it had none."},
     }
 
 
-def _unread(message: type[Message], known: dict[str, Any]) -> dict[str, Any]:
-    """Give the schemas of a message that no service reads or writes: feedback, so far."""
+def _missing_schemas(message: type[Message], known: dict[str, Any]) -> dict[str, Any]:
+    """Return the schemas of a message that no service reads or writes, as feedback."""
     if message.__name__ in known:
         return {}
     schema = message.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -154,11 +159,11 @@ def _unread(message: type[Message], known: dict[str, Any]) -> dict[str, Any]:
     return definitions | {message.__name__: schema}
 
 
-def _plain(schema: Any, *, names: bool = False) -> Any:
-    """Leave out the titles that pydantic makes of the names of fields; `names` says that the keys are fields' names."""
+def _without_titles(schema: Any, *, names: bool = False) -> Any:
+    """Remove the titles that pydantic makes of field names; `names`: the keys of `schema` are field names."""
     if isinstance(schema, list):
-        return [_plain(one) for one in schema]
+        return [_without_titles(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     kept = schema if names or "properties" in schema else {k: v for k, v in schema.items() if k != "title"}
-    return {key: _plain(value, names=key == "properties" and not names) for key, value in kept.items()}
+    return {key: _without_titles(value, names=key == "properties" and not names) for key, value in kept.items()}

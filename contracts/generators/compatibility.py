@@ -2,14 +2,14 @@
 
 Both directions count, for neither side is upgraded at once and records stay in Kafka for days:
 
-* **writers**: what an old program writes must still be accepted. Broken by whatever narrows: a field made mandatory, a
-  type, a listed value or null taken away, a tighter limit.
-* **readers**: what a new program writes must still be understood by an old one. Broken by whatever widens: a field
-  removed or no longer mandatory, a further type, listed value or null, a looser limit.
+* **writers**: what an old program writes must still be accepted. A change that narrows breaks this: a field made
+  mandatory, a type, a listed value or null removed, a tighter limit.
+* **readers**: what a new program writes must still be understood by an old one. A change that widens breaks this: a
+  field removed or no longer mandatory, another type, listed value or null, a looser limit.
 
-Another default changes what a left-out field means, so it breaks both. A further optional field is an addition, for
-readers ignore what they do not know. So is a further way to satisfy a demand for one of several fields (`Tasks`): old
-readers report the tasks that they have not heard of.
+Another default changes what a missing field means, so it breaks both. Another optional field breaks nothing, because
+readers ignore unknown fields. Nor does another way to satisfy a demand for one of several fields (`Tasks`): old readers
+report tasks that they do not know.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ Schema = dict[str, Any]
 
 WRITERS, READERS, BOTH = "breaks writers", "breaks readers", "breaks writers and readers"
 
-_SILENT = frozenset({"$comment", "$defs", "$id", "$schema", "deprecated", "description", "examples", "title"})
-"""Keywords that say nothing on what is valid."""
+_ANNOTATIONS = frozenset({"$comment", "$defs", "$id", "$schema", "deprecated", "description", "examples", "title"})
+"""Keywords that do not affect what is valid."""
 
 _STRUCTURE = frozenset(
     {"$ref", "additionalProperties", "anyOf", "const", "enum", "items", "properties", "required", "type"}
@@ -32,12 +32,12 @@ _UPPER = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "max
 
 
 def breaks(released: Schema, current: Schema) -> list[str]:
-    """Say what the current schema breaks of the released one, a line each: where, what, for whom. Empty: nothing."""
+    """Return what the current schema breaks of the released one, a line each: where, what, for whom."""
     return list(_Comparison(released, current).of(released, current, "$"))
 
 
 class _Comparison:
-    """Two documents, for the references inside them, and the pairs of references under comparison: schemas recur."""
+    """Compares two documents; keeps the pairs of references under comparison, because schemas are recursive."""
 
     def __init__(self, released: Schema, current: Schema) -> None:
         self._released = released
@@ -54,13 +54,13 @@ class _Comparison:
         pairs, gone, added = _paired(_variants(self._released, old), _variants(self._current, new))
         for before, after in pairs:
             yield from self._variant(before, after, path)
-        yield from (f"{path}: {_called(variant)} taken away; {WRITERS}" for variant in gone)
-        yield from (f"{path}: {_called(variant)} added; {READERS}" for variant in added)
+        yield from (f"{path}: {_label(variant)} taken away; {WRITERS}" for variant in gone)
+        yield from (f"{path}: {_label(variant)} added; {READERS}" for variant in added)
         self._within.pop()
 
     def _variant(self, old: Schema, new: Schema, path: str) -> Iterator[str]:
         if old.get("type") != new.get("type"):
-            yield f"{path}: {_called(old)} became {_called(new)}; {BOTH}"
+            yield f"{path}: {_label(old)} became {_label(new)}; {BOTH}"
             return
         yield from _enum(old, new, path)
         yield from _limits(old, new, path)
@@ -85,7 +85,7 @@ class _Comparison:
 
 
 def _variants(document: Schema, schema: Schema) -> list[Schema]:
-    """Give what a value may be, one schema for each type."""
+    """Return what a value may be, one schema for each type."""
     whole = _resolved(document, schema)
     branches = [_resolved(document, branch) for branch in whole.get("anyOf", ())]
     if any({"type", "enum", "const"} & branch.keys() for branch in branches):
@@ -97,10 +97,10 @@ def _variants(document: Schema, schema: Schema) -> list[Schema]:
 def _paired(
     before: list[Schema], after: list[Schema]
 ) -> tuple[list[tuple[Schema, Schema]], list[Schema], list[Schema]]:
-    """Pair the variants of both sides, and give the pairs and what has no partner on either side.
+    """Pair the variants of both sides; return the pairs, and what has no partner on either side.
 
-    First those of the same mandatory fields, by which readers tell objects apart, then those of the same type, then
-    what is left where each side has one.
+    Variants with the same mandatory fields, by which readers distinguish objects, come first; then those of the same
+    type; then a single variant on each side.
     """
     pairs: list[tuple[Schema, Schema]] = []
     before, after = list(before), list(after)
@@ -124,25 +124,25 @@ def _same_fields(old: Schema, new: Schema) -> bool:
 
 
 def _resolved(document: Schema, schema: Schema) -> Schema:
-    """Follow a reference into `$defs`; what stands beside it counts too."""
+    """Follow a reference into `$defs`; keywords next to it apply as well."""
     while "$ref" in schema:
-        beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
-        schema = document["$defs"][schema["$ref"].removeprefix("#/$defs/")] | beside
+        siblings = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+        schema = document["$defs"][schema["$ref"].removeprefix("#/$defs/")] | siblings
     return schema
 
 
 def _as_schema(schema: Any) -> Schema:
-    """Give a boolean schema as an object: what accepts anything, or nothing."""
+    """Return a boolean schema as an object that accepts anything, or nothing."""
     return dict(schema) if isinstance(schema, dict) else ({} if schema else {"type": "nothing"})
 
 
-def _called(variant: Schema) -> str:
+def _label(variant: Schema) -> str:
     fields = ", ".join(variant.get("required", ()))
     return f"{variant.get('type', 'any value')}{f' with {fields}' if fields else ''}"
 
 
 def _default(old: Schema, new: Schema, path: str) -> Iterator[str]:
-    """A left-out field must go on to mean the same. Who had no default and gets one was mandatory: told elsewhere."""
+    """Compare defaults: a missing field must keep its meaning. `_fields` reports a field that was mandatory."""
     if "default" in old and old["default"] != new.get("default", old["default"]):
         yield f"{path}: default {old['default']!r} became {new['default']!r}; {BOTH}"
 
@@ -162,7 +162,7 @@ def _listed(schema: Schema) -> list[Any] | None:
 
 
 def _limits(old: Schema, new: Schema, path: str) -> Iterator[str]:
-    for keyword in sorted((old.keys() | new.keys()) - _STRUCTURE - _SILENT - {"default"}):
+    for keyword in sorted((old.keys() | new.keys()) - _STRUCTURE - _ANNOTATIONS - {"default"}):
         before, after = old.get(keyword), new.get(keyword)
         if before == after:
             continue

@@ -1,4 +1,4 @@
-"""One text on its way through the whole system, as an example of every message."""
+"""An example of every message: one text on its way through the whole system."""
 
 from functools import cache
 
@@ -46,7 +46,7 @@ _EGRESS = Egress(left=True, masked={}, provider=PROVIDER, region="eu")
 
 @cache
 def examples() -> dict[str, Message]:
-    """Give an example of every message, by its CloudEvents type: a hard case, escalated and answered."""
+    """Return an example of every message, by its CloudEvents type: a hard case, escalated and answered."""
     submitted = TextSubmitted(
         text="Could you send what I owe for the electricity over to them?",
         tasks=Tasks(intent=TaskOptions()),
@@ -78,15 +78,15 @@ def examples() -> dict[str, Message]:
         egress=_EGRESS,
         timings_ms={"frontier": 412.0, "frontier_call": 398.5},
     )
-    shown = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())
-    return {message.event_type: message for message in shown}
+    messages = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())
+    return {message.event_type: message for message in messages}
 
 
 def degraded() -> Result:
-    """Give a Result that holds the small answer, because the frontier declined."""
+    """Return a Result with the small model's answer, because the frontier declined."""
     answer = examples()[FrontierAnswered.event_type]
     if not isinstance(answer, FrontierAnswered):
-        raise TypeError("the examples are miswired")
+        raise TypeError("the example is of another type")
     declined = Declined(code="deadline", detail="the answer did not come in time")
     return _result(answer).model_copy(
         update={

@@ -1,29 +1,29 @@
 """Write what the contracts publish: JSON Schemas, test vectors of the ids, the AsyncAPI document.
 
-`make generate` runs it. It never touches `contracts/released`: that is what was promised, not what the models say now.
+`make generate` runs it. It never changes `contracts/released`: that is what was promised, not what the models are now.
 """
 
 from pathlib import Path
 
 from contracts.generators.asyncapi import document
-from contracts.generators.paths import ASYNCAPI, ROOT, SCHEMAS, TEST_VECTORS, written
+from contracts.generators.paths import ASYNCAPI, ROOT, SCHEMAS, TEST_VECTORS, to_json
 from contracts.generators.schemas import messages, schema_of
 from contracts.generators.vectors import vectors
 
 
 def contracts() -> dict[str, str]:
-    """Give the files that describe the messages and ids, by name."""
-    files = {f"{event_type}.json": written(schema_of(message)) for event_type, message in messages().items()}
-    return files | {TEST_VECTORS.name: written(vectors())}
+    """Return the files that describe messages and ids, by name."""
+    files = {f"{event_type}.json": to_json(schema_of(message)) for event_type, message in messages().items()}
+    return files | {TEST_VECTORS.name: to_json(vectors())}
 
 
 def generated() -> dict[Path, str]:
-    """Give every generated file as it should be."""
-    return {SCHEMAS / name: text for name, text in contracts().items()} | {ASYNCAPI: written(document())}
+    """Return the expected text of every generated file."""
+    return {SCHEMAS / name: text for name, text in contracts().items()} | {ASYNCAPI: to_json(document())}
 
 
 def main() -> None:
-    """Write the files, and remove schemas of messages that are no more."""
+    """Write the files, and remove the schemas of messages that no longer exist."""
     files = generated()
     SCHEMAS.mkdir(exist_ok=True)
     for path in SCHEMAS.glob("*.json"):

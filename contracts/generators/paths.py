@@ -1,4 +1,4 @@
-"""Where the published files stand, and how they are written: the same bytes each time."""
+"""The paths of the published files, and their JSON format: the same bytes each time."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,6 @@ ASYNCAPI = CONTRACTS / "asyncapi.json"
 RELEASED = CONTRACTS / "released"
 
 
-def written(document: Any) -> str:
-    """Write a document as JSON for people: indented, in its own order, characters as they are."""
+def to_json(document: Any) -> str:
+    """Return a document as JSON for people: indented, in its own order, characters not escaped."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,8 +2,8 @@
 
 `python -m contracts.generators.release_contracts`
 
-It copies the generated schemas and test vectors to `contracts/released/<version>`, and never writes over one that is
-there: from then on the compatibility test compares the models with it.
+It copies the generated schemas and test vectors to `contracts/released/<version>`, and never overwrites a folder:
+from then on the compatibility test compares the models with it.
 """
 
 import sys
@@ -14,7 +14,7 @@ from contracts.generators.paths import RELEASED, ROOT
 
 
 def main() -> int:
-    """Write the folder of this version; give the exit code."""
+    """Write the folder of this version; return the exit code."""
     folder = RELEASED / version()
     if folder.exists():
         print(f"{folder.relative_to(ROOT)} is released already: raise the version in contracts/pyproject.toml")

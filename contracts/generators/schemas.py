@@ -11,18 +11,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def messages() -> dict[str, type[Message]]:
-    """Give every message that a topic holds, by its CloudEvents type, in the order of the topics."""
+    """Return every message that a topic holds, by its CloudEvents type, in the order of the topics."""
     return {topic.message.event_type: topic.message for topic in Topics().table() if topic.message is not None}
 
 
 def schema_id(event_type: str) -> str:
-    """Give the `$id` of a message's schema. A name, not a place: nobody fetches it."""
+    """Return the `$id` of a message's schema: a name, not an address."""
     return f"urn:sprat:schema:{event_type}"
 
 
 def schema_of(message: type[Message]) -> dict[str, Any]:
-    """Give the schema of what a reader of this message accepts."""
-    schema = message.model_json_schema(mode="validation", schema_generator=Untitled)
+    """Return the schema of what a reader of this message accepts."""
+    schema = message.model_json_schema(mode="validation", schema_generator=SchemaWithoutTitles)
     head = {"$schema": DIALECT, "$id": schema_id(message.event_type), "title": schema.pop("title")}
     description = schema.pop("description")
     definitions = schema.pop("$defs", {})
@@ -31,9 +31,9 @@ def schema_of(message: type[Message]) -> dict[str, Any]:
     return head | {"description": description} | schema | {"examples": shown} | tail
 
 
-class Untitled(GenerateJsonSchema):
-    """Leaves out the titles that pydantic makes of the names of fields: they say nothing new."""
+class SchemaWithoutTitles(GenerateJsonSchema):
+    """Omits the titles that pydantic makes of field names: they add nothing."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never."""
+        """Return False: never."""
         return False

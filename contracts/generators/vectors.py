@@ -1,4 +1,4 @@
-"""Test vectors of the ids: what another language's implementation must give."""
+"""Test vectors of the ids: what an implementation in another language must return."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ _PLAIN = (("sprat.texts.v1", 3, 41, 1_767_225_600_000), ("acme.texts.v1", 0, 0, 
 
 
 def vectors() -> dict[str, Any]:
-    """Give the document."""
+    """Return the document."""
     return {
         "about": "id = uuid5(namespace, name); name = the JSON array [stage, source, id, task] in UTF-8, without white "
-        "space, non-ASCII characters unescaped: what JSON.stringify writes. A text without traceparent begins the "
+        "space, non-ASCII characters unescaped: what JSON.stringify writes. A text without traceparent starts the "
         "trace 00-<trace id>-<last 16 digits of it>-01, where the trace id is the hex of the id of stage `trace`.",
         "namespace": str(ids.NAMESPACE),
         "derived": [

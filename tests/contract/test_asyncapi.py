@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from contracts.generators.asyncapi import DEAD_LETTER, _plain, channel_id
-from contracts.generators.declared import declarations
+from contracts.generators.asyncapi import DEAD_LETTER, _without_titles, channel_id
+from contracts.generators.operations import declarations
 from contracts.generators.paths import ASYNCAPI, ROOT
 from contracts.generators.schemas import messages
 from sprat_contracts import TASKS, Record, Topics, decode
@@ -112,7 +112,7 @@ def test_it_names_no_server() -> None:
 @pytest.mark.parametrize("name", [message.__name__ for message in messages().values()])
 def test_the_payload_that_faststream_shows_is_the_published_schema(name: str) -> None:
     message = next(message for message in messages().values() if message.__name__ == name)
-    schema = _plain(message.model_json_schema(ref_template="#/components/schemas/{model}"))
+    schema = _without_titles(message.model_json_schema(ref_template="#/components/schemas/{model}"))
     parts = schema.pop("$defs", {})
     shown = DOCUMENT["components"]["schemas"]
     assert shown[name] == schema

@@ -1,4 +1,8 @@
-"""The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O; pydantic is all it needs."""
+"""The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
+
+Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `ids`,
+`trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
+"""
 
 from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message

@@ -1,4 +1,4 @@
-"""`ModelAnnounced`: who serves what. The topic is compacted; a tombstone retires a model."""
+"""`ModelAnnounced`: which model serves which texts. The topic is compacted; a tombstone retires a model."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -10,19 +10,23 @@ from sprat_contracts.texts import ModelName
 
 
 class ModelAnnounced(Message):
-    """A service says which model it serves, and from when on the texts are its own."""
+    """A service announces which model it serves, and from when on it owns the texts."""
 
     event_type: ClassVar[str] = "dev.sprat.model.announced.v1"
 
     task: Annotated[TaskName, Field(description="The task served.")]
     model: Annotated[ModelName, Field(description="The name by which texts ask for it.")] = "default"
     version: Annotated[str, Field(min_length=1, description="Content hash of the artefact.")]
-    labels: Annotated[tuple[str, ...] | None, Field(description="The labels it knows; null for open tasks.")] = None
+    labels: Annotated[
+        tuple[str, ...] | None, Field(description="The labels that it can answer with; null for open tasks.")
+    ] = None
     label_set: Annotated[str | None, Field(description="Hash of the labels.")] = None
     languages: Annotated[tuple[LanguageTag, ...], Field(description="Languages it reads; empty means any.")] = ()
     targets: Annotated[tuple[LanguageTag, ...], Field(description="Languages it translates into.")] = ()
     owns_from: Annotated[
         EpochMs | None,
-        Field(description="Texts appended at or after this moment are its own; null: known, not serving yet."),
+        Field(description="It owns the texts appended from then on, epoch milliseconds; null: not serving yet."),
     ] = None
-    card: dict[str, Any] = Field(default_factory=dict, description="Scores, calibration, licence: the artefact's card.")
+    card: dict[str, Any] = Field(
+        default_factory=dict, description="Scores, calibration and licence: the artefact's card."
+    )

@@ -1,4 +1,4 @@
-"""What every message shares: frozen, strict, tolerant of unknown fields, silent about its content in errors."""
+"""What every message shares: frozen, strict, tolerant of unknown fields; its errors never show its content."""
 
 from typing import Annotated, ClassVar
 
@@ -16,7 +16,7 @@ TASKS = ("intent", "ner", "translation")
 class Part(BaseModel):
     """A part of a message.
 
-    Unknown fields are kept and handed on, so that a newer writer's field survives every hop. Validation errors never
+    Unknown fields are kept and passed on, so that a newer writer's field survives every hop. Validation errors never
     carry the input: texts must not reach headers, logs or spans.
     """
 
@@ -32,7 +32,7 @@ class Message(Part):
     """The CloudEvents `type` of this message; a breaking change gets a new one."""
 
     max_bytes: ClassVar[int | None] = None
-    """The largest value that is read; None where the topic's own limit is enough."""
+    """The largest value that is read, in bytes; None where the topic's own limit is enough."""
 
     plain_json_allowed: ClassVar[bool] = False
-    """May the record come without any `ce_` header, as plain JSON?"""
+    """Whether the record may have no `ce_` header at all: plain JSON."""

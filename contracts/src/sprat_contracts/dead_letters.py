@@ -1,4 +1,4 @@
-"""Dead letters: the original record untouched, with headers that say what was wrong with it and where it stood."""
+"""Dead letters: the original record untouched, with headers that say what is wrong with it and where it was."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ REPLAYS = "sprat_replays"
 REPLAY_FOR = "sprat_replay_for"
 MAX_REPLAYS = 3
 
-_OURS = frozenset(
+_OWN_HEADERS = frozenset(
     {
         ERROR_CODE,
         ERROR_DETAIL,
@@ -35,12 +35,12 @@ Headers = tuple[tuple[str, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterReason:
-    """Why a record could not be handled, where it stood, and who says so. Written as headers of the dead letter."""
+    """Why a record could not be handled, where it was, and which service reports it: the headers of a dead letter."""
 
     code: str
-    """Open list: invalid_json, invalid_text, invalid_cloudevent, structured_mode, unknown_task, model_error, …"""
+    """An open list; writers use `ReasonCode`."""
     detail: str
-    """Field and reason for a person; never the text."""
+    """Field and reason, for people; never the text."""
     topic: str
     partition: int
     offset: int
@@ -50,9 +50,9 @@ class DeadLetterReason:
     replays: int = 0
 
     def headers(self, original: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-        """Give the dead letter's headers: the original ones untouched, less an earlier round's, plus these."""
-        kept = [(name, value) for name, value in original if name not in _OURS]
-        ours = {
+        """Return the dead letter's headers: the original ones, without those of an earlier dead letter, and these."""
+        kept = [(name, value) for name, value in original if name not in _OWN_HEADERS]
+        own = {
             ERROR_CODE: self.code,
             ERROR_DETAIL: self.detail,
             ORIGIN_TOPIC: self.topic,
@@ -63,7 +63,7 @@ class DeadLetterReason:
             VERSION: self.version,
             REPLAYS: str(self.replays),
         }
-        return kept + [(name, value.encode()) for name, value in ours.items()]
+        return kept + [(name, value.encode()) for name, value in own.items()]
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "DeadLetterReason":
@@ -72,32 +72,32 @@ class DeadLetterReason:
         Raises:
             ValueError: a header is missing or not of its type; the message names it.
         """
-        found = {name: value.decode("utf-8", "replace") for name, value in headers if name in _OURS}
-        found.setdefault(REPLAYS, "0")
+        values = {name: value.decode("utf-8", "replace") for name, value in headers if name in _OWN_HEADERS}
+        values.setdefault(REPLAYS, "0")
         try:
             return cls(
-                code=found[ERROR_CODE],
-                detail=found[ERROR_DETAIL],
-                topic=found[ORIGIN_TOPIC],
-                partition=_number(found, ORIGIN_PARTITION),
-                offset=_number(found, ORIGIN_OFFSET),
-                timestamp_ms=_number(found, ORIGIN_TIMESTAMP),
-                service=found[SERVICE],
-                version=found[VERSION],
-                replays=_number(found, REPLAYS),
+                code=values[ERROR_CODE],
+                detail=values[ERROR_DETAIL],
+                topic=values[ORIGIN_TOPIC],
+                partition=_number(values, ORIGIN_PARTITION),
+                offset=_number(values, ORIGIN_OFFSET),
+                timestamp_ms=_number(values, ORIGIN_TIMESTAMP),
+                service=values[SERVICE],
+                version=values[VERSION],
+                replays=_number(values, REPLAYS),
             )
         except KeyError as missing:
             raise ValueError(f"not a dead letter: header {missing.args[0]} is missing") from None
 
 
-def _number(found: Mapping[str, str], header: str) -> int:
+def _number(values: Mapping[str, str], header: str) -> int:
     try:
-        return int(found[header])
+        return int(values[header])
     except ValueError:
         raise ValueError(f"not a dead letter: header {header} is not a number") from None
 
 
 def replays_of(headers: Iterable[tuple[str, bytes]]) -> int:
-    """Give how often a record was replayed; 0 where its header says nothing that makes sense."""
+    """Return how often a record was replayed; 0 where its header is missing or not a small number."""
     counts = [value for name, value in headers if name == REPLAYS]
     return int(counts[-1]) if counts and counts[-1] and counts[-1].isdigit() and len(counts[-1]) < 4 else 0

@@ -1,4 +1,4 @@
-"""`FrontierRequested` and `FrontierAnswered`: a hard case on its way to a large model and back."""
+"""`FrontierRequested` and `FrontierAnswered`: a hard case and its answer; `EgressRecord`: the audit of a call."""
 
 from typing import Annotated, ClassVar
 
@@ -9,7 +9,7 @@ from sprat_contracts.predictions import Declined, ModelRef, Output, Prediction
 
 
 class FrontierRequested(Message):
-    """A case that the router does not keep. It carries all that the next steps need, so that nobody keeps state."""
+    """A prediction that the router escalates, with all that the next steps need: no service keeps state."""
 
     event_type: ClassVar[str] = "dev.sprat.frontier.requested.v1"
 
@@ -19,25 +19,26 @@ class FrontierRequested(Message):
         Field(min_length=1, description="Why it was escalated: low_confidence, out_of_scope, declined, no_service, …"),
     ]
     threshold: Annotated[
-        Probability | None, Field(description="The `keep_at` that held when it was decided; null without a prediction.")
+        Probability | None, Field(description="The `keep_at` that was applied; null without a prediction.")
     ] = None
     labels: Annotated[
-        tuple[str, ...] | None, Field(description="The labels to choose from, as announced; null where none are.")
+        tuple[str, ...] | None,
+        Field(description="The labels to choose from, as announced; null where none are announced."),
     ] = None
     label_set: Annotated[str | None, Field(description="Hash of the labels.")] = None
 
 
 class Usage(Part):
-    """Tokens, as the provider counted them."""
+    """Tokens, as counted by the provider."""
 
     input_tokens: Annotated[int, Field(ge=0, description="Tokens of the prompt.")]
     output_tokens: Annotated[int, Field(ge=0, description="Tokens of the answer.")]
 
 
 class Egress(Part):
-    """What left the house for this answer."""
+    """What left the perimeter for this answer."""
 
-    left: Annotated[bool, Field(description="Did anything of the text leave?")]
+    left: Annotated[bool, Field(description="Whether anything of the text left.")]
     masked: dict[str, int] = Field(
         default_factory=dict, description="Type of personal data → items masked before it left."
     )
@@ -55,32 +56,36 @@ class FrontierAnswered(Message):
     model: Annotated[ModelRef | None, Field(description="The provider's model that answered.")] = None
     usage: Annotated[Usage | None, Field(description="Tokens used; null where no call was made for it.")] = None
     cost_eur: Annotated[float, Field(ge=0, description="Cost of this answer in euros; 0 from the cache.")] = 0.0
-    egress: Annotated[Egress | None, Field(description="What left; null where nothing was to leave.")] = None
-    cached: Annotated[bool, Field(description="True when an earlier answer served.")] = False
+    egress: Annotated[Egress | None, Field(description="What left the perimeter; null where nothing was to leave.")] = (
+        None
+    )
+    cached: Annotated[bool, Field(description="True when it is an earlier answer.")] = False
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[
         Declined | None,
-        Field(description="Why not: deadline, budget, policy, masking, provider, no_labels, …: an open list."),
+        Field(description="Why declined: deadline, budget, policy, masking, provider, no_labels, …: an open list."),
     ] = None
 
 
 class EgressRecord(Message):
-    """One phase of one call to a provider outside. It holds no word of the text."""
+    """One of the two phases of a call to an external provider, without anything of the text."""
 
     event_type: ClassVar[str] = "dev.sprat.egress.recorded.v1"
 
     call_id: Annotated[str, Field(min_length=1, description="The same in both phases of a call.")]
     phase: Annotated[str, Field(description="`attempt`: acknowledged by Kafka before the call; `outcome`: after it.")]
-    tenant: Annotated[str, Field(description="On whose behalf.")]
-    task: Annotated[str, Field(description="For which task.")]
-    provider: Annotated[str, Field(description="Who receives it.")]
+    tenant: Annotated[str, Field(description="The tenant of the text.")]
+    task: Annotated[str, Field(description="The task of the call.")]
+    provider: Annotated[str, Field(description="The provider that receives it.")]
     region: Annotated[str, Field(description="The provider's region, as configured.")]
     model: Annotated[str, Field(description="The provider's model.")]
     bytes_out: Annotated[int, Field(ge=0, description="Bytes of the request body.")]
     usage: Annotated[Usage | None, Field(description="Tokens; null in an attempt or without an answer.")] = None
     cost_eur: Annotated[float, Field(ge=0, description="Cost in euros; 0 in an attempt.")] = 0.0
     masked: dict[str, int] = Field(default_factory=dict, description="Type of personal data → items masked.")
-    text_hash: Annotated[str, Field(description="Keyed hash of the text, to find one's own; not reversible.")]
+    text_hash: Annotated[
+        str, Field(description="Keyed hash of the text, not reversible; its owner finds the record by it.")
+    ]
     outcome: Annotated[
-        str | None, Field(description="`answered` or what went wrong, in a word; null in an attempt.")
+        str | None, Field(description="`answered`, or the code of what went wrong; null in an attempt.")
     ] = None

@@ -1,4 +1,4 @@
-"""`Prediction`: what a small model says of one text and task, or why it says nothing."""
+"""`Prediction`: a small model's answer to one text and task, or why there is none; and the outputs of all tasks."""
 
 from typing import Annotated, ClassVar
 
@@ -9,14 +9,14 @@ from sprat_contracts.texts import TextSubmitted
 
 
 class Alternative(Part):
-    """A label that was considered."""
+    """A label that the model considered."""
 
     label: Annotated[str, Field(description="An announced label.")]
-    probability: Annotated[Probability, Field(description="Calibrated chance that this label is right, 0–1.")]
+    probability: Annotated[Probability, Field(description="Calibrated probability that this label is right, 0–1.")]
 
 
 class IntentOutput(Part):
-    """What the writer of a text wants."""
+    """The intent of a text."""
 
     label: Annotated[str | None, Field(description="The intent; null means outside every known intent.")]
     alternatives: Annotated[
@@ -25,14 +25,15 @@ class IntentOutput(Part):
 
 
 class Entity(Part):
-    """A named thing in a text."""
+    """A named entity in a text."""
 
     start: Annotated[int, Field(ge=0, description="First character, in Unicode code points of the text, from 0.")]
     end: Annotated[int, Field(ge=1, description="One past the last character, in Unicode code points.")]
     text: Annotated[str, Field(min_length=1, description="text[start:end].")]
     label: Annotated[str, Field(min_length=1, description="PER, ORG, LOC, MISC, EMAIL, IBAN, …: an open list.")]
     probability: Annotated[
-        Probability | None, Field(description="Chance that span and label are right, 0–1; null from a frontier model.")
+        Probability | None,
+        Field(description="Probability that span and label are right, 0–1; null from a frontier model."),
     ] = None
 
 
@@ -51,7 +52,7 @@ class TranslationOutput(Part):
 
 
 Output = IntentOutput | NerOutput | TranslationOutput
-"""The models are told apart by their mandatory fields: `label`, `entities`, `text` with `target`."""
+"""On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`."""
 
 OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
     "intent": IntentOutput,
@@ -64,7 +65,7 @@ TextSource = Annotated[str, Field(min_length=1, description="The CloudEvents sou
 
 
 class Origin(Part):
-    """Where the text stands on the texts topic. Who needs order sorts by it."""
+    """Where the text is on the texts topic. Consumers that need order sort by it."""
 
     partition: Annotated[int, Field(ge=0, description="Partition of the texts topic.")]
     offset: Annotated[int, Field(ge=0, description="Offset in that partition.")]
@@ -83,25 +84,27 @@ class Declined(Part):
     """Why there is no answer."""
 
     code: Annotated[str, Field(min_length=1, description="Open list: language, target, deadline, policy, masking, …")]
-    detail: Annotated[str, Field(description="For a person; never holds the text.")] = ""
+    detail: Annotated[str, Field(description="For people; never holds the text.")] = ""
 
 
 class Prediction(Message):
-    """What a small model says of one text and task."""
+    """A small model's answer to one text and task, or why there is none."""
 
     event_type: ClassVar[str] = "dev.sprat.prediction.made.v1"
 
     text_id: TextId
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task answered.")]
-    origin: Annotated[Origin, Field(description="Where the text stands on the texts topic.")]
+    origin: Annotated[Origin, Field(description="Where the text is on the texts topic.")]
     submitted: Annotated[TextSubmitted, Field(description="The text as it was submitted, unknown fields included.")]
     output: Annotated[Output | None, Field(description="The answer; null where the model declined.")]
     confidence: Annotated[
         Probability | None,
-        Field(description="Calibrated chance, 0–1, that the output is right, at the card's out-of-scope share."),
+        Field(description="Calibrated probability, 0–1, that the output is right, at the card's out-of-scope share."),
     ]
-    model: Annotated[ModelRef | None, Field(description="Who answered; null where no model serves the task.")]
+    model: Annotated[
+        ModelRef | None, Field(description="The model that answered; null where no model serves the task.")
+    ]
     cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None

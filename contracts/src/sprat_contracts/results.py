@@ -1,4 +1,4 @@
-"""`Result`: how a text and a task ended. Written by the router alone, one for every accepted pair."""
+"""`Result`: the end of a text and a task, written by the router alone; `FeedbackGiven`: a correction of one."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -15,11 +15,13 @@ class Route(Part):
 
     decision: Annotated[str, Field(description="`kept` or `escalated`.")]
     reason: Annotated[str, Field(description="confident, low_confidence, out_of_scope, declined, no_service, …")]
-    threshold: Annotated[Probability | None, Field(description="The `keep_at` that held; null where none did.")] = None
+    threshold: Annotated[
+        Probability | None, Field(description="The `keep_at` that was applied; null where none was.")
+    ] = None
 
 
 class Result(Message):
-    """How a text and a task ended. Keep the first with an output for each (`text_source`, `text_id`, `task`)."""
+    """The end of one text and task. Keep the first with an output for each (`text_source`, `text_id`, `task`)."""
 
     event_type: ClassVar[str] = "dev.sprat.result.decided.v1"
 
@@ -27,7 +29,7 @@ class Result(Message):
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task answered.")]
     requested: Annotated[tuple[TaskName, ...], Field(description="All known tasks of that text, for joins.")]
-    origin: Annotated[Origin, Field(description="Where the text stands on the texts topic.")]
+    origin: Annotated[Origin, Field(description="Where the text is on the texts topic.")]
     status: Annotated[
         str,
         Field(
@@ -35,16 +37,21 @@ class Result(Message):
         ),
     ]
     output: Annotated[Output | None, Field(description="The answer; null where unanswered.")]
-    declined: Annotated[Declined | None, Field(description="Who would not answer and why; null where answered.")] = None
+    declined: Annotated[Declined | None, Field(description="Why there is no better answer; null where answered.")] = (
+        None
+    )
     confidence: Annotated[
-        Probability | None, Field(description="Calibrated chance that the output is right; null from a frontier.")
+        Probability | None,
+        Field(description="Calibrated probability, 0–1, that the output is right; null from a frontier."),
     ] = None
     source: Annotated[str, Field(description="`small`, `frontier` or `none`.")]
     route: Annotated[Route, Field(description="What the router decided and why.")]
     model: Annotated[ModelRef | None, Field(description="The model whose answer this is.")] = None
     cached: Annotated[bool, Field(description="True when the answer came from a cache.")] = False
     cost_eur: Annotated[float, Field(ge=0, description="What the frontier charged for it, in euros.")] = 0.0
-    egress: Annotated[Egress | None, Field(description="What left the house; null where nothing was to leave.")] = None
+    egress: Annotated[Egress | None, Field(description="What left the perimeter; null where nothing was to leave.")] = (
+        None
+    )
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     language: Annotated[str, Field(description="Language of the text, as submitted.")]
     tenant: Annotated[str, Field(description="The text's tenant.")]
@@ -54,7 +61,7 @@ class Result(Message):
 
 
 class FeedbackGiven(Message):
-    """A correction of one Result."""
+    """A correction of one Result: what the right answer is."""
 
     event_type: ClassVar[str] = "dev.sprat.feedback.given.v1"
 
@@ -62,4 +69,6 @@ class FeedbackGiven(Message):
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task corrected.")]
     output: Annotated[Output, Field(description="The right answer.")]
-    by: Annotated[str, Field(min_length=1, max_length=256, description="Who says so: a pseudonym or a system's name.")]
+    by: Annotated[
+        str, Field(min_length=1, max_length=256, description="Who corrects it: a pseudonym or a system's name.")
+    ]

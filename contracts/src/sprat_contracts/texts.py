@@ -22,32 +22,32 @@ ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
 
 MAX_DEPTH = 64
-"""Levels that fields unknown to this version may nest. Every hop puts a text deeper, and JSON readers have limits: what
+"""How deep fields unknown to this version may nest. Every hop nests a text deeper, and JSON readers have limits: what
 is accepted here must be readable in the last message that carries it."""
 
-_MODEL = Field(description="Which model of the task is to answer.")
+_MODEL = Field(description="The model of the task that should answer.")
 
 
 class TaskOptions(Part):
-    """What every task may say."""
+    """The options that every task has."""
 
     model: Annotated[ModelName, _MODEL] = "default"
 
 
 class TranslationOptions(TaskOptions):
-    """A translation needs a target."""
+    """The options of a translation."""
 
     target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47.")]
 
 
 class Tasks(Part):
-    """The tasks asked for, each with its options. At least one known task; unknown ones are reported and left out."""
+    """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": [task], "properties": {task: {"type": "object"}}} for task in TASKS]}
     )
 
-    intent: Annotated[TaskOptions | None, Field(description="Say what the writer wants.")] = None
+    intent: Annotated[TaskOptions | None, Field(description="Classify what the writer wants.")] = None
     ner: Annotated[TaskOptions | None, Field(description="Find the named entities.")] = None
     translation: Annotated[TranslationOptions | None, Field(description="Translate into `target`.")] = None
 
@@ -60,22 +60,22 @@ class Tasks(Part):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_asked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _requested(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: options for name, options in handler(self).items() if options is not None or name not in TASKS}
 
     @property
     def known(self) -> dict[str, TaskOptions]:
-        """The known tasks that are asked for, by name."""
+        """The requested tasks that are known, by name."""
         return {name: options for name in TASKS if (options := getattr(self, name)) is not None}
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of tasks that nobody has heard of."""
+        """Names of requested tasks that are not known."""
         return tuple(self.model_extra or ())
 
 
 class TextSubmitted(Message):
-    """A text and the tasks that someone wants done on it."""
+    """A text and the requested tasks."""
 
     event_type: ClassVar[str] = "dev.sprat.text.submitted.v1"
     plain_json_allowed: ClassVar[bool] = True
@@ -86,11 +86,11 @@ class TextSubmitted(Message):
         Field(
             min_length=1,
             max_length=20_000,
-            description="What to read: 1–20,000 code points, not all of them white space.",
+            description="The text: 1–20,000 code points, not all of them white space.",
             json_schema_extra={"pattern": r"\S"},
         ),
     ]
-    tasks: Annotated[Tasks, Field(description="What to do.")]
+    tasks: Annotated[Tasks, Field(description="The tasks to do.")]
     language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47.")] = "en"
     tenant: Annotated[
         str,
@@ -104,8 +104,9 @@ class TextSubmitted(Message):
     frontier: Annotated[
         FrontierRule,
         Field(
-            description="May a hard case leave the house: whole (`allow`), with personal data masked (`redact`) or not "
-            "at all (`deny`)? Anything else counts as `deny`. The stricter of this and the tenant's policy holds."
+            description="Whether a hard case may leave the perimeter: whole (`allow`), with personal data masked "
+            "(`redact`) or not at all (`deny`). Anything else counts as `deny`. The stricter of this and the tenant's "
+            "policy applies."
         ),
     ] = "redact"
     deadline_ms: Annotated[
@@ -126,7 +127,7 @@ class TextSubmitted(Message):
 
     @model_validator(mode="after")
     def _can_be_carried(self) -> "TextSubmitted":
-        """Refuse unknown fields that would not come through to the last message as they are."""
+        """Reject unknown fields that would not reach the last message unchanged."""
         parts = (self, self.tasks, *self.tasks.known.values())
         for value in [value for part in parts for value in (part.model_extra or {}).values()]:
             if _deeper(value, MAX_DEPTH):
@@ -142,7 +143,7 @@ class TextSubmitted(Message):
 
 
 def _deeper(value: object, levels: int) -> bool:
-    """Say whether a JSON value has more than so many levels of arrays and objects."""
+    """Return whether a JSON value has more than `levels` levels of arrays and objects."""
     containers = _containers([value])
     for _ in range(levels):
         containers = _containers(
@@ -152,7 +153,7 @@ def _deeper(value: object, levels: int) -> bool:
 
 
 def _finite(value: object) -> bool:
-    """Say whether all numbers in a JSON value, which nests no deeper than is allowed, are numbers."""
+    """Return whether all numbers in a JSON value are finite; it nests no deeper than MAX_DEPTH."""
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, dict):

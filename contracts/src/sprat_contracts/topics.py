@@ -19,27 +19,27 @@ DEFAULT_PARTITIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic and what it needs of the broker."""
+    """A topic and its settings in the broker."""
 
     name: str
     message: type[Message] | None
-    """What its records hold; None for dead letters, which hold what came."""
+    """What its records hold; None for dead letters, which hold records of any kind."""
     cleanup: Literal["delete", "compact"]
     retention_ms: int | None
-    """How long a record stays; None where compaction decides."""
+    """How long a record is kept; None where compaction decides."""
     max_record_bytes: int
     partitions: int
 
     @property
     def max_batch_bytes(self) -> int:
-        """What the broker takes at once: its limit holds for a batch, and librdkafka sends up to a million bytes."""
+        """The broker's limit, which applies to batches: librdkafka sends batches of up to a million bytes."""
         return max(self.max_record_bytes, SMALLEST_BATCH_LIMIT)
 
     def config(self) -> dict[str, str]:
-        """Give the broker's settings of this topic."""
+        """Return the broker's settings of this topic."""
         settings = {
             "cleanup.policy": self.cleanup,
-            # The broker unpacks what comes compressed: every client can read it, and the limit holds for what is in it.
+            # The broker decompresses records: every client can read them, and the limit applies to their content.
             "compression.type": "uncompressed",
             "max.message.bytes": str(self.max_batch_bytes),
             "message.timestamp.type": "LogAppendTime",
@@ -52,7 +52,7 @@ class Topics:
     """The names of all topics under a prefix, and the table of their settings.
 
     Texts, predictions and results have equal partition counts (`partitions`), which must never change. `models` has
-    one, so that announcements stand in one order.
+    one, so that announcements have one order.
     """
 
     prefix: str = DEFAULT_PREFIX
@@ -64,11 +64,11 @@ class Topics:
         return f"{self.prefix}.texts.v1"
 
     def predictions(self, task: str) -> str:
-        """What the small models of a task say."""
+        """Answers of the small models of a task."""
         return f"{self.prefix}.predictions.{task}.v1"
 
     def results(self, task: str) -> str:
-        """How texts ended, for one task. Written by the router alone."""
+        """Results of one task, written by the router alone."""
         return f"{self.prefix}.results.{task}.v1"
 
     @property
@@ -83,12 +83,12 @@ class Topics:
 
     @property
     def models(self) -> str:
-        """Who serves what; compacted."""
+        """Which model serves which texts; compacted."""
         return f"{self.prefix}.models.v1"
 
     @property
     def dead_letters(self) -> str:
-        """Records that could not be handled, as they came."""
+        """Records that could not be handled, unchanged."""
         return f"{self.prefix}.dead-letters.v1"
 
     @property
@@ -98,11 +98,11 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Corrections by people."""
+        """Corrections of Results."""
         return f"{self.prefix}.feedback.v1"
 
     def table(self) -> tuple[Topic, ...]:
-        """Give every topic with its settings."""
+        """Return every topic with its settings."""
 
         def delete(name: str, message: type[Message] | None, days: int, kib: int) -> Topic:
             return Topic(name, message, "delete", days * DAY_MS, kib * KIB, self.partitions)

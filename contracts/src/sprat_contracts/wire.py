@@ -23,7 +23,7 @@ _MAX_PROBLEMS = 5
 
 
 class KafkaRecord(Protocol):
-    """What a Kafka client hands over; aiokafka's ConsumerRecord is one."""
+    """A record as a Kafka client returns it; aiokafka's ConsumerRecord is one."""
 
     @property
     def topic(self) -> str:
@@ -57,13 +57,13 @@ class KafkaRecord(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
-        """In their order; a name may stand twice."""
+        """In their order; a name may occur twice."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `decode` reads.
+    """A Kafka record as plain data, for clients whose own records are not a `KafkaRecord`, and for tests.
 
     With confluent-kafka:
     `Record(m.topic(), m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers() or ())`.
@@ -81,7 +81,7 @@ class Record:
 
 
 class WireError(ValueError):
-    """A record that is not what its topic holds. `code` is for machines, `detail` for people; neither holds a text."""
+    """A record that is not what its topic holds. `code` is for machines, `detail` for people; both without the text."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -101,7 +101,7 @@ class Envelope:
     extensions: Mapping[str, str] = field(default_factory=dict)
     """`ce_` attributes beside the mandatory ones, without the prefix: tenant, status, …"""
     replay_for: str | None = None
-    """The only service that is to handle this replayed record; None for all."""
+    """The only service that should handle this replayed record; None for all."""
     replays: int = 0
 
 
@@ -114,7 +114,7 @@ class Event(Generic[M]):
 
 
 def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
-    """Read a record.
+    """Decode a record.
 
     Raises:
         WireError: structured_mode, unsupported_content_type, invalid_header, invalid_cloudevent, unexpected_type,
@@ -132,7 +132,7 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
 
 
 def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
-    """Read the headers alone; the same errors as `decode` but for the value's."""
+    """Decode the headers alone; raise the same errors as `decode`, except those of the value."""
     headers = _text_headers(record)
     content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type.startswith("application/cloudevents"):
@@ -161,7 +161,7 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
 
 
 def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Give the value and the headers of a record; an absent time is now."""
+    """Return the value and the headers of a record; the time is now where the envelope has none."""
     time = envelope.time or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     headers = [
         ("ce_specversion", b"1.0"),
@@ -179,11 +179,11 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
 
 
 def _text_headers(record: KafkaRecord) -> dict[str, str]:
-    """Decode the headers; of a name that stands twice the last counts, as in most clients."""
+    """Decode the headers; the last one of a name counts, as in most clients."""
     headers: dict[str, str] = {}
     for name, value in record.headers:
         try:
-            name.encode()  # a reader that keeps bytes which are not UTF-8 hands them over as surrogates
+            name.encode()  # a reader may keep bytes that are not UTF-8 as surrogates
             headers[name] = (value or b"").decode()
         except UnicodeError:
             raise WireError(ReasonCode.INVALID_HEADER, f"header {_shown(name)}: not UTF-8") from None
@@ -204,12 +204,12 @@ def _cloudevent_identity(headers: Mapping[str, str], event_type: str) -> tuple[s
 
 
 def _wire_error(error: ValidationError, message_type: type[Message]) -> WireError:
-    """Say which fields are wrong and why, without a word of the input: keys that are not ours are shown as `*`."""
+    """Return which fields are wrong and why, without any input: keys that are not field names are shown as `*`."""
     problems = error.errors(include_input=False, include_context=False, include_url=False)
     if problems[0]["type"] == "json_invalid":
         return WireError(ReasonCode.INVALID_JSON, problems[0]["msg"])
     known = _field_names(message_type)
-    told = [
+    problem_texts = [
         (
             ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
             or "the value"
@@ -218,18 +218,18 @@ def _wire_error(error: ValidationError, message_type: type[Message]) -> WireErro
         for problem in problems[:_MAX_PROBLEMS]
     ]
     if len(problems) > _MAX_PROBLEMS:
-        told.append(f"and {len(problems) - _MAX_PROBLEMS} more")
+        problem_texts.append(f"and {len(problems) - _MAX_PROBLEMS} more")
     if message_type.plain_json_allowed:
         no_known_task = [problem["type"] for problem in problems] == [ReasonCode.NO_KNOWN_TASK]
         code = ReasonCode.NO_KNOWN_TASK if no_known_task else ReasonCode.INVALID_TEXT
     else:
         code = ReasonCode.INVALID_MESSAGE
-    return WireError(code, "; ".join(told))
+    return WireError(code, "; ".join(problem_texts))
 
 
 @cache
 def _field_names(message_type: type[Message]) -> frozenset[str]:
-    """Give all field names below a message: those may be told in an error."""
+    """Return all field names of a message and its parts: an error may show these."""
     names: set[str] = set()
     definitions = message_type.model_json_schema(mode="validation")
     for schema in (definitions, *definitions.get("$defs", {}).values()):
@@ -238,5 +238,5 @@ def _field_names(message_type: type[Message]) -> frozenset[str]:
 
 
 def _shown(name: str) -> str:
-    """Give a header's name as far as it is harmless to show."""
+    """Return a header's name, or `*` where it may hold anything."""
     return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else "*"

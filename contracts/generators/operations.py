@@ -1,4 +1,4 @@
-"""What the services declare to FastStream, read back from the AsyncAPI documents that FastStream makes of it."""
+"""The operations of the services, read from the AsyncAPI documents that FastStream makes of their channels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sprat_router.declaration import declare as declare_router
 
 
 class NoMessage(BaseModel):
-    """Stands for the payload of a topic whose records hold what came: FastStream wants one for every topic."""
+    """The payload of a topic whose records are of any kind: FastStream requires one for every topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,19 @@ class Operation:
     """receive or send."""
     topic: str
     message: str | None
-    """Name of the payload's schema; None for what is written as it came."""
-    about: str
+    """Name of the payload's schema; None for records of any kind."""
+    description: str
 
 
 def declarations(topics: Topics) -> tuple[Channels, ...]:
-    """Give what every service of the house declares."""
+    """Return the channels of every service."""
     specialists = (specialist_channels(task, topics) for task in TASKS)
     return (*specialists, declare_router(topics), declare_frontier(topics))
 
 
-def operations(declaration: Channels) -> Iterator[tuple[Operation, dict[str, Any]]]:
-    """Give the operations of a service, each with the schemas that FastStream made of its message."""
-    document = _document(declaration)
+def operations(channels: Channels) -> Iterator[tuple[Operation, dict[str, Any]]]:
+    """Yield the operations of a service, each with the schemas that FastStream makes of its message."""
+    document = _document(channels)
     messages, schemas = document["components"]["messages"], document["components"]["schemas"]
     schemas.pop(NoMessage.__name__, None)
     for operation in document["operations"].values():
@@ -51,34 +51,34 @@ def operations(declaration: Channels) -> Iterator[tuple[Operation, dict[str, Any
         payload = messages[_last(reference)]["payload"]
         name = None if _last(payload) == NoMessage.__name__ else _last(payload)
         about = channel.get("description", "")
-        yield Operation(declaration.service, operation["action"], channel["address"], name, about), schemas
+        yield Operation(channels.service, operation["action"], channel["address"], name, about), schemas
 
 
-def _document(declaration: Channels) -> dict[str, Any]:
-    """Make the service's broker, as the running service does, without connecting it.
+def _document(channels: Channels) -> dict[str, Any]:
+    """Return FastStream's document of a service, from its broker as the running service makes it, not connected.
 
-    It has a subscriber for each topic: FastStream shows one message for all topics of a subscriber.
+    The broker has one subscriber per topic, because FastStream shows one message for all topics of a subscriber.
     """
     settings = KafkaSettings()
-    broker = make_broker(settings, f"sprat-{declaration.service}")
-    about = declaration.description
-    reads = {topic: (message, about) for topic, message in declaration.reads.items()}
+    broker = make_broker(settings, f"sprat-{channels.service}")
+    about = channels.description
+    reads = {topic: (message, about) for topic, message in channels.reads.items()}
     follows = {
         topic: (message, "Read from its beginning by every instance, outside the consumer group.")
-        for topic, message in declaration.follows.items()
+        for topic, message in channels.follows.items()
     }
     for topic, (message, description) in (reads | follows).items():
-        alone = Channels(declaration.service, description, {topic: message}, {})
-        subscribe(broker, alone, f"receive:{topic}", _never, None, settings)
-    for topic, written in declaration.writes.items():
+        alone = Channels(channels.service, description, {topic: message}, {})
+        subscribe(broker, alone, f"receive:{topic}", _unused, None, settings)
+    for topic, written in channels.writes.items():
         broker.publisher(topic, schema=written or NoMessage, title=f"send:{topic}", description=about)
-    specification = AsyncAPI(broker, title=declaration.service, version="1", schema_version="3.0.0")
+    specification = AsyncAPI(broker, title=channels.service, version="1", schema_version="3.0.0")
     document: dict[str, Any] = specification.to_specification().to_jsonable()
     return document
 
 
-async def _never(_: Sequence[ConsumerRecord]) -> None:
-    raise AssertionError("a declaration reads nothing")
+async def _unused(_: Sequence[ConsumerRecord]) -> None:
+    raise AssertionError("a document reads no records")
 
 
 def _follow(document: dict[str, Any], reference: dict[str, str]) -> dict[str, Any]:
