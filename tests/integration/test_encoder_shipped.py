@@ -51,7 +51,9 @@ def test_translations_are_nearer_than_other_texts(encoder: SentenceEncoder) -> N
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr"])
-def test_the_card_says_that_the_pruned_vocabulary_cuts_nearly_all_sentences_as_the_whole_one(language: str) -> None:
+def test_the_card_states_that_the_pruned_vocabulary_splits_nearly_all_sentences_like_the_full_one(
+    language: str,
+) -> None:
     card = load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER)
     assert card.score(f"same_cut_{language}") >= 0.96
     assert card.score(f"more_tokens_{language}") <= 0.001
@@ -70,7 +72,7 @@ def test_another_encoder_than_the_model_was_made_on_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \t\n ", "\u200b\0"])
-def test_nothing_to_read_is_said(encoder: SentenceEncoder, text: str) -> None:
+def test_a_text_without_tokens_is_marked_empty(encoder: SentenceEncoder, text: str) -> None:
     assert encoder.encode([text, "hallo"]).empty.tolist() == [True, False]
 
 
@@ -89,7 +91,7 @@ def test_a_special_token_written_in_a_text_stays_text(encoder: SentenceEncoder, 
 @pytest.mark.parametrize(
     "text", ["", "x", "{x", "hello there", "?!" * 60, "한국어 텍스트", "ﷺ" * 5, "½⅓", "x" * 20_000]
 )
-def test_the_upper_bound_is_one(text: str) -> None:
+def test_no_text_has_more_tokens_than_the_upper_bound(text: str) -> None:
     tokens = GuardedTokenizer.load(sprat_encoder.ARTEFACT, max_tokens=MAX_TOKENS)
     (ids,), _ = tokens.ids([text])
     assert len(ids) <= tokens.upper_bound(text) <= MAX_TOKENS

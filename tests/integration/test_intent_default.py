@@ -34,7 +34,7 @@ def label(answer: Answer) -> str | None:
     return answer.output.label
 
 
-def test_it_is_the_service_s_own_choice_and_lies_on_the_shared_encoder(model: IntentModel) -> None:
+def test_it_is_the_default_of_the_service_and_built_on_the_shared_encoder(model: IntentModel) -> None:
     served: Model = model
     assert IntentSection().artefact == SHIPPED
     assert served.card.built_on == sprat_encoder.identify()
@@ -53,7 +53,7 @@ def test_it_is_the_service_s_own_choice_and_lies_on_the_shared_encoder(model: In
         ("fr-CA", "fais un virement de 100 euros vers mon livret", "transfer"),
     ],
 )
-def test_a_plain_request_is_understood_surely_enough_to_be_kept(
+def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(
     model: IntentModel, language: str, text: str, wanted: str
 ) -> None:
     (answer,) = ask(model, language, text)
@@ -71,7 +71,7 @@ def test_a_plain_request_is_understood_surely_enough_to_be_kept(
         ("pt", "por favor transfere 100 euros para a minha conta poupança"),
     ],
 )
-def test_a_language_without_calibration_is_understood_but_never_surer_than_any_calibrated_one(
+def test_a_language_without_calibration_has_no_higher_confidence_than_any_calibrated_one(
     model: IntentModel, language: str, text: str
 ) -> None:
     classification = model.classify([text], [language])
@@ -85,9 +85,7 @@ def test_a_language_without_calibration_is_understood_but_never_surer_than_any_c
 
 
 @pytest.mark.parametrize("language", ["de", "fr"])
-def test_queries_that_nothing_was_fitted_to_are_understood_and_the_confidence_holds(
-    model: IntentModel, language: str
-) -> None:
+def test_unseen_queries_get_their_labels_and_the_confidence_is_calibrated(model: IntentModel, language: str) -> None:
     _, reported = read_queries(QUERIES, language)
     readings = read_splits(model, reported, read_outside(QUERIES, language))
     inside = in_scope_only(readings)
@@ -100,7 +98,7 @@ def test_queries_that_nothing_was_fitted_to_are_understood_and_the_confidence_ho
     assert kept_as_label[~readings.in_scope].mean() <= 0.1
 
 
-def test_the_card_states_the_figures_that_were_promised(model: IntentModel) -> None:
+def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
     score = model.card.score
     assert score("in_scope_accuracy_raw") >= 0.955
     assert score("auroc_out_of_scope") >= 0.964
@@ -136,7 +134,7 @@ def test_a_model_made_on_another_encoder_is_refused(copy: Path) -> None:
         IntentModel.load(copy)
 
 
-def test_a_language_s_mean_of_another_width_is_refused(copy: Path) -> None:
+def test_a_language_mean_of_another_width_is_refused(copy: Path) -> None:
     with np.load(copy / "head.npz") as arrays:
         changed = dict(arrays) | {"mean_de": np.zeros(3, np.float32)}
     np.savez(copy / "head.npz", **changed)

@@ -40,7 +40,7 @@ def seal(folder: Path, **changes: object) -> None:
     write_artefact(folder, load_artefact(FOLDER).card.model_dump(mode="json") | changes)
 
 
-def test_it_is_a_model_of_the_chassis(model: IntentModel) -> None:
+def test_it_implements_the_model_protocol(model: IntentModel) -> None:
     served: Model = model
     assert served.card.task == "intent"
     assert served.card.languages == ("en",)
@@ -59,14 +59,14 @@ def test_it_is_a_model_of_the_chassis(model: IntentModel) -> None:
         ("what's the exchange rate between dollars and euros", "exchange_rate"),
     ],
 )
-def test_a_plain_request_is_understood_surely_enough_to_be_kept(model: IntentModel, text: str, wanted: str) -> None:
+def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(model: IntentModel, text: str, wanted: str) -> None:
     (answer,) = ask(model, text)
     assert label(answer) == wanted
     assert answer.confidence >= model.card.keep_at
 
 
 @pytest.mark.parametrize("text", ["who won the cup final in 1974", "how tall is the eiffel tower"])
-def test_what_no_intent_covers_has_no_label(model: IntentModel, text: str) -> None:
+def test_a_text_outside_every_intent_has_no_label(model: IntentModel, text: str) -> None:
     (answer,) = ask(model, text)
     assert label(answer) is None
 
@@ -118,7 +118,7 @@ def test_the_decision_is_the_likelier_of_label_and_outside(model: IntentModel) -
         pytest.param("\u0301" * 300, id="combining marks"),
     ],
 )
-def test_nothing_to_read_is_outside_for_certain(model: IntentModel, text: str) -> None:
+def test_a_text_without_tokens_is_certainly_outside(model: IntentModel, text: str) -> None:
     (answer,) = ask(model, text)
     assert label(answer) is None
     assert answer.confidence == 1.0
@@ -134,13 +134,13 @@ def test_nothing_to_read_is_outside_for_certain(model: IntentModel, text: str) -
         pytest.param("lorem ipsum " * 1_666, id="20,000 characters"),
     ],
 )
-def test_odd_text_gets_an_answer_and_harms_no_neighbour(model: IntentModel, text: str) -> None:
+def test_odd_text_gets_an_answer_and_does_not_change_others(model: IntentModel, text: str) -> None:
     odd, neighbour = ask(model, text, "tell me a joke")
     assert 0 <= odd.confidence <= 1
     assert label(neighbour) == "tell_joke"
 
 
-def test_a_long_text_is_not_surely_outside_but_escalated(model: IntentModel) -> None:
+def test_a_long_text_outside_every_intent_has_a_low_confidence(model: IntentModel) -> None:
     filler = "The town lies at the foot of the hills. The river was bridged in 1802. " * 20
     (answer,) = ask(model, filler + "Please move 100 euros to my savings.")
     assert label(answer) is None
@@ -152,7 +152,7 @@ def test_a_longer_text_costs_more_up_to_what_the_model_reads(model: IntentModel)
     assert costs == [3, 42, model.card.max_tokens]
 
 
-def test_the_card_states_the_figures_that_were_promised(model: IntentModel) -> None:
+def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
     score = model.card.score
     assert score("in_scope_accuracy_raw") >= 0.95
     assert score("auroc_out_of_scope") >= 0.955
@@ -167,7 +167,7 @@ def test_a_changed_head_is_refused(copy: Path) -> None:
         IntentModel.load(copy)
 
 
-def test_a_head_that_is_no_array_is_refused_even_when_the_card_fits(copy: Path) -> None:
+def test_an_unreadable_head_is_refused_even_if_the_card_fits(copy: Path) -> None:
     (copy / "head.npz").write_bytes(b"rubbish")
     seal(copy)
     with pytest.raises(BrokenArtefact, match=r"head\.npz: cannot be read"):

@@ -44,7 +44,7 @@ def found(model: NerModel, text: str, language: str = "en") -> list[tuple[str, s
     return [(entity.text, entity.label) for entity in entities]
 
 
-def test_it_is_a_model_of_the_chassis(model: NerModel) -> None:
+def test_it_implements_the_model_protocol(model: NerModel) -> None:
     served: Model = model
     assert served.card.task == "ner"
     assert served.card.languages == ("en", "de")
@@ -53,7 +53,7 @@ def test_it_is_a_model_of_the_chassis(model: NerModel) -> None:
     served.probe()
 
 
-def test_names_are_found_surely_enough_to_be_kept(model: NerModel) -> None:
+def test_names_are_found_with_a_confidence_to_keep(model: NerModel) -> None:
     assert found(model, ANNA) == [("Anna Schmidt", "PER"), ("Lisbon", "LOC"), ("Siemens", "ORG"), ("Munich", "LOC")]
     (answer,) = ask(model, ANNA)
     assert answer.confidence >= model.card.keep_at
@@ -69,7 +69,9 @@ def test_names_are_found_surely_enough_to_be_kept(model: NerModel) -> None:
         ("The United Nations met in New York.", "en", [("United Nations", "ORG"), ("New York", "LOC")]),
     ],
 )  # fmt: skip
-def test_plain_texts_are_read_right(model: NerModel, text: str, language: str, wanted: list[tuple[str, str]]) -> None:
+def test_the_names_of_plain_texts_are_found(
+    model: NerModel, text: str, language: str, wanted: list[tuple[str, str]]
+) -> None:
     assert found(model, text, language) == wanted
 
 
@@ -92,11 +94,13 @@ def test_offsets_count_code_points_of_the_text_as_it_is(model: NerModel, form: s
         pytest.param("Anna\u00adSchmidt in Berlin\u200d", ["Anna\u00adSchmidt", "Berlin"], id="those within stay"),
     ],
 )
-def test_a_name_neither_begins_nor_ends_with_what_cannot_be_seen(model: NerModel, text: str, wanted: list[str]) -> None:
+def test_a_name_neither_begins_nor_ends_with_invisible_characters(
+    model: NerModel, text: str, wanted: list[str]
+) -> None:
     assert [name for name, _ in found(model, text)] == wanted
 
 
-def test_german_is_trusted_less_than_english(model: NerModel) -> None:
+def test_german_has_lower_confidence_than_english(model: NerModel) -> None:
     (english, german) = model.answer([Question(ANNA, "en-GB"), Question(ANNA, "de-AT")])
     assert german.confidence < english.confidence
     assert english.output != german.output  # the chances differ, the names do not
@@ -111,7 +115,7 @@ def test_a_long_text_is_read_to_its_end(model: NerModel) -> None:
     assert output(answer).entities[0].start == start
 
 
-def test_a_checked_form_stands_beside_the_names_and_wins_over_them(model: NerModel) -> None:
+def test_a_patterned_entity_wins_over_a_name_that_overlaps_it(model: NerModel) -> None:
     text = "Write to anna.schmidt@siemens.example, or see https://www.munich.example/Siemens, says Anna Schmidt."
     (answer,) = ask(model, text)
     found = [(entity.text, entity.label, entity.probability) for entity in output(answer).entities]
@@ -121,7 +125,7 @@ def test_a_checked_form_stands_beside_the_names_and_wins_over_them(model: NerMod
     assert 0 < (found[2][2] or 0) < 1
 
 
-def test_no_more_are_given_than_the_contract_takes(model: NerModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_more_entities_than_the_contract_allows(model: NerModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_ENTITIES == 1000
     monkeypatch.setattr("sprat_ner.model.MOST_ENTITIES", 3)
     (four, three) = ask(model, "a@b.example " * 4, "a@b.example " * 3)
@@ -131,13 +135,13 @@ def test_no_more_are_given_than_the_contract_takes(model: NerModel, monkeypatch:
     assert three.confidence > 0
 
 
-def test_a_text_written_to_be_costly_is_read_in_part_and_not_trusted(model: NerModel) -> None:
+def test_a_text_made_to_be_expensive_is_cut_and_has_confidence_0(model: NerModel) -> None:
     ligature = "\ufdfa"
     assert len(readable(ligature * 20_000)) == MOST_CODE_POINTS // 18
     assert readable("é" * 20_000) == "é" * 20_000
 
 
-def test_a_text_with_nothing_to_read_names_nobody_for_sure(model: NerModel) -> None:
+def test_a_text_without_words_certainly_has_no_names(model: NerModel) -> None:
     (answer,) = ask(model, "\x01\x02")
     assert (output(answer).entities, answer.confidence) == ((), 1.0)
 
@@ -166,14 +170,14 @@ def test_the_cost_is_bounded_without_tokenising(model: NerModel, text: str) -> N
         pytest.param({"labels": ["PER"], "label_set": label_set_hash(["PER"])}, id="other labels"),
     ],
 )
-def test_what_is_meant_for_other_code_is_refused(copy: Path, changes: dict[str, object]) -> None:
+def test_an_artefact_for_other_code_is_refused(copy: Path, changes: dict[str, object]) -> None:
     write_artefact(copy, load_artefact(copy).card.model_dump(mode="json") | changes)
     with pytest.raises(BrokenArtefact):
         NerModel.load(copy)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "head.npz", "tokenizer.json", "vocabulary.json", "card.json"])
-def test_a_missing_file_is_told(copy: Path, name: str) -> None:
+def test_the_error_names_a_missing_file(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(BrokenArtefact, match=name.replace(".", r"\.")):
         NerModel.load(copy)

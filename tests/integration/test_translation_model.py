@@ -54,13 +54,13 @@ def output(answer: Answer) -> str:
     return answer.output.text
 
 
-def test_it_is_a_model_of_the_chassis(model):
+def test_it_implements_the_model_protocol(model):
     served: Model = model
     assert (served.card.task, served.card.reader) == ("translation", READER)
     served.probe()
 
 
-def test_paragraphs_line_breaks_and_what_has_no_letters_stay(model):
+def test_paragraphs_line_breaks_and_text_without_letters_stay(model):
     (answer,) = ask(model, "Where is my order?\r\n\r\n\t- Please wait.  \n---\n12.50 😀\n")
     head, empty, item, *rest = output(answer).splitlines()
     assert head
@@ -70,7 +70,7 @@ def test_paragraphs_line_breaks_and_what_has_no_letters_stay(model):
 
 
 @pytest.mark.parametrize("text", ["", " \n ", "😀😀", "12.50", "\0", "\u0301"])
-def test_nothing_to_translate_stays_and_is_certain(model, text):
+def test_a_text_without_sentences_is_copied_with_confidence_1(model, text):
     assert ask(model, text) == [Answer(TranslationOutput(text=text, target="de"), 1.0)]
 
 
@@ -86,20 +86,20 @@ def test_threads_change_no_answer(folder, model):
     assert ask(TranslationModel.load(folder, threads=2), *texts) == ask(model, *texts)
 
 
-def test_a_sentence_too_long_for_the_network_is_left_and_cannot_be_kept(model):
+def test_a_sentence_too_long_for_the_network_is_copied_with_confidence_0(model):
     long = "please wait " * model.card.max_tokens
     first, second = ask(model, long, "Please wait.")
     assert (output(first), first.confidence) == (long, 0.0)
     assert second.confidence > 0
 
 
-def test_a_text_is_as_sure_as_its_worst_sentence(model):
+def test_the_confidence_of_a_text_is_that_of_its_worst_sentence(model):
     sentences = ("Where is my order?", "Please wait for the parcel.")
     one, other, both = ask(model, *sentences, " ".join(sentences))
     assert both.confidence == min(one.confidence, other.confidence)
 
 
-def test_a_number_that_is_lost_makes_the_whole_text_worth_nothing(model, monkeypatch):
+def test_a_lost_number_makes_the_confidence_of_the_whole_text_0(model, monkeypatch):
     def written(sentences):
         return [(Candidate(("▁is",), -0.01),) for _ in sentences]
 
@@ -126,7 +126,7 @@ def test_a_number_that_is_lost_makes_the_whole_text_worth_nothing(model, monkeyp
         pytest.param("\u202eمرحبا\u202c", id="right to left"),
     ],
 )
-def test_odd_text_gets_an_answer_and_harms_no_neighbour(model, text):
+def test_odd_text_gets_an_answer_and_does_not_change_others(model, text):
     odd, neighbour = ask(model, text, "Please wait.")
     assert 0 <= odd.confidence <= 1
     assert [neighbour] == ask(model, "Please wait.")
@@ -147,7 +147,7 @@ def test_a_vocabulary_of_another_model_is_refused(copy):
 
 
 @pytest.mark.parametrize("name", ["source.spm", "model.bin", "config.json"])
-def test_a_file_that_is_rubbish_is_refused_even_when_the_card_fits(copy, name):
+def test_an_unreadable_file_is_refused_even_if_the_card_fits(copy, name):
     (copy / name).write_bytes(b"rubbish")
     seal(copy)
     with pytest.raises(BrokenArtefact, match=r"cannot be (read|used)"):
@@ -176,7 +176,7 @@ def test_a_network_that_computes_nonsense_fails_its_probe(model, monkeypatch):
         model.probe()
 
 
-def test_a_chance_that_is_not_a_number_is_an_error(model, monkeypatch):
+def test_a_score_that_is_not_finite_raises_an_error(model, monkeypatch):
     class Damaged:
         def translate_batch(self, batch, **_):
             return [SimpleNamespace(hypotheses=[["▁is"]], scores=[math.nan]) for _ in batch]
@@ -203,7 +203,7 @@ def submitted(words: str, **fields: object) -> object:
     return received(text(text=words, tasks={"translation": {"target": fields.pop("target", "de")}}, **fields))
 
 
-def test_a_text_is_asked_with_its_target(model):
+def test_the_question_has_the_target_language(model):
     asked = handler(model).receive(submitted("Where is my order?"))
     assert isinstance(asked, Ask)
     assert asked.question == Question("Where is my order?", "en", "de")
@@ -218,7 +218,7 @@ def test_a_text_is_asked_with_its_target(model):
         ("x" * 101, {"target": "fr"}, "target"),
     ],
 )
-def test_what_it_cannot_do_is_declined(model, words, fields, code):
+def test_texts_beyond_the_model_are_declined(model, words, fields, code):
     declined = prediction(handler(model).receive(submitted(words, **fields)))
     assert declined.output is None
     assert declined.declined.code == code

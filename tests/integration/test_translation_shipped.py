@@ -32,7 +32,7 @@ def output(answer: Answer) -> str:
     return answer.output.text
 
 
-def test_the_card_says_what_it_is(model):
+def test_the_card_describes_the_model(model):
     card = model.card
     assert (card.reader, card.languages, card.targets) == (READER, ("en",), ("de",))
     assert card.licence == "CC-BY-SA-4.0"
@@ -47,7 +47,7 @@ def test_the_card_says_what_it_is(model):
         ("Where is my order?\n\nThank you very much.\n", "Wo ist meine Bestellung?\n\nVielen Dank.\n"),
     ],
 )
-def test_an_everyday_sentence_is_translated_surely_enough_to_be_kept(model, text, wanted):
+def test_an_everyday_sentence_is_translated_with_a_confidence_to_keep(model, text, wanted):
     (answer,) = ask(model, text)
     assert output(answer) == wanted
     assert answer.confidence >= model.card.keep_at
@@ -84,7 +84,7 @@ def test_an_amount_keeps_its_currency(model, text, wanted):
         pytest.param("I cant find my keys.", id="a not that is lost"),
     ],
 )
-def test_what_may_mislead_is_worth_nothing(model, text):
+def test_a_misleading_translation_has_confidence_0(model, text):
     (answer,) = ask(model, text)
     assert answer.confidence == 0.0
 
@@ -93,7 +93,7 @@ def test_what_may_mislead_is_worth_nothing(model, text):
     "text",
     ["I don't care what you say.", "Your card is not valid.", "I dislike coffee.", "I am unable to open the door."],
 )
-def test_what_is_denied_in_other_words_is_worth_something(model, text):
+def test_a_negation_in_other_words_has_a_confidence_above_0(model, text):
     (answer,) = ask(model, text)
     assert answer.confidence > 0.0
 
@@ -104,7 +104,7 @@ def test_a_sentence_of_news_is_not_kept(model, text):
     assert answer.confidence < model.card.keep_at
 
 
-def test_500_texts_keep_what_must_stay_or_are_worth_nothing(model):
+def test_500_texts_keep_their_protected_tokens_or_have_confidence_0(model):
     texts = protected_texts(500)
     answers = ask(model, *(text for text, _ in texts))
     broken = 0

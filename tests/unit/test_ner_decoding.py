@@ -38,7 +38,7 @@ def test_two_names_may_touch() -> None:
     assert names(text, read(text, "B-LOC", "B-LOC")) == [("Paris", "LOC"), ("Lyon", "LOC")]
 
 
-def test_a_continuation_of_nothing_is_mended_to_the_likeliest_row() -> None:
+def test_an_ill_formed_sequence_is_replaced_by_the_likeliest_well_formed_one() -> None:
     text = "see Anna Schmidt now"
     assert names(text, read(text, "O", "I-PER", "I-PER", "O")) in ([("Anna Schmidt", "PER")], [])
     chances = np.full((4, len(SERVED_LABELS)), 0.01, dtype=np.float32)
@@ -48,14 +48,14 @@ def test_a_continuation_of_nothing_is_mended_to_the_likeliest_row() -> None:
     assert names(text, decode(text, units_of(text), chances)) == [("Anna Schmidt", "PER")]
 
 
-def test_a_name_goes_on_in_the_next_line_but_not_in_the_next_paragraph() -> None:
+def test_a_name_continues_in_the_next_line_but_not_in_the_next_paragraph() -> None:
     same = "Anna\nSchmidt"
     assert names(same, read(same, "B-PER", "I-PER")) == [(same, "PER")]
     parted = "Anna\n \nSchmidt"
     assert all("\n" not in name for name, _ in names(parted, read(parted, "B-PER", "I-PER")))
 
 
-def test_a_name_is_as_sure_as_its_words_and_its_end() -> None:
+def test_the_chance_of_a_name_covers_its_words_and_its_end() -> None:
     text = "Anna Schmidt left"
     surer = read(text, "B-PER", "I-PER", "O", sure=0.99).names[0]
     other = read(text, "B-PER", "I-PER", "O", sure=0.7).names[0]
@@ -83,7 +83,7 @@ def well_formed(row: tuple[int, ...]) -> bool:
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.floats(0.01, 1), min_size=7, max_size=7), min_size=1, max_size=4))
-def test_the_row_is_the_likeliest_of_all_well_formed_ones(weights: list[list[float]]) -> None:
+def test_the_sequence_is_the_likeliest_of_all_well_formed_ones(weights: list[list[float]]) -> None:
     chances = np.array(weights, dtype=np.float32)
     chances /= chances.sum(axis=1, keepdims=True)
     text = " ".join("x" * len(weights))

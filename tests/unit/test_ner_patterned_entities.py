@@ -24,7 +24,7 @@ def found(text: str, language: str = "en") -> list[tuple[str, str]]:
         ("Call +44 20 7946 0018 or mail a@b.example", [("+44 20 7946 0018", "PHONE"), ("a@b.example", "EMAIL")]),
     ],
 )
-def test_a_checkable_form_is_found_as_it_stands(text: str, wanted: list[tuple[str, str]]) -> None:
+def test_a_valid_pattern_is_found_with_its_exact_text(text: str, wanted: list[tuple[str, str]]) -> None:
     assert found(text) == wanted
 
 
@@ -39,16 +39,16 @@ def test_a_checkable_form_is_found_as_it_stands(text: str, wanted: list[tuple[st
         pytest.param("we met on 2024-11-25 at 10:30", id="a date"),
     ],
 )
-def test_what_does_not_check_is_left_alone(text: str) -> None:
+def test_an_invalid_pattern_is_no_entity(text: str) -> None:
     assert found(text) == []
 
 
-def test_the_language_says_whose_phone_numbers_they_are() -> None:
+def test_the_language_decides_the_country_of_a_phone_number() -> None:
     assert found("Telefon 089 63648018", "de") == [("089 63648018", "PHONE")]
 
 
 @pytest.mark.parametrize("unit", ["a.", "www.", "http://", "(", ")", "a@", "://", "1 ", "@", "a-", "+49 "])
-def test_time_grows_with_the_length_alone(unit: str) -> None:
+def test_time_is_linear_in_the_length(unit: str) -> None:
     text = "https://x.example/" + unit * (20_000 // len(unit))
     start = time.process_time()
     find_patterned(text, "en")

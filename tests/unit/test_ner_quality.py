@@ -35,7 +35,7 @@ def test_spans_are_read_by_code_points(tmp_path: Path) -> None:
         (("I-PER", "I-LOC"), [(0, 0, "PER"), (1, 1, "LOC")]),
     ],
 )
-def test_names_are_read_as_conll_reads_them(labels: tuple[str, ...], wanted: list[tuple[int, int, str]]) -> None:
+def test_names_are_read_by_the_conll_convention(labels: tuple[str, ...], wanted: list[tuple[int, int, str]]) -> None:
     assert list(named(labels)) == wanted
 
 
@@ -68,7 +68,7 @@ def test_f1_counts_exact_names() -> None:
     assert pooled([one, one]).counts.f1 == one.counts.f1
 
 
-def test_chances_that_hold_have_no_error() -> None:
+def test_well_calibrated_chances_have_no_error() -> None:
     stated = np.array([0.75] * 4 + [0.1] * 10)
     right = np.array([True, True, True, False] + [True] + [False] * 9)
     assert calibration_error(stated, right) == pytest.approx(0)

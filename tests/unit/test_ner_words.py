@@ -22,11 +22,11 @@ def words(text: str) -> list[str]:
         pytest.param("❤️ A", ["❤️", "A"], id="variation selector"),
     ],
 )  # fmt: skip
-def test_a_word_is_letters_with_their_accents_or_one_sign(text: str, wanted: list[str]) -> None:
+def test_a_word_is_letters_with_their_accents_or_one_other_character(text: str, wanted: list[str]) -> None:
     assert words(text) == wanted
 
 
-def test_the_token_with_the_first_character_speaks_for_a_word() -> None:
+def test_a_word_is_represented_by_the_token_with_its_first_character() -> None:
     # "▁Ann", "a", "▁Li", "sbon": the space belongs to the token behind it
     found = find_units("Anna Lisbon", np.array([0, 3, 4, 7]), np.array([3, 4, 7, 11]))
     assert found.tokens.tolist() == [0, 2]
@@ -44,5 +44,5 @@ def test_a_word_that_the_tokenizer_drops_belongs_to_no_unit() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  "])
-def test_no_words_are_no_units(text: str) -> None:
+def test_a_text_without_words_has_no_units(text: str) -> None:
     assert len(find_units(text, np.array([0]), np.array([1])).starts) == 0

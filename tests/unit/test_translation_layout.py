@@ -15,7 +15,7 @@ def sentences(text):
 
 @settings(max_examples=200)
 @given(MIXED)
-def test_the_pieces_put_together_are_the_text(text):
+def test_the_segments_joined_are_the_text(text):
     assert "".join(segment.text for segment in lay_out(text).segments) == text
 
 
@@ -28,7 +28,7 @@ def test_no_sentence_holds_a_line_break_or_begins_with_a_space(text):
         assert any(map(str.isalpha, sentence))
 
 
-def test_paragraphs_indentation_and_the_marks_of_lists_stay():
+def test_paragraphs_indentation_and_list_markers_stay():
     text = "Dear Anna,\r\n\r\nthanks. See you!\n\n  - one thing\n\t* two\n1. first\n2) second  \n---\n"
     layout = lay_out(text)
     assert list(layout.sentences) == ["Dear Anna,", "thanks.", "See you!", "one thing", "two", "first", "second"]

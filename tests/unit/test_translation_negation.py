@@ -43,5 +43,5 @@ from sprat_translation.negation import negation_differs
         ("Only I know.", "Ich weiß nicht.", True),
     ],
 )
-def test_a_denial_on_one_side_alone_is_noticed(english, german, different):
+def test_a_negation_on_one_side_only_is_detected(english, german, different):
     assert negation_differs(english, german) is different

@@ -43,59 +43,59 @@ def values(text):
         ("nothing of the kind, e.g. [this] or a < b", []),
     ],
 )
-def test_what_must_stay_is_found(text, wanted):
+def test_protected_tokens_are_found(text, wanted):
     assert values(text) == wanted
 
 
-def test_masking_and_restoring_give_the_sentence_again():
+def test_substituting_and_restoring_return_the_sentence():
     for text, _ in protected_texts(500):
-        for way in substitution_variants(text):
-            assert restore(way.text, way) == text
-            assert not any(value in way.text for value in way.values if len(value) > 3)
+        for variant in substitution_variants(text):
+            assert restore(variant.text, variant) == text
+            assert not any(value in variant.text for value in variant.values if len(value) > 3)
 
 
-def test_a_sentence_without_such_values_is_read_as_it_stands():
+def test_a_sentence_without_protected_tokens_has_one_variant():
     assert list(substitution_variants("hello there")) == [SubstitutedSentence("hello there")]
 
 
-def test_several_values_can_be_read_in_four_ways_and_a_single_one_in_three():
-    several = [way.text for way in substitution_variants("Pay 500 by 3/4")]
+def test_several_tokens_have_four_variants_and_a_single_one_three():
+    several = [variant.text for variant in substitution_variants("Pay 500 by 3/4")]
     assert several == ["Pay ⟦0⟧ by ⟦1⟧", "Pay ⟦0⟧ by 37", "Pay Tom by Anna", "Pay 500 by 3/4"]
-    assert [way.text for way in substitution_variants("Hello {0}")] == ["Hello ⟦0⟧", "Hello Tom", "Hello {0}"]
+    assert [variant.text for variant in substitution_variants("Hello {0}")] == ["Hello ⟦0⟧", "Hello Tom", "Hello {0}"]
 
 
-def test_a_stand_in_that_stands_in_the_sentence_is_not_taken():
+def test_a_substitute_that_occurs_in_the_sentence_is_not_used():
     (_, numbers, names, _) = substitution_variants("Tom paid 375 for {0}")
     assert numbers.text == "Tom paid ⟦0⟧ for 58"
     assert names.text == "Tom paid Anna for Peter"
 
 
-def test_a_symbol_in_the_text_is_no_hole_in_the_masking():
-    way = next(substitution_variants("⟦0⟧ costs 5"))
-    assert way.values == ("⟦0⟧", "5")
-    assert restore("⟦1⟧ kostet ⟦0⟧", way) == "5 kostet ⟦0⟧"
+def test_a_symbol_in_the_text_is_itself_substituted():
+    variant = next(substitution_variants("⟦0⟧ costs 5"))
+    assert variant.values == ("⟦0⟧", "5")
+    assert restore("⟦1⟧ kostet ⟦0⟧", variant) == "5 kostet ⟦0⟧"
 
 
 @pytest.mark.parametrize("written", ["", "⟦0⟧", "⟦0⟧ ⟦0⟧", "⟦0⟧ ⟦2⟧", "⟦0⟧ ⟦1⟧ ⟦2⟧", "⟦0⟧ ⟦1⟧ ⟦1⟧"])
-def test_a_symbol_lost_doubled_or_made_up_is_noticed(written):
+def test_a_missing_repeated_or_invented_symbol_is_detected(written):
     assert restore(written, SubstitutedSentence("", ("1", "2"), ("⟦0⟧", "⟦1⟧"))) is None
 
 
 @pytest.mark.parametrize(("written", "wanted"), [("37 Äpfel", "500 Äpfel"), ("Zimmer 370", None), ("37 37", None)])
-def test_a_number_stands_in_as_a_whole(written, wanted):
+def test_a_number_is_restored_only_as_a_whole(written, wanted):
     assert restore(written, SubstitutedSentence("", ("500",), ("37",))) == wanted
 
 
 @pytest.mark.parametrize(("written", "wanted"), [("Hallo Tom,", "Hallo {0},"), ("Toms Paket", None)])
-def test_a_name_stands_in_as_a_whole(written, wanted):
+def test_a_name_is_restored_only_as_a_whole(written, wanted):
     assert restore(written, SubstitutedSentence("", ("{0}",), ("Tom",))) == wanted
 
 
-def test_more_values_than_symbols_are_left_to_the_model_and_still_compared():
+def test_tokens_beyond_the_symbols_are_left_to_the_network_and_still_compared():
     text = " ".join(f"number {place + 20}" for place in range(len(SYMBOLS) + 3))
-    way = next(substitution_variants(text))
-    assert len(way.values) == len(SYMBOLS)
-    assert "number 32" in way.text
+    variant = next(substitution_variants(text))
+    assert len(variant.values) == len(SYMBOLS)
+    assert "number 32" in variant.text
     assert is_kept(text, text)
     assert not is_kept(text, text.replace("32", "33"))
 
@@ -126,7 +126,7 @@ def test_more_values_than_symbols_are_left_to_the_model_and_still_compared():
         ("Łódź is far", "\ufffd\ufffddź ist weit", False),
     ],
 )
-def test_what_comes_out_is_compared_with_what_went_in(source, translation, kept):
+def test_a_translation_must_keep_the_protected_tokens(source, translation, kept):
     assert is_kept(source, translation) is kept
 
 
@@ -147,7 +147,7 @@ def test_what_comes_out_is_compared_with_what_went_in(source, translation, kept)
         ("I am 9.", False),
     ],
 )
-def test_what_a_german_would_misread_is_known(source, misread):
+def test_notations_that_a_german_reader_misunderstands_are_detected(source, misread):
     assert is_misread(source) is misread
 
 

@@ -73,7 +73,7 @@ def test_a_phrase_may_be_the_beginning_or_the_end_of_a_sentence():
     assert phrases_of([], 3) == []
 
 
-def test_phrases_that_stood_but_once_are_not_kept():
+def test_phrases_that_occur_once_are_not_kept():
     assert WORDS.source_phrases.look_up(["where is my", "< the parcel"]).tolist() == [255, 0]
     assert WORDS.target_phrases.look_up(["bestellung >", "paket kam"]).tolist() == [255, 0]
 
@@ -82,7 +82,7 @@ def test_no_training_texts_make_no_words():
     assert KnownWords.of([]).source_phrases.look_up(["where is"]).tolist() == [0]
 
 
-def test_known_words_come_back_from_their_file(tmp_path):
+def test_known_words_are_written_and_read_back(tmp_path):
     WORDS.save(tmp_path)
     loaded = KnownWords.load(tmp_path)
     assert (loaded.source.hashes == WORDS.source.hashes).all()
@@ -141,7 +141,7 @@ def test_symbols_are_no_unseen_words():
     assert signal("unseen_share", source="Where is order AB-12?", read="Where is order ⟦0⟧?") == 0
 
 
-def test_a_sentence_of_another_kind_has_other_kinds_and_its_output_does_not_matter():
+def test_the_components_depend_on_the_source_only():
     one, same, other = (
         [signal(f"kind_{number}", **changes) for number in range(1, COMPONENTS + 1)]
         for changes in ({}, {"text": "Quark"}, {"source": "No teat."})
@@ -163,7 +163,7 @@ def candidates(*scores):
     return [Candidate(("a", "b", "c"), score) for score in scores]
 
 
-def test_candidates_that_say_the_same_agree():
+def test_equal_candidates_agree():
     beam = compare_candidates(candidates(-0.1, -0.1), ["Wo ist sie?", "Wo ist sie?"])
     assert (beam.least_alike, beam.mean_alike, beam.lead) == (1.0, 1.0, 0.0)
     assert beam.consensus == pytest.approx(1.0)
@@ -171,7 +171,7 @@ def test_candidates_that_say_the_same_agree():
     assert beam.indecision == pytest.approx(np.log(2))
 
 
-def test_a_candidate_of_little_chance_moves_the_consensus_little_and_the_likeness_much():
+def test_an_improbable_candidate_changes_the_similarity_but_hardly_the_consensus():
     near = compare_candidates(candidates(-0.1, -5.0), ["Wo ist sie?", "Wo ist sie?"])
     far = compare_candidates(candidates(-0.1, -5.0), ["Wo ist sie?", "Und du?"])
     assert far.consensus == pytest.approx(near.consensus, abs=0.01)
@@ -179,12 +179,12 @@ def test_a_candidate_of_little_chance_moves_the_consensus_little_and_the_likenes
     assert far.indecision < 0.01
 
 
-def test_a_lone_candidate_has_nothing_to_disagree_with():
+def test_a_single_candidate_agrees_with_itself():
     beam = compare_candidates(candidates(-1.0), ["Wo?"])
     assert beam == BeamAgreement(lead=0.0, share=1.0, consensus=1.0, indecision=0.0, least_alike=1.0, mean_alike=1.0)
 
 
-def test_kinds_are_the_directions_in_which_sources_differ_most(tmp_path):
+def test_the_components_are_the_directions_of_largest_variance(tmp_path):
     dice = np.random.default_rng(0)
     source = (dice.normal(size=(200, 20)) * ([5.0, 3.0] + [0.1] * 18)).astype(np.float32)
     meanings = EmbeddingStatistics.of(source, source + 1)
@@ -195,7 +195,7 @@ def test_kinds_are_the_directions_in_which_sources_differ_most(tmp_path):
     assert np.array_equal(EmbeddingStatistics.load(tmp_path).kinds, meanings.kinds)
 
 
-def test_meanings_of_another_shape_are_refused(tmp_path):
+def test_embedding_statistics_of_another_shape_are_refused(tmp_path):
     EmbeddingStatistics(MEANINGS.source_mean, MEANINGS.target_mean, MEANINGS.kinds[:3]).save(tmp_path)
     with pytest.raises(BrokenArtefact, match="do not fit each other"):
         EmbeddingStatistics.load(tmp_path)
@@ -215,14 +215,14 @@ def calibration(**changes):
     return Calibration(method="m", fitted_on="f", outside_share=0.2, longest_code_points=100, parameters=parameters)
 
 
-def test_weights_survive_the_card():
+def test_weights_are_equal_after_the_card():
     weights = SignalWeights.of(calibration(bias=(1.5,), lead=(2.0, 0.1, 3.0)))
     again = SignalWeights.of(calibration(**weights.parameters()))
     rows = np.linspace(-1, 1, 2 * len(SIGNALS)).reshape(2, -1)
     assert np.allclose(weights.chances(rows), again.chances(rows))
 
 
-def test_what_lies_far_outside_says_no_more_than_what_lies_far():
+def test_signals_are_clipped():
     weights = SignalWeights.of(calibration())
     far, further = np.full((1, len(SIGNALS)), 10.0), np.full((1, len(SIGNALS)), 1e9)
     assert weights.chances(far) == weights.chances(further)
@@ -235,7 +235,7 @@ def test_weights_of_another_kind_are_refused(parameters):
         SignalWeights.of(calibration(**parameters))
 
 
-def test_without_an_estimate_confidence_is_half_hearted():
+def test_without_an_estimate_the_confidence_is_the_squared_mean_probability():
     sure, unsure = translation(chances=(-0.1, -0.1)), translation(chances=(-0.1, -2.0))
     high, low = UncalibratedEstimate().chances([sure, unsure])
     assert low < high < np.exp(-0.1)

@@ -45,12 +45,12 @@ def sentences(write, *, copies_symbols=True, longest=60) -> SentenceTranslator:
 
 
 @pytest.mark.parametrize("written", [["Teil", "sie"], ["Teil", "sie", "nicht"]])
-def test_a_translation_that_lost_its_not_is_kept_whole_and_yet_not_sound(written):
+def test_a_translation_that_lost_its_not_keeps_its_tokens_but_is_unsound(written):
     done = sentences(lambda pieces: written).translate(["Do not share it"])["Do not share it"]
     assert (done.is_kept, done.is_sound) == (True, "nicht" in written)
 
 
-def test_a_number_that_is_misread_when_copied_makes_its_sentence_unsound():
+def test_a_number_that_is_misunderstood_when_copied_makes_the_translation_unsound():
     done = sentences(lambda pieces: pieces).translate(["Pay 1,000 now", "Pay 100 now"])
     assert [(each.is_kept, each.is_sound) for each in done.values()] == [(True, False), (True, True)]
 
@@ -63,7 +63,7 @@ def test_500_texts_keep_everything_where_the_network_copies_symbols():
             assert all(value in done.text for value in wanted if value in sentence)
 
 
-def test_500_texts_are_found_broken_where_the_network_loses_the_last_symbol_and_every_digit():
+def test_500_texts_are_not_kept_where_the_network_loses_the_last_symbol_and_every_digit():
     def forgetful(pieces):
         return [piece.lower() for piece in pieces if piece not in SYMBOLS and not any(find_protected(piece))]
 
@@ -72,7 +72,7 @@ def test_500_texts_are_found_broken_where_the_network_loses_the_last_symbol_and_
             assert done.is_kept == (not any(find_protected(done.source)))
 
 
-def test_a_sentence_whose_symbol_was_lost_is_read_as_it_stands():
+def test_a_sentence_whose_symbol_was_lost_is_translated_unchanged():
     some = sentences(lambda pieces: [piece for piece in pieces if piece not in {*SYMBOLS, "Tom"}])
     done = some.translate(["Pay 500 now"])["Pay 500 now"]
     assert done.is_kept
@@ -80,31 +80,31 @@ def test_a_sentence_whose_symbol_was_lost_is_read_as_it_stands():
     assert done.read == "Pay 500 now"
 
 
-def test_a_symbol_that_was_lost_is_tried_as_a_name():
+def test_a_lost_symbol_is_replaced_by_a_name():
     some = sentences(lambda pieces: [piece for piece in pieces if piece not in SYMBOLS])
     done = some.translate(["Hello {0} again"])["Hello {0} again"]
     assert (done.text, done.read, done.is_kept) == ("Hello {0} again", "Hello Tom again", True)
 
 
-def test_a_network_that_knows_no_symbols_reads_sentences_as_they_stand():
+def test_a_network_without_symbols_translates_unchanged_sentences():
     some = sentences(lambda pieces: pieces, copies_symbols=False)
     assert some.translate(["Pay 500 now"])["Pay 500 now"].is_kept
     assert some._network.read == [["Pay", "500", "now"]]
 
 
-def test_a_sentence_of_values_alone_is_not_translated():
+def test_a_sentence_of_protected_tokens_only_is_not_translated():
     some = sentences(lambda pieces: ["nonsense"])
     done = some.translate(["https://shop.example/a?b=1."])["https://shop.example/a?b=1."]
     assert (done.text, done.hypothesis, done.is_kept) == ("https://shop.example/a?b=1.", None, True)
 
 
-def test_a_sentence_longer_than_the_network_reads_is_left_and_is_not_kept():
+def test_a_sentence_longer_than_the_network_reads_is_copied_and_not_kept():
     some = sentences(lambda pieces: pieces, longest=3)
     done = some.translate(["one two three four"])["one two three four"]
     assert (done.text, done.hypothesis, done.is_kept) == ("one two three four", None, False)
 
 
-def test_the_best_candidate_that_keeps_everything_is_taken():
+def test_the_best_candidate_with_all_tokens_is_chosen():
     forgetful = Candidate(("Zahl", "jetzt"), -0.01)
     some = SentenceTranslator(WordPieces(), FakeNetwork(lambda pieces: pieces, [forgetful]), 60)
     done = some.translate(["Pay 500 now"])["Pay 500 now"]
@@ -113,7 +113,7 @@ def test_the_best_candidate_that_keeps_everything_is_taken():
     assert done.hypothesis.agreement.share < 0.5
 
 
-def test_candidates_that_are_alike_agree_and_others_do_not():
+def test_similar_candidates_agree_and_others_do_not():
     alike = Candidate(("Pay", "now", "please"), -0.1)
     other = Candidate(("Ganz", "etwas", "anderes"), -0.1)
     figures = []
@@ -129,7 +129,7 @@ def test_an_empty_translation_is_not_kept(sentence):
     assert (done.text, done.is_kept) == ("", False)
 
 
-def test_equal_sentences_are_read_once():
+def test_equal_sentences_are_translated_once():
     some = sentences(lambda pieces: pieces)
     some.translate(["hello there", "hello there"])
     assert len(some._network.read) == 1

@@ -8,14 +8,14 @@ import pytest
 from sprat_inference.threads import PINS, pin_threads
 
 
-def test_pinning_sets_what_is_missing_and_leaves_what_the_operator_has_set() -> None:
+def test_pinning_sets_missing_variables_and_keeps_those_of_the_operator() -> None:
     environment = {"OMP_NUM_THREADS": "4"}
     added = pin_threads(environment)
     assert environment == {**PINS, "OMP_NUM_THREADS": "4"}
     assert set(added) == set(PINS) - {"OMP_NUM_THREADS"}
 
 
-def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
+def test_importing_sprat_inference_first_leaves_a_process_with_one_thread() -> None:
     program = (
         "import os, sprat_inference, numpy, tokenizers, ctranslate2;"
         "numpy.ones((400, 400), 'float32') @ numpy.ones((400, 400), 'float32');"
@@ -29,13 +29,13 @@ def test_importing_the_models_first_leaves_a_process_with_one_thread() -> None:
 
 
 @pytest.mark.parametrize("module", ["sprat_cli.train.command", "sprat_cli.assess.command"])
-def test_what_computes_beside_serving_has_numpy_with_one_thread_too(module: str) -> None:
+def test_commands_that_compute_have_numpy_with_one_thread_too(module: str) -> None:
     program = f"import {module}, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 
 
-def test_the_pin_says_when_it_came_too_late() -> None:
+def test_pinned_in_time_is_false_if_numpy_was_loaded_before() -> None:
     program = "import numpy, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -16,10 +16,10 @@ def specialist(task="intent", *, owns_from=0, left=None, **card):
     return SpecialistHandler(TOPICS, Card.model_construct(**fields | card), "default", owns_from, left)
 
 
-def key(asked, **card):
-    found = specialist(**card).receive(received(asked))
-    assert isinstance(found, Ask)
-    return found.cache_key
+def key(record, **card):
+    outcome = specialist(**card).receive(received(record))
+    assert isinstance(outcome, Ask)
+    return outcome.cache_key
 
 
 BASE = {"tasks": {"intent": {}, "ner": {}}}
@@ -55,14 +55,14 @@ def test_equal_questions_have_one_cache_key():
         (6, APPENDED_AT - 1, {2: 7}, "older"),
     ],
 )
-def test_its_own_are_the_texts_since_its_ownership_and_those_that_it_left_behind(offset, appended_at, left, skipped):
-    asked = replace(received(text()), offset=offset, appended_at=appended_at)
-    found = specialist(owns_from=APPENDED_AT, left=left).receive(asked)
-    assert (found.skipped if isinstance(found, Outcome) else None) == skipped
+def test_it_owns_the_texts_since_its_ownership_and_its_lag_at_a_retirement(offset, appended_at, left, skipped):
+    record = replace(received(text()), offset=offset, appended_at=appended_at)
+    outcome = specialist(owns_from=APPENDED_AT, left=left).receive(record)
+    assert (outcome.skipped if isinstance(outcome, Outcome) else None) == skipped
 
 
 @pytest.mark.parametrize(
-    ("asked", "replay_for", "skipped"),
+    ("record", "replay_for", "skipped"),
     [
         (text(tasks={"ner": {}}), None, "not_asked"),
         (text(tasks={"intent": {"model": "other"}}), None, "other_model"),
@@ -70,9 +70,9 @@ def test_its_own_are_the_texts_since_its_ownership_and_those_that_it_left_behind
         (text(), "intent", None),
     ],
 )
-def test_what_is_not_for_it_is_skipped(asked, replay_for, skipped):
-    found = specialist().receive(received(asked, replay_for=replay_for))
-    assert (found.skipped if isinstance(found, Outcome) else None) == skipped
+def test_what_is_not_for_it_is_skipped(record, replay_for, skipped):
+    outcome = specialist().receive(received(record, replay_for=replay_for))
+    assert (outcome.skipped if isinstance(outcome, Outcome) else None) == skipped
 
 
 @pytest.mark.parametrize(
@@ -86,18 +86,18 @@ def test_what_is_not_for_it_is_skipped(asked, replay_for, skipped):
 )
 def test_a_language_or_target_that_it_does_not_serve_is_declined(fields, code):
     task = next(iter(fields.get("tasks", {"intent": {}})))
-    found = specialist(task).receive(received(text(**fields)))
+    outcome = specialist(task).receive(received(text(**fields)))
     if code is None:
-        assert isinstance(found, Ask)
+        assert isinstance(outcome, Ask)
         return
-    (emit,) = found.events
+    (emit,) = outcome.events
     assert isinstance(emit.message, Prediction)
     assert emit.message.declined.code == code
 
 
-def test_a_text_that_broke_the_model_is_declined_and_a_dead_letter_by_its_own_fault():
+def test_a_text_that_breaks_the_model_is_declined_and_becomes_a_dead_letter_by_own_fault():
     one = specialist()
-    asked = received(text())
-    outcome = one.failed(asked, one.receive(asked))
+    record = received(text())
+    outcome = one.failed(record, one.receive(record))
     assert outcome.rejected.own_fault
     assert outcome.events[0].message.declined.code == "model_error"

@@ -48,7 +48,7 @@ def edit(folder: Path, **changes: Any) -> None:
     (folder / "card.json").write_text(json.dumps({**card, **changes}), encoding="utf-8")
 
 
-def test_what_was_written_is_read_again(folder: Path) -> None:
+def test_an_artefact_is_written_and_read_back(folder: Path) -> None:
     artefact = load_artefact(folder, reader="test/1")
     assert artefact.card.labels == LABELS
     assert set(artefact.card.files) == {"model.bin", "head.npz"}
@@ -78,7 +78,7 @@ def test_white_space_and_order_of_the_card_do_not_change_the_version(folder: Pat
     assert load_artefact(folder).card.version == card["version"]
 
 
-def test_a_file_that_the_card_does_not_name_is_no_part_of_the_artefact(folder: Path) -> None:
+def test_a_file_that_the_card_does_not_list_does_not_change_the_artefact(folder: Path) -> None:
     (folder / ".DS_Store").write_bytes(b"litter")
     (folder / "notes.txt").write_bytes(b"litter")
     assert load_artefact(folder).card.name == "small"
@@ -134,7 +134,7 @@ def break_outside_path(folder: Path) -> None:
         pytest.param(break_outside_path, "outside its own folder", id="path out of the folder"),
     ],
 )
-def test_a_broken_artefact_says_what_and_where_and_what_to_do(folder: Path, broken: Any, says: str) -> None:
+def test_the_error_of_a_broken_artefact_says_what_where_and_how_to_fix_it(folder: Path, broken: Any, says: str) -> None:
     broken(folder)
     with pytest.raises(BrokenArtefact, match=says) as caught:
         load_artefact(folder)
@@ -148,7 +148,7 @@ def test_an_artefact_for_other_code_is_refused(folder: Path) -> None:
         load_artefact(folder, reader="test/2")
 
 
-def test_a_card_is_frozen_and_takes_no_unknown_field(folder: Path) -> None:
+def test_a_card_is_frozen_and_rejects_unknown_fields(folder: Path) -> None:
     card = load_artefact(folder).card
     with pytest.raises(ValidationError):
         card.name = "other"

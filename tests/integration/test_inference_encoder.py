@@ -47,13 +47,13 @@ def test_a_vector_does_not_depend_on_its_neighbours(encoder: SentenceEncoder) ->
     assert np.abs(together[::7] - alone).max() < 1e-5
 
 
-def test_two_threads_give_what_one_gives(encoder: SentenceEncoder) -> None:
+def test_two_threads_give_the_same_vectors_as_one(encoder: SentenceEncoder) -> None:
     two = SentenceEncoder.load(FOLDER, max_tokens=MAX_TOKENS, threads=2)
     texts = [f"text number {place} {'word ' * (place % 30)}" for place in range(60)]
     assert np.abs(two.encode(texts).vectors - encoder.encode(texts).vectors).max() < 1e-5
 
 
-def test_meaning_is_near_meaning(encoder: SentenceEncoder) -> None:
+def test_similar_texts_have_near_vectors(encoder: SentenceEncoder) -> None:
     order, parcel, weather = encoder.encode(["where is my order", "where is my parcel", "will it rain"]).vectors
     assert order @ parcel > order @ weather + 0.3
 
@@ -77,7 +77,7 @@ def test_case_and_white_space_make_no_difference(encoder: SentenceEncoder) -> No
         pytest.param("\u0301" * 20_000, id="20,000 combining marks"),
     ],
 )
-def test_nothing_to_read_is_said(encoder: SentenceEncoder, text: str) -> None:
+def test_a_text_without_tokens_is_marked_empty(encoder: SentenceEncoder, text: str) -> None:
     encoded = encoder.encode([text, "hello"])
     assert np.isfinite(encoded.vectors).all()
     assert encoded.empty.tolist() == [True, False]
@@ -101,7 +101,7 @@ def test_odd_text_is_encoded(encoder: SentenceEncoder, text: str) -> None:
     assert not encoded.empty[0]
 
 
-def test_a_text_longer_than_the_model_reads_is_cut_and_says_so(encoder: SentenceEncoder) -> None:
+def test_a_text_longer_than_the_model_reads_is_cut_and_marked_truncated(encoder: SentenceEncoder) -> None:
     exact, longer = "word " * (MAX_TOKENS - 2), "word " * (MAX_TOKENS - 1)
     encoded = encoder.encode([exact, longer, longer + "something else entirely", "short" + " " * 19_000])
     assert encoded.truncated.tolist() == [False, True, True, True]
@@ -117,7 +117,7 @@ def test_a_special_token_written_in_a_text_stays_text(encoder: SentenceEncoder, 
 
 
 @pytest.mark.parametrize("text", ["", "hello there", "?!" * 300, "한국어 텍스트", "\U0001d164", "İİİ", "x" * 20_000])
-def test_the_upper_bound_is_one(encoder: SentenceEncoder, text: str) -> None:
+def test_no_text_has_more_tokens_than_the_upper_bound(encoder: SentenceEncoder, text: str) -> None:
     (ids,), _ = encoder.tokenizer.ids([text])
     assert len(ids) <= encoder.tokenizer.upper_bound(text) <= MAX_TOKENS
 
@@ -176,7 +176,7 @@ class Failing:
 
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
-def test_nonsense_and_failures_of_the_runtime_are_errors_without_the_text(model: object, says: str) -> None:
+def test_nonsense_and_failures_of_the_runtime_raise_errors_without_the_text(model: object, says: str) -> None:
     broken = SentenceEncoder(TokenEncoder(model, threads=1), GuardedTokenizer.load(FOLDER, max_tokens=MAX_TOKENS))
     with pytest.raises(ModelError, match=says) as caught:
         broken.encode(["secret"])

@@ -10,14 +10,14 @@ BOTH = CalibratorsByLanguage({"en": STRICT, "de": MILD})
 LOGITS = np.array([[4.0, 1.0, 0.0], [0.1, 0.0, 0.0]], np.float32)
 
 
-def test_each_text_is_judged_by_its_own_language() -> None:
+def test_each_text_is_calibrated_by_its_own_language() -> None:
     rows = BOTH.chances(LOGITS[[0, 0]], ["en", "de"])
     assert rows[0] == pytest.approx(CalibratorsByLanguage({"en": STRICT}).chances(LOGITS[:1], ["en"])[0])
     assert rows[1] == pytest.approx(CalibratorsByLanguage({"en": MILD}).chances(LOGITS[:1], ["en"])[0])
     assert not np.allclose(rows[0], rows[1])
 
 
-def test_a_language_that_nobody_calibrated_gets_the_least_of_all_chances_and_the_rest_is_doubt() -> None:
+def test_an_uncalibrated_language_gets_the_lowest_of_all_chances_and_the_rest_counts_as_wrong() -> None:
     each = np.stack([BOTH.chances(LOGITS, [language] * 2) for language in ("en", "de")])
     cautious = BOTH.chances(LOGITS, ["pl", "pl"])
     for outcome in (RIGHT, OUTSIDE):
@@ -26,7 +26,7 @@ def test_a_language_that_nobody_calibrated_gets_the_least_of_all_chances_and_the
     assert (cautious >= 0).all()
 
 
-def test_region_and_case_of_a_tag_make_no_difference() -> None:
+def test_region_and_case_of_a_language_tag_make_no_difference() -> None:
     assert [primary_subtag(tag) for tag in ("de", "de-AT", "DE-ch-1996")] == ["de"] * 3
 
 
