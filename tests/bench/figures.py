@@ -1,4 +1,4 @@
-"""What the measurements of all models share: figures beside their targets, and beside what the card states."""
+"""Shared by the measurements of all models: compare scores with their targets and with the card."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from sprat_inference.card import Card, Score
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Names of figures → what they should reach."""
+    """Score name → target."""
 
     at_least: Mapping[str, float] = field(default_factory=dict)
-    """The higher, the better."""
+    """Higher is better."""
     at_most: Mapping[str, float] = field(default_factory=dict)
-    """The lower, the better."""
+    """Lower is better."""
 
 
 def table(scores: Sequence[Score], targets: Targets) -> str:
-    """Name, value and target of each figure."""
+    """Return name, value and target of each score."""
     lines = [f"{'figure':38}{'value':>8}  target"]
     for score in scores:
         least, most = targets.at_least.get(score.name), targets.at_most.get(score.name)
@@ -28,7 +28,7 @@ def table(scores: Sequence[Score], targets: Targets) -> str:
 
 
 def missed(scores: Sequence[Score], targets: Targets) -> list[str]:
-    """One line a target that is not met."""
+    """Return one line per missed target."""
     values = {score.name: score.value for score in scores}
     low = [
         f"{name} is {values[name]:g}, below {least:g}"
@@ -44,7 +44,7 @@ def missed(scores: Sequence[Score], targets: Targets) -> list[str]:
 def strayed(
     measured: Sequence[Score], card: Card, tolerance: Callable[[str], float], without: Collection[str] = ()
 ) -> list[str]:
-    """One line a figure that the card states otherwise; names that begin with one of `without` are not compared."""
+    """Return one line per score that differs from the card, except names that begin with one of `without`."""
     stated = {score.name: score.value for score in card.scores}
     return [
         f"{score.name}: the card says {stated.get(score.name)}, measured {score.value}"
@@ -55,7 +55,7 @@ def strayed(
 
 
 def document(card: Card, scores: Sequence[Score], complaints: Sequence[str], **more: Any) -> dict[str, Any]:
-    """Everything for machines."""
+    """Return all figures for a JSON file."""
     figures = {score.name: {"value": score.value, "protocol": score.protocol} for score in scores}
     about = {"model": card.name, "version": card.version, "keep_at": card.keep_at}
     return {**about, "scores": figures, **more, "missed": list(complaints)}

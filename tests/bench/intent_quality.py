@@ -1,4 +1,4 @@
-"""Measures the committed intent models on CLINC150, prints the figures beside their targets, draws the reliability.
+"""Measure the committed intent models on CLINC150, print the scores with their targets, draw the reliability diagram.
 
     python -m tests.bench.intent_quality --data DIR [--artefact NAME ...] [--json FILE]      (or SPRAT_DATA=DIR)
 
@@ -55,18 +55,18 @@ TARGETS = {
         CALIBRATED,
     ),
 }
-"""Of each artefact."""
+"""Artefact → targets."""
 
 INK, ACCENT, FAINT, MARK = "#22313f", "#1f77b4", "#aab7c0", "#d1495b"
 
 CARD_TOLERANCE = 0.003
-"""Another processor multiplies int8 in another way: up to a dozen of the 4,500 answers may differ."""
+"""int8 products are rounded differently on other processors: up to a dozen of the 4,500 answers may differ."""
 FEW_TOLERANCE = 0.03
-"""Of 75 queries two."""
+"""Two of 75 queries."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -97,7 +97,7 @@ def _tolerance(name: str) -> float:
 
 
 def draw(readings: ModelReadings, keep_at: float, path: Path) -> None:
-    """One panel a share of texts out of scope: stated confidence against truth, above the spread of the traffic."""
+    """Draw one panel per out-of-scope share: accuracy against confidence, above the distribution of the confidence."""
     mpl.use("Agg")  # no screen
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
     figure, panels = plt.subplots(
@@ -125,7 +125,7 @@ def draw(readings: ModelReadings, keep_at: float, path: Path) -> None:
 
 
 def draw_curve(panel: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    """Truth over stated confidence, with the 95 % interval (Wilson) of each bin."""
+    """Draw the accuracy over the confidence, with the 95 % interval (Wilson) of each bin."""
     panel.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, label="perfectly calibrated")
     intervals = [wilson(each.right * each.texts, each.texts) for each in bins]
     low, high = np.array([each.low for each in intervals]), np.array([each.high for each in intervals])

@@ -1,4 +1,4 @@
-"""The measured figures of the shipped models as Markdown: a short table of all, and the tables of each task."""
+"""The scores of the shipped models as Markdown: a short table of all, and the tables of each task."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any, Final
 Figures = Mapping[str, Any]
 
 ASKED: Final = 75
-"""Queries of a language that are measured; as many others calibrate. One is 1.3 points."""
+"""Queries of a language for the scores; as many others are for calibration. One is 1.3 points."""
 
 INTENT_ROWS: Final = (
     ("in_scope_accuracy_raw", "CLINC150: best label, nothing escalated", "target 95.5"),
@@ -35,10 +35,10 @@ TUNED: Final = (
     ("tuned_unweighted_in_scope_accuracy", "in scope", "BERT 96.2"),
     ("tuned_unweighted_out_of_scope_recall", "out-of-scope recall", "BERT 52.3"),
 )
-"""What the published figures are comparable with."""
+"""The published figures for comparison."""
 
 UNSCALED: Final = ("auroc", "ece")
-"""Given as they are, not in per cent."""
+"""Scores that are not in per cent."""
 
 PUBLISHED_NER: Final = {"uner_ewt": "XLM-R-large 86.0", "wnut17": "BERTweet-large 53.0, all six types"}
 
@@ -53,7 +53,7 @@ TESTS: Final = {"tatoeba": "Tatoeba 2020, 10,000", "chat": "BConTrasT agent", "f
 
 
 def intent(documents: Sequence[Figures]) -> str:
-    """Both artefacts side by side."""
+    """Return the table of both artefacts."""
     names = [each["model"] for each in documents]
     rows = [
         [what, *(_of(each, name) for each in documents), beside]
@@ -68,7 +68,7 @@ def intent(documents: Sequence[Figures]) -> str:
 
 
 def ner(figures: Figures) -> str:
-    """By set, beside spaCy."""
+    """Return the table by set, with spaCy."""
     sets = figures["sets"]
     rows = [
         [
@@ -107,7 +107,7 @@ def ner(figures: Figures) -> str:
 
 
 def translation(figures: Figures) -> str:
-    """By test set: all, kept, the more confident half."""
+    """Return the table by test set: all, kept, the more confident half."""
     scores = {name: each["value"] for name, each in figures["scores"].items()}
     rows = []
     for test, what in TESTS.items():
@@ -140,7 +140,7 @@ def translation(figures: Figures) -> str:
 
 
 def multi30k() -> str:
-    """What the log of that training run says of the test at its end."""
+    """Return the final test score in the log of that training run."""
     lines = MULTI30K.read_text("utf-8").splitlines()
     return [line for line in lines if "published" in line][-1].partition(" ")[2]
 

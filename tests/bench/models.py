@@ -1,4 +1,4 @@
-"""Measures the shipped models of all three tasks from the committed artefacts: `make bench-models SPRAT_DATA=FOLDER`.
+"""Measure the shipped models of all three tasks from the committed artefacts: `make bench-models SPRAT_DATA=FOLDER`.
 
     python -m tests.bench.models --data DIR [--spacy PYTHON]
 
@@ -23,7 +23,7 @@ Main = Callable[[Sequence[str]], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def keep_rival(now: dict[str, Any], before: dict[str, Any]) -> None:
-    """Take over what spaCy did when it was last measured."""
+    """Copy spaCy's results of the last measurement."""
     if "spacy" in before:
         now["spacy"] = before["spacy"]
     for name, each in before.get("sets", {}).items():

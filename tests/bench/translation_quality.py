@@ -1,4 +1,4 @@
-"""Measures the committed translation model, prints the figures beside their targets, draws share kept against chrF.
+"""Measure the committed translation model, print the scores with their targets, draw chrF against the share kept.
 
     python tests/bench/translation_quality.py --data DIR [--every N] [--json FILE] [--no-picture]   (or SPRAT_DATA=DIR)
 
@@ -44,12 +44,12 @@ COLOURS = {"tatoeba": ACCENT, "chat": "#2a9d8f", "flores": "#e9a03b"}
 
 BLEU_TOLERANCE = 0.5
 SHARE_TOLERANCE = 0.02
-"""Another processor multiplies int8 in another way: some sentences come out otherwise."""
+"""int8 products are rounded differently on other processors: some translations differ."""
 
 _SPEED = """
 import json, sys, time
 from pathlib import Path
-from sprat.models import Question
+from sprat.model import Question
 from sprat_translation.model import TranslationModel
 model = TranslationModel.load(Path(sys.argv[1]))
 questions = [Question(text, "en", "de") for text in json.load(sys.stdin)]
@@ -65,7 +65,7 @@ print(json.dumps([len(questions) / spent, int(resident) / 1024]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def speed(artefact: Path, seen: Mapping[str, TranslatedPair]) -> tuple[float, float]:
-    """Sentences a CPU second, and MiB resident at most, of a process of its own that does nothing else."""
+    """Return sentences per CPU second and peak memory in MiB of a process that only translates."""
     texts = seen["tatoeba"].pairs.sources[:1000]
     command = [sys.executable, "-c", _SPEED, str(artefact)]
     done = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=True)
@@ -103,7 +103,7 @@ def speed(artefact: Path, seen: Mapping[str, TranslatedPair]) -> tuple[float, fl
 
 
 def table(measured: Sequence[Score]) -> str:
-    """Name, value and target of each figure, and the signatures once."""
+    """Return name, value and target of each score, and the signatures."""
     lines = [f"{'figure':38}{'value':>8}  target"]
     for score in measured:
         least, most = AT_LEAST.get(score.name), AT_MOST.get(score.name)
@@ -114,7 +114,7 @@ def table(measured: Sequence[Score]) -> str:
 
 
 def missed(measured: Sequence[Score]) -> list[str]:
-    """One line a target that is not met."""
+    """Return one line per missed target."""
     values = {score.name: score.value for score in measured}
     low = [
         f"{name} is {values[name]:g}, the aim is {least:g}" for name, least in AT_LEAST.items() if values[name] < least
@@ -127,7 +127,7 @@ def missed(measured: Sequence[Score]) -> list[str]:
 
 
 def strayed(measured: Sequence[Score], stated: Sequence[Score], without: Sequence[str]) -> list[str]:
-    """One line a figure that the card states otherwise."""
+    """Return one line per score that differs from the card."""
     card = {score.name: score.value for score in stated}
     return [
         f"{score.name}: the card says {card.get(score.name)}, measured {score.value}"
@@ -144,7 +144,7 @@ def _tolerance(name: str) -> float:
 def write(
     path: Path, model: TranslationModel, measured: Sequence[Score], cost: Mapping[str, float], complaints: Sequence[str]
 ) -> None:
-    """Everything for machines."""
+    """Write all figures as JSON."""
     document = {
         "model": model.card.name,
         "version": model.card.version,
@@ -157,7 +157,7 @@ def write(
 
 
 def draw(seen: Mapping[str, TranslatedPair], keep_at: float, path: Path) -> None:
-    """Left: mean chrF of the kept, by share kept, and by log-probability alone; right: is the chance what it says?"""
+    """Draw, left, the mean chrF by the share kept, and by log-probability alone; right, the reliability."""
     mpl.use("Agg")  # no screen
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
@@ -179,7 +179,7 @@ def draw(seen: Mapping[str, TranslatedPair], keep_at: float, path: Path) -> None
 
 
 def draw_kept(panel: Axes, name: str, seen: TranslatedPair, keep_at: float) -> None:
-    """The curve by confidence with a dot at keep_at, and a thin one by log-probability alone."""
+    """Draw the curve by confidence with a dot at keep_at, and a thin one by log-probability alone."""
     shares = np.arange(1, len(seen.pairs) + 1) / len(seen.pairs)
     for score, width, style in ((seen.confidence, 1.8, "-"), (seen.log_probability, 0.9, ":")):
         means = np.cumsum(seen.chrf[np.argsort(-score, kind="stable")]) / np.arange(1, len(seen.pairs) + 1)
@@ -192,7 +192,7 @@ def draw_kept(panel: Axes, name: str, seen: TranslatedPair, keep_at: float) -> N
 
 
 def draw_reliability(panel: Axes, name: str, seen: TranslatedPair) -> None:
-    """Truth over stated confidence, in tenths that hold at least 20 texts."""
+    """Draw the share of good translations over the confidence, in tenths with at least 20 texts."""
     places = np.minimum((seen.confidence * 10).astype(int), 9)
     bins = [places == each for each in range(10) if (places == each).sum() >= 20]
     stated, right = [seen.confidence[each].mean() for each in bins], [seen.good[each].mean() for each in bins]
