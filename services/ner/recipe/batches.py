@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from services.ner.recipe.examples import IGNORED, Example
+from services.ner.recipe.examples import IGNORED, TrainingExample
 
 TOKENS = 1024
 """Tokens of a batch, padding included."""
@@ -17,7 +17,7 @@ PAD = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LabelledBatch:
     """Tensors of texts × tokens."""
 
     ids: Tensor
@@ -28,7 +28,7 @@ class Batch:
     """Index of each text among the examples."""
 
 
-def batches(examples: Sequence[Example], chance: random.Random | None) -> Iterator[Batch]:
+def batches(examples: Sequence[TrainingExample], chance: random.Random | None) -> Iterator[LabelledBatch]:
     """Yield every example once, in random order, or the shortest first if `chance` is None."""
     ladder: dict[int, list[int]] = {}
     order = list(range(len(examples)))
@@ -47,7 +47,7 @@ def batches(examples: Sequence[Example], chance: random.Random | None) -> Iterat
         yield _batch([examples[place] for place in places], length, places)
 
 
-def _batch(examples: Sequence[Example], length: int, places: list[int]) -> Batch:
+def _batch(examples: Sequence[TrainingExample], length: int, places: list[int]) -> LabelledBatch:
     shape = (len(examples), length)
     ids = torch.full(shape, PAD, dtype=torch.int64)
     labels = torch.full(shape, IGNORED, dtype=torch.int64)
@@ -56,4 +56,4 @@ def _batch(examples: Sequence[Example], length: int, places: list[int]) -> Batch
         labels[row, : len(example.labels)] = torch.from_numpy(example.labels)
     lengths = torch.tensor([len(example.ids) for example in examples])
     present = torch.arange(length) < lengths[:, None]
-    return Batch(ids, present, labels, torch.tensor([example.with_misc for example in examples]), places)
+    return LabelledBatch(ids, present, labels, torch.tensor([example.with_misc for example in examples]), places)

@@ -33,7 +33,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """The input of the network: ids with special tokens, and one label per token."""
 
     ids: np.ndarray
@@ -75,7 +75,7 @@ def varied(text: Text, chance: random.Random) -> Text:
     return text
 
 
-def encode(texts: Sequence[Text], tokenizer: Tokenizer) -> list[Example]:
+def encode(texts: Sequence[Text], tokenizer: Tokenizer) -> list[TrainingExample]:
     """Tokenise texts as in serving: the label of a word is at the token that represents it."""
     opening, closing = tokenizer.encode("").ids
     examples = []
@@ -91,5 +91,5 @@ def encode(texts: Sequence[Text], tokenizer: Tokenizer) -> list[Example]:
             if len(inside):
                 labels[found.tokens[inside] + 1] = HEAD_LABELS.index(f"I-{span.label}")
                 labels[found.tokens[inside[0]] + 1] = HEAD_LABELS.index(f"B-{span.label}")
-        examples.append(Example(np.array([opening, *ids, closing]), labels, text.with_misc))
+        examples.append(TrainingExample(np.array([opening, *ids, closing]), labels, text.with_misc))
     return examples

@@ -32,7 +32,7 @@ HOLD_OUT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SetPart:
     """A file, or some of its sentences."""
 
     path: str
@@ -55,15 +55,15 @@ class Part:
 _TENTH = tuple(range(HOLD_OUT - 1))
 _REST = (HOLD_OUT - 1,)
 
-TRAINING: Final[Mapping[str, tuple[Part, ...]]] = {
-    "uner_ewt": (Part("uner_en_ewt/train.bio.tsv.gz"),),
-    "btc": (Part("btc/train.bio.tsv.gz"),),
-    "wnut17": (Part("wnut17/train.bio.tsv.gz", types=_ALL),),
-    "wikigold": (Part("wikigold/all.bio.tsv.gz", HOLD_OUT, _REST, _ALL),),
-    "sec": (Part("sec_filings/train.bio.tsv.gz", HOLD_OUT, _REST),),
+TRAINING: Final[Mapping[str, tuple[SetPart, ...]]] = {
+    "uner_ewt": (SetPart("uner_en_ewt/train.bio.tsv.gz"),),
+    "btc": (SetPart("btc/train.bio.tsv.gz"),),
+    "wnut17": (SetPart("wnut17/train.bio.tsv.gz", types=_ALL),),
+    "wikigold": (SetPart("wikigold/all.bio.tsv.gz", HOLD_OUT, _REST, _ALL),),
+    "sec": (SetPart("sec_filings/train.bio.tsv.gz", HOLD_OUT, _REST),),
     "crossner": (
-        *(Part(f"crossner/{one}.train.bio.tsv.gz", types=_ALL) for one in _DOMAINS),
-        *(Part(f"crossner/{one}.dev.bio.tsv.gz", 3, (2,), _ALL) for one in _DOMAINS),
+        *(SetPart(f"crossner/{one}.train.bio.tsv.gz", types=_ALL) for one in _DOMAINS),
+        *(SetPart(f"crossner/{one}.dev.bio.tsv.gz", 3, (2,), _ALL) for one in _DOMAINS),
     ),
 }
 """CrossNER's training parts are tiny: two thirds of its development data are used for training, a third is held out."""
@@ -71,27 +71,27 @@ TRAINING: Final[Mapping[str, tuple[Part, ...]]] = {
 WITH_MISC: Final = frozenset({"wikigold", "crossner"})
 """The sets that annotate MISC."""
 
-DEVELOPMENT: Final[Mapping[str, tuple[Part, ...]]] = {
-    "uner_ewt": (Part("uner_en_ewt/dev.bio.tsv.gz"),),
-    "btc": (Part("btc/dev.bio.tsv.gz"),),
-    "wnut17": (Part("wnut17/dev.bio.tsv.gz"),),
-    "wikigold": (Part("wikigold/all.bio.tsv.gz", HOLD_OUT, _TENTH),),
-    "sec": (Part("sec_filings/train.bio.tsv.gz", HOLD_OUT, _TENTH),),
-    "crossner": tuple(Part(f"crossner/{one}.dev.bio.tsv.gz", 3, (0, 1)) for one in _DOMAINS),
+DEVELOPMENT: Final[Mapping[str, tuple[SetPart, ...]]] = {
+    "uner_ewt": (SetPart("uner_en_ewt/dev.bio.tsv.gz"),),
+    "btc": (SetPart("btc/dev.bio.tsv.gz"),),
+    "wnut17": (SetPart("wnut17/dev.bio.tsv.gz"),),
+    "wikigold": (SetPart("wikigold/all.bio.tsv.gz", HOLD_OUT, _TENTH),),
+    "sec": (SetPart("sec_filings/train.bio.tsv.gz", HOLD_OUT, _TENTH),),
+    "crossner": tuple(SetPart(f"crossner/{one}.dev.bio.tsv.gz", 3, (0, 1)) for one in _DOMAINS),
 }
 """For model selection and calibration; not used for training."""
 
-TESTS: Final[Mapping[str, tuple[Part, ...]]] = {
-    "uner_ewt": (Part("uner_en_ewt/test.bio.tsv.gz"),),
-    "wnut17": (Part("wnut17/test.bio.tsv.gz"),),
-    "wnut17_companies": (Part("wnut17/test.orig6.bio.tsv.gz", types=_SIX),),
-    "btc": (Part("btc/test.bio.tsv.gz"),),
-    **{f"crossner_{one}": (Part(f"crossner/{one}.test.bio.tsv.gz"),) for one in _DOMAINS},
-    "sec": (Part("sec_filings/test.bio.tsv.gz"),),
+TESTS: Final[Mapping[str, tuple[SetPart, ...]]] = {
+    "uner_ewt": (SetPart("uner_en_ewt/test.bio.tsv.gz"),),
+    "wnut17": (SetPart("wnut17/test.bio.tsv.gz"),),
+    "wnut17_companies": (SetPart("wnut17/test.orig6.bio.tsv.gz", types=_SIX),),
+    "btc": (SetPart("btc/test.bio.tsv.gz"),),
+    **{f"crossner_{one}": (SetPart(f"crossner/{one}.test.bio.tsv.gz"),) for one in _DOMAINS},
+    "sec": (SetPart("sec_filings/test.bio.tsv.gz"),),
 }
 """For scores only."""
 
 
-def read_set(data: Path, parts: tuple[Part, ...]) -> list[Sentence]:
+def read_set(data: Path, parts: tuple[SetPart, ...]) -> list[Sentence]:
     """Read all parts of a set, in order."""
     return [sentence for part in parts for sentence in part.read(data)]

@@ -18,7 +18,7 @@ import foreign
 import numpy as np
 from tokenizers import Tokenizer
 
-from services.ner.recipe.examples import Example, Text, encode, varied
+from services.ner.recipe.examples import Text, TrainingExample, encode, varied
 from services.ner.recipe.gold import Span
 from sprat_ner.decoding import SERVED_LABELS, TYPES, merge_misc
 from sprat_ner.words import find_units
@@ -44,7 +44,7 @@ class Marks(Protocol):
     tokenizer: Tokenizer
     options: argparse.Namespace
 
-    def labelled(self, examples: Sequence[Example]) -> list[np.ndarray]:
+    def labelled(self, examples: Sequence[TrainingExample]) -> list[np.ndarray]:
         """Return the probability of each label for each token of each example."""
 
 

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from services.ner.recipe.batches import Batch, batches
-from services.ner.recipe.examples import Example, Text, encode, varied, written
+from services.ner.recipe.batches import LabelledBatch, batches
+from services.ner.recipe.examples import Text, TrainingExample, encode, varied, written
 from services.ner.recipe.gold import named
 from services.ner.recipe.network import Network, loss
 from services.ner.recipe.sets import DEVELOPMENT, TRAINING, WITH_MISC, read_set
@@ -65,10 +65,10 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     options.work.mkdir(parents=True, exist_ok=True)
-    Run(options).train()
+    TrainingRun(options).train()
 
 
-class Run:
+class TrainingRun:
     """One training run."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -129,7 +129,7 @@ class Run:
                 self.save()
         return True
 
-    def _step(self, batch: Batch, done: float) -> float:
+    def _step(self, batch: LabelledBatch, done: float) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
         with torch.autocast("cpu", torch.bfloat16):
@@ -158,7 +158,7 @@ class Run:
             texts += silver(self, chance)
         return texts
 
-    def labelled(self, examples: Sequence[Example]) -> list[np.ndarray]:
+    def labelled(self, examples: Sequence[TrainingExample]) -> list[np.ndarray]:
         """Return the probability of each label for each token of each example."""
         self.network.eval()
         outcome: list[np.ndarray] = [np.zeros((0, 0))] * len(examples)

@@ -56,7 +56,7 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class ParallelTexts:
     """Sources with their human translations: row i of both belongs together."""
 
     sources: tuple[str, ...]
@@ -65,19 +65,19 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def every(self, step: int) -> "Pairs":
+    def every(self, step: int) -> "ParallelTexts":
         """Return each `step`-th row, beginning with the first."""
-        return Pairs(self.sources[::step], self.references[::step])
+        return ParallelTexts(self.sources[::step], self.references[::step])
 
 
-def read_pairs(data: Path, name: str) -> Pairs:
+def read_pairs(data: Path, name: str) -> ParallelTexts:
     """Read `name`, a file of `data`/mt.
 
     Raises:
         FileNotFoundError: when the file is missing.
     """
     rows = [line.split("\t")[:2] for line in lines(data / "mt" / name)]
-    return Pairs(tuple(source for source, _ in rows), tuple(reference for _, reference in rows))
+    return ParallelTexts(tuple(source for source, _ in rows), tuple(reference for _, reference in rows))
 
 
 def open_corpus(data: Path) -> Corpus:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from services.translation.recipe import about
-from services.translation.recipe.corpora import DEVELOPMENT, Pairs, hard_sentences, lines, read_pairs
+from services.translation.recipe.corpora import DEVELOPMENT, ParallelTexts, hard_sentences, lines, read_pairs
 from services.translation.recipe.quality import POOR_CHRF, auroc, sentence_chrf
 from services.translation.recipe.variants import Pair
 from sprat_inference.encoder import SentenceEncoder
@@ -110,7 +110,7 @@ def gather(sentences: SentenceTranslator, data: Path, aside: Sequence[Pair]) -> 
 def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
     """Yield development pairs of one sentence: with several, a bad score could not be assigned to one of them."""
     turned = [line.split("\t")[:2] for line in lines(data / CUSTOMER)]
-    customer = Pairs(tuple(english for _, english in turned), tuple(german for german, _ in turned))
+    customer = ParallelTexts(tuple(english for _, english in turned), tuple(german for german, _ in turned))
     for pairs in (*(read_pairs(data, file) for file in DEVELOPMENT.values()), customer):
         for source, reference in zip(pairs.sources, pairs.references, strict=True):
             if lay_out(source).sentences == (source,):

@@ -17,7 +17,7 @@ Ids = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class PairBatch:
     """Source ids of equal length, and padded target ids: the input of the decoder, and its expected output."""
 
     source: np.ndarray
@@ -64,12 +64,12 @@ def encode(
     return [(cut(source), cut(target)) for source, target in pairs]
 
 
-def batches(ids: Sequence[Ids], words: int, longest: int, dice: random.Random) -> list[Batch]:
+def batches(ids: Sequence[Ids], words: int, longest: int, dice: random.Random) -> list[PairBatch]:
     """Return all pairs up to the length `longest` in batches of about `words` target pieces, in random order."""
     rows = [(s, t) for s, t in ids if 0 < len(s) < longest and 0 < len(t) < longest]
     dice.shuffle(rows)
     rows.sort(key=lambda row: (len(row[0]), _padded(row[1])))
-    made: list[Batch] = []
+    made: list[PairBatch] = []
     start = 0
     while start < len(rows):
         source, target = rows[start]
@@ -89,9 +89,9 @@ def batches(ids: Sequence[Ids], words: int, longest: int, dice: random.Random) -
     return made
 
 
-def steps(made: Sequence[Batch], words: int) -> Iterator[list[Batch]]:
+def steps(made: Sequence[PairBatch], words: int) -> Iterator[list[PairBatch]]:
     """Yield groups of consecutive batches with about `words` target pieces: one optimiser step each."""
-    group: list[Batch] = []
+    group: list[PairBatch] = []
     for batch in made:
         group.append(batch)
         if sum(b.words for b in group) >= words:
@@ -103,10 +103,10 @@ def _padded(target: list[int]) -> int:
     return -(-(len(target) + 1) // _STEP) * _STEP
 
 
-def _batch(rows: Sequence[Ids], wide: int) -> Batch:
+def _batch(rows: Sequence[Ids], wide: int) -> PairBatch:
     source = np.array([[*s, END] for s, _ in rows], np.int64)
     read, say = np.full((len(rows), wide), PAD, np.int64), np.full((len(rows), wide), PAD, np.int64)
     for n, (_, target) in enumerate(rows):
         read[n, : len(target) + 1] = [START, *target]
         say[n, : len(target) + 1] = [*target, END]
-    return Batch(source, read, say)
+    return PairBatch(source, read, say)

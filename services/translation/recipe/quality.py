@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics import bleu, chrf
 
-from services.translation.recipe.corpora import Pairs
+from services.translation.recipe.corpora import ParallelTexts
 from sprat.model import Question
 from sprat_translation.layout import lay_out
 from sprat_translation.model import TranslationModel
@@ -25,7 +25,7 @@ POOR_CHRF = 40.0
 class TranslatedPair:
     """The translations of some texts; row i of each array belongs to text i."""
 
-    pairs: Pairs
+    pairs: ParallelTexts
     outputs: tuple[str, ...]
     confidence: Doubles
     log_probability: Doubles
@@ -50,7 +50,7 @@ class Measured:
 BLEU, CHRF = bleu.BLEU(), chrf.CHRF()
 
 
-def see(model: TranslationModel, pairs: Pairs) -> TranslatedPair:
+def see(model: TranslationModel, pairs: ParallelTexts) -> TranslatedPair:
     """Translate all pairs."""
     questions = [Question(source, model.card.languages[0], model.card.targets[0]) for source in pairs.sources]
     outputs, confidence, sure = [], [], []

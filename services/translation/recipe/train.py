@@ -25,7 +25,7 @@ from services.translation.recipe.corpora import Corpus, captions, open_corpus
 from services.translation.recipe.measure import scores, translate
 from services.translation.recipe.network import PAD, Loss, Shape, Translator
 from services.translation.recipe.optimiser import MastersState, Rates, follow, fresh, step
-from services.translation.recipe.pieces import Batch, batches, encode, steps, train_vocabulary
+from services.translation.recipe.pieces import PairBatch, batches, encode, steps, train_vocabulary
 from services.translation.recipe.variants import vary
 
 CHECKPOINT_S, REPORT_S = 600, 30
@@ -33,7 +33,7 @@ _WARM_UP, _AVERAGE_EVERY = 0.02, 5
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The configuration of a run, apart from its data."""
 
     shape: Shape
@@ -58,10 +58,10 @@ class ProgressState:
     epoch: int = 0
 
 
-class Run:
+class TranslatorRun:
     """One training run in its work folder: vocabulary, checkpoint, curve, converted model."""
 
-    def __init__(self, corpus: Corpus, plan: Plan, work: Path) -> None:
+    def __init__(self, corpus: Corpus, plan: TrainingPlan, work: Path) -> None:
         torch.manual_seed(plan.seed)
         self.corpus, self.plan, self.work = corpus, plan, work
         work.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ class Run:
         self.progress.seconds = time.monotonic() - self.began
         return self.progress.seconds / (60 * self.plan.minutes)
 
-    def _batches(self) -> list[Batch]:
+    def _batches(self) -> list[PairBatch]:
         """Return the batches of an epoch: every pair once, with new variants and new pieces."""
         dice = random.Random(f"{self.plan.seed} {self.progress.epoch} {self.progress.steps}")  # noqa: S311  # not a secret
         pairs = list(self.corpus.train)
@@ -121,7 +121,7 @@ class Run:
         ids = encode(self.pieces, pairs, self.plan.sampled, dice)
         return batches(ids, max(256, self.plan.words // 3), self.plan.longest, dice)
 
-    def _step(self, group: list[Batch]) -> float:
+    def _step(self, group: list[PairBatch]) -> float:
         self.network.train()
         scale = 1 / self.plan.words
         total = 0.0
@@ -189,7 +189,7 @@ def say(text: str) -> None:
     print(time.strftime("%H:%M:%S"), text, flush=True)
 
 
-def dev_loss(weights: dict[str, torch.Tensor], shape: Shape, dev_batches: Sequence[Batch]) -> float:
+def dev_loss(weights: dict[str, torch.Tensor], shape: Shape, dev_batches: Sequence[PairBatch]) -> float:
     """Return the loss on development pairs in nats per target piece, without smoothing and dropout."""
     network = Translator(shape, dropout=0.0)
     network.load_state_dict(weights)
@@ -226,9 +226,9 @@ def main() -> None:
     else:
         corpus = open_corpus(options.data)
         shape, dropout, sampled = Shape(8000, 256, 1024, 4, *options.layers), 0.05, 0.3
-    plan = Plan(shape, rates, options.minutes, options.words, dropout, sampled, varied=not options.multi30k)
+    plan = TrainingPlan(shape, rates, options.minutes, options.words, dropout, sampled, varied=not options.multi30k)
     say(f"{len(corpus.train):,} pairs, {corpus.dropped:,} left out")
-    run = Run(corpus, plan, options.work)
+    run = TranslatorRun(corpus, plan, options.work)
     say(f"{sum(p.numel() for p in run.network.parameters()):,} parameters")
     run.go()
     exact = options.work / "ct2-float32"
