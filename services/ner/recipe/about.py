@@ -1,4 +1,4 @@
-"""What the card says in words."""
+"""The texts of the card, and the figures that they state."""
 
 KEPT_RIGHT = 0.95
 

@@ -1,23 +1,23 @@
-"""What the card says in words."""
+"""The texts of the card, and the figures that they state."""
 
 LICENCE = "CC-BY-SA-4.0"
 OUTSIDE_SHARE = 0.2
 ASIDE_EVERY = 15
-"""Of so many training pairs one is set aside: its words and phrases are not counted; the estimate is fitted on it."""
+"""One training pair in this many is set aside: its words are not counted, and the estimate is fitted on it."""
 
 TRAINED_WEIGHT = 0.5
-"""Of such a pair, against 1 of a development pair: the network has seen it."""
+"""Weight of such a pair; a development pair has 1. It is lower because the network was trained on it."""
 
 KEPT_POOR = 0.1
 LONGEST_SENTENCE = 79
-"""Pieces: the longest that the network was trained on."""
+"""Pieces; the length of the longest training sentence."""
 
 LONGEST_TEXT = 2_000
-"""Code points. Such a text has about 50 sentences; longer ones would not be kept, but would be computed."""
+"""Code points, about 50 sentences. A longer text would be computed but hardly ever kept."""
 
 DECLINE_BELOW = 0.3
-"""Below it a translation is a guess, and nobody should read it for want of a better one: of the development sentences
-between 0.1 and 0.3 a third are poor (chrF below 40), and fewer are good."""
+"""Below this confidence a translation is a guess and not published: of the development sentences between 0.1 and 0.3 a
+third are poor (chrF below 40), and fewer are good."""
 
 KEEP_AT_RULE = (
     f"the least hundredth at which at most {KEPT_POOR:.0%} of the sentences kept have a chrF below 40, on the "

