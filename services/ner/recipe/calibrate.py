@@ -62,13 +62,13 @@ def fit(model: NerModel, sentences: Sequence[Sentence], others: Mapping[str, Seq
 def features(model: NerModel, sentences: Sequence[Sentence]) -> dict[str, tuple[Doubles, Flags]]:
     """Return features and correctness, for the names that were found and for the texts."""
     names, names_right, rows, rows_right = [], [], [], []
-    for sentence, reading in zip(sentences, read(model, [each.text for each in sentences]), strict=True):
-        found = [(entity.start, entity.end, entity.label) for entity in reading.names]
-        if len(reading.row.labels):
-            rows.append(text_features(reading.row))
+    for sentence, recognition in zip(sentences, read(model, [each.text for each in sentences]), strict=True):
+        found = [(entity.start, entity.end, entity.label) for entity in recognition.names]
+        if len(recognition.decoding.labels):
+            rows.append(text_features(recognition.decoding))
             rows_right.append(canonical(laid_on(sentence.bounds, found)) == canonical(sentence.labels))
         wanted = {(span.start, span.end, span.label) for span in sentence.spans()}
-        names += reading.row.names
+        names += recognition.decoding.names
         names_right += [each in wanted for each in found]
     return {NAME: (name_features(names), np.array(names_right)), TEXT: (np.array(rows), np.array(rows_right))}
 

@@ -35,17 +35,17 @@ def name_features(names: Sequence[DecodedName]) -> Doubles:
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
-def text_features(row: Decoding) -> tuple[float, ...]:
+def text_features(decoding: Decoding) -> tuple[float, ...]:
     """Return the five features of a text with at least one word, in the order of :data:`METHOD`."""
-    taken = row.logs[np.arange(len(row.labels)), row.labels]
-    least_certain_word = _odds(exp(float(taken.min())))
-    least_certain_name = min((_odds(exp(name.log_chance)) for name in row.names), default=_odds(1.0))
+    chosen = decoding.logs[np.arange(len(decoding.labels)), decoding.labels]
+    least_certain_word = _odds(exp(float(chosen.min())))
+    least_certain_name = min((_odds(exp(name.log_chance)) for name in decoding.names), default=_odds(1.0))
     return (
-        log(SMALLEST_CHANCE - float(taken.sum())),
+        log(SMALLEST_CHANCE - float(chosen.sum())),
         least_certain_word,
         least_certain_name,
-        log(len(taken)),
-        log1p(len(row.names)),
+        log(len(chosen)),
+        log1p(len(decoding.names)),
     )
 
 
@@ -84,23 +84,25 @@ class NameCalibrator:
         fitted = {name: tuple(map(float, weights)) for name, weights in self.weights.items()}
         return fitted | {name: (shift,) for name, shift in self.shifts.items()}
 
-    def names(self, rows: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
+    def names(self, decodings: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
         """Return the chance, for each name of each text in order, that its span and type are right; float64, names.
 
         Args:
-            rows: the decoded texts.
+            decodings: the decoded texts.
             languages: the BCP 47 tag of each text.
         """
-        names = [name for row in rows for name in row.names]
-        shifts = [self._shift(NAME, each) for row, each in zip(rows, languages, strict=True) for _ in row.names]
+        names = [name for decoding in decodings for name in decoding.names]
+        shifts = [
+            self._shift(NAME, each) for decoding, each in zip(decodings, languages, strict=True) for _ in decoding.names
+        ]
         return self._chances(NAME, name_features(names), np.array(shifts))
 
-    def texts(self, rows: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
+    def texts(self, decodings: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
         """Return the chance, for each text, that all names are right and none is missed; 1 for a text without words."""
-        chances = np.ones(len(rows))
-        with_words = [index for index, row in enumerate(rows) if len(row.labels)]
+        chances = np.ones(len(decodings))
+        with_words = [index for index, decoding in enumerate(decodings) if len(decoding.labels)]
         if with_words:
-            features = np.array([text_features(rows[index]) for index in with_words])
+            features = np.array([text_features(decodings[index]) for index in with_words])
             shifts = np.array([self._shift(TEXT, languages[index]) for index in with_words])
             chances[with_words] = self._chances(TEXT, features, shifts)
         return chances
@@ -108,7 +110,7 @@ class NameCalibrator:
     def _shift(self, what: str, language: str) -> float:
         return self.shifts.get(f"{what}_{primary_subtag(language)}", 0.0)
 
-    def _chances(self, what: str, rows: Doubles, shifts: Doubles) -> Doubles:
+    def _chances(self, what: str, features: Doubles, shifts: Doubles) -> Doubles:
         weights = self.weights[what]
-        chances: Doubles = 1 / (1 + np.exp(-(rows @ weights[1:] + weights[0] + shifts)))
+        chances: Doubles = 1 / (1 + np.exp(-(features @ weights[1:] + weights[0] + shifts)))
         return chances

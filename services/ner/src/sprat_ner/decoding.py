@@ -39,7 +39,7 @@ _CERTAIN: Final = float(np.log(0.99))
 _BREAK: Final = re.compile(r"\n\s*\n")
 """A name may continue in the next line, but not in the next paragraph."""
 
-_KINDS: Final = np.array([0, 1, 1, 2, 2, 3, 3])
+_TYPE_OF: Final = np.array([0, 1, 1, 2, 2, 3, 3])
 """Type of each of :data:`SERVED_LABELS`; 0 is outside."""
 _CONTINUES: Final = np.array([False, False, True, False, True, False, True])
 _NEVER: Final = -1e9
@@ -48,7 +48,7 @@ _NEVER: Final = -1e9
 def _transitions() -> Doubles:
     table = np.zeros((len(SERVED_LABELS), len(SERVED_LABELS)))
     for after in np.flatnonzero(_CONTINUES):
-        table[_KINDS[after] != _KINDS, after] = _NEVER
+        table[_TYPE_OF[after] != _TYPE_OF, after] = _NEVER
     return table
 
 
@@ -117,8 +117,8 @@ def _paragraph_starts(text: str, units: WordUnits) -> NDArray[np.bool_]:
 
 def _ill_formed(labels: Integers, starts: NDArray[np.bool_]) -> Integers:
     """Return the indices of the words whose label continues nothing."""
-    before = np.concatenate([[0], _KINDS[labels[:-1]]]) if len(labels) else labels
-    return np.flatnonzero(_CONTINUES[labels] & ((before != _KINDS[labels]) | starts))
+    before = np.concatenate([[0], _TYPE_OF[labels[:-1]]]) if len(labels) else labels
+    return np.flatnonzero(_CONTINUES[labels] & ((before != _TYPE_OF[labels]) | starts))
 
 
 def _make_well_formed(labels: Integers, logs: Doubles, starts: NDArray[np.bool_]) -> None:
@@ -145,11 +145,11 @@ def _best_sequence(logs: Doubles, starts: NDArray[np.bool_]) -> Integers:
         paths = score[:, None] + _TRANSITIONS
         back[place] = paths.argmax(axis=0)
         score = paths.max(axis=0) + logs[place] + (no_continuation if starts[place] else 0.0)
-    row = np.zeros(len(logs), dtype=np.int64)
-    row[-1] = int(score.argmax())
+    labels = np.zeros(len(logs), dtype=np.int64)
+    labels[-1] = int(score.argmax())
     for place in range(len(logs) - 1, 0, -1):
-        row[place - 1] = back[place, row[place]]
-    return row
+        labels[place - 1] = back[place, labels[place]]
+    return labels
 
 
 def _names(units: WordUnits, logs: Doubles, labels: Integers, starts: NDArray[np.bool_]) -> list[DecodedName]:

@@ -49,7 +49,7 @@ _PROBE: Final = Question("Anna Schmidt moved from Lisbon to Siemens in Munich", 
 class Recognition:
     """What the model computes for one text, without the patterned entities."""
 
-    row: Decoding
+    decoding: Decoding
     names: tuple[Entity, ...]
     """The names, each with its calibrated chance of being right."""
     confidence: float
@@ -128,12 +128,14 @@ class NerModel:
         texts = [readable(text) for text in whole]
         tokenized, windows = self._windows.cut(texts)
         outputs = average_windows(tokenized, windows, self._chances(windows), len(HEAD_LABELS))
-        rows = [_decode(text, tokens, chances) for text, tokens, chances in zip(texts, tokenized, outputs, strict=True)]
-        names = iter(self._calibrator.names(rows, languages).tolist())
-        chances = self._calibrator.texts(rows, languages).tolist()
+        decodings = [
+            _decode(text, tokens, chances) for text, tokens, chances in zip(texts, tokenized, outputs, strict=True)
+        ]
+        names = iter(self._calibrator.names(decodings, languages).tolist())
+        chances = self._calibrator.texts(decodings, languages).tolist()
         return [
-            Recognition(row, _entities(text, row, names), chance if len(text) == len(uncut) else 0.0)
-            for text, uncut, row, chance in zip(texts, whole, rows, chances, strict=True)
+            Recognition(decoding, _entities(text, decoding, names), chance if len(text) == len(uncut) else 0.0)
+            for text, uncut, decoding, chance in zip(texts, whole, decodings, chances, strict=True)
         ]
 
     def _chances(self, windows: Sequence[Window]) -> list[Floats]:
@@ -156,13 +158,13 @@ def _decode(text: str, tokens: TokenizedText, chances: Floats) -> Decoding:
     return decode(text, units, merge_misc(chances[units.tokens]))
 
 
-def _entities(text: str, row: Decoding, chances: Iterator[float]) -> tuple[Entity, ...]:
+def _entities(text: str, decoding: Decoding, chances: Iterator[float]) -> tuple[Entity, ...]:
     """Return the names as entities, in order, each with the next of the chances.
 
     The combining marks after a name's last letter belong to the name.
     """
     entities = []
-    for name, chance in zip(row.names, chances, strict=False):
+    for name, chance in zip(decoding.names, chances, strict=False):
         end = name.end
         while end < len(text) and not text[end].isascii() and unicodedata.category(text[end])[0] == "M":
             end += 1
