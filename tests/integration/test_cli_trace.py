@@ -11,7 +11,7 @@ from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import TraceQuery
 from support.cli_records import environment, sprat
-from support.traced_records import SAID, Way
+from support.traced_records import SAID, TracedText
 
 MANY = 100_000
 
@@ -46,9 +46,9 @@ async def sent(producer, way, *, headers=True):
 
 
 async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_text(topics, producer, run):
-    way = Way(topics=topics)
+    way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)
-    await publish(producer, *way.whole()[1:], *Way("order-71", topics=topics).whole())
+    await publish(producer, *way.whole()[1:], *TracedText("order-71", topics=topics).whole())
     code, out, err = await run("order-7")
     assert (code, err) == (0, "")
     lines = [line.split(f"  {topics.prefix}")[0] for line in out.splitlines()]
@@ -67,7 +67,7 @@ async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_tex
 
 
 async def test_for_machines_each_record_is_a_line_with_its_cause_and_raw_adds_the_values(topics, producer, run):
-    way = Way(topics=topics)
+    way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)
     await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
     code, out, _ = await run("order-7", "--json", "--raw")
@@ -82,7 +82,7 @@ async def test_for_machines_each_record_is_a_line_with_its_cause_and_raw_adds_th
 
 
 async def test_a_model_by_name_stands_behind_its_task(topics, producer, run):
-    way = Way(topics=topics, tasks=("intent", "ner"))
+    way = TracedText(topics=topics, tasks=("intent", "ner"))
     way.options = {"intent": {"model": "hr"}, "ner": {"model": "names"}}
     way.place, way.began = await sent(producer, way)
     await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
@@ -98,8 +98,8 @@ async def test_a_model_by_name_stands_behind_its_task(topics, producer, run):
 
 
 async def test_a_plain_text_that_has_no_result_yet_is_found_and_makes_it_fail(topics, producer, run):
-    place, began = await sent(producer, Way(topics=topics), headers=False)
-    way = Way.plain(place, began, topics=topics)
+    place, began = await sent(producer, TracedText(topics=topics), headers=False)
+    way = TracedText.plain(place, began, topics=topics)
     await publish(producer, way.prediction())
     code, out, _ = await run(way.id)
     assert code == 1
@@ -114,7 +114,7 @@ async def test_what_is_not_there_is_one_line(topics, producer, run):
 
 
 async def test_a_topic_that_is_not_there_is_named_beside_what_was_found(kafka, topics, producer, run):
-    way = Way(topics=topics)
+    way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)
     await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
@@ -132,15 +132,15 @@ async def test_without_topics_it_says_what_to_do(run, prefix):
 
 
 async def test_a_text_among_a_hundred_thousand_records_is_found_in_five_seconds(kafka, topics, producer):
-    way = Way(topics=topics)
+    way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)
     await publish(producer, *way.whole()[1:])
-    others = Way("order-6", topics=topics).whole()
+    others = TracedText("order-6", topics=topics).whole()
     for record in others:
         await fill(producer, record, MANY // len(others))
     began, began_cpu = time.monotonic(), time.process_time()
-    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as looking:
-        found = await trace(looking, topics, TraceQuery("order-7"), 0)
+    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as reader:
+        found = await trace(reader, topics, TraceQuery("order-7"), 0)
     took, cpu = time.monotonic() - began, time.process_time() - began_cpu
     assert len(found.steps) == 7
     # Other tests may have the processor at the same time: what it needs of it is what it takes on a quiet machine.

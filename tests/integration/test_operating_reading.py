@@ -71,10 +71,10 @@ async def test_one_connection_looks_back_several_times(kafka, topics, write):
     one, two = topics
     await write(one, b"1")
     await write(two, b"2")
-    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as looking:
-        assert await looking.closed([one, "nowhere"]) == {"nowhere": "it does not exist"}
+    async with TopicReader({"bootstrap_servers": kafka.bootstrap}) as reader:
+        assert await reader.unreadable_topics([one, "nowhere"]) == {"nowhere": "it does not exist"}
         seen = [
-            [record.value async for records in looking.since([topic], None) for record in records]
+            [record.value async for records in reader.read_since([topic], None) for record in records]
             for topic in (one, two, one)
         ]
     assert seen == [[b"1"], [b"2"], [b"1"]]

@@ -31,7 +31,7 @@ SAID = "the words of a person"
 TRANSFER = IntentOutput(label="transfer")
 
 
-class Way:
+class TracedText:
     """Makes the records of one text; each stands at the offset and the millisecond given."""
 
     def __init__(self, id="order-7", source="/crm", tasks=("intent",), topics=None, traceparent=None):
@@ -76,7 +76,7 @@ class Way:
             declined=None if model else Declined(code="no_service"),
         )
 
-    def asked(self, task="intent", model="en-fast"):
+    def models(self, task="intent", model="en-fast"):
         reason = "low_confidence" if model else "no_service"
         return FrontierRequested(
             prediction=self.predicted(task, model), reasons=(reason,), threshold=0.8, labels=("a",)
@@ -87,11 +87,11 @@ class Way:
         return self._record(topic, offset, after_ms, self.predicted(task), task, task)
 
     def request(self, after_ms=20, task="intent", offset=2, model="en-fast"):
-        return self._record(self.topics.frontier_requests, offset, after_ms, self.asked(task, model), "router", task)
+        return self._record(self.topics.frontier_requests, offset, after_ms, self.models(task, model), "router", task)
 
     def answer(self, after_ms=200, task="intent", offset=3, **changes):
         fields = {
-            "request": self.asked(task),
+            "request": self.models(task),
             "output": TRANSFER,
             "model": ModelRef(name="large", version="large"),
             "egress": Egress(left=True, provider="mistral", region="eu"),

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord
 from sprat_operations import egress
-from sprat_operations.egress import Pairs, SeenEgress, Sums
+from sprat_operations.egress import EgressPairing, EgressSums, StoredEgress
 
 
 def record(call_id="1", phase="attempt", **changes):
@@ -26,12 +26,12 @@ def record(call_id="1", phase="attempt", **changes):
 
 
 def seen(call_id, phase, at_ms=0):
-    return SeenEgress(record(call_id, phase), at_ms)
+    return StoredEgress(record(call_id, phase), at_ms)
 
 
 @pytest.mark.parametrize("order", [("attempt", "outcome"), ("outcome", "attempt")])
 def test_a_pair_is_a_pair_in_either_order_and_nothing_of_it_is_held(order):
-    pairs = Pairs()
+    pairs = EgressPairing()
     for number in range(1000):
         for phase in order:
             assert pairs.add(seen(str(number), phase)) is None
@@ -40,7 +40,7 @@ def test_a_pair_is_a_pair_in_either_order_and_nothing_of_it_is_held(order):
 
 
 def test_what_is_alone_is_given_by_time():
-    pairs = Pairs()
+    pairs = EgressPairing()
     for call_id, phase, at_ms in (("a", "outcome", 3), ("b", "attempt", 1), ("c", "attempt", 2)):
         pairs.add(seen(call_id, phase, at_ms))
     assert [(each.call_id, each.phase) for each in pairs.rest()] == [
@@ -51,7 +51,7 @@ def test_what_is_alone_is_given_by_time():
 
 
 def test_pairs_that_ended_before_the_time_asked_for_are_not_counted():
-    pairs = Pairs(since_ms=10)
+    pairs = EgressPairing(since_ms=10)
     for call_id, ends in (("early", 9), ("across", 10)):
         pairs.add(seen(call_id, "attempt", 1))
         pairs.add(seen(call_id, "outcome", ends))
@@ -61,14 +61,14 @@ def test_pairs_that_ended_before_the_time_asked_for_are_not_counted():
 @pytest.mark.parametrize("phase", ["attempt", "outcome"])
 def test_memory_has_a_bound_and_the_oldest_goes_first(monkeypatch, phase):
     monkeypatch.setattr(egress, "MAX_OPEN", 3)
-    pairs = Pairs()
+    pairs = EgressPairing()
     given_up = [pairs.add(seen(str(number), phase)) for number in range(5)]
     assert [each and each.call_id for each in given_up] == [None, None, None, "0", "1"]
     assert [each.call_id for each in pairs.rest()] == ["2", "3", "4"]
 
 
 def test_sums_take_what_left_from_attempts_and_what_it_cost_from_outcomes():
-    sums = Sums()
+    sums = EgressSums()
     masked = {"PERSON": 2}
     for phase, changes in (
         ("attempt", {}),
@@ -79,7 +79,7 @@ def test_sums_take_what_left_from_attempts_and_what_it_cost_from_outcomes():
     ):
         sums.add(record(phase=phase, masked=masked, **changes))
     sums.add(record(region="us"))
-    assert sums.by_way["acme", "mistral", "eu"].as_json() == {
+    assert sums.by_route["acme", "mistral", "eu"].as_json() == {
         "calls": 3,
         "bytes_out": 300,
         "masked": {"PERSON": 6},
@@ -88,7 +88,7 @@ def test_sums_take_what_left_from_attempts_and_what_it_cost_from_outcomes():
         "failures": {"timeout": 1},
     }
     assert sums.total.calls == 4
-    assert Sums().total.calls == 0
+    assert EgressSums().total.calls == 0
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 
 from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
-from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_topics
-from sprat_cli.doctor.settings import Frontier, check_frontier
-from sprat_operations.clock import Skew
+from sprat_cli.doctor.settings import FrontierVariables, check_frontier
+from sprat_operations.clock import ClockSkew
 from sprat_operations.topics import Difference, TopicState
 from sprat_policy import Policy
 
@@ -50,23 +50,23 @@ class Admin:
 
 
 async def checked(checks):
-    return [(check.mark, check.found, check.mend) async for check in checks]
+    return [(check.status, check.finding, check.fix) async for check in checks]
 
 
 async def test_brokers_whose_settings_fit_are_one_good_line():
     (line,) = await checked(check_brokers(KAFKA, Admin({1: FINE, 2: FINE}), [1, 2]))
-    assert line == (Mark.good, "6 settings that matter here are as they should be", "")
+    assert line == (CheckStatus.ok, "6 settings that matter here are as they should be", "")
 
 
 @pytest.mark.parametrize(
     ("setting", "value", "mark", "mend"),
     [
-        ("socket.request.max.bytes", "1048576", Mark.broken, "socket.request.max.bytes=4194304 or more"),
-        ("group.max.session.timeout.ms", "10000", Mark.broken, "group.max.session.timeout.ms=30000 or more"),
-        ("group.min.session.timeout.ms", "60000", Mark.broken, "group.min.session.timeout.ms=30000 or less"),
-        ("offsets.retention.minutes", "1440", Mark.warning, "offsets.retention.minutes=10080 or more"),
-        ("auto.create.topics.enable", "true", Mark.warning, "auto.create.topics.enable=false"),
-        ("unclean.leader.election.enable", "true", Mark.broken, "unclean.leader.election.enable=false"),
+        ("socket.request.max.bytes", "1048576", CheckStatus.broken, "socket.request.max.bytes=4194304 or more"),
+        ("group.max.session.timeout.ms", "10000", CheckStatus.broken, "group.max.session.timeout.ms=30000 or more"),
+        ("group.min.session.timeout.ms", "60000", CheckStatus.broken, "group.min.session.timeout.ms=30000 or less"),
+        ("offsets.retention.minutes", "1440", CheckStatus.warning, "offsets.retention.minutes=10080 or more"),
+        ("auto.create.topics.enable", "true", CheckStatus.warning, "auto.create.topics.enable=false"),
+        ("unclean.leader.election.enable", "true", CheckStatus.broken, "unclean.leader.election.enable=false"),
     ],
 )
 async def test_a_setting_of_one_broker_that_does_not_fit_is_told_with_the_broker(setting, value, mark, mend):
@@ -78,7 +78,7 @@ async def test_a_setting_of_one_broker_that_does_not_fit_is_told_with_the_broker
 
 async def test_settings_that_may_not_be_read_are_said_to_be_so():
     (line,) = await checked(check_brokers(KAFKA, Admin({1: None}), [1]))
-    assert line[0] is Mark.good
+    assert line[0] is CheckStatus.ok
     assert "cannot be read here" in line[1]
 
 
@@ -89,11 +89,16 @@ def described(leader=1, replicas=(1, 2, 3), isr=(1, 2, 3)):
 @pytest.mark.parametrize(
     ("topic", "brokers", "marks", "said"),
     [
-        (described(), 3, [Mark.good], "3 of each record on 3 brokers"),
-        (described(replicas=(1,), isr=(1,)), 1, [Mark.good], "1 of each record on 1 broker"),
-        (described(replicas=(1,), isr=(1,)), 3, [Mark.warning], "1 of each record on 3 brokers: where one is lost"),
-        (described(isr=(1, 2)), 3, [Mark.warning], "not all copies are up to date: t 0"),
-        (described(leader=-1, isr=()), 3, [Mark.broken], "no leader: t 0"),
+        (described(), 3, [CheckStatus.ok], "3 of each record on 3 brokers"),
+        (described(replicas=(1,), isr=(1,)), 1, [CheckStatus.ok], "1 of each record on 1 broker"),
+        (
+            described(replicas=(1,), isr=(1,)),
+            3,
+            [CheckStatus.warning],
+            "1 of each record on 3 brokers: where one is lost",
+        ),
+        (described(isr=(1, 2)), 3, [CheckStatus.warning], "not all copies are up to date: t 0"),
+        (described(leader=-1, isr=()), 3, [CheckStatus.broken], "no leader: t 0"),
     ],
 )
 async def test_copies_and_leaders_are_looked_at(topic, brokers, marks, said):
@@ -108,7 +113,7 @@ async def test_each_setting_of_a_topic_that_differs_is_told_with_the_command_tha
     lines = await checked(check_topics(KAFKA, Admin(topics=[described()], brokers=3), states))
     where = "--bootstrap-server 127.0.0.1:9092"
     assert lines[0] == (
-        Mark.broken,
+        CheckStatus.broken,
         "sprat.texts.v1: retention.ms is 1, not 604800000",
         f"kafka-configs.sh {where} --alter --topic sprat.texts.v1 --add-config retention.ms=604800000",
     )
@@ -127,19 +132,19 @@ async def test_where_only_this_shell_has_another_count_of_partitions_one_line_sa
 @pytest.mark.parametrize(
     ("skew", "mark", "said"),
     [
-        (Skew(2.0, 3.0), Mark.good, "as Kafka's, give or take 3 ms"),
-        (Skew(1_500.0, 900.0), Mark.good, "as Kafka's, give or take 1500 ms"),
+        (ClockSkew(2.0, 3.0), CheckStatus.ok, "as Kafka's, give or take 3 ms"),
+        (ClockSkew(1_500.0, 900.0), CheckStatus.ok, "as Kafka's, give or take 1500 ms"),
         (
-            Skew(2_500.0, 100.0),
-            Mark.warning,
+            ClockSkew(2_500.0, 100.0),
+            CheckStatus.warning,
             "2.4 s ahead of Kafka's: deadlines of hard cases are judged by as much too early",
         ),
         (
-            Skew(-45_000.0, 0.0),
-            Mark.broken,
+            ClockSkew(-45_000.0, 0.0),
+            CheckStatus.broken,
             "45.0 s behind Kafka's: deadlines of hard cases are judged by as much too late",
         ),
-        (None, Mark.good, "cannot be compared with Kafka's: it does not tell the time"),
+        (None, CheckStatus.ok, "cannot be compared with Kafka's: it does not tell the time"),
     ],
 )
 async def test_a_clock_that_is_off_is_told_with_what_it_does(monkeypatch, skew, mark, said):
@@ -148,8 +153,8 @@ async def test_a_clock_that_is_off_is_told_with_what_it_does(monkeypatch, skew, 
 
     monkeypatch.setattr(clock, "clock_skew", measured)
     check = await clock.check_clock(KAFKA)
-    assert check.mark is mark
-    assert check.found.startswith(said)
+    assert check.status is mark
+    assert check.finding.startswith(said)
 
 
 async def test_a_user_who_may_not_ask_for_the_clock_is_told(monkeypatch):
@@ -158,8 +163,8 @@ async def test_a_user_who_may_not_ask_for_the_clock_is_told(monkeypatch):
 
     monkeypatch.setattr(clock, "clock_skew", refused)
     check = await clock.check_clock(KAFKA)
-    assert (check.mark, check.found) == (
-        Mark.good,
+    assert (check.status, check.finding) == (
+        CheckStatus.ok,
         "cannot be compared with Kafka's: ClusterAuthorizationFailedError",
     )
 
@@ -171,35 +176,35 @@ def policy(**tenants):
 @pytest.mark.parametrize(
     ("url", "has_key", "mark", "said"),
     [
-        ("https://api.models.example/v1", True, Mark.good, "key set"),
-        ("https://api.models.example/v1", False, Mark.warning, "most providers refuse"),
-        ("http://api.models.example/v1", True, Mark.broken, "what leaves is not encrypted"),
-        ("http://127.0.0.1:8000/v1", False, Mark.good, "key not set"),
-        ("http://10.1.2.3/v1", False, Mark.good, "key not set"),
-        ("http://vllm:8000/v1", False, Mark.good, "key not set"),
-        ("", True, Mark.good, "the default endpoint"),
+        ("https://api.models.example/v1", True, CheckStatus.ok, "key set"),
+        ("https://api.models.example/v1", False, CheckStatus.warning, "most providers refuse"),
+        ("http://api.models.example/v1", True, CheckStatus.broken, "what leaves is not encrypted"),
+        ("http://127.0.0.1:8000/v1", False, CheckStatus.ok, "key not set"),
+        ("http://10.1.2.3/v1", False, CheckStatus.ok, "key not set"),
+        ("http://vllm:8000/v1", False, CheckStatus.ok, "key not set"),
+        ("", True, CheckStatus.ok, "the default endpoint"),
     ],
 )
 def test_an_endpoint_outside_needs_a_key_and_encryption(url, has_key, mark, said):
-    (check,) = check_frontier(Frontier(url, "large", "acme", "eu", has_key=has_key), None)
-    assert check.mark is mark
-    assert said in check.found
+    (check,) = check_frontier(FrontierVariables(url, "large", "acme", "eu", has_key=has_key), None)
+    assert check.status is mark
+    assert said in check.finding
 
 
 @pytest.mark.parametrize(
     ("tenants", "mark", "said"),
     [
-        ({"acme": {"frontier": "allow", "regions": ("eu",)}}, Mark.good, "eu: texts of acme may go there"),
+        ({"acme": {"frontier": "allow", "regions": ("eu",)}}, CheckStatus.ok, "eu: texts of acme may go there"),
         (
             {"acme": {"frontier": "allow", "regions": ("us",)}, "*": {"frontier": "redact", "regions": ("eu",)}},
-            Mark.good,
+            CheckStatus.ok,
             "eu: texts of all others may go there, not of acme",
         ),
-        ({"acme": {"frontier": "allow", "regions": ("us",)}}, Mark.warning, "where no tenant's texts may go"),
-        ({"acme": {"frontier": "deny"}}, Mark.good, "eu; no tenant lets a text leave"),
+        ({"acme": {"frontier": "allow", "regions": ("us",)}}, CheckStatus.warning, "where no tenant's texts may go"),
+        ({"acme": {"frontier": "deny"}}, CheckStatus.ok, "eu; no tenant lets a text leave"),
     ],
 )
 def test_the_region_must_be_one_that_a_policy_names(tenants, mark, said):
-    _, region = check_frontier(Frontier("", "", "", "", has_key=True), policy(**tenants))
-    assert region.mark is mark
-    assert said in region.found
+    _, region = check_frontier(FrontierVariables("", "", "", "", has_key=True), policy(**tenants))
+    assert region.status is mark
+    assert said in region.finding

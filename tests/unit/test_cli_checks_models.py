@@ -3,12 +3,12 @@
 import pytest
 from aiokafka import TopicPartition
 
-from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_groups
 from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced
 from sprat_operations.lag import ConsumerGroup, GroupLag, GroupMember, LagSnapshot, PartitionLag
-from sprat_operations.models import Standing, own_alone
+from sprat_operations.models import RegisteredModels, limit_to_owned
 
 
 def group(name, members=1, lag=0):
@@ -23,11 +23,11 @@ def measured(*groups):
 
 def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
     found = measured(group("router"), group("ner.default", 0, lag=12))
-    for standing in (Standing((ModelAnnounced(task="ner", version="1", owns_from=1),), {}), None):
-        assert [(check.mark, check.found) for check in check_groups(found, standing)] == [
-            (Mark.broken, "frontier: 0 members, 0 records behind"),
-            (Mark.warning, "ner.default: 0 members, 12 records behind"),
-            (Mark.good, "router: 1 member, 0 records behind"),
+    for standing in (RegisteredModels((ModelAnnounced(task="ner", version="1", owns_from=1),), {}), None):
+        assert [(check.status, check.finding) for check in check_groups(found, standing)] == [
+            (CheckStatus.broken, "frontier: 0 members, 0 records behind"),
+            (CheckStatus.warning, "ner.default: 0 members, 12 records behind"),
+            (CheckStatus.ok, "router: 1 member, 0 records behind"),
         ]
 
 
@@ -41,30 +41,32 @@ def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
 )
 def test_the_service_of_a_retired_model_may_stop_once_it_has_answered_its_own(members, lag, said):
     (line,) = legal(members, lag, {0: 12})
-    assert (line.mark, line.found, line.mend) == (Mark.good, f"ner.legal is retired, {said}", "")
+    assert (line.status, line.finding, line.fix) == (CheckStatus.ok, f"ner.legal is retired, {said}", "")
 
 
 @pytest.mark.parametrize(
     ("lag", "ends", "mark", "said"),
     [
-        (20, {0: 12}, Mark.broken, "12 texts that were its own when it was retired wait, and nobody reads"),
-        (20, {0: 1}, Mark.broken, "1 text that was its own when it was retired waits, and nobody reads"),
-        (20, None, Mark.warning, "up to 20 texts from before it was retired may wait, and nobody reads"),
+        (20, {0: 12}, CheckStatus.broken, "12 texts that were its own when it was retired wait, and nobody reads"),
+        (20, {0: 1}, CheckStatus.broken, "1 text that was its own when it was retired waits, and nobody reads"),
+        (20, None, CheckStatus.warning, "up to 20 texts from before it was retired may wait, and nobody reads"),
     ],
 )
 def test_texts_that_a_retired_model_left_behind_are_told_with_what_to_do(lag, ends, mark, said):
     (line,) = legal(0, lag, ends)
-    assert line.mark is mark
-    assert line.found.startswith(f"ner.legal is retired, 0 members: {said}")
-    assert line.mend.startswith("start its service once more")
-    assert "`sprat models retire ner/legal` again" in line.mend
+    assert line.status is mark
+    assert line.finding.startswith(f"ner.legal is retired, 0 members: {said}")
+    assert line.fix.startswith("start its service once more")
+    assert "`sprat models retire ner/legal` again" in line.fix
 
 
 def legal(members, lag, ends):
     """What is found of the group of a withdrawn model."""
     withdrawn = {"ner.legal": ends}
-    found = own_alone(measured(group("router"), group("frontier"), group("ner.legal", members, lag=lag)), withdrawn)
-    return [check for check in check_groups(found, Standing((), withdrawn)) if "legal" in check.found]
+    found = limit_to_owned(
+        measured(group("router"), group("frontier"), group("ner.legal", members, lag=lag)), withdrawn
+    )
+    return [check for check in check_groups(found, RegisteredModels((), withdrawn)) if "legal" in check.finding]
 
 
 def test_the_group_of_a_retired_model_that_left_nothing_is_left_out():
@@ -80,12 +82,12 @@ def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():
     ]
     groups = measured(group("intent.default"), group("ner.legal", 0, lag=12))
     starting, unserved = check_models(announced, groups)
-    assert starting.mark is Mark.warning
-    assert unserved.mark is Mark.broken
-    assert unserved.found == (
+    assert starting.status is CheckStatus.warning
+    assert unserved.status is CheckStatus.broken
+    assert unserved.finding == (
         "ner/legal is announced, but nobody serves it: texts that ask for it get no Result; "
         "12 texts have come since, and at most so many of them wait for it"
     )
-    assert "SPRAT_NER__MODEL=legal" in unserved.mend
-    assert "sprat up --model ner/legal=DIR" in unserved.mend
-    assert "sprat models retire ner/legal" in unserved.mend
+    assert "SPRAT_NER__MODEL=legal" in unserved.fix
+    assert "sprat up --model ner/legal=DIR" in unserved.fix
+    assert "sprat models retire ner/legal" in unserved.fix

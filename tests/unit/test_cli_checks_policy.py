@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat_cli.doctor.check import Mark
+from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
 from sprat_policy import Policy
@@ -27,38 +27,38 @@ def advising(model, keep_at):
 def test_a_model_of_the_policy_that_nobody_announces_is_told_with_what_may_be_meant(name, mend):
     announced = [advising("bank", None), advising("hr", None)]
     (line,) = check_policy(named(keep_at=0.72, models={name: {"keep_at": 0.9}, "hr": {}}), announced)
-    assert (line.mark, line.mend) == (Mark.warning, mend)
-    assert line.found == f"tasks.intent.models.{name}: no model of this name is announced, so it changes nothing"
+    assert (line.status, line.fix) == (CheckStatus.warning, mend)
+    assert line.finding == f"tasks.intent.models.{name}: no model of this name is announced, so it changes nothing"
 
 
 @pytest.mark.parametrize(
     ("intent", "mark", "said"),
     [
-        ({"keep_at": 0.72}, Mark.warning, "intent/hr: keep_at 0.72 holds, its card advises 0.50"),
-        ({}, Mark.warning, "intent/hr: keep_at 0.80 holds, its card advises 0.50"),
+        ({"keep_at": 0.72}, CheckStatus.warning, "intent/hr: keep_at 0.72 holds, its card advises 0.50"),
+        ({}, CheckStatus.warning, "intent/hr: keep_at 0.80 holds, its card advises 0.50"),
         (
             {"keep_at": 0.72, "models": {"hr": {"keep_at": 0.61}}},
-            Mark.good,
+            CheckStatus.ok,
             "intent/hr: keep_at 0.61 holds, as you set it; its card advises 0.50",
         ),
         (
             {"keep_at": 0.72, "models": {"hr": {"out_of_scope": "escalate"}}},
-            Mark.warning,
+            CheckStatus.warning,
             "intent/hr: keep_at 0.72 holds, its card advises 0.50",
         ),
     ],
 )
 def test_where_the_policy_differs_from_a_cards_advice_both_are_told(intent, mark, said):
     (line,) = check_policy(named(**intent), [advising("hr", 0.5)])
-    assert (line.mark, line.found) == (mark, said)
+    assert (line.status, line.finding) == (mark, said)
     advice = "`sprat assess` finds the one for your texts; or write tasks.intent.models.hr.keep_at: 0.50"
-    assert line.mend == ("" if mark is Mark.good else advice)
+    assert line.fix == ("" if mark is CheckStatus.ok else advice)
 
 
 def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
     (line,) = check_policy(named(keep_at=0.72), [advising("default", 0.5)])
-    assert (line.mark, line.found) == (
-        Mark.good,
+    assert (line.status, line.finding) == (
+        CheckStatus.ok,
         "intent/default: keep_at 0.72 holds, as you set it; its card advises 0.50",
     )
 

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import UnreachableError, kafka_settings, reaching
+from sprat_cli.connection import UnreachableError, explain_kafka_errors, kafka_settings
 from sprat_cli.terminal import paint, wants_colour
 
 
@@ -52,7 +52,7 @@ def test_an_address_needs_host_and_port(address):
 
 def fail(error, said="", **settings):
     """Let a command fail so, after aiokafka has logged what it knows."""
-    with reaching(KafkaSettings(bootstrap="h:1", **settings)):
+    with explain_kafka_errors(KafkaSettings(bootstrap="h:1", **settings)):
         logging.getLogger("aiokafka.client").error(said)
         raise error
 

@@ -9,20 +9,20 @@ from typer.testing import CliRunner
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_cli.dlq.replay import Run
-from sprat_cli.dlq.select import LetterSelection, SelectedLetters, check_names, not_found
+from sprat_cli.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
 from sprat_cli.main import app
 from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics
-from sprat_operations.dead_letters import Letter, letter_of
-from sprat_operations.replay import LeftOut, plan
+from sprat_operations.dead_letters import DeadLetter, read_dead_letter
+from sprat_operations.replay import SkippedReplay, plan
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
 
 
-def letter(offset: int = 0, written_at: int = 5_000, **changes) -> Letter:
+def letter(offset: int = 0, written_at: int = 5_000, **changes) -> DeadLetter:
     headers = tuple(replace(REASON, offset=41 + offset, **changes).headers(()))
-    return letter_of(Record(TOPICS.dead_letters, 0, offset, written_at, b"k", b"Anna Schmidt", headers))
+    return read_dead_letter(Record(TOPICS.dead_letters, 0, offset, written_at, b"k", b"Anna Schmidt", headers))
 
 
 @pytest.fixture
@@ -63,16 +63,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
 @pytest.mark.parametrize(
     ("choice", "taken"),
     [
-        (LetterSelection(), True),
-        (LetterSelection(reasons=frozenset({"model_error", "defect"})), True),
-        (LetterSelection(reasons=frozenset({"defect"})), False),
-        (LetterSelection(services=frozenset({"router"})), False),
-        (LetterSelection(since_ms=5_000, until_ms=5_000), True),
-        (LetterSelection(since_ms=5_001), False),
-        (LetterSelection(until_ms=4_999), False),
-        (LetterSelection(names=frozenset({"0:0"})), True),
-        (LetterSelection(names=frozenset({"41-1767225600000"})), True),
-        (LetterSelection(names=frozenset({"0:1"})), False),
+        (DeadLetterFilter(), True),
+        (DeadLetterFilter(reasons=frozenset({"model_error", "defect"})), True),
+        (DeadLetterFilter(reasons=frozenset({"defect"})), False),
+        (DeadLetterFilter(services=frozenset({"router"})), False),
+        (DeadLetterFilter(since_ms=5_000, until_ms=5_000), True),
+        (DeadLetterFilter(since_ms=5_001), False),
+        (DeadLetterFilter(until_ms=4_999), False),
+        (DeadLetterFilter(names=frozenset({"0:0"})), True),
+        (DeadLetterFilter(names=frozenset({"41-1767225600000"})), True),
+        (DeadLetterFilter(names=frozenset({"0:1"})), False),
     ],
 )
 def test_options_choose_letters(choice, taken):
@@ -106,9 +106,9 @@ def test_names_that_other_options_may_hide_are_told_so():
 
 
 def test_a_name_that_nothing_has_is_a_mistake():
-    check_names(SelectedLetters([letter()], []))
+    check_names(SelectedDeadLetters([letter()], []))
     with pytest.raises(UserError, match="0:7: past its retention"):
-        check_names(SelectedLetters([], [], missing="0:7: past its retention"))
+        check_names(SelectedDeadLetters([], [], missing="0:7: past its retention"))
 
 
 def test_a_letter_for_machines_names_the_text_by_where_it_stood():
@@ -121,7 +121,7 @@ def test_a_letter_for_machines_names_the_text_by_where_it_stood():
 def test_a_plan_names_the_first_and_counts_the_rest(capsys):
     planned = plan([letter(number) for number in range(25)], (), TOPICS)
     run = Run(
-        KafkaSettings(), replace(planned, left_out=[LeftOut(letter(9), "at_limit", "three times")]), as_json=False
+        KafkaSettings(), replace(planned, left_out=[SkippedReplay(letter(9), "at_limit", "three times")]), as_json=False
     )
     run.show_plan()
     run.show_plan_end()

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from sprat import plugins
-from sprat_cli.doctor.check import Mark, good
+from sprat_cli.doctor.check import CheckStatus, ok
 from sprat_cli.doctor.machine import check_health_port, check_machine
 from sprat_local.checks import check_embedded_servers
 from sprat_local.processes.ports import free_port
@@ -44,37 +44,37 @@ def serve():
 
 def test_a_port_where_nothing_listens_is_free():
     port = free_port()
-    assert check_health_port(port) == good("health port", f"{port} is free")
-    assert check_health_port(0) == good("health port", "any free port")
+    assert check_health_port(port) == ok("health port", f"{port} is free")
+    assert check_health_port(0) == ok("health port", "any free port")
 
 
 def test_a_service_that_answers_is_named(serve):
     port = serve(json.dumps({"service": "intent", "version": "1.2", "ready": True}).encode())
-    assert check_health_port(port) == good("health port", f"{port} answers: intent 1.2, ready")
+    assert check_health_port(port) == ok("health port", f"{port} answers: intent 1.2, ready")
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
 def test_another_program_on_the_health_port_is_a_warning(serve, body):
     port = serve(body)
     check = check_health_port(port)
-    assert (check.mark, check.found) == (Mark.warning, f"{port} is taken by another program")
-    assert "SPRAT_HEALTH_PORT" in check.mend
+    assert (check.status, check.finding) == (CheckStatus.warning, f"{port} is taken by another program")
+    assert "SPRAT_HEALTH_PORT" in check.fix
 
 
 def test_the_embedded_servers_are_checked_where_sprat_local_is_installed():
-    assert [check.about for check in check_embedded_servers()] == EMBEDDED
-    assert [check.about for check in check_machine(0) if check.about in EMBEDDED] == EMBEDDED
+    assert [check.subject for check in check_embedded_servers()] == EMBEDDED
+    assert [check.subject for check in check_machine(0) if check.subject in EMBEDDED] == EMBEDDED
 
 
 def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
     """Nothing of the embedded servers where sprat-local is missing; the missing services are named with their cure."""
     intent = EntryPoint("intent", "sprat_intent", plugins.SERVICES)
     monkeypatch.setattr(plugins, "find_all", lambda group: (intent,) if group == plugins.SERVICES else ())
-    checks = {check.about: check for check in check_machine(0)}
+    checks = {check.subject: check for check in check_machine(0)}
     assert list(checks) == ["python", "services", "artefacts", "health port"]
-    assert checks["services"].mark is Mark.warning
-    assert checks["services"].found.startswith("installed here: intent")
-    assert checks["services"].mend.endswith(
+    assert checks["services"].status is CheckStatus.warning
+    assert checks["services"].finding.startswith("installed here: intent")
+    assert checks["services"].fix.endswith(
         "pip install sprat-simulator sprat-router sprat-ner sprat-translation sprat-frontier"
     )
-    assert checks["artefacts"].found.startswith("intent: ")
+    assert checks["artefacts"].finding.startswith("intent: ")

@@ -12,8 +12,8 @@ from sprat_cli.feedback import export
 from sprat_cli.feedback.labels import in_doubt, remarks
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, Record, TextSubmitted
-from sprat_operations import feedback as looking
-from sprat_operations.feedback import Corrections, Example, NotACorrection, correction, feedback_record, join
+from sprat_operations import feedback as module
+from sprat_operations.feedback import CorrectedText, Corrections, InvalidCorrection, correction, feedback_record, join
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
 COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
@@ -48,7 +48,7 @@ def record(offset: int = 0, at: int = 0, **changes) -> Record:
     ],
 )
 def test_what_is_no_correction_is_told_by_field_without_its_content(changes, said):
-    with pytest.raises(NotACorrection) as error:
+    with pytest.raises(InvalidCorrection) as error:
         correction(FIELDS | changes)
     assert said in str(error.value)
     assert "secret" not in str(error.value)
@@ -56,7 +56,7 @@ def test_what_is_no_correction_is_told_by_field_without_its_content(changes, sai
 
 @pytest.mark.parametrize("field", ["text_id", "text_source", "task", "by", "output"])
 def test_a_missing_field_is_named(field):
-    with pytest.raises(NotACorrection, match=f"{field}: Field required"):
+    with pytest.raises(InvalidCorrection, match=f"{field}: Field required"):
         correction({name: value for name, value in FIELDS.items() if name != field})
 
 
@@ -139,7 +139,7 @@ def test_corrections_of_another_task_or_kind_are_not_taken():
 def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypatch, tmp_path, as_json):
     fields = {"tasks": {"intent": {}}}
     examples = [
-        Example(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label))
+        CorrectedText(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label))
         for text, label in (("plain", "a"), ("=A1", "a"), ("=B2", None), ("outside", None))
     ]
 
@@ -163,7 +163,7 @@ def of_two_models(monkeypatch):
     """Corrections of texts that asked for the default and for `bank`, and of one that asked for another task alone."""
     asked = (("one", {"intent": {}}), ("two", {"intent": {"model": "bank"}}), ("three", {"ner": {}}))
     examples = [
-        Example(TextSubmitted.model_validate({"text": text, "tasks": tasks}), IntentOutput(label=f"label-{text}"))
+        CorrectedText(TextSubmitted.model_validate({"text": text, "tasks": tasks}), IntentOutput(label=f"label-{text}"))
         for text, tasks in asked
     ]
 
@@ -276,16 +276,16 @@ async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_i
     if mended:
         records.insert(1, text_record(2, b'{"text": "mended", "tasks": {"intent": {}}}'))
 
-    class Looking:
-        async def since(self, topics, since_ms):
+    class FakeReader:
+        async def read_since(self, topics, since_ms):
             for record in records:
                 yield [record]
 
     @asynccontextmanager
-    async def look_back(client, progress):
-        yield Looking()
+    async def open_reader(client, progress):
+        yield FakeReader()
 
-    monkeypatch.setattr(looking, "TopicReader", look_back)
+    monkeypatch.setattr(module, "TopicReader", open_reader)
     corrections = Corrections("intent")
     corrections.add(record(0, 1_000))
     examples = await join({}, "sprat.texts.v1", corrections)

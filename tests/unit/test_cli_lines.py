@@ -7,14 +7,14 @@ import pytest
 from sprat_cli.options import parse_span
 from sprat_cli.render import (
     answer,
-    certainty,
     cost,
     dead_letter,
     dead_letter_json,
-    in_brief,
-    in_full,
+    format_confidence,
     left,
     result_json,
+    result_line,
+    result_lines,
     route,
     who,
 )
@@ -34,8 +34,8 @@ from sprat_contracts import (
     TranslationOutput,
 )
 from sprat_contracts.ids import plain_text_identity
-from sprat_operations.dead_letters import letter_of
-from sprat_operations.result_stream import SeenResult
+from sprat_operations.dead_letters import read_dead_letter
+from sprat_operations.result_stream import StoredResult
 from support.cli_records import kept, unanswered
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -43,18 +43,18 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
 def seen(result):
-    return SeenResult(Envelope("result-1", "/router", Traceparent.parse(TRACEPARENT)), result, decided_at=1_041)
+    return StoredResult(Envelope("result-1", "/router", Traceparent.parse(TRACEPARENT)), result, decided_at=1_041)
 
 
 def test_a_kept_answer_says_all_in_two_lines():
-    first, second = in_full(seen(kept()), about="“please move…”")
+    first, second = result_lines(seen(kept()), about="“please move…”")
     assert first == "intent       transfer  97 % sure  “please move…”"
     said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing left the house · 41 ms · €0"
     assert second == f"{'':13}{said} · trace {TRACE}"
 
 
 def test_a_task_that_was_asked_of_a_model_by_name_says_so():
-    first, second = in_full(seen(kept()), task="intent@hr")
+    first, second = result_lines(seen(kept()), task="intent@hr")
     assert first.startswith("intent@hr    transfer")
     assert second.startswith(f"{'':13}small model")
 
@@ -68,7 +68,7 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
         egress=Egress(left=True, masked={"IBAN": 1, "EMAIL": 2}, provider="mistral_ai", region="eu"),
         cost_eur=0.00012,
     )
-    first, second = in_full(seen(result))
+    first, second = result_lines(seen(result))
     assert first == "intent       transfer  how sure: unknown"
     assert "frontier model mistral-medium-latest · escalated: low_confidence (needs 80 %)" in second
     assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012 ·" in second
@@ -76,13 +76,13 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
 
 def test_a_degraded_answer_says_so_and_why():
     result = kept(status="degraded", confidence=0.61, declined=Declined(code="masking"))
-    first, second = in_full(seen(result))
+    first, second = result_lines(seen(result))
     assert first == "intent       transfer  61 % sure  (degraded)"
     assert "but the frontier declined: masking" in second
 
 
 def test_no_answer_says_why():
-    assert in_full(seen(unanswered()))[0] == "intent       no answer: no_labels: no labels are announced"
+    assert result_lines(seen(unanswered()))[0] == "intent       no answer: no_labels: no labels are announced"
     assert who(unanswered()) == "nobody"
 
 
@@ -115,7 +115,7 @@ def test_emoji_and_other_scripts_are_shown_as_they_are():
     [(1.0, "100 % sure"), (0.99999, "99 % sure"), (0.0, "0 % sure"), (None, "how sure: unknown")],
 )
 def test_certainty_is_never_rounded_up(confidence, said):
-    assert certainty(kept(confidence=confidence)) == said
+    assert format_confidence(kept(confidence=confidence)) == said
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_threshold_that_did_not_hold_is_not_told():
 
 
 def test_a_brief_line_holds_everything():
-    line = in_brief(seen(kept(tenant="acme")))
+    line = result_line(seen(kept(tenant="acme")))
     assert "\n" not in line
     for part in ("answered", "intent", "transfer", "97 % sure", "small model", "kept", "41 ms", "€0", "acme", TRACE):
         assert part in line
@@ -156,7 +156,7 @@ def letter():
     reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
     given = {"ce_id": "id\x1b-1", "ce_source": "/test", "traceparent": TRACEPARENT}
     headers = reason.headers([(name, value.encode()) for name, value in given.items()])
-    return letter_of(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    return read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
 
 
 def test_a_dead_letter_says_why_who_and_where(letter):
@@ -173,7 +173,7 @@ def test_a_dead_letter_is_json_without_its_value(letter):
 
 def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from_where_it_stood():
     reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
-    letter = letter_of(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(())))
+    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(())))
     source, text_id = plain_text_identity("sprat.texts.v1", 3, 17, 1_000)
     trace = Traceparent.root(source, text_id).trace_id
     assert f"· {text_id} · trace {trace}" in dead_letter(letter)
@@ -184,7 +184,9 @@ def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from
 def test_a_dead_letter_of_what_says_no_id_says_so():
     reason = DeadLetterReason("invalid_cloudevent", "id: missing", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
     headers = reason.headers([("ce_type", b"x")])
-    assert "· says no id · trace unknown" in dead_letter(letter_of(Record("t", 0, 5, 1_050, None, b"{}", headers)))
+    assert "· says no id · trace unknown" in dead_letter(
+        read_dead_letter(Record("t", 0, 5, 1_050, None, b"{}", headers))
+    )
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("7d", 604_800)])

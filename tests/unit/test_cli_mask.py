@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat_cli import detectors, terminal
-from sprat_cli.detectors import Asked, gather, shipped_tagger
+from sprat_cli.detectors import DetectorSet, load_detectors, shipped_tagger
 from sprat_cli.main import app
 from sprat_cli.mask import command
 from sprat_cli.text_input import read_text
@@ -37,7 +37,7 @@ def asked(monkeypatch):
     """Have these finders asked instead of the real ones."""
 
     def ask(*asked, alone=()):
-        monkeypatch.setattr(command, "gather", lambda *_, **__: Asked(asked, alone))
+        monkeypatch.setattr(command, "load_detectors", lambda *_, **__: DetectorSet(asked, alone))
 
     return ask
 
@@ -154,7 +154,7 @@ def test_the_policys_terms_patterns_and_languages_count(tmp_path):
     path.write_text(POLICY, "utf-8")
     result = run("blue  heron for K-123456", "--policy", str(path), "--validators-alone")
     assert result.stdout.startswith("[PROJECT_1] for [CUSTOMER_1]\n")
-    assert gather(path, None, alone=True).validators_alone == ("fi",)
+    assert load_detectors(path, None, alone=True).validators_alone == ("fi",)
 
 
 def test_the_real_tagger_finds_names():
@@ -184,7 +184,7 @@ def test_a_missing_package_is_named(monkeypatch):
     def missing(*_, **__):
         raise ModuleNotFoundError("No module named 'ctranslate2'", name="ctranslate2")
 
-    monkeypatch.setattr(detectors, "_gather", missing)
+    monkeypatch.setattr(detectors, "_load", missing)
     result = run("Anna")
     assert result.exit_code == 2
     assert "`mask` needs the Python package ctranslate2: pip install 'sprat[all]'" in result.stderr

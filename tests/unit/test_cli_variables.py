@@ -32,13 +32,13 @@ def read_by(*models: type[BaseModel]) -> Iterator[str]:
 )
 def test_a_mistyped_name_is_told_with_the_right_one(name: str, meant: str) -> None:
     (check,) = check_variables({name: "value-nobody-may-see"})
-    assert check.found == f"{name} is no setting: nothing reads it"
-    assert check.mend == f"did you mean {meant}?"
+    assert check.finding == f"{name} is no setting: nothing reads it"
+    assert check.fix == f"did you mean {meant}?"
 
 
 def test_one_that_is_like_no_other_is_told() -> None:
     (check,) = check_variables({"SPRAT_COLOUR": "red"})
-    assert "SPRAT_COLOUR" in check.found
+    assert "SPRAT_COLOUR" in check.finding
 
 
 def test_what_somebody_reads_is_not_told() -> None:

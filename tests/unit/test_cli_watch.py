@@ -5,7 +5,7 @@ import asyncio
 from sprat_cli.watch import command
 
 
-class Stream:
+class ResultStream:
     """Answers as it is told, then never again."""
 
     def __init__(self, answers: str) -> None:
@@ -21,8 +21,8 @@ class Stream:
 
 async def test_that_kafka_went_away_is_said_once_and_that_it_is_back(monkeypatch, capsys):
     monkeypatch.setattr(command, "_ASK_EVERY_S", 0.0)
-    stream = Stream("ynnyy")
-    minding = asyncio.create_task(command.mind(stream, "h:1"))
+    stream = ResultStream("ynnyy")
+    minding = asyncio.create_task(command.report_outages(stream, "h:1"))
     await asyncio.wait_for(stream.done.wait(), 1)
     minding.cancel()
     captured = capsys.readouterr()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_lines, readable
+from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_dump, readable
 from sprat_privacy import MaskedSpan, MaskedText
 
 
@@ -97,7 +97,7 @@ def test_a_lone_surrogate_is_shown_escaped():
 
 
 def test_a_hex_dump_has_offset_bytes_and_ascii_and_an_end():
-    lines = list(hex_lines(b"ab\x00" * 2_000, limit=32))
+    lines = list(hex_dump(b"ab\x00" * 2_000, limit=32))
     assert lines[0] == "00000000  61 62 00 61 62 00 61 62 00 61 62 00 61 62 00 61  ab.ab.ab.ab.ab.a"
     assert lines[-1] == "… 5,968 more bytes"
 

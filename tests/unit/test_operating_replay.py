@@ -7,25 +7,25 @@ import pytest
 from sprat_contracts import DeadLetterReason, Record, Topics, decode
 from sprat_contracts.texts import TextSubmitted
 from sprat_contracts.wire import read_envelope
-from sprat_operations.dead_letters import Letter, letter_of
-from sprat_operations.replay import Plan, plan, without_sent
+from sprat_operations.dead_letters import DeadLetter, read_dead_letter
+from sprat_operations.replay import Plan, plan, skip_sent
 from support.wire_records import event, plain
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
 
 
-def letter(record: Record | None = None, offset: int = 0, **changes) -> Letter:
+def letter(record: Record | None = None, offset: int = 0, **changes) -> DeadLetter:
     """The dead letter that a service writes of a record."""
     record = record or plain()
     reason = replace(REASON, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp)
     headers = tuple(replace(reason, **changes).headers(record.headers))
-    return letter_of(
+    return read_dead_letter(
         Record(TOPICS.dead_letters, 0, offset, record.timestamp + 1_000 + offset, record.key, record.value, headers)
     )
 
 
-def planned(*letters: Letter, known: tuple[Letter, ...] = ()) -> Plan:
+def planned(*letters: DeadLetter, known: tuple[DeadLetter, ...] = ()) -> Plan:
     return plan(letters, [*letters, *known], TOPICS)
 
 
@@ -141,14 +141,14 @@ def test_another_services_replay_that_came_back_does_not_hold_ours_up():
 def test_what_stands_there_already_is_left_out():
     made = planned(letter(event()), letter(event(ce_id="t-2"), offset=1))
     sent = {made.replays[0].mark: "sprat.texts.v1 0@500"}
-    left = without_sent(made, sent)
+    left = skip_sent(made, sent)
     assert [replay.letter.offset for replay in left.replays] == [1]
     assert left.left_out[0].why == "replayed before, as sprat.texts.v1 0@500"
 
 
 def test_what_went_to_all_was_for_each_service():
     to_all = planned(letter(event(), service="router")).replays[0].mark
-    made = without_sent(planned(letter(event(), service="intent")), {to_all: "sprat.texts.v1 0@500"})
+    made = skip_sent(planned(letter(event(), service="intent")), {to_all: "sprat.texts.v1 0@500"})
     assert codes(made) == ["replayed"]
 
 
@@ -174,7 +174,7 @@ def test_replays_go_in_the_order_in_which_the_originals_stood():
 def test_a_record_without_a_reason_is_no_letter(gone):
     headers = tuple((name, value) for name, value in REASON.headers(()) if name != gone)
     with pytest.raises(ValueError, match=f"not a dead letter: header {gone} is missing"):
-        letter_of(Record(TOPICS.dead_letters, 0, 0, 0, None, b"", headers))
+        read_dead_letter(Record(TOPICS.dead_letters, 0, 0, 0, None, b"", headers))
 
 
 def test_a_letter_does_not_show_its_text():
@@ -186,7 +186,7 @@ def test_what_was_mended_and_sent_again_under_its_id_is_another_event():
     made = planned(bad, mended)
     assert [replay.letter.value for replay in made.replays] == [b"bad", b"mended"]
     sent = {planned(bad).replays[0].mark: "sprat.texts.v1 0@500"}
-    assert [replay.letter.value for replay in without_sent(made, sent).replays] == [b"mended"]
+    assert [replay.letter.value for replay in skip_sent(made, sent).replays] == [b"mended"]
 
 
 def test_what_came_back_does_not_hold_up_what_was_mended_under_its_id():

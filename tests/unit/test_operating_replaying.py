@@ -6,8 +6,8 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher
 from sprat.settings import KafkaSettings
 from sprat_contracts import DeadLetterReason, Record
-from sprat_operations.dead_letters import letter_of
-from sprat_operations.replay import Replay, Unsent, send
+from sprat_operations.dead_letters import read_dead_letter
+from sprat_operations.replay import Replay, ReplaysNotAcknowledged, send
 
 
 class Half(Publisher):
@@ -32,9 +32,9 @@ async def test_what_is_too_large_is_told_beside_what_is_not_acknowledged(publish
 async def test_a_refused_replay_is_not_told_as_sent(publisher, monkeypatch):
     monkeypatch.setattr("sprat_operations.replay._HOLD_S", 0.01)
     headers = tuple(DeadLetterReason("model_error", "it broke", "t", 0, 0, 0, "router", "1.2.3").headers(()))
-    letters = [letter_of(Record("d", 0, number, 0, None, b"%d" % number, headers)) for number in range(3)]
+    letters = [read_dead_letter(Record("d", 0, number, 0, None, b"%d" % number, headers)) for number in range(3)]
     replays = [Replay(letter, "t", [], None) for letter in letters]
     sent, refused = [], []
-    with pytest.raises(Unsent) as error:
+    with pytest.raises(ReplaysNotAcknowledged) as error:
         await send(publisher, replays, sent.append, refused.append)
     assert (sent, refused, error.value.replays) == ([replays[0]], [replays[1]], (replays[2],))

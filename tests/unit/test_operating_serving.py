@@ -7,7 +7,7 @@ from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFail
 
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_operations import models as module
-from sprat_operations.models import Serving, advised_keep_at, how_to_serve, serving
+from sprat_operations.models import ServingState, advised_keep_at, serving, serving_advice
 
 TOPICS = Topics("mine")
 
@@ -35,19 +35,19 @@ class Admin:
 async def test_a_model_is_served_where_its_group_has_members():
     admin = Admin(default=[(0, 2)], hr=[(0, 0)])
     announced = (model("default"), model("hr"), model("new", owns_from=None))
-    assert await serving(admin, TOPICS, announced) == (Serving.yes, Serving.nobody, Serving.starting)
+    assert await serving(admin, TOPICS, announced) == (ServingState.yes, ServingState.nobody, ServingState.starting)
     assert admin.asked == [["mine.intent.default"], ["mine.intent.hr"]]
 
 
 @pytest.mark.parametrize("refusal", [GroupAuthorizationFailedError, (30, 0)])
 async def test_a_group_that_this_user_may_not_see_is_unknown_not_nobodys(refusal):
-    assert await serving(Admin(hr=[refusal]), TOPICS, (model(),)) == (Serving.unknown,)
+    assert await serving(Admin(hr=[refusal]), TOPICS, (model(),)) == (ServingState.unknown,)
 
 
 async def test_a_broker_that_never_had_a_group_is_asked_again(monkeypatch):
     monkeypatch.setattr(module, "_WAIT_S", 0)
     admin = Admin(hr=[CoordinatorNotAvailableError, (15, 0), (0, 0)])
-    assert await serving(admin, TOPICS, (model(),)) == (Serving.nobody,)
+    assert await serving(admin, TOPICS, (model(),)) == (ServingState.nobody,)
     with pytest.raises(CoordinatorNotAvailableError):
         await serving(Admin(hr=[CoordinatorNotAvailableError] * 10), TOPICS, (model(),))
 
@@ -58,8 +58,10 @@ async def test_another_error_is_not_taken_for_nobody():
 
 
 def test_what_to_do_names_the_variables_where_the_model_has_a_name_of_its_own():
-    assert how_to_serve(model("default")).startswith("start it: sprat up, or python -m sprat_intent; or retire it")
-    assert "python -m sprat_intent with SPRAT_INTENT__MODEL=hr and SPRAT_INTENT__ARTEFACT=DIR" in how_to_serve(model())
+    assert serving_advice(model("default")).startswith("start it: sprat up, or python -m sprat_intent; or retire it")
+    assert "python -m sprat_intent with SPRAT_INTENT__MODEL=hr and SPRAT_INTENT__ARTEFACT=DIR" in serving_advice(
+        model()
+    )
 
 
 @pytest.mark.parametrize(

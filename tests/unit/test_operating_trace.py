@@ -7,46 +7,53 @@ import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat_contracts import Declined, Topics, Traceparent
-from sprat_operations.record_summary import Kind
+from sprat_operations.record_summary import RecordKind
 from sprat_operations.trace import trace
-from sprat_operations.trace_records import TraceQuery, by_text, grown, in_order, requested_models, unfinished
-from support.traced_records import BEGAN, SAID, Way, without
+from sprat_operations.trace_records import (
+    TraceQuery,
+    group_by_text,
+    in_time_order,
+    requested_models,
+    tasks_without_result,
+    trace_trees,
+)
+from support.traced_records import BEGAN, SAID, TracedText, without
 
 TOPICS = Topics()
 
 
-class Standing:
+class FakeReader:
     """Topics with these records on them; says from when on each was read."""
 
     def __init__(self, *records, hidden=(), unreadable=()):
         self._records = records
         self._hidden, self._unreadable = hidden, unreadable
-        self.asked = {}
+        self.since_ms = {}
 
-    async def closed(self, topics):
+    async def unreadable_topics(self, topics):
         return {topic: "you may not see it" for topic in topics if topic in self._hidden}
 
-    async def since(self, topics, since_ms):
+    async def read_since(self, topics, since_ms):
         assert not set(topics) & set(self._hidden)
         for topic in topics:
             if topic in self._unreadable:
                 raise TopicAuthorizationFailedError(topic)
-            self.asked[topic] = since_ms
+            self.since_ms[topic] = since_ms
             yield [record for record in self._records if record.topic == topic and record.timestamp >= since_ms]
 
 
 async def find(*records, id="order-7", source=None, since_ms=0):
-    return await trace(Standing(*records), TOPICS, TraceQuery(id, source), since_ms)
+    return await trace(FakeReader(*records), TOPICS, TraceQuery(id, source), since_ms)
 
 
 async def test_topics_that_one_may_not_read_are_left_out_and_named_and_the_rest_is_found_once():
     hidden, unreadable = TOPICS.predictions("intent"), (TOPICS.frontier_answers, TOPICS.egress)
-    standing = Standing(*Way().whole(), hidden=(hidden,), unreadable=unreadable)
-    found = await trace(standing, TOPICS, TraceQuery("order-7"), 0)
+    reader = FakeReader(*TracedText().whole(), hidden=(hidden,), unreadable=unreadable)
+    found = await trace(reader, TOPICS, TraceQuery("order-7"), 0)
     assert sorted(str(step.kind) for step in found.steps) == ["request", "result", "text"]
-    assert found.closed == {hidden: "you may not see it", **dict.fromkeys(unreadable, "you may not read it")}
+    assert found.unreadable_topics == {hidden: "you may not see it", **dict.fromkeys(unreadable, "you may not read it")}
     with pytest.raises(TopicAuthorizationFailedError):
-        await trace(Standing(unreadable=(TOPICS.texts,)), TOPICS, TraceQuery("order-7"), 0)
+        await trace(FakeReader(unreadable=(TOPICS.texts,)), TOPICS, TraceQuery("order-7"), 0)
 
 
 def shape(nodes):
@@ -54,102 +61,104 @@ def shape(nodes):
 
 
 async def test_an_escalated_text_is_a_tree_from_cause_to_effect():
-    way = Way()
-    found = await find(*reversed(way.whole()), way.feedback(), *Way("order-71").whole(), *Way("other").whole())
-    (tree,) = grown(found.steps)
+    way = TracedText()
+    found = await find(
+        *reversed(way.whole()), way.feedback(), *TracedText("order-71").whole(), *TracedText("other").whole()
+    )
+    (tree,) = trace_trees(found.steps)
     assert {step.identity for step in found.steps} == {("/crm", "order-7")}
     assert shape([tree]) == [
         ("text", [("prediction", [("request", [("egress", ["egress"]), ("answer", [("result", ["feedback"])])])])])
     ]
-    assert found.shared == set()
-    assert unfinished(found.steps) == ()
+    assert found.shared_calls == set()
+    assert tasks_without_result(found.steps) == ()
 
 
 async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text():
-    found = await find(*Way().whole())
-    steps = {(step.kind, step.told.decision): step for step in found.steps}
-    result = steps[Kind.result, "escalated"]
-    assert (result.service, result.told.says, result.told.reason) == (
+    found = await find(*TracedText().whole())
+    steps = {(step.kind, step.summary.decision): step for step in found.steps}
+    result = steps[RecordKind.result, "escalated"]
+    assert (result.service, result.summary.sentence, result.summary.reason) == (
         "router",
         "answered by frontier: transfer",
         "low_confidence",
     )
-    assert steps[Kind.text, ""].service == "/crm"
-    assert steps[Kind.egress, "attempt"].told.reason == "masked: 2 PERSON"
+    assert steps[RecordKind.text, ""].service == "/crm"
+    assert steps[RecordKind.egress, "attempt"].summary.reason == "masked: 2 PERSON"
     assert SAID not in repr(found)
 
 
 async def test_each_task_has_a_branch_and_one_without_a_result_is_told():
-    way = Way(tasks=("intent", "ner"))
+    way = TracedText(tasks=("intent", "ner"))
     found = await find(way.text(), way.prediction(), way.result(decision="kept"), way.request(task="ner", model=None))
-    assert shape(grown(found.steps)) == [("text", [("prediction", ["result"]), "request"])]
-    assert unfinished(found.steps) == ("ner",)
+    assert shape(trace_trees(found.steps)) == [("text", [("prediction", ["result"]), "request"])]
+    assert tasks_without_result(found.steps) == ("ner",)
 
 
 async def test_the_model_that_the_text_asks_for_is_known_from_the_text_or_from_what_carries_it():
-    way = Way(tasks=("intent", "ner"))
+    way = TracedText(tasks=("intent", "ner"))
     way.options = {"intent": {"model": "hr"}, "ner": {}}
     records = [way.text(), way.prediction(), way.request(), way.answer(), way.result()]
     found = await find(*records)
-    assert found.steps[0].told.says == "asks for intent@hr, ner"
+    assert found.steps[0].summary.sentence == "asks for intent@hr, ner"
     assert requested_models(found.steps) == {"intent": "hr", "ner": "default"}
     for record in records[1:4]:
         (step,) = (await find(record)).steps
-        assert step.asked == {"intent": "hr", "ner": "default"}, step.kind
+        assert step.models == {"intent": "hr", "ner": "default"}, step.kind
     assert requested_models((await find(records[4])).steps) == {}
 
 
 async def test_options_that_are_no_options_do_no_harm():
-    way = Way()
+    way = TracedText()
     text = way.text()
     value = {"text": SAID, "tasks": {"intent": {"model": 7}, "ner": None, "translation": ["x"]}}
     (step,) = (await find(replace(text, value=json.dumps(value).encode()))).steps
-    assert step.asked == {"intent": "default", "ner": "default", "translation": "default"}
+    assert step.models == {"intent": "default", "ner": "default", "translation": "default"}
 
 
 async def test_a_text_that_the_router_rejected_waits_for_nothing():
-    way = Way()
+    way = TracedText()
     text = way.text()
     found = await find(text, way.letter(text))
-    assert shape(grown(found.steps)) == [("text", ["dead_letter"])]
-    assert unfinished(found.steps) == ()
+    assert shape(trace_trees(found.steps)) == [("text", ["dead_letter"])]
+    assert tasks_without_result(found.steps) == ()
     unknown = await find(text, way.letter(text, code="unknown_task"))
-    assert unfinished(unknown.steps) == ("intent",)
+    assert tasks_without_result(unknown.steps) == ("intent",)
 
 
 async def test_a_plain_json_text_is_found_by_the_id_that_it_was_given():
-    way = Way.plain((TOPICS.texts, 2, 17), BEGAN)
+    way = TracedText.plain((TOPICS.texts, 2, 17), BEGAN)
     text = way.text(headers=False)
     other = replace(text, offset=18)
     found = await find(text, other, way.prediction(), way.letter(text), id=f"17-{BEGAN}")
-    assert shape(grown(found.steps)) == [("text", ["prediction", "dead_letter"])]
+    assert shape(trace_trees(found.steps)) == [("text", ["prediction", "dead_letter"])]
     assert found.steps[0].identity == ("/sprat.texts.v1/2", f"17-{BEGAN}")
 
 
 async def test_a_dead_letter_of_any_record_stands_below_it_even_without_its_value():
-    way = Way()
+    way = TracedText()
     prediction = way.prediction()
     letter = way.letter(prediction, code="too_large", value=b"")
     found = await find(
-        way.text(), prediction, letter, way.letter(Way("other").prediction(offset=9), value=b"", offset=8)
+        way.text(), prediction, letter, way.letter(TracedText("other").prediction(offset=9), value=b"", offset=8)
     )
-    assert shape(grown(found.steps)) == [("text", [("prediction", ["dead_letter"])])]
-    assert by_text(found.steps).keys() == {("/crm", "order-7")}
+    assert shape(trace_trees(found.steps)) == [("text", [("prediction", ["dead_letter"])])]
+    assert group_by_text(found.steps).keys() == {("/crm", "order-7")}
 
 
 async def test_texts_of_one_id_and_several_sources_are_kept_apart():
-    records = [*Way(source="/crm").whole(), *Way(source="/shop").whole()]
+    records = [*TracedText(source="/crm").whole(), *TracedText(source="/shop").whole()]
     found = await find(*records)
-    assert {identity: len(steps) for identity, steps in by_text(found.steps).items()} == {
+    assert {identity: len(steps) for identity, steps in group_by_text(found.steps).items()} == {
         ("/crm", "order-7"): 7,
         ("/shop", "order-7"): 7,
     }
-    assert set(by_text((await find(*records, source="/shop")).steps)) == {("/shop", "order-7")}
+    assert set(group_by_text((await find(*records, source="/shop")).steps)) == {("/shop", "order-7")}
 
 
 async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_own():
     shared = Traceparent.root("/crm", "a batch of the upstream")
-    ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
+    ours, theirs = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
     spans = [replace(shared, parent_id=f"{number:016x}") for number in (1, 2)]
     records = [ours.text(), ours.prediction(), ours.request(), theirs.text(), theirs.request()]
     traced = [
@@ -160,7 +169,7 @@ async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_
     )
     found = await find(*records, *traced, mine, other)
     assert {step.call_id for step in found.steps if step.call_id} == {"a"}
-    assert found.shared == set()
+    assert found.shared_calls == set()
 
 
 def _with_span(way, span):
@@ -169,53 +178,53 @@ def _with_span(way, span):
 
 async def test_calls_that_cannot_be_told_apart_are_shown_as_perhaps_anothers():
     shared = Traceparent.root("/crm", "a batch of the upstream")
-    ours, theirs = Way(traceparent=shared), Way("order-8", traceparent=shared)
+    ours, theirs = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
     found = await find(*ours.whole(), *theirs.whole())
-    assert found.shared == {"call-1"}
+    assert found.shared_calls == {"call-1"}
 
 
 async def test_a_call_of_another_tenant_or_task_is_not_its_own():
-    way = Way()
+    way = TracedText()
     calls = [way.call("attempt", 30, call_id="a", tenant="beta"), way.call("attempt", 30, call_id="b", task="ner")]
     found = await find(*way.whole()[:3], *calls)
     assert not [step for step in found.steps if step.call_id]
 
 
 async def test_where_the_text_is_older_than_the_look_back_the_rest_is_found():
-    way = Way()
+    way = TracedText()
     found = await find(*way.whole(), since_ms=BEGAN + 5)
-    assert shape(grown(found.steps)) == [
+    assert shape(trace_trees(found.steps)) == [
         ("prediction", [("request", [("egress", ["egress"]), ("answer", ["result"])])])
     ]
     assert min(step.text_at for step in found.steps if step.text_at) == BEGAN
-    assert unfinished(found.steps) == ()
+    assert tasks_without_result(found.steps) == ()
 
 
 async def test_other_topics_are_read_from_the_text_on_and_egress_only_where_something_was_escalated():
-    way = Way()
-    standing = Standing(way.text(), way.prediction(), way.result(decision="kept"))
-    await trace(standing, TOPICS, TraceQuery("order-7"), 0)
-    assert standing.asked[TOPICS.texts] == 0
-    assert standing.asked[TOPICS.results("intent")] == BEGAN - 60_000
-    assert TOPICS.egress not in standing.asked
+    way = TracedText()
+    reader = FakeReader(way.text(), way.prediction(), way.result(decision="kept"))
+    await trace(reader, TOPICS, TraceQuery("order-7"), 0)
+    assert reader.since_ms[TOPICS.texts] == 0
+    assert reader.since_ms[TOPICS.results("intent")] == BEGAN - 60_000
+    assert TOPICS.egress not in reader.since_ms
 
 
 async def test_a_cause_whose_broker_has_a_later_clock_is_found_all_the_same():
-    way = Way()
+    way = TracedText()
     found = await find(way.text(after_ms=40), way.prediction(after_ms=10), way.result(after_ms=5, decision="kept"))
-    assert shape(grown(found.steps)) == [("text", [("prediction", ["result"])])]
+    assert shape(trace_trees(found.steps)) == [("text", [("prediction", ["result"])])]
 
 
 async def test_a_redelivery_hangs_below_what_it_comes_of():
-    way = Way()
+    way = TracedText()
     records = [way.text(), way.prediction(10), way.prediction(100, offset=2)]
     records += [way.result(20, decision="kept"), way.result(110, decision="kept", offset=6)]
-    assert shape(grown((await find(*records)).steps)) == [("text", [("prediction", ["result"])] * 2)]
+    assert shape(trace_trees((await find(*records)).steps)) == [("text", [("prediction", ["result"])] * 2)]
 
 
 @pytest.mark.parametrize("id", ['say "hi"', "grün/7", "back\\slash", "\u2028"])
 async def test_ids_are_found_however_json_writes_them(id):
-    way = Way(id)
+    way = TracedText(id)
     feedback = way.feedback()
     escaped = replace(feedback, value=json.dumps(json.loads(feedback.value)).encode())
     slashed = replace(feedback, offset=9, value=feedback.value.replace(b"/7", rb"\/7"))
@@ -224,23 +233,26 @@ async def test_ids_are_found_however_json_writes_them(id):
 
 
 async def test_records_that_are_not_what_their_topic_holds_do_no_harm():
-    way = Way()
+    way = TracedText()
     odd = [
         replace(way.result(), value=value) for value in (b"order-7", b'["order-7"]', b'{"text_id": "order-7"}', None)
     ]
     letter = replace(way.letter(way.text()), headers=(("ce_id", b"order-7"),))
     bare = without(way.prediction(), "origin", "model", "output")
     found = await find(way.text(), bare, *odd, letter)
-    assert [(step.kind, step.told.says) for step in in_order(found.steps)] == [
-        (Kind.text, "asks for intent"),
-        (Kind.prediction, ""),
+    assert [(step.kind, step.summary.sentence) for step in in_time_order(found.steps)] == [
+        (RecordKind.text, "asks for intent"),
+        (RecordKind.prediction, ""),
     ]
 
 
 async def test_a_declined_answer_and_the_degraded_result_say_why():
-    way = Way()
+    way = TracedText()
     answer = way.answer(output=None, model=None, declined=Declined(code="deadline"))
     result = way.result(status="degraded", source="small", declined=Declined(code="deadline"))
     steps = {step.kind: step for step in (await find(way.text(), way.request(), answer, result)).steps}
-    assert (steps[Kind.answer].told.decision, steps[Kind.answer].told.reason) == ("declined", "deadline")
-    assert steps[Kind.result].told.says == "degraded by small: transfer"
+    assert (steps[RecordKind.answer].summary.decision, steps[RecordKind.answer].summary.reason) == (
+        "declined",
+        "deadline",
+    )
+    assert steps[RecordKind.result].summary.sentence == "degraded by small: transfer"

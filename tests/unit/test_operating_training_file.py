@@ -8,14 +8,16 @@ import pytest
 from sprat.errors import UserError
 from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
-from sprat_operations.feedback import Example
+from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.reader import read_labelled
 
 TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
 
 
-def example(text: str, label: str = "transfer") -> Example:
-    return Example(TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}}), IntentOutput(label=label))
+def example(text: str, label: str = "transfer") -> CorrectedText:
+    return CorrectedText(
+        TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}}), IntentOutput(label=label)
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])

@@ -16,7 +16,7 @@ def group_help(group: str, *examples: str) -> str:
     return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES.format(f'{group} ')}"
 
 
-def plain_app(*, add_completion: bool = False, **options: Any) -> typer.Typer:
+def make_app(*, add_completion: bool = False, **options: Any) -> typer.Typer:
     """Make an application; only the outermost one offers to install completion."""
     return typer.Typer(
         add_completion=add_completion,

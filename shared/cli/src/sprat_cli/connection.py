@@ -26,10 +26,10 @@ _UNABLE = re.compile(r"^Unable connect to \S+: ")
 class UnreachableError(UserError):
     """No broker answers, or none lets us in; `reason` says why in few words, `mend` what to do."""
 
-    def __init__(self, message: str, reason: str, mend: str) -> None:
+    def __init__(self, message: str, reason: str, fix: str) -> None:
         super().__init__(message)
         self.reason = reason
-        self.mend = mend
+        self.fix = fix
 
 
 class CommandSettings(ServiceSettings):
@@ -69,7 +69,7 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
 
 
 @contextmanager
-def reaching(kafka: KafkaSettings) -> Iterator[None]:
+def explain_kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
     """Turn Kafka's errors inside the block into a person's, and keep aiokafka's own log lines from the terminal.
 
     Raises:

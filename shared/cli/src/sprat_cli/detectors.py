@@ -16,7 +16,7 @@ _ELSE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DetectorSet:
     """Who is asked, and in which languages it is enough that nobody looks for names."""
 
     finders: "tuple[Detector, ...]"
@@ -36,21 +36,21 @@ def shipped_tagger() -> Path:
     raise UserError(f"{SHIPPED_TAGGER}: the tagger, which finds names, is not there: {_INSTALL}; or {_ELSE}")
 
 
-def gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
+def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
     """Load what is to be asked: validators, the policy's terms and, unless `alone`, the tagger.
 
     Raises:
         UserError: the policy or the tagger cannot be used, or a package is missing.
     """
     try:
-        return _gather(policy, tagger, alone=alone)
+        return _load(policy, tagger, alone=alone)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
         raise UserError(f"`mask` needs the Python package {error.name}: pip install 'sprat[all]'") from None
 
 
-def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
+def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
     # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
     from sprat_policy import PrivacyPolicy, load_policy  # noqa: PLC0415 - as above
     from sprat_privacy.detectors.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
@@ -60,7 +60,7 @@ def _gather(policy: Path | None, tagger: Path | None, *, alone: bool) -> Asked:
     finders: tuple[Detector, ...] = (Validators(), Terms.of(rules))
     if not alone:
         finders = (_load_tagger(shipped_tagger() if tagger is None else tagger), *finders)
-    return Asked(finders, rules.validators_alone)
+    return DetectorSet(finders, rules.validators_alone)
 
 
 def _load_tagger(folder: Path) -> "Detector":

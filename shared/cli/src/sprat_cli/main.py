@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sprat.errors import SpratError, UserError
-from sprat_cli.app import EXIT_CODES, plain_app
+from sprat_cli.app import EXIT_CODES, make_app
 from sprat_cli.process import (
     INTERRUPTED,
     ReaderLeft,
@@ -24,7 +24,7 @@ _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A command: where it is, and what it does in one line."""
 
     target: str
@@ -38,25 +38,31 @@ class Entry:
 
 _LOCAL = "sprat-local"
 COMMANDS = {
-    "up": Entry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
-    "demo": Entry(_LOCAL, "Run it all, publish the sample texts, sum up, leave nothing running."),
-    "send": Entry("sprat_cli.send.command:send", "Publish a text and show its results."),
-    "watch": Entry("sprat_cli.watch.command:watch", "Follow the results live."),
-    "trace": Entry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
-    "dlq": Entry("sprat_cli.dlq.command:app", "See what could not be handled, and replay it."),
-    "feedback": Entry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
-    "train": Entry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
-    "assess": Entry(
+    "up": CommandEntry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
+    "demo": CommandEntry(_LOCAL, "Run it all, publish the sample texts, sum up, leave nothing running."),
+    "send": CommandEntry("sprat_cli.send.command:send", "Publish a text and show its results."),
+    "watch": CommandEntry("sprat_cli.watch.command:watch", "Follow the results live."),
+    "trace": CommandEntry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
+    "dlq": CommandEntry("sprat_cli.dlq.command:app", "See what could not be handled, and replay it."),
+    "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
+    "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
+    "assess": CommandEntry(
         "sprat_cli.assess.command:assess", "Say what a model would do on texts of your own, and at what cost."
     ),
-    "mask": Entry("sprat_cli.mask.command:mask", "Show what would leave of a text, with what is personal masked."),
-    "audit": Entry("sprat_cli.audit.command:app", "Sum up what left the house; compare attempts with outcomes."),
-    "topics": Entry("sprat_cli.topics.command:app", "Make the topics, or compare them with what they should be."),
-    "models": Entry("sprat_cli.models.command:app", "See the models that are served, or bring one of your own."),
-    "lag": Entry("sprat_cli.lag.command:lag", "Show who is how far behind, and when it will have caught up."),
-    "top": Entry("sprat_cli.top.command:top", "Watch an installation that others started, live."),
-    "bench": Entry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
-    "doctor": Entry("sprat_cli.doctor.command:doctor", "Say what is reachable, what is missing and how to mend it."),
+    "mask": CommandEntry(
+        "sprat_cli.mask.command:mask", "Show what would leave of a text, with what is personal masked."
+    ),
+    "audit": CommandEntry("sprat_cli.audit.command:app", "Sum up what left the house; compare attempts with outcomes."),
+    "topics": CommandEntry(
+        "sprat_cli.topics.command:app", "Make the topics, or compare them with what they should be."
+    ),
+    "models": CommandEntry("sprat_cli.models.command:app", "See the models that are served, or bring one of your own."),
+    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show who is how far behind, and when it will have caught up."),
+    "top": CommandEntry("sprat_cli.top.command:top", "Watch an installation that others started, live."),
+    "bench": CommandEntry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
+    "doctor": CommandEntry(
+        "sprat_cli.doctor.command:doctor", "Say what is reachable, what is missing and how to mend it."
+    ),
 }
 
 
@@ -109,7 +115,7 @@ def load(name: str) -> Any:
             raise
         raise UserError(f"`sprat {name}` needs the Python package {error.name}: {_INSTALL}") from None
     if not isinstance(target, typer.Typer):
-        function, target = target, plain_app()
+        function, target = target, make_app()
         target.command(name, epilog=getattr(sys.modules[function.__module__], "EPILOG", None))(function)
     command = typer.main.get_command(target)
     command.name = name
@@ -129,7 +135,7 @@ def _import(name: str) -> Any:
     return entry.load()
 
 
-app = plain_app(cls=_Commands, no_args_is_help=True, epilog=_EPILOG, add_completion=True)
+app = make_app(cls=_Commands, no_args_is_help=True, epilog=_EPILOG, add_completion=True)
 
 
 def _version(*, wanted: bool) -> None:

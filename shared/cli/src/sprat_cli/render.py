@@ -6,8 +6,8 @@ from typing import Any
 
 from sprat_cli.terminal import faint, paint, printable
 from sprat_contracts import Egress, IntentOutput, NerOutput, Result, TranslationOutput
-from sprat_operations.dead_letters import Letter
-from sprat_operations.result_stream import SeenResult
+from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
 _MAX_NAMES = 8
@@ -34,7 +34,7 @@ def _names(output: NerOutput) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "no names"
 
 
-def certainty(result: Result) -> str:
+def format_confidence(result: Result) -> str:
     """Say how sure the system is; a frontier says nothing of it."""
     if result.output is None:
         return ""
@@ -75,7 +75,7 @@ def left(egress: Egress | None) -> str:
     return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
 
 
-def in_full(seen: SeenResult, about: str = "", task: str | None = None) -> list[str]:
+def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
     """Give a result in two lines.
 
     `about` says which text it belongs to where there are several; `task` says it as it was asked for, `intent@hr`: a
@@ -85,7 +85,7 @@ def in_full(seen: SeenResult, about: str = "", task: str | None = None) -> list[
     first = [
         f"{task or result.task:11}",
         paint(answer(result), _COLOURS.get(result.status, "white")),
-        certainty(result),
+        format_confidence(result),
     ]
     if result.status == "degraded":
         first.append("(degraded)")
@@ -95,7 +95,7 @@ def in_full(seen: SeenResult, about: str = "", task: str | None = None) -> list[
     return [*lines, faint(f"{'':11}  {' · '.join(second)} · trace {seen.trace_id}")]
 
 
-def in_brief(seen: SeenResult) -> str:
+def result_line(seen: StoredResult) -> str:
     """Give a result in one line, for following many."""
     result = seen.result
     parts = [
@@ -103,14 +103,14 @@ def in_brief(seen: SeenResult) -> str:
         paint(f"{result.status:10}", _COLOURS.get(result.status, "white")),
         f"{result.task:11}",
         answer(result, 60),
-        certainty(result),
+        format_confidence(result),
         f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
     ]
     return "  ".join(part for part in parts if part)
 
 
-def dead_letter(letter: Letter) -> str:
+def dead_letter(letter: DeadLetter) -> str:
     """Give a dead letter in one line: why, who says so, where the record stood."""
     reason = letter.reason
     text_id = "says no id" if letter.identity is None else letter.identity[1]
@@ -130,7 +130,7 @@ def clock(epoch_ms: int) -> str:
     return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
-def result_json(seen: SeenResult) -> Mapping[str, Any]:
+def result_json(seen: StoredResult) -> Mapping[str, Any]:
     """Give a result for machines: the message as it was written, and what its record says."""
     return {
         "type": "result",
@@ -142,7 +142,7 @@ def result_json(seen: SeenResult) -> Mapping[str, Any]:
     }
 
 
-def dead_letter_json(letter: Letter) -> Mapping[str, Any]:
+def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
     """Give a dead letter for machines; never its value."""
     reason = letter.reason
     source, event_id = letter.identity or (None, None)

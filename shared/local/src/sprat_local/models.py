@@ -13,7 +13,7 @@ from sprat_contracts import TASKS
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.installation import Installation
-from sprat_operations.models import read_standing
+from sprat_operations.models import read_registered_models
 from sprat_operations.services import ServedModel
 
 SETTING = "SPRAT_MODELS"
@@ -63,7 +63,7 @@ async def unserved_models(installation: Installation) -> tuple[str, ...]:
     """
     names, running = installation.models, installation.processes
     served = {f"{name.partition('.')[0]}/{names[name]}" for name in names if name in running}
-    standing = await read_standing(installation.kafka)
+    standing = await read_registered_models(installation.kafka)
     announced = [f"{each.task}/{each.model}" for each in standing.announced]
     return tuple(name for name in announced if name not in served)
 

@@ -24,20 +24,20 @@ _REPLICAS = CompactArray(
 
 
 @dataclass(frozen=True, slots=True)
-class Skew:
+class ClockSkew:
     """How far this machine's clock is ahead of the cluster's; negative: behind."""
 
     ahead_ms: float
-    uncertain_ms: float
+    uncertainty_ms: float
     """By so much it may be more or less: half the time that the answer took."""
 
     @property
-    def certain_ms(self) -> float:
+    def min_ms(self) -> float:
         """Give what it is at the least, without its sign."""
-        return max(0.0, abs(self.ahead_ms) - self.uncertain_ms)
+        return max(0.0, abs(self.ahead_ms) - self.uncertainty_ms)
 
 
-async def clock_skew(client: Mapping[str, Any], clock: Callable[[], float] = time.time) -> Skew | None:
+async def clock_skew(client: Mapping[str, Any], clock: Callable[[], float] = time.time) -> ClockSkew | None:
     """Compare the clocks; None where the cluster does not tell its own (no KRaft, or a Kafka before 3.3).
 
     `client` holds the arguments of an aiokafka client.
@@ -62,7 +62,7 @@ async def clock_skew(client: Mapping[str, Any], clock: Callable[[], float] = tim
     told_ms = _now_of(answer)
     if told_ms is None:
         return None
-    return Skew((asked + answered) * 500 - told_ms, (answered - asked) * 500)
+    return ClockSkew((asked + answered) * 500 - told_ms, (answered - asked) * 500)
 
 
 def _now_of(answer: Any) -> int | None:

@@ -32,7 +32,7 @@ _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class ReadablePayload:
     """What can be read of a value. `text` holds Latin letters for bytes that are not UTF-8, so that a name is found."""
 
     text: str = field(repr=False)
@@ -76,7 +76,7 @@ class Readable:
         return "".join((*pieces, self.shown(last, max(last, limit))))
 
 
-def readable(value: bytes) -> Readable | None:
+def readable(value: bytes) -> ReadablePayload | None:
     """Give what can be read of a value; None where it is no text."""
     try:
         decoded = value.decode()
@@ -91,7 +91,7 @@ def readable(value: bytes) -> Readable | None:
         lines = None
     if lines is None:
         unescaped = _unescaped(decoded)
-        return None if unescaped is None else _cut(Readable(unescaped, frozenset()))
+        return None if unescaped is None else _cut(ReadablePayload(unescaped, frozenset()))
     laid_out = "\n".join(line for line, _ in lines)
     if "\0" in laid_out:
         return None
@@ -100,10 +100,10 @@ def readable(value: bytes) -> Readable | None:
         if known and at < MAX_SHOWN:
             ours.append((at, at + known))
         at += len(line) + 1
-    return _cut(Readable(laid_out, frozenset(), language=_language(pairs), ours=tuple(ours)))
+    return _cut(ReadablePayload(laid_out, frozenset(), language=_language(pairs), ours=tuple(ours)))
 
 
-def hex_lines(value: bytes, limit: int = 4096) -> Iterator[str]:
+def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:
     """Give a hex dump of the first bytes: offset, sixteen bytes, and what of them is ASCII."""
     for start in range(0, min(len(value), limit), 16):
         row = value[start : start + 16]
@@ -209,7 +209,7 @@ def _language(value: Any) -> str | None:
     )
 
 
-def _of_bytes(value: bytes) -> Readable | None:
+def _of_bytes(value: bytes) -> ReadablePayload | None:
     decoded = _unescaped(value.decode("utf-8", "surrogateescape"))
     if decoded is None:
         return None
@@ -219,9 +219,9 @@ def _of_bytes(value: bytes) -> Readable | None:
     text = "".join(
         chr(ord(character) - 0xDC00) if place in places else character for place, character in enumerate(decoded)
     )
-    return _cut(Readable(text, places))
+    return _cut(ReadablePayload(text, places))
 
 
-def _cut(content: Readable) -> Readable:
+def _cut(content: ReadablePayload) -> ReadablePayload:
     more = len(content.text) - MAX_SHOWN
     return content if more <= 0 else replace(content, text=content.text[: MAX_SHOWN + _MARGIN], left_out=more)

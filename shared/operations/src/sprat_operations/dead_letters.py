@@ -20,7 +20,7 @@ _TEXTS = ".texts.v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead letter. Neither key, value nor headers show in its repr: they may hold a text."""
 
     partition: int
@@ -75,12 +75,12 @@ class Letter:
         """Give what tells events apart: the identity, empty where there is none, and what it says."""
         return (*(self.identity or ("", "")), self.digest)
 
-    def without_value(self) -> "Letter":
+    def without_value(self) -> "DeadLetter":
         """Give the same without its value, to hold many."""
         return replace(self, value=None)
 
 
-def letter_of(record: KafkaRecord) -> Letter:
+def read_dead_letter(record: KafkaRecord) -> DeadLetter:
     """Read a record of the dead letters' topic.
 
     Raises:
@@ -89,7 +89,7 @@ def letter_of(record: KafkaRecord) -> Letter:
     reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
     if not reason.service:
         raise ValueError(f"not a dead letter: header {SERVICE} is empty")
-    return Letter(
+    return DeadLetter(
         partition=record.partition,
         offset=record.offset,
         written_at=record.timestamp,

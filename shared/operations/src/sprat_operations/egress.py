@@ -10,12 +10,12 @@ from aiokafka import ConsumerRecord
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_contracts import EgressRecord, WireError, decode
-from sprat_operations.result_stream import Unreadable
+from sprat_operations.result_stream import UnreadableRecord
 from sprat_operations.topic_reader import read_since
 
 
 @dataclass(frozen=True, slots=True)
-class SeenEgress:
+class StoredEgress:
     """An egress record on its topic."""
 
     record: EgressRecord
@@ -23,7 +23,7 @@ class SeenEgress:
     """When the broker appended it: epoch milliseconds."""
 
 
-async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[SeenEgress | Unreadable]:
+async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[StoredEgress | UnreadableRecord]:
     """Give every egress record appended at `since_ms` or later (None: all), in each partition's order.
 
     It ends with what stood on the topic when it began, and holds one fetch in memory.
@@ -36,14 +36,14 @@ async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterat
         yield _seen(record)
 
 
-def _seen(record: ConsumerRecord) -> SeenEgress | Unreadable:
+def _seen(record: ConsumerRecord) -> StoredEgress | UnreadableRecord:
     try:
         message = decode(record, EgressRecord).message
         if message.phase not in {"attempt", "outcome"}:
-            return Unreadable(record.topic, record.partition, record.offset, "neither attempt nor outcome")
+            return UnreadableRecord(record.topic, record.partition, record.offset, "neither attempt nor outcome")
     except (WireError, ValueError) as error:
-        return Unreadable(record.topic, record.partition, record.offset, str(error))
-    return SeenEgress(message, record.timestamp)
+        return UnreadableRecord(record.topic, record.partition, record.offset, str(error))
+    return StoredEgress(message, record.timestamp)
 
 
 # Attempts and outcomes of calls, brought together by their call's id.
@@ -54,7 +54,7 @@ and so one partition, where they stand as close as the call was long: few are op
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class UnpairedEgress:
     """A record without its counterpart: an attempt without an outcome, or an outcome without an attempt."""
 
     call_id: str
@@ -67,7 +67,7 @@ class Alone:
     model: str
 
     @classmethod
-    def of(cls, record: EgressRecord, at_ms: int) -> "Alone":
+    def of(cls, record: EgressRecord, at_ms: int) -> "UnpairedEgress":
         """Keep of a record what names the call."""
         return cls(
             record.call_id,
@@ -82,15 +82,15 @@ class Alone:
 
 
 @dataclass(slots=True)
-class Pairs:
+class EgressPairing:
     """Matches records as they come, whichever of the two comes first; holds those alone that wait."""
 
     since_ms: int = 0
     """Pairs that end before it are matched, not counted."""
     paired: int = 0
-    _waiting: dict[str, dict[str, Alone]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
+    _waiting: dict[str, dict[str, UnpairedEgress]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
 
-    def add(self, seen: SeenEgress) -> Alone | None:
+    def add(self, seen: StoredEgress) -> UnpairedEgress | None:
         """Match one record; give one that has waited too long for its counterpart, if there is one."""
         record = seen.record
         other = "outcome" if record.phase == "attempt" else "attempt"
@@ -98,10 +98,10 @@ class Pairs:
             self.paired += seen.at_ms >= self.since_ms
             return None
         waiting = self._waiting[record.phase]
-        waiting[record.call_id] = Alone.of(record, seen.at_ms)
+        waiting[record.call_id] = UnpairedEgress.of(record, seen.at_ms)
         return waiting.pop(next(iter(waiting))) if len(waiting) > MAX_OPEN else None
 
-    def rest(self) -> list[Alone]:
+    def rest(self) -> list[UnpairedEgress]:
         """Give what still waits, by time."""
         return sorted(
             (each for waiting in self._waiting.values() for each in waiting.values()), key=lambda each: each.at_ms
@@ -110,14 +110,14 @@ class Pairs:
 
 # What left the house, summed up by tenant, provider and region.
 
-Way = tuple[str, str, str]
+EgressRoute = tuple[str, str, str]
 """Tenant, provider, region."""
 
 ANSWERED = "answered"
 
 
 @dataclass(slots=True)
-class Sum:
+class EgressSum:
     """Calls of one way. An attempt counts a call and what it carried; an outcome, what it cost and how it ended."""
 
     calls: int = 0
@@ -141,8 +141,8 @@ class Sum:
         """Give how often each way to fail came about, the most frequent first."""
         return {name: count for name, count in self.outcomes.most_common() if name != ANSWERED}
 
-    def __add__(self, other: "Sum") -> "Sum":
-        return Sum(
+    def __add__(self, other: "EgressSum") -> "EgressSum":
+        return EgressSum(
             self.calls + other.calls,
             self.bytes_out + other.bytes_out,
             self.masked + other.masked,
@@ -163,16 +163,16 @@ class Sum:
 
 
 @dataclass(slots=True)
-class Sums:
+class EgressSums:
     """Holds a sum for each way, and no record."""
 
-    by_way: dict[Way, Sum] = field(default_factory=dict)
+    by_route: dict[EgressRoute, EgressSum] = field(default_factory=dict)
 
     def add(self, record: EgressRecord) -> None:
         """Count one record."""
-        self.by_way.setdefault((record.tenant, record.provider, record.region), Sum()).add(record)
+        self.by_route.setdefault((record.tenant, record.provider, record.region), EgressSum()).add(record)
 
     @property
-    def total(self) -> Sum:
+    def total(self) -> EgressSum:
         """Give the sum of all."""
-        return sum(self.by_way.values(), Sum())
+        return sum(self.by_route.values(), EgressSum())

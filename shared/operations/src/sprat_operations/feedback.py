@@ -34,7 +34,7 @@ SOURCE: Final = "/sprat/feedback"
 """The CloudEvents source of what is published from the command line."""
 
 
-class NotACorrection(ValueError):
+class InvalidCorrection(ValueError):
     """Fields that are no correction. The message names field and reason, never a text."""
 
 
@@ -51,16 +51,16 @@ def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
     kind = OUTPUTS.get(task) if isinstance(task, str) else None
     try:
         if kind is None and "task" in given:
-            raise NotACorrection(f"task: unknown; known are {', '.join(TASKS)}")
+            raise InvalidCorrection(f"task: unknown; known are {', '.join(TASKS)}")
         if kind is not None and "output" in given:
             kind.model_validate_json(json.dumps(given["output"]))
         message = FeedbackGiven.model_validate_json(json.dumps(given))
     except ValidationError as error:
-        raise NotACorrection(_told(error, within=error.title if error.title in _OUTPUT_NAMES else None)) from None
+        raise InvalidCorrection(_told(error, within=error.title if error.title in _OUTPUT_NAMES else None)) from None
     except (TypeError, ValueError) as error:
-        raise error if isinstance(error, NotACorrection) else NotACorrection("not valid JSON") from None
+        raise error if isinstance(error, InvalidCorrection) else InvalidCorrection("not valid JSON") from None
     if kind is not None and not isinstance(message.output, kind):
-        raise NotACorrection(f"output: holds what another task gives; {task} needs {', '.join(_needed(kind))}")
+        raise InvalidCorrection(f"output: holds what another task gives; {task} needs {', '.join(_needed(kind))}")
     if isinstance(message.output, NerOutput):
         _check_spans(message.output)
     return message
@@ -85,7 +85,7 @@ def _needed(kind: type[Any]) -> list[str]:
 def _check_spans(output: NerOutput) -> None:
     for number, entity in enumerate(output.entities):
         if entity.end - entity.start != len(entity.text):
-            raise NotACorrection(
+            raise InvalidCorrection(
                 f"output.entities.{number}: end - start is {entity.end - entity.start}, but the text has "
                 f"{len(entity.text)} code points"
             )
@@ -156,7 +156,7 @@ class Corrections:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class CorrectedText:
     """A text and what is right for it."""
 
     text: TextSubmitted = field(repr=False)
@@ -181,20 +181,20 @@ async def read_corrections(
 
 async def join(
     client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = no_progress
-) -> list[Example]:
+) -> list[CorrectedText]:
     """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
 
     Raises:
         UserError: there is no such topic.
         TimeoutError: the broker gives nothing more.
     """
-    wanted = Wanted(set(corrections.latest))
-    await look_for(client, texts, wanted, progress=progress)
+    wanted = TextSearch(set(corrections.latest))
+    await find_texts(client, texts, wanted, progress=progress)
     for identity in wanted.missing:
         expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
         corrections.left_out[INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND] += 1
     found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
-    return [Example(text.text, corrections.latest[identity].output) for identity, text in found]
+    return [CorrectedText(text.text, corrections.latest[identity].output) for identity, text in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class FoundText:
 
 
 @dataclass(slots=True)
-class Wanted:
+class TextSearch:
     """Texts that are looked for. Of texts with one id the first valid one counts, as it does for results."""
 
     missing: set[Identity]
@@ -232,8 +232,8 @@ class Wanted:
             self.invalid.discard(identity)
 
 
-async def look_for(
-    client: Mapping[str, Any], topic: str, wanted: Wanted, *, progress: OnReadProgress = no_progress
+async def find_texts(
+    client: Mapping[str, Any], topic: str, wanted: TextSearch, *, progress: OnReadProgress = no_progress
 ) -> None:
     """Read the headers of every text that is still there, until all are found; what is found stays also if it raises.
 
@@ -242,15 +242,15 @@ async def look_for(
         TimeoutError: the broker gives nothing more.
     """
     install_tolerant_records()
-    async with TopicReader(client, progress) as looking:
-        async for records in looking.since([topic], None):
+    async with TopicReader(client, progress) as reader:
+        async for records in reader.read_since([topic], None):
             for record in records:
                 wanted.take(record)
             if not wanted.missing:
                 break
 
 
-def model_asked(text: TextSubmitted, task: str) -> str:
+def requested_model(text: TextSubmitted, task: str) -> str:
     """Give the model of a task that a text asks for: the default where it names none, or asks for other tasks alone."""
     options = text.tasks.known.get(task)
     return DEFAULT_MODEL if options is None else options.model

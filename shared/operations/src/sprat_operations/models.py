@@ -24,7 +24,7 @@ _TRIES: Final = 10
 _WAIT_S: Final = 0.5
 
 
-class Serving(StrEnum):
+class ServingState(StrEnum):
     """How it stands with a model that is announced."""
 
     yes = "yes"
@@ -41,7 +41,7 @@ def group_of(announced: ModelAnnounced) -> str:
     return f"{announced.task}.{announced.model}"
 
 
-def how_to_serve(announced: ModelAnnounced) -> str:
+def serving_advice(announced: ModelAnnounced) -> str:
     """Say what to do about a model that nobody serves."""
     task, model = announced.task, announced.model
     section = f"SPRAT_{task.upper()}__"
@@ -63,7 +63,7 @@ def advised_keep_at(announced: ModelAnnounced) -> float | None:
 
 async def serving(
     admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced]
-) -> tuple[Serving, ...]:
+) -> tuple[ServingState, ...]:
     """Look who serves each of these models, in their order.
 
     Raises:
@@ -72,14 +72,14 @@ async def serving(
     return tuple([await _serving(admin, topics, each) for each in announced])
 
 
-async def _serving(admin: AIOKafkaAdminClient, topics: Topics, announced: ModelAnnounced) -> Serving:
+async def _serving(admin: AIOKafkaAdminClient, topics: Topics, announced: ModelAnnounced) -> ServingState:
     if announced.owns_from is None:
-        return Serving.starting
+        return ServingState.starting
     try:
         members = await _members(admin, f"{topics.prefix}.{group_of(announced)}")
     except GroupAuthorizationFailedError:
-        return Serving.unknown
-    return Serving.yes if members else Serving.nobody
+        return ServingState.unknown
+    return ServingState.yes if members else ServingState.nobody
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
@@ -106,7 +106,7 @@ Withdrawn = Mapping[str, Ends | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RegisteredModels:
     """What the topic of models says."""
 
     announced: tuple[ModelAnnounced, ...]
@@ -114,7 +114,7 @@ class Standing:
     withdrawn: Withdrawn
 
 
-async def read_standing(settings: KafkaSettings) -> Standing:
+async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
     """Give the models that are announced now, and those that were withdrawn as far as is still known.
 
     Raises:
@@ -139,10 +139,10 @@ async def read_standing(settings: KafkaSettings) -> Standing:
         await reader.start()
     finally:
         await reader.stop()
-    return Standing(models.announced(), withdrawn)
+    return RegisteredModels(models.announced(), withdrawn)
 
 
-def own_alone(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
+def limit_to_owned(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
     """Give the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
 
     Where nobody says where that is, all that a group has not committed may be its own.
@@ -172,7 +172,7 @@ _TOMBSTONE_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Remainder:
+class Backlog:
     """What a withdrawn model still has to answer."""
 
     texts: int
@@ -227,7 +227,7 @@ async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartit
     return [TopicPartition(topic, part["partition"]) for part in described[0]["partitions"]]
 
 
-async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Remainder]:
+async def watch_backlog(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Backlog]:
     """Give what is left, each time one asks. The last one has no texts.
 
     Args:
@@ -245,9 +245,9 @@ async def remainders(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[R
             return
 
 
-def _left(measured: LagSnapshot, group: str, ends: Ends) -> Remainder:
+def _left(measured: LagSnapshot, group: str, ends: Ends) -> Backlog:
     found = measured.groups.get(group)
     if found is None:
-        return Remainder(0, 0)
+        return Backlog(0, 0)
     texts = sum(max(0, ends.get(each.partition.partition, 0) - each.start) for each in found.partitions)
-    return Remainder(texts, len(found.group.members))
+    return Backlog(texts, len(found.group.members))

@@ -9,7 +9,7 @@ from sprat.model import DEFAULT_MODEL, display_name
 from sprat_contracts import TASKS, Topics
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What a record is. In the order in which they cause each other."""
 
     text = "text"
@@ -25,49 +25,48 @@ class Kind(StrEnum):
 ATTEMPT = "attempt"
 """The phase of an egress record that is written before the call."""
 
-DEPTH = {kind: number for number, kind in enumerate(Kind)}
+CAUSAL_ORDER = {kind: number for number, kind in enumerate(RecordKind)}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSummary:
     """What a record says."""
 
-    says: str = ""
+    sentence: str = ""
     decision: str = ""
     """What was decided, in a word: kept, escalated, declined, …"""
     reason: str = ""
     """Why; a code or several."""
 
 
-def kinds(topics: Topics) -> dict[str, Kind]:
+def record_kinds(topics: Topics) -> dict[str, RecordKind]:
     """Give what each topic holds."""
     return {
-        topics.texts: Kind.text,
-        **{topics.predictions(task): Kind.prediction for task in TASKS},
-        topics.frontier_requests: Kind.request,
-        topics.egress: Kind.egress,
-        topics.frontier_answers: Kind.answer,
-        **{topics.results(task): Kind.result for task in TASKS},
-        topics.dead_letters: Kind.dead_letter,
-        topics.feedback: Kind.feedback,
+        topics.texts: RecordKind.text,
+        **{topics.predictions(task): RecordKind.prediction for task in TASKS},
+        topics.frontier_requests: RecordKind.request,
+        topics.egress: RecordKind.egress,
+        topics.frontier_answers: RecordKind.answer,
+        **{topics.results(task): RecordKind.result for task in TASKS},
+        topics.dead_letters: RecordKind.dead_letter,
+        topics.feedback: RecordKind.feedback,
     }
 
 
-def summarise(kind: Kind, value: Mapping[str, Any]) -> RecordSummary:
+def summarise(kind: RecordKind, value: Mapping[str, Any]) -> RecordSummary:
     """Say what a record's value says; nothing where it is not what its topic holds."""
     try:
-        return _WORDS[kind](value) if kind in _WORDS else RecordSummary()
+        return _SUMMARISERS[kind](value) if kind in _SUMMARISERS else RecordSummary()
     except (KeyError, TypeError, ValueError, AttributeError):
         return RecordSummary()
 
 
 def _text(value: Mapping[str, Any]) -> RecordSummary:
-    return RecordSummary(
-        f"asks for {', '.join(display_name(task, model) for task, model in asked_models(value['tasks']).items())}"
-    )
+    models = requested_model_names(value["tasks"])
+    return RecordSummary(f"asks for {', '.join(display_name(task, model) for task, model in models.items())}")
 
 
-def asked_models(tasks: Mapping[str, Any]) -> dict[str, str]:
+def requested_model_names(tasks: Mapping[str, Any]) -> dict[str, str]:
     """Give the model that is asked for of each of a text's tasks; the options may be anything."""
     models = {task: options.get("model") if isinstance(options, dict) else None for task, options in tasks.items()}
     return {task: model if isinstance(model, str) else DEFAULT_MODEL for task, model in models.items()}
@@ -77,8 +76,8 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
     if value["declined"] is not None:
         code = value["declined"]["code"]
         return RecordSummary(f"the small model declines: {code}", "declined", code)
-    says = f"{value['model']['name']}: {_short(value['output'])}, {100 * value['confidence']:.0f} % sure"
-    return RecordSummary(says, "predicted", "from the cache" if value.get("cached") else "")
+    sentence = f"{value['model']['name']}: {_short(value['output'])}, {100 * value['confidence']:.0f} % sure"
+    return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
 
 
 def _request(value: Mapping[str, Any]) -> RecordSummary:
@@ -90,8 +89,8 @@ def _request(value: Mapping[str, Any]) -> RecordSummary:
 
 def _egress(value: Mapping[str, Any]) -> RecordSummary:
     if value["phase"] == ATTEMPT:
-        says = f"{value['bytes_out']:,} bytes are about to leave for {value['provider']} ({value['region']})"
-        return RecordSummary(says, ATTEMPT, _masked(value.get("masked") or {}))
+        sentence = f"{value['bytes_out']:,} bytes are about to leave for {value['provider']} ({value['region']})"
+        return RecordSummary(sentence, ATTEMPT, _masked(value.get("masked") or {}))
     outcome = value["outcome"]
     return RecordSummary(f"{value['provider']}: {outcome}, €{value['cost_eur']:.6f}", "outcome", outcome)
 
@@ -104,14 +103,14 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
     if value["declined"] is not None:
         code = value["declined"]["code"]
         return RecordSummary(f"the frontier declines: {code}", "declined", code)
-    says = f"{value['model']['name']}: {_short(value['output'])}"
-    return RecordSummary(says, "answered", "from an earlier answer" if value.get("cached") else "")
+    sentence = f"{value['model']['name']}: {_short(value['output'])}"
+    return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
 
 
 def _result(value: Mapping[str, Any]) -> RecordSummary:
     route = value["route"]
-    says = f"{value['status']} by {value['source']}: {_short(value['output'])}"
-    return RecordSummary(says, route["decision"], route["reason"])
+    sentence = f"{value['status']} by {value['source']}: {_short(value['output'])}"
+    return RecordSummary(sentence, route["decision"], route["reason"])
 
 
 def _feedback(value: Mapping[str, Any]) -> RecordSummary:
@@ -126,12 +125,12 @@ def _short(output: Mapping[str, Any] | None) -> str:
     return f"{len(output['entities'])} names" if "entities" in output else f"a text in {output['target']}"
 
 
-_WORDS: Mapping[Kind, Callable[[Mapping[str, Any]], RecordSummary]] = {
-    Kind.text: _text,
-    Kind.prediction: _prediction,
-    Kind.request: _request,
-    Kind.egress: _egress,
-    Kind.answer: _answer,
-    Kind.result: _result,
-    Kind.feedback: _feedback,
+_SUMMARISERS: Mapping[RecordKind, Callable[[Mapping[str, Any]], RecordSummary]] = {
+    RecordKind.text: _text,
+    RecordKind.prediction: _prediction,
+    RecordKind.request: _request,
+    RecordKind.egress: _egress,
+    RecordKind.answer: _answer,
+    RecordKind.result: _result,
+    RecordKind.feedback: _feedback,
 }

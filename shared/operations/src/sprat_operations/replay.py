@@ -13,7 +13,7 @@ from sprat.kafka.compat import install_tolerant_records
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
-from sprat_operations.dead_letters import Headers, Letter, Subject, digest, identity_of, letter_of
+from sprat_operations.dead_letters import DeadLetter, Headers, Subject, digest, identity_of, read_dead_letter
 from sprat_operations.topic_reader import OnReadProgress, no_progress, read_since
 
 ROUTER = "router"
@@ -21,7 +21,7 @@ FRONTIER = "frontier"
 VALUE_LOST = "the value is too large to be kept"
 """How the detail of a dead letter ends that does not hold the value of the original."""
 
-Mark = tuple[str, str, int, Subject]
+ReplayKey = tuple[str, str, int, Subject]
 """Topic, for whom, which time, and of what: the same for all replays of one letter, and for no others."""
 
 
@@ -29,7 +29,7 @@ Mark = tuple[str, str, int, Subject]
 class Replay:
     """A record to send again."""
 
-    letter: Letter
+    letter: DeadLetter
     topic: str
     headers: Headers = field(repr=False)
     replay_for: str | None
@@ -46,16 +46,16 @@ class Replay:
         return OutRecord(self.topic, self.letter.key, self.letter.value, self.headers).size
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> ReplayKey:
         """Give what tells this replay from others."""
-        return mark_of(self.topic, self.headers, self.letter.digest)
+        return replay_key(self.topic, self.headers, self.letter.digest)
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedReplay:
     """A letter that is not replayed."""
 
-    letter: Letter
+    letter: DeadLetter
     code: str
     """For machines: at_limit, value_lost, too_large, foreign_topic, unknown_service, came_back, replayed, duplicate,
     goes_to_all.
@@ -68,28 +68,30 @@ class Plan:
     """What is sent, in the order in which the originals stood, and what is not."""
 
     replays: Sequence[Replay]
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[SkippedReplay]
 
 
-def plan(chosen: Iterable[Letter], known: Iterable[Letter], topics: Topics) -> Plan:
+def plan(chosen: Iterable[DeadLetter], known: Iterable[DeadLetter], topics: Topics) -> Plan:
     """Plan the replay of the chosen letters; `known` are all that are known, the later ones in particular."""
     later = _by_subject(known)
     limits = {topic.name: topic.max_batch_bytes for topic in topics.table()}
-    left_out: list[LeftOut] = []
-    replays: dict[Mark, Replay] = {}
+    left_out: list[SkippedReplay] = []
+    replays: dict[ReplayKey, Replay] = {}
     to_all: dict[tuple[str, Subject], str] = {}
     for letter in sorted(chosen, key=_as_they_stood):
         reason = _refusal(letter, topics) or _came_back(letter, later)
         if reason is not None:
-            left_out.append(LeftOut(letter, *reason))
+            left_out.append(SkippedReplay(letter, *reason))
             continue
         replay = _replay(letter)
         if replay.size > limits[replay.topic]:
-            left_out.append(LeftOut(letter, "too_large", f"{replay.size:,} bytes are more than {replay.topic} takes"))
+            left_out.append(
+                SkippedReplay(letter, "too_large", f"{replay.size:,} bytes are more than {replay.topic} takes")
+            )
             continue
         first = replays.setdefault(replay.mark, replay)
         if first is not replay:
-            left_out.append(LeftOut(letter, "duplicate", f"the same record as {first.letter.place}"))
+            left_out.append(SkippedReplay(letter, "duplicate", f"the same record as {first.letter.place}"))
         elif replay.replay_for is None:
             to_all[replay.topic, letter.subject] = letter.place
     kept: list[Replay] = []
@@ -98,11 +100,11 @@ def plan(chosen: Iterable[Letter], known: Iterable[Letter], topics: Topics) -> P
         if place is None or replay.replay_for is None:
             kept.append(replay)
         else:
-            left_out.append(LeftOut(replay.letter, "goes_to_all", f"{place} goes to all services, this one too"))
+            left_out.append(SkippedReplay(replay.letter, "goes_to_all", f"{place} goes to all services, this one too"))
     return Plan(kept, left_out)
 
 
-def without_sent(planned: Plan, sent: Mapping[Mark, str]) -> Plan:
+def skip_sent(planned: Plan, sent: Mapping[ReplayKey, str]) -> Plan:
     """Leave out what was replayed before; `sent` gives the place of each replay that stands on its topic."""
     kept: list[Replay] = []
     left_out = list(planned.left_out)
@@ -112,11 +114,11 @@ def without_sent(planned: Plan, sent: Mapping[Mark, str]) -> Plan:
         if place is None:
             kept.append(replay)
         else:
-            left_out.append(LeftOut(replay.letter, "replayed", f"replayed before, as {place}"))
+            left_out.append(SkippedReplay(replay.letter, "replayed", f"replayed before, as {place}"))
     return Plan(kept, left_out)
 
 
-def mark_of(topic: str, headers: Headers, digest: str) -> Mark:
+def replay_key(topic: str, headers: Headers, digest: str) -> ReplayKey:
     """Give the mark of a replayed record; `digest` is that of its key and value."""
     known = [(name, value or b"") for name, value in headers]
     replay_for = dict(known).get(REPLAY_FOR, b"").decode("utf-8", "replace")
@@ -133,7 +135,7 @@ def origins(topics: Topics) -> Mapping[str, Collection[str]]:
     }
 
 
-def _refusal(letter: Letter, topics: Topics) -> tuple[str, str] | None:
+def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
     """Say why a letter cannot be replayed, whatever else is known."""
     reason = letter.reason
     services = origins(topics).get(reason.topic)
@@ -148,14 +150,14 @@ def _refusal(letter: Letter, topics: Topics) -> tuple[str, str] | None:
     return None
 
 
-def _by_subject(known: Iterable[Letter]) -> dict[tuple[str, Subject], list[Letter]]:
-    by_subject: dict[tuple[str, Subject], list[Letter]] = {}
+def _by_subject(known: Iterable[DeadLetter]) -> dict[tuple[str, Subject], list[DeadLetter]]:
+    by_subject: dict[tuple[str, Subject], list[DeadLetter]] = {}
     for letter in known:
         by_subject.setdefault((letter.reason.topic, letter.subject), []).append(letter)
     return by_subject
 
 
-def _came_back(letter: Letter, later: Mapping[tuple[str, Subject], Sequence[Letter]]) -> tuple[str, str] | None:
+def _came_back(letter: DeadLetter, later: Mapping[tuple[str, Subject], Sequence[DeadLetter]]) -> tuple[str, str] | None:
     """Tell whether a replay of the letter became a dead letter again: then that one is to be replayed."""
     reason = letter.reason
     back = [
@@ -169,7 +171,7 @@ def _came_back(letter: Letter, later: Mapping[tuple[str, Subject], Sequence[Lett
     return "came_back", f"replayed before, and came back as {last.place}"
 
 
-def _replay(letter: Letter) -> Replay:
+def _replay(letter: DeadLetter) -> Replay:
     reason = letter.reason
     replay_for = None if reason.service == ROUTER else reason.service
     headers = letter.original_headers
@@ -188,7 +190,7 @@ def _replay(letter: Letter) -> Replay:
     return Replay(letter, reason.topic, headers, replay_for)
 
 
-def _as_they_stood(letter: Letter) -> tuple[str, int, int, int]:
+def _as_they_stood(letter: DeadLetter) -> tuple[str, int, int, int]:
     reason = letter.reason
     return reason.topic, reason.partition, reason.offset, letter.written_at
 
@@ -210,9 +212,9 @@ class NoLetter:
     why: str
 
 
-async def read_letters(
+async def read_dead_letters(
     client: Mapping[str, Any], topic: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
-) -> AsyncIterator[Letter | NoLetter]:
+) -> AsyncIterator[DeadLetter | NoLetter]:
     """Give every dead letter written at `since_ms` (epoch) or later, None: all.
 
     Raises:
@@ -222,14 +224,14 @@ async def read_letters(
     install_tolerant_records()
     async for record in read_since(client, [topic], since_ms, progress=progress):
         try:
-            yield letter_of(record)
+            yield read_dead_letter(record)
         except ValueError as error:
             yield NoLetter(record.partition, record.offset, str(error))
 
 
-async def replayed_before(
+async def find_sent_replays(
     client: Mapping[str, Any], replays: Sequence[Replay], *, progress: OnReadProgress = no_progress
-) -> dict[Mark, str]:
+) -> dict[ReplayKey, str]:
     """Give the place of every replay that stands on the topics of these, since the first of their letters.
 
     Raises:
@@ -240,16 +242,16 @@ async def replayed_before(
         return {}
     install_tolerant_records()
     since_ms = max(0, min(replay.letter.written_at for replay in replays) - _SKEW_MS)
-    found: dict[Mark, str] = {}
+    found: dict[ReplayKey, str] = {}
     topics = sorted({replay.topic for replay in replays})
     async for record in read_since(client, topics, since_ms, progress=progress):
         if any(name == REPLAYS for name, _ in record.headers):
-            mark = mark_of(record.topic, record.headers, digest(record.key, record.value))
+            mark = replay_key(record.topic, record.headers, digest(record.key, record.value))
             found.setdefault(mark, f"{record.topic} {record.partition}@{record.offset}")
     return found
 
 
-class Unsent(SpratError):
+class ReplaysNotAcknowledged(SpratError):
     """Kafka did not acknowledge these in time; whether they stand there is not known."""
 
     def __init__(self, replays: Sequence[Replay], reason: str) -> None:
@@ -283,7 +285,7 @@ async def send(
             elif place not in lost:
                 sent(replay)
         if lost:
-            raise Unsent([chunk[place] for place in lost], next(iter(lost.values())))
+            raise ReplaysNotAcknowledged([chunk[place] for place in lost], next(iter(lost.values())))
 
 
 def _record(replay: Replay) -> OutRecord:

@@ -13,7 +13,7 @@ from sprat.errors import UserError
 from sprat.kafka.clients import cancel_requests, client_arguments, close_in_time, make_consumer, missing_topics
 from sprat.settings import KafkaSettings
 from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decode
-from sprat_operations.dead_letters import Letter, letter_of
+from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 
 Filter = Callable[[Mapping[str, str]], bool]
 """Says by a result's headers, undecoded otherwise, whether it is wanted."""
@@ -22,7 +22,7 @@ _MAX_RECORDS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class SeenResult:
+class StoredResult:
     """A result on its topic."""
 
     envelope: Envelope
@@ -45,7 +45,7 @@ class SeenResult:
 class SeenDeadLetter:
     """A dead letter on its topic."""
 
-    letter: Letter
+    letter: DeadLetter
     """Without its value."""
 
     @property
@@ -60,7 +60,7 @@ class SeenDeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRecord:
     """A record that is not what its topic holds."""
 
     topic: str
@@ -69,10 +69,10 @@ class Unreadable:
     why: str
 
 
-Seen = SeenResult | SeenDeadLetter | Unreadable
+Seen = StoredResult | SeenDeadLetter | UnreadableRecord
 
 
-class Stream:
+class ResultStream:
     """A consumer of result topics, and of the dead letters where wanted, without a group: it disturbs nobody."""
 
     def __init__(
@@ -142,11 +142,11 @@ class Stream:
     def _seen(self, record: ConsumerRecord) -> Seen | None:
         try:
             if record.topic == self._dead_letters:
-                return SeenDeadLetter(letter_of(record).without_value())
+                return SeenDeadLetter(read_dead_letter(record).without_value())
             headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
             if self._wanted is not None and not self._wanted(headers):
                 return None
             event = decode(record, Result)
         except (WireError, ValueError) as error:
-            return Unreadable(record.topic, record.partition, record.offset, str(error))
-        return SeenResult(event.envelope, event.message, record.timestamp)
+            return UnreadableRecord(record.topic, record.partition, record.offset, str(error))
+        return StoredResult(event.envelope, event.message, record.timestamp)

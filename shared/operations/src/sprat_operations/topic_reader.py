@@ -39,8 +39,8 @@ async def read_since(
         TimeoutError: the broker gives nothing more.
         KafkaError: Kafka cannot be reached or refuses.
     """
-    async with TopicReader(client, progress) as looking:
-        async for records in looking.since(topics, since_ms):
+    async with TopicReader(client, progress) as reader:
+        async for records in reader.read_since(topics, since_ms):
             for record in records:
                 yield record
 
@@ -73,7 +73,7 @@ class TopicReader:
     async def __aexit__(self, *_: object) -> None:
         await close_in_time(self._admin.close, self._consumer.stop)
 
-    async def closed(self, topics: Sequence[str]) -> dict[str, str]:
+    async def unreadable_topics(self, topics: Sequence[str]) -> dict[str, str]:
         """Give those of the topics that one cannot look into, each with the reason."""
         described = await self._admin.describe_topics(list(topics))
         return {each["topic"]: _reason(for_code(each["error_code"])) for each in described if each["error_code"]}
@@ -90,7 +90,7 @@ class TopicReader:
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
         return {each.partition: (begins[each], ends[each]) for each in partitions}
 
-    async def since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
+    async def read_since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Give the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
 
         Each handful is of one partition, in its order. What is appended meanwhile is left out. One at a time: it must

@@ -9,9 +9,9 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat_contracts import Topics, Traceparent
-from sprat_operations.record_summary import Kind, kinds
+from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import TopicReader
-from sprat_operations.trace_records import Step, TraceQuery, step_of
+from sprat_operations.trace_records import TraceQuery, TraceStep, read_step
 
 _LEAD_MS: Final = 60_000
 """Look so long before the text for what it caused: the clocks of several brokers differ."""
@@ -21,14 +21,14 @@ _LEAD_MS: Final = 60_000
 class TraceResult:
     """What was found of a text."""
 
-    steps: list[Step] = field(default_factory=list)
-    shared: set[str] = field(default_factory=set)
+    steps: list[TraceStep] = field(default_factory=list)
+    shared_calls: set[str] = field(default_factory=set)
     """Ids of calls that went out under a trace which other texts have, too: they may be theirs."""
-    closed: dict[str, str] = field(default_factory=dict)
+    unreadable_topics: dict[str, str] = field(default_factory=dict)
     """Topics that were not looked into, each with the reason."""
 
 
-async def trace(looking: TopicReader, topics: Topics, sought: TraceQuery, since_ms: int) -> TraceResult:
+async def trace(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms: int) -> TraceResult:
     """Find every record of the text appended at `since_ms` (epoch) or later.
 
     Three looks, each from where the one before it says: texts; then what names the text; then what does not: calls,
@@ -40,130 +40,130 @@ async def trace(looking: TopicReader, topics: Topics, sought: TraceQuery, since_
         TimeoutError: the broker gives nothing more.
         KafkaError: Kafka cannot be reached or refuses.
     """
-    search = _Search(topics, sought)
-    await search.look(looking, (topics.texts,), since_ms)
+    search = _Search(topics, query)
+    await search.read(reader, (topics.texts,), since_ms)
     begin_ms = max(since_ms, search.first_ms - _LEAD_MS) if search.steps else since_ms
-    naming = [name for name, kind in search.kinds.items() if kind not in _LATER and kind is not Kind.text]
-    await search.look_into_open(looking, naming, begin_ms)
-    later = [name for name, kind in search.kinds.items() if kind in _LATER]
-    if not any(step.kind is Kind.request for step in search.steps):
+    naming = [name for name, kind in search.record_kinds.items() if kind not in _LATER and kind is not RecordKind.text]
+    await search.read_permitted(reader, naming, begin_ms)
+    later = [name for name, kind in search.record_kinds.items() if kind in _LATER]
+    if not any(step.kind is RecordKind.request for step in search.steps):
         later.remove(topics.egress)
-    await search.look_into_open(looking, later, begin_ms)
+    await search.read_permitted(reader, later, begin_ms)
     return search.found()
 
 
-_LATER = frozenset({Kind.egress, Kind.dead_letter})
+_LATER = frozenset({RecordKind.egress, RecordKind.dead_letter})
 """What is known by other records of the text."""
 
 
 class _Search:
     """Keeps of what it is shown those records that belong to the text."""
 
-    def __init__(self, topics: Topics, sought: TraceQuery) -> None:
-        self.steps: list[Step] = []
-        self.kinds = kinds(topics)
-        self._sought = sought
-        self._needles = sought.needles
+    def __init__(self, topics: Topics, query: TraceQuery) -> None:
+        self.steps: list[TraceStep] = []
+        self.record_kinds = record_kinds(topics)
+        self._query = query
+        self._needles = query.needles
         self._others: set[Traceparent | None] = set()
         """Contexts of other texts' records that have a trace of this one."""
-        self._closed: dict[str, str] = {}
+        self._unreadable_topics: dict[str, str] = {}
 
     @property
     def first_ms(self) -> int:
         """When the first of them was appended."""
         return min(step.at_ms for step in self.steps)
 
-    async def look(self, looking: TopicReader, names: Sequence[str], since_ms: int) -> None:
+    async def read(self, reader: TopicReader, names: Sequence[str], since_ms: int) -> None:
         """Look through topics."""
         if not names:
             return
-        async for records in looking.since(names, since_ms):
-            self.take(records)
+        async for records in reader.read_since(names, since_ms):
+            self.add(records)
 
-    async def look_into_open(self, looking: TopicReader, names: Sequence[str], since_ms: int) -> None:
+    async def read_permitted(self, reader: TopicReader, names: Sequence[str], since_ms: int) -> None:
         """Look through those of the topics that are there and that this user may read; note the others."""
-        self._closed |= await looking.closed(names)
-        names = [name for name in names if name not in self._closed]
+        self._unreadable_topics |= await reader.unreadable_topics(names)
+        names = [name for name in names if name not in self._unreadable_topics]
         while names:
             try:
-                await self.look(looking, names, since_ms)
+                await self.read(reader, names, since_ms)
             except TopicAuthorizationFailedError as error:
                 denied = _named(error) & set(names)
                 if not denied:
                     raise
-                self._closed |= dict.fromkeys(sorted(denied), "you may not read it")
+                self._unreadable_topics |= dict.fromkeys(sorted(denied), "you may not read it")
                 self.steps = [step for step in self.steps if step.place[0] not in names]  # they are read once more
                 names = [name for name in names if name not in denied]
             else:
                 return
 
-    def take(self, records: Sequence[ConsumerRecord]) -> None:
+    def add(self, records: Sequence[ConsumerRecord]) -> None:
         """Keep what belongs to the text. Records of one topic."""
         if not records:
             return
-        kind = self.kinds[records[0].topic]
-        clues = self._clues(kind)
+        kind = self.record_kinds[records[0].topic]
+        needles = self._needles_for(kind)
         for record in records:
-            if clues.in_record(record) or self._stands_there(kind, record):
-                self._judge(step_of(kind, record, self.kinds))
+            if needles.in_record(record) or self._is_at_its_place(kind, record):
+                self._add_if_related(read_step(kind, record, self.record_kinds))
 
-    def _clues(self, kind: Kind) -> "_Clues":
+    def _needles_for(self, kind: RecordKind) -> "_Needles":
         """Give what a record must hold to be read at all: decoding every one of them would take minutes."""
         match kind:
-            case Kind.text:
-                return _Clues.of((), self._needles)
-            case Kind.egress:
-                return _Clues.of((), self._traces())
-            case Kind.request | Kind.answer:
-                return _Clues.of(self._needles, self._traces())
-            case Kind.dead_letter:
-                plain = self._sought.plain  # it has no id of its own: its dead letter tells its time
+            case RecordKind.text:
+                return _Needles.of((), self._needles)
+            case RecordKind.egress:
+                return _Needles.of((), self._traces())
+            case RecordKind.request | RecordKind.answer:
+                return _Needles.of(self._needles, self._traces())
+            case RecordKind.dead_letter:
+                plain = self._query.plain  # it has no id of its own: its dead letter tells its time
                 times = () if plain is None else (str(plain[1]).encode(),)
-                return _Clues.of(self._needles, (*self._needles, *times))
+                return _Needles.of(self._needles, (*self._needles, *times))
             case _:
-                return _Clues.of(self._needles, ())
+                return _Needles.of(self._needles, ())
 
     def _traces(self) -> tuple[bytes, ...]:
         return tuple({step.trace_id.encode() for step in self.steps if step.trace_id is not None})
 
-    def _stands_there(self, kind: Kind, record: ConsumerRecord) -> bool:
+    def _is_at_its_place(self, kind: RecordKind, record: ConsumerRecord) -> bool:
         """Is it known by its place: a plain JSON text, or a dead letter of which the value was too large to be kept?"""
-        if kind is Kind.text:
-            return (record.offset, record.timestamp) == self._sought.plain
-        return kind is Kind.dead_letter and not record.value
+        if kind is RecordKind.text:
+            return (record.offset, record.timestamp) == self._query.plain
+        return kind is RecordKind.dead_letter and not record.value
 
-    def _judge(self, step: Step) -> None:
-        if step.kind is Kind.egress:
+    def _add_if_related(self, step: TraceStep) -> None:
+        if step.kind is RecordKind.egress:
             if self._may_be_call(step):
                 self.steps.append(step)
-        elif self._sought.matches(step.identity) or (step.cause and step.cause in {each.place for each in self.steps}):
+        elif self._query.matches(step.identity) or (step.cause and step.cause in {each.place for each in self.steps}):
             self.steps.append(step)
-        elif step.kind in {Kind.request, Kind.answer}:
+        elif step.kind in {RecordKind.request, RecordKind.answer}:
             self._others.add(step.traceparent)
 
-    def _may_be_call(self, step: Step) -> bool:
+    def _may_be_call(self, step: TraceStep) -> bool:
         """Is it one of this text's calls? Their record names no text: it has the trace, the tenant and the task."""
-        asked = [each for each in self.steps if each.kind is Kind.request and each.trace_id == step.trace_id]
+        models = [each for each in self.steps if each.kind is RecordKind.request and each.trace_id == step.trace_id]
         ours = {each.traceparent for each in self.steps}
         if step.traceparent in self._others and step.traceparent not in ours:
             return False
-        return any(each.task == step.task and each.tenant in (None, step.tenant) for each in asked)
+        return any(each.task == step.task and each.tenant in (None, step.tenant) for each in models)
 
     def found(self) -> TraceResult:
         """Give what was kept, the calls with the text that asked for them."""
         shared = {step.call_id for step in self.steps if step.call_id is not None and step.traceparent in self._others}
-        return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._closed)
+        return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics)
 
 
 @dataclass(frozen=True, slots=True)
-class _Clues:
+class _Needles:
     """What stands in the value or in a header of a record that is looked for."""
 
     value: re.Pattern[bytes] | None
     headers: re.Pattern[bytes] | None
 
     @classmethod
-    def of(cls, value: Iterable[bytes], headers: Iterable[bytes]) -> "_Clues":
+    def of(cls, value: Iterable[bytes], headers: Iterable[bytes]) -> "_Needles":
         return cls(_any_of(value), _any_of(headers))
 
     def in_record(self, record: ConsumerRecord) -> bool:
@@ -184,18 +184,18 @@ def _named(error: TopicAuthorizationFailedError) -> set[str]:
     return {named} if isinstance(named, str) else set(named)
 
 
-def _any_of(clues: Iterable[bytes]) -> re.Pattern[bytes] | None:
-    escaped = [re.escape(clue) for clue in clues]
+def _any_of(needles: Iterable[bytes]) -> re.Pattern[bytes] | None:
+    escaped = [re.escape(clue) for clue in needles]
     return re.compile(b"|".join(escaped)) if escaped else None
 
 
-def _with_text(step: Step, steps: Iterable[Step]) -> Step:
+def _with_text(step: TraceStep, steps: Iterable[TraceStep]) -> TraceStep:
     """Give the step with the text that it belongs to, where only others say so."""
     if step.identity is not None:
         return step
-    if step.kind is Kind.egress:
-        asked = [each for each in steps if each.kind is Kind.request and each.trace_id == step.trace_id]
-        identity = next((each.identity for each in asked if each.task == step.task), None)
+    if step.kind is RecordKind.egress:
+        models = [each for each in steps if each.kind is RecordKind.request and each.trace_id == step.trace_id]
+        identity = next((each.identity for each in models if each.task == step.task), None)
     else:
         identity = next((each.identity for each in steps if each.place == step.cause), None)
     return replace(step, identity=identity)

@@ -9,7 +9,14 @@ from typing import Any
 from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
 from sprat_contracts.ids import plain_text_identity
-from sprat_operations.record_summary import ATTEMPT, DEPTH, Kind, RecordSummary, asked_models, summarise
+from sprat_operations.record_summary import (
+    ATTEMPT,
+    CAUSAL_ORDER,
+    RecordKind,
+    RecordSummary,
+    requested_model_names,
+    summarise,
+)
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -17,18 +24,18 @@ Identity = tuple[str, str]
 """Source and id of a text."""
 
 _PLAIN_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
-_INSIDE: Mapping[Kind, tuple[str, ...]] = {
-    Kind.request: ("prediction",),
-    Kind.answer: ("request", "prediction"),
+_INSIDE: Mapping[RecordKind, tuple[str, ...]] = {
+    RecordKind.request: ("prediction",),
+    RecordKind.answer: ("request", "prediction"),
 }
 """Where in a value the prediction is that names the text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """A record of a text's way."""
 
-    kind: Kind
+    kind: RecordKind
     place: Place
     at_ms: int
     """When the broker appended it: epoch milliseconds."""
@@ -37,7 +44,7 @@ class Step:
     identity: Identity | None
     """Which text it belongs to; None where the record does not say."""
     traceparent: Traceparent | None
-    told: RecordSummary
+    summary: RecordSummary
     task: str | None = None
     origin: tuple[int, int] | None = None
     """Partition and offset of the text that it says it comes of."""
@@ -48,7 +55,7 @@ class Step:
     call_id: str | None = None
     tasks: tuple[str, ...] = ()
     """Of a text: the tasks asked for."""
-    asked: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
     """Task → the model of it that the text asks for, where the record holds what was submitted."""
     tenant: str | None = None
     replays: str = ""
@@ -91,17 +98,17 @@ def headers_of(record: KafkaRecord) -> dict[str, str]:
     return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
 
 
-def step_of(kind: Kind, record: KafkaRecord, kinds: Mapping[str, Kind]) -> Step:
+def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, RecordKind]) -> TraceStep:
     """Read a record; one that is not what its topic holds says less, and is a step all the same."""
     headers, value = headers_of(record), _value(record)
     prediction = _prediction_in(kind, value)
     identity, cause = _identity(kind, record, headers, prediction), None
-    told, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
-    if kind is Kind.dead_letter:
-        identity, cause, told, service = _dead_letter(record, headers, kinds)
-    elif kind is Kind.text:
+    summary, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
+    if kind is RecordKind.dead_letter:
+        identity, cause, summary, service = _dead_letter(record, headers, record_kinds)
+    elif kind is RecordKind.text:
         service = identity[0] if identity else ""
-    return Step(
+    return TraceStep(
         kind=kind,
         place=(record.topic, record.partition, record.offset),
         at_ms=record.timestamp,
@@ -109,14 +116,14 @@ def step_of(kind: Kind, record: KafkaRecord, kinds: Mapping[str, Kind]) -> Step:
         identity=identity,
         traceparent=Traceparent.parse(headers.get("traceparent"))
         or (Traceparent.root(*identity) if identity else None),
-        told=told,
+        summary=summary,
         task=_string(prediction.get("task")),
         origin=_place_in(prediction.get("origin")),
         text_at=_appended_at(prediction.get("origin")),
         cause=cause,
-        call_id=_string(value.get("call_id")) if kind is Kind.egress else None,
-        tasks=tuple(_names(value.get("tasks"))) if kind is Kind.text else (),
-        asked=_asked(value if kind is Kind.text else prediction.get("submitted")),
+        call_id=_string(value.get("call_id")) if kind is RecordKind.egress else None,
+        tasks=tuple(_keys(value.get("tasks"))) if kind is RecordKind.text else (),
+        models=_requested_models(value if kind is RecordKind.text else prediction.get("submitted")),
         tenant=_string(value.get("tenant")) or _tenant(prediction),
         replays=headers.get("sprat_replays", ""),
         raw=record.value or b"",
@@ -131,7 +138,7 @@ def _value(record: KafkaRecord) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _prediction_in(kind: Kind, value: Mapping[str, Any]) -> Mapping[str, Any]:
+def _prediction_in(kind: RecordKind, value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the part that names text, task and origin."""
     for name in _INSIDE.get(kind, ()):
         part = value.get(name)
@@ -140,9 +147,9 @@ def _prediction_in(kind: Kind, value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _identity(
-    kind: Kind, record: KafkaRecord, headers: Mapping[str, str], prediction: Mapping[str, Any]
+    kind: RecordKind, record: KafkaRecord, headers: Mapping[str, str], prediction: Mapping[str, Any]
 ) -> Identity | None:
-    if kind is Kind.text:
+    if kind is RecordKind.text:
         return text_identity(headers, record.topic, record.partition, record.offset, record.timestamp)
     source, id = _string(prediction.get("text_source")), _string(prediction.get("text_id"))
     return (source, id) if source is not None and id is not None else None
@@ -159,7 +166,7 @@ def text_identity(
 
 
 def _dead_letter(
-    record: KafkaRecord, headers: Mapping[str, str], kinds: Mapping[str, Kind]
+    record: KafkaRecord, headers: Mapping[str, str], record_kinds: Mapping[str, RecordKind]
 ) -> tuple[Identity | None, Place | None, RecordSummary, str]:
     """Give of a dead letter: the text, the record that it was, why, who says so."""
     try:
@@ -167,8 +174,8 @@ def _dead_letter(
     except ValueError:
         return None, None, RecordSummary("not a dead letter of ours"), ""
     cause = (reason.topic, reason.partition, reason.offset)
-    kind = kinds.get(headers.get(ORIGIN_TOPIC, ""))
-    if kind is Kind.text:
+    kind = record_kinds.get(headers.get(ORIGIN_TOPIC, ""))
+    if kind is RecordKind.text:
         identity = text_identity(headers, *cause, reason.timestamp_ms)
     else:
         prediction = _prediction_in(kind, _value(record)) if kind is not None else {}
@@ -194,12 +201,12 @@ def _tenant(prediction: Mapping[str, Any]) -> str | None:
     return _string(submitted.get("tenant")) if isinstance(submitted, dict) else None
 
 
-def _asked(submitted: Any) -> Mapping[str, str]:
+def _requested_models(submitted: Any) -> Mapping[str, str]:
     tasks = submitted.get("tasks") if isinstance(submitted, dict) else None
-    return asked_models(tasks) if isinstance(tasks, dict) else {}
+    return requested_model_names(tasks) if isinstance(tasks, dict) else {}
 
 
-def _names(value: Any) -> Iterable[str]:
+def _keys(value: Any) -> Iterable[str]:
     return [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
 
 
@@ -211,106 +218,108 @@ def _string(value: Any) -> str | None:
 
 _ROUTER, _UNKNOWN_TASK = "router", "unknown_task"
 
-_CAUSES: Mapping[Kind, tuple[Kind, ...]] = {
-    Kind.text: (),
-    Kind.prediction: (Kind.text,),
-    Kind.request: (Kind.prediction, Kind.text),
-    Kind.answer: (Kind.request,),
-    Kind.result: (Kind.answer, Kind.prediction, Kind.request, Kind.text),
-    Kind.feedback: (Kind.result, Kind.text),
+_CAUSES: Mapping[RecordKind, tuple[RecordKind, ...]] = {
+    RecordKind.text: (),
+    RecordKind.prediction: (RecordKind.text,),
+    RecordKind.request: (RecordKind.prediction, RecordKind.text),
+    RecordKind.answer: (RecordKind.request,),
+    RecordKind.result: (RecordKind.answer, RecordKind.prediction, RecordKind.request, RecordKind.text),
+    RecordKind.feedback: (RecordKind.result, RecordKind.text),
 }
 """What can have caused a record, the likeliest first."""
 
 
 @dataclass(slots=True)
-class Node:
+class TraceNode:
     """A step and what it caused."""
 
-    step: Step
-    children: list["Node"] = field(default_factory=list)
+    step: TraceStep
+    children: list["TraceNode"] = field(default_factory=list)
 
 
-def in_order(steps: Iterable[Step]) -> list[Step]:
+def in_time_order(steps: Iterable[TraceStep]) -> list[TraceStep]:
     """Give the steps by the broker's clock; those of the same millisecond as they cause each other."""
-    return sorted(steps, key=lambda step: (step.at_ms, DEPTH[step.kind], step.told.decision, step.place))
+    return sorted(steps, key=lambda step: (step.at_ms, CAUSAL_ORDER[step.kind], step.summary.decision, step.place))
 
 
-def grown(steps: Iterable[Step]) -> list[Node]:
+def trace_trees(steps: Iterable[TraceStep]) -> list[TraceNode]:
     """Give the trees that the steps of one text make; more than one where a cause was not found."""
-    ordered = in_order(steps)
-    nodes = {step.place: Node(step) for step in ordered}
-    roots: list[Node] = []
+    ordered = in_time_order(steps)
+    nodes = {step.place: TraceNode(step) for step in ordered}
+    roots: list[TraceNode] = []
     for step in ordered:
         cause = cause_of(step, ordered)
         (roots if cause is None else nodes[cause.place].children).append(nodes[step.place])
     return roots
 
 
-def cause_of(step: Step, ordered: Sequence[Step]) -> Step | None:
+def cause_of(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
     """Give the step that caused this one: of the same text and task, the latest before it.
 
     The clocks of several brokers differ: where none stands before it, the first after it.
     """
-    if step.kind is Kind.dead_letter:
+    if step.kind is RecordKind.dead_letter:
         return next((each for each in ordered if each.place == step.cause), None)
-    if step.kind is Kind.egress:
+    if step.kind is RecordKind.egress:
         return _of_call(step, ordered)
     causes = _CAUSES[step.kind]
-    if step.kind is Kind.result and step.told.decision == "kept":  # a redelivery may have been escalated, this was not
-        causes = tuple(kind for kind in causes if kind is not Kind.answer)
+    if (
+        step.kind is RecordKind.result and step.summary.decision == "kept"
+    ):  # a redelivery may have been escalated, this was not
+        causes = tuple(kind for kind in causes if kind is not RecordKind.answer)
     found = ([each for each in ordered if each.kind is kind and _fits(step, each)] for kind in causes)
     return next((_nearest(step, fitting, ordered) for fitting in found if fitting), None)
 
 
-def _of_call(step: Step, ordered: Sequence[Step]) -> Step | None:
+def _of_call(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
     """Give the attempt of the same call, else the request that the call was made for."""
-    calls = [each for each in ordered if each.kind is Kind.egress and each.call_id == step.call_id]
-    attempts = [each for each in calls if each.told.decision == ATTEMPT]
-    if step.told.decision != ATTEMPT and attempts:
+    calls = [each for each in ordered if each.kind is RecordKind.egress and each.call_id == step.call_id]
+    attempts = [each for each in calls if each.summary.decision == ATTEMPT]
+    if step.summary.decision != ATTEMPT and attempts:
         return _nearest(step, attempts, ordered)
-    asked = [each for each in ordered if each.kind is Kind.request and step.task in (None, each.task)]
-    return _nearest(step, asked, ordered) if asked else None
+    models = [each for each in ordered if each.kind is RecordKind.request and step.task in (None, each.task)]
+    return _nearest(step, models, ordered) if models else None
 
 
-def _nearest(step: Step, fitting: Sequence[Step], ordered: Sequence[Step]) -> Step:
+def _nearest(step: TraceStep, fitting: Sequence[TraceStep], ordered: Sequence[TraceStep]) -> TraceStep:
     before = [each for each in fitting if ordered.index(each) < ordered.index(step)]
     return before[-1] if before else fitting[0]
 
 
-def _fits(step: Step, cause: Step) -> bool:
-    if cause.kind is Kind.text:
+def _fits(step: TraceStep, cause: TraceStep) -> bool:
+    if cause.kind is RecordKind.text:
         return step.origin is None or step.origin == cause.place[1:]
     return step.task == cause.task and (step.origin is None or cause.origin in (None, step.origin))
 
 
-def by_text(steps: Iterable[Step]) -> dict[Identity, list[Step]]:
+def group_by_text(steps: Iterable[TraceStep]) -> dict[Identity, list[TraceStep]]:
     """Part the steps by text, the texts in the order in which they came; all of them must say theirs."""
-    parted: dict[Identity, list[Step]] = {}
-    for step in in_order(steps):
+    parted: dict[Identity, list[TraceStep]] = {}
+    for step in in_time_order(steps):
         if step.identity is not None:
             parted.setdefault(step.identity, []).append(step)
     return parted
 
 
-def requested_models(steps: Iterable[Step]) -> dict[str, str]:
+def requested_models(steps: Iterable[TraceStep]) -> dict[str, str]:
     """Give task → the model of it that the text asks for, as far as the steps of one text say so."""
-    return {task: model for step in in_order(steps) for task, model in step.asked.items()}
+    return {task: model for step in in_time_order(steps) for task, model in step.models.items()}
 
 
-def unfinished(steps: Iterable[Step]) -> tuple[str, ...]:
+def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
     """Give the known tasks asked for that have no Result yet; none where the router rejected the text.
 
     Where the text itself was not found, nothing is known of them, and none are given.
     """
-    every = in_order(steps)
-    asked = [step for step in every if step.kind is Kind.text]
-    if not asked or any(_rejects(step, asked[-1]) for step in every):
+    every = in_time_order(steps)
+    models = [step for step in every if step.kind is RecordKind.text]
+    if not models or any(_rejects(step, models[-1]) for step in every):
         return ()
-    done = {step.task for step in every if step.kind is Kind.result}
-    return tuple(task for task in asked[-1].tasks if task in TASKS and task not in done)
+    done = {step.task for step in every if step.kind is RecordKind.result}
+    return tuple(task for task in models[-1].tasks if task in TASKS and task not in done)
 
 
-def _rejects(step: Step, text: Step) -> bool:
+def _rejects(step: TraceStep, text: TraceStep) -> bool:
     """Is it the dead letter of the whole text? One of unknown tasks leaves the known ones."""
-    by_router = step.kind is Kind.dead_letter and step.service == _ROUTER and step.cause == text.place
-    return by_router and step.told.reason != _UNKNOWN_TASK
+    by_router = step.kind is RecordKind.dead_letter and step.service == _ROUTER and step.cause == text.place
+    return by_router and step.summary.reason != _UNKNOWN_TASK

@@ -12,7 +12,7 @@ from sprat import plugins
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, load_command_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark
 from sprat_contracts.languages import primary_subtag
@@ -216,7 +216,7 @@ def _ask_frontier(
     with ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         if broker is not None:
-            stack.enter_context(reaching(broker[0]))
+            stack.enter_context(explain_kafka_errors(broker[0]))
         answers: tuple[list[str | None], list[float]] = provider.ask_all(
             data.texts,
             labels,

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from sprat.settings import KafkaSettings
-from sprat_cli.app import plain_app
-from sprat_cli.audit.verify import Verifying, tell
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.app import make_app
+from sprat_cli.audit.verify import EgressVerification, tell
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
 from sprat_cli.terminal import faint, printable, say, say_json, table
-from sprat_operations.egress import Sum, Sums, read_egress
-from sprat_operations.result_stream import Unreadable
+from sprat_operations.egress import EgressSum, EgressSums, read_egress
+from sprat_operations.result_stream import UnreadableRecord
 
 _EXAMPLES = """\b
 Examples:
@@ -52,7 +52,7 @@ Tenant = Annotated[
     typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; may stand several times."),
 ]
 
-app = plain_app(
+app = make_app(
     invoke_without_command=True,
     epilog=_SUMS,
     help="Sum up what left the house, by tenant, provider and region; or verify the record of it.",
@@ -75,7 +75,7 @@ def audit(
         return
     since_ms = time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         sums, complete = asyncio.run(_sum_up(kafka, since_ms, tenant))
     if as_json:
         for row in _sums_json(sums):
@@ -105,17 +105,17 @@ def verify(
     since_ms = None if since is None else time_before_now(since)
     until_ms = time_before_now(grace, "--grace")
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
-        verifying = Verifying(since_ms, until_ms, as_json=as_json)
+    with explain_kafka_errors(kafka):
+        verifying = EgressVerification(since_ms, until_ms, as_json=as_json)
         asyncio.run(verifying.run(kafka, tenant))
     verifying.say_end()
     raise typer.Exit(0 if verifying.fine else 1)
 
 
-async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[Sums, bool]:
-    sums, complete = Sums(), True
+async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[EgressSums, bool]:
+    sums, complete = EgressSums(), True
     async for seen in read_egress(kafka, since_ms):
-        if isinstance(seen, Unreadable):
+        if isinstance(seen, UnreadableRecord):
             complete = False
             tell(seen)
         elif not tenants or seen.record.tenant in tenants:
@@ -123,26 +123,26 @@ async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None
     return sums, complete
 
 
-def _sums_json(sums: Sums) -> list[dict[str, Any]]:
+def _sums_json(sums: EgressSums) -> list[dict[str, Any]]:
     ways = [
         {"type": "egress", "tenant": tenant, "provider": provider, "region": region, **each.as_json()}
-        for (tenant, provider, region), each in sorted(sums.by_way.items())
+        for (tenant, provider, region), each in sorted(sums.by_route.items())
     ]
     return [*ways, {"type": "total", **sums.total.as_json()}]
 
 
-def _sums_lines(sums: Sums, since: str) -> list[str]:
-    if not sums.by_way:
+def _sums_lines(sums: EgressSums, since: str) -> list[str]:
+    if not sums.by_route:
         return [f"nothing left the house in the last {since}"]
     cells: list[tuple[str, ...]] = [("TENANT", "PROVIDER", "REGION", "CALLS", "BYTES", "COST", "FAILED", "MASKED")]
-    cells += [(*map(printable, way), *_cells(each)) for way, each in sorted(sums.by_way.items())]
-    if len(sums.by_way) > 1:
+    cells += [(*map(printable, way), *_cells(each)) for way, each in sorted(sums.by_route.items())]
+    if len(sums.by_route) > 1:
         cells.append(("all", "", "", *_cells(sums.total)))
     head, *body = table(cells)
     return [faint(head), *body]
 
 
-def _cells(each: Sum) -> tuple[str, str, str, str, str]:
+def _cells(each: EgressSum) -> tuple[str, str, str, str, str]:
     return f"{each.calls:,}", f"{each.bytes_out:,}", cost(each.cost_eur), _counts(each.failures), _counts(each.masked)
 
 

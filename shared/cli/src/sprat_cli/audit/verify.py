@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sprat.settings import KafkaSettings
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json
-from sprat_operations.egress import Alone, Pairs, read_egress
-from sprat_operations.result_stream import Unreadable
+from sprat_operations.egress import EgressPairing, UnpairedEgress, read_egress
+from sprat_operations.result_stream import UnreadableRecord
 
 LEAD_S = 3600
 """Read so much before the time asked for, so that an outcome in it finds its attempt: longer than any call takes."""
@@ -16,7 +16,7 @@ _SAYS = {"attempt": "call without an outcome", "outcome": "outcome without an at
 _TYPES = {"attempt": "no_outcome", "outcome": "no_attempt"}
 
 
-class Verifying:
+class EgressVerification:
     """One run: names what is alone as soon as that is sure."""
 
     def __init__(self, since_ms: int | None, until_ms: int, *, as_json: bool) -> None:
@@ -24,7 +24,7 @@ class Verifying:
         self._since_ms = since_ms
         self._until_ms = until_ms
         self._json = as_json
-        self._pairs = Pairs(since_ms or 0)
+        self._pairs = EgressPairing(since_ms or 0)
         self._alone: Counter[str] = Counter()
         self._recent = 0
         self._unreadable = 0
@@ -38,7 +38,7 @@ class Verifying:
         """Read the records and name what is alone."""
         begin_ms = None if self._since_ms is None else max(0, self._since_ms - LEAD_S * 1000)
         async for seen in read_egress(kafka, begin_ms):
-            if isinstance(seen, Unreadable):
+            if isinstance(seen, UnreadableRecord):
                 self._unreadable += 1
                 tell(seen)
             elif not tenants or seen.record.tenant in tenants:
@@ -48,7 +48,7 @@ class Verifying:
         for alone in self._pairs.rest():
             self._name(alone)
 
-    def _name(self, alone: Alone) -> None:
+    def _name(self, alone: UnpairedEgress) -> None:
         if self._since_ms is not None and alone.at_ms < self._since_ms:
             return
         if alone.phase == "attempt" and alone.at_ms > self._until_ms:
@@ -79,7 +79,7 @@ class Verifying:
         say(paint("; ".join(parts), "green" if self.fine else "red"))
 
 
-def tell(seen: Unreadable) -> None:
+def tell(seen: UnreadableRecord) -> None:
     """Say that a record is not what its topic holds."""
     remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {printable(seen.why)}")
 

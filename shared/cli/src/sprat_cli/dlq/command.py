@@ -1,13 +1,13 @@
 """`sprat dlq`: what could not be handled: see it, count it, send it again."""
 
-from sprat_cli.app import group_help, plain_app
+from sprat_cli.app import group_help, make_app
 from sprat_cli.dlq.listing import COUNT, LIST, count_letters, list_letters
 from sprat_cli.dlq.replay import EPILOG as REPLAY
 from sprat_cli.dlq.replay import replay
 from sprat_cli.dlq.show import EPILOG as SHOW
 from sprat_cli.dlq.show import show
 
-app = plain_app(
+app = make_app(
     no_args_is_help=True,
     help="See what could not be handled, and replay it.",
     epilog=group_help("dlq", "count --since 1d", "list --service intent", "show 3:17", "replay 3:17 --yes"),

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
-from sprat_operations.dead_letters import Letter
+from sprat_operations.dead_letters import DeadLetter
 
 _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
-def lines(letters: Sequence[Letter]) -> list[str]:
+def lines(letters: Sequence[DeadLetter]) -> list[str]:
     """Give a line for each, under a head."""
     cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
     cells += [
@@ -38,7 +38,7 @@ def lines(letters: Sequence[Letter]) -> list[str]:
     return [faint(head), *body]
 
 
-def text_id(letter: Letter) -> str:
+def text_id(letter: DeadLetter) -> str:
     """Give the id of the original for a person."""
     return "-" if letter.identity is None else printable(letter.identity[1], _LONGEST_ID)
 
@@ -84,7 +84,7 @@ class By(StrEnum):
     day = "day"
 
 
-_KEYS: dict[By, Callable[[Letter], str]] = {
+_KEYS: dict[By, Callable[[DeadLetter], str]] = {
     By.reason: lambda letter: letter.reason.code,
     By.service: lambda letter: letter.reason.service,
     By.topic: lambda letter: letter.reason.topic,
@@ -110,7 +110,7 @@ def list_letters(
     """List dead letters, a line each, oldest first: when, who failed, why, and which text. No text is shown."""
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         found = asyncio.run(read(kafka, wanted, values=False))
     most = limit or (len(found.chosen) if as_json_lines else _SHOWN)
     shown = found.chosen[-most:] if most else []
@@ -145,7 +145,7 @@ def count_letters(
     columns = list(dict.fromkeys(by or (By.reason, By.service)))
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         found = asyncio.run(read(kafka, wanted, values=False))
     counts = _counted(found.chosen, columns)
     if as_json_lines:
@@ -160,7 +160,7 @@ def count_letters(
     raise typer.Exit(1 if found.unreadable else 0)
 
 
-def _counted(letters: Sequence[Letter], columns: Sequence[By]) -> list[dict[str, Any]]:
+def _counted(letters: Sequence[DeadLetter], columns: Sequence[By]) -> list[dict[str, Any]]:
     """Give the counts, the largest first, where time is a column by time."""
     counts: Counter[tuple[str, ...]] = Counter()
     first: dict[tuple[str, ...], int] = {}
@@ -196,5 +196,5 @@ def _table(counts: Sequence[dict[str, Any]], columns: Sequence[By], total: int) 
     return [faint(head), *body]
 
 
-def _local(letter: Letter) -> datetime:
+def _local(letter: DeadLetter) -> datetime:
     return datetime.fromtimestamp(letter.written_at / 1000).astimezone()

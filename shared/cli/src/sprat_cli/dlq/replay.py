@@ -11,14 +11,23 @@ import typer
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.dlq.listing import text_id
-from sprat_cli.dlq.select import LetterSelection, Reasons, Services, Since, Until, check_names, choice, names_of, read
+from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
-from sprat_operations.replay import LeftOut, Plan, Replay, Unsent, plan, replayed_before, send, without_sent
+from sprat_operations.replay import (
+    Plan,
+    Replay,
+    ReplaysNotAcknowledged,
+    SkippedReplay,
+    find_sent_replays,
+    plan,
+    send,
+    skip_sent,
+)
 
 _SHOWN = 20
 
@@ -60,7 +69,7 @@ class Run:
         try:
             await publisher.start()
             await send(publisher, self.planned.replays, self._was_sent, self._was_refused)
-        except Unsent as error:
+        except ReplaysNotAcknowledged as error:
             self.failed = True
             for replay in error.replays:
                 self._tell("not_acknowledged", replay)
@@ -139,7 +148,7 @@ def _by_reason(planned: Plan) -> str:
     return ", ".join(f"{count:,} {printable(code)} for {whom}" for (code, whom), count in counts.most_common())
 
 
-def _by_code(left_out: Sequence[LeftOut]) -> str:
+def _by_code(left_out: Sequence[SkippedReplay]) -> str:
     counts = Counter(each.code for each in left_out)
     return ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
 
@@ -197,7 +206,7 @@ def replay(
     """Replay dead letters: all that the options take, or those that are named. Shows first what it would send."""
     wanted = choice(reason, service, since, until, names)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         planned = asyncio.run(_plan(kafka, wanted, again=again))
         run = Run(kafka, planned, as_json=as_json_lines)
         agreed = bool(planned.replays) and _agreed(run, yes=yes, at_most=at_most, as_json=as_json_lines)
@@ -209,14 +218,14 @@ def replay(
     raise typer.Exit(1 if run.failed or wanted.names - covered else 0)
 
 
-async def _plan(kafka: KafkaSettings, wanted: LetterSelection, *, again: bool) -> Plan:
+async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, *, again: bool) -> Plan:
     found = await read(kafka, wanted, values=True, all_of_them=True)
     check_names(found)
     planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics)
     if again or not planned.replays:
         return planned
     with read_progress("replayed before?") as progress:
-        return without_sent(planned, await replayed_before(client_arguments(kafka), planned.replays, progress=progress))
+        return skip_sent(planned, await find_sent_replays(client_arguments(kafka), planned.replays, progress=progress))
 
 
 def _agreed(run: Run, *, yes: bool, at_most: int, as_json: bool) -> bool:

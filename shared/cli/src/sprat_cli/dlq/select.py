@@ -13,8 +13,8 @@ from sprat.settings import KafkaSettings
 from sprat_cli.options import time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
-from sprat_operations.dead_letters import Letter
-from sprat_operations.replay import NoLetter, read_letters
+from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.replay import NoLetter, read_dead_letters
 from sprat_operations.topic_reader import TopicReader
 
 Bounds = Mapping[int, tuple[int, int]]
@@ -24,7 +24,7 @@ _PLACE: Final = re.compile(r"(\d{1,9}):(\d{1,18})", re.ASCII)
 _LONGEST: Final = 80
 
 
-def names_of(letter: Letter) -> frozenset[str]:
+def names_of(letter: DeadLetter) -> frozenset[str]:
     """Give the names by which a letter can be asked for: its place and the text's id."""
     identity = letter.identity
     return frozenset({letter.place} if identity is None else {letter.place, identity[1]})
@@ -77,7 +77,7 @@ Until = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSelection:
+class DeadLetterFilter:
     """What a person asks for."""
 
     reasons: frozenset[str] = frozenset()
@@ -87,7 +87,7 @@ class LetterSelection:
     names: frozenset[str] = frozenset()
     """Places and text ids; none means all."""
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, letter: DeadLetter) -> bool:
         """Tell whether a letter is one of those."""
         return (
             (not self.reasons or letter.reason.code in self.reasons)
@@ -99,11 +99,11 @@ class LetterSelection:
 
 
 @dataclass(slots=True)
-class SelectedLetters:
+class SelectedDeadLetters:
     """What was read."""
 
-    chosen: list[Letter]
-    others: list[Letter]
+    chosen: list[DeadLetter]
+    others: list[DeadLetter]
     """Without their values."""
     unreadable: int = 0
     missing: str = ""
@@ -116,7 +116,7 @@ def choice(
     since: str | None,
     until: str | None,
     names: Sequence[str] | None = None,
-) -> LetterSelection:
+) -> DeadLetterFilter:
     """Read the options.
 
     Raises:
@@ -126,25 +126,25 @@ def choice(
     until_ms = None if until is None else time_before_now(until, "--until")
     if since_ms is not None and until_ms is not None and until_ms < since_ms:
         raise UserError(f"--until {until} ends before --since {since} begins: nothing is between")
-    return LetterSelection(
+    return DeadLetterFilter(
         frozenset(reasons or ()), frozenset(services or ()), since_ms, until_ms, frozenset(names or ())
     )
 
 
 async def read(
-    kafka: KafkaSettings, wanted: LetterSelection, *, values: bool, all_of_them: bool = False
-) -> SelectedLetters:
+    kafka: KafkaSettings, wanted: DeadLetterFilter, *, values: bool, all_of_them: bool = False
+) -> SelectedDeadLetters:
     """Read the dead letters, oldest first; where `all_of_them`, from the beginning and the others too.
 
     Raises:
         UserError: there is no such topic, or the values are more than fits in memory.
     """
-    found = SelectedLetters([], [])
+    found = SelectedDeadLetters([], [])
     held = 0
     since_ms = None if all_of_them else wanted.since_ms
     topic = kafka.topics.dead_letters
     with read_progress("dead letters") as progress:
-        async for each in read_letters(client_arguments(kafka), topic, since_ms, progress=progress):
+        async for each in read_dead_letters(client_arguments(kafka), topic, since_ms, progress=progress):
             if isinstance(each, NoLetter):
                 found.unreadable += 1
                 remark(f"{topic} {each.partition}@{each.offset} is not readable: {printable(each.why)}")
@@ -158,13 +158,13 @@ async def read(
     found.chosen.sort(key=lambda letter: letter.written_at)
     there = frozenset[str]().union(*map(names_of, found.chosen))
     if missing := sorted(wanted.names - there):
-        async with TopicReader(client_arguments(kafka)) as looking:
-            bounds = await looking.bounds(topic)
-        found.missing = not_found(missing, bounds, chosen=wanted != LetterSelection(names=wanted.names))
+        async with TopicReader(client_arguments(kafka)) as reader:
+            bounds = await reader.bounds(topic)
+        found.missing = not_found(missing, bounds, chosen=wanted != DeadLetterFilter(names=wanted.names))
     return found
 
 
-def check_names(found: SelectedLetters) -> None:
+def check_names(found: SelectedDeadLetters) -> None:
     """Raise where a letter was asked for that is not there.
 
     Raises:

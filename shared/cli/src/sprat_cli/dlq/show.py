@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 import typer
 
 from sprat.errors import SpratError
-from sprat_cli.connection import kafka_settings, reaching
-from sprat_cli.detectors import Asked, gather
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.dlq.listing import when
 from sprat_cli.dlq.select import check_names, choice, read
 from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
@@ -20,13 +20,13 @@ from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.languages import primary_subtag
-from sprat_operations.dead_letter_payload import Readable, hex_lines, readable
-from sprat_operations.dead_letters import Letter
+from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable
+from sprat_operations.dead_letters import DeadLetter
 from sprat_privacy import NotVerified
 from sprat_privacy import mask as masking
 
 
-class Withheld(SpratError):
+class NotShown(SpratError):
     """It cannot be verified that all is masked."""
 
 
@@ -34,7 +34,7 @@ class Withheld(SpratError):
 class Masker:
     """Masks what can be read of a value."""
 
-    asked: Asked
+    asked: DetectorSet
     language: str | None
     alone: bool
 
@@ -45,9 +45,9 @@ class Masker:
         Raises:
             UserError: the policy or the tagger cannot be used, or is not here.
         """
-        return cls(gather(policy, tagger, alone=alone), language, alone)
+        return cls(load_detectors(policy, tagger, alone=alone), language, alone)
 
-    def mask(self, content: Readable) -> tuple[str, Mapping[str, int]]:
+    def mask(self, content: ReadablePayload) -> tuple[str, Mapping[str, int]]:
         """Give what may be shown, and how many values of which type are masked in it.
 
         Raises:
@@ -62,7 +62,7 @@ class Masker:
         try:
             masked = masking(content.text, language, self.asked.finders, validators_alone=accepted)
         except NotVerified as error:
-            raise Withheld(f"{error.reason} (language {language}; another: --language TAG)") from None
+            raise NotShown(f"{error.reason} (language {language}; another: --language TAG)") from None
         return content.masked(masked), Counter(span.type for span in content.spans(masked))
 
 
@@ -120,7 +120,7 @@ def show(
     masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone)
     wanted = choice(None, None, None, None, names)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         found = asyncio.run(read(kafka, wanted, values=True))
     check_names(found)
     complete = True
@@ -135,7 +135,7 @@ def show(
     raise typer.Exit(0 if complete else 1)
 
 
-def _raw(letter: Letter) -> dict[str, Any]:
+def _raw(letter: DeadLetter) -> dict[str, Any]:
     """Give the original as it is."""
     headers = [[name, _escaped(value)] for name, value in letter.original_headers]
     told: dict[str, Any] = {"masked": False, "headers": headers}
@@ -145,7 +145,7 @@ def _raw(letter: Letter) -> dict[str, Any]:
     return told
 
 
-def _masked(letter: Letter, masker: Masker) -> dict[str, Any]:
+def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
     """Give the original with what is personal masked."""
     told: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
     for name, value in letter.original_headers:
@@ -166,14 +166,14 @@ def _part_masked(part: str, value: bytes | None, masker: Masker, told: dict[str,
         return None
     try:
         text, counts = masker.mask(content)
-    except Withheld as error:
+    except NotShown as error:
         told["withheld"][part] = str(error)
         return None
     told["counts"] = dict(Counter(told["counts"]) + Counter(counts))
     return text + (f"\n… {content.left_out:,} more characters" if content.left_out else "")
 
 
-def _in_full(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str]:
+def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list[str]:
     reason = letter.reason
     lines = [
         f"{paint(letter.place, 'red')}  {printable(reason.code)}: {printable(reason.detail)}",
@@ -194,11 +194,11 @@ def _in_full(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str
     return [*lines, ""]
 
 
-def _value_lines(letter: Letter, original: dict[str, Any], *, raw: bool) -> list[str]:
+def _value_lines(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list[str]:
     if letter.value is None:
         return ["none at all"]
     if raw and readable(letter.value) is None:
-        return list(hex_lines(letter.value))
+        return list(hex_dump(letter.value))
     if original["value"] is None:
         return [_shown(original, "value", None)]
     return [printable(line) for line in original["value"].replace("\r\n", "\n").split("\n")]

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Mark(StrEnum):
+class CheckStatus(StrEnum):
     """How it stands."""
 
-    good = "ok"
+    ok = "ok"
     warning = "warning"
     """It may be meant so, or it costs something but loses nothing."""
     broken = "broken"
@@ -18,23 +18,23 @@ class Mark(StrEnum):
 class Check:
     """One line of the doctor's."""
 
-    about: str
-    mark: Mark
-    found: str
-    mend: str = ""
+    subject: str
+    status: CheckStatus
+    finding: str
+    fix: str = ""
     """What to do; empty where there is nothing to do."""
 
 
-def good(about: str, found: str) -> Check:
+def ok(subject: str, finding: str) -> Check:
     """All is well."""
-    return Check(about, Mark.good, found)
+    return Check(subject, CheckStatus.ok, finding)
 
 
-def warning(about: str, found: str, mend: str = "") -> Check:
+def warning(subject: str, finding: str, fix: str = "") -> Check:
     """It may be meant so."""
-    return Check(about, Mark.warning, found, mend)
+    return Check(subject, CheckStatus.warning, finding, fix)
 
 
-def broken(about: str, found: str, mend: str) -> Check:
+def broken(subject: str, finding: str, fix: str) -> Check:
     """It must be mended."""
-    return Check(about, Mark.broken, found, mend)
+    return Check(subject, CheckStatus.broken, finding, fix)

@@ -9,7 +9,7 @@ import typer
 
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import kafka_settings, load_command_settings
-from sprat_cli.doctor.check import Check, Mark
+from sprat_cli.doctor.check import Check, CheckStatus
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 
@@ -30,7 +30,7 @@ Exit codes:
   1  something is: a line begins with ✗
   2  a mistake of yours in an option or a setting"""
 
-_SIGNS = {Mark.good: ("✓", "green"), Mark.warning: ("!", "yellow"), Mark.broken: ("✗", "red")}
+_SIGNS = {CheckStatus.ok: ("✓", "green"), CheckStatus.warning: ("!", "yellow"), CheckStatus.broken: ("✗", "red")}
 
 
 def doctor(
@@ -53,7 +53,7 @@ async def _examine(kafka: KafkaSettings, policy: Path | None, *, as_json: bool) 
     """Show every check as it is done; tell whether something is broken."""
     something = False
     async for check in _checks(kafka, policy):
-        something |= check.mark is Mark.broken
+        something |= check.status is CheckStatus.broken
         _show(check, as_json=as_json)
     return something
 
@@ -72,8 +72,8 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
     settings = load_command_settings()
     for check in check_machine(settings.health_port):
         yield check
-    found, rules = find_policy(policy)
-    for check in (*check_settings(found, rules), *check_variables()):
+    finding, rules = find_policy(policy)
+    for check in (*check_settings(finding, rules), *check_variables()):
         yield check
     async for check in check_redis(settings.redis):
         yield check
@@ -83,9 +83,11 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
 
 def _show(check: Check, *, as_json: bool) -> None:
     if as_json:
-        say_json({"about": check.about, "state": check.mark.value, "found": check.found, "mend": check.mend or None})
+        say_json(
+            {"about": check.subject, "state": check.status.value, "found": check.finding, "mend": check.fix or None}
+        )
         return
-    sign, colour = _SIGNS[check.mark]
-    say(f"{paint(sign, colour)} {check.about:13} {printable(check.found)}")
-    if check.mend:
-        say(faint(f"  {'':13} → {printable(check.mend)}"))
+    sign, colour = _SIGNS[check.status]
+    say(f"{paint(sign, colour)} {check.subject:13} {printable(check.finding)}")
+    if check.fix:
+        say(faint(f"  {'':13} → {printable(check.fix)}"))

@@ -12,15 +12,15 @@ from aiokafka.errors import KafkaError
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments, close_in_time, make_consumer
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import UnreachableError, reaching
-from sprat_cli.doctor.check import Check, broken, good, warning
+from sprat_cli.connection import UnreachableError, explain_kafka_errors
+from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
-from sprat_cli.topics.command import mend
+from sprat_cli.topics.command import fix
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DAY_MS
 from sprat_operations.clock import clock_skew
 from sprat_operations.lag import REQUIRED_GROUPS, LagMeter, LagSnapshot
-from sprat_operations.models import Standing, group_of, own_alone, read_standing
+from sprat_operations.models import RegisteredModels, group_of, limit_to_owned, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
 from sprat_policy import Policy
 
@@ -28,7 +28,7 @@ from sprat_policy import Policy
 async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIterator[Check]:
     """Look at Kafka, and at the policy beside it; where Kafka cannot be reached, say so and look no further."""
     try:
-        with reaching(kafka):
+        with explain_kafka_errors(kafka):
             client = client_arguments(kafka)
             admin = AIOKafkaAdminClient(**client)
             consumer = make_consumer(client, group_id=None)
@@ -38,7 +38,7 @@ async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIte
             finally:
                 await close_in_time(admin.close, consumer.stop)
     except UnreachableError as error:
-        yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.mend)
+        yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.fix)
     except UserError as error:
         yield broken("kafka", str(error), "give this user the right to describe topics and groups")
 
@@ -50,7 +50,7 @@ async def _check(
     await admin.start()
     brokers = (await admin.describe_cluster())["brokers"]
     took_ms = (time.monotonic() - began) * 1000
-    yield good("kafka", f"{_asked(kafka)}: {len(brokers)} broker{'s' * (len(brokers) != 1)}, {took_ms:.0f} ms")
+    yield ok("kafka", f"{_asked(kafka)}: {len(brokers)} broker{'s' * (len(brokers) != 1)}, {took_ms:.0f} ms")
     async for check in check_brokers(kafka, admin, [node for node, *_ in map(_fields, brokers)]):
         yield check
     yield await check_clock(kafka)
@@ -60,12 +60,12 @@ async def _check(
         yield check
     await consumer.start()
     measured = await LagMeter(consumer, admin, kafka.topics).measure()
-    standing = await read_standing(kafka) if _exists(states, kafka.topics.models) else None
+    standing = await read_registered_models(kafka) if _exists(states, kafka.topics.models) else None
     if standing is None:
         for check in check_groups(measured, None):
             yield check
         return
-    measured = own_alone(measured, standing.withdrawn)
+    measured = limit_to_owned(measured, standing.withdrawn)
     for check in check_groups(measured, standing):
         yield check
     for check in check_models(standing.announced, measured):
@@ -93,7 +93,7 @@ _ROOM_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class BrokerRequirement:
     """What a setting of a broker must be."""
 
     setting: str
@@ -107,25 +107,25 @@ class Need:
 async def check_brokers(kafka: KafkaSettings, admin: AIOKafkaAdminClient, nodes: Sequence[int]) -> AsyncIterator[Check]:
     """Look at the settings of every broker; nothing is said twice where several have the same."""
     needs = _needs(kafka)
-    told: dict[tuple[str, str], list[int]] = {}
+    reported: dict[tuple[str, str], list[int]] = {}
     for node in nodes:
         config = await _config(admin, node)
         if config is None:
-            yield good("brokers", "their settings cannot be read here (that needs the right to describe their configs)")
+            yield ok("brokers", "their settings cannot be read here (that needs the right to describe their configs)")
             return
         for need in needs:
             value = config.get(need.setting)
             if value is not None and not need.fits(value):
-                told.setdefault((need.setting, value), []).append(node)
+                reported.setdefault((need.setting, value), []).append(node)
     by_name = {need.setting: need for need in needs}
-    for (setting, value), where in told.items():
+    for (setting, value), where in reported.items():
         need = by_name[setting]
         on = "" if len(where) == len(nodes) else f" on broker {', '.join(map(str, where))}"
-        found = f"{setting} is {value}{on}: {need.why}"
-        mend = f"{setting}={need.wanted} in server.properties"
-        yield (broken if need.breaks else warning)("brokers", found, mend)
-    if not told:
-        yield good("brokers", f"{len(needs)} settings that matter here are as they should be")
+        finding = f"{setting} is {value}{on}: {need.why}"
+        fix = f"{setting}={need.wanted} in server.properties"
+        yield (broken if need.breaks else warning)("brokers", finding, fix)
+    if not reported:
+        yield ok("brokers", f"{len(needs)} settings that matter here are as they should be")
 
 
 async def _config(admin: AIOKafkaAdminClient, node: int) -> Mapping[str, str] | None:
@@ -136,45 +136,45 @@ async def _config(admin: AIOKafkaAdminClient, node: int) -> Mapping[str, str] | 
     return None
 
 
-def _needs(kafka: KafkaSettings) -> list[Need]:
+def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
     largest = max(topic.max_batch_bytes for topic in kafka.topics.table()) + _ROOM_BYTES
     texts = next(topic.retention_ms or 0 for topic in kafka.topics.table() if topic.name == kafka.topics.texts)
     session = kafka.session_timeout_ms
     return [
-        Need(
+        BrokerRequirement(
             "socket.request.max.bytes",
             lambda value: int(value) >= largest,
             f"{largest} or more",
             "the largest records are refused",
             breaks=True,
         ),
-        Need(
+        BrokerRequirement(
             "group.max.session.timeout.ms",
             lambda value: int(value) >= session,
             f"{session} or more",
             f"services ask for {session} and cannot join",
             breaks=True,
         ),
-        Need(
+        BrokerRequirement(
             "group.min.session.timeout.ms",
             lambda value: int(value) <= session,
             f"{session} or less",
             f"services ask for {session} and cannot join",
             breaks=True,
         ),
-        Need(
+        BrokerRequirement(
             "offsets.retention.minutes",
             lambda value: int(value) * _MINUTE_MS >= texts,
             f"{texts // _MINUTE_MS} or more",
             f"a service stopped for longer forgets where it stood, while texts are kept {texts // DAY_MS} days",
         ),
-        Need(
+        BrokerRequirement(
             "auto.create.topics.enable",
             lambda value: value == "false",
             "false",
             "a mistyped prefix makes topics with the wrong settings, and nobody says so",
         ),
-        Need(
+        BrokerRequirement(
             "unclean.leader.election.enable",
             lambda value: value == "false",
             "false",
@@ -187,7 +187,7 @@ def _needs(kafka: KafkaSettings) -> list[Need]:
 _WORTH_SAYING_MS = 1_000
 _DEADLINE_MS = 30_000
 """How long a hard case may wait where neither its text nor a policy says."""
-_MEND = "let both set their clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
+_FIX = "let both set their clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
 
 
 async def check_clock(kafka: KafkaSettings) -> Check:
@@ -195,15 +195,15 @@ async def check_clock(kafka: KafkaSettings) -> Check:
     try:
         skew = await clock_skew(client_arguments(kafka))
     except KafkaError as error:
-        return good("clock", f"cannot be compared with Kafka's: {type(error).__name__}")
+        return ok("clock", f"cannot be compared with Kafka's: {type(error).__name__}")
     if skew is None:
-        return good("clock", "cannot be compared with Kafka's: it does not tell the time (that needs KRaft, 3.3)")
-    if skew.certain_ms < _WORTH_SAYING_MS:
-        return good("clock", f"as Kafka's, give or take {max(1, skew.uncertain_ms + skew.certain_ms):.0f} ms")
+        return ok("clock", "cannot be compared with Kafka's: it does not tell the time (that needs KRaft, 3.3)")
+    if skew.min_ms < _WORTH_SAYING_MS:
+        return ok("clock", f"as Kafka's, give or take {max(1, skew.uncertainty_ms + skew.min_ms):.0f} ms")
     side = "ahead of" if skew.ahead_ms > 0 else "behind"
-    found = f"{skew.certain_ms / 1000:,.1f} s {side} Kafka's: deadlines of hard cases are judged by as much too "
-    found += "early" if skew.ahead_ms > 0 else "late"
-    return (broken if skew.certain_ms >= _DEADLINE_MS else warning)("clock", found, _MEND)
+    finding = f"{skew.min_ms / 1000:,.1f} s {side} Kafka's: deadlines of hard cases are judged by as much too "
+    finding += "early" if skew.ahead_ms > 0 else "late"
+    return (broken if skew.min_ms >= _DEADLINE_MS else warning)("clock", finding, _FIX)
 
 
 _FEW = 3
@@ -217,12 +217,12 @@ async def check_topics(
     missing = [state.name for state in states if state.status == "missing"]
     different = [state for state in states if state.status == "differs"]
     if missing:
-        found = f"{len(missing)} of {len(states)} missing: {_some(missing)}"
-        yield broken("topics", found, "sprat topics create")
+        finding = f"{len(missing)} of {len(states)} missing: {_some(missing)}"
+        yield broken("topics", finding, "sprat topics create")
     for check in _differences(kafka, states, different):
         yield check
     if not missing and not different:
-        yield good("topics", f"all {len(states)} as they should be, prefix {kafka.prefix}")
+        yield ok("topics", f"all {len(states)} as they should be, prefix {kafka.prefix}")
     names = [state.name for state in states if state.status != "missing"]
     if names:
         described = await admin.describe_topics(names)
@@ -239,13 +239,13 @@ def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: 
     settings = {each.setting for state in different for each in state.differences}
     if settings == {"partitions"} and len(counts) == 1:
         (count,) = counts
-        found = f"they have {count} partitions, SPRAT_KAFKA__PARTITIONS says {kafka.partitions}"
-        return [broken("topics", found, f"export SPRAT_KAFKA__PARTITIONS={count}")]
+        finding = f"they have {count} partitions, SPRAT_KAFKA__PARTITIONS says {kafka.partitions}"
+        return [broken("topics", finding, f"export SPRAT_KAFKA__PARTITIONS={count}")]
     return [
         broken(
             "topics",
             f"{state.name}: {each.setting} is {each.actual}, not {each.expected}",
-            mend(state.name, each, kafka.bootstrap),
+            fix(state.name, each, kafka.bootstrap),
         )
         for state in different
         for each in state.differences
@@ -260,24 +260,24 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
     fewest = min((len(part["replicas"]) for _, part in parts), default=0)
     checks = []
     if headless:
-        found = f"no leader: {_some(headless)}; nothing can be written there or read"
-        checks.append(broken("copies", found, "bring the broker back that has them"))
+        finding = f"no leader: {_some(headless)}; nothing can be written there or read"
+        checks.append(broken("copies", finding, "bring the broker back that has them"))
     if behind:
-        found = f"not all copies are up to date: {_some(behind)}"
-        checks.append(warning("copies", found, "a broker is down or slow: look at its log"))
+        finding = f"not all copies are up to date: {_some(behind)}"
+        checks.append(warning("copies", finding, "a broker is down or slow: look at its log"))
     if brokers > 1 and fewest < min(brokers, _SAFE_COPIES):
         wanted = min(brokers, _SAFE_COPIES)
-        found = f"{fewest} of each record on {brokers} brokers: where one is lost, texts and Results are lost with it"
+        finding = f"{fewest} of each record on {brokers} brokers: where one is lost, texts and Results are lost with it"
         checks.append(
             warning(
                 "copies",
-                found,
+                finding,
                 f"kafka-reassign-partitions.sh to {wanted} replicas; new topics: sprat "
                 f"topics create --replication-factor {wanted}",
             )
         )
     if not checks:
-        checks.append(good("copies", f"{fewest} of each record on {brokers} broker{'s' * (brokers != 1)}"))
+        checks.append(ok("copies", f"{fewest} of each record on {brokers} broker{'s' * (brokers != 1)}"))
     return checks
 
 
@@ -285,7 +285,7 @@ def _some(names: Sequence[str], most: int = _FEW) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def check_groups(measured: LagSnapshot, standing: Standing | None) -> Iterator[Check]:
+def check_groups(measured: LagSnapshot, standing: RegisteredModels | None) -> Iterator[Check]:
     """Look at every group that there is, and at those that must be.
 
     Args:
@@ -297,15 +297,17 @@ def check_groups(measured: LagSnapshot, standing: Standing | None) -> Iterator[C
         group = measured.groups.get(name)
         members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
         counted = f"{members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
-        found = f"{name}: {counted}"
+        finding = f"{name}: {counted}"
         if standing is not None and there is not None and name not in there and name.partition(".")[0] in TASKS:
             yield from _retired(name, members, lag, known=standing.withdrawn.get(name) is not None)
         elif members:
-            yield good("groups", found)
+            yield ok("groups", finding)
         elif name in REQUIRED_GROUPS:
-            yield broken("groups", found, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka")
+            yield broken(
+                "groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka"
+            )
         else:
-            yield warning("groups", found, "start it, or retire its model; until then its texts wait in Kafka")
+            yield warning("groups", finding, "start it, or retire its model; until then its texts wait in Kafka")
 
 
 def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:
@@ -313,17 +315,17 @@ def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Chec
     texts = f"{lag} text{'s' * (lag != 1)}"
     if members:
         rest = f" once it has answered the {texts} that came before" if lag else ""
-        yield good("groups", f"{name} is retired, {members} member{'s' * (members != 1)}: its service may stop{rest}")
+        yield ok("groups", f"{name} is retired, {members} member{'s' * (members != 1)}: its service may stop{rest}")
     elif lag:
         model = name.replace(".", "/", 1)
-        mend = (
+        fix = (
             "start its service once more, as it was: it answers them first; then `sprat models retire "
             f"{model}` again, which says when it may stop"
         )
         if known:
             was, wait = ("was", "waits") if lag == 1 else ("were", "wait")
-            found = f"{texts} that {was} its own when it was retired {wait}, and nobody reads: no Result without it"
-            yield broken("groups", f"{name} is retired, 0 members: {found}", mend)
+            finding = f"{texts} that {was} its own when it was retired {wait}, and nobody reads: no Result without it"
+            yield broken("groups", f"{name} is retired, 0 members: {finding}", fix)
         else:
-            found = f"up to {texts} from before it was retired may wait, and nobody reads"
-            yield warning("groups", f"{name} is retired, 0 members: {found}", mend)
+            finding = f"up to {texts} from before it was retired may wait, and nobody reads"
+            yield warning("groups", f"{name} is retired, 0 members: {finding}", fix)

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from sprat import plugins
-from sprat_cli.doctor.check import Check, good, warning
+from sprat_cli.doctor.check import Check, ok, warning
 from sprat_operations.services import SERVICES
 
 _LOOPBACK = "127.0.0.1"
@@ -18,7 +18,7 @@ _PROBE_S = 1.0
 
 def check_machine(health_port: int) -> Iterator[Check]:
     """Check all of it; nothing here needs Kafka."""
-    yield good("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield ok("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     installed = plugins.find_all(plugins.SERVICES)
     yield _services(installed)
     for service in installed:
@@ -32,7 +32,7 @@ def _services(installed: tuple[EntryPoint, ...]) -> Check:
     versions = [f"{each.name} {each.dist.version}" if each.dist is not None else each.name for each in installed]
     missing = [spec.name for spec in SERVICES if spec.name not in {each.name for each in installed}]
     if not missing:
-        return good("services", ", ".join(versions))
+        return ok("services", ", ".join(versions))
     return warning(
         "services",
         f"installed here: {', '.join(versions) or 'none'}; not installed: {', '.join(missing)}",
@@ -49,7 +49,7 @@ def _artefacts(service: EntryPoint) -> Iterator[Check]:
             continue
         cards = sorted(shipped.glob("*/card.json"))
         if cards:
-            yield good("artefacts", f"{service.name}: {', '.join(_card(path) for path in cards)}")
+            yield ok("artefacts", f"{service.name}: {', '.join(_card(path) for path in cards)}")
         else:
             yield warning(
                 "artefacts",
@@ -68,19 +68,19 @@ def _card(path: Path) -> str:
 
 def check_health_port(port: int) -> Check:
     """Check what listens where a service would answer `/readyz`."""
-    about = "health port"
+    subject = "health port"
     if port == 0:
-        return good(about, "any free port")
+        return ok(subject, "any free port")
     try:
         ready = _readyz(port)
     except ConnectionRefusedError:
-        return good(about, f"{port} is free")
+        return ok(subject, f"{port} is free")
     if ready is None:
         return warning(
-            about, f"{port} is taken by another program", "set SPRAT_HEALTH_PORT to another one, or to 0 for any"
+            subject, f"{port} is taken by another program", "set SPRAT_HEALTH_PORT to another one, or to 0 for any"
         )
     state = "ready" if ready.get("ready") else "not ready yet"
-    return good(about, f"{port} answers: {ready.get('service', 'a service')} {ready.get('version', '')}, {state}")
+    return ok(subject, f"{port} answers: {ready.get('service', 'a service')} {ready.get('version', '')}, {state}")
 
 
 def _readyz(port: int) -> dict[str, object] | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from sprat.model import DEFAULT_MODEL
-from sprat_cli.doctor.check import Check, broken, good, warning
+from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_operations.lag import LagSnapshot
-from sprat_operations.models import advised_keep_at, group_of, how_to_serve
+from sprat_operations.models import advised_keep_at, group_of, serving_advice
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
 
 
@@ -15,11 +15,11 @@ def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> 
     if not announced:
         yield warning("models", "none announced: every text goes to the frontier", "start a service, as sprat_intent")
         return
-    found = ", ".join(_model(each) for each in announced)
+    finding = ", ".join(_model(each) for each in announced)
     if any(each.owns_from is None for each in announced):
-        yield warning("models", found, "a service is starting, or its start failed: look at its log")
+        yield warning("models", finding, "a service is starting, or its start failed: look at its log")
     else:
-        yield good("models", found)
+        yield ok("models", finding)
     for each in announced:
         if each.owns_from is not None and not _members(each, measured):
             yield _unserved(each, measured)
@@ -37,8 +37,8 @@ def _unserved(announced: ModelAnnounced, measured: LagSnapshot) -> Check:
         came = "1 text has" if group.lag == 1 else f"{group.lag} texts have"
         waiting = f"; {came} come since, and at most so many of them wait for it"
     name = f"{announced.task}/{announced.model}"
-    found = f"{name} is announced, but nobody serves it: texts that ask for it get no Result{waiting}"
-    return broken("models", found, how_to_serve(announced))
+    finding = f"{name} is announced, but nobody serves it: texts that ask for it get no Result{waiting}"
+    return broken("models", finding, serving_advice(announced))
 
 
 def _model(announced: ModelAnnounced) -> str:
@@ -53,7 +53,7 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
         yield warning(
             "policy",
             f"{name.place}: no model of this name is announced, so it changes nothing",
-            _mend(name, announced),
+            _fix(name, announced),
         )
     for each in announced:
         advised = advised_keep_at(each)
@@ -61,7 +61,7 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
             yield from _compared(policy, each, advised)
 
 
-def _mend(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
+def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
     there = ", ".join(each.model for each in announced if each.task == name.task) or "none"
     if name.suggestion is not None:
         return f"did you mean {name.suggestion}? Announced for {name.task}: {there}"
@@ -75,7 +75,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
         return
     said = f"{task}/{model}: keep_at {holds:.2f} holds"
     if _chosen(policy, task, model):
-        yield good("policy", f"{said}, as you set it; its card advises {advised:.2f}")
+        yield ok("policy", f"{said}, as you set it; its card advises {advised:.2f}")
         return
     place = f"tasks.{task}.models.{model}.keep_at"
     yield warning(

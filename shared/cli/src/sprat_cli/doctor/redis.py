@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from sprat.settings import RedisSettings
-from sprat_cli.doctor.check import Check, good, warning
+from sprat_cli.doctor.check import Check, ok, warning
 
 _TIMEOUT_S = 2.0
 _LOSES = "nothing is lost without it: answers are computed again; what depends on budgets is declined"
@@ -34,28 +34,30 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
     except AuthenticationError:
         yield warning("redis", f"{where} refuses the password; {_LOSES}", "mend it in SPRAT_REDIS__URL")
     except (RedisError, OSError) as error:
-        mend = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
-        yield warning("redis", f"{where} cannot be reached ({type(error).__name__}); {_LOSES}", mend)
+        fix = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
+        yield warning("redis", f"{where} cannot be reached ({type(error).__name__}); {_LOSES}", fix)
     finally:
         await client.aclose()
 
 
 def _speed(where: str, took_ms: float, timeout_ms: float) -> Check:
-    found = f"{where} answers in {took_ms:.1f} ms"
+    finding = f"{where} answers in {took_ms:.1f} ms"
     if took_ms < timeout_ms / 2:
-        return good("redis", found)
-    return warning("redis", f"{found}, services wait {timeout_ms:.0f} ms at most", "bring it nearer")
+        return ok("redis", finding)
+    return warning("redis", f"{finding}, services wait {timeout_ms:.0f} ms at most", "bring it nearer")
 
 
 async def _policy(client: Redis) -> Check:
     try:
         config = await client.config_get("maxmemory*")
     except ResponseError:
-        return good("redis memory", "its policy cannot be read here (CONFIG is closed)")
+        return ok("redis memory", "its policy cannot be read here (CONFIG is closed)")
     policy, limit = str(config.get("maxmemory-policy")), int(str(config.get("maxmemory", 0)))
-    found = f"{policy}, {f'at most {limit // 1_048_576} MiB' if limit else 'no limit'}"
+    finding = f"{policy}, {f'at most {limit // 1_048_576} MiB' if limit else 'no limit'}"
     if limit and policy == "noeviction":
-        return warning("redis memory", f"{found}: when it is full it takes no more", "maxmemory-policy allkeys-lru")
+        return warning("redis memory", f"{finding}: when it is full it takes no more", "maxmemory-policy allkeys-lru")
     if not limit:
-        return warning("redis memory", f"{found}: it grows until the machine is full", "set maxmemory and allkeys-lru")
-    return good("redis memory", found)
+        return warning(
+            "redis memory", f"{finding}: it grows until the machine is full", "set maxmemory and allkeys-lru"
+        )
+    return ok("redis memory", finding)

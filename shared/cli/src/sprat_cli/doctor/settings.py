@@ -13,14 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings
-from sprat_cli.doctor.check import Check, broken, good, warning
+from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import TASKS
 from sprat_policy import Policy, load_policy
 
 _SHORTEST_SECRET = 16
 
 
-class _Seen(BaseSettings):
+class _ServiceVariables(BaseSettings):
     """What doctor wants to know of the services' settings; the services judge them themselves."""
 
     model_config = SettingsConfigDict(
@@ -38,28 +38,32 @@ class _Seen(BaseSettings):
 
 def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
     """Read the policy file given, else the one of `SPRAT_POLICY`; None where there is none to be read."""
-    return _policy(_Seen().policy if given is None else given)
+    return _policy(_ServiceVariables().policy if given is None else given)
 
 
-def check_settings(found: Check, policy: Policy | None) -> Iterator[Check]:
+def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
     """Look at secret, policy, as `find_policy` gives it, and frontier."""
-    seen = _Seen()
-    yield _secret(seen.secret.get_secret_value())
-    yield found
-    key = bool(seen.frontier__api_key.get_secret_value().strip())
-    wanted = Frontier(
-        seen.frontier__base_url, seen.frontier__model, seen.frontier__provider, seen.frontier__region, has_key=key
+    settings = _ServiceVariables()
+    yield _secret(settings.secret.get_secret_value())
+    yield finding
+    key = bool(settings.frontier__api_key.get_secret_value().strip())
+    wanted = FrontierVariables(
+        settings.frontier__base_url,
+        settings.frontier__model,
+        settings.frontier__provider,
+        settings.frontier__region,
+        has_key=key,
     )
     yield from check_frontier(wanted, policy)
 
 
 def _secret(secret: str) -> Check:
     if len(secret) >= _SHORTEST_SECRET:
-        return good("secret", "SPRAT_SECRET is set")
-    found = f"shorter than {_SHORTEST_SECRET} characters" if secret else "not set"
+        return ok("secret", "SPRAT_SECRET is set")
+    finding = f"shorter than {_SHORTEST_SECRET} characters" if secret else "not set"
     return warning(
         "secret",
-        f"SPRAT_SECRET is {found}; `sprat up` makes one, services that you start yourself share one",
+        f"SPRAT_SECRET is {finding}; `sprat up` makes one, services that you start yourself share one",
         "export SPRAT_SECRET=$(openssl rand -hex 32)",
     )
 
@@ -76,7 +80,7 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
     except UserError as error:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "mend the file; the router does not start with it"), None
-    return good("policy", f"{path}: {len(policy.tenants)} tenants"), policy
+    return ok("policy", f"{path}: {len(policy.tenants)} tenants"), policy
 
 
 _DEFAULT_REGION = "eu"
@@ -85,7 +89,7 @@ _FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Frontier:
+class FrontierVariables:
     """Its settings; empty where they are not set."""
 
     base_url: str
@@ -100,9 +104,9 @@ class Frontier:
         return urlsplit(self.base_url).hostname or "the default endpoint"
 
 
-def check_frontier(seen: Frontier, policy: Policy | None) -> Iterator[Check]:
+def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterator[Check]:
     """Look at endpoint and key; then at the region, which must be one that a policy allows."""
-    if not seen.base_url and not seen.has_key:
+    if not settings.base_url and not settings.has_key:
         yield warning(
             "frontier",
             "in this shell: no endpoint and no key; a frontier service started from here would decline hard cases (one "
@@ -110,28 +114,30 @@ def check_frontier(seen: Frontier, policy: Policy | None) -> Iterator[Check]:
             "for Mistral set SPRAT_FRONTIER__API_KEY; for another SPRAT_FRONTIER__BASE_URL, MODEL, PROVIDER, REGION",
         )
         return
-    found = f"{seen.host}, {seen.model or 'the default model'}, key {'set' if seen.has_key else 'not set'}"
+    finding = (
+        f"{settings.host}, {settings.model or 'the default model'}, key {'set' if settings.has_key else 'not set'}"
+    )
     missing = [
         f"SPRAT_FRONTIER__{name.upper()}"
         for name in ("model", "provider", "region")
-        if seen.base_url and not getattr(seen, name)
+        if settings.base_url and not getattr(settings, name)
     ]
     if missing:
-        yield broken("frontier", found, f"set {', '.join(missing)}, too")
+        yield broken("frontier", finding, f"set {', '.join(missing)}, too")
         return
-    yield _endpoint(seen, found)
+    yield _endpoint(settings, finding)
     if policy is not None:
-        yield _region(seen.region or _DEFAULT_REGION, policy)
+        yield _region(settings.region or _DEFAULT_REGION, policy)
 
 
-def _endpoint(seen: Frontier, found: str) -> Check:
-    if not seen.base_url or _is_inside(seen.host):
-        return good("frontier", found)
-    if urlsplit(seen.base_url).scheme != "https":
-        return broken("frontier", f"{found}; what leaves is not encrypted", "https:// in SPRAT_FRONTIER__BASE_URL")
-    if not seen.has_key:
-        return warning("frontier", f"{found}: most providers refuse", "set SPRAT_FRONTIER__API_KEY")
-    return good("frontier", found)
+def _endpoint(settings: FrontierVariables, finding: str) -> Check:
+    if not settings.base_url or _is_inside(settings.host):
+        return ok("frontier", finding)
+    if urlsplit(settings.base_url).scheme != "https":
+        return broken("frontier", f"{finding}; what leaves is not encrypted", "https:// in SPRAT_FRONTIER__BASE_URL")
+    if not settings.has_key:
+        return warning("frontier", f"{finding}: most providers refuse", "set SPRAT_FRONTIER__API_KEY")
+    return ok("frontier", finding)
 
 
 def _is_inside(host: str) -> bool:
@@ -155,9 +161,9 @@ def _region(region: str, policy: Policy) -> Check:
             f"name it in the policy's regions ({', '.join(named)} are), or set SPRAT_FRONTIER__REGION to what it is",
         )
     if not willing:
-        return good("region", f"{region}; no tenant lets a text leave")
+        return ok("region", f"{region}; no tenant lets a text leave")
     besides = f", not of {_some(refusing)}" if refusing else ""
-    return good("region", f"{region}: texts of {_some(sorted(willing.keys() - set(refusing)))} may go there{besides}")
+    return ok("region", f"{region}: texts of {_some(sorted(willing.keys() - set(refusing)))} may go there{besides}")
 
 
 def _some(names: list[str]) -> str:
@@ -205,8 +211,8 @@ def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Che
         meant = _meant(upper, known)
         if meant is None and "__" in upper:  # a service of somebody else's has a section of its own
             continue
-        mend = f"did you mean {meant}?" if meant is not None else "unset it, or see the README for the names"
-        yield warning("variables", f"{name} is no setting: nothing reads it", mend)
+        fix = f"did you mean {meant}?" if meant is not None else "unset it, or see the README for the names"
+        yield warning("variables", f"{name} is no setting: nothing reads it", fix)
 
 
 def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -226,5 +232,5 @@ def _is_read(name: str, known: Iterable[str]) -> bool:
 
 def _meant(name: str, known: Iterable[str]) -> str | None:
     bare = {each.replace("_", ""): each for each in known}
-    found = difflib.get_close_matches(name.replace("_", ""), bare, 1, _LIKENESS)
-    return bare[found[0]] if found else None
+    finding = difflib.get_close_matches(name.replace("_", ""), bare, 1, _LIKENESS)
+    return bare[finding[0]] if finding else None

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sprat_cli.app import plain_app
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.app import make_app
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.feedback.export import EXPORT, export
 from sprat_cli.feedback.labels import remark_unknown_labels
@@ -31,7 +31,7 @@ Exit codes:
   1  Kafka did not acknowledge all
   2  a mistake of yours, or Kafka cannot be reached; if a correction is not valid, nothing was published"""
 
-app = plain_app(
+app = make_app(
     invoke_without_command=True, epilog=EPILOG, help="Publish corrections of results; export them as a training file."
 )
 
@@ -69,7 +69,7 @@ def feedback(
     options.check()
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         asyncio.run(remark_unknown_labels(kafka, messages))
         asyncio.run(publish(kafka, messages, as_json=as_json))
 

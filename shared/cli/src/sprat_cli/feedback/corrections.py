@@ -12,7 +12,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.text_input import read_lines
 from sprat_contracts import TASKS, FeedbackGiven, IntentOutput
-from sprat_operations.feedback import NotACorrection, correction, feedback_record
+from sprat_operations.feedback import InvalidCorrection, correction, feedback_record
 
 _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
 
@@ -56,7 +56,7 @@ def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
         raise UserError(f"{', '.join(missing)}: missing; or name a file of corrections with --from")
     try:
         return [correction(fields)]
-    except NotACorrection as error:
+    except InvalidCorrection as error:
         raise UserError(str(error)) from None
 
 
@@ -83,7 +83,7 @@ def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
         raise UserError(f"{where}: not a JSON object")
     try:
         return correction({**common, **fields})
-    except NotACorrection as error:
+    except InvalidCorrection as error:
         raise UserError(f"{where}: {error}") from None
 
 

@@ -12,13 +12,13 @@ from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_contracts import TASKS
-from sprat_operations.feedback import WHY, Example, join, model_asked, read_corrections
+from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model
 
 EXPORT = """\b
 Examples:
@@ -82,7 +82,7 @@ def export(
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
     model, examples = _of_one_model(task, model, examples, left_out)
     rows = rows_of(examples)
@@ -99,14 +99,14 @@ def export(
 
 
 def _of_one_model(
-    task: str, model: str | None, examples: list[Example], left_out: Counter[str]
-) -> tuple[str | None, list[Example]]:
+    task: str, model: str | None, examples: list[CorrectedText], left_out: Counter[str]
+) -> tuple[str | None, list[CorrectedText]]:
     """Give the model and its corrections, the only one's where none is named; count the others'.
 
     Raises:
         UserError: none is named and there are several.
     """
-    counts = Counter(model_asked(each.text, task) for each in examples)
+    counts = Counter(requested_model(each.text, task) for each in examples)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     if model is None and len(counts) > 1:
         raise UserError(
@@ -118,7 +118,7 @@ def _of_one_model(
     if counts and not counts[model]:
         remark(f"nothing is of {printable(display_name(task, model))}; there are corrections of: {told}")
     left_out[OTHER_MODEL] += counts.total() - counts[model]
-    return model, [each for each in examples if model_asked(each.text, task) == model]
+    return model, [each for each in examples if requested_model(each.text, task) == model]
 
 
 def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[
     return good
 
 
-async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[Example], Counter[str]]:
+async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[CorrectedText], Counter[str]]:
     client = client_arguments(kafka)
     with read_progress("corrections") as progress:
         corrections = await read_corrections(client, kafka.topics.feedback, task, since_ms, progress=progress)

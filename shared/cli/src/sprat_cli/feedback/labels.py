@@ -16,7 +16,7 @@ from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
 from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
 from sprat_operations.dead_letters import Identity
-from sprat_operations.feedback import Wanted, look_for, model_asked
+from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
 
 Known = Mapping[str, Collection[str]]
@@ -97,9 +97,9 @@ async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
 
 async def _models_asked(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> dict[Identity, str]:
     """Give the models that the texts ask for, of those that are found in time."""
-    wanted = Wanted({(each.text_source, each.text_id) for each in messages})
+    wanted = TextSearch({(each.text_source, each.text_id) for each in messages})
     if wanted.missing:
         with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:
             async with asyncio.timeout(_LOOK_S):
-                await look_for(client_arguments(kafka), kafka.topics.texts, wanted, progress=progress)
-    return {identity: model_asked(found.text, _TASK) for identity, found in wanted.found.items()}
+                await find_texts(client_arguments(kafka), kafka.topics.texts, wanted, progress=progress)
+    return {identity: requested_model(found.text, _TASK) for identity, found in wanted.found.items()}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sprat.errors import UserError
 from sprat_contracts import IntentOutput
-from sprat_operations.feedback import Example
+from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.rows import label_problem, text_problem
 
 FORMATS: Final = (".csv", ".tsv", ".jsonl")
@@ -29,7 +29,7 @@ def check_format(path: Path, task: str) -> None:
         raise UserError(f"{path}: what is right for {task} is no single label: take .jsonl")
 
 
-def rows_of(examples: Iterable[Example]) -> list[dict[str, Any]]:
+def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
     """Give the rows: of intents text, label and language; else text, language and the whole output."""
     return [
         {"text": each.text.text, "label": each.output.label, "language": each.text.language}

@@ -11,7 +11,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from sprat.errors import Fatal, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
@@ -27,7 +27,7 @@ from sprat_operations.lag import (
     open_lag_meter,
     pace_between,
 )
-from sprat_operations.models import Withdrawn, own_alone, read_standing
+from sprat_operations.models import Withdrawn, limit_to_owned, read_registered_models
 
 EPILOG = """\b
 Examples:
@@ -95,7 +95,7 @@ def lag(
 ) -> None:
     """Show how far each consumer group is behind in each partition, and when it will have caught up."""
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         before, after, withdrawn = asyncio.run(_measure_twice(kafka, over))
     rows = [
         row
@@ -132,7 +132,7 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnaps
     if not any(partition.topic == kafka.topics.texts for partition in after.ends):
         raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
     withdrawn = await _withdrawn(kafka, after)
-    return own_alone(before, withdrawn), own_alone(after, withdrawn), withdrawn
+    return limit_to_owned(before, withdrawn), limit_to_owned(after, withdrawn), withdrawn
 
 
 async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
@@ -140,7 +140,7 @@ async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
     try:
-        return (await read_standing(kafka)).withdrawn
+        return (await read_registered_models(kafka)).withdrawn
     except (Fatal, TopicAuthorizationFailedError) as error:
         remark(f"it is not known which models are retired: {error or type(error).__name__}")
         return {}

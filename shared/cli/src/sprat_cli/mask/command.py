@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import SpratError, UserError
-from sprat_cli.detectors import Asked, gather
+from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.options import Json, PolicyFile, TaggerFolder
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.text_input import read_text
@@ -52,7 +52,7 @@ def mask(
     if validators_alone and tagger is not None:
         raise UserError("--tagger and --validators-alone: it is one or the other")
     given = read_text(what, sys.stdin, as_text=text)
-    asked = gather(policy, tagger, alone=validators_alone)
+    asked = load_detectors(policy, tagger, alone=validators_alone)
     accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:
         masked = masking(given, language, asked.finders, validators_alone=accepted)
@@ -125,12 +125,12 @@ def _harmless(text: str) -> str:
     return "\n".join(printable(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
-def _names_sought(asked: Asked, language: str) -> bool:
+def _names_sought(asked: DetectorSet, language: str) -> bool:
     tag = primary_subtag(language)
     return any(finder.languages is not None and tag in finder.languages for finder in asked.finders)
 
 
-def _advice(asked: Asked, language: str) -> str:
+def _advice(asked: DetectorSet, language: str) -> str:
     """Say what to do where nobody looks for names in the language."""
     if _names_sought(asked, language) or primary_subtag(language) in asked.validators_alone:
         return ""

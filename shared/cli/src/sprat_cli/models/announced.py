@@ -11,14 +11,21 @@ from pydantic import ValidationError
 from sprat.errors import Fatal, SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.card import card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_operations.models import Serving, Standing, advised_keep_at, how_to_serve, read_standing, serving
+from sprat_operations.models import (
+    RegisteredModels,
+    ServingState,
+    advised_keep_at,
+    read_registered_models,
+    serving,
+    serving_advice,
+)
 
 LIST = """\b
 Example:
@@ -53,7 +60,7 @@ _HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
 def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
     """List the models that are announced: who serves what."""
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
@@ -65,8 +72,8 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         for row in rows:
             say(printable(row))
         for each, serves in found:
-            if serves is Serving.nobody:
-                remark(printable(f"nobody serves {each.task}/{each.model}: {how_to_serve(each)}"))
+            if serves is ServingState.nobody:
+                remark(printable(f"nobody serves {each.task}/{each.model}: {serving_advice(each)}"))
     if not found:
         remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
         raise typer.Exit(1)
@@ -113,23 +120,23 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
     Raises:
         UserError: Kafka cannot be reached, or refuses.
     """
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         return asyncio.run(standing(kafka)).announced
 
 
-async def standing(kafka: KafkaSettings) -> Standing:
+async def standing(kafka: KafkaSettings) -> RegisteredModels:
     """Give all that are announced, and those that were withdrawn.
 
     Raises:
         UserError: the topic of models does not exist, which is a person's mistake, as in every command.
     """
     try:
-        return await read_standing(kafka)
+        return await read_registered_models(kafka)
     except Fatal as error:
         raise UserError(str(error)) from None
 
 
-async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving], ...]:
+async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, ServingState], ...]:
     """Give all models that are announced, each with who serves it."""
     announced = (await standing(kafka)).announced
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
@@ -140,7 +147,7 @@ async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, Serving],
         await close_in_time(admin.close)
 
 
-def _row(each: ModelAnnounced, serves: Serving) -> tuple[str, ...]:
+def _row(each: ModelAnnounced, serves: ServingState) -> tuple[str, ...]:
     advised = advised_keep_at(each)
     return (
         f"{each.task}/{each.model}",

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.app import group_help, plain_app
+from sprat_cli.app import group_help, make_app
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
@@ -28,12 +28,12 @@ Exit codes:
   0  the artefact is written
   2  a mistake of yours, or the folder is no such model; it says what to do"""
 
-app = plain_app(
+app = make_app(
     no_args_is_help=True,
     help="See the models that are served, or bring one of your own.",
     epilog=group_help("models", "list", "show intent/default", "retire intent/hr --wait 600"),
 )
-convert_app = plain_app(
+convert_app = make_app(
     no_args_is_help=True,
     help="Turn a downloaded model into an artefact.",
     epilog=group_help("models convert", "opus-mt ~/Downloads/opus-mt-en-de --source en --target de --output my-en-de"),

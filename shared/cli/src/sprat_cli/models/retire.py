@@ -10,12 +10,12 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.announced import standing
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_operations.lag import open_lag_meter
-from sprat_operations.models import Remainder, remainders, withdraw
+from sprat_operations.models import Backlog, watch_backlog, withdraw
 
 EPILOG = """\b
 Examples:
@@ -52,7 +52,7 @@ def retire(
     """Withdraw a model, and say when its service may stop."""
     kafka = kafka_settings(bootstrap, prefix)
     task, _, model = what.partition("/")
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         known = asyncio.run(standing(kafka))
     group = f"{task}.{model}"
     there = [f"{each.task}/{each.model}" for each in known.announced]
@@ -61,7 +61,7 @@ def retire(
     ends = known.withdrawn.get(group)
     if ends is None and not yes and not _confirmed(what):
         raise UserError("nothing was withdrawn; --yes does it without asking")
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         left = asyncio.run(_retire(kafka, task, model, ends, wait))
     if as_json:
         say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
@@ -84,17 +84,17 @@ def _confirmed(what: str) -> bool:
     return typer.confirm(f"Withdraw {what}?", err=True)
 
 
-async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Remainder:
+async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Backlog:
     """Withdraw it, unless that is done and `ends` say up to where, and wait for its service."""
     client = client_arguments(kafka)
     if ends is None:
         ends = await withdraw(client, kafka, task, model)
-    left = Remainder(0, 0)
+    left = Backlog(0, 0)
     async with open_lag_meter(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         said = False
-        async for left in remainders(meter, f"{task}.{model}", ends):
+        async for left in watch_backlog(meter, f"{task}.{model}", ends):
             if not left.texts or not left.members or loop.time() >= until:
                 break
             if not said:
@@ -104,7 +104,7 @@ async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None
     return left
 
 
-def _unfinished(what: str, left: Remainder) -> str:
+def _unfinished(what: str, left: Backlog) -> str:
     one = left.texts == 1
     if not left.members:
         wait, them, they_get = ("waits", "it", "it gets") if one else ("wait", "them", "they get")
@@ -116,5 +116,5 @@ def _unfinished(what: str, left: Remainder) -> str:
     return f"up to {_texts(left)} of {what} {are} not answered yet; let its service run, see `sprat lag`"
 
 
-def _texts(left: Remainder) -> str:
+def _texts(left: Backlog) -> str:
     return f"{left.texts:,} text{'s' * (left.texts != 1)}"

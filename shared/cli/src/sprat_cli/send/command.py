@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
-from sprat_cli.send.sending import Sending
+from sprat_cli.send.sending import SendRun
 from sprat_cli.send.submission import parse_reference, parse_tasks, prepare
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
@@ -105,7 +105,7 @@ def send(
     kafka = kafka_settings(bootstrap, prefix)
     if not as_json:
         remark(f"sending {lines.description}")
-    with reaching(kafka):
-        sending = Sending(kafka, submissions, as_json=as_json)
+    with explain_kafka_errors(kafka):
+        sending = SendRun(kafka, submissions, as_json=as_json)
         answered = asyncio.run(sending.run(timeout) if wait else sending.only_publish())
     raise typer.Exit(0 if answered else 1)

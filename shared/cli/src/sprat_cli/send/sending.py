@@ -8,11 +8,11 @@ from sprat.errors import UserError
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.model import display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.render import dead_letter, dead_letter_json, in_full, result_json
+from sprat_cli.render import dead_letter, dead_letter_json, result_json, result_lines
 from sprat_cli.send.submission import Submission
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts import Traceparent
-from sprat_operations.result_stream import Seen, SeenDeadLetter, SeenResult, Stream, Unreadable
+from sprat_operations.result_stream import ResultStream, Seen, SeenDeadLetter, StoredResult, UnreadableRecord
 
 _CHUNK = 200
 _POLL_S = 0.25
@@ -20,7 +20,7 @@ _ROUTER = "router"
 _SIBLINGS_GO_ON = "unknown_task"
 
 
-class Sending:
+class SendRun:
     """One run of the command: what was sent and what is still awaited."""
 
     def __init__(self, kafka: KafkaSettings, submissions: Sequence[Submission], *, as_json: bool) -> None:
@@ -51,7 +51,7 @@ class Sending:
     async def run(self, timeout_s: float) -> bool:
         """Subscribe, publish, and show what comes until all is answered; tell whether all was."""
         tasks = sorted({task for _, task in self._awaited})
-        stream = Stream(self._kafka, tasks, dead_letters=True, wanted=self._is_ours)
+        stream = ResultStream(self._kafka, tasks, dead_letters=True, wanted=self._is_ours)
         publishing = None
         try:
             await _both(self._publisher.start(), stream.start())
@@ -66,7 +66,9 @@ class Sending:
             self._show_missing(*pair, timeout_s)
         return self._all_answered and not self._awaited
 
-    async def _follow(self, stream: Stream, publishing: asyncio.Task[list[Acknowledged]], timeout_s: float) -> None:
+    async def _follow(
+        self, stream: ResultStream, publishing: asyncio.Task[list[Acknowledged]], timeout_s: float
+    ) -> None:
         last = time.monotonic()
         while self._awaited and time.monotonic() - last < timeout_s:
             taken = [self._take(seen) for seen in await stream.read(_POLL_S)]
@@ -96,7 +98,7 @@ class Sending:
 
     def _take(self, seen: Seen) -> bool:
         """Show what concerns us, and tell whether it did."""
-        if isinstance(seen, Unreadable):
+        if isinstance(seen, UnreadableRecord):
             remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
             return False
         submission = self._by_trace.get(seen.trace_id or "")
@@ -123,13 +125,13 @@ class Sending:
         else:
             say(dead_letter(seen.letter))
 
-    def _show_result(self, seen: SeenResult, submission: Submission) -> None:
+    def _show_result(self, seen: StoredResult, submission: Submission) -> None:
         task, model = seen.result.task, self._models[seen.result.text_id, seen.result.task]
         if self._json:
             say_json({**result_json(seen), "asked_model": model})
             return
         about = f"“{printable(submission.message.text, 40)}”" if len(self._submissions) > 1 else ""
-        for line in in_full(seen, about, display_name(task, model)):
+        for line in result_lines(seen, about, display_name(task, model)):
             say(line)
 
     def _show_sent(self, each: Submission, stands: Acknowledged) -> None:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
@@ -47,7 +47,7 @@ def top(
     kafka = kafka_settings(bootstrap, prefix)
     console = Console(highlight=False)
     board: _Board = _JsonBoard() if as_json else _LiveBoard(console) if console.is_terminal else _PlainBoard()
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         try:
             asyncio.run(_watch(kafka, board, every, count))
         except KeyboardInterrupt:

@@ -8,8 +8,8 @@ import typer
 
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.app import group_help, plain_app
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.app import group_help, make_app
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
@@ -31,7 +31,7 @@ _LIST = (
 _COLOURS = {"created": "green", "exists": "green", "differs": "yellow", "missing": "red"}
 _DAY_MS = 86_400_000
 
-app = plain_app(
+app = make_app(
     no_args_is_help=True,
     help="Make the topics, or compare them with what they should be.",
     epilog=group_help("topics", "create", "list --json"),
@@ -62,7 +62,7 @@ def create(
 ) -> None:
     """Make the topics that are missing; those that exist are never changed. Running it again does no harm."""
     kafka = kafka_settings(bootstrap, prefix, partitions)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         factor = -1 if replication_factor is None else replication_factor
         states = asyncio.run(create_topics(client_arguments(kafka), kafka.topics, replication_factor=factor))
     _finish(kafka, states, as_json=as_json)
@@ -74,12 +74,12 @@ def list_(
 ) -> None:
     """Show every topic of the installation, and where it is not what it should be."""
     kafka = kafka_settings(bootstrap, prefix, partitions)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         states = asyncio.run(list_topics(client_arguments(kafka), kafka.topics))
     _finish(kafka, states, as_json=as_json)
 
 
-def mend(name: str, difference: Difference, bootstrap: str) -> str:
+def fix(name: str, difference: Difference, bootstrap: str) -> str:
     """Say what to do about a difference."""
     if difference.setting == "partitions":
         return (
@@ -111,7 +111,7 @@ def _as_table(rows: Sequence[tuple[Topic, TopicState]], bootstrap: str) -> list[
         lines.append(line.removesuffix(state.status) + paint(state.status, _COLOURS[state.status]))
         for each in state.differences:
             lines.append(f"  {each.setting}: {each.actual}, expected {each.expected}")
-            lines.append(f"  → {mend(state.name, each, bootstrap)}")
+            lines.append(f"  → {fix(state.name, each, bootstrap)}")
     if any(state.status == "missing" for _, state in rows):
         lines.append("→ what is missing is made by: sprat topics create")
     return lines
@@ -134,7 +134,7 @@ def _as_json(topic: Topic, state: TopicState, bootstrap: str) -> dict[str, Any]:
                 "setting": each.setting,
                 "expected": each.expected,
                 "actual": each.actual,
-                "mend": mend(state.name, each, bootstrap),
+                "mend": fix(state.name, each, bootstrap),
             }
             for each in state.differences
         ],

@@ -12,24 +12,24 @@ from rich.tree import Tree
 from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say_json
-from sprat_operations.record_summary import Kind
+from sprat_operations.record_summary import RecordKind
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import TraceResult
 from sprat_operations.trace import trace as find
 from sprat_operations.trace_records import (
-    Node,
-    Step,
+    TraceNode,
     TraceQuery,
-    by_text,
+    TraceStep,
     cause_of,
-    grown,
-    in_order,
+    group_by_text,
+    in_time_order,
     requested_models,
-    unfinished,
+    tasks_without_result,
+    trace_trees,
 )
 
 EPILOG = """\b
@@ -51,7 +51,12 @@ Exit codes:
   1  nothing was found, or a task has no Result yet
   2  a mistake of yours, or Kafka cannot be reached"""
 
-_COLOURS = {Kind.dead_letter: "red", Kind.result: "green", Kind.egress: "yellow", Kind.feedback: "cyan"}
+_COLOURS = {
+    RecordKind.dead_letter: "red",
+    RecordKind.result: "green",
+    RecordKind.egress: "yellow",
+    RecordKind.feedback: "cyan",
+}
 _STATUS_COLOURS = {"degraded": "yellow", "unanswered": "red"}
 _PIPED_WIDTH = 10_000
 """A pipe has no width: a line is a record."""
@@ -73,30 +78,30 @@ def trace(
     """Show every record that a text caused, across all topics. The text itself is not shown."""
     since_ms = time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
-    with reaching(kafka):
+    with explain_kafka_errors(kafka):
         found = asyncio.run(_find(kafka, TraceQuery(text_id, source), since_ms))
-    texts = by_text(found.steps)
+    texts = group_by_text(found.steps)
     if as_json:
         for steps in texts.values():
             _say_steps(steps, found, raw=raw)
     else:
         _show(texts.values(), found, raw=raw)
-    if found.closed:
-        remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.closed.items())}")
+    if found.unreadable_topics:
+        remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.unreadable_topics.items())}")
     if not texts:
         remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
-    raise typer.Exit(0 if texts and not any(map(unfinished, texts.values())) else 1)
+    raise typer.Exit(0 if texts and not any(map(tasks_without_result, texts.values())) else 1)
 
 
-async def _find(kafka: KafkaSettings, sought: TraceQuery, since_ms: int) -> TraceResult:
+async def _find(kafka: KafkaSettings, query: TraceQuery, since_ms: int) -> TraceResult:
     with read_progress("looking") as progress:
-        async with TopicReader(client_arguments(kafka), progress) as looking:
-            return await find(looking, kafka.topics, sought, since_ms)
+        async with TopicReader(client_arguments(kafka), progress) as reader:
+            return await find(reader, kafka.topics, query, since_ms)
 
 
-def began_at(steps: Sequence[Step]) -> int:
+def began_at(steps: Sequence[TraceStep]) -> int:
     """Give when the text was appended, by its record or what others say of it."""
-    texts = [step.at_ms for step in steps if step.kind is Kind.text]
+    texts = [step.at_ms for step in steps if step.kind is RecordKind.text]
     said = [step.text_at for step in steps if step.text_at is not None]
     return min(texts or said or [step.at_ms for step in steps])
 
@@ -109,17 +114,17 @@ def _show(texts: Any, found: TraceResult, *, raw: bool) -> None:
         console.print(_tree(steps, found, raw=raw))
 
 
-def _tree(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> Tree:
+def _tree(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> Tree:
     began, models = began_at(steps), requested_models(steps)
     tree = Tree(_head(steps))
-    for root in grown(steps):
+    for root in trace_trees(steps):
         _grow(tree, root, began, models, found, raw=raw)
-    for task in unfinished(steps):
+    for task in tasks_without_result(steps):
         tree.add(Text(printable(f"no Result yet: {display_name(task, models.get(task))}"), style="red"))
     return tree
 
 
-def _head(steps: Sequence[Step]) -> Text:
+def _head(steps: Sequence[TraceStep]) -> Text:
     source, id = steps[0].identity or ("", "")
     tenant = next((step.tenant for step in steps if step.tenant is not None), None)
     traces = sorted({step.trace_id for step in steps if step.trace_id is not None})
@@ -128,20 +133,22 @@ def _head(steps: Sequence[Step]) -> Text:
     return head.append(printable("  " + " · ".join(parts)), style="not bold")
 
 
-def _grow(above: Tree, node: Node, began: int, models: Mapping[str, str], found: TraceResult, *, raw: bool) -> None:
-    branch = above.add(_line(node.step, began, models, shared=node.step.call_id in found.shared))
+def _grow(
+    above: Tree, node: TraceNode, began: int, models: Mapping[str, str], found: TraceResult, *, raw: bool
+) -> None:
+    branch = above.add(_line(node.step, began, models, shared=node.step.call_id in found.shared_calls))
     if raw:
         branch.add(Text(printable(node.step.raw.decode("utf-8", "replace")), style="dim"))
     for child in node.children:
         _grow(branch, child, began, models, found, raw=raw)
 
 
-def _line(step: Step, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
+def _line(step: TraceStep, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
     line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
     # A specialist has its task's name, and of several the one answers whose model the text asks for.
     line.append(f"  {printable(display_name(step.service, models.get(step.service)))}  ", style="not bold")
     line.append(step.kind.replace("_", " "), style=_colour(step))
-    said = [step.told.says, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
+    said = [step.summary.sentence, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
     line.append("  " + printable(" · ".join(part for part in said if part)), style="not bold")
     if shared:
         line.append(" · other texts have this trace: it may be theirs", style="not bold yellow")
@@ -149,25 +156,25 @@ def _line(step: Step, began: int, models: Mapping[str, str], *, shared: bool) ->
     return line.append(f"  {topic} {partition}@{offset}", style="not bold dim")
 
 
-def _colour(step: Step) -> str:
-    status = step.told.says.partition(" ")[0] if step.kind is Kind.result else ""
+def _colour(step: TraceStep) -> str:
+    status = step.summary.sentence.partition(" ")[0] if step.kind is RecordKind.result else ""
     return f"not bold {_STATUS_COLOURS.get(status, _COLOURS.get(step.kind, 'default'))}"
 
 
-def _why(step: Step) -> list[str]:
+def _why(step: TraceStep) -> list[str]:
     """Give decision and reason, where the words do not hold them already."""
-    told = step.told
-    if step.kind is Kind.result:
-        return [f"{told.decision}: {told.reason}"]
-    if not told.reason or told.reason in told.says:
-        return [f"task {step.task}"] if step.kind is Kind.feedback and step.task else []
-    return [told.reason]
+    summary = step.summary
+    if step.kind is RecordKind.result:
+        return [f"{summary.decision}: {summary.reason}"]
+    if not summary.reason or summary.reason in summary.sentence:
+        return [f"task {step.task}"] if step.kind is RecordKind.feedback and step.task else []
+    return [summary.reason]
 
 
-def _say_steps(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> None:
-    began, ordered, models = began_at(steps), in_order(steps), requested_models(steps)
+def _say_steps(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> None:
+    began, ordered, models = began_at(steps), in_time_order(steps), requested_models(steps)
     for step in ordered:
-        row = _step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared, raw=raw)
+        row = _step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared_calls, raw=raw)
         say_json(row | {"asked_model": models.get(step.task or step.service)})
     source, id = steps[0].identity or ("", "")
     say_json(
@@ -177,13 +184,13 @@ def _say_steps(steps: Sequence[Step], found: TraceResult, *, raw: bool) -> None:
             "text_source": source,
             "records": len(steps),
             "took_ms": ordered[-1].at_ms - began,
-            "without_result": list(unfinished(steps)),
-            "not_looked_at": found.closed,
+            "without_result": list(tasks_without_result(steps)),
+            "not_looked_at": found.unreadable_topics,
         }
     )
 
 
-def _step_json(step: Step, cause: Step | None, began: int, *, shared: bool, raw: bool) -> dict[str, Any]:
+def _step_json(step: TraceStep, cause: TraceStep | None, began: int, *, shared: bool, raw: bool) -> dict[str, Any]:
     source, id = step.identity or ("", "")
     row: dict[str, Any] = {
         "type": step.kind.value,
@@ -191,9 +198,9 @@ def _step_json(step: Step, cause: Step | None, began: int, *, shared: bool, raw:
         "at_ms": step.at_ms,
         "service": step.service,
         "task": step.task,
-        "says": step.told.says,
-        "decision": step.told.decision or None,
-        "reason": step.told.reason or None,
+        "says": step.summary.sentence,
+        "decision": step.summary.decision or None,
+        "reason": step.summary.reason or None,
         **_place_json(step),
         "cause": None if cause is None else _place_json(cause),
         "call_id": step.call_id,
@@ -205,6 +212,6 @@ def _step_json(step: Step, cause: Step | None, began: int, *, shared: bool, raw:
     return row | {"value": step.raw.decode("utf-8", "replace")} if raw else row
 
 
-def _place_json(step: Step) -> dict[str, Any]:
+def _place_json(step: TraceStep) -> dict[str, Any]:
     topic, partition, offset = step.place
     return {"topic": topic, "partition": partition, "offset": offset}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.app import group_help, plain_app
+from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
@@ -39,7 +39,7 @@ Exit codes:
 _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 64
 
-app = plain_app(
+app = make_app(
     no_args_is_help=True,
     help="Fit a model on labels of your own.",
     epilog=group_help("train", "intent hr.csv --output hr"),

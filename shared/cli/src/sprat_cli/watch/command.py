@@ -7,12 +7,12 @@ from typing import Annotated, Protocol
 
 import typer
 
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
-from sprat_cli.render import dead_letter, dead_letter_json, in_brief, result_json
+from sprat_cli.render import dead_letter, dead_letter_json, result_json, result_line
 from sprat_cli.terminal import remark, say, say_json
 from sprat_contracts import TASKS
-from sprat_operations.result_stream import Seen, SeenDeadLetter, SeenResult, Stream, Unreadable
+from sprat_operations.result_stream import ResultStream, Seen, SeenDeadLetter, StoredResult, UnreadableRecord
 
 EPILOG = """\b
 Examples:
@@ -33,7 +33,7 @@ _POLL_S = 1.0
 _ASK_EVERY_S, _ASK_S = 2.0, 3.0
 
 
-class Answering(Protocol):
+class BrokerProbe(Protocol):
     """What can be asked whether Kafka answers."""
 
     async def answers(self, timeout_s: float) -> bool:
@@ -95,21 +95,23 @@ def watch(
             not statuses or headers.get("ce_status") in statuses
         )
 
-    stream = Stream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
-    with reaching(kafka):
+    stream = ResultStream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
+    with explain_kafka_errors(kafka):
         try:
             asyncio.run(_follow(stream, kafka.bootstrap, since_ms, count, as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
 
-async def _follow(stream: Stream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool) -> None:
+async def _follow(
+    stream: ResultStream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool
+) -> None:
     minding = None
     try:
         await stream.start(since_ms)
         if not as_json:
             remark("following; Ctrl-C ends")
-        minding = asyncio.create_task(mind(stream, bootstrap))
+        minding = asyncio.create_task(report_outages(stream, bootstrap))
         await _show_all(stream, count, as_json=as_json)
     finally:
         if minding is not None:
@@ -117,7 +119,7 @@ async def _follow(stream: Stream, bootstrap: str, since_ms: int | None, count: i
         await stream.stop()
 
 
-async def _show_all(stream: Stream, count: int | None, *, as_json: bool) -> None:
+async def _show_all(stream: ResultStream, count: int | None, *, as_json: bool) -> None:
     shown = 0
     while count is None or shown < count:
         for seen in await stream.read(_POLL_S):
@@ -126,7 +128,7 @@ async def _show_all(stream: Stream, count: int | None, *, as_json: bool) -> None
                 return
 
 
-async def mind(stream: Answering, bootstrap: str) -> None:
+async def report_outages(stream: BrokerProbe, bootstrap: str) -> None:
     """Say once on stderr that Kafka went away, and once that it is back."""
     answered = True
     while True:
@@ -141,11 +143,11 @@ async def mind(stream: Answering, bootstrap: str) -> None:
 
 def _show(seen: Seen, *, as_json: bool) -> bool:
     """Print it, and tell whether it was what is followed."""
-    if isinstance(seen, Unreadable):
+    if isinstance(seen, UnreadableRecord):
         remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
         return False
     if as_json:
-        say_json(result_json(seen) if isinstance(seen, SeenResult) else dead_letter_json(seen.letter))
+        say_json(result_json(seen) if isinstance(seen, StoredResult) else dead_letter_json(seen.letter))
     else:
-        say(dead_letter(seen.letter) if isinstance(seen, SeenDeadLetter) else in_brief(seen))
+        say(dead_letter(seen.letter) if isinstance(seen, SeenDeadLetter) else result_line(seen))
     return True

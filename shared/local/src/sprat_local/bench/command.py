@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.connection import kafka_settings, reaching
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Json
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
@@ -107,7 +107,7 @@ def bench(
     )
     kafka = kafka_settings(bootstrap, prefix)
     _create(output)
-    with ProgressBar() as bar, reaching(kafka):
+    with ProgressBar() as bar, explain_kafka_errors(kafka):
         session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, print_line=remark, on_count=bar.show)
         figures = session.run()
     if figures is None:

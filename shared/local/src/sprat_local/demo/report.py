@@ -18,7 +18,7 @@ from sprat_local.demo.figures import (
 )
 from sprat_local.demo.records import Observations, PublishedRecord, RecordPosition, TaskPair, trace_id
 from sprat_local.demo.samples import BrokenSample, Sample
-from sprat_operations.record_summary import DEPTH, Kind, kinds, summarise
+from sprat_operations.record_summary import CAUSAL_ORDER, RecordKind, record_kinds, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _frontier_answered(each: PublishedRecord, observations: Observations) -> boo
 
 def _trace(each: PublishedRecord, observations: Observations) -> TextTrace:
     trace = trace_id(each.record.headers)
-    by_topic = kinds(observations.topics)
+    by_topic = record_kinds(observations.topics)
     records = sorted(
         observations.traces.get(trace, []), key=lambda record: (record.timestamp, _depth(record, by_topic))
     )
@@ -195,20 +195,20 @@ def _trace(each: PublishedRecord, observations: Observations) -> TextTrace:
     return TextTrace(trace, each.identity[1], hops)
 
 
-def _depth(record: KafkaRecord, by_topic: Mapping[str, Kind]) -> int:
+def _depth(record: KafkaRecord, by_topic: Mapping[str, RecordKind]) -> int:
     """Order records of the same millisecond by cause and effect."""
     kind = by_topic.get(record.topic)
-    return len(DEPTH) if kind is None else DEPTH[kind]
+    return len(CAUSAL_ORDER) if kind is None else CAUSAL_ORDER[kind]
 
 
-def _summary(record: KafkaRecord, by_topic: Mapping[str, Kind]) -> str:
+def _summary(record: KafkaRecord, by_topic: Mapping[str, RecordKind]) -> str:
     """Summarise a record in a few words, without the text."""
     kind = by_topic.get(record.topic)
     try:
         value = json.loads(record.value or b"")
     except ValueError:
         return ""
-    return summarise(kind, value).says if kind is not None else ""
+    return summarise(kind, value).sentence if kind is not None else ""
 
 
 def _problems(
