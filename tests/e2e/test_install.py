@@ -91,7 +91,7 @@ def test_a_wheel_that_is_too_large_fails_the_build(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Installation:
+class InstalledWheels:
     """An environment with Sprat from wheels."""
 
     python: Path
@@ -153,7 +153,7 @@ def _wanted(wheels: Path) -> list[str]:
 )
 def installation(
     request: pytest.FixtureRequest, wheels: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Installation:
+) -> InstalledWheels:
     version, commands = request.param
     python = interpreter(version)
     if python is None:
@@ -169,16 +169,16 @@ def installation(
             command, env=outside, cwd=venv.parent, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stderr
-    return Installation(venv / "bin/python", {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())})
+    return InstalledWheels(venv / "bin/python", {"PATH": "/usr/bin:/bin", "HOME": str(Path.home())})
 
 
-def test_the_version_is_that_of_the_wheels(installation: Installation) -> None:
+def test_the_version_is_that_of_the_wheels(installation: InstalledWheels) -> None:
     done = installation.run("--version")
 
     assert (done.stdout, done.stderr) == (f"sprat {members()['sprat'].project['version']}\n", "")
 
 
-def test_the_demo_runs_without_the_checkout(installation: Installation) -> None:
+def test_the_demo_runs_without_the_checkout(installation: InstalledWheels) -> None:
     figures = installation.python.parents[2] / "demo.json"
     done = installation.run("demo", "--json", str(figures))
 
@@ -187,7 +187,7 @@ def test_the_demo_runs_without_the_checkout(installation: Installation) -> None:
     assert json.loads(figures.read_text("utf-8"))["results"] == 386
 
 
-def test_up_starts_every_service_and_stops(installation: Installation) -> None:
+def test_up_starts_every_service_and_stops(installation: InstalledWheels) -> None:
     up = UpProcess(cwd=installation.python.parents[2], env=installation.env, python=installation.python)
     try:
         up.wait_ready()

@@ -44,7 +44,7 @@ Exit codes:
   130  interrupted; nothing is written"""
 
 
-class Task(StrEnum):
+class BenchTask(StrEnum):
     """The tasks that have a service."""
 
     INTENT = "intent"
@@ -54,7 +54,7 @@ class Task(StrEnum):
 
 def bench(
     *,
-    task: Annotated[Task, typer.Option(help="Whose service is measured.")] = Task.INTENT,
+    task: Annotated[BenchTask, typer.Option(help="Whose service is measured.")] = BenchTask.INTENT,
     file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Texts: .txt, .jsonl, .csv. [default: the demo's]"),
