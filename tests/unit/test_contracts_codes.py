@@ -1,11 +1,10 @@
 """Codes: writers use the enum, readers accept any string."""
 
 import ast
-from pathlib import Path
 
 from sprat_contracts import DeadLetterReason, Declined, ReasonCode
+from support.sources import ROOT, calls, sources
 
-ROOT = Path(__file__).resolve().parents[2]
 CODES = {"Declined": ("code", None), "Rejected": ("code", 0), "WireError": ("code", 0)}
 
 
@@ -21,20 +20,16 @@ def test_a_code_is_written_as_its_value_and_an_unknown_one_is_read() -> None:
 
 
 def test_no_source_writes_a_code_as_a_string_of_its_own() -> None:
-    sources = [
-        *ROOT.glob("contracts/src/**/*.py"),
-        *ROOT.glob("shared/*/src/**/*.py"),
-        *ROOT.glob("services/*/src/**/*.py"),
-    ]
-    assert len(sources) > 100
-    literal = [
-        f"{path.relative_to(ROOT)}:{call.lineno}"
-        for path in sources
-        for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in CODES
-        if isinstance(_code(call), ast.Constant)
-    ]
+    paths = [path for path in sources("contracts", "shared", "services") if "src" in path.parts]
+    assert len(paths) > 100
+    written = [(path, call) for path in paths for call in calls(path, *CODES) if isinstance(call.func, ast.Name)]
+    assert written
+    literal = [f"{path.relative_to(ROOT)}:{call.lineno}" for path, call in written if _is_literal(call)]
     assert literal == []
+
+
+def _is_literal(call: ast.Call) -> bool:
+    return isinstance(_code(call), ast.Constant)
 
 
 def _code(call: ast.Call) -> ast.expr | None:

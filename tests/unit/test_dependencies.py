@@ -4,18 +4,21 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.sources import ROOT, tree
+
 MEMBERS = [
     folder
     for pattern in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
     for folder in sorted(ROOT.glob(pattern))
     if (folder / "pyproject.toml").is_file()
 ]
+installed = cache(packages_distributions)  # it reads the metadata of every installed distribution
 
 
 def normalised(name: str) -> str:
@@ -35,7 +38,7 @@ def imported(member: Path) -> dict[str, Path]:
     """Return each top-level package that a member's source imports, and one file that does."""
     found: dict[str, Path] = {}
     for path in sorted((member / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [each.name for each in node.names]
@@ -51,7 +54,7 @@ def test_the_workspace_has_members():
 
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: str(member.relative_to(ROOT)))
 def test_a_member_declares_what_it_imports(member):
-    distributions = packages_distributions()
+    distributions = installed()
     names = declared(member)
     own = {path.name for path in (member / "src").iterdir()}
     missing = {

@@ -1,7 +1,6 @@
 """Every consumer reads committed records alone: one place makes them, and tests say so themselves."""
 
 import ast
-from pathlib import Path
 
 import pytest
 from faststream.kafka import KafkaBroker
@@ -12,25 +11,15 @@ from sprat.kafka.compat import on_consumer_created
 from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
+from support.sources import ROOT, calls, sources
 
-ROOT = Path(__file__).parents[2]
 MADE_IN = ROOT / "shared" / "chassis" / "src" / "sprat" / "kafka" / "clients.py"
-
-
-def calls(path: Path, name: str) -> list[ast.Call]:
-    """Return the calls of this function or class in a file, however it was imported."""
-    found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    return [call for call in found if getattr(call.func, "id", getattr(call.func, "attr", None)) == name]
-
-
-def sources(*folders: str) -> list[Path]:
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def test_one_module_makes_the_consumers():
     paths = sources("contracts", "shared", "services")
     assert MADE_IN in paths
-    assert [path for path in paths if calls(path, "AIOKafkaConsumer")] == [MADE_IN]
+    assert [path for path in paths if any(calls(path, "AIOKafkaConsumer"))] == [MADE_IN]
 
 
 def test_the_consumers_of_tests_read_committed_records_too():

@@ -1,10 +1,8 @@
 """Why Kafka lets nobody in: what each error of a connection says of the settings. Real ones: test_secured_broker."""
 
-import ast
 import asyncio
 import logging
 import ssl
-from pathlib import Path
 
 import pytest
 from aiokafka.errors import (
@@ -17,9 +15,10 @@ from aiokafka.errors import (
 from sprat.errors import UserError
 from sprat.kafka.connection_errors import capture_refusals, refusal_of
 from sprat.settings import KafkaSettings
+from support.sources import calls, sources
 
 KAFKA = KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN")
-ROOT = Path(__file__).parents[2]
+
 CLIENTS = {"AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient", "AIOKafkaClient"}
 
 
@@ -117,14 +116,7 @@ def test_a_file_that_is_no_certificate_is_said(name, tmp_path):
 
 def test_every_client_takes_the_settings():
     """A client made from an address alone would not get past a broker with passwords."""
-    made = [
-        (path, call)
-        for folder in ("shared", "services")
-        for path in (ROOT / folder).rglob("*.py")
-        if "import AIOKafka" in (text := path.read_text("utf-8"))
-        for call in ast.walk(ast.parse(text))
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in CLIENTS
-    ]
+    made = [(path, call) for path in sources("shared", "services") for call in calls(path, *CLIENTS)]
     assert {call.func.id for _, call in made} == CLIENTS  # it finds them
     for path, call in made:
         names = {keyword.arg for keyword in call.keywords}
