@@ -112,7 +112,7 @@ async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka,
     code, checks = await examine()
     assert code == 1
     assert [row["state"] for row in checks["models"]] == ["ok", "broken"]
-    assert checks["models"][1]["found"].startswith("intent/hr is announced, but nobody serves it")
+    assert checks["models"][1]["found"].startswith("intent/hr is announced, but no service runs for it")
 
 
 async def test_texts_that_a_retired_model_left_behind_are_broken(kafka, topics, examine):
@@ -127,7 +127,7 @@ async def test_texts_that_a_retired_model_left_behind_are_broken(kafka, topics, 
     assert (code, row["state"]) == (1, "broken")
     assert row["found"].startswith("intent.hr is retired, 0 members: 1 text that was its own when it was retired waits")
     assert row["mend"].startswith("start its service once more")
-    assert "nobody serves" not in str(checks["models"])
+    assert "no service runs for" not in str(checks["models"])
 
 
 async def test_what_came_after_a_model_was_retired_does_not_wait_for_it(kafka, topics, examine):

@@ -69,7 +69,7 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
         ("intent/hr", "starting"),
         ("ner/legal", "nobody"),
     ]
-    assert said.startswith("nobody serves ner/legal: start it: sprat up --model ner/legal=DIR")
+    assert said.startswith("no service runs for ner/legal: start it: sprat up --model ner/legal=DIR")
     assert said.endswith("sprat models retire ner/legal\n")
     assert said.count("\n") == 1
     _, machine, _ = await run("list", "--json")

@@ -45,7 +45,7 @@ def test_what_is_missing_is_listed_and_what_to_do(run):
     listed = run("topics", "list")
     assert listed.exit_code == 1
     assert listed.stdout.count("missing") == len(Topics().table()) + 1
-    assert "→ what is missing is made by: sprat topics create" in listed.stdout
+    assert "→ create what is missing: sprat topics create" in listed.stdout
 
 
 async def test_what_differs_is_listed_with_the_command_that_mends_it(kafka, prefix, tmp_path):

@@ -144,7 +144,7 @@ async def test_where_only_this_shell_has_another_count_of_partitions_one_line_sa
             CheckStatus.broken,
             "45.0 s behind Kafka's: deadlines of hard cases are judged by as much too late",
         ),
-        (None, CheckStatus.ok, "cannot be compared with Kafka's: it does not tell the time"),
+        (None, CheckStatus.ok, "cannot be compared with Kafka's: the cluster does not report its time"),
     ],
 )
 async def test_a_clock_that_is_off_is_told_with_what_it_does(monkeypatch, skew, mark, said):

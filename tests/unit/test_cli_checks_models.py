@@ -47,9 +47,9 @@ def test_the_service_of_a_retired_model_may_stop_once_it_has_answered_its_own(me
 @pytest.mark.parametrize(
     ("lag", "ends", "mark", "said"),
     [
-        (20, {0: 12}, CheckStatus.broken, "12 texts that were its own when it was retired wait, and nobody reads"),
-        (20, {0: 1}, CheckStatus.broken, "1 text that was its own when it was retired waits, and nobody reads"),
-        (20, None, CheckStatus.warning, "up to 20 texts from before it was retired may wait, and nobody reads"),
+        (20, {0: 12}, CheckStatus.broken, "12 texts that were its own when it was retired wait, and no service runs"),
+        (20, {0: 1}, CheckStatus.broken, "1 text that was its own when it was retired waits, and no service runs"),
+        (20, None, CheckStatus.warning, "up to 20 texts from before it was retired may wait, and no service runs"),
     ],
 )
 def test_texts_that_a_retired_model_left_behind_are_told_with_what_to_do(lag, ends, mark, said):
@@ -85,7 +85,7 @@ def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():
     assert starting.status is CheckStatus.warning
     assert unserved.status is CheckStatus.broken
     assert unserved.finding == (
-        "ner/legal is announced, but nobody serves it: texts that ask for it get no Result; "
+        "ner/legal is announced, but no service runs for it: texts that ask for it get no Result; "
         "12 texts have come since, and at most so many of them wait for it"
     )
     assert "SPRAT_NER__MODEL=legal" in unserved.fix

@@ -90,5 +90,5 @@ def test_what_talks_to_kafka_takes_its_address_and_prefix(name):
 
 def test_help_of_all_says_what_exit_codes_mean():
     shown = shown_of(())
-    assert "Exit codes: 0 done; 1 it did not go well; 2 a mistake of yours" in shown
+    assert "Exit codes: 0 done; 1 failed; 2 wrong usage" in shown
     assert "130 interrupted" in shown

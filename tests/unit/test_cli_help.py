@@ -75,7 +75,7 @@ def test_version_is_the_distributions():
         (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de"),
         (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
         (["send", "hi", "--task", "intent=de"], "it has no target"),
-        (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent stands twice"),
+        (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),
         (["send", "hi", "--reference", "order"], "--reference order: needs KEY=VALUE"),
         (["send", "hi", "--language", "not a tag"], "the text: language: "),
         (["send", "   "], "the text: text: the text is blank"),

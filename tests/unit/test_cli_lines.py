@@ -49,7 +49,7 @@ def seen(result):
 def test_a_kept_answer_says_all_in_two_lines():
     first, second = result_lines(seen(kept()), about="“please move…”")
     assert first == "intent       transfer  97 % sure  “please move…”"
-    said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing left the house · 41 ms · €0"
+    said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing left the perimeter · 41 ms · €0"
     assert second == f"{'':13}{said} · trace {TRACE}"
 
 
@@ -130,7 +130,7 @@ def test_what_came_from_the_cache_says_so():
 
 
 def test_what_did_not_leave_says_so():
-    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing left the house"
+    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing left the perimeter"
 
 
 def test_a_threshold_that_did_not_hold_is_not_told():
@@ -184,7 +184,7 @@ def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from
 def test_a_dead_letter_of_what_says_no_id_says_so():
     reason = DeadLetterReason("invalid_cloudevent", "id: missing", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
     headers = reason.headers([("ce_type", b"x")])
-    assert "· says no id · trace unknown" in dead_letter(
+    assert "· has no id · trace unknown" in dead_letter(
         read_dead_letter(Record("t", 0, 5, 1_050, None, b"{}", headers))
     )
 

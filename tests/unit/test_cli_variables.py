@@ -32,7 +32,7 @@ def read_by(*models: type[BaseModel]) -> Iterator[str]:
 )
 def test_a_mistyped_name_is_told_with_the_right_one(name: str, meant: str) -> None:
     (check,) = check_variables({name: "value-nobody-may-see"})
-    assert check.finding == f"{name} is no setting: nothing reads it"
+    assert check.finding == f"{name} is not a setting: nothing reads it"
     assert check.fix == f"did you mean {meant}?"
 
 

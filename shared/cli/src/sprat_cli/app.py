@@ -5,13 +5,13 @@ from typing import Any
 import typer
 
 EXIT_CODES = """\b
-Exit codes: 0 done; 1 it did not go well; 2 a mistake of yours, or Kafka cannot be reached; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong usage, or Kafka cannot be reached; 130 interrupted.
 What each command means by them: sprat {}COMMAND --help."""
 """Of all commands: whoever runs them in a script relies on these."""
 
 
 def group_help(group: str, *examples: str) -> str:
-    """Give what ends the help of a group of commands: examples, without `sprat` and the group, and the exit codes."""
+    """Return what ends the help of a group of commands: examples, without `sprat` and the group, and the exit codes."""
     lines = "\n".join(f"  sprat {group} {example}" for example in examples)
     return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES.format(f'{group} ')}"
 

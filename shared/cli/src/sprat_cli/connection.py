@@ -48,7 +48,7 @@ def load_command_settings() -> CommandSettings:
 
 
 def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> KafkaSettings:
-    """Give the settings from the environment, with what the options say instead.
+    """Return the settings from the environment, with what the options say instead.
 
     Raises:
         UserError: a setting or an option is wrong.

@@ -47,21 +47,21 @@ COMMANDS = {
     "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
     "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
     "assess": CommandEntry(
-        "sprat_cli.assess.command:assess", "Say what a model would do on texts of your own, and at what cost."
+        "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
     ),
-    "mask": CommandEntry(
-        "sprat_cli.mask.command:mask", "Show what would leave of a text, with what is personal masked."
+    "mask": CommandEntry("sprat_cli.mask.command:mask", "Show what of a text would leave, with personal data masked."),
+    "audit": CommandEntry(
+        "sprat_cli.audit.command:app", "Sum up what left the perimeter; compare attempts with outcomes."
     ),
-    "audit": CommandEntry("sprat_cli.audit.command:app", "Sum up what left the house; compare attempts with outcomes."),
     "topics": CommandEntry(
-        "sprat_cli.topics.command:app", "Make the topics, or compare them with what they should be."
+        "sprat_cli.topics.command:app", "Create the topics, or compare them with what they should be."
     ),
     "models": CommandEntry("sprat_cli.models.command:app", "See the models that are served, or bring one of your own."),
-    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show who is how far behind, and when it will have caught up."),
-    "top": CommandEntry("sprat_cli.top.command:top", "Watch an installation that others started, live."),
+    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show the lag of each consumer group, and when it will be gone."),
+    "top": CommandEntry("sprat_cli.top.command:top", "Watch a running installation, live."),
     "bench": CommandEntry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
     "doctor": CommandEntry(
-        "sprat_cli.doctor.command:doctor", "Say what is reachable, what is missing and how to mend it."
+        "sprat_cli.doctor.command:doctor", "Check what is reachable, what is missing and how to fix it."
     ),
 }
 

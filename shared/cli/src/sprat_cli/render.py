@@ -14,7 +14,7 @@ _MAX_NAMES = 8
 
 
 def answer(result: Result, limit: int | None = None) -> str:
-    """Say what was found; a long answer ends with an ellipsis after `limit` characters."""
+    """Return what was found; a long answer ends with an ellipsis after `limit` characters."""
     output = result.output
     if output is None:
         declined = result.declined
@@ -35,7 +35,7 @@ def _names(output: NerOutput) -> str:
 
 
 def format_confidence(result: Result) -> str:
-    """Say how sure the system is; a frontier says nothing of it."""
+    """Return how sure the system is; a frontier says nothing of it."""
     if result.output is None:
         return ""
     if result.confidence is None:
@@ -45,7 +45,7 @@ def format_confidence(result: Result) -> str:
 
 
 def who(result: Result) -> str:
-    """Say whose answer it is."""
+    """Return whose answer it is."""
     if result.model is None:
         return "nobody"
     version = "" if result.model.version == result.model.name else f" {result.model.version[:8]}"
@@ -54,7 +54,7 @@ def who(result: Result) -> str:
 
 
 def route(result: Result) -> str:
-    """Say whether it was kept or escalated, and why."""
+    """Return whether it was kept or escalated, and why."""
     needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.3g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
@@ -63,20 +63,20 @@ def route(result: Result) -> str:
 
 
 def cost(euros: float) -> str:
-    """Give a price as people write it: €0, €0.00012."""
+    """Return a price as people write it: €0, €0.00012."""
     return "€0" if euros == 0 else f"€{euros:.6f}".rstrip("0").rstrip(".") if euros >= 1e-6 else "€<0.000001"
 
 
 def left(egress: Egress | None) -> str:
-    """Say what left the house."""
+    """Return what left the perimeter."""
     if egress is None or not egress.left:
-        return "nothing left the house"
+        return "nothing left the perimeter"
     masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
     return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
 
 
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
-    """Give a result in two lines.
+    """Return a result in two lines.
 
     `about` says which text it belongs to where there are several; `task` says it as it was asked for, `intent@hr`: a
     result holds no more than the task.
@@ -96,7 +96,7 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
 
 
 def result_line(seen: StoredResult) -> str:
-    """Give a result in one line, for following many."""
+    """Return a result in one line, for following many."""
     result = seen.result
     parts = [
         clock(seen.decided_at),
@@ -111,9 +111,9 @@ def result_line(seen: StoredResult) -> str:
 
 
 def dead_letter(letter: DeadLetter) -> str:
-    """Give a dead letter in one line: why, who says so, where the record stood."""
+    """Return a dead letter in one line: why, who says so, where the record stood."""
     reason = letter.reason
-    text_id = "says no id" if letter.identity is None else letter.identity[1]
+    text_id = "has no id" if letter.identity is None else letter.identity[1]
     where = f"{reason.topic} {reason.partition}@{reason.offset}"
     parts = [
         clock(letter.written_at),
@@ -126,12 +126,12 @@ def dead_letter(letter: DeadLetter) -> str:
 
 
 def clock(epoch_ms: int) -> str:
-    """Give the local time of day, with milliseconds."""
+    """Return the local time of day, with milliseconds."""
     return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
 def result_json(seen: StoredResult) -> Mapping[str, Any]:
-    """Give a result for machines: the message as it was written, and what its record says."""
+    """Return a result for machines: the message as it was written, and what its record says."""
     return {
         "type": "result",
         "id": seen.envelope.id,
@@ -143,7 +143,7 @@ def result_json(seen: StoredResult) -> Mapping[str, Any]:
 
 
 def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
-    """Give a dead letter for machines; never its value."""
+    """Return a dead letter for machines; never its value."""
     reason = letter.reason
     source, event_id = letter.identity or (None, None)
     return {

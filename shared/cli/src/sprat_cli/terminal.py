@@ -13,7 +13,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Tell whether the stream is a terminal that shows colour (https://no-color.org)."""
+    """Return whether the stream is a terminal that shows colour (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -28,7 +28,7 @@ def faint(text: str) -> str:
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """Give a text on one line without control characters: what came from outside must not move a cursor.
+    """Return a text on one line without control characters: what came from outside must not move a cursor.
 
     A text longer than `limit` characters ends with an ellipsis.
     """

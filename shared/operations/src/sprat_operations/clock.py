@@ -33,7 +33,7 @@ class ClockSkew:
 
     @property
     def min_ms(self) -> float:
-        """Give what it is at the least, without its sign."""
+        """Return what it is at the least, without its sign."""
         return max(0.0, abs(self.ahead_ms) - self.uncertainty_ms)
 
 

@@ -48,7 +48,7 @@ class ReadablePayload:
     """
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
-        """Give a stretch; bytes that are not UTF-8 stand in hexadecimal."""
+        """Return a stretch; bytes that are not UTF-8 stand in hexadecimal."""
         stop = len(self.text) if end is None else end
         if not self.escaped:
             return self.text[start:stop]
@@ -58,7 +58,7 @@ class ReadablePayload:
         )
 
     def spans(self, masked: "MaskedText") -> "list[MaskedSpan]":
-        """Give those that are to be hidden."""
+        """Return those that are to be hidden."""
         return [
             span
             for span in masked.spans
@@ -66,7 +66,7 @@ class ReadablePayload:
         ]
 
     def masked(self, masked: "MaskedText") -> str:
-        """Give all with what was masked in it replaced, up to what is shown."""
+        """Return all with what was masked in it replaced, up to what is shown."""
         limit = min(len(self.text), MAX_SHOWN)
         pieces: list[str] = []
         last = 0
@@ -77,7 +77,7 @@ class ReadablePayload:
 
 
 def readable(value: bytes) -> ReadablePayload | None:
-    """Give what can be read of a value; None where it is no text."""
+    """Return what can be read of a value; None where it is no text."""
     try:
         decoded = value.decode()
     except UnicodeDecodeError:
@@ -104,7 +104,7 @@ def readable(value: bytes) -> ReadablePayload | None:
 
 
 def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:
-    """Give a hex dump of the first bytes: offset, sixteen bytes, and what of them is ASCII."""
+    """Return a hex dump of the first bytes: offset, sixteen bytes, and what of them is ASCII."""
     for start in range(0, min(len(value), limit), 16):
         row = value[start : start + 16]
         plain = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
@@ -118,7 +118,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]:
-    """Give the lines, each with how much of it is ours: its path, also its value, or 0."""
+    """Return the lines, each with how much of it is ours: its path, also its value, or 0."""
     if isinstance(value, _Pairs | list) and value:
         for step, inner in value if isinstance(value, _Pairs) else enumerate(value):
             yield from _lines((*path, step), inner)
@@ -138,7 +138,7 @@ def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]
 
 
 def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
-    """Tell whether the value is a language, a rule or a model's name, as the contract has them."""
+    """Return whether the value is a language, a rule or a model's name, as the contract has them."""
     if not isinstance(value, str) or any(step not in _names() for step in path):
         return False
     match path:
@@ -187,7 +187,7 @@ def _whole(text: str) -> str:
 
 @cache
 def _names() -> frozenset[str]:
-    """Give all field names of what a dead letter may hold."""
+    """Return all field names of what a dead letter may hold."""
     names: set[str] = set()
     for message in (TextSubmitted, Prediction, FrontierRequested, FrontierAnswered):
         schema = message.model_json_schema()
@@ -197,7 +197,7 @@ def _names() -> frozenset[str]:
 
 
 def _language(value: Any) -> str | None:
-    """Give the language that a text names, or that the text inside of what was made of it names."""
+    """Return the language that a text names, or that the text inside of what was made of it names."""
     if not isinstance(value, _Pairs):
         return None
     fields = dict(value)

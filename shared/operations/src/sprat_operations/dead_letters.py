@@ -37,12 +37,12 @@ class DeadLetter:
 
     @property
     def place(self) -> str:
-        """Give PARTITION:OFFSET, by which a person names it."""
+        """Return PARTITION:OFFSET, by which a person names it."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def identity(self) -> Identity | None:
-        """Give source and id of the original; None where it says none.
+        """Return source and id of the original; None where it says none.
 
         Those of a plain JSON text follow from where it stood.
         """
@@ -53,7 +53,7 @@ class DeadLetter:
 
     @property
     def trace_id(self) -> str | None:
-        """Give the trace of the original: the one that it came with, else the one that follows from its identity."""
+        """Return the trace of the original: the one that it came with, else the one that follows from its identity."""
         traceparent = Traceparent.parse(next((value for name, value in self.headers if name == "traceparent"), None))
         if traceparent is None and self.identity is not None:
             traceparent = Traceparent.root(*self.identity)
@@ -61,22 +61,22 @@ class DeadLetter:
 
     @property
     def is_plain_text(self) -> bool:
-        """Tell whether the original is a text without any header of a CloudEvent."""
+        """Return whether the original is a text without any header of a CloudEvent."""
         return self.reason.topic.endswith(_TEXTS) and not _is_cloudevent(self.headers)
 
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:
-        """Give the headers of the original, without those that the dead letter added."""
+        """Return the headers of the original, without those that the dead letter added."""
         added = {name for name, _ in self.reason.headers(())}
         return [(name, value) for name, value in self.headers if name not in added]
 
     @property
     def subject(self) -> Subject:
-        """Give what tells events apart: the identity, empty where there is none, and what it says."""
+        """Return what tells events apart: the identity, empty where there is none, and what it says."""
         return (*(self.identity or ("", "")), self.digest)
 
     def without_value(self) -> "DeadLetter":
-        """Give the same without its value, to hold many."""
+        """Return the same without its value, to hold many."""
         return replace(self, value=None)
 
 
@@ -102,7 +102,7 @@ def read_dead_letter(record: KafkaRecord) -> DeadLetter:
 
 
 def identity_of(headers: Headers) -> Identity | None:
-    """Give source and id that the headers name; None where one is missing, empty or not UTF-8."""
+    """Return source and id that the headers name; None where one is missing, empty or not UTF-8."""
     found = {name: value or b"" for name, value in headers}
     try:
         source, event_id = found.get("ce_source", b"").decode(), found.get("ce_id", b"").decode()
@@ -112,7 +112,7 @@ def identity_of(headers: Headers) -> Identity | None:
 
 
 def digest(key: bytes | None, value: bytes | None) -> str:
-    """Give a digest of key and value; an absent one differs from an empty one."""
+    """Return a digest of key and value; an absent one differs from an empty one."""
     summed = hashlib.sha256()
     for part in (key, value):
         summed.update(b"-" if part is None else b"%d:" % len(part) + part)
@@ -120,12 +120,12 @@ def digest(key: bytes | None, value: bytes | None) -> str:
 
 
 def _writable(name: str) -> str:
-    """Give a header's name as a producer can write it: bytes that are not UTF-8 are escaped."""
+    """Return a header's name as a producer can write it: bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _is_cloudevent(headers: Headers) -> bool:
-    """Tell whether the headers speak of a CloudEvent: in binary mode, or in structured mode, whose id is inside."""
+    """Return whether the headers speak of a CloudEvent: in binary mode, or in structured mode, whose id is inside."""
     return any(
         name.startswith("ce_") or (name == "content-type" and (value or b"").startswith(b"application/cloudevents"))
         for name, value in headers

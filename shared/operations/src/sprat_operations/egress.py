@@ -24,7 +24,7 @@ class StoredEgress:
 
 
 async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[StoredEgress | UnreadableRecord]:
-    """Give every egress record appended at `since_ms` or later (None: all), in each partition's order.
+    """Return every egress record appended at `since_ms` or later (None: all), in each partition's order.
 
     It ends with what stood on the topic when it began, and holds one fetch in memory.
 
@@ -102,13 +102,13 @@ class EgressPairing:
         return waiting.pop(next(iter(waiting))) if len(waiting) > MAX_OPEN else None
 
     def rest(self) -> list[UnpairedEgress]:
-        """Give what still waits, by time."""
+        """Return what still waits, by time."""
         return sorted(
             (each for waiting in self._waiting.values() for each in waiting.values()), key=lambda each: each.at_ms
         )
 
 
-# What left the house, summed up by tenant, provider and region.
+# What left the perimeter, summed up by tenant, provider and region.
 
 EgressRoute = tuple[str, str, str]
 """Tenant, provider, region."""
@@ -138,7 +138,7 @@ class EgressSum:
 
     @property
     def failures(self) -> dict[str, int]:
-        """Give how often each way to fail came about, the most frequent first."""
+        """Return how often each way to fail came about, the most frequent first."""
         return {name: count for name, count in self.outcomes.most_common() if name != ANSWERED}
 
     def __add__(self, other: "EgressSum") -> "EgressSum":
@@ -151,7 +151,7 @@ class EgressSum:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give all for machines."""
+        """Return all for machines."""
         return {
             "calls": self.calls,
             "bytes_out": self.bytes_out,
@@ -174,5 +174,5 @@ class EgressSums:
 
     @property
     def total(self) -> EgressSum:
-        """Give the sum of all."""
+        """Return the sum of all."""
         return sum(self.by_route.values(), EgressSum())

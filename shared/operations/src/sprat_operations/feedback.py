@@ -67,7 +67,7 @@ def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
 
 
 def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:
-    """Give the record of a correction. Corrections of one text have one key, so the last one is the last for all."""
+    """Return the record of a correction. Corrections of one text have one key, so the last one is the last for all."""
     envelope = Envelope(
         id=str(uuid4()), source=SOURCE, traceparent=Traceparent.root(message.text_source, message.text_id)
     )
@@ -218,7 +218,7 @@ class TextSearch:
     """When the oldest text that is still there was appended; None: there is none."""
 
     def take(self, record: KafkaRecord) -> None:
-        """Look at a record of the topic of texts."""
+        """Check a record of the topic of texts."""
         self.oldest = record.timestamp if self.oldest is None else min(self.oldest, record.timestamp)
         identity = _identity(record)
         if identity not in self.missing:
@@ -251,7 +251,7 @@ async def find_texts(
 
 
 def requested_model(text: TextSubmitted, task: str) -> str:
-    """Give the model of a task that a text asks for: the default where it names none, or asks for other tasks alone."""
+    """Return the model of a task that a text asks for, else the default."""
     options = text.tasks.known.get(task)
     return DEFAULT_MODEL if options is None else options.model
 

@@ -37,12 +37,12 @@ class ServingState(StrEnum):
 
 
 def group_of(announced: ModelAnnounced) -> str:
-    """Give the consumer group of a model's service, without the prefix."""
+    """Return the consumer group of a model's service, without the prefix."""
     return f"{announced.task}.{announced.model}"
 
 
 def serving_advice(announced: ModelAnnounced) -> str:
-    """Say what to do about a model that nobody serves."""
+    """Return what to do about a model that nobody serves."""
     task, model = announced.task, announced.model
     section = f"SPRAT_{task.upper()}__"
     if model == DEFAULT_MODEL:
@@ -56,7 +56,7 @@ def serving_advice(announced: ModelAnnounced) -> str:
 
 
 def advised_keep_at(announced: ModelAnnounced) -> float | None:
-    """Give the `keep_at` that a model's card advises; None where it does not say."""
+    """Return the `keep_at` that a model's card advises; None where it does not say."""
     advised = announced.card.get("keep_at")
     return float(advised) if isinstance(advised, int | float) and not isinstance(advised, bool) else None
 
@@ -83,7 +83,7 @@ async def _serving(admin: AIOKafkaAdminClient, topics: Topics, announced: ModelA
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
-    """Give how many members a group has; one that there is not has none."""
+    """Return how many members a group has; one that there is not has none."""
     for _ in range(_TRIES - 1):
         try:
             return await _counted(admin, group)
@@ -115,7 +115,7 @@ class RegisteredModels:
 
 
 async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
-    """Give the models that are announced now, and those that were withdrawn as far as is still known.
+    """Return the models that are announced now, and those that were withdrawn as far as is still known.
 
     Raises:
         Fatal: the topic does not exist.
@@ -143,7 +143,7 @@ async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
 
 
 def limit_to_owned(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
-    """Give the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
+    """Return the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
 
     Where nobody says where that is, all that a group has not committed may be its own.
     """
@@ -228,7 +228,7 @@ async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartit
 
 
 async def watch_backlog(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Backlog]:
-    """Give what is left, each time one asks. The last one has no texts.
+    """Return what is left, each time one asks. The last one has no texts.
 
     Args:
         meter: measures.

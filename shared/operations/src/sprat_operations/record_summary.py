@@ -40,7 +40,7 @@ class RecordSummary:
 
 
 def record_kinds(topics: Topics) -> dict[str, RecordKind]:
-    """Give what each topic holds."""
+    """Return what each topic holds."""
     return {
         topics.texts: RecordKind.text,
         **{topics.predictions(task): RecordKind.prediction for task in TASKS},
@@ -54,7 +54,7 @@ def record_kinds(topics: Topics) -> dict[str, RecordKind]:
 
 
 def summarise(kind: RecordKind, value: Mapping[str, Any]) -> RecordSummary:
-    """Say what a record's value says; nothing where it is not what its topic holds."""
+    """Return what a record's value says; nothing where it is not what its topic holds."""
     try:
         return _SUMMARISERS[kind](value) if kind in _SUMMARISERS else RecordSummary()
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -67,7 +67,7 @@ def _text(value: Mapping[str, Any]) -> RecordSummary:
 
 
 def requested_model_names(tasks: Mapping[str, Any]) -> dict[str, str]:
-    """Give the model that is asked for of each of a text's tasks; the options may be anything."""
+    """Return the model that is asked for of each of a text's tasks; the options may be anything."""
     models = {task: options.get("model") if isinstance(options, dict) else None for task, options in tasks.items()}
     return {task: model if isinstance(model, str) else DEFAULT_MODEL for task, model in models.items()}
 

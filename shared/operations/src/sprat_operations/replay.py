@@ -37,17 +37,17 @@ class Replay:
 
     @property
     def number(self) -> int:
-        """Give which replay of this record it is, from 1."""
+        """Return which replay of this record it is, from 1."""
         return self.letter.reason.replays + 1
 
     @property
     def size(self) -> int:
-        """Give the bytes of the record at the most."""
+        """Return the bytes of the record at the most."""
         return OutRecord(self.topic, self.letter.key, self.letter.value, self.headers).size
 
     @property
     def mark(self) -> ReplayKey:
-        """Give what tells this replay from others."""
+        """Return what tells this replay from others."""
         return replay_key(self.topic, self.headers, self.letter.digest)
 
 
@@ -119,14 +119,14 @@ def skip_sent(planned: Plan, sent: Mapping[ReplayKey, str]) -> Plan:
 
 
 def replay_key(topic: str, headers: Headers, digest: str) -> ReplayKey:
-    """Give the mark of a replayed record; `digest` is that of its key and value."""
+    """Return the mark of a replayed record; `digest` is that of its key and value."""
     known = [(name, value or b"") for name, value in headers]
     replay_for = dict(known).get(REPLAY_FOR, b"").decode("utf-8", "replace")
     return topic, replay_for, replays_of(known), (*(identity_of(known) or ("", "")), digest)
 
 
 def origins(topics: Topics) -> Mapping[str, Collection[str]]:
-    """Give the topics that services read, and on each the services that a replay can be for; the router is for all."""
+    """Return the topics that services read, and for each the services that a replay can name."""
     return {
         topics.texts: TASKS,
         **{topics.predictions(task): () for task in TASKS},
@@ -136,7 +136,7 @@ def origins(topics: Topics) -> Mapping[str, Collection[str]]:
 
 
 def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
-    """Say why a letter cannot be replayed, whatever else is known."""
+    """Return why a letter cannot be replayed, whatever else is known."""
     reason = letter.reason
     services = origins(topics).get(reason.topic)
     if services is None:
@@ -144,9 +144,9 @@ def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
     if reason.service != ROUTER and reason.service not in services:
         return "unknown_service", f"{reason.service} is no service that reads {reason.topic}"
     if reason.detail.endswith(VALUE_LOST):
-        return "value_lost", "the dead letter does not hold the value, which was too large; publish it anew"
+        return "value_lost", "the dead letter does not hold the value, which was too large; publish it again"
     if reason.replays >= MAX_REPLAYS:
-        return "at_limit", f"replayed {reason.replays} times, {MAX_REPLAYS} is the most; mend it and publish it anew"
+        return "at_limit", f"replayed {reason.replays} times, {MAX_REPLAYS} is the limit; fix it and publish it again"
     return None
 
 
@@ -158,7 +158,7 @@ def _by_subject(known: Iterable[DeadLetter]) -> dict[tuple[str, Subject], list[D
 
 
 def _came_back(letter: DeadLetter, later: Mapping[tuple[str, Subject], Sequence[DeadLetter]]) -> tuple[str, str] | None:
-    """Tell whether a replay of the letter became a dead letter again: then that one is to be replayed."""
+    """Return whether a replay of the letter became a dead letter again: then that one is to be replayed."""
     reason = letter.reason
     back = [
         other
@@ -215,7 +215,7 @@ class NoLetter:
 async def read_dead_letters(
     client: Mapping[str, Any], topic: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
 ) -> AsyncIterator[DeadLetter | NoLetter]:
-    """Give every dead letter written at `since_ms` (epoch) or later, None: all.
+    """Return every dead letter written at `since_ms` (epoch) or later, None: all.
 
     Raises:
         UserError: there is no such topic.
@@ -232,7 +232,7 @@ async def read_dead_letters(
 async def find_sent_replays(
     client: Mapping[str, Any], replays: Sequence[Replay], *, progress: OnReadProgress = no_progress
 ) -> dict[ReplayKey, str]:
-    """Give the place of every replay that stands on the topics of these, since the first of their letters.
+    """Return the place of every replay that stands on the topics of these, since the first of their letters.
 
     Raises:
         UserError: a topic is missing.
@@ -252,7 +252,7 @@ async def find_sent_replays(
 
 
 class ReplaysNotAcknowledged(SpratError):
-    """Kafka did not acknowledge these in time; whether they stand there is not known."""
+    """Kafka did not acknowledge these in time; they may have been written."""
 
     def __init__(self, replays: Sequence[Replay], reason: str) -> None:
         super().__init__(f"{len(replays)} replays not acknowledged: {reason}")

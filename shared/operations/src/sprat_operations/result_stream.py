@@ -32,12 +32,12 @@ class StoredResult:
 
     @property
     def total_ms(self) -> int:
-        """Give the time from the text's arrival to the result's, both by the broker's clock."""
+        """Return the time from the text's arrival to the result's, both by the broker's clock."""
         return max(0, self.decided_at - self.result.origin.appended_at)
 
     @property
     def trace_id(self) -> str:
-        """Give the trace that this text has on every topic."""
+        """Return the trace that this text has on every topic."""
         return self.envelope.traceparent.trace_id
 
 
@@ -50,12 +50,12 @@ class SeenDeadLetter:
 
     @property
     def reason(self) -> DeadLetterReason:
-        """Give who says so, and why."""
+        """Return who says so, and why."""
         return self.letter.reason
 
     @property
     def trace_id(self) -> str | None:
-        """Give the trace of the original."""
+        """Return the trace of the original."""
         return self.letter.trace_id
 
 
@@ -103,7 +103,7 @@ class ResultStream:
             consumer.seek(partition, offset)
 
     async def _partitions(self) -> list[TopicPartition]:
-        """Give all partitions of the topics. A consumer would wait for a missing topic until it times out."""
+        """Return all partitions of the topics. A consumer would wait for a missing topic until it times out."""
         admin = AIOKafkaAdminClient(**self._client)
         try:
             await admin.start()
@@ -115,7 +115,7 @@ class ResultStream:
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:
-        """Give what has come; wait for it at most so long."""
+        """Return what has come; wait for it at most so long."""
         found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=_MAX_RECORDS)
         records = sorted((record for batch in found.values() for record in batch), key=lambda record: record.timestamp)
         return [seen for record in records if (seen := self._seen(record)) is not None]
@@ -126,7 +126,7 @@ class ResultStream:
             await close_in_time(self._consumer.stop)
 
     async def answers(self, timeout_s: float) -> bool:
-        """Tell whether Kafka answers in time. `read` cannot: nothing new looks like nobody there."""
+        """Return whether Kafka answers in time. `read` cannot: nothing new looks like nobody there."""
         requests = cancel_requests()
         try:
             async with asyncio.timeout(timeout_s):

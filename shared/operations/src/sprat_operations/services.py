@@ -121,5 +121,5 @@ SERVICES = (
 
 
 def instance_name(service: str, instance: int) -> str:
-    """Give the name of a service's n-th process: the first has the service's own. No model's name can hold a `#`."""
+    """Return the name of a service's n-th process: the first has the service's own. No model's name can hold a `#`."""
     return service if instance == 1 else f"{service}#{instance}"

@@ -29,7 +29,7 @@ def no_progress(done: int, total: int) -> None:
 async def read_since(
     client: Mapping[str, Any], topics: Sequence[str], since_ms: int | None, *, progress: OnReadProgress = no_progress
 ) -> AsyncIterator[ConsumerRecord]:
-    """Give every record of the topics appended at `since_ms` (epoch) or later, None: all, in each partition's order.
+    """Return every record of the topics appended at `since_ms` (epoch) or later, None: all, in each partition's order.
 
     It ends with what stood there when it began, and holds one fetch in memory. `client` holds the arguments of an
     aiokafka client.
@@ -74,7 +74,7 @@ class TopicReader:
         await close_in_time(self._admin.close, self._consumer.stop)
 
     async def unreadable_topics(self, topics: Sequence[str]) -> dict[str, str]:
-        """Give those of the topics that one cannot look into, each with the reason."""
+        """Return those of the topics that one cannot look into, each with the reason."""
         described = await self._admin.describe_topics(list(topics))
         return {each["topic"]: _reason(for_code(each["error_code"])) for each in described if each["error_code"]}
 
@@ -91,7 +91,7 @@ class TopicReader:
         return {each.partition: (begins[each], ends[each]) for each in partitions}
 
     async def read_since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Give the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
+        """Return the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
 
         Each handful is of one partition, in its order. What is appended meanwhile is left out. One at a time: it must
         be read to its end before the next is begun.
@@ -135,7 +135,7 @@ class TopicReader:
         return {each: place.offset if (place := found.get(each)) else ends[each] for each in partitions}
 
     async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
-        """Give the topics' partitions. A consumer would wait for a missing topic until it times out."""
+        """Return the topics' partitions. A consumer would wait for a missing topic until it times out."""
         described = await self._admin.describe_topics(list(topics))
         if missing := missing_topics(described):
             raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")

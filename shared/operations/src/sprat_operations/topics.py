@@ -68,7 +68,7 @@ async def create_topics(
 
 
 async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicState, ...]:
-    """Tell how every topic of the table stands, in its order.
+    """Return how every topic of the table stands, in its order.
 
     Raises:
         UserError: the broker cannot be reached or refuses.

@@ -108,7 +108,7 @@ class _Search:
                 self._add_if_related(read_step(kind, record, self.record_kinds))
 
     def _needles_for(self, kind: RecordKind) -> "_Needles":
-        """Give what a record must hold to be read at all: decoding every one of them would take minutes."""
+        """Return what a record must hold to be read at all: decoding every one of them would take minutes."""
         match kind:
             case RecordKind.text:
                 return _Needles.of((), self._needles)
@@ -127,7 +127,7 @@ class _Search:
         return tuple({step.trace_id.encode() for step in self.steps if step.trace_id is not None})
 
     def _is_at_its_place(self, kind: RecordKind, record: ConsumerRecord) -> bool:
-        """Is it known by its place: a plain JSON text, or a dead letter of which the value was too large to be kept?"""
+        """Return whether its place identifies it: a plain JSON text, or a dead letter without its too large value."""
         if kind is RecordKind.text:
             return (record.offset, record.timestamp) == self._query.plain
         return kind is RecordKind.dead_letter and not record.value
@@ -142,7 +142,7 @@ class _Search:
             self._others.add(step.traceparent)
 
     def _may_be_call(self, step: TraceStep) -> bool:
-        """Is it one of this text's calls? Their record names no text: it has the trace, the tenant and the task."""
+        """Return whether it is a call of this text. The record names no text, only trace, tenant and task."""
         models = [each for each in self.steps if each.kind is RecordKind.request and each.trace_id == step.trace_id]
         ours = {each.traceparent for each in self.steps}
         if step.traceparent in self._others and step.traceparent not in ours:
@@ -150,7 +150,7 @@ class _Search:
         return any(each.task == step.task and each.tenant in (None, step.tenant) for each in models)
 
     def found(self) -> TraceResult:
-        """Give what was kept, the calls with the text that asked for them."""
+        """Return what was kept, the calls with the text that asked for them."""
         shared = {step.call_id for step in self.steps if step.call_id is not None and step.traceparent in self._others}
         return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics)
 
@@ -167,7 +167,7 @@ class _Needles:
         return cls(_any_of(value), _any_of(headers))
 
     def in_record(self, record: ConsumerRecord) -> bool:
-        """Tell whether one is there. Called for every record: two microseconds here are a second of waiting."""
+        """Return whether one is there. Called for every record: two microseconds here are a second of waiting."""
         value, headers = self.value, self.headers
         if value is not None and record.value and value.search(record.value):
             return True
@@ -179,7 +179,7 @@ class _Needles:
 
 
 def _named(error: TopicAuthorizationFailedError) -> set[str]:
-    """Give the topics that Kafka refuses: aiokafka names them as the error's argument."""
+    """Return the topics that Kafka refuses: aiokafka names them as the error's argument."""
     named = error.args[0] if error.args else ()
     return {named} if isinstance(named, str) else set(named)
 
@@ -190,7 +190,7 @@ def _any_of(needles: Iterable[bytes]) -> re.Pattern[bytes] | None:
 
 
 def _with_text(step: TraceStep, steps: Iterable[TraceStep]) -> TraceStep:
-    """Give the step with the text that it belongs to, where only others say so."""
+    """Return the step with the text that it belongs to, where only others say so."""
     if step.identity is not None:
         return step
     if step.kind is RecordKind.egress:

@@ -63,7 +63,7 @@ class TraceStep:
 
     @property
     def trace_id(self) -> str | None:
-        """Give the trace that it is part of."""
+        """Return the trace that it is part of."""
         return None if self.traceparent is None else self.traceparent.trace_id
 
 
@@ -77,24 +77,24 @@ class TraceQuery:
 
     @property
     def needles(self) -> tuple[bytes, ...]:
-        """Give how its id can stand in headers and in JSON: every record that names it holds one of these."""
+        """Return how its id can stand in headers and in JSON: every record that names it holds one of these."""
         forms = {self.id} | {json.dumps(self.id, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
         forms |= {form.replace("/", r"\/") for form in forms}
         return tuple(sorted(form.encode("utf-8", "surrogatepass") for form in forms))
 
     @property
     def plain(self) -> tuple[int, int] | None:
-        """Give offset and timestamp, if the id is of the form that plain JSON records get."""
+        """Return offset and timestamp, if the id is of the form that plain JSON records get."""
         found = _PLAIN_ID.fullmatch(self.id)
         return (int(found[1]), int(found[2])) if found else None
 
     def matches(self, identity: Identity | None) -> bool:
-        """Tell whether it is this text."""
+        """Return whether it is this text."""
         return identity is not None and identity[1] == self.id and self.source in (None, identity[0])
 
 
 def headers_of(record: KafkaRecord) -> dict[str, str]:
-    """Give the headers as texts; of a name that stands twice the last counts, as for the services."""
+    """Return the headers as texts; of a name that stands twice the last counts, as for the services."""
     return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
 
 
@@ -139,7 +139,7 @@ def _value(record: KafkaRecord) -> dict[str, Any]:
 
 
 def _prediction_in(kind: RecordKind, value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the part that names text, task and origin."""
+    """Return the part that names text, task and origin."""
     for name in _INSIDE.get(kind, ()):
         part = value.get(name)
         value = part if isinstance(part, dict) else {}
@@ -158,7 +158,7 @@ def _identity(
 def text_identity(
     headers: Mapping[str, str], topic: str, partition: int, offset: int, timestamp_ms: int
 ) -> Identity | None:
-    """Give source and id of a record on the texts topic; None where it has `ce_` headers, but not these."""
+    """Return source and id of a record on the texts topic; None where it has `ce_` headers, but not these."""
     if any(name.startswith("ce_") for name in headers):
         source, id = headers.get("ce_source"), headers.get("ce_id")
         return (source, id) if source and id else None
@@ -168,7 +168,7 @@ def text_identity(
 def _dead_letter(
     record: KafkaRecord, headers: Mapping[str, str], record_kinds: Mapping[str, RecordKind]
 ) -> tuple[Identity | None, Place | None, RecordSummary, str]:
-    """Give of a dead letter: the text, the record that it was, why, who says so."""
+    """Return of a dead letter: the text, the record that it was, why, who says so."""
     try:
         reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
     except ValueError:
@@ -238,12 +238,12 @@ class TraceNode:
 
 
 def in_time_order(steps: Iterable[TraceStep]) -> list[TraceStep]:
-    """Give the steps by the broker's clock; those of the same millisecond as they cause each other."""
+    """Return the steps by the broker's clock; those of the same millisecond as they cause each other."""
     return sorted(steps, key=lambda step: (step.at_ms, CAUSAL_ORDER[step.kind], step.summary.decision, step.place))
 
 
 def trace_trees(steps: Iterable[TraceStep]) -> list[TraceNode]:
-    """Give the trees that the steps of one text make; more than one where a cause was not found."""
+    """Return the trees that the steps of one text make; more than one where a cause was not found."""
     ordered = in_time_order(steps)
     nodes = {step.place: TraceNode(step) for step in ordered}
     roots: list[TraceNode] = []
@@ -254,7 +254,7 @@ def trace_trees(steps: Iterable[TraceStep]) -> list[TraceNode]:
 
 
 def cause_of(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
-    """Give the step that caused this one: of the same text and task, the latest before it.
+    """Return the step that caused this one: of the same text and task, the latest before it.
 
     The clocks of several brokers differ: where none stands before it, the first after it.
     """
@@ -272,7 +272,7 @@ def cause_of(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
 
 
 def _of_call(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
-    """Give the attempt of the same call, else the request that the call was made for."""
+    """Return the attempt of the same call, else the request that the call was made for."""
     calls = [each for each in ordered if each.kind is RecordKind.egress and each.call_id == step.call_id]
     attempts = [each for each in calls if each.summary.decision == ATTEMPT]
     if step.summary.decision != ATTEMPT and attempts:
@@ -302,12 +302,12 @@ def group_by_text(steps: Iterable[TraceStep]) -> dict[Identity, list[TraceStep]]
 
 
 def requested_models(steps: Iterable[TraceStep]) -> dict[str, str]:
-    """Give task → the model of it that the text asks for, as far as the steps of one text say so."""
+    """Return task → the model of it that the text asks for, as far as the steps of one text say so."""
     return {task: model for step in in_time_order(steps) for task, model in step.models.items()}
 
 
 def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
-    """Give the known tasks asked for that have no Result yet; none where the router rejected the text.
+    """Return the known tasks asked for that have no Result yet; none where the router rejected the text.
 
     Where the text itself was not found, nothing is known of them, and none are given.
     """
@@ -320,6 +320,6 @@ def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
 
 
 def _rejects(step: TraceStep, text: TraceStep) -> bool:
-    """Is it the dead letter of the whole text? One of unknown tasks leaves the known ones."""
+    """Return whether it is the dead letter of the whole text? One of unknown tasks leaves the known ones."""
     by_router = step.kind is RecordKind.dead_letter and step.service == _ROUTER and step.cause == text.place
     return by_router and step.summary.reason != _UNKNOWN_TASK

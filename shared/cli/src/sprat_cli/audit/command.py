@@ -1,4 +1,4 @@
-"""`sprat audit` and `sprat audit verify`: what left the house, and whether every call of it has its end on record."""
+"""`sprat audit` and `sprat audit verify`: what left the perimeter, and whether each call has an outcome."""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ those of outcomes. At the edges of the time asked for, one may be in it and the 
 Exit codes:
   0  all was read
   1  a record could not be read, so the sums may lack something
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 _VERIFY = """\b
 Examples:
   sprat audit verify
@@ -45,17 +45,17 @@ without an attempt is one that nobody announced: look who writes to the topic.
 Exit codes:
   0  every attempt has its outcome, and every outcome its attempt
   1  one has not (each is named), or a record could not be read
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 Tenant = Annotated[
     list[str] | None,
-    typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; may stand several times."),
+    typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; can be repeated."),
 ]
 
 app = make_app(
     invoke_without_command=True,
     epilog=_SUMS,
-    help="Sum up what left the house, by tenant, provider and region; or verify the record of it.",
+    help="Sum up what left the perimeter, by tenant, provider and region; or verify the record of it.",
 )
 
 
@@ -69,7 +69,7 @@ def audit(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Sum up what left the house, by tenant, provider and region; or verify the record of it."""
+    """Sum up what left the perimeter, by tenant, provider and region; or verify the record of it."""
     if context.invoked_subcommand is not None:
         reject_misplaced_options(context, f"sprat audit {context.invoked_subcommand} --since 7d")
         return
@@ -133,7 +133,7 @@ def _sums_json(sums: EgressSums) -> list[dict[str, Any]]:
 
 def _sums_lines(sums: EgressSums, since: str) -> list[str]:
     if not sums.by_route:
-        return [f"nothing left the house in the last {since}"]
+        return [f"nothing left the perimeter in the last {since}"]
     cells: list[tuple[str, ...]] = [("TENANT", "PROVIDER", "REGION", "CALLS", "BYTES", "COST", "FAILED", "MASKED")]
     cells += [(*map(printable, way), *_cells(each)) for way, each in sorted(sums.by_route.items())]
     if len(sums.by_route) > 1:
@@ -147,7 +147,7 @@ def _cells(each: EgressSum) -> tuple[str, str, str, str, str]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    """Give the sum, and of what it is made, the most frequent first."""
+    """Return the sum, and of what it is made, the most frequent first."""
     if not counts:
         return "0"
     parts = sorted(counts.items(), key=lambda each: (-each[1], each[0]))

@@ -20,7 +20,7 @@ _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
 def lines(letters: Sequence[DeadLetter]) -> list[str]:
-    """Give a line for each, under a head."""
+    """Return a line for each, under a head."""
     cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
     cells += [
         (
@@ -39,12 +39,12 @@ def lines(letters: Sequence[DeadLetter]) -> list[str]:
 
 
 def text_id(letter: DeadLetter) -> str:
-    """Give the id of the original for a person."""
+    """Return the id of the original for a person."""
     return "-" if letter.identity is None else printable(letter.identity[1], _LONGEST_ID)
 
 
 def when(epoch_ms: int) -> str:
-    """Give the local day and time."""
+    """Return the local day and time."""
     return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -54,7 +54,7 @@ _EXITS = """\b
 Exit codes:
   0  all was read
   1  a record of the topic is no dead letter; it is named
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 LIST = f"""\b
 Examples:
   sprat dlq list --since 1h
@@ -161,7 +161,7 @@ def count_letters(
 
 
 def _counted(letters: Sequence[DeadLetter], columns: Sequence[By]) -> list[dict[str, Any]]:
-    """Give the counts, the largest first, where time is a column by time."""
+    """Return the counts, the largest first, where time is a column by time."""
     counts: Counter[tuple[str, ...]] = Counter()
     first: dict[tuple[str, ...], int] = {}
     last: dict[tuple[str, ...], int] = {}

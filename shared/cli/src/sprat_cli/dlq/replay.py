@@ -73,7 +73,7 @@ class Run:
             self.failed = True
             for replay in error.replays:
                 self._tell("not_acknowledged", replay)
-            remark(f"{error}; whether they stand there is not known: run it again, it leaves out what does")
+            remark(f"{error}; they may have been written: run it again, it leaves out those that were")
         finally:
             await publisher.stop()
             self._show_left_out()
@@ -166,7 +166,7 @@ Examples:
   sprat dlq replay --reason defect --yes --at-most 5000 --json
 
 \b
-Mend the service first. Without --yes, it is shown what would be sent, and a person at a terminal is asked. An original
+Fix the service first. Without --yes, it is shown what would be sent, and a person at a terminal is asked. An original
 goes to the topic where it stood, as it was and with its id, for the service that failed; what the router rejected goes
 to all. Left out and named: what was replayed 3 times, what was replayed before (--again sends it), what came back as a
 newer dead letter, what stands there twice, what is not whole. To know what was replayed before, the topics are read
@@ -179,7 +179,7 @@ Consumers keep the first result with an output, so a text that was answered mean
 Exit codes:
   0  sent, or shown what would be
   1  of one that was asked for by name, nothing is sent; or Kafka did not acknowledge all: each is named
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _ASK_ABOVE = 100
 
@@ -229,7 +229,7 @@ async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, *, again: bool) 
 
 
 def _agreed(run: Run, *, yes: bool, at_most: int, as_json: bool) -> bool:
-    """Tell whether to send: yes was given and they are not too many, or a person at a terminal says so."""
+    """Return whether to send: yes was given and they are not too many, or a person at a terminal says so."""
     count = len(run.planned.replays)
     if yes and count <= at_most:
         return True

@@ -25,13 +25,13 @@ _LONGEST: Final = 80
 
 
 def names_of(letter: DeadLetter) -> frozenset[str]:
-    """Give the names by which a letter can be asked for: its place and the text's id."""
+    """Return the names by which a letter can be asked for: its place and the text's id."""
     identity = letter.identity
     return frozenset({letter.place} if identity is None else {letter.place, identity[1]})
 
 
 def not_found(names: Iterable[str], bounds: Bounds, *, chosen: bool) -> str:
-    """Say of each name why there is nothing of it; `chosen`: other options may leave it out."""
+    """Return for each name why there is nothing of it; `chosen`: other options may leave it out."""
     told = "; ".join(f"{printable(name, _LONGEST)}: {_why(name, bounds, chosen=chosen)}" for name in names)
     return f"{told}. `sprat dlq list` shows what there is"
 
@@ -88,7 +88,7 @@ class DeadLetterFilter:
     """Places and text ids; none means all."""
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter is one of those."""
+        """Return whether a letter is one of those."""
         return (
             (not self.reasons or letter.reason.code in self.reasons)
             and (not self.services or letter.reason.service in self.services)

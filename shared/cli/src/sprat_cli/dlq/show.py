@@ -48,7 +48,7 @@ class Masker:
         return cls(load_detectors(policy, tagger, alone=alone), language, alone)
 
     def mask(self, content: ReadablePayload) -> tuple[str, Mapping[str, int]]:
-        """Give what may be shown, and how many values of which type are masked in it.
+        """Return what may be shown, and how many values of which type are masked in it.
 
         Raises:
             Withheld: nothing of it may be shown.
@@ -85,7 +85,7 @@ as a hex dump; with --json, in base64.
 Exit codes:
   0  shown
   1  an original is not shown, because it cannot be verified that all is masked; the reason is said
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _PLAIN = frozenset(
     {"content-type", "traceparent", "tracestate"}
@@ -136,7 +136,7 @@ def show(
 
 
 def _raw(letter: DeadLetter) -> dict[str, Any]:
-    """Give the original as it is."""
+    """Return the original as it is."""
     headers = [[name, _escaped(value)] for name, value in letter.original_headers]
     told: dict[str, Any] = {"masked": False, "headers": headers}
     for name, part in (("key", letter.key), ("value", letter.value)):
@@ -146,7 +146,7 @@ def _raw(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
-    """Give the original with what is personal masked."""
+    """Return the original with what is personal masked."""
     told: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
     for name, value in letter.original_headers:
         shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, told)
@@ -178,8 +178,8 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
     lines = [
         f"{paint(letter.place, 'red')}  {printable(reason.code)}: {printable(reason.detail)}",
         f"  by       {printable(reason.service)} {printable(reason.version)}, {when(letter.written_at)}",
-        f"  stood at {printable(reason.topic)} {reason.partition}@{reason.offset}, {when(reason.timestamp_ms)}",
-        f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'says no id'}",
+        f"  was at {printable(reason.topic)} {reason.partition}@{reason.offset}, {when(reason.timestamp_ms)}",
+        f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'has no id'}",
         f"  trace    {letter.trace_id or 'unknown'}",
         f"  replays  {reason.replays} of {MAX_REPLAYS}",
         f"  key      {_shown(original, 'key', original['key'])}",
@@ -212,5 +212,5 @@ def _shown(original: dict[str, Any], part: str, value: str | None) -> str:
 
 
 def _escaped(value: bytes | None) -> str | None:
-    """Give the bytes as UTF-8; those that are none stand in hexadecimal."""
+    """Return the bytes as UTF-8; those that are none stand in hexadecimal."""
     return None if value is None else value.decode("utf-8", "backslashreplace")

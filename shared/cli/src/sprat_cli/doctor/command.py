@@ -1,4 +1,4 @@
-"""`sprat doctor`: what is reachable, what is missing, how to mend it."""
+"""`sprat doctor`: what is reachable, what is missing, how to fix it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ Examples:
 Exit codes:
   0  nothing is broken
   1  something is: a line begins with ✗
-  2  a mistake of yours in an option or a setting"""
+  2  wrong usage: an option or a setting"""
 
 _SIGNS = {CheckStatus.ok: ("✓", "green"), CheckStatus.warning: ("!", "yellow"), CheckStatus.broken: ("✗", "red")}
 
@@ -43,7 +43,7 @@ def doctor(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Say what is reachable, what is missing, and how to mend it. Nothing is changed, and no secret is shown."""
+    """Check what is reachable, what is missing, and how to fix it. Nothing is changed, and no secret is shown."""
     kafka = kafka_settings(bootstrap, prefix)
     if asyncio.run(_examine(kafka, policy, as_json=as_json)):
         raise typer.Exit(1)

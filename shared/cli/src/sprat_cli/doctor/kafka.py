@@ -26,7 +26,7 @@ from sprat_policy import Policy
 
 
 async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIterator[Check]:
-    """Look at Kafka, and at the policy beside it; where Kafka cannot be reached, say so and look no further."""
+    """Check Kafka, and at the policy beside it; where Kafka cannot be reached, say so and look no further."""
     try:
         with explain_kafka_errors(kafka):
             client = client_arguments(kafka)
@@ -40,7 +40,7 @@ async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIte
     except UnreachableError as error:
         yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.fix)
     except UserError as error:
-        yield broken("kafka", str(error), "give this user the right to describe topics and groups")
+        yield broken("kafka", str(error), "permit this user to describe topics and groups")
 
 
 async def _check(
@@ -105,13 +105,13 @@ class BrokerRequirement:
 
 
 async def check_brokers(kafka: KafkaSettings, admin: AIOKafkaAdminClient, nodes: Sequence[int]) -> AsyncIterator[Check]:
-    """Look at the settings of every broker; nothing is said twice where several have the same."""
+    """Check the settings of every broker; nothing is said twice where several have the same."""
     needs = _needs(kafka)
     reported: dict[tuple[str, str], list[int]] = {}
     for node in nodes:
         config = await _config(admin, node)
         if config is None:
-            yield ok("brokers", "their settings cannot be read here (that needs the right to describe their configs)")
+            yield ok("brokers", "their settings cannot be read here (that needs permission to describe their configs)")
             return
         for need in needs:
             value = config.get(need.setting)
@@ -129,7 +129,7 @@ async def check_brokers(kafka: KafkaSettings, admin: AIOKafkaAdminClient, nodes:
 
 
 async def _config(admin: AIOKafkaAdminClient, node: int) -> Mapping[str, str] | None:
-    """Give a broker's settings; None where they are not for this user."""
+    """Return a broker's settings; None where they are not for this user."""
     for response in await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(node))]):
         for code, _message, _type, _name, entries in response.resources:
             return None if code else {entry[0]: entry[1] for entry in entries if entry[1] is not None}
@@ -166,13 +166,13 @@ def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
             "offsets.retention.minutes",
             lambda value: int(value) * _MINUTE_MS >= texts,
             f"{texts // _MINUTE_MS} or more",
-            f"a service stopped for longer forgets where it stood, while texts are kept {texts // DAY_MS} days",
+            f"a service stopped for longer loses its committed offsets, while texts are kept {texts // DAY_MS} days",
         ),
         BrokerRequirement(
             "auto.create.topics.enable",
             lambda value: value == "false",
             "false",
-            "a mistyped prefix makes topics with the wrong settings, and nobody says so",
+            "a mistyped prefix makes topics with the wrong settings without an error",
         ),
         BrokerRequirement(
             "unclean.leader.election.enable",
@@ -187,7 +187,7 @@ def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
 _WORTH_SAYING_MS = 1_000
 _DEADLINE_MS = 30_000
 """How long a hard case may wait where neither its text nor a policy says."""
-_FIX = "let both set their clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
+_FIX = "synchronise both clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
 
 
 async def check_clock(kafka: KafkaSettings) -> Check:
@@ -197,7 +197,9 @@ async def check_clock(kafka: KafkaSettings) -> Check:
     except KafkaError as error:
         return ok("clock", f"cannot be compared with Kafka's: {type(error).__name__}")
     if skew is None:
-        return ok("clock", "cannot be compared with Kafka's: it does not tell the time (that needs KRaft, 3.3)")
+        return ok(
+            "clock", "cannot be compared with Kafka's: the cluster does not report its time (that needs KRaft, 3.3)"
+        )
     if skew.min_ms < _WORTH_SAYING_MS:
         return ok("clock", f"as Kafka's, give or take {max(1, skew.uncertainty_ms + skew.min_ms):.0f} ms")
     side = "ahead of" if skew.ahead_ms > 0 else "behind"
@@ -213,7 +215,7 @@ _SAFE_COPIES = 3
 async def check_topics(
     kafka: KafkaSettings, admin: AIOKafkaAdminClient, states: Sequence[TopicState]
 ) -> AsyncIterator[Check]:
-    """Look at settings, then at copies and leaders of those that exist."""
+    """Check settings, then at copies and leaders of those that exist."""
     missing = [state.name for state in states if state.status == "missing"]
     different = [state for state in states if state.status == "differs"]
     if missing:
@@ -232,7 +234,7 @@ async def check_topics(
 
 
 def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: Sequence[TopicState]) -> list[Check]:
-    """Give a check for each setting that differs; one where it is only the count that this shell does not know."""
+    """Return a check for each setting that differs; one where it is only the count that this shell does not know."""
     counts = {
         state.partitions for state in states if state.partitions is not None and state.name != kafka.topics.models
     }
@@ -253,7 +255,7 @@ def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: 
 
 
 def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
-    """Look whether every partition has a leader, all its copies, and enough of them."""
+    """Check whether every partition has a leader, all its copies, and enough of them."""
     parts = [(f"{each['topic']} {part['partition']}", part) for each in described for part in each["partitions"]]
     headless = [name for name, part in parts if part["leader"] < 0]
     behind = [name for name, part in parts if part["leader"] >= 0 and len(part["isr"]) < len(part["replicas"])]
@@ -261,7 +263,7 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
     checks = []
     if headless:
         finding = f"no leader: {_some(headless)}; nothing can be written there or read"
-        checks.append(broken("copies", finding, "bring the broker back that has them"))
+        checks.append(broken("copies", finding, "restart the brokers that have them"))
     if behind:
         finding = f"not all copies are up to date: {_some(behind)}"
         checks.append(warning("copies", finding, "a broker is down or slow: look at its log"))
@@ -286,7 +288,7 @@ def _some(names: Sequence[str], most: int = _FEW) -> str:
 
 
 def check_groups(measured: LagSnapshot, standing: RegisteredModels | None) -> Iterator[Check]:
-    """Look at every group that there is, and at those that must be.
+    """Check every group that there is, and at those that must be.
 
     Args:
         measured: with the groups of withdrawn models cut by :func:`own_alone`.
@@ -324,8 +326,10 @@ def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Chec
         )
         if known:
             was, wait = ("was", "waits") if lag == 1 else ("were", "wait")
-            finding = f"{texts} that {was} its own when it was retired {wait}, and nobody reads: no Result without it"
+            finding = (
+                f"{texts} that {was} its own when it was retired {wait}, and no service runs: no Result without it"
+            )
             yield broken("groups", f"{name} is retired, 0 members: {finding}", fix)
         else:
-            finding = f"up to {texts} from before it was retired may wait, and nobody reads"
+            finding = f"up to {texts} from before it was retired may wait, and no service runs"
             yield warning("groups", f"{name} is retired, 0 members: {finding}", fix)

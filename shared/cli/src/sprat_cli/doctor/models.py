@@ -11,7 +11,7 @@ from sprat_policy import Policy, UnannouncedModel, unannounced_models
 
 
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
-    """Look at the models announced, and for the group of each."""
+    """Check the models announced, and for the group of each."""
     if not announced:
         yield warning("models", "none announced: every text goes to the frontier", "start a service, as sprat_intent")
         return
@@ -37,7 +37,7 @@ def _unserved(announced: ModelAnnounced, measured: LagSnapshot) -> Check:
         came = "1 text has" if group.lag == 1 else f"{group.lag} texts have"
         waiting = f"; {came} come since, and at most so many of them wait for it"
     name = f"{announced.task}/{announced.model}"
-    finding = f"{name} is announced, but nobody serves it: texts that ask for it get no Result{waiting}"
+    finding = f"{name} is announced, but no service runs for it: texts that ask for it get no Result{waiting}"
     return broken("models", finding, serving_advice(announced))
 
 
@@ -48,7 +48,7 @@ def _model(announced: ModelAnnounced) -> str:
 
 
 def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterator[Check]:
-    """Look at each model that the policy names, and at what the cards of those announced advise."""
+    """Check each model that the policy names, and at what the cards of those announced advise."""
     for name in unannounced_models(policy, announced):
         yield warning(
             "policy",
@@ -86,7 +86,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
 
 
 def _chosen(policy: Policy, task: str, model: str) -> bool:
-    """Tell whether the file sets it for this very model; what a task says is meant for the model of no other name."""
+    """Return whether the file sets it for this very model; what a task says is meant for the model of no other name."""
     rules = getattr(policy.tasks, task)
     own = rules.models.get(model)
     if own is not None and own.keep_at is not None:

@@ -15,7 +15,7 @@ _LOSES = "nothing is lost without it: answers are computed again; what depends o
 
 
 async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
-    """Look at Redis; its URL may hold a password, so only host and port are told."""
+    """Check Redis; its URL may hold a password, so only host and port are told."""
     url = settings.url.get_secret_value()
     parts = urlsplit(url)
     where = f"{parts.hostname or parts.path or '?'}:{parts.port or 6379}"
@@ -32,7 +32,7 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
         yield _speed(where, took_ms, settings.timeout_s * 1000)
         yield await _policy(client)
     except AuthenticationError:
-        yield warning("redis", f"{where} refuses the password; {_LOSES}", "mend it in SPRAT_REDIS__URL")
+        yield warning("redis", f"{where} refuses the password; {_LOSES}", "correct it in SPRAT_REDIS__URL")
     except (RedisError, OSError) as error:
         fix = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
         yield warning("redis", f"{where} cannot be reached ({type(error).__name__}); {_LOSES}", fix)
@@ -44,14 +44,14 @@ def _speed(where: str, took_ms: float, timeout_ms: float) -> Check:
     finding = f"{where} answers in {took_ms:.1f} ms"
     if took_ms < timeout_ms / 2:
         return ok("redis", finding)
-    return warning("redis", f"{finding}, services wait {timeout_ms:.0f} ms at most", "bring it nearer")
+    return warning("redis", f"{finding}, services wait {timeout_ms:.0f} ms at most", "run it closer to the services")
 
 
 async def _policy(client: Redis) -> Check:
     try:
         config = await client.config_get("maxmemory*")
     except ResponseError:
-        return ok("redis memory", "its policy cannot be read here (CONFIG is closed)")
+        return ok("redis memory", "its policy cannot be read here (CONFIG is not permitted)")
     policy, limit = str(config.get("maxmemory-policy")), int(str(config.get("maxmemory", 0)))
     finding = f"{policy}, {f'at most {limit // 1_048_576} MiB' if limit else 'no limit'}"
     if limit and policy == "noeviction":

@@ -42,7 +42,7 @@ def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
 
 
 def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
-    """Look at secret, policy, as `find_policy` gives it, and frontier."""
+    """Check secret, policy, as `find_policy` gives it, and frontier."""
     settings = _ServiceVariables()
     yield _secret(settings.secret.get_secret_value())
     yield finding
@@ -79,7 +79,7 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
         policy = load_policy(path)
     except UserError as error:
         said = str(error).replace("\n", "; ")
-        return broken("policy", said, "mend the file; the router does not start with it"), None
+        return broken("policy", said, "fix the file: the router does not start with it"), None
     return ok("policy", f"{path}: {len(policy.tenants)} tenants"), policy
 
 
@@ -100,12 +100,12 @@ class FrontierVariables:
 
     @property
     def host(self) -> str:
-        """Give whom it would ask."""
+        """Return whom it would ask."""
         return urlsplit(self.base_url).hostname or "the default endpoint"
 
 
 def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterator[Check]:
-    """Look at endpoint and key; then at the region, which must be one that a policy allows."""
+    """Check endpoint and key; then at the region, which must be one that a policy allows."""
     if not settings.base_url and not settings.has_key:
         yield warning(
             "frontier",
@@ -141,7 +141,7 @@ def _endpoint(settings: FrontierVariables, finding: str) -> Check:
 
 
 def _is_inside(host: str) -> bool:
-    """Is it this machine or a private network, as far as its name tells?"""
+    """Return whether it is this machine or a private network, as far as its name tells."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -150,14 +150,14 @@ def _is_inside(host: str) -> bool:
 
 
 def _region(region: str, policy: Policy) -> Check:
-    """Say whose texts may go where this frontier stands."""
+    """Return whose texts may go where this frontier stands."""
     willing = {name: tenant for name, tenant in policy.tenants.items() if tenant.frontier != "deny"}
     refusing = sorted(name for name, tenant in willing.items() if region not in tenant.regions)
     if willing and len(refusing) == len(willing):
         named = sorted({each for tenant in willing.values() for each in tenant.regions})
         return warning(
             "region",
-            f"the frontier stands in {region}, where no tenant's texts may go: every hard case is declined",
+            f"the frontier is in {region}, where no tenant's texts may go: every hard case is declined",
             f"name it in the policy's regions ({', '.join(named)} are), or set SPRAT_FRONTIER__REGION to what it is",
         )
     if not willing:
@@ -212,11 +212,11 @@ def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Che
         if meant is None and "__" in upper:  # a service of somebody else's has a section of its own
             continue
         fix = f"did you mean {meant}?" if meant is not None else "unset it, or see the README for the names"
-        yield warning("variables", f"{name} is no setting: nothing reads it", fix)
+        yield warning("variables", f"{name} is not a setting: nothing reads it", fix)
 
 
 def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """Give the variables of a model's fields."""
+    """Return the variables of a model's fields."""
     for name, field in model.model_fields.items():
         variable = f"{prefix}{name.upper()}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -226,7 +226,7 @@ def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _is_read(name: str, known: Iterable[str]) -> bool:
-    """Tell whether it is a setting, or a section as one JSON (SPRAT_KAFKA), or an entry (SPRAT_FRONTIER__PRICES__X)."""
+    """Return whether it is a setting, a section as JSON (SPRAT_KAFKA) or an entry (SPRAT_FRONTIER__PRICES__X)."""
     return any(name == each or each.startswith(f"{name}__") or name.startswith(f"{each}__") for each in known)
 
 

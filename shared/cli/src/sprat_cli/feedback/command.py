@@ -29,7 +29,7 @@ text and task counts.
 Exit codes:
   0  published
   1  Kafka did not acknowledge all
-  2  a mistake of yours, or Kafka cannot be reached; if a correction is not valid, nothing was published"""
+  2  wrong usage, or Kafka cannot be reached; if a correction is not valid, nothing was published"""
 
 app = make_app(
     invoke_without_command=True, epilog=EPILOG, help="Publish corrections of results; export them as a training file."

@@ -40,13 +40,13 @@ class CorrectionOptions:
 
     @property
     def common(self) -> dict[str, Any]:
-        """Give what is said of all corrections."""
+        """Return what is said of all corrections."""
         said = {"text_source": self.source, "task": self.task, "by": self.by}
         return {name: value for name, value in said.items() if value is not None}
 
 
 def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
-    """Give the one correction that the options say.
+    """Return the one correction that the options say.
 
     Raises:
         UserError: an option is missing, too much or wrong.
@@ -61,7 +61,7 @@ def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
 
 
 def read_bulk(argument: str, options: CorrectionOptions, stdin: TextIO) -> list[FeedbackGiven]:
-    """Give the corrections of a file or of standard input, one JSON object a line; options fill what a line lacks.
+    """Return the corrections of a file or of standard input, one JSON object a line; options fill what a line lacks.
 
     Raises:
         UserError: a file that cannot be read, or a line that is no correction: it names the line.
@@ -88,7 +88,7 @@ def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
 
 
 def _output(options: CorrectionOptions) -> dict[str, Any]:
-    """Give the field `output` that the options say."""
+    """Return the field `output` that the options say."""
     said = [options.label is not None, options.outside, options.output is not None]
     if sum(said) != 1:
         raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")

@@ -37,7 +37,7 @@ are, personal data too, and is made readable for you alone.
 Exit codes:
   0  written
   1  nothing could be joined, or a record is no correction; what could be joined is written all the same
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 OUTSIDE = "outside"
 UNTRAINABLE = "untrainable"
@@ -101,7 +101,7 @@ def export(
 def _of_one_model(
     task: str, model: str | None, examples: list[CorrectedText], left_out: Counter[str]
 ) -> tuple[str | None, list[CorrectedText]]:
-    """Give the model and its corrections, the only one's where none is named; count the others'.
+    """Return the model and its corrections, the only one's where none is named; count the others'.
 
     Raises:
         UserError: none is named and there are several.
@@ -122,7 +122,7 @@ def _of_one_model(
 
 
 def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
-    """Give the rows that can be trained from; count the others."""
+    """Return the rows that can be trained from; count the others."""
     if path is None:
         return rows
     good = [row for row in rows if trainable(path, row)]

@@ -24,7 +24,7 @@ Known = Mapping[str, Collection[str]]
 
 _TASK: Final = "intent"
 _LOOK_S: Final = 10.0
-"""Give up looking for texts after so long: a correction need not wait for a remark."""
+"""Return up looking for texts after so long: a correction need not wait for a remark."""
 
 
 async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> None:
@@ -45,12 +45,12 @@ async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[Feedbac
 
 
 def in_doubt(messages: Sequence[FeedbackGiven], known: Known) -> list[FeedbackGiven]:
-    """Give those whose label some models know and others do not: by which it is to be judged, the text alone says."""
+    """Return those whose label some models know and others do not: by which it is to be judged, the text alone says."""
     return [each for each in messages if 0 < sum(_label(each) in labels for labels in known.values()) < len(known)]
 
 
 def remarks(messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Identity, str]) -> list[str]:
-    """Give a line for each label that is not known where it should be; `asked` holds the texts' models, if found."""
+    """Return a line for each label that is not known where it should be; `asked` holds the texts' models, if found."""
     every = {label for labels in known.values() for label in labels}
     if not every:
         return []
@@ -82,7 +82,7 @@ def _near(label: str, known: Collection[str]) -> str:
 
 
 async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
-    """Give the labels of the intent models that are announced, without those that announce none."""
+    """Return the labels of the intent models that are announced, without those that announce none."""
     labels: dict[bytes | None, tuple[str, Collection[str]]] = {}
     async for record in read_since(client_arguments(kafka), [kafka.topics.models], None):
         labels.pop(record.key, None)
@@ -96,7 +96,7 @@ async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
 
 
 async def _models_asked(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> dict[Identity, str]:
-    """Give the models that the texts ask for, of those that are found in time."""
+    """Return the models that the texts ask for, of those that are found in time."""
     wanted = TextSearch({(each.text_source, each.text_id) for each in messages})
     if wanted.missing:
         with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:

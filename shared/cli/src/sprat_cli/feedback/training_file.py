@@ -30,7 +30,7 @@ def check_format(path: Path, task: str) -> None:
 
 
 def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
-    """Give the rows: of intents text, label and language; else text, language and the whole output."""
+    """Return the rows: of intents text, label and language; else text, language and the whole output."""
     return [
         {"text": each.text.text, "label": each.output.label, "language": each.text.language}
         if isinstance(each.output, IntentOutput)
@@ -40,7 +40,7 @@ def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
 
 
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:
-    """Tell whether `sprat train` reads the row out of this file; one that it refuses would keep it from all others.
+    """Return whether `sprat train` reads the row out of this file; one that it refuses would keep it from all others.
 
     What is right for other tasks than intent is no single label, and not read by it.
     """

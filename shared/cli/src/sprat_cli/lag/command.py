@@ -45,7 +45,7 @@ group of a model that was withdrawn: of the texts, those count that were its own
 Exit codes:
   0  every group keeps up: it has no lag, or less with every second, or is steady
   1  one does not, or has lag and no member; or one of --group, else the router's or the frontier's, is not there
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _HEAD = (
     "GROUP",
@@ -118,7 +118,7 @@ def lag(
 
 
 def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
-    """Give the groups that are not there, of those asked for, or else of those without which pairs do not end."""
+    """Return the groups that are not there, of those asked for, or else of those without which pairs do not end."""
     if not asked and not found:
         return ["…"]
     return [name for name in dict.fromkeys(asked or REQUIRED_GROUPS) if name not in found]
@@ -136,7 +136,7 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnaps
 
 
 async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
-    """Give the withdrawn models; none where there is no model's group, and where this user may not know."""
+    """Return the withdrawn models; none where there is no model's group, and where this user may not know."""
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
     try:
@@ -147,7 +147,7 @@ async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
 
 
 def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: bool) -> list[Row]:
-    """Give a group's row, and one for each of its partitions."""
+    """Return a group's row, and one for each of its partitions."""
     known = () if before is None else before.partitions
     whole = Row(
         after.group, after.partitions, pace_between(known, after.partitions, seconds), whole=True, retired=retired

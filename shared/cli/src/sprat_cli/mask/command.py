@@ -29,7 +29,7 @@ A file is one text. Nothing is sent, and the values themselves are shown with --
 Exit codes:
   0  this would leave
   1  nothing would leave: it cannot be verified that all is masked; the reason is said
-  2  a mistake of yours"""
+  2  wrong usage"""
 
 _LONGEST_VALUE = 60
 _COLOUR = "yellow"
@@ -64,13 +64,13 @@ def mask(
         say_json(masked_json(masked, language, show_values=show_values))
         return
     if not _names_sought(asked, language):
-        remark(f"nobody looked for names: only what has a form that can be checked is masked in {printable(language)}")
+        remark(f"names were not looked for: only what has a checkable form is masked in {printable(language)}")
     for line in (*masked_lines(masked), "", *found_lines(masked, show_values=show_values)):
         say(line)
 
 
 def masked_lines(masked: MaskedText) -> list[str]:
-    """Give the text that leaves, line by line, its placeholders in colour and nothing a terminal would obey."""
+    """Return the text that leaves, line by line, its placeholders in colour and nothing a terminal would obey."""
     pieces: list[str] = []
     last = 0
     for span in masked.spans:
@@ -80,7 +80,7 @@ def masked_lines(masked: MaskedText) -> list[str]:
 
 
 def found_lines(masked: MaskedText, *, show_values: bool) -> list[str]:
-    """Give what was masked: a row for each placeholder, type and finder, in the order of the text."""
+    """Return what was masked: a row for each placeholder, type and finder, in the order of the text."""
     rows: dict[tuple[str, str, str], list[MaskedSpan]] = {}
     for span in masked.spans:
         rows.setdefault((span.placeholder, span.type, span.detector), []).append(span)
@@ -100,7 +100,7 @@ def found_lines(masked: MaskedText, *, show_values: bool) -> list[str]:
 
 
 def masked_json(masked: MaskedText, language: str, *, show_values: bool) -> dict[str, Any]:
-    """Give all for machines. `start` and `end` count code points in the text given, `at` in the masked one."""
+    """Return all for machines. `start` and `end` count code points in the text given, `at` in the masked one."""
     return {
         "type": "masked",
         "language": language,
@@ -131,7 +131,7 @@ def _names_sought(asked: DetectorSet, language: str) -> bool:
 
 
 def _advice(asked: DetectorSet, language: str) -> str:
-    """Say what to do where nobody looks for names in the language."""
+    """Return what to do where nobody looks for names in the language."""
     if _names_sought(asked, language) or primary_subtag(language) in asked.validators_alone:
         return ""
     known = sorted({tag for finder in asked.finders for tag in finder.languages or ()})

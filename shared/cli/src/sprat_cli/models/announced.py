@@ -38,7 +38,7 @@ ADVISED is the keep_at of the model's card; what holds is your policy's, see `sp
 Exit codes:
   0  there are some
   1  none is announced
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 SHOW = """\b
 Examples:
@@ -52,7 +52,7 @@ A folder is an artefact, and its files are compared with its card. Anything else
 Exit codes:
   0  done
   1  the folder is not what its card says
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
 
@@ -73,7 +73,7 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
             say(printable(row))
         for each, serves in found:
             if serves is ServingState.nobody:
-                remark(printable(f"nobody serves {each.task}/{each.model}: {serving_advice(each)}"))
+                remark(printable(f"no service runs for {each.task}/{each.model}: {serving_advice(each)}"))
     if not found:
         remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
         raise typer.Exit(1)
@@ -115,7 +115,7 @@ def _card_of(what: str, found: tuple[ModelAnnounced, ...]) -> tuple[Card, str]:
 
 
 def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    """Give all models that are announced.
+    """Return all models that are announced.
 
     Raises:
         UserError: Kafka cannot be reached, or refuses.
@@ -125,7 +125,7 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
 
 
 async def standing(kafka: KafkaSettings) -> RegisteredModels:
-    """Give all that are announced, and those that were withdrawn.
+    """Return all that are announced, and those that were withdrawn.
 
     Raises:
         UserError: the topic of models does not exist, which is a person's mistake, as in every command.
@@ -137,7 +137,7 @@ async def standing(kafka: KafkaSettings) -> RegisteredModels:
 
 
 async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, ServingState], ...]:
-    """Give all models that are announced, each with who serves it."""
+    """Return all models that are announced, each with who serves it."""
     announced = (await standing(kafka)).announced
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:

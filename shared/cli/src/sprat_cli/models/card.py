@@ -12,7 +12,7 @@ _LABELS: Final = 12
 
 
 def card_lines(card: Card, name: str) -> Iterator[str]:
-    """Give the card line by line; `name` is how texts ask for it, or its own name."""
+    """Return the card line by line; `name` is how texts ask for it, or its own name."""
     yield f"{card.task}/{printable(name)}, version {card.version}" + (
         f", on {card.built_on.name} {card.built_on.version}" if card.built_on else ""
     )

@@ -26,7 +26,7 @@ until you have measured it and set your policy's keep_at.
 \b
 Exit codes:
   0  the artefact is written
-  2  a mistake of yours, or the folder is no such model; it says what to do"""
+  2  wrong usage, or the folder is no such model; it says what to do"""
 
 app = make_app(
     no_args_is_help=True,

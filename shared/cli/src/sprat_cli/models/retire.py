@@ -32,7 +32,7 @@ announces its model again, and first answers what it had left.
 Exit codes:
   0  withdrawn, and its service may stop
   1  withdrawn, but there are texts left that its service has not answered; it says how many
-  2  a mistake of yours, or Kafka cannot be reached
+  2  wrong usage, or Kafka cannot be reached
 
 \b
 Where it was cut short, do it again: it goes on where it was."""

@@ -29,12 +29,12 @@ options fill what it does not say. The first line of output on stderr says what 
 Exit codes:
     0  every text and task was answered (by the small model alone where the frontier declined: degraded)
     1  one was not: unanswered, a dead letter, or no result in time
-    2  a mistake of yours, or Kafka cannot be reached; if a text is not valid, nothing was sent
+    2  wrong usage, or Kafka cannot be reached; if a text is not valid, nothing was sent
   130  interrupted; what was sent is answered on the result topics all the same"""
 
 
 class Frontier(StrEnum):
-    """May a hard case leave the house?"""
+    """May a hard case leave the perimeter?"""
 
     allow = "allow"
     redact = "redact"
@@ -54,7 +54,7 @@ def send(
             metavar="TASK[@MODEL][=TARGET]",
             show_default=False,
             autocompletion=_complete_task,
-            help="intent, ner, translation=de; may stand several times. [default: intent]",
+            help="intent, ner, translation=de; can be repeated. [default: intent]",
         ),
     ] = None,
     language: Annotated[
@@ -72,7 +72,7 @@ def send(
     ] = None,
     reference: Annotated[
         list[str] | None,
-        typer.Option(show_default=False, metavar="KEY=VALUE", help="Returned untouched; may stand several times."),
+        typer.Option(show_default=False, metavar="KEY=VALUE", help="Returned untouched; can be repeated."),
     ] = None,
     id: Annotated[
         str | None, typer.Option(show_default=False, metavar="ID", help="Of the text. [default: a new UUID]")

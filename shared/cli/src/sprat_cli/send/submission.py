@@ -31,7 +31,7 @@ class Submission:
 
     @property
     def trace_id(self) -> str:
-        """Give the trace that this text has on every topic."""
+        """Return the trace that this text has on every topic."""
         return self.envelope.traceparent.trace_id
 
 
@@ -61,7 +61,7 @@ def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
             raise UserError(f"--task {word}: known are intent, ner, translation=de; a model by name: intent@NAME")
         task = found["task"]
         if task in tasks:
-            raise UserError(f"--task {task} stands twice: one answer a text and task")
+            raise UserError(f"--task {task} is given twice: a text has one answer for each task")
         if (task == "translation") != (found["target"] is not None):
             hint = "it needs its target language, as in translation=de" if task == "translation" else "it has no target"
             raise UserError(f"--task {word}: {hint}")

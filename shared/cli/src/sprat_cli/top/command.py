@@ -30,7 +30,7 @@ a line whenever something changed.
 \b
 Exit codes:
   0  ended by Ctrl-C, which is how watching ends, or after --count
-  2  a mistake of yours, or Kafka cannot be reached at the start; later it waits until it is back"""
+  2  wrong usage, or Kafka cannot be reached at the start; later it waits until it is back"""
 
 
 def top(

@@ -19,7 +19,7 @@ _EXITS = """\b
 Exit codes:
   0  every topic is there and as it should be
   1  one is missing or differs; what differs is never changed, the output says what to do
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _CREATE = (
     f"\b\nExamples:\n  sprat topics create\n  sprat topics create --partitions 16 --replication-factor 3\n\n{_EXITS}"
@@ -33,7 +33,7 @@ _DAY_MS = 86_400_000
 
 app = make_app(
     no_args_is_help=True,
-    help="Make the topics, or compare them with what they should be.",
+    help="Create the topics, or compare them with what they should be.",
     epilog=group_help("topics", "create", "list --json"),
 )
 
@@ -49,7 +49,7 @@ Partitions = Annotated[
 ]
 
 
-@app.command(epilog=_CREATE, short_help="Make the topics that are missing.")
+@app.command(epilog=_CREATE, short_help="Create the topics that are missing.")
 def create(
     partitions: Partitions = None,
     replication_factor: Annotated[
@@ -60,7 +60,7 @@ def create(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Make the topics that are missing; those that exist are never changed. Running it again does no harm."""
+    """Create the topics that are missing; those that exist are never changed. Running it again does no harm."""
     kafka = kafka_settings(bootstrap, prefix, partitions)
     with explain_kafka_errors(kafka):
         factor = -1 if replication_factor is None else replication_factor
@@ -68,7 +68,7 @@ def create(
     _finish(kafka, states, as_json=as_json)
 
 
-@app.command("list", epilog=_LIST, short_help="Show how every topic stands.")
+@app.command("list", epilog=_LIST, short_help="Show the state of every topic.")
 def list_(
     partitions: Partitions = None, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None
 ) -> None:
@@ -80,7 +80,7 @@ def list_(
 
 
 def fix(name: str, difference: Difference, bootstrap: str) -> str:
-    """Say what to do about a difference."""
+    """Return what to do about a difference."""
     if difference.setting == "partitions":
         return (
             "it cannot be changed without moving keys to other partitions: set "
@@ -113,7 +113,7 @@ def _as_table(rows: Sequence[tuple[Topic, TopicState]], bootstrap: str) -> list[
             lines.append(f"  {each.setting}: {each.actual}, expected {each.expected}")
             lines.append(f"  → {fix(state.name, each, bootstrap)}")
     if any(state.status == "missing" for _, state in rows):
-        lines.append("→ what is missing is made by: sprat topics create")
+        lines.append("→ create what is missing: sprat topics create")
     return lines
 
 

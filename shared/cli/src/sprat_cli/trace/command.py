@@ -49,7 +49,7 @@ a frontier are found by the trace that they went out under. Topics that you may 
 Exit codes:
   0  found, and every known task that it asks for has its Result
   1  nothing was found, or a task has no Result yet
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _COLOURS = {
     RecordKind.dead_letter: "red",
@@ -100,7 +100,7 @@ async def _find(kafka: KafkaSettings, query: TraceQuery, since_ms: int) -> Trace
 
 
 def began_at(steps: Sequence[TraceStep]) -> int:
-    """Give when the text was appended, by its record or what others say of it."""
+    """Return when the text was appended, by its record or what others say of it."""
     texts = [step.at_ms for step in steps if step.kind is RecordKind.text]
     said = [step.text_at for step in steps if step.text_at is not None]
     return min(texts or said or [step.at_ms for step in steps])
@@ -162,7 +162,7 @@ def _colour(step: TraceStep) -> str:
 
 
 def _why(step: TraceStep) -> list[str]:
-    """Give decision and reason, where the words do not hold them already."""
+    """Return decision and reason, where the words do not hold them already."""
     summary = step.summary
     if step.kind is RecordKind.result:
         return [f"{summary.decision}: {summary.reason}"]

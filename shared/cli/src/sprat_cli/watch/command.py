@@ -27,7 +27,7 @@ tenant · text id · trace id. A Result holds the task, and not which of its mod
 \b
 Exit codes:
   0  ended by Ctrl-C, which is how following ends, or after --count
-  2  a mistake of yours, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached"""
 
 _POLL_S = 1.0
 _ASK_EVERY_S, _ASK_S = 2.0, 3.0
@@ -37,7 +37,7 @@ class BrokerProbe(Protocol):
     """What can be asked whether Kafka answers."""
 
     async def answers(self, timeout_s: float) -> bool:
-        """Tell whether it does in time."""
+        """Return whether it does in time."""
         ...
 
 
@@ -61,16 +61,14 @@ def watch(
     *,
     task: Annotated[
         list[Task] | None,
-        typer.Option(show_default=False, metavar="TASK", help="intent, ner, translation; may stand several times."),
+        typer.Option(show_default=False, metavar="TASK", help="intent, ner, translation; can be repeated."),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(show_default=False, metavar="NAME", help="Only results of this tenant.")
     ] = None,
     status: Annotated[
         list[Status] | None,
-        typer.Option(
-            show_default=False, metavar="STATUS", help="answered, degraded, unanswered; may stand several times."
-        ),
+        typer.Option(show_default=False, metavar="STATUS", help="answered, degraded, unanswered; can be repeated."),
     ] = None,
     since: Annotated[
         str | None, typer.Option(show_default=False, metavar="SPAN", help="Begin so long ago: 30s, 10m, 2h, 7d.")
