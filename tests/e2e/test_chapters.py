@@ -109,7 +109,7 @@ def takes_the_new_version_over(desk: Desk) -> None:
     assert "held out in turn" not in said
     after = load_artefact(person.folder / "hr").card.version
     assert after != before
-    up.wait_for(lambda: f"intent.hr: version {after} serves" in up.output, 90)
+    up.wait_for(lambda: f"intent.hr: version {after} is in use" in up.output, 90)
     said = person.run('sprat send "may I take three days off in June" --task intent@hr').out
     assert said.startswith("intent@hr    leave  ")
     assert f"small model hr {after[:8]} · kept: confident (needs 65 %)" in said
