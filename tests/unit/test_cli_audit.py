@@ -5,7 +5,6 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord
-from sprat_operations import egress
 from sprat_operations.egress import EgressPairing, EgressSums, StoredEgress
 
 
@@ -59,9 +58,8 @@ def test_pairs_that_ended_before_the_time_asked_for_are_not_counted():
 
 
 @pytest.mark.parametrize("phase", ["attempt", "outcome"])
-def test_memory_has_a_bound_and_the_oldest_goes_first(monkeypatch, phase):
-    monkeypatch.setattr(egress, "MAX_OPEN", 3)
-    pairs = EgressPairing()
+def test_memory_has_a_bound_and_the_oldest_goes_first(phase):
+    pairs = EgressPairing(max_open=3)
     given_up = [pairs.add(seen(str(number), phase)) for number in range(5)]
     assert [each and each.call_id for each in given_up] == [None, None, None, "0", "1"]
     assert [each.call_id for each in pairs.rest()] == ["2", "3", "4"]

@@ -147,22 +147,20 @@ async def test_where_only_this_shell_has_another_count_of_partitions_one_line_sa
         (None, CheckStatus.ok, "cannot be compared with Kafka's: the cluster does not report its time"),
     ],
 )
-async def test_a_clock_that_is_off_is_told_with_what_it_does(monkeypatch, skew, mark, said):
+async def test_a_clock_that_is_off_is_told_with_what_it_does(skew, mark, said):
     async def measured(_client):
         return skew
 
-    monkeypatch.setattr(clock, "clock_skew", measured)
-    check = await clock.check_clock(KAFKA)
+    check = await clock.check_clock(KAFKA, measured)
     assert check.status is mark
     assert check.finding.startswith(said)
 
 
-async def test_a_user_who_may_not_ask_for_the_clock_is_told(monkeypatch):
+async def test_a_user_who_may_not_ask_for_the_clock_is_told():
     async def refused(_client):
         raise ClusterAuthorizationFailedError
 
-    monkeypatch.setattr(clock, "clock_skew", refused)
-    check = await clock.check_clock(KAFKA)
+    check = await clock.check_clock(KAFKA, refused)
     assert (check.status, check.finding) == (
         CheckStatus.ok,
         "cannot be compared with Kafka's: ClusterAuthorizationFailedError",

@@ -29,12 +29,11 @@ async def test_what_is_too_large_is_told_beside_what_is_not_acknowledged(publish
     assert (error.value.places, error.value.too_large) == ((2,), (1,))
 
 
-async def test_a_refused_replay_is_not_told_as_sent(publisher, monkeypatch):
-    monkeypatch.setattr("sprat_operations.replay._HOLD_S", 0.01)
+async def test_a_refused_replay_is_not_told_as_sent(publisher):
     headers = tuple(DeadLetterReason("model_error", "it broke", "t", 0, 0, 0, "router", "1.2.3").headers(()))
     letters = [read_dead_letter(Record("d", 0, number, 0, None, b"%d" % number, headers)) for number in range(3)]
     replays = [Replay(letter, "t", [], None) for letter in letters]
     sent, refused = [], []
     with pytest.raises(ReplaysNotAcknowledged) as error:
-        await send(publisher, replays, sent.append, refused.append)
+        await send(publisher, replays, sent.append, refused.append, hold_s=0.01)
     assert (sent, refused, error.value.replays) == ([replays[0]], [replays[1]], (replays[2],))

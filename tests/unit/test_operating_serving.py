@@ -6,7 +6,6 @@ import pytest
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, UnknownError
 
 from sprat_contracts import ModelAnnounced, Topics
-from sprat_operations import models as module
 from sprat_operations.models import ServingState, advised_keep_at, serving, serving_advice
 
 TOPICS = Topics("mine")
@@ -44,12 +43,11 @@ async def test_a_group_that_this_user_may_not_see_is_unknown_not_nobodys(refusal
     assert await serving(Admin(hr=[refusal]), TOPICS, (model(),)) == (ServingState.unknown,)
 
 
-async def test_a_broker_that_never_had_a_group_is_asked_again(monkeypatch):
-    monkeypatch.setattr(module, "_WAIT_S", 0)
+async def test_a_broker_that_never_had_a_group_is_asked_again():
     admin = Admin(hr=[CoordinatorNotAvailableError, (15, 0), (0, 0)])
-    assert await serving(admin, TOPICS, (model(),)) == (ServingState.nobody,)
+    assert await serving(admin, TOPICS, (model(),), retry_s=0) == (ServingState.nobody,)
     with pytest.raises(CoordinatorNotAvailableError):
-        await serving(Admin(hr=[CoordinatorNotAvailableError] * 10), TOPICS, (model(),))
+        await serving(Admin(hr=[CoordinatorNotAvailableError] * 10), TOPICS, (model(),), retry_s=0)
 
 
 async def test_another_error_is_not_taken_for_nobody():

@@ -30,9 +30,8 @@ def watching(measure: object) -> Traffic:
 
 
 @pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "dead"])
-async def test_figures_that_cannot_be_measured_are_blank(measure, monkeypatch):
-    monkeypatch.setattr("sprat_operations.traffic._LOOK_S", 0.05)
-    figures = await watching(measure).look()
+async def test_figures_that_cannot_be_measured_are_blank(measure):
+    figures = await watching(measure).look(timeout_s=0.05)
     assert (figures.reachable, figures.lag, figures.texts_per_s) == (False, {}, 0.0)
     assert figures.texts == 5
 

@@ -88,6 +88,7 @@ class EgressPairing:
     since_ms: int = 0
     """Pairs that end before it are matched, not counted."""
     paired: int = 0
+    max_open: int = MAX_OPEN
     _waiting: dict[str, dict[str, UnpairedEgress]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
 
     def add(self, seen: StoredEgress) -> UnpairedEgress | None:
@@ -99,7 +100,7 @@ class EgressPairing:
             return None
         waiting = self._waiting[record.phase]
         waiting[record.call_id] = UnpairedEgress.of(record, seen.at_ms)
-        return waiting.pop(next(iter(waiting))) if len(waiting) > MAX_OPEN else None
+        return waiting.pop(next(iter(waiting))) if len(waiting) > self.max_open else None
 
     def rest(self) -> list[UnpairedEgress]:
         """Return what still waits, by time."""

@@ -62,33 +62,35 @@ def advised_keep_at(announced: ModelAnnounced) -> float | None:
 
 
 async def serving(
-    admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced]
+    admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced], *, retry_s: float = _WAIT_S
 ) -> tuple[ServingState, ...]:
     """Look who serves each of these models, in their order.
 
     Raises:
         KafkaError: the broker does not answer.
     """
-    return tuple([await _serving(admin, topics, each) for each in announced])
+    return tuple([await _serving(admin, topics, each, retry_s) for each in announced])
 
 
-async def _serving(admin: AIOKafkaAdminClient, topics: Topics, announced: ModelAnnounced) -> ServingState:
+async def _serving(
+    admin: AIOKafkaAdminClient, topics: Topics, announced: ModelAnnounced, retry_s: float
+) -> ServingState:
     if announced.owns_from is None:
         return ServingState.starting
     try:
-        members = await _members(admin, f"{topics.prefix}.{group_of(announced)}")
+        members = await _members(admin, f"{topics.prefix}.{group_of(announced)}", retry_s)
     except GroupAuthorizationFailedError:
         return ServingState.unknown
     return ServingState.yes if members else ServingState.nobody
 
 
-async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+async def _members(admin: AIOKafkaAdminClient, group: str, retry_s: float) -> int:
     """Return how many members a group has; one that there is not has none."""
     for _ in range(_TRIES - 1):
         try:
             return await _counted(admin, group)
         except CoordinatorNotAvailableError:  # a broker that never had a group first makes room for them
-            await asyncio.sleep(_WAIT_S)
+            await asyncio.sleep(retry_s)
     return await _counted(admin, group)
 
 

@@ -260,7 +260,12 @@ class ReplaysNotAcknowledged(SpratError):
 
 
 async def send(
-    publisher: Publisher, replays: Sequence[Replay], sent: Callable[[Replay], None], refused: Callable[[Replay], None]
+    publisher: Publisher,
+    replays: Sequence[Replay],
+    sent: Callable[[Replay], None],
+    refused: Callable[[Replay], None],
+    *,
+    hold_s: float = _HOLD_S,
 ) -> None:
     """Send the replays in their order; tell each that Kafka acknowledged, and each that is too large for its topic.
 
@@ -273,7 +278,7 @@ async def send(
         lost: Mapping[int, str] = {}
         too_large: frozenset[int] = frozenset()
         try:
-            await publisher.publish([_record(replay) for replay in chunk], _HOLD_S)
+            await publisher.publish([_record(replay) for replay in chunk], hold_s)
         except TooLarge as error:
             too_large = frozenset(error.places)
         except NotAcknowledged as error:

@@ -99,11 +99,11 @@ class Traffic:
     async def __aexit__(self, *_: object) -> None:
         await close_in_time(self._admin.close, self._consumer.stop)
 
-    async def look(self) -> TrafficFigures:
+    async def look(self, timeout_s: float = _LOOK_S) -> TrafficFigures:
         """Return the figures as they are now, as far as Kafka answers."""
         requests = cancel_requests()
         try:
-            async with asyncio.timeout(_LOOK_S):
+            async with asyncio.timeout(timeout_s):
                 while records := await self._consumer.getmany(timeout_ms=0, max_records=_MAX_RECORDS):
                     self._count(record for batch in records.values() for record in batch)
                 snapshot = await self._meter.measure()

@@ -1,7 +1,7 @@
 """Checks of Kafka: brokers, clocks, topics, consumer groups; then of the models and the policy."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DAY_MS
-from sprat_operations.clock import clock_skew
+from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.lag import REQUIRED_GROUPS, LagMeter, LagSnapshot
 from sprat_operations.models import RegisteredModels, group_of, limit_to_owned, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
@@ -190,10 +190,12 @@ _DEADLINE_MS = 30_000
 _FIX = "synchronise both clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
 
 
-async def check_clock(kafka: KafkaSettings) -> Check:
+async def check_clock(
+    kafka: KafkaSettings, measure: Callable[[Mapping[str, Any]], Awaitable[ClockSkew | None]] = clock_skew
+) -> Check:
     """Compare the clocks, where Kafka tells its own."""
     try:
-        skew = await clock_skew(client_arguments(kafka))
+        skew = await measure(client_arguments(kafka))
     except KafkaError as error:
         return ok("clock", f"cannot be compared with Kafka's: {type(error).__name__}")
     if skew is None:

@@ -126,11 +126,11 @@ async def _show_all(stream: ResultStream, count: int | None, *, as_json: bool) -
                 return
 
 
-async def report_outages(stream: BrokerProbe, bootstrap: str) -> None:
+async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: float = _ASK_EVERY_S) -> None:
     """Say once on stderr that Kafka went away, and once that it is back."""
     answered = True
     while True:
-        await asyncio.sleep(_ASK_EVERY_S)
+        await asyncio.sleep(ask_every_s)
         answers = await stream.answers(_ASK_S)
         if answered and not answers:
             remark(f"Kafka at {bootstrap} does not answer, waiting")
