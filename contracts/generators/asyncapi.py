@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.generators.examples import degraded, examples
 from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
-from contracts.generators.operations import Operation, declarations, operations
+from contracts.generators.operations import Operation, operations, service_channels
 from contracts.generators.paths import CONTRACTS
 from sprat_contracts import Message, Topic, Topics
 
@@ -37,8 +37,8 @@ def document() -> dict[str, Any]:
     order = {topic.name: place for place, topic in enumerate(table)}
     declared: list[Operation] = []
     schemas: dict[str, Any] = {}
-    for declaration in declarations(topics):
-        found = sorted(operations(declaration), key=lambda pair: (pair[0].action, order[pair[0].topic]))
+    for channels in service_channels(topics):
+        found = sorted(operations(channels), key=lambda pair: (pair[0].action, order[pair[0].topic]))
         for operation, operation_schemas in found:
             declared.append(operation)
             schemas |= operation_schemas

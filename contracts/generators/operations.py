@@ -12,9 +12,9 @@ from sprat.channels import Channels
 from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Topics
-from sprat_frontier.declaration import declare as declare_frontier
+from sprat_frontier.channels import channels as frontier_channels
 from sprat_inference.serving import specialist_channels
-from sprat_router.declaration import declare as declare_router
+from sprat_router.channels import channels as router_channels
 
 
 class NoMessage(BaseModel):
@@ -34,10 +34,10 @@ class Operation:
     description: str
 
 
-def declarations(topics: Topics) -> tuple[Channels, ...]:
+def service_channels(topics: Topics) -> tuple[Channels, ...]:
     """Return the channels of every service."""
     specialists = (specialist_channels(task, topics) for task in TASKS)
-    return (*specialists, declare_router(topics), declare_frontier(topics))
+    return (*specialists, router_channels(topics), frontier_channels(topics))
 
 
 def operations(channels: Channels) -> Iterator[tuple[Operation, dict[str, Any]]]:

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from contracts.generators.asyncapi import DEAD_LETTER, _without_titles, channel_id
-from contracts.generators.operations import declarations
+from contracts.generators.operations import service_channels
 from contracts.generators.paths import ASYNCAPI, ROOT
 from contracts.generators.schemas import messages
 from sprat_contracts import TASKS, Record, Topics, decode
@@ -66,7 +66,7 @@ def test_every_topic_is_one_channel_with_its_message_and_settings() -> None:
 
 def test_every_service_of_the_house_declares_what_it_does() -> None:
     names = {path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml")} - NOT_SERVICES
-    assert {declaration.service for declaration in declarations(TOPICS)} == names
+    assert {channels.service for channels in service_channels(TOPICS)} == names
 
 
 def test_the_operations_are_what_the_services_declare() -> None:
@@ -75,12 +75,12 @@ def test_the_operations_are_what_the_services_declare() -> None:
         for one in DOCUMENT["operations"].values()
     }
     declared = {
-        (declaration.service, action, channel_id(TOPICS, topic))
-        for declaration in declarations(TOPICS)
+        (channels.service, action, channel_id(TOPICS, topic))
+        for channels in service_channels(TOPICS)
         for action, side in (
-            ("receive", declaration.reads),
-            ("receive", declaration.follows),
-            ("send", declaration.writes),
+            ("receive", channels.reads),
+            ("receive", channels.follows),
+            ("send", channels.writes),
         )
         for topic in side
     }
@@ -88,18 +88,18 @@ def test_the_operations_are_what_the_services_declare() -> None:
     assert len(DOCUMENT["operations"]) == len(declared)
 
 
-@pytest.mark.parametrize("declaration", declarations(TOPICS), ids=lambda declaration: declaration.service)
-def test_a_service_declares_the_message_that_the_topic_holds(declaration: Any) -> None:
+@pytest.mark.parametrize("channels", service_channels(TOPICS), ids=lambda channels: channels.service)
+def test_a_service_declares_the_message_that_the_topic_holds(channels: Any) -> None:
     holds = {topic.name: topic.message for topic in TOPICS.table()}
-    for side in (declaration.reads, declaration.follows, declaration.writes):
+    for side in (channels.reads, channels.follows, channels.writes):
         assert {topic: holds[topic] for topic in side} == dict(side)
 
 
 def test_the_router_alone_writes_results() -> None:
     writers = {
-        declaration.service
-        for declaration in declarations(TOPICS)
-        if {TOPICS.results(task) for task in TASKS} & declaration.writes.keys()
+        channels.service
+        for channels in service_channels(TOPICS)
+        if {TOPICS.results(task) for task in TASKS} & channels.writes.keys()
     }
     assert writers == {"router"}
 

@@ -20,10 +20,10 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.topics import Topics
-from sprat_frontier.declaration import declare as declare_frontier
+from sprat_frontier.channels import channels as frontier_channels
 from sprat_inference.serving import specialist_channels
 from sprat_inference.specialist import SpecialistHandler
-from sprat_router.declaration import declare as declare_router
+from sprat_router.channels import channels as router_channels
 from support import frontier_parts
 from support.router_records import announced, router
 from support.stream import card
@@ -79,14 +79,14 @@ def specialist(record: Record) -> Record:
 def routed(record: Record, kind: type[Message], *, served: bool = True) -> Record:
     handler = router(announced(owns_from=0)) if served else router()
     received = read(record, kind)
-    (out,) = written(handler.receive(received), received.envelope, declare_router(TOPICS))
+    (out,) = written(handler.receive(received), received.envelope, router_channels(TOPICS))
     return out
 
 
 async def frontier(record: Record, provider: Any = None) -> Record:
     parts = frontier_parts.FrontierHarness(provider)
     received = read(record, parts.handler.message_type(record.topic))
-    (answer,) = written(await parts.handler.handle(received), received.envelope, declare_frontier(TOPICS))
+    (answer,) = written(await parts.handler.handle(received), received.envelope, frontier_channels(TOPICS))
     return answer
 
 

@@ -8,7 +8,7 @@ from sprat.errors import UserError
 from sprat_cli.assess.answers import FrontierSource, small_model_answers
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
-from support.labelled_files import write_file
+from support.dataset_files import write_file
 
 MODEL = SimpleNamespace(card=SimpleNamespace(labels=("leave",), languages=("en",)))
 

@@ -3,24 +3,24 @@
 import pytest
 
 from sprat_contracts import TASKS, Topics
-from sprat_frontier.declaration import declare as declare_frontier
+from sprat_frontier.channels import channels as frontier_channels
 from sprat_inference.serving import specialist_channels
 from sprat_local.options import model_name
 from sprat_operations.services import FRONTIER, SERVICES
-from sprat_router.declaration import declare as declare_router
+from sprat_router.channels import channels as router_channels
 
 TOPICS = Topics("other")
 
 
 def test_each_group_reads_what_its_service_declares() -> None:
     declared = {
-        "router": declare_router(TOPICS),
+        "router": router_channels(TOPICS),
         **{task: specialist_channels(task, TOPICS) for task in TASKS},
-        FRONTIER: declare_frontier(TOPICS),
+        FRONTIER: frontier_channels(TOPICS),
     }
 
     assert {spec.name: spec.reads(TOPICS) for spec in SERVICES if spec.group} == {
-        name: tuple(declaration.reads) for name, declaration in declared.items()
+        name: tuple(channels.reads) for name, channels in declared.items()
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import existing_columns, read_column, read_labelled
-from support.labelled_files import error_of, write_file
+from support.dataset_files import error_of, write_file
 
 ANNA = "My name is Anna Schmidt"
 """Row 1 of files without column names."""

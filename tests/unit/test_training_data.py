@@ -8,7 +8,7 @@ import pytest
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.data import prepare, read_test
-from support.labelled_files import write_file
+from support.dataset_files import write_file
 from support.training_data import enough, labelled
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sprat_training.datasets.reader import read_labelled, read_texts
-from support.labelled_files import error_of, write_file
+from support.dataset_files import error_of, write_file
 
 
 @pytest.mark.parametrize(

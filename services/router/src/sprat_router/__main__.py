@@ -12,7 +12,7 @@ from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_policy import load_policy
-from sprat_router.declaration import declare
+from sprat_router.channels import channels
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import PolicyCheck
 
@@ -42,7 +42,7 @@ async def build(context: ServiceContext, settings: RouterSettings) -> Subscripti
         check.run_when_due()
 
     loop = context.batch_loop(handler, refresh=refresh)
-    return Subscription(declare(context.topics), context.group, loop.handle, loop.release)
+    return Subscription(channels(context.topics), context.group, loop.handle, loop.release)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from sprat_contracts import (
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_policy import Policy
+from sprat_router.channels import channels
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
-from sprat_router.declaration import declare
 from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
 
 SERVICE = "router"
@@ -35,7 +35,7 @@ class RouterHandler:
         self._policy = policy
         self._models = models
         self._question_hash = question_hash
-        self._types = declare(topics).reads
+        self._types = channels(topics).reads
 
     def message_type(self, topic: str) -> type[Message]:
         """Return the message type of one of the router's topics."""

@@ -13,7 +13,7 @@ from sprat_contracts import (
 )
 
 
-def declare(topics: Topics) -> Channels:
+def channels(topics: Topics) -> Channels:
     """Return the topics that the router reads and writes, each with its message type."""
     return Channels(
         service="router",

@@ -4,7 +4,7 @@ from sprat.channels import Channels
 from sprat_contracts import EgressRecord, FrontierAnswered, FrontierRequested, Topics
 
 
-def declare(topics: Topics) -> Channels:
+def channels(topics: Topics) -> Channels:
     """Return the topics that the frontier service reads and writes, each with its message type."""
     return Channels(
         service="frontier",
