@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+KAFKA := $(VENV)/.kafka
 SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
@@ -12,15 +13,22 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
-setup: $(STAMP) ## make .venv and install everything into it, at the pinned versions
+setup: $(STAMP) $(KAFKA) ## make .venv, install everything into it at the pinned versions, and fetch Apache Kafka
 
 $(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	@echo "installing Sprat and its dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		$(MEMBERS:%=-e %) --group dev
-	$(BIN)/python -m sprat_local
-	touch $@
+	@touch $@
+
+# A step of its own: after a failed download, only the download is repeated.
+$(KAFKA): $(STAMP)
+	@echo "preparing Apache Kafka in the user's cache (about 100 MB, once)"
+	@$(BIN)/python -m sprat_local
+	@touch $@
 
 check: $(STAMP) ## format, lint, spelling, types, import rules
 	$(BIN)/ruff format --check .
@@ -33,7 +41,7 @@ types: $(STAMP) ## mypy alone
 	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
-test: $(STAMP) ## all tests, on a real Kafka and a real Redis
+test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
@@ -60,13 +68,13 @@ wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-link
 	@large=$$(find $(DIST) -name '*.whl' -size +$(MAX_WHEEL_MB)000k); test -z "$$large" \
 		|| { echo "larger than $(MAX_WHEEL_MB) MB: $$large; move weights to a member of their own" >&2; exit 1; }
 
-demo: $(STAMP) ## the whole path on this machine: 300 texts, a summary, nothing left running
+demo: $(STAMP) $(KAFKA) ## the whole path on this machine: 364 texts, a summary, nothing left running
 	$(BIN)/sprat demo
 
-up: $(STAMP) ## Kafka, Redis and every service on this machine, until Ctrl-C
+up: $(STAMP) $(KAFKA) ## Kafka, Redis and every service on this machine, until Ctrl-C
 	$(BIN)/sprat up
 
-bench: $(STAMP) ## measure and fill docs/benchmarks.md; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
+bench: $(STAMP) $(KAFKA) ## measure and fill docs/benchmarks.md; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
 	$(BIN)/python -m tests.bench $(if $(PRESIDIO),--presidio $(PRESIDIO))
 
 bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks.md; SPRAT_DATA as above, SPACY a Python that has spaCy

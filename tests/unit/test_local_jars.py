@@ -1,11 +1,16 @@
 """Where the broker's files are cached, and who may change them."""
 
+import ssl
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import requests
+import urllib3
 
 from sprat_local.kafka import jars
+from sprat_local.notices import DownloadError
 
 
 def test_the_cache_is_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +50,32 @@ def test_only_one_at_a_time_changes_the_cache(tmp_path: Path) -> None:
         assert not entered.wait(0.2)
     assert entered.wait(5)
     thread.join()
+
+
+def refuse_certificate() -> None:
+    """Raise what requests raises when a proxy presents a certificate of an unknown authority."""
+    reason = urllib3.exceptions.SSLError("certificate verify failed")
+    try:
+        try:
+            raise reason from ssl.SSLCertVerificationError("unable to get local issuer certificate")
+        except urllib3.exceptions.SSLError:
+            raise urllib3.exceptions.MaxRetryError(None, "/maven2", reason) from reason
+    except urllib3.exceptions.MaxRetryError as error:
+        raise requests.exceptions.SSLError(error)  # noqa: B904 - as requests does
+
+
+def refuse_connection() -> None:
+    raise requests.exceptions.ConnectionError("no route to host")
+
+
+@pytest.mark.parametrize(
+    ("fail", "advice"),
+    [(refuse_certificate, "set REQUESTS_CA_BUNDLE to a file"), (refuse_connection, "get this machine online once")],
+)
+def test_the_advice_after_a_failed_download_fits_its_cause(fail, advice, tmp_path, monkeypatch):
+    artifact = SimpleNamespace(resolve=fail, cached_path=tmp_path / "incomplete.jar")
+    component = SimpleNamespace(at_version=lambda _: SimpleNamespace(artifact=lambda: artifact))
+    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
+
+    with pytest.raises(DownloadError, match=f"What to do, one of: {advice}"):
+        jars._fetch(jars.pinned()[0], tmp_path, SimpleNamespace(project=lambda *_: component))

@@ -7,6 +7,7 @@ starts need no network and do not import `jgo`.
 import hashlib
 import os
 import shutil
+import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,7 +149,8 @@ def _fetch(jar: Jar, folder: Path, context: Any) -> None:
         except (OSError, RuntimeError) as error:  # what requests and jgo raise
             artifact.cached_path.unlink(missing_ok=True)  # jgo would accept an incomplete file
             if attempt == _TRIES:
-                raise DownloadError(_advice(f"{jar.file_name}: {error}")) from error
+                advice = _advice(f"{jar.file_name}: {error}", unknown_certificate=_is_unknown_certificate(error))
+                raise DownloadError(advice) from error
             time.sleep(_RETRY_PAUSE_S * attempt)
     if not _is_pinned(resolved, jar):
         raise DownloadError(_advice(f"{resolved} is not the pinned file (sha256 {jar.sha256})"))
@@ -164,10 +166,24 @@ def _is_pinned(path: Path, jar: Jar) -> bool:
         return False
 
 
-def _advice(reason: str) -> str:
+def _is_unknown_certificate(error: BaseException | None) -> bool:
+    """Return whether the cause of an error is a certificate that this machine does not trust, as a proxy's may be."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _advice(reason: str, *, unknown_certificate: bool = False) -> str:
+    first = (
+        "set REQUESTS_CA_BUNDLE to a file with your company's certificate authorities (PEM)"
+        if unknown_certificate
+        else "get this machine online once"
+    )
     return (
         f"cannot fetch Apache Kafka {KAFKA_VERSION}: {reason}\n"
-        "It is fetched once from Maven Central and kept. What to do, one of: get this machine online once; name your "
+        f"It is fetched once from Maven Central and kept. What to do, one of: {first}; name your "
         "company's Maven mirror in jgo's configuration file, section [repositories]; copy the jars into "
         f"{Path.home() / '.m2' / 'repository'} from another machine; or use your own broker (--bootstrap)."
     )
