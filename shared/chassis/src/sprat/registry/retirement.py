@@ -98,7 +98,7 @@ def owned_until(headers: Iterable[tuple[str, bytes | None]]) -> Ends | None:
     return {int(partition): end for partition, end in ends.items()}
 
 
-class TopicReader(Protocol):
+class AnnouncementReader(Protocol):
     """Reads the models topic and passes its records on; `announcements.ModelsReader` is one."""
 
     async def start(self) -> None:
@@ -123,14 +123,14 @@ class RetirementFollower:
         self._key = key
         self._owns_from = owns_from
         self._clock = clock
-        self._reader: TopicReader | None = None
+        self._reader: AnnouncementReader | None = None
         self._read_at = clock() + READ_EVERY_S
         self._started = False
         self._unreadable = False
         self._until: Ends | None = None
         self._replaced = False
 
-    async def start(self, reader: TopicReader) -> None:
+    async def start(self, reader: AnnouncementReader) -> None:
         """Read the topic to its end.
 
         Raises:
