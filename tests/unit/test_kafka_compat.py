@@ -1,4 +1,4 @@
-"""The private parts of aiokafka and FastStream: they are still there, and what stands on them works."""
+"""The private parts of aiokafka and FastStream exist, and what relies on them works."""
 
 import asyncio
 import struct
@@ -6,8 +6,10 @@ from importlib.metadata import requires, version
 from types import SimpleNamespace
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -126,3 +128,30 @@ async def test_polls_and_commits_of_one_consumer_are_wrapped() -> None:
     assert await consumer.getmany(timeout_ms=7) == {"polled": 7}
     await consumer.commit({"a": 1})
     assert happened == ["before", "before", {"a": 1}]
+
+
+def test_the_request_for_the_quorum_is_encoded_as_the_protocol_defines_version_1() -> None:
+    request = compat.DescribeQuorum().prepare({compat.DescribeQuorum.API_KEY: (0, 1)})
+    assert (request.API_KEY, request.API_VERSION) == (55, 1)
+    assert request.encode() == b"\x02\x13__cluster_metadata\x02" + bytes(4) + bytes(3)
+
+
+def test_the_answer_about_the_quorum_is_decoded() -> None:
+    voter = struct.pack(">iqqqb", 3, 10, 1_000, 2_000, 0)
+    partition = struct.pack(">ihiiq", 0, 0, 3, 5, 10) + b"\x02" + voter + b"\x01" + b"\0"
+    answer = compat.DescribeQuorumResponse.decode(
+        bytes(2) + b"\x02\x13__cluster_metadata\x02" + partition + b"\0" + b"\0"
+    )
+    ((topic, ((number, error_code, leader, _epoch, _high, voters, observers, _),), _),) = answer.topics
+    assert (answer.error_code, topic, number, error_code, leader) == (0, "__cluster_metadata", 0, 0, 3)
+    assert (voters, observers) == ([(3, 10, 1_000, 2_000, {})], [])
+
+
+def test_the_client_that_sends_it_has_the_methods_that_it_is_used_with() -> None:
+    assert all(hasattr(AIOKafkaClient, name) for name in ("bootstrap", "get_random_node", "ready", "send", "close"))
+
+
+def test_the_partitions_assigned_to_a_member_are_decoded() -> None:
+    assignment = ConsumerProtocolMemberAssignment(0, [("texts", [0, 2])], b"").encode()
+    assert compat.assigned_partitions(assignment) == [TopicPartition("texts", 0), TopicPartition("texts", 2)]
+    assert compat.assigned_partitions(b"") == []

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
+from sprat.kafka.compat import assigned_partitions
 from sprat_contracts import TASKS, Topics
 from sprat_operations.services import SERVICES
 
@@ -257,5 +257,5 @@ async def _describe(admin: AIOKafkaAdminClient, name: str, topics: Topics) -> Co
 
 def _member(described: Sequence[Any], topics: Collection[str]) -> GroupMember:
     _id, client, host, _metadata, assignment = described
-    assigned = ConsumerProtocolMemberAssignment.decode(assignment).partitions() if assignment else []
-    return GroupMember(client, host.removeprefix("/"), tuple(sorted(tp for tp in assigned if tp.topic in topics)))
+    partitions = sorted(tp for tp in assigned_partitions(assignment) if tp.topic in topics)
+    return GroupMember(client, host.removeprefix("/"), tuple(partitions))

@@ -6,6 +6,9 @@
 * `wrap_polls`, `wrap_commits`: methods of one consumer are replaced; FastStream has no hook for polls.
 * `on_consumer_created`: `broker.config.broker_config.builder`; FastStream has no hook before a consumer starts.
 * `consume_loop_has_ended`: `subscriber.tasks`; FastStream does not report that its loop has ended.
+* `DescribeQuorum`: a request made of `aiokafka.protocol` and sent by `aiokafka.client.AIOKafkaClient`; aiokafka's admin
+  client has no call that returns the brokers' time.
+* `assigned_partitions`: `aiokafka.coordinator.protocol`; the admin client returns the assignment of a member as bytes.
 
 The versions of both libraries are bounded in pyproject.toml; tests/unit/test_kafka_compat.py fails where a part is
 gone.
@@ -17,12 +20,21 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from faststream.kafka import KafkaBroker
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+_METADATA = "__cluster_metadata"
+_TAGS = ("tags", TaggedFields)
+_REPLICAS = CompactArray(
+    ("replica", Int32), ("end_offset", Int64), ("last_fetch_ms", Int64), ("last_caught_up_ms", Int64), _TAGS
+)
 
 
 def install_tolerant_records() -> None:
@@ -75,6 +87,11 @@ async def on_consumer_created(broker: KafkaBroker, created: Callable[[Any], obje
     configuration.builder = build_and_report
 
 
+def assigned_partitions(assignment: bytes) -> list[TopicPartition]:
+    """Decode the assignment of a group's member; it is empty while the group rebalances."""
+    return list(ConsumerProtocolMemberAssignment.decode(assignment).partitions()) if assignment else []
+
+
 class TolerantMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only
     """Returns batches that can be read whatever their header names hold."""
 
@@ -120,3 +137,64 @@ class _Bytes(bytearray):
 
     def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
         return super().decode(encoding, errors)
+
+
+class DescribeQuorumResponse(Response):  # type: ignore[misc]  # aiokafka has no types
+    """The answer, in version 1 of the protocol."""
+
+    API_KEY = 55
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("error_code", Int16),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("high_watermark", Int64),
+                        ("voters", _REPLICAS),
+                        ("observers", _REPLICAS),
+                        _TAGS,
+                    ),
+                ),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class DescribeQuorumRequest(RequestStruct):  # type: ignore[misc]  # as above
+    """The request, in version 1 of the protocol."""
+
+    API_KEY = 55
+    API_VERSION = 1
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = DescribeQuorumResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                ("partitions", CompactArray(("partition", Int32), _TAGS)),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class DescribeQuorum(Request[DescribeQuorumRequest]):  # type: ignore[misc]  # as above
+    """A request for the replicas of the cluster's metadata (KIP-836), to send with an `AIOKafkaClient`."""
+
+    API_KEY = 55
+
+    def build(self, request_struct_class: type[DescribeQuorumRequest]) -> DescribeQuorumRequest:
+        """Return the request for the one partition of the metadata."""
+        return request_struct_class([(_METADATA, [(0, {})], {})], {})
