@@ -25,13 +25,14 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
-def _words(path: Path) -> str:
+def text(path: Path) -> str:
+    """Return the text of a file."""
     return path.read_text("utf-8")
 
 
 def calls(path: Path, *names: str) -> Iterator[ast.Call]:
     """Return the calls of functions or classes with these names, however they were imported."""
-    if not any(f"{name}(" in _words(path) for name in names):  # most files have none: parsing them all takes seconds
+    if not any(f"{name}(" in text(path) for name in names):  # most files have none: parsing them all takes seconds
         return
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", None)) in names:

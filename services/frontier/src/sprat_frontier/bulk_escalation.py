@@ -101,11 +101,11 @@ def ask_all(
     Raises:
         UserError: the settings or the policy cannot be used, the policy lets nothing leave, or calls keep failing.
     """
-    run = _Run(texts, labels, language, tenant, outside, progress)
-    return asyncio.run(run.ask_all(_settings(endpoint), policy, broker))
+    escalation = _BulkEscalation(texts, labels, language, tenant, outside, progress)
+    return asyncio.run(escalation.ask_all(_settings(endpoint), policy, broker))
 
 
-class _Run:
+class _BulkEscalation:
     """The questions and answers of one run."""
 
     def __init__(

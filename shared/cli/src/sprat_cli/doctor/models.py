@@ -13,7 +13,9 @@ from sprat_policy import Policy, UnannouncedModel, unannounced_models
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
     """Check the models announced, and for the group of each."""
     if not announced:
-        yield warning("models", "none announced: every text goes to the frontier", "start a service, as sprat_intent")
+        yield warning(
+            "models", "none announced: every text goes to the frontier", "start a service, as `sprat up` does"
+        )
         return
     finding = ", ".join(_model(each) for each in announced)
     if any(each.owns_from is None for each in announced):

@@ -96,7 +96,7 @@ def describe_exit(code: int) -> str:
 
 
 def _full_disk(folder: Path) -> str:
-    """Say whether the disk is full: the log, on the same disk, cannot say it."""
+    """Return a remark if the disk is full: the log, on the same disk, cannot record it."""
     try:
         return f" (no space left on the disk of {folder})" if shutil.disk_usage(folder).free < _FULL_BYTES else ""
     except OSError:
