@@ -78,7 +78,9 @@ def test_the_readme_is_short() -> None:
 def test_the_walkthrough_names_what_its_files_contain() -> None:
     page = DOCS / "walkthrough.md"
     read = re.findall(
-        r"^- \*\*Read\*\* \[`[^`]+`\]\((?P<file>[^)]+)\): (?P<names>.+)$", page.read_text("utf-8"), re.MULTILINE
+        r"^- \*\*(?:Read|Must read)\*\* \[`[^`]+`\]\((?P<file>[^)]+)\): (?P<names>.+(?:\n  .+)*)$",
+        page.read_text("utf-8"),
+        re.MULTILINE,
     )
     assert len(read) > 15
     missing = [
@@ -88,3 +90,13 @@ def test_the_walkthrough_names_what_its_files_contain() -> None:
         if not re.search(rf"\b{name}\b", (page.parent / file).read_text("utf-8"))
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "index.md"], ids=lambda page: page.name)
+def test_the_five_files_to_read_are_those_that_the_walkthrough_marks(page: Path) -> None:
+    marked = re.findall(
+        r"^- \*\*Must read\*\* \[`[^`]+`\]\(\.\./([^)]+)\)", (DOCS / "walkthrough.md").read_text("utf-8"), re.MULTILINE
+    )
+    (row,) = [line for line in page.read_text("utf-8").splitlines() if "batch_loop.py" in line]
+    assert len(marked) == 5
+    assert [target.removeprefix("../") for target in re.findall(r"\]\(([^)]+)\)", row)] == marked

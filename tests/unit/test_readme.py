@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat.model import Question
 from sprat.settings import Section
 from sprat_contracts import Result, TextSubmitted, Topics
 from sprat_inference.artefact import load_artefact
@@ -13,7 +14,8 @@ from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
 from sprat_policy import load_policy
 from sprat_translation.__main__ import TranslationSection
-from support.readme import CONFIGURATION, DOCS, PAGES, documented_settings, programs, section, settings
+from sprat_translation.model import TranslationModel
+from support.readme import CONFIGURATION, DOCS, PAGES, ROOT, documented_settings, programs, section, settings
 from tests.bench import benchmarks_page
 
 KAFKA_SECURITY = DOCS / "kafka-security.md"
@@ -59,6 +61,12 @@ def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path:
     policy = load_policy(file)
     assert policy.perimeter.validators_alone == ("fi", "el")
     assert (policy.tenant("acme-bank").frontier, policy.tenant("nordic-travel").frontier) == ("deny", "redact")
+
+
+def test_the_small_model_is_sure_enough_of_the_translation_in_the_readme() -> None:
+    (text,) = re.findall(r'send "([^"]+)" .*--task translation=de', programs()["commands"])
+    (answer,) = TranslationModel.load(TranslationSection().artefact).answer([Question(text, "en", "de")])
+    assert answer.confidence >= load_policy(ROOT / "compose" / "policy.yaml").task("translation").keep_at
 
 
 def test_the_benchmarks_are_those_that_were_measured_last() -> None:
