@@ -75,7 +75,7 @@ def text(body: str) -> bytes:
     return json.dumps({"text": body, "tasks": {"intent": {}}}).encode()
 
 
-async def test_a_slow_one_holds_up_nobody_and_its_offset_waits_for_it(kafka: Kafka, prefix: str) -> None:
+async def test_a_slow_record_delays_no_other_and_its_offset_is_not_committed(kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
@@ -89,7 +89,7 @@ async def test_a_slow_one_holds_up_nobody_and_its_offset_waits_for_it(kafka: Kaf
     assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
-async def test_a_full_house_stops_the_reading_and_goes_on_when_there_is_room(kafka: Kafka, prefix: str) -> None:
+async def test_consumption_pauses_at_capacity_and_continues_below_it(kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)

@@ -47,7 +47,7 @@ class Cache(Protocol):
     """Keys to bytes."""
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Look up all keys in one round trip; None for a miss."""
+        """Return the values of all keys in one round trip; None for a miss."""
         ...
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
@@ -95,7 +95,7 @@ class RedisCache:
         return max(attempts_s, _PAUSE_S + self._timeout_s) if self._retries else attempts_s
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Look up all keys in one MGET, each attempt within the time-out."""
+        """Return the values of all keys with one MGET, each attempt within the time-out."""
         nothing: list[bytes | None] = [None] * len(keys)
         if not keys or not await self._available():
             self.counts["miss"] += len(keys)
@@ -116,7 +116,7 @@ class RedisCache:
         await self._attempt(lambda: self._set(values))
 
     async def get(self, key: str) -> bytes | None:
-        """Look up one key."""
+        """Return the value of one key; None for a miss."""
         return (await self.get_many([key]))[0]
 
     async def put(self, key: str, value: bytes) -> None:

@@ -29,7 +29,7 @@ class LoopProgress:
     """When the consume loop last polled, monotonic seconds."""
 
     def turn(self) -> None:
-        """Note a poll."""
+        """Record a poll."""
         self.polled_at = time.monotonic()
 
     @property

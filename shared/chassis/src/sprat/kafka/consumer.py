@@ -119,7 +119,7 @@ def _security(settings: KafkaSettings) -> BaseSecurity | None:
 
 
 def watch_polls(consumer: Any, progress: LoopProgress, admission: AdmissionControl, failure: Failure) -> None:
-    """Note every poll, and end the process at the first that fails.
+    """Record every poll, and end the process at the first that fails.
 
     A failed poll may have lost records of other partitions whose positions have moved on: the next commit would skip
     them. FastStream only logs the error, waits and polls again.

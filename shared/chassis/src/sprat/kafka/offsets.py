@@ -53,11 +53,11 @@ class OffsetTracker:
         """Offset → whether its record is finished, in the order of the partition."""
 
     def start(self, partition: TopicPartition, offset: int) -> None:
-        """Note that a record begins; the records of a partition begin in order."""
+        """Record that the processing of a record begins; the records of a partition begin in order."""
         self._finished.setdefault(partition, {})[offset] = False
 
     def finish(self, partition: TopicPartition, offset: int) -> None:
-        """Note that a record is finished; ignore one from before the last `clear`."""
+        """Record that it is finished; ignore one from before the last `clear`."""
         offsets = self._finished.get(partition)
         if offsets is not None and offset in offsets:
             offsets[offset] = True

@@ -72,7 +72,7 @@ class CachedInference:
     counts: Counter[str]
 
     def prepare(self, item: WorkItem, ask: Ask) -> None:
-        """Note the question of a work item."""
+        """Record the question of a work item."""
         item.ask = ask
         item.cache_key = self.keyed_hash(*ask.cache_key)
         item.tokens = self.model.tokens(ask.question)

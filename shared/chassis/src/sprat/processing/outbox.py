@@ -26,7 +26,7 @@ class Outbox:
     _source: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look up the topics' limits once."""
+        """Read the limits of the topics once."""
         self._limits = {topic.name: topic.max_record_bytes for topic in self.topics.table()}
         self._source = f"/{self.topics.prefix}/{self.service}"
 
