@@ -1,4 +1,4 @@
-"""Looking back through topics of a real broker."""
+"""Bounded reads of topics on a real broker."""
 
 import time
 
@@ -50,10 +50,10 @@ async def test_what_was_appended_since_is_read_from_all_partitions_of_all_topics
         await write(one, b"new %d" % partition, 0, partition)
     await write(two, b"two", 0)
     since_ms = int(time.time() * 1000) - HOUR_MS
-    told = []
-    seen = await values(kafka, topics, since_ms, progress=lambda done, total: told.append((done, total)))
+    progress_calls = []
+    seen = await values(kafka, topics, since_ms, progress=lambda done, total: progress_calls.append((done, total)))
     assert seen == [b"new 0", b"new 1", b"new 2", b"two"]
-    assert told[-1] == (4, 4)
+    assert progress_calls[-1] == (4, 4)
     assert len(await values(kafka, [one], None)) == 6
 
 
@@ -86,6 +86,6 @@ async def test_empty_topics_are_read_at_once(kafka, topics):
     assert time.monotonic() - began < 10
 
 
-async def test_a_topic_that_is_not_there_is_told_at_once(kafka, topics):
+async def test_a_missing_topic_is_reported_at_once(kafka, topics):
     with pytest.raises(UserError, match=r"there is no topic nowhere: run `sprat topics create`"):
         await values(kafka, [topics[0], "nowhere"], None)

@@ -1,4 +1,4 @@
-"""A dead letter's value as a person reads it."""
+"""The readable form of a dead letter's value."""
 
 import json
 
@@ -36,7 +36,7 @@ def test_json_is_laid_out_a_value_a_line_with_real_line_breaks():
     ]
 
 
-def test_a_key_that_stands_twice_is_shown_twice():
+def test_a_duplicate_key_is_shown_twice():
     shown = readable(b'{"text": "a", "text": "b"}')
     assert shown is not None
     assert shown.text == "text: a\ntext: b"

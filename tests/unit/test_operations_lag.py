@@ -1,4 +1,4 @@
-"""How fast a group reads between two measurements, and what is said of it."""
+"""The pace of a group between two measurements."""
 
 import pytest
 from aiokafka import TopicPartition

@@ -1,4 +1,4 @@
-"""Who serves a model: the members of its consumer group, asked for one group at a time."""
+"""Whether a model is served: its consumer group has members."""
 
 from types import SimpleNamespace
 
@@ -39,7 +39,7 @@ async def test_a_model_is_served_where_its_group_has_members():
 
 
 @pytest.mark.parametrize("refusal", [GroupAuthorizationFailedError, (30, 0)])
-async def test_a_group_that_this_user_may_not_see_is_unknown_not_nobodys(refusal):
+async def test_a_group_that_this_user_may_not_see_is_unknown(refusal):
     assert await serving(Admin(hr=[refusal]), TOPICS, (model(),)) == (ServingState.unknown,)
 
 
@@ -50,7 +50,7 @@ async def test_a_broker_that_never_had_a_group_is_asked_again():
         await serving(Admin(hr=[CoordinatorNotAvailableError] * 10), TOPICS, (model(),), retry_s=0)
 
 
-async def test_another_error_is_not_taken_for_nobody():
+async def test_another_error_is_raised_and_does_not_count_as_not_served():
     with pytest.raises(UnknownError):
         await serving(Admin(hr=[(-1, 0)]), TOPICS, (model(),))
 

@@ -1,4 +1,4 @@
-"""What a replay sends and what it leaves out, without a broker."""
+"""The plan of a replay, without a broker."""
 
 from dataclasses import replace
 
@@ -33,18 +33,18 @@ def codes(made: Plan) -> list[str]:
     return [each.code for each in made.left_out]
 
 
-def as_it_stands(made: Plan, offset: int = 500) -> Record:
-    """The one planned record as it comes to stand on its topic."""
+def replayed(made: Plan, offset: int = 500) -> Record:
+    """Return the one planned record as it is on its topic."""
     (replay,) = made.replays
     sent = replay.letter
     return Record(replay.topic, 0, offset, 1_767_225_700_000, sent.key, sent.value, tuple(replay.headers))
 
 
-def test_a_plain_text_keeps_the_identity_that_followed_from_where_it_stood():
+def test_a_plain_text_keeps_the_identity_of_its_original_place():
     original = plain()
     before, after = (
         read_envelope(original, TextSubmitted),
-        decode(as_it_stands(planned(letter(original))), TextSubmitted),
+        decode(replayed(planned(letter(original))), TextSubmitted),
     )
     assert (after.envelope.source, after.envelope.id) == (before.source, before.id)
     assert after.envelope.traceparent == before.traceparent
@@ -53,15 +53,15 @@ def test_a_plain_text_keeps_the_identity_that_followed_from_where_it_stood():
 
 def test_a_cloudevent_is_replayed_as_it_came():
     original = event(ce_tenant="shop", x_odd=b"\xff\x00")
-    record = as_it_stands(planned(letter(original)))
+    record = replayed(planned(letter(original)))
     assert record.headers[: len(original.headers)] == original.headers
     assert dict(record.headers[len(original.headers) :]) == {"sprat_replays": b"1", "sprat_replay_for": b"intent"}
     assert (record.key, record.value) == (original.key, original.value)
 
 
 def test_a_second_replay_keeps_the_identity_and_counts_on():
-    first = as_it_stands(planned(letter(plain())))
-    second = as_it_stands(planned(letter(first, offset=1, replays=1)))
+    first = replayed(planned(letter(plain())))
+    second = replayed(planned(letter(first, offset=1, replays=1)))
     assert dict(second.headers)["sprat_replays"] == b"2"
     assert read_envelope(second, TextSubmitted).id == read_envelope(plain(), TextSubmitted).id
     assert sum(name == "ce_id" for name, _ in second.headers) == 1
@@ -124,7 +124,7 @@ def test_a_replay_to_all_is_one_for_each_service():
 
 def test_what_came_back_is_replayed_as_its_newest_letter():
     first = letter(plain())
-    again = letter(as_it_stands(planned(first)), offset=7, replays=1)
+    again = letter(replayed(planned(first)), offset=7, replays=1)
     made = planned(first, known=(again,))
     assert codes(made) == ["came_back"]
     assert made.left_out[0].why.endswith("as 0:7")
@@ -138,7 +138,7 @@ def test_another_services_replay_that_came_back_does_not_hold_ours_up():
     assert len(planned(mine, known=(others,)).replays) == 1
 
 
-def test_what_stands_there_already_is_left_out():
+def test_a_replay_that_was_sent_before_is_left_out():
     made = planned(letter(event()), letter(event(ce_id="t-2"), offset=1))
     sent = {made.replays[0].mark: "sprat.texts.v1 0@500"}
     left = skip_sent(made, sent)
@@ -152,7 +152,7 @@ def test_what_went_to_all_was_for_each_service():
     assert codes(made) == ["replayed"]
 
 
-def test_an_event_without_a_readable_id_is_told_apart_by_its_bytes():
+def test_an_event_without_a_readable_id_is_identified_by_its_bytes():
     one, other = event(b"a", ce_id=None), event(b"b", ce_id=None)
     made = planned(letter(one, service="router"), letter(other, offset=1, service="router"))
     assert len({replay.mark for replay in made.replays}) == 2
@@ -165,7 +165,7 @@ def test_an_event_in_structured_mode_gets_no_second_identity():
     assert [name for name, _ in replay.headers] == ["content-type", "sprat_replays"]
 
 
-def test_replays_go_in_the_order_in_which_the_originals_stood():
+def test_replays_are_in_the_order_of_the_originals():
     made = planned(*(letter(plain(offset=offset), offset=10 - offset) for offset in (3, 1, 2)))
     assert [replay.letter.reason.offset for replay in made.replays] == [1, 2, 3]
 
@@ -181,19 +181,19 @@ def test_a_letter_does_not_show_its_text():
     assert "Schmidt" not in repr(letter(plain(b"Anna Schmidt", key=b"Schmidt", headers=(("x-name", b"Schmidt"),))))
 
 
-def test_what_was_mended_and_sent_again_under_its_id_is_another_event():
-    bad, mended = letter(event(b"bad"), service="router"), letter(event(b"mended"), offset=1, service="router")
-    made = planned(bad, mended)
-    assert [replay.letter.value for replay in made.replays] == [b"bad", b"mended"]
+def test_a_text_fixed_and_sent_again_under_its_id_is_another_event():
+    bad, corrected = letter(event(b"bad"), service="router"), letter(event(b"corrected"), offset=1, service="router")
+    made = planned(bad, corrected)
+    assert [replay.letter.value for replay in made.replays] == [b"bad", b"corrected"]
     sent = {planned(bad).replays[0].mark: "sprat.texts.v1 0@500"}
-    assert [replay.letter.value for replay in skip_sent(made, sent).replays] == [b"mended"]
+    assert [replay.letter.value for replay in skip_sent(made, sent).replays] == [b"corrected"]
 
 
-def test_what_came_back_does_not_hold_up_what_was_mended_under_its_id():
+def test_a_letter_that_came_back_does_not_block_a_text_fixed_under_its_id():
     back = letter(event(b"bad"), offset=7, service="intent", replays=1)
-    assert len(planned(letter(event(b"mended")), known=(back,)).replays) == 1
+    assert len(planned(letter(event(b"corrected")), known=(back,)).replays) == 1
 
 
 def test_a_replay_to_all_does_not_stand_for_other_bytes_under_its_id():
-    made = planned(letter(event(b"bad"), service="router"), letter(event(b"mended"), offset=1, service="intent"))
+    made = planned(letter(event(b"bad"), service="router"), letter(event(b"corrected"), offset=1, service="intent"))
     assert [replay.replay_for for replay in made.replays] == [None, "intent"]

@@ -1,4 +1,4 @@
-"""Sending replays, and what is said of those that Kafka refused or did not acknowledge."""
+"""The sending of replays, also of those that Kafka refuses or does not acknowledge."""
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
@@ -23,13 +23,13 @@ def publisher():
     return Half(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
 
 
-async def test_what_is_too_large_is_told_beside_what_is_not_acknowledged(publisher):
+async def test_too_large_replays_are_reported_beside_those_not_acknowledged(publisher):
     with pytest.raises(NotAcknowledged) as error:
         await publisher.publish([OutRecord("t", None, b"%d" % number) for number in range(3)], 0.01)
     assert (error.value.places, error.value.too_large) == ((2,), (1,))
 
 
-async def test_a_refused_replay_is_not_told_as_sent(publisher):
+async def test_a_refused_replay_is_not_reported_as_sent(publisher):
     headers = tuple(DeadLetterReason("model_error", "it broke", "t", 0, 0, 0, "router", "1.2.3").headers(()))
     letters = [read_dead_letter(Record("d", 0, number, 0, None, b"%d" % number, headers)) for number in range(3)]
     replays = [Replay(letter, "t", [], None) for letter in letters]

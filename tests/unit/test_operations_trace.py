@@ -1,4 +1,4 @@
-"""Finding the records of a text among others, and their tree; without a broker."""
+"""The search for the records of a text among others, and their tree; without a broker."""
 
 import json
 from dataclasses import replace
@@ -88,7 +88,7 @@ async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text(
     assert SAID not in repr(found)
 
 
-async def test_each_task_has_a_branch_and_one_without_a_result_is_told():
+async def test_each_task_has_a_branch_and_one_without_a_result_is_reported():
     way = TracedText(tasks=("intent", "ner"))
     found = await find(way.text(), way.prediction(), way.result(decision="kept"), way.request(task="ner", model=None))
     assert shape(trace_trees(found.steps)) == [("text", [("prediction", ["result"]), "request"])]
@@ -135,7 +135,7 @@ async def test_a_plain_json_text_is_found_by_the_id_that_it_was_given():
     assert found.steps[0].identity == ("/sprat.texts.v1/2", f"17-{BEGAN}")
 
 
-async def test_a_dead_letter_of_any_record_stands_below_it_even_without_its_value():
+async def test_a_dead_letter_of_any_record_is_below_it_even_without_its_value():
     way = TracedText()
     prediction = way.prediction()
     letter = way.letter(prediction, code="too_large", value=b"")
@@ -158,14 +158,14 @@ async def test_texts_of_one_id_and_several_sources_are_kept_apart():
 
 async def test_calls_of_another_text_under_the_same_trace_are_not_taken_for_its_own():
     shared = Traceparent.root("/crm", "a batch of the upstream")
-    ours, theirs = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
+    first, second = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
     spans = [replace(shared, parent_id=f"{number:016x}") for number in (1, 2)]
-    records = [ours.text(), ours.prediction(), ours.request(), theirs.text(), theirs.request()]
+    records = [first.text(), first.prediction(), first.request(), second.text(), second.request()]
     traced = [
-        replace(way.answer(), headers=_with_span(way, span)) for way, span in zip((ours, theirs), spans, strict=True)
+        replace(way.answer(), headers=_with_span(way, span)) for way, span in zip((first, second), spans, strict=True)
     ]
     mine, other = (
-        ours.call("attempt", 30, call_id=call, traceparent=span) for call, span in zip("ab", spans, strict=True)
+        first.call("attempt", 30, call_id=call, traceparent=span) for call, span in zip("ab", spans, strict=True)
     )
     found = await find(*records, *traced, mine, other)
     assert {step.call_id for step in found.steps if step.call_id} == {"a"}
@@ -176,10 +176,10 @@ def _with_span(way, span):
     return tuple((name, str(span).encode() if name == "traceparent" else value) for name, value in way.answer().headers)
 
 
-async def test_calls_that_cannot_be_told_apart_are_shown_as_perhaps_anothers():
+async def test_calls_that_may_belong_to_another_text_are_marked():
     shared = Traceparent.root("/crm", "a batch of the upstream")
-    ours, theirs = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
-    found = await find(*ours.whole(), *theirs.whole())
+    first, second = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
+    found = await find(*first.whole(), *second.whole())
     assert found.shared_calls == {"call-1"}
 
 

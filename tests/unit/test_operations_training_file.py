@@ -1,4 +1,4 @@
-"""Corrected texts as a file, and that `sprat train` reads the same out of it."""
+"""Corrected texts are written to a file, and `sprat train` reads the same texts from it."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_tab_or_a_line_break_does_not_go_into_a_tsv(tmp_path: Path):
     ("suffix", "refused"),
     [("csv", ["=A1", "N\0L", "#REF!"]), ("tsv", ["=A1", "N\0L", "#REF!"]), ("jsonl", ["N\0L", "#REF!"])],
 )
-def test_what_train_would_refuse_is_told_and_the_rest_is_read(tmp_path: Path, suffix: str, refused: list[str]):
+def test_texts_that_train_would_refuse_are_reported(tmp_path: Path, suffix: str, refused: list[str]):
     path = tmp_path / f"out.{suffix}"
     rows = rows_of([*(example(text) for text in ("plain", "=A1", "N\0L", "#REF!")), example("labelled", "=B2")])
     good = [row for row in rows if trainable(path, row)]

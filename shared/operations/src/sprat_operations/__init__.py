@@ -1,1 +1,1 @@
-"""What an operator's tools work out. No terminal."""
+"""The functions behind the command line: topics, lag, replays, traces, egress, feedback. Nothing is printed here."""

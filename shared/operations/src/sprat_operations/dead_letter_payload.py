@@ -1,7 +1,7 @@
-"""The value of a dead letter in a form that a person can read and the perimeter can mask.
+"""The value of a dead letter in a form that people can read and `sprat_privacy` can mask.
 
-JSON is laid out one value a line, as `tasks.translation.target: de`, with the line breaks of its strings as they are:
-names and numbers stand there as they would in a letter, and not behind escapes that hide them from a finder.
+JSON is laid out with one value per line, as `tasks.translation.target: de`, with the line breaks of its strings: names
+and numbers are then plain text, without escapes that would hide them from a finder.
 """
 
 import json
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 MAX_SHOWN: Final = 20_000
 """Code points that are shown, as many as a text may have."""
 _MARGIN: Final = 500
-"""So much more is masked than is shown: what is cut in two would not be recognised."""
+"""Code points that are masked beyond those shown: a name cut in two would not be recognised."""
 _ESCAPE: Final = re.compile(r"\\u(?:(?=[dD][89abAB])([0-9a-fA-F]{4})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
 _MOST_LAYERS: Final = 4
-"""Escapes of escapes of escapes that are undone."""
+"""How many layers of escaped escapes are decoded."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
-"""So many bytes that are not UTF-8 may be in any text; above this share of them a value is none."""
+"""A text holds at most this number or this share of bytes that are not UTF-8, whichever is more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadablePayload:
-    """What can be read of a value. `text` holds Latin letters for bytes that are not UTF-8, so that a name is found."""
+    """The readable part of a value. In `text`, bytes that are not UTF-8 are Latin letters, so that names are found."""
 
     text: str = field(repr=False)
     escaped: frozenset[int]
-    """Where those letters stand: they are shown as the bytes that they are."""
+    """Places of those letters; they are shown as hexadecimal bytes."""
     left_out: int = 0
     """Code points beyond what is shown."""
     language: str | None = None
-    """What the text says of itself."""
+    """The language that the value itself names."""
     ours: tuple[tuple[int, int], ...] = ()
-    """Where paths of the contracts' own field names stand, and languages, rules and model names after them: no finder's
-    doubt hides those.
+    """Start and end of the contracts' own field names, and of the languages, rules and model names after them: they are
+    never masked.
     """
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
-        """Return a stretch; bytes that are not UTF-8 stand in hexadecimal."""
+        """Return the text from `start` to `end`; bytes that are not UTF-8 are in hexadecimal."""
         stop = len(self.text) if end is None else end
         if not self.escaped:
             return self.text[start:stop]
@@ -58,7 +58,7 @@ class ReadablePayload:
         )
 
     def spans(self, masked: "MaskedText") -> "list[MaskedSpan]":
-        """Return those that are to be hidden."""
+        """Return the spans to hide."""
         return [
             span
             for span in masked.spans
@@ -66,7 +66,7 @@ class ReadablePayload:
         ]
 
     def masked(self, masked: "MaskedText") -> str:
-        """Return all with what was masked in it replaced, up to what is shown."""
+        """Return the shown part with placeholders for the hidden spans."""
         limit = min(len(self.text), MAX_SHOWN)
         pieces: list[str] = []
         last = 0
@@ -77,7 +77,7 @@ class ReadablePayload:
 
 
 def readable(value: bytes) -> ReadablePayload | None:
-    """Return what can be read of a value; None where it is no text."""
+    """Return the readable part of a value; None where it is not a text."""
     try:
         decoded = value.decode()
     except UnicodeDecodeError:
@@ -104,7 +104,7 @@ def readable(value: bytes) -> ReadablePayload | None:
 
 
 def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:
-    """Return a hex dump of the first bytes: offset, sixteen bytes, and what of them is ASCII."""
+    """Return a hex dump of the first bytes: per line the offset, sixteen bytes, and their ASCII characters."""
     for start in range(0, min(len(value), limit), 16):
         row = value[start : start + 16]
         plain = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
@@ -114,21 +114,21 @@ def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as it was written, with keys that stand twice."""
+    """A JSON object as it was written, with its duplicate keys."""
 
 
 def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]:
-    """Return the lines, each with how much of it is ours: its path, also its value, or 0."""
+    """Return the lines, each with the length of its start that is never masked: its path, path and value, or 0."""
     if isinstance(value, _Pairs | list) and value:
         for step, inner in value if isinstance(value, _Pairs) else enumerate(value):
             yield from _lines((*path, step), inner)
         return
     if isinstance(value, _Pairs | list):
-        told = "{}" if isinstance(value, _Pairs) else "[]"
+        content = "{}" if isinstance(value, _Pairs) else "[]"
     else:
-        told = _whole(value) if isinstance(value, str) else json.dumps(value)
+        content = _whole(value) if isinstance(value, str) else json.dumps(value)
     named = _whole(".".join(map(str, path)))
-    first, *more = told.split("\n")
+    first, *more = content.split("\n")
     line = f"{named}: {first}" if path else first
     if _is_plain(path, value):
         yield line, len(line)
@@ -138,7 +138,7 @@ def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]
 
 
 def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
-    """Return whether the value is a language, a rule or a model's name, as the contract has them."""
+    """Return whether the value is a language, a rule or the name of a model as the contract defines them."""
     if not isinstance(value, str) or any(step not in _names() for step in path):
         return False
     match path:
@@ -163,7 +163,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _unescaped(text: str) -> str | None:
-    """Decode what stands escaped in a text that is no JSON; None where something still hides, or a NUL came out."""
+    """Decode the escapes in a text that is not JSON; None where escapes are left over, or a NUL was escaped."""
     for _ in range(_MOST_LAYERS):
         decoded = _ESCAPE.sub(_decoded, text)
         if decoded == text:
@@ -177,17 +177,17 @@ def _decoded(escape: re.Match[str]) -> str:
     if single is None:
         return bytes.fromhex(high + low).decode("utf-16-be")
     character = chr(int(single, 16))
-    return escape[0] if "\ud800" <= character <= "\udfff" else character  # half of one stays as it is
+    return escape[0] if "\ud800" <= character <= "\udfff" else character  # half of a surrogate pair is kept
 
 
 def _whole(text: str) -> str:
-    """Escape halves of characters, which no finder takes."""
+    """Escape halves of surrogate pairs, which no finder accepts."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 @cache
 def _names() -> frozenset[str]:
-    """Return all field names of what a dead letter may hold."""
+    """Return all field names of the messages that a dead letter may hold."""
     names: set[str] = set()
     for message in (TextSubmitted, Prediction, FrontierRequested, FrontierAnswered):
         schema = message.model_json_schema()
@@ -197,7 +197,7 @@ def _names() -> frozenset[str]:
 
 
 def _language(value: Any) -> str | None:
-    """Return the language that a text names, or that the text inside of what was made of it names."""
+    """Return the language that a text names; also that of a text inside a prediction, a request or an answer."""
     if not isinstance(value, _Pairs):
         return None
     fields = dict(value)

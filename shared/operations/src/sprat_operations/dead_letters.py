@@ -1,4 +1,4 @@
-"""Dead letters as an operator sees them: what stood where, who failed, and which text it was."""
+"""Dead letters as an operator sees them: the original record, the service that failed, and the text."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from sprat_contracts.dead_letters import SERVICE
 from sprat_contracts.ids import plain_text_identity
 
 Headers = Sequence[tuple[str, bytes]]
-"""In their order; a value that is null stays so, whatever the type says, as everywhere."""
+"""In their order. A null value is None here, although the type excludes it."""
 Identity = tuple[str, str]
 """The CloudEvents source and id of an event."""
 Subject = tuple[str, str, str]
-"""Source, id and the digest of key and value: an event mended and sent again under its old id is another subject."""
+"""Source, id and the digest of key and value: a text fixed and sent again under its id is another one."""
 
 _TEXTS = ".texts.v1"
-"""How the name of the texts' topic ends, whatever the prefix."""
+"""The end of the name of the texts topic, for every prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead letter. Neither key, value nor headers show in its repr: they may hold a text."""
+    """A dead letter. Its repr leaves out key, value and headers: they may hold a text."""
 
     partition: int
     offset: int
@@ -37,14 +37,14 @@ class DeadLetter:
 
     @property
     def place(self) -> str:
-        """Return PARTITION:OFFSET, by which a person names it."""
+        """Return PARTITION:OFFSET, its name on the command line."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def identity(self) -> Identity | None:
-        """Return source and id of the original; None where it says none.
+        """Return source and id of the original; None where it has none.
 
-        Those of a plain JSON text follow from where it stood.
+        Those of a plain JSON text follow from its place on the topic.
         """
         if not self.is_plain_text:
             return identity_of(self.headers)
@@ -53,7 +53,7 @@ class DeadLetter:
 
     @property
     def trace_id(self) -> str | None:
-        """Return the trace of the original: the one that it came with, else the one that follows from its identity."""
+        """Return the trace id in the headers of the original, else the one that follows from its identity."""
         traceparent = Traceparent.parse(next((value for name, value in self.headers if name == "traceparent"), None))
         if traceparent is None and self.identity is not None:
             traceparent = Traceparent.root(*self.identity)
@@ -72,11 +72,11 @@ class DeadLetter:
 
     @property
     def subject(self) -> Subject:
-        """Return what tells events apart: the identity, empty where there is none, and what it says."""
+        """Return what distinguishes events: the identity, empty strings without one, and the digest."""
         return (*(self.identity or ("", "")), self.digest)
 
     def without_value(self) -> "DeadLetter":
-        """Return the same without its value, to hold many."""
+        """Return a copy without the value, for keeping many in memory."""
         return replace(self, value=None)
 
 
@@ -84,7 +84,7 @@ def read_dead_letter(record: KafkaRecord) -> DeadLetter:
     """Read a record of the dead letters' topic.
 
     Raises:
-        ValueError: it is no dead letter; the message says which header is missing or wrong.
+        ValueError: it is not a dead letter; the message names the header that is missing or wrong.
     """
     reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
     if not reason.service:
@@ -102,7 +102,7 @@ def read_dead_letter(record: KafkaRecord) -> DeadLetter:
 
 
 def identity_of(headers: Headers) -> Identity | None:
-    """Return source and id that the headers name; None where one is missing, empty or not UTF-8."""
+    """Return source and id from the headers; None where one is missing, empty or not UTF-8."""
     found = {name: value or b"" for name, value in headers}
     try:
         source, event_id = found.get("ce_source", b"").decode(), found.get("ce_id", b"").decode()
@@ -125,7 +125,7 @@ def _writable(name: str) -> str:
 
 
 def _is_cloudevent(headers: Headers) -> bool:
-    """Return whether the headers speak of a CloudEvent: in binary mode, or in structured mode, whose id is inside."""
+    """Return whether the headers are those of a CloudEvent, in binary or structured mode."""
     return any(
         name.startswith("ce_") or (name == "content-type" and (value or b"").startswith(b"application/cloudevents"))
         for name, value in headers

@@ -1,4 +1,4 @@
-"""Reading the egress records of a span of time, from its beginning to what stands there now."""
+"""Egress records: read them, match the attempts and outcomes of calls, and sum them up by route."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,6 +13,15 @@ from sprat_contracts import EgressRecord, WireError, decode
 from sprat_operations.result_stream import UnreadableRecord
 from sprat_operations.topic_reader import read_since
 
+MAX_OPEN: Final = 100_000
+"""Records of a phase that wait for their counterpart; beyond that the oldest is reported as unpaired. Both phases of a
+call have one key and therefore one partition, as close together as the call was long: few wait at a time."""
+
+EgressRoute = tuple[str, str, str]
+"""Tenant, provider, region."""
+
+ANSWERED = "answered"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEgress:
@@ -26,17 +35,17 @@ class StoredEgress:
 async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[StoredEgress | UnreadableRecord]:
     """Return every egress record appended at `since_ms` or later (None: all), in each partition's order.
 
-    It ends with what stood on the topic when it began, and holds one fetch in memory.
+    The reading ends at the end offsets of its beginning, and holds one fetch in memory.
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     async for record in read_since(client_arguments(kafka), [kafka.topics.egress], since_ms):
-        yield _seen(record)
+        yield _read(record)
 
 
-def _seen(record: ConsumerRecord) -> StoredEgress | UnreadableRecord:
+def _read(record: ConsumerRecord) -> StoredEgress | UnreadableRecord:
     try:
         message = decode(record, EgressRecord).message
         if message.phase not in {"attempt", "outcome"}:
@@ -44,13 +53,6 @@ def _seen(record: ConsumerRecord) -> StoredEgress | UnreadableRecord:
     except (WireError, ValueError) as error:
         return UnreadableRecord(record.topic, record.partition, record.offset, str(error))
     return StoredEgress(message, record.timestamp)
-
-
-# Attempts and outcomes of calls, brought together by their call's id.
-
-MAX_OPEN: Final = 100_000
-"""So many records of a phase wait for the other one; then the oldest is given up. Both phases of a call have one key
-and so one partition, where they stand as close as the call was long: few are open at a time, unless they are alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class UnpairedEgress:
 
     @classmethod
     def of(cls, record: EgressRecord, at_ms: int) -> "UnpairedEgress":
-        """Keep of a record what names the call."""
+        """Return the fields of a record that identify the call."""
         return cls(
             record.call_id,
             record.phase,
@@ -83,43 +85,35 @@ class UnpairedEgress:
 
 @dataclass(slots=True)
 class EgressPairing:
-    """Matches records as they come, whichever of the two comes first; holds those alone that wait."""
+    """Matches records by their call's id, in any order; keeps only those without a counterpart."""
 
     since_ms: int = 0
-    """Pairs that end before it are matched, not counted."""
+    """Epoch milliseconds. Pairs that end before it are matched, but not counted."""
     paired: int = 0
     max_open: int = MAX_OPEN
     _waiting: dict[str, dict[str, UnpairedEgress]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
 
-    def add(self, seen: StoredEgress) -> UnpairedEgress | None:
-        """Match one record; give one that has waited too long for its counterpart, if there is one."""
-        record = seen.record
+    def add(self, stored: StoredEgress) -> UnpairedEgress | None:
+        """Match one record; return the oldest waiting record where more than `MAX_OPEN` wait."""
+        record = stored.record
         other = "outcome" if record.phase == "attempt" else "attempt"
         if self._waiting[other].pop(record.call_id, None) is not None:
-            self.paired += seen.at_ms >= self.since_ms
+            self.paired += stored.at_ms >= self.since_ms
             return None
         waiting = self._waiting[record.phase]
-        waiting[record.call_id] = UnpairedEgress.of(record, seen.at_ms)
+        waiting[record.call_id] = UnpairedEgress.of(record, stored.at_ms)
         return waiting.pop(next(iter(waiting))) if len(waiting) > self.max_open else None
 
     def rest(self) -> list[UnpairedEgress]:
-        """Return what still waits, by time."""
+        """Return the records that still wait, by time."""
         return sorted(
             (each for waiting in self._waiting.values() for each in waiting.values()), key=lambda each: each.at_ms
         )
 
 
-# What left the perimeter, summed up by tenant, provider and region.
-
-EgressRoute = tuple[str, str, str]
-"""Tenant, provider, region."""
-
-ANSWERED = "answered"
-
-
 @dataclass(slots=True)
 class EgressSum:
-    """Calls of one way. An attempt counts a call and what it carried; an outcome, what it cost and how it ended."""
+    """Calls of one route. An attempt adds a call, its bytes and masked values; an outcome, its cost and result."""
 
     calls: int = 0
     bytes_out: int = 0
@@ -139,7 +133,7 @@ class EgressSum:
 
     @property
     def failures(self) -> dict[str, int]:
-        """Return how often each way to fail came about, the most frequent first."""
+        """Return the count of each kind of failure, the most frequent first."""
         return {name: count for name, count in self.outcomes.most_common() if name != ANSWERED}
 
     def __add__(self, other: "EgressSum") -> "EgressSum":
@@ -152,7 +146,7 @@ class EgressSum:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return all for machines."""
+        """Return the sum as JSON values."""
         return {
             "calls": self.calls,
             "bytes_out": self.bytes_out,
@@ -165,7 +159,7 @@ class EgressSum:
 
 @dataclass(slots=True)
 class EgressSums:
-    """Holds a sum for each way, and no record."""
+    """The sum of each route; no record is kept."""
 
     by_route: dict[EgressRoute, EgressSum] = field(default_factory=dict)
 

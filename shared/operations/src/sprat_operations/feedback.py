@@ -31,18 +31,35 @@ from sprat_operations.dead_letters import Identity, identity_of
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress, read_since
 
 SOURCE: Final = "/sprat/feedback"
-"""The CloudEvents source of what is published from the command line."""
+"""The CloudEvents source of corrections that are published from the command line."""
+
+SUPERSEDED: Final = "superseded"
+UNREADABLE: Final = "unreadable"
+WRONG_OUTPUT: Final = "wrong_output"
+EXPIRED: Final = "expired"
+NOT_FOUND: Final = "not_found"
+INVALID_TEXT: Final = "invalid_text"
+
+WHY: Final[Mapping[str, str]] = {
+    SUPERSEDED: "corrected again later",
+    UNREADABLE: "records that are no correction",
+    WRONG_OUTPUT: "the output is not one of the task",
+    EXPIRED: "given before the oldest text that is still there",
+    NOT_FOUND: "no text that is still there has this id and source",
+    INVALID_TEXT: "the text was not valid",
+}
+"""An explanation of each reason, in the order in which they are reported."""
 
 
 class InvalidCorrection(ValueError):
-    """Fields that are no correction. The message names field and reason, never a text."""
+    """The fields are not a valid correction. The message names field and reason, never a text."""
 
 
 def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
-    """Make a correction; `label` stands for an intent's output where there is none.
+    """Validate the fields of a correction; `label` is a short form of the output of an intent.
 
     Raises:
-        NotACorrection: a field is missing or wrong.
+        InvalidCorrection: a field is missing or wrong.
     """
     given = dict(fields)
     if "label" in given and "output" not in given and given.get("task") == "intent":
@@ -56,7 +73,9 @@ def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
             kind.model_validate_json(json.dumps(given["output"]))
         message = FeedbackGiven.model_validate_json(json.dumps(given))
     except ValidationError as error:
-        raise InvalidCorrection(_told(error, within=error.title if error.title in _OUTPUT_NAMES else None)) from None
+        raise InvalidCorrection(
+            _problems(error, within=error.title if error.title in _OUTPUT_NAMES else None)
+        ) from None
     except (TypeError, ValueError) as error:
         raise error if isinstance(error, InvalidCorrection) else InvalidCorrection("not valid JSON") from None
     if kind is not None and not isinstance(message.output, kind):
@@ -67,7 +86,7 @@ def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
 
 
 def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:
-    """Return the record of a correction. Corrections of one text have one key, so the last one is the last for all."""
+    """Return the record of a correction. Those of one text share a key, so their order is kept."""
     envelope = Envelope(
         id=str(uuid4()), source=SOURCE, traceparent=Traceparent.root(message.text_source, message.text_id)
     )
@@ -91,35 +110,15 @@ def _check_spans(output: NerOutput) -> None:
             )
 
 
-def _told(error: ValidationError, within: str | None) -> str:
+def _problems(error: ValidationError, within: str | None) -> str:
     problems = error.errors(include_input=False, include_context=False, include_url=False)
     start = ("output",) if within else ()
     return "; ".join(".".join(map(str, (*start, *problem["loc"]))) + f": {problem['msg']}" for problem in problems[:5])
 
 
-# The corrections of one task, the last one for each text, and the texts that they are about.
-
-SUPERSEDED: Final = "superseded"
-UNREADABLE: Final = "unreadable"
-WRONG_OUTPUT: Final = "wrong_output"
-EXPIRED: Final = "expired"
-NOT_FOUND: Final = "not_found"
-INVALID_TEXT: Final = "invalid_text"
-
-WHY: Final[Mapping[str, str]] = {
-    SUPERSEDED: "corrected again later",
-    UNREADABLE: "records that are no correction",
-    WRONG_OUTPUT: "the output is not one of the task",
-    EXPIRED: "given before the oldest text that is still there",
-    NOT_FOUND: "no text that is still there has this id and source",
-    INVALID_TEXT: "the text was not valid",
-}
-"""What the reasons say, in the order in which they are told."""
-
-
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person says is right."""
+    """The right output, and who gave it."""
 
     output: Output
     by: str
@@ -129,14 +128,14 @@ class Correction:
 
 @dataclass(slots=True)
 class Corrections:
-    """The last correction of each text; of the others it is counted why they are none."""
+    """The last correction of each text of one task; the others are counted by the reason for leaving them out."""
 
     task: str
     latest: dict[Identity, Correction] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def add(self, record: KafkaRecord) -> None:
-        """Take a record of the feedback topic; those of other tasks are nobody's business here."""
+        """Add a record of the feedback topic; ignore those of other tasks."""
         try:
             message = decode(record, FeedbackGiven).message
         except WireError:
@@ -157,7 +156,7 @@ class Corrections:
 
 @dataclass(frozen=True, slots=True)
 class CorrectedText:
-    """A text and what is right for it."""
+    """A text and its right output."""
 
     text: TextSubmitted = field(repr=False)
     output: Output
@@ -170,7 +169,7 @@ async def read_corrections(
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     install_tolerant_records()
     corrections = Corrections(task)
@@ -182,11 +181,11 @@ async def read_corrections(
 async def join(
     client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = no_progress
 ) -> list[CorrectedText]:
-    """Find the texts, in the order in which they were given; count in `left_out` those that are not there, and why.
+    """Return the corrected texts in the order of their arrival; count in `left_out` why others were not found.
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     wanted = TextSearch(set(corrections.latest))
     await find_texts(client, texts, wanted, progress=progress)
@@ -208,12 +207,12 @@ class FoundText:
 
 @dataclass(slots=True)
 class TextSearch:
-    """Texts that are looked for. Of texts with one id the first valid one counts, as it does for results."""
+    """Texts to find. Of several texts with one id the first valid one counts, as it does for results."""
 
     missing: set[Identity]
     found: dict[Identity, FoundText] = field(default_factory=dict)
     invalid: set[Identity] = field(default_factory=set)
-    """Their text was there and not valid; it may have been mended and sent again under its id."""
+    """Texts that were found and not valid; one may have been fixed and sent again under its id."""
     oldest: int | None = None
     """When the oldest text that is still there was appended; None: there is none."""
 
@@ -235,11 +234,11 @@ class TextSearch:
 async def find_texts(
     client: Mapping[str, Any], topic: str, wanted: TextSearch, *, progress: OnReadProgress = no_progress
 ) -> None:
-    """Read the headers of every text that is still there, until all are found; what is found stays also if it raises.
+    """Read the headers of all texts until every wanted one is found; what was found is kept if it raises.
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     install_tolerant_records()
     async with TopicReader(client, progress) as reader:

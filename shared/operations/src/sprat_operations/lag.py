@@ -1,4 +1,4 @@
-"""Consumer groups of an installation, their lag in each partition, and when they will have caught up."""
+"""Consumer groups of an installation, their lag in each partition, and the time until they have caught up."""
 
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from sprat_operations.services import SERVICES
 REQUIRED_GROUPS: Final = ("router", "frontier")
 """The groups, without the prefix, that every installation needs: without them texts get no Result."""
 STEADY_S: Final = 5.0
-"""A group whose lag is worth at most so many seconds of its own throughput counts as keeping up."""
+"""A group counts as keeping up while its lag is at most its own throughput of so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)

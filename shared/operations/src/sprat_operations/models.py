@@ -22,10 +22,15 @@ from sprat_operations.lag import GroupLag, LagMeter, LagSnapshot, PartitionLag
 
 _TRIES: Final = 10
 _WAIT_S: Final = 0.5
+_TOMBSTONE_TRIES: Final = 10
+
+Withdrawn = Mapping[str, Ends | None]
+"""The group of a withdrawn model's service, without the prefix → the offsets before which texts are its own, by
+partition; None: unknown."""
 
 
 class ServingState(StrEnum):
-    """How it stands with a model that is announced."""
+    """Whether an announced model is served."""
 
     yes = "yes"
     starting = "starting"
@@ -42,7 +47,7 @@ def group_of(announced: ModelAnnounced) -> str:
 
 
 def serving_advice(announced: ModelAnnounced) -> str:
-    """Return what to do about a model that nobody serves."""
+    """Return what to do about a model without a running service."""
     task, model = announced.task, announced.model
     section = f"SPRAT_{task.upper()}__"
     if model == DEFAULT_MODEL:
@@ -56,7 +61,7 @@ def serving_advice(announced: ModelAnnounced) -> str:
 
 
 def advised_keep_at(announced: ModelAnnounced) -> float | None:
-    """Return the `keep_at` that a model's card advises; None where it does not say."""
+    """Return the `keep_at` that a model's card advises; None where it advises none."""
     advised = announced.card.get("keep_at")
     return float(advised) if isinstance(advised, int | float) and not isinstance(advised, bool) else None
 
@@ -64,7 +69,7 @@ def advised_keep_at(announced: ModelAnnounced) -> float | None:
 async def serving(
     admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced], *, retry_s: float = _WAIT_S
 ) -> tuple[ServingState, ...]:
-    """Look who serves each of these models, in their order.
+    """Return for each of these models whether it is served, in their order.
 
     Raises:
         KafkaError: the broker does not answer.
@@ -85,11 +90,11 @@ async def _serving(
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str, retry_s: float) -> int:
-    """Return how many members a group has; one that there is not has none."""
+    """Return how many members a group has; one that does not exist has none."""
     for _ in range(_TRIES - 1):
         try:
             return await _counted(admin, group)
-        except CoordinatorNotAvailableError:  # a broker that never had a group first makes room for them
+        except CoordinatorNotAvailableError:  # a broker without any group first creates the topic of offsets
             await asyncio.sleep(retry_s)
     return await _counted(admin, group)
 
@@ -103,13 +108,9 @@ async def _counted(admin: AIOKafkaAdminClient, group: str) -> int:
     return len(members)
 
 
-Withdrawn = Mapping[str, Ends | None]
-"""The group of a withdrawn model's service, without the prefix → up to where texts are its own; None: nobody says."""
-
-
 @dataclass(frozen=True, slots=True)
 class RegisteredModels:
-    """What the topic of models says."""
+    """The content of the topic of models."""
 
     announced: tuple[ModelAnnounced, ...]
     """Ordered by task and name."""
@@ -117,7 +118,7 @@ class RegisteredModels:
 
 
 async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
-    """Return the models that are announced now, and those that were withdrawn as far as is still known.
+    """Return the announced models, and the withdrawn ones whose tombstone is still on the topic.
 
     Raises:
         Fatal: the topic does not exist.
@@ -145,9 +146,9 @@ async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
 
 
 def limit_to_owned(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
-    """Return the measurement with the groups of withdrawn models as if the texts had ended where they stop owning them.
+    """Return the measurement with the lag of withdrawn models limited to the texts that are still their own.
 
-    Where nobody says where that is, all that a group has not committed may be its own.
+    Where the limit is unknown, all texts that the group has not committed count.
     """
     groups = {name: _cut(group, withdrawn.get(name)) for name, group in measured.groups.items()}
     return replace(measured, groups=groups)
@@ -163,30 +164,26 @@ def _cut_partition(each: PartitionLag, ends: Ends) -> PartitionLag:
     return replace(each, end=min(each.end, ends.get(each.partition.partition, 0)))
 
 
-# Withdraws a model, and tells when its service may stop.
-#
-# The router reads the topic of models to its end before each batch. So every text that was appended after the tombstone
-# is escalated, and every text that the router left to the model lies before the end that the texts had at that moment:
-# the service may stop once it has committed as far. A second tombstone has these ends (see registry). Where a
-# service announced the model between the two, the second counts as a first, and another one follows.
-
-_TOMBSTONE_TRIES: Final = 10
-
-
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a withdrawn model still has to answer."""
+    """The texts that a withdrawn model still has to answer."""
 
     texts: int
-    """At most: its service passes over those that are not for it."""
+    """An upper bound: its service skips texts that do not ask for it."""
     members: int
     """Processes that serve it."""
 
 
 async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, model: str) -> Ends:
-    """Write the tombstones, return when Kafka has acknowledged them, and say up to where texts stay the model's own.
+    """Write the tombstones of a model and return the offsets before which texts are its own, by partition.
 
-    What can fail is done before the first tombstone. One that was cut short between the two is finished by another.
+    The router reads the topic of models to its end before each batch. So it escalates every text that was appended
+    after the first tombstone, and the texts that it left to the model are before the end offsets of that moment: the
+    service may stop once it has committed them. The second tombstone holds these offsets (see `sprat.registry`). Where
+    a service announced the model between the two, the second counts as a first one, and another follows.
+
+    Everything that can fail is done before the first tombstone. A call that was interrupted between the two can be
+    repeated.
 
     Raises:
         UserError: there is no topic of texts, or the model is announced again each time.
@@ -230,12 +227,12 @@ async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartit
 
 
 async def watch_backlog(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Backlog]:
-    """Return what is left, each time one asks. The last one has no texts.
+    """Measure and return what is left at each step, until no text is left.
 
     Args:
-        meter: measures.
-        group: of the model's service, without the prefix.
-        ends: what :func:`withdraw` said.
+        meter: the meter to measure with.
+        group: the group of the model's service, without the prefix.
+        ends: the offsets that :func:`withdraw` returned.
 
     Raises:
         KafkaError: the broker does not answer.

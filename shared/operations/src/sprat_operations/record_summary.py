@@ -1,4 +1,4 @@
-"""What a record says, in a few words and never with the text: for the demo's trace and for `sprat trace`."""
+"""A summary of a record in a few words, never with the text: for the demo's trace and for `sprat trace`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sprat_contracts import TASKS, Topics
 
 
 class RecordKind(StrEnum):
-    """What a record is. In the order in which they cause each other."""
+    """Kinds of records, in the order in which they cause each other."""
 
     text = "text"
     prediction = "prediction"
@@ -30,17 +30,17 @@ CAUSAL_ORDER = {kind: number for number, kind in enumerate(RecordKind)}
 
 @dataclass(frozen=True, slots=True)
 class RecordSummary:
-    """What a record says."""
+    """The content of a record in a few words."""
 
     sentence: str = ""
     decision: str = ""
-    """What was decided, in a word: kept, escalated, declined, …"""
+    """The decision in one word: kept, escalated, declined, …"""
     reason: str = ""
-    """Why; a code or several."""
+    """The code of the reason, or several."""
 
 
 def record_kinds(topics: Topics) -> dict[str, RecordKind]:
-    """Return what each topic holds."""
+    """Return the kind of the records of each topic."""
     return {
         topics.texts: RecordKind.text,
         **{topics.predictions(task): RecordKind.prediction for task in TASKS},
@@ -54,7 +54,7 @@ def record_kinds(topics: Topics) -> dict[str, RecordKind]:
 
 
 def summarise(kind: RecordKind, value: Mapping[str, Any]) -> RecordSummary:
-    """Return what a record's value says; nothing where it is not what its topic holds."""
+    """Return the summary of a record's value; an empty one where the value does not fit its topic."""
     try:
         return _SUMMARISERS[kind](value) if kind in _SUMMARISERS else RecordSummary()
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -67,7 +67,7 @@ def _text(value: Mapping[str, Any]) -> RecordSummary:
 
 
 def requested_model_names(tasks: Mapping[str, Any]) -> dict[str, str]:
-    """Return the model that is asked for of each of a text's tasks; the options may be anything."""
+    """Return the model that a text asks for, by task; the options are not validated."""
     models = {task: options.get("model") if isinstance(options, dict) else None for task, options in tasks.items()}
     return {task: model if isinstance(model, str) else DEFAULT_MODEL for task, model in models.items()}
 

@@ -1,7 +1,7 @@
-"""What a replay sends, and what it leaves out and why. Pure: nothing is read or sent here.
+"""Replays of dead letters: read the letters, plan the replay, find what was replayed before, and send the rest.
 
-A replayed record is the original one, with the same key, value, source and id, on the topic where it stood. Two
-headers are added: how often it was replayed, and for whom.
+A replayed record is the original one, with the same key, value, source and id, on its original topic. Two headers are
+added: how often it was replayed, and for which service. `plan` and `skip_sent` are pure functions.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -19,10 +19,15 @@ from sprat_operations.topic_reader import OnReadProgress, no_progress, read_sinc
 ROUTER = "router"
 FRONTIER = "frontier"
 VALUE_LOST = "the value is too large to be kept"
-"""How the detail of a dead letter ends that does not hold the value of the original."""
+"""The end of a dead letter's detail where it does not hold the value of the original."""
+
+_CHUNK: Final = 100
+_HOLD_S: Final = 20.0
+_SKEW_MS: Final = 60_000
+"""The largest expected difference between the clocks of two brokers."""
 
 ReplayKey = tuple[str, str, int, Subject]
-"""Topic, for whom, which time, and of what: the same for all replays of one letter, and for no others."""
+"""Topic, service, number of the replay, and subject: equal for all replays of one letter, and for no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,17 @@ class Replay:
 
     @property
     def number(self) -> int:
-        """Return which replay of this record it is, from 1."""
+        """Return the number of this replay of the record, from 1."""
         return self.letter.reason.replays + 1
 
     @property
     def size(self) -> int:
-        """Return the bytes of the record at the most."""
+        """Return an upper bound of the record's size in bytes."""
         return OutRecord(self.topic, self.letter.key, self.letter.value, self.headers).size
 
     @property
     def mark(self) -> ReplayKey:
-        """Return what tells this replay from others."""
+        """Return the key that distinguishes this replay from others."""
         return replay_key(self.topic, self.headers, self.letter.digest)
 
 
@@ -65,20 +70,20 @@ class SkippedReplay:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent, in the order in which the originals stood, and what is not."""
+    """The replays to send, in the order of the originals, and the letters that are left out."""
 
     replays: Sequence[Replay]
     left_out: Sequence[SkippedReplay]
 
 
 def plan(chosen: Iterable[DeadLetter], known: Iterable[DeadLetter], topics: Topics) -> Plan:
-    """Plan the replay of the chosen letters; `known` are all that are known, the later ones in particular."""
+    """Plan the replay of the chosen letters; `known` are all letters that were read, the later ones in particular."""
     later = _by_subject(known)
     limits = {topic.name: topic.max_batch_bytes for topic in topics.table()}
     left_out: list[SkippedReplay] = []
     replays: dict[ReplayKey, Replay] = {}
     to_all: dict[tuple[str, Subject], str] = {}
-    for letter in sorted(chosen, key=_as_they_stood):
+    for letter in sorted(chosen, key=_original_order):
         reason = _refusal(letter, topics) or _came_back(letter, later)
         if reason is not None:
             left_out.append(SkippedReplay(letter, *reason))
@@ -105,7 +110,7 @@ def plan(chosen: Iterable[DeadLetter], known: Iterable[DeadLetter], topics: Topi
 
 
 def skip_sent(planned: Plan, sent: Mapping[ReplayKey, str]) -> Plan:
-    """Leave out what was replayed before; `sent` gives the place of each replay that stands on its topic."""
+    """Leave out what was replayed before; `sent` holds the place of each replay that is on its topic."""
     kept: list[Replay] = []
     left_out = list(planned.left_out)
     for replay in planned.replays:
@@ -119,7 +124,7 @@ def skip_sent(planned: Plan, sent: Mapping[ReplayKey, str]) -> Plan:
 
 
 def replay_key(topic: str, headers: Headers, digest: str) -> ReplayKey:
-    """Return the mark of a replayed record; `digest` is that of its key and value."""
+    """Return the key of a replayed record; `digest` is that of its key and value."""
     known = [(name, value or b"") for name, value in headers]
     replay_for = dict(known).get(REPLAY_FOR, b"").decode("utf-8", "replace")
     return topic, replay_for, replays_of(known), (*(identity_of(known) or ("", "")), digest)
@@ -136,7 +141,7 @@ def origins(topics: Topics) -> Mapping[str, Collection[str]]:
 
 
 def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
-    """Return why a letter cannot be replayed, whatever else is known."""
+    """Return code and reason where a letter cannot be replayed; None where it can."""
     reason = letter.reason
     services = origins(topics).get(reason.topic)
     if services is None:
@@ -158,7 +163,7 @@ def _by_subject(known: Iterable[DeadLetter]) -> dict[tuple[str, Subject], list[D
 
 
 def _came_back(letter: DeadLetter, later: Mapping[tuple[str, Subject], Sequence[DeadLetter]]) -> tuple[str, str] | None:
-    """Return whether a replay of the letter became a dead letter again: then that one is to be replayed."""
+    """Return code and reason where a replay of the letter became a dead letter again: the later one is replayed."""
     reason = letter.reason
     back = [
         other
@@ -176,7 +181,7 @@ def _replay(letter: DeadLetter) -> Replay:
     replay_for = None if reason.service == ROUTER else reason.service
     headers = letter.original_headers
     if letter.is_plain_text and letter.identity is not None:
-        # At its new place it would be another text.
+        # Without these headers it would be another text at its new place.
         source, event_id = letter.identity
         headers += [
             ("ce_specversion", b"1.0"),
@@ -190,22 +195,14 @@ def _replay(letter: DeadLetter) -> Replay:
     return Replay(letter, reason.topic, headers, replay_for)
 
 
-def _as_they_stood(letter: DeadLetter) -> tuple[str, int, int, int]:
+def _original_order(letter: DeadLetter) -> tuple[str, int, int, int]:
     reason = letter.reason
     return reason.topic, reason.partition, reason.offset, letter.written_at
 
 
-# Reading dead letters, finding what was replayed before, and sending replays.
-
-_CHUNK: Final = 100
-_HOLD_S: Final = 20.0
-_SKEW_MS: Final = 60_000
-"""How far the clocks of two brokers may be apart."""
-
-
 @dataclass(frozen=True, slots=True)
 class NoLetter:
-    """A record of the dead letters' topic that is none."""
+    """A record on the topic of dead letters that is not a dead letter."""
 
     partition: int
     offset: int
@@ -219,7 +216,7 @@ async def read_dead_letters(
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     install_tolerant_records()
     async for record in read_since(client, [topic], since_ms, progress=progress):
@@ -232,11 +229,11 @@ async def read_dead_letters(
 async def find_sent_replays(
     client: Mapping[str, Any], replays: Sequence[Replay], *, progress: OnReadProgress = no_progress
 ) -> dict[ReplayKey, str]:
-    """Return the place of every replay that stands on the topics of these, since the first of their letters.
+    """Return the place of every replay on the topics of `replays` since the first of their letters.
 
     Raises:
         UserError: a topic is missing.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
     """
     if not replays:
         return {}
@@ -267,11 +264,11 @@ async def send(
     *,
     hold_s: float = _HOLD_S,
 ) -> None:
-    """Send the replays in their order; tell each that Kafka acknowledged, and each that is too large for its topic.
+    """Send the replays in order; call `sent` with each acknowledged one, `refused` with each that is too large.
 
     Raises:
-        Unsent: some were not acknowledged; what comes after them was not sent.
-        Fatal: Kafka does not let us write.
+        ReplaysNotAcknowledged: some were not acknowledged; those after them were not sent.
+        Fatal: this user may not write to the topic.
     """
     for start in range(0, len(replays), _CHUNK):
         chunk = replays[start : start + _CHUNK]

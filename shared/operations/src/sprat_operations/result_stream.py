@@ -1,4 +1,4 @@
-"""Reading results and dead letters as they come, from a moment on."""
+"""A stream of results and dead letters as they arrive."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,7 @@ from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decod
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 
 Filter = Callable[[Mapping[str, str]], bool]
-"""Says by a result's headers, undecoded otherwise, whether it is wanted."""
+"""Returns whether a result is wanted; it gets the headers only, the value is not decoded yet."""
 
 _MAX_RECORDS = 500
 
@@ -50,7 +50,7 @@ class SeenDeadLetter:
 
     @property
     def reason(self) -> DeadLetterReason:
-        """Return who says so, and why."""
+        """Return the reason, with the service that wrote the letter."""
         return self.letter.reason
 
     @property
@@ -73,7 +73,7 @@ Seen = StoredResult | SeenDeadLetter | UnreadableRecord
 
 
 class ResultStream:
-    """A consumer of result topics, and of the dead letters where wanted, without a group: it disturbs nobody."""
+    """A consumer of result topics, and of the dead letters where wanted, without a group."""
 
     def __init__(
         self, kafka: KafkaSettings, tasks: Iterable[str], *, dead_letters: bool, wanted: Filter | None = None
@@ -85,7 +85,7 @@ class ResultStream:
         self._consumer: Any = None
 
     async def start(self, since_ms: int | None = None) -> None:
-        """Connect and stand at the present ends, or at the first records appended at `since_ms` (epoch) or later.
+        """Connect and start at the present ends, or at the first records appended at `since_ms` (epoch) or later.
 
         Raises:
             UserError: a topic does not exist.
@@ -115,7 +115,7 @@ class ResultStream:
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:
-        """Return what has come; wait for it at most so long."""
+        """Return the records that have arrived; wait at most `timeout_s` for the first."""
         found = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=_MAX_RECORDS)
         records = sorted((record for batch in found.values() for record in batch), key=lambda record: record.timestamp)
         return [seen for record in records if (seen := self._seen(record)) is not None]
@@ -126,7 +126,7 @@ class ResultStream:
             await close_in_time(self._consumer.stop)
 
     async def answers(self, timeout_s: float) -> bool:
-        """Return whether Kafka answers in time. `read` cannot: nothing new looks like nobody there."""
+        """Return whether Kafka answers in time. `read` cannot: it returns nothing in both cases."""
         requests = cancel_requests()
         try:
             async with asyncio.timeout(timeout_s):

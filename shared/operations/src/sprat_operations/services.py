@@ -1,4 +1,4 @@
-"""Models that a person names for an installation: which task, under which name, from which folder."""
+"""The services of an installation, and the models that the user names for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,25 +11,23 @@ from sprat_contracts import TASKS, Topics
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A folder that serves a task under a name."""
+    """A model from a folder that serves a task under a name."""
 
     task: str
     name: str
     folder: Path
     version: str
-    """Of the card that lay there when the installation was put together."""
+    """From the card in the folder when the installation was planned."""
 
     def __str__(self) -> str:
         return f"{self.task}/{self.name}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which the task's service gets to know it."""
+        """The environment variables that configure the task's service for this model."""
         prefix = f"SPRAT_{self.task.upper()}__"
         return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
 
-
-# The table of services that an installation runs. A new service is one line here.
 
 Reads = Callable[[Topics], tuple[str, ...]]
 
@@ -52,24 +50,24 @@ def _routed(topics: Topics) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What the supervisor must know of a service."""
+    """A service as the supervisor and the tools need to know it."""
 
     service: str
     """The name of its entry point in the group `sprat.services`."""
     group: str = ""
-    """Its consumer group, after the prefix and a dot; empty without one. `{model}` stands for its model's name."""
+    """Its consumer group, after the prefix and a dot; empty without one. `{model}` is replaced by its model's name."""
     reads: Reads = _nothing
     """The topics that its group reads."""
     essential: bool = False
-    """Without it nothing works at all; others may be left out of an installation."""
+    """No text gets a Result without it; other services may be left out of an installation."""
     needs_kafka: bool = True
     port_variable: str = "SPRAT_HEALTH_PORT"
-    """The variable that tells it on which port to answer."""
+    """The environment variable with the port of its health server."""
     ready_path: str = "/readyz"
     model: ServedModel | None = None
-    """The model that a person named for it; None: as its own settings say."""
+    """The model that the user named for it; None: the one of its own settings."""
     variant: str = ""
-    """Tells two processes of one service apart: the name of a model beside the service's own."""
+    """The name of a model beside the service's own: it distinguishes two processes of one service."""
 
     @property
     def name(self) -> str:
@@ -82,7 +80,7 @@ class ServiceSpec:
 
     @property
     def distribution(self) -> str:
-        """What `pip install` calls it."""
+        """The name of its distribution for `pip install`."""
         return f"sprat-{self.service}"
 
     @property
@@ -106,6 +104,7 @@ class ServiceSpec:
 SIMULATOR = "simulator"
 FRONTIER = "frontier"
 
+# A new service is one entry here.
 SERVICES = (
     ServiceSpec(
         SIMULATOR,

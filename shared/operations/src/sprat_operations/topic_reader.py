@@ -1,4 +1,4 @@
-"""Looking back: what was appended to topics since a moment, up to what stands there now."""
+"""Bounded reads: the records appended to topics since a moment, up to their present ends."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -12,14 +12,14 @@ from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 
 OnReadProgress = Callable[[int, int], None]
-"""Told how many records are read and how many there are to read, by their offsets."""
+"""Called with the number of records read and the number to read, both by their offsets."""
 
 _MAX_RECORDS: Final = 5_000
 _POLL_S: Final = 1.0
 _WAIT_MS: Final = 50
 """How long the broker may hold a fetch that finds nothing: the fetch of another partition waits behind it."""
 _STALL_S: Final = 30.0
-"""No record for so long, though some are missing: the broker is gone."""
+"""The read fails when no record has arrived for so long although some are missing."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -31,12 +31,12 @@ async def read_since(
 ) -> AsyncIterator[ConsumerRecord]:
     """Return every record of the topics appended at `since_ms` (epoch) or later, None: all, in each partition's order.
 
-    It ends with what stood there when it began, and holds one fetch in memory. `client` holds the arguments of an
-    aiokafka client.
+    The read ends at the end offsets of its beginning, and holds one fetch in memory. `client` holds the arguments of
+    an aiokafka client.
 
     Raises:
         UserError: there is no such topic.
-        TimeoutError: the broker gives nothing more.
+        TimeoutError: the broker returns no more records.
         KafkaError: Kafka cannot be reached or refuses.
     """
     async with TopicReader(client, progress) as reader:
@@ -46,9 +46,9 @@ async def read_since(
 
 
 class TopicReader:
-    """Looks back with one consumer, several times where wanted. It has no group: it disturbs nobody.
+    """Reads topics up to their present ends with one consumer, which has no group: it affects no other consumer.
 
-    A context manager; entering it connects.
+    It can be used for several reads. A context manager; entering it connects.
     """
 
     def __init__(self, client: Mapping[str, Any], progress: OnReadProgress = no_progress) -> None:
@@ -56,7 +56,7 @@ class TopicReader:
         self._consumer = make_consumer(
             client,
             group_id=None,
-            auto_offset_reset="earliest",  # where retention was faster than we are
+            auto_offset_reset="earliest",  # where records expired before they were read
             fetch_max_wait_ms=_WAIT_MS,
         )
         self._progress = progress
@@ -65,7 +65,7 @@ class TopicReader:
         try:
             await self._admin.start()
             await self._consumer.start()
-        except BaseException:  # a start that is cancelled leaves no connection either
+        except BaseException:  # a cancelled start leaves no connection either
             await self.__aexit__()
             raise
         return self
@@ -74,12 +74,12 @@ class TopicReader:
         await close_in_time(self._admin.close, self._consumer.stop)
 
     async def unreadable_topics(self, topics: Sequence[str]) -> dict[str, str]:
-        """Return those of the topics that one cannot look into, each with the reason."""
+        """Return the topics that cannot be read, each with the reason."""
         described = await self._admin.describe_topics(list(topics))
         return {each["topic"]: _reason(for_code(each["error_code"])) for each in described if each["error_code"]}
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
-        """Give, by partition of a topic, the first offset that is still there and the one that is written next.
+        """Return, by partition of a topic, the first offset that is still there and the one that is written next.
 
         Raises:
             UserError: there is no such topic.
@@ -91,14 +91,14 @@ class TopicReader:
         return {each.partition: (begins[each], ends[each]) for each in partitions}
 
     async def read_since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Return the records appended at `since_ms` (epoch) or later, None: all, a handful at a time.
+        """Return the records appended at `since_ms` (epoch) or later, None: all, in batches.
 
-        Each handful is of one partition, in its order. What is appended meanwhile is left out. One at a time: it must
-        be read to its end before the next is begun.
+        Each batch is of one partition, in its order. Records that are appended meanwhile are left out. One read must
+        end before the next begins.
 
         Raises:
             UserError: there is no such topic.
-            TimeoutError: the broker gives nothing more.
+            TimeoutError: the broker returns no more records.
             KafkaError: Kafka refuses.
         """
         partitions = await self._partitions(topics)

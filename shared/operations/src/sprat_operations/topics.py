@@ -1,4 +1,4 @@
-"""Makes the topics of an installation and compares those that exist with the table. Changes none that exist."""
+"""The topics of an installation: create those that are missing, compare the others with the table."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A setting in which a topic is not what the table says."""
+    """A setting of a topic that differs from the table."""
 
     setting: str
     expected: str
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """How a topic of the table stands on the broker."""
+    """The state of a topic of the table on the broker."""
 
     name: str
     status: Status
@@ -44,14 +44,14 @@ class TopicState:
 async def create_topics(
     client: Mapping[str, Any], topics: Topics, *, replication_factor: int = _BROKERS_DEFAULT
 ) -> tuple[TopicState, ...]:
-    """Make what is missing and tell how every topic stands, in the table's order. Running it again changes nothing.
+    """Create the missing topics and return the state of all, in the table's order. A second run changes nothing.
 
     Existing topics are never changed: what differs is reported. `client` holds the arguments of an aiokafka client;
     a `replication_factor` of -1 takes the broker's default.
 
     Raises:
-        UserError: the broker cannot be reached or refuses; or a topic would be made whose partition count differs from
-            the existing ones that it must equal. Nothing is made in that case.
+        UserError: the broker cannot be reached or refuses; or a missing topic must have as many partitions as
+            existing ones that differ from the setting. Nothing is created in that case.
     """
     async with _Admin(client) as admin:
         before = await _states(admin, topics)
@@ -68,7 +68,7 @@ async def create_topics(
 
 
 async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicState, ...]:
-    """Return how every topic of the table stands, in its order.
+    """Return the state of every topic of the table, in its order.
 
     Raises:
         UserError: the broker cannot be reached or refuses.
@@ -78,7 +78,7 @@ async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicS
 
 
 class _Admin:
-    """An admin client for the time of a block; its errors become a person's."""
+    """An admin client for the time of a block; its errors become UserErrors."""
 
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._client = client
@@ -143,7 +143,7 @@ def _state(topic: Topic, partitions: int | None, config: Mapping[str, str]) -> T
 
 
 def _check_equal_partitions(states: Iterable[TopicState], topics: Topics) -> None:
-    """Refuse to make a topic that would not fit its existing siblings: keys would land on different partitions."""
+    """Raise UserError where a new topic would differ from its existing siblings: equal keys need equal partitions."""
     names = {topics.texts, *(name(task) for task in TASKS for name in (topics.predictions, topics.results))}
     wanted = {topic.name: topic.partitions for topic in topics.table() if topic.name in names}
     siblings = [state for state in states if state.name in wanted]
@@ -161,14 +161,14 @@ async def _create(admin: AIOKafkaAdminClient, missing: Iterable[Topic], replicat
     new = [_new_topic(topic, replication_factor) for topic in missing]
     response = await admin.create_topics(new)
     for name, code, message in response.topic_errors:
-        # Another process may have made it meanwhile: it is compared with the table like any other.
+        # Another process may have created it meanwhile: it is compared with the table like any other.
         if code and code != TopicAlreadyExistsError.errno:
             raise for_code(code)(f"{name}: {message}")
 
 
 def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:
     new = NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config())
-    new.replication_factor = replication_factor  # the constructor refuses -1, which brokers take for their default
+    new.replication_factor = replication_factor  # the constructor refuses -1, by which brokers use their default
     return new
 
 

@@ -1,4 +1,4 @@
-"""Finding every record that a text caused, across all topics."""
+"""The search for every record that a text caused, across all topics."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,25 +14,25 @@ from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace_records import TraceQuery, TraceStep, read_step
 
 _LEAD_MS: Final = 60_000
-"""Look so long before the text for what it caused: the clocks of several brokers differ."""
+"""The search begins so long before the text: the clocks of several brokers differ."""
 
 
 @dataclass(slots=True)
 class TraceResult:
-    """What was found of a text."""
+    """The records of a text."""
 
     steps: list[TraceStep] = field(default_factory=list)
     shared_calls: set[str] = field(default_factory=set)
-    """Ids of calls that went out under a trace which other texts have, too: they may be theirs."""
+    """Ids of calls under a trace that other texts share: the calls may be theirs."""
     unreadable_topics: dict[str, str] = field(default_factory=dict)
-    """Topics that were not looked into, each with the reason."""
+    """Topics that could not be read, each with the reason."""
 
 
 async def trace(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms: int) -> TraceResult:
     """Find every record of the text appended at `since_ms` (epoch) or later.
 
-    Three looks, each from where the one before it says: texts; then what names the text; then what does not: calls,
-    which are known by the trace, and dead letters, which are known by what they were.
+    Three reads, each with what the one before it found: the texts; then the topics whose records name the text; then
+    calls, which are identified by the trace, and dead letters, which are identified by their original record.
 
     Raises:
         UserError: there is no topic of texts.
@@ -53,11 +53,11 @@ async def trace(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms
 
 
 _LATER = frozenset({RecordKind.egress, RecordKind.dead_letter})
-"""What is known by other records of the text."""
+"""Kinds that are identified by other records of the text."""
 
 
 class _Search:
-    """Keeps of what it is shown those records that belong to the text."""
+    """Collects the records that belong to the text."""
 
     def __init__(self, topics: Topics, query: TraceQuery) -> None:
         self.steps: list[TraceStep] = []
@@ -70,18 +70,18 @@ class _Search:
 
     @property
     def first_ms(self) -> int:
-        """When the first of them was appended."""
+        """The time at which the first of them was appended: epoch milliseconds."""
         return min(step.at_ms for step in self.steps)
 
     async def read(self, reader: TopicReader, names: Sequence[str], since_ms: int) -> None:
-        """Look through topics."""
+        """Read topics and keep what belongs to the text."""
         if not names:
             return
         async for records in reader.read_since(names, since_ms):
             self.add(records)
 
     async def read_permitted(self, reader: TopicReader, names: Sequence[str], since_ms: int) -> None:
-        """Look through those of the topics that are there and that this user may read; note the others."""
+        """Read the topics that exist and that this user may read; keep the reasons for the others."""
         self._unreadable_topics |= await reader.unreadable_topics(names)
         names = [name for name in names if name not in self._unreadable_topics]
         while names:
@@ -108,7 +108,7 @@ class _Search:
                 self._add_if_related(read_step(kind, record, self.record_kinds))
 
     def _needles_for(self, kind: RecordKind) -> "_Needles":
-        """Return what a record must hold to be read at all: decoding every one of them would take minutes."""
+        """Return what a record must contain to be decoded: decoding every record would take minutes."""
         match kind:
             case RecordKind.text:
                 return _Needles.of((), self._needles)
@@ -117,7 +117,7 @@ class _Search:
             case RecordKind.request | RecordKind.answer:
                 return _Needles.of(self._needles, self._traces())
             case RecordKind.dead_letter:
-                plain = self._query.plain  # it has no id of its own: its dead letter tells its time
+                plain = self._query.plain  # it has no id of its own: its dead letter holds its time
                 times = () if plain is None else (str(plain[1]).encode(),)
                 return _Needles.of(self._needles, (*self._needles, *times))
             case _:
@@ -150,14 +150,14 @@ class _Search:
         return any(each.task == step.task and each.tenant in (None, step.tenant) for each in models)
 
     def found(self) -> TraceResult:
-        """Return what was kept, the calls with the text that asked for them."""
+        """Return the records, the calls with the text that asked for them."""
         shared = {step.call_id for step in self.steps if step.call_id is not None and step.traceparent in self._others}
         return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics)
 
 
 @dataclass(frozen=True, slots=True)
 class _Needles:
-    """What stands in the value or in a header of a record that is looked for."""
+    """Patterns of which one is in the value or in a header of a record of the text."""
 
     value: re.Pattern[bytes] | None
     headers: re.Pattern[bytes] | None
@@ -167,7 +167,7 @@ class _Needles:
         return cls(_any_of(value), _any_of(headers))
 
     def in_record(self, record: ConsumerRecord) -> bool:
-        """Return whether one is there. Called for every record: two microseconds here are a second of waiting."""
+        """Return whether one matches. Called for every record: two microseconds here are a second for the user."""
         value, headers = self.value, self.headers
         if value is not None and record.value and value.search(record.value):
             return True
@@ -179,7 +179,7 @@ class _Needles:
 
 
 def _named(error: TopicAuthorizationFailedError) -> set[str]:
-    """Return the topics that Kafka refuses: aiokafka names them as the error's argument."""
+    """Return the topics that Kafka refuses: aiokafka passes them as the error's argument."""
     named = error.args[0] if error.args else ()
     return {named} if isinstance(named, str) else set(named)
 
@@ -190,7 +190,7 @@ def _any_of(needles: Iterable[bytes]) -> re.Pattern[bytes] | None:
 
 
 def _with_text(step: TraceStep, steps: Iterable[TraceStep]) -> TraceStep:
-    """Return the step with the text that it belongs to, where only others say so."""
+    """Return the step with its text; where it names none, the text follows from other steps."""
     if step.identity is not None:
         return step
     if step.kind is RecordKind.egress:

@@ -1,4 +1,4 @@
-"""The records that a text causes, each read as one step of its way."""
+"""The records that a text causes, each read as one step, and the trees that the steps make."""
 
 import json
 import re
@@ -28,28 +28,40 @@ _INSIDE: Mapping[RecordKind, tuple[str, ...]] = {
     RecordKind.request: ("prediction",),
     RecordKind.answer: ("request", "prediction"),
 }
-"""Where in a value the prediction is that names the text."""
+"""The path in a value to the prediction that names the text."""
+
+_ROUTER, _UNKNOWN_TASK = "router", "unknown_task"
+
+_CAUSES: Mapping[RecordKind, tuple[RecordKind, ...]] = {
+    RecordKind.text: (),
+    RecordKind.prediction: (RecordKind.text,),
+    RecordKind.request: (RecordKind.prediction, RecordKind.text),
+    RecordKind.answer: (RecordKind.request,),
+    RecordKind.result: (RecordKind.answer, RecordKind.prediction, RecordKind.request, RecordKind.text),
+    RecordKind.feedback: (RecordKind.result, RecordKind.text),
+}
+"""Kinds that can have caused a record, the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """A record of a text's way."""
+    """A record that a text caused."""
 
     kind: RecordKind
     place: Place
     at_ms: int
     """When the broker appended it: epoch milliseconds."""
     service: str
-    """Who wrote it."""
+    """The service that wrote it."""
     identity: Identity | None
-    """Which text it belongs to; None where the record does not say."""
+    """The text that it belongs to; None where the record names none."""
     traceparent: Traceparent | None
     summary: RecordSummary
     task: str | None = None
     origin: tuple[int, int] | None = None
-    """Partition and offset of the text that it says it comes of."""
+    """Partition and offset of the text, from the record."""
     text_at: int | None = None
-    """When the text was appended, as the record says."""
+    """The time at which the text was appended, from the record: epoch milliseconds."""
     cause: Place | None = None
     """Of a dead letter: the record that could not be handled."""
     call_id: str | None = None
@@ -63,13 +75,13 @@ class TraceStep:
 
     @property
     def trace_id(self) -> str | None:
-        """Return the trace that it is part of."""
+        """Return the id of its trace."""
         return None if self.traceparent is None else self.traceparent.trace_id
 
 
 @dataclass(frozen=True, slots=True)
 class TraceQuery:
-    """The text that is looked for."""
+    """The text to find."""
 
     id: str
     source: str | None = None
@@ -77,14 +89,14 @@ class TraceQuery:
 
     @property
     def needles(self) -> tuple[bytes, ...]:
-        """Return how its id can stand in headers and in JSON: every record that names it holds one of these."""
+        """Return the forms of its id in headers and in JSON: every record that names it holds one of these."""
         forms = {self.id} | {json.dumps(self.id, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
         forms |= {form.replace("/", r"\/") for form in forms}
         return tuple(sorted(form.encode("utf-8", "surrogatepass") for form in forms))
 
     @property
     def plain(self) -> tuple[int, int] | None:
-        """Return offset and timestamp, if the id is of the form that plain JSON records get."""
+        """Return offset and timestamp where the id has the form that plain JSON records get."""
         found = _PLAIN_ID.fullmatch(self.id)
         return (int(found[1]), int(found[2])) if found else None
 
@@ -94,12 +106,12 @@ class TraceQuery:
 
 
 def headers_of(record: KafkaRecord) -> dict[str, str]:
-    """Return the headers as texts; of a name that stands twice the last counts, as for the services."""
+    """Return the headers as strings; of duplicate names the last counts, as for the services."""
     return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
 
 
 def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, RecordKind]) -> TraceStep:
-    """Read a record; one that is not what its topic holds says less, and is a step all the same."""
+    """Read a record; one that does not fit its topic is a step with fewer fields."""
     headers, value = headers_of(record), _value(record)
     prediction = _prediction_in(kind, value)
     identity, cause = _identity(kind, record, headers, prediction), None
@@ -168,7 +180,7 @@ def text_identity(
 def _dead_letter(
     record: KafkaRecord, headers: Mapping[str, str], record_kinds: Mapping[str, RecordKind]
 ) -> tuple[Identity | None, Place | None, RecordSummary, str]:
-    """Return of a dead letter: the text, the record that it was, why, who says so."""
+    """Return the text, the original record, the summary and the service of a dead letter."""
     try:
         reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
     except ValueError:
@@ -180,8 +192,8 @@ def _dead_letter(
     else:
         prediction = _prediction_in(kind, _value(record)) if kind is not None else {}
         identity = _identity(kind, record, headers, prediction) if kind is not None else None
-    said = f"{reason.code}: {reason.detail}"
-    return identity, cause, RecordSummary(said, "rejected", reason.code), reason.service
+    sentence = f"{reason.code}: {reason.detail}"
+    return identity, cause, RecordSummary(sentence, "rejected", reason.code), reason.service
 
 
 def _place_in(origin: Any) -> tuple[int, int] | None:
@@ -214,31 +226,16 @@ def _string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-# Steps as a tree: below each record those that it caused.
-
-_ROUTER, _UNKNOWN_TASK = "router", "unknown_task"
-
-_CAUSES: Mapping[RecordKind, tuple[RecordKind, ...]] = {
-    RecordKind.text: (),
-    RecordKind.prediction: (RecordKind.text,),
-    RecordKind.request: (RecordKind.prediction, RecordKind.text),
-    RecordKind.answer: (RecordKind.request,),
-    RecordKind.result: (RecordKind.answer, RecordKind.prediction, RecordKind.request, RecordKind.text),
-    RecordKind.feedback: (RecordKind.result, RecordKind.text),
-}
-"""What can have caused a record, the likeliest first."""
-
-
 @dataclass(slots=True)
 class TraceNode:
-    """A step and what it caused."""
+    """A step and the steps that it caused."""
 
     step: TraceStep
     children: list["TraceNode"] = field(default_factory=list)
 
 
 def in_time_order(steps: Iterable[TraceStep]) -> list[TraceStep]:
-    """Return the steps by the broker's clock; those of the same millisecond as they cause each other."""
+    """Return the steps in the order of the broker's clock; within a millisecond, causes first."""
     return sorted(steps, key=lambda step: (step.at_ms, CAUSAL_ORDER[step.kind], step.summary.decision, step.place))
 
 
@@ -256,16 +253,15 @@ def trace_trees(steps: Iterable[TraceStep]) -> list[TraceNode]:
 def cause_of(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
     """Return the step that caused this one: of the same text and task, the latest before it.
 
-    The clocks of several brokers differ: where none stands before it, the first after it.
+    The clocks of several brokers differ: where none is before it, it is the first after it.
     """
     if step.kind is RecordKind.dead_letter:
         return next((each for each in ordered if each.place == step.cause), None)
     if step.kind is RecordKind.egress:
         return _of_call(step, ordered)
     causes = _CAUSES[step.kind]
-    if (
-        step.kind is RecordKind.result and step.summary.decision == "kept"
-    ):  # a redelivery may have been escalated, this was not
+    if step.kind is RecordKind.result and step.summary.decision == "kept":
+        # An answer belongs to another delivery of the text, which was escalated.
         causes = tuple(kind for kind in causes if kind is not RecordKind.answer)
     found = ([each for each in ordered if each.kind is kind and _fits(step, each)] for kind in causes)
     return next((_nearest(step, fitting, ordered) for fitting in found if fitting), None)
@@ -293,23 +289,23 @@ def _fits(step: TraceStep, cause: TraceStep) -> bool:
 
 
 def group_by_text(steps: Iterable[TraceStep]) -> dict[Identity, list[TraceStep]]:
-    """Part the steps by text, the texts in the order in which they came; all of them must say theirs."""
-    parted: dict[Identity, list[TraceStep]] = {}
+    """Group the steps by text, in the order in which the texts came; leave out steps without a text."""
+    groups: dict[Identity, list[TraceStep]] = {}
     for step in in_time_order(steps):
         if step.identity is not None:
-            parted.setdefault(step.identity, []).append(step)
-    return parted
+            groups.setdefault(step.identity, []).append(step)
+    return groups
 
 
 def requested_models(steps: Iterable[TraceStep]) -> dict[str, str]:
-    """Return task → the model of it that the text asks for, as far as the steps of one text say so."""
+    """Return task → the model of it that the text asks for, as far as the steps of one text hold it."""
     return {task: model for step in in_time_order(steps) for task, model in step.models.items()}
 
 
 def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
     """Return the known tasks asked for that have no Result yet; none where the router rejected the text.
 
-    Where the text itself was not found, nothing is known of them, and none are given.
+    Where the text itself was not found, its tasks are unknown, and none are returned.
     """
     every = in_time_order(steps)
     models = [step for step in every if step.kind is RecordKind.text]
@@ -320,6 +316,6 @@ def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
 
 
 def _rejects(step: TraceStep, text: TraceStep) -> bool:
-    """Return whether it is the dead letter of the whole text? One of unknown tasks leaves the known ones."""
+    """Return whether it is the dead letter of the whole text; one for unknown tasks leaves the known ones."""
     by_router = step.kind is RecordKind.dead_letter and step.service == _ROUTER and step.cause == text.place
     return by_router and step.summary.reason != _UNKNOWN_TASK

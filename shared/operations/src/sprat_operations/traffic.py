@@ -18,8 +18,8 @@ from sprat_contracts import TASKS
 from sprat_operations.lag import GroupLag, LagMeter, LagSnapshot, Pace, pace_between
 
 _MAX_RECORDS = 2_000
-_LOOK_S = 3.0
-"""A broker that takes longer is frozen or gone; its clients would wait for it up to 40 s."""
+_ANSWER_S = 3.0
+"""A broker that takes longer counts as unreachable; its clients would wait for it up to 40 s."""
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Traffic:
     async def __aexit__(self, *_: object) -> None:
         await close_in_time(self._admin.close, self._consumer.stop)
 
-    async def look(self, timeout_s: float = _LOOK_S) -> TrafficFigures:
+    async def look(self, timeout_s: float = _ANSWER_S) -> TrafficFigures:
         """Return the figures as they are now, as far as Kafka answers."""
         requests = cancel_requests()
         try:
@@ -158,7 +158,7 @@ class Traffic:
         ]
 
     def _unreachable(self) -> TrafficFigures:
-        """Clear what is only true of the present moment."""
+        """Reset the figures that hold for the present moment only."""
         self.figures.reachable, self.figures.lag, self.figures.texts_per_s = False, {}, 0.0
         return self.figures
 
