@@ -212,7 +212,7 @@ async def test_the_commands_do_what_is_said_of_them(system: System, redis_server
         answers[line.split()[1], len(answers)] = await run(["bash", "-c", line], environment)
     send, two_tasks, watch, topics, doctor = answers.values()
     assert re.search(r"^intent +transfer +\d\d % sure$", send, re.MULTILINE)
-    assert "nothing left the perimeter" in send
+    assert "nothing was sent to a provider" in send
     assert {line.split()[0] for line in two_tasks.splitlines()} >= {"ner", "translation"}
     assert len([line for line in watch.splitlines() if "· trace " in line]) == 1
     assert f"{PREFIX}.results.ner.v1" in topics

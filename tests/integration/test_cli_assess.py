@@ -234,7 +234,7 @@ def test_a_tenant_whose_policy_lets_nothing_leave_is_refused(asking, tenant, mes
 
 def test_without_a_policy_or_a_region_nothing_is_asked(asking):
     for changes, message in (
-        ({"policy": None}, "--frontier sends texts out: it needs --policy FILE"),
+        ({"policy": None}, "--frontier sends texts to a provider: it needs --policy FILE"),
         ({"region": ()}, "--frontier needs --frontier-region NAME"),
     ):
         result, bodies = asking("--tenant", "acme", **changes)

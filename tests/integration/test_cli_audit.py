@@ -112,7 +112,7 @@ async def test_calls_are_summed_up_by_tenant_provider_and_region(write, run):
 
 
 async def test_where_nothing_left_it_is_said(topic, run):
-    assert await run("--since", "999999999d") == (0, "nothing left the perimeter in the last 999999999d\n", "")
+    assert await run("--since", "999999999d") == (0, "nothing was sent to a provider in the last 999999999d\n", "")
     code, out, _ = await run("verify")
     assert code == 0
     assert out == "calls with attempt and outcome: 0; calls without an outcome: 0; outcomes without an attempt: 0\n"

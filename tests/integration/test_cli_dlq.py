@@ -36,7 +36,7 @@ TEXT = b'{"text": "Please call Anna Schmidt on +49 30 901820", "tasks": {"intent
 
 
 class Defective(SpecialistHandler):
-    """The service before it is mended."""
+    """The service before it is fixed."""
 
     def receive(self, received: Received[TextSubmitted]):
         raise RuntimeError("a defect")

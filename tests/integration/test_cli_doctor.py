@@ -20,7 +20,7 @@ def examine(kafka, redis_server, prefix, tmp_path):
         settings = {
             "SPRAT_KAFKA__PARTITIONS": "2",
             "SPRAT_REDIS__URL": redis_server.url,
-            "SPRAT_SECRET": "a-secret-nobody-may-see",
+            "SPRAT_SECRET": "a-secret-that-must-not-be-shown",
             "SPRAT_HEALTH_PORT": "0",
         }
         env = environment(kafka.bootstrap, prefix, **(settings | more))

@@ -129,9 +129,9 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
     code, out, _ = await run("--from", "-", *COMMON, "--json", stdin=lines(*rows))
     assert (code, len(out)) == (0, len(rows))
     await publish(kafka.bootstrap, topics.feedback, [b"no correction"])
-    code, (told,), _ = await run("export", "--output", "out.csv", "--out-of-scope", "outside.csv", "--json")
+    code, (exported,), _ = await run("export", "--output", "out.csv", "--out-of-scope", "outside.csv", "--json")
     assert code == 1
-    assert told == {
+    assert exported == {
         "type": "exported",
         "model": "default",
         "file": "out.csv",
@@ -154,8 +154,8 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
     assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "text 2,,en"]
     code, out, err = await run("export", "--output", "out.csv")
     assert (code, err) == (2, "sprat: out.csv is there already; --force writes over it\n")
-    code, (told,), _ = await run("export", "--task", "translation", "--output", "de.jsonl", "--json")
-    assert told["rows"] == 1
+    code, (exported,), _ = await run("export", "--task", "translation", "--output", "de.jsonl", "--json")
+    assert exported["rows"] == 1
     assert json.loads((tmp_path / "de.jsonl").read_text()) == {
         "text": "text 3",
         "language": "en",
@@ -169,8 +169,8 @@ async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run,
     assert (code, (tmp_path / "out.tsv").exists()) == (1, False)
     assert "left out: 1  given before the oldest text that is still there" in out
     await submit(kafka, topics, {"t-1": "later"})
-    code, (told,), _ = await run("export", "--output", "out.tsv", "--json")
-    assert (code, told["left_out"]) == (1, {"expired": 1})
+    code, (exported,), _ = await run("export", "--output", "out.tsv", "--json")
+    assert (code, exported["left_out"]) == (1, {"expired": 1})
     assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[0] == 0
     code, out, _ = await run("export", "--output", "out.tsv")
     assert code == 0

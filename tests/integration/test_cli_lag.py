@@ -98,7 +98,7 @@ async def test_of_a_retired_model_only_the_texts_from_before_count(topics, produ
     assert (json.loads(out.splitlines()[0])["retired"], json.loads(out.splitlines()[0])["lag"]) == (True, 0)
     await producer.send_and_wait(topics.models, None, key=b"intent/hr")
     code, _, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
-    assert code == 1, "nobody says where its own texts end: any may wait for it"
+    assert code == 1, "no record says where its own texts end: any may wait for it"
 
 
 async def test_groups_of_another_installation_whose_prefix_begins_with_ours_are_left_out(kafka, topics, join, run):

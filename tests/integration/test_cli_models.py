@@ -73,9 +73,9 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     assert said.endswith("sprat models retire ner/legal\n")
     assert said.count("\n") == 1
     _, machine, _ = await run("list", "--json")
-    told = [json.loads(line) for line in machine.splitlines()]
+    models = [json.loads(line) for line in machine.splitlines()]
     advised = load_artefact(SHIPPED).card.keep_at
-    assert [(each["model"], each["serves"], each["keep_at"]) for each in told] == [
+    assert [(each["model"], each["serves"], each["keep_at"]) for each in models] == [
         ("default", "yes", advised),
         ("hr", "starting", advised),
         ("legal", "nobody", advised),
@@ -104,7 +104,7 @@ async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka,
     code, said, _ = await run("retire", "intent/hr", "--yes")
     assert code == 0
     assert said == (
-        "intent/hr is withdrawn: texts from now on that ask for it are escalated; nobody announces its labels any "
+        "intent/hr is withdrawn: texts from now on that ask for it are escalated; no service announces its labels any "
         "more, so they end unanswered, no_labels\n"
         "its service has answered all that was its own, and may stop\n"
     )
@@ -128,7 +128,7 @@ async def test_a_retirement_that_was_cut_short_is_finished_by_another(kafka, top
     written = await read_all(kafka.bootstrap, topics.models)
     assert owned_until(written[-1].headers) == {0: 0}
     code, again, _ = await run("retire", "intent/hr")
-    assert (code, again) == (0, said), "who was not told when its service may stop asks once more"
+    assert (code, again) == (0, said), "a user who missed when its service may stop asks again"
     assert len(await read_all(kafka.bootstrap, topics.models)) == len(written)
 
 

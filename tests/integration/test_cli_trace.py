@@ -33,7 +33,7 @@ def run(kafka, prefix, tmp_path):
 
 
 async def publish(producer, *records):
-    """Publish records one after the other; gives where the last one stands."""
+    """Publish records one after the other; return the place of the last one."""
     for record in records:
         place = await producer.send_and_wait(record.topic, record.value, record.key, headers=list(record.headers))
     return place

@@ -1,4 +1,4 @@
-"""A model's card, as a person reads it."""
+"""A model's card in words."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `sprat doctor` finds, without a Kafka: brokers, copies, clocks, models nobody serves, the way out."""
+"""Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ async def test_brokers_whose_settings_fit_are_one_good_line():
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "mark", "mend"),
+    ("setting", "value", "mark", "fix"),
     [
         ("socket.request.max.bytes", "1048576", CheckStatus.broken, "socket.request.max.bytes=4194304 or more"),
         ("group.max.session.timeout.ms", "10000", CheckStatus.broken, "group.max.session.timeout.ms=30000 or more"),
@@ -69,11 +69,11 @@ async def test_brokers_whose_settings_fit_are_one_good_line():
         ("unclean.leader.election.enable", "true", CheckStatus.broken, "unclean.leader.election.enable=false"),
     ],
 )
-async def test_a_setting_of_one_broker_that_does_not_fit_is_told_with_the_broker(setting, value, mark, mend):
+async def test_a_wrong_setting_of_one_broker_is_reported_with_the_broker(setting, value, mark, fix):
     (line,) = await checked(check_brokers(KAFKA, Admin({1: FINE, 2: FINE | {setting: value}}), [1, 2]))
     assert line[0] is mark
     assert line[1].startswith(f"{setting} is {value} on broker 2: ")
-    assert line[2] == f"{mend} in server.properties"
+    assert line[2] == f"{fix} in server.properties"
 
 
 async def test_settings_that_may_not_be_read_are_said_to_be_so():
@@ -108,7 +108,7 @@ async def test_copies_and_leaders_are_looked_at(topic, brokers, marks, said):
     assert said in lines[1][1]
 
 
-async def test_each_setting_of_a_topic_that_differs_is_told_with_the_command_that_mends_it():
+async def test_each_setting_of_a_topic_that_differs_is_reported_with_the_command_that_fixes_it():
     states = [TopicState("sprat.texts.v1", "differs", 8, (Difference("retention.ms", "604800000", "1"),))]
     lines = await checked(check_topics(KAFKA, Admin(topics=[described()], brokers=3), states))
     where = "--bootstrap-server 127.0.0.1:9092"
@@ -147,7 +147,7 @@ async def test_where_only_this_shell_has_another_count_of_partitions_one_line_sa
         (None, CheckStatus.ok, "cannot be compared with Kafka's: the cluster does not report its time"),
     ],
 )
-async def test_a_clock_that_is_off_is_told_with_what_it_does(skew, mark, said):
+async def test_a_clock_that_is_off_is_reported_with_its_effect(skew, mark, said):
     async def measured(_client):
         return skew
 
@@ -156,7 +156,7 @@ async def test_a_clock_that_is_off_is_told_with_what_it_does(skew, mark, said):
     assert check.finding.startswith(said)
 
 
-async def test_a_user_who_may_not_ask_for_the_clock_is_told():
+async def test_a_user_who_may_not_read_the_clock_gets_a_line():
     async def refused(_client):
         raise ClusterAuthorizationFailedError
 
@@ -176,7 +176,7 @@ def policy(**tenants):
     [
         ("https://api.models.example/v1", True, CheckStatus.ok, "key set"),
         ("https://api.models.example/v1", False, CheckStatus.warning, "most providers refuse"),
-        ("http://api.models.example/v1", True, CheckStatus.broken, "what leaves is not encrypted"),
+        ("http://api.models.example/v1", True, CheckStatus.broken, "what is sent is not encrypted"),
         ("http://127.0.0.1:8000/v1", False, CheckStatus.ok, "key not set"),
         ("http://10.1.2.3/v1", False, CheckStatus.ok, "key not set"),
         ("http://vllm:8000/v1", False, CheckStatus.ok, "key not set"),
@@ -199,7 +199,7 @@ def test_an_endpoint_outside_needs_a_key_and_encryption(url, has_key, mark, said
             "eu: texts of all others may go there, not of acme",
         ),
         ({"acme": {"frontier": "allow", "regions": ("us",)}}, CheckStatus.warning, "where no tenant's texts may go"),
-        ({"acme": {"frontier": "deny"}}, CheckStatus.ok, "eu; no tenant lets a text leave"),
+        ({"acme": {"frontier": "deny"}}, CheckStatus.ok, "eu; no tenant allows its texts to be sent"),
     ],
 )
 def test_the_region_must_be_one_that_a_policy_names(tenants, mark, said):

@@ -21,7 +21,7 @@ def measured(*groups):
     return LagSnapshot(0.0, {each.group.name: each for each in groups}, {})
 
 
-def test_groups_without_members_are_told_and_the_needed_ones_are_broken():
+def test_groups_without_members_are_warnings_and_required_ones_are_broken():
     found = measured(group("router"), group("ner.default", 0, lag=12))
     for standing in (RegisteredModels((ModelAnnounced(task="ner", version="1", owns_from=1),), {}), None):
         assert [(check.status, check.finding) for check in check_groups(found, standing)] == [
@@ -52,7 +52,7 @@ def test_the_service_of_a_retired_model_may_stop_once_it_has_answered_its_own(me
         (20, None, CheckStatus.warning, "up to 20 texts from before it was retired may wait, and no service runs"),
     ],
 )
-def test_texts_that_a_retired_model_left_behind_are_told_with_what_to_do(lag, ends, mark, said):
+def test_texts_that_a_retired_model_left_are_reported_with_a_fix(lag, ends, mark, said):
     (line,) = legal(0, lag, ends)
     assert line.status is mark
     assert line.finding.startswith(f"ner.legal is retired, 0 members: {said}")

@@ -18,16 +18,16 @@ def advising(model, keep_at):
 
 
 @pytest.mark.parametrize(
-    ("name", "mend"),
+    ("name", "fix"),
     [
         ("bnk", "did you mean bank? Announced for intent: bank, hr"),
         ("legal", "correct it, or start its service; announced for intent: bank, hr"),
     ],
 )
-def test_a_model_of_the_policy_that_nobody_announces_is_told_with_what_may_be_meant(name, mend):
+def test_an_unannounced_model_of_the_policy_is_reported_with_a_suggestion(name, fix):
     announced = [advising("bank", None), advising("hr", None)]
     (line,) = check_policy(named(keep_at=0.72, models={name: {"keep_at": 0.9}, "hr": {}}), announced)
-    assert (line.status, line.fix) == (CheckStatus.warning, mend)
+    assert (line.status, line.fix) == (CheckStatus.warning, fix)
     assert line.finding == f"tasks.intent.models.{name}: no model of this name is announced, so it changes nothing"
 
 
@@ -48,7 +48,7 @@ def test_a_model_of_the_policy_that_nobody_announces_is_told_with_what_may_be_me
         ),
     ],
 )
-def test_where_the_policy_differs_from_a_cards_advice_both_are_told(intent, mark, said):
+def test_a_policy_that_differs_from_the_cards_advice_is_reported_with_both_values(intent, mark, said):
     (line,) = check_policy(named(**intent), [advising("hr", 0.5)])
     assert (line.status, line.finding) == (mark, said)
     advice = "`sprat assess` finds the one for your texts; or write tasks.intent.models.hr.keep_at: 0.50"

@@ -39,8 +39,8 @@ def test_bash_is_offered_what_there_is(words, offered):
     assert complete(words).split() == offered
 
 
-@pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"See what'), ("fish", "dlq\tSee what")])
-def test_zsh_and_fish_are_told_what_each_does(shell, mark):
+@pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"Show what'), ("fish", "dlq\tShow what")])
+def test_zsh_and_fish_show_what_each_does(shell, mark):
     assert mark in complete("sprat d", shell)
 
 

@@ -1,4 +1,4 @@
-"""`sprat dlq`: help, a person's mistakes, and what a run says, without a broker."""
+"""`sprat dlq`: help, user errors and output, without a broker."""
 
 import json
 from dataclasses import replace
@@ -90,32 +90,36 @@ BOUNDS = {0: (5, 12), 1: (0, 0), 2: (7, 7)}
         ("1:0", "not yet written; none is there"),
         ("0:4", "past its retention; the oldest of partition 0 is 0:5"),
         ("2:6", "past its retention"),
-        ("0:7", "what stands there is no dead letter"),
+        ("0:7", "the record there is not a dead letter"),
         ("nope", "neither PARTITION:OFFSET, as 3:17, nor the id of a text that has a dead letter here"),
         ("0:x", "neither PARTITION:OFFSET, as 3:17, nor the id of a text that has a dead letter here"),
     ],
 )
-def test_a_name_that_nothing_has_is_told_with_the_reason(name, why):
+def test_a_name_that_matches_nothing_is_explained(name, why):
     assert not_found([name], BOUNDS, chosen=False) == f"{name}: {why}. `sprat dlq list` shows what there is"
 
 
-def test_names_that_other_options_may_hide_are_told_so():
+def test_names_that_other_options_may_exclude_are_explained():
     said = not_found(["0:7", "a\x1bb"], BOUNDS, chosen=True)
     assert said.startswith("0:7: the other options leave it out; a\ufffdb: neither PARTITION:OFFSET")
     assert "has a dead letter here, or the other options leave it out. `sprat dlq list`" in said
 
 
-def test_a_name_that_nothing_has_is_a_mistake():
+def test_a_name_that_matches_nothing_is_a_user_error():
     check_names(SelectedDeadLetters([letter()], []))
     with pytest.raises(UserError, match="0:7: past its retention"):
         check_names(SelectedDeadLetters([], [], missing="0:7: past its retention"))
 
 
 def test_a_letter_for_machines_names_the_text_by_where_it_stood():
-    told = dead_letter_json(letter())
-    assert (told["letter"], told["text_id"], told["text_source"]) == ("0:0", "41-1767225600000", "/sprat.texts.v1/3")
-    assert told["trace_id"] == letter().trace_id
-    assert "Anna" not in json.dumps(told)
+    fields = dead_letter_json(letter())
+    assert (fields["letter"], fields["text_id"], fields["text_source"]) == (
+        "0:0",
+        "41-1767225600000",
+        "/sprat.texts.v1/3",
+    )
+    assert fields["trace_id"] == letter().trace_id
+    assert "Anna" not in json.dumps(fields)
 
 
 def test_a_plan_names_the_first_and_counts_the_rest(capsys):

@@ -1,4 +1,4 @@
-"""A person's corrections, judged before anything is sent."""
+"""Corrections, validated before anything is sent."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def record(offset: int = 0, at: int = 0, **changes) -> Record:
         ({"output": {"label": float("nan")}}, "output.label"),
     ],
 )
-def test_what_is_no_correction_is_told_by_field_without_its_content(changes, said):
+def test_an_invalid_correction_is_reported_by_field_without_its_content(changes, said):
     with pytest.raises(InvalidCorrection) as error:
         correction(FIELDS | changes)
     assert said in str(error.value)
@@ -87,8 +87,8 @@ def test_unknown_fields_are_passed_on():
         (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
         (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
         (["--task", "intent", "export", "--output", "x.csv"], "options go after the subcommand: sprat feedback export"),
-        (["export", "--output", "x.xlsx"], "x.xlsx: the name says the format: .csv, .tsv, .jsonl"),
-        (["export", "--output", "x.csv", "--task", "ner"], "is no single label: take .jsonl"),
+        (["export", "--output", "x.xlsx"], "x.xlsx: unknown format; the name must end in .csv, .tsv, .jsonl"),
+        (["export", "--output", "x.csv", "--task", "ner"], "is not a single label: use .jsonl"),
         (
             ["export", "--output", "x.csv", "--task", "mood"],
             "--task mood: no such task; known are intent, ner, translation",
@@ -188,26 +188,26 @@ def test_corrections_of_several_models_do_not_end_in_one_file(run, tmp_path, of_
 @pytest.mark.parametrize(("model", "texts"), [("default", ["one", "three"]), ("bank", ["two"])])
 def test_the_corrections_of_one_model_are_exported_and_the_others_counted(run, tmp_path, of_two_models, model, texts):
     result = run(*EXPORT, "--model", model, "--json")
-    told = json.loads(result.stdout)
-    assert (result.exit_code, told["model"], told["left_out"]) == (0, model, {"other_model": 3 - len(texts)})
+    exported = json.loads(result.stdout)
+    assert (result.exit_code, exported["model"], exported["left_out"]) == (0, model, {"other_model": 3 - len(texts)})
     assert [row.split(",")[0] for row in (tmp_path / "out.csv").read_text().splitlines()[1:]] == texts
 
 
-def test_the_file_is_told_with_its_model(run, of_two_models):
+def test_the_output_names_the_file_and_its_model(run, of_two_models):
     assert run(*EXPORT, "--model", "bank").stdout.startswith("out.csv: 1 row of intent@bank, 1 label: ")
 
 
-def test_a_model_without_corrections_is_told_with_those_that_have_some(run, tmp_path, of_two_models):
+def test_a_model_without_corrections_is_reported_with_those_that_have_some(run, tmp_path, of_two_models):
     result = run(*EXPORT, "--model", "bnak")
     assert (result.exit_code, (tmp_path / "out.csv").exists()) == (1, False)
-    assert result.stderr == "nothing is of intent@bnak; there are corrections of: default 2, bank 1\n"
+    assert result.stderr == "no correction is of intent@bnak; there are corrections of: default 2, bank 1\n"
 
 
 def test_one_model_needs_no_name_whichever_it_is(run, monkeypatch, of_two_models):
     examples, _ = asyncio.run(export._joined())
     monkeypatch.setattr(export, "_joined", lambda *_: _given(examples[1:2]))
-    told = json.loads(run(*EXPORT, "--json").stdout)
-    assert (told["rows"], told["model"]) == (1, "bank")
+    exported = json.loads(run(*EXPORT, "--json").stdout)
+    assert (exported["rows"], exported["model"]) == (1, "bank")
 
 
 async def _given(examples):
@@ -245,7 +245,7 @@ def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, sa
     assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
 
 
-def test_a_label_of_many_texts_is_told_once():
+def test_a_label_of_many_texts_is_reported_once():
     messages = [given("fees", f"t-{number}") for number in range(3)]
     asked = {("/crm", f"t-{number}"): "default" for number in range(2)}
     first, second = remarks(messages, KNOWN, asked)
@@ -270,11 +270,11 @@ def text_record(offset: int, value: bytes) -> Record:
     return Record("sprat.texts.v1", 0, offset, offset, None, value, tuple((k, v.encode()) for k, v in headers.items()))
 
 
-@pytest.mark.parametrize(("mended", "left_out"), [(True, {}), (False, {"invalid_text": 1})])
-async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_id(monkeypatch, mended, left_out):
+@pytest.mark.parametrize(("fixed", "left_out"), [(True, {}), (False, {"invalid_text": 1})])
+async def test_an_invalid_text_does_not_hide_a_fixed_one_with_its_id(monkeypatch, fixed, left_out):
     records = [text_record(0, b"{}"), text_record(1, b"{")]
-    if mended:
-        records.insert(1, text_record(2, b'{"text": "mended", "tasks": {"intent": {}}}'))
+    if fixed:
+        records.insert(1, text_record(2, b'{"text": "fixed", "tasks": {"intent": {}}}'))
 
     class FakeReader:
         async def read_since(self, topics, since_ms):
@@ -289,5 +289,5 @@ async def test_an_invalid_text_does_not_hide_the_one_that_was_mended_under_its_i
     corrections = Corrections("intent")
     corrections.add(record(0, 1_000))
     examples = await join({}, "sprat.texts.v1", corrections)
-    assert [example.text.text for example in examples] == ["mended"] * mended
+    assert [example.text.text for example in examples] == ["fixed"] * fixed
     assert corrections.left_out == left_out

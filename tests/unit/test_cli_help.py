@@ -1,4 +1,4 @@
-"""The command line itself: help, versions, and a person's mistakes."""
+"""The command line itself: help, versions, and user errors."""
 
 import importlib
 import subprocess
@@ -15,7 +15,7 @@ MINE = ("send", "watch", "trace", "lag", "top", "doctor")
 
 
 @pytest.fixture(autouse=True)
-def nobodys_settings(monkeypatch, tmp_path):
+def no_settings(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("BOOTSTRAP", "PREFIX", "PARTITIONS", "SECURITY_PROTOCOL"):
         monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
@@ -111,7 +111,7 @@ def test_wrong_usage_points_to_the_help(arguments):
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
-        (UserError("mend this"), 2, "sprat: mend this\n"),
+        (UserError("fix this"), 2, "sprat: fix this\n"),
         (SpratError("gone"), 1, "sprat: gone\n"),
         (KeyboardInterrupt(), 130, ""),
     ],

@@ -49,7 +49,7 @@ def seen(result):
 def test_a_kept_answer_says_all_in_two_lines():
     first, second = result_lines(seen(kept()), about="“please move…”")
     assert first == "intent       transfer  97 % sure  “please move…”"
-    said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing left the perimeter · 41 ms · €0"
+    said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing was sent to a provider · 41 ms · €0"
     assert second == f"{'':13}{said} · trace {TRACE}"
 
 
@@ -83,7 +83,7 @@ def test_a_degraded_answer_says_so_and_why():
 
 def test_no_answer_says_why():
     assert result_lines(seen(unanswered()))[0] == "intent       no answer: no_labels: no labels are announced"
-    assert who(unanswered()) == "nobody"
+    assert who(unanswered()) == "no model"
 
 
 def test_outside_every_intent_is_an_answer():
@@ -130,10 +130,10 @@ def test_what_came_from_the_cache_says_so():
 
 
 def test_what_did_not_leave_says_so():
-    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing left the perimeter"
+    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing was sent to a provider"
 
 
-def test_a_threshold_that_did_not_hold_is_not_told():
+def test_a_threshold_that_was_not_used_is_not_shown():
     assert route(kept(route=Route(decision="escalated", reason="declined"))) == "escalated: declined"
 
 
@@ -177,8 +177,13 @@ def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from
     source, text_id = plain_text_identity("sprat.texts.v1", 3, 17, 1_000)
     trace = Traceparent.root(source, text_id).trace_id
     assert f"· {text_id} · trace {trace}" in dead_letter(letter)
-    told = dead_letter_json(letter)
-    assert (told["letter"], told["text_id"], told["text_source"], told["trace_id"]) == ("0:5", text_id, source, trace)
+    fields = dead_letter_json(letter)
+    assert (fields["letter"], fields["text_id"], fields["text_source"], fields["trace_id"]) == (
+        "0:5",
+        text_id,
+        source,
+        trace,
+    )
 
 
 def test_a_dead_letter_of_what_says_no_id_says_so():

@@ -1,4 +1,4 @@
-"""`sprat mask`: what a person sees of what would leave."""
+"""`sprat mask`: what the user sees of what would be sent."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def an_empty_folder(monkeypatch, tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Have these finders asked instead of the real ones."""
+    """Use these detectors instead of the real ones."""
 
     def ask(*asked, alone=()):
         monkeypatch.setattr(command, "load_detectors", lambda *_, **__: DetectorSet(asked, alone))
@@ -51,7 +51,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_masked_text_stands_above_what_was_masked(asked):
+def test_the_masked_text_is_above_the_table_of_what_was_masked(asked):
     asked(NAMES)
     result = run(TEXT)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -59,7 +59,7 @@ def test_the_masked_text_stands_above_what_was_masked(asked):
         "[PERSON_1] met [PERSON_2].",
         "[PERSON_1] left\ufffd[2J [CITY_1]",
         "",
-        "PLACEHOLDER  TYPE    FINDER      TIMES",
+        "PLACEHOLDER  TYPE    DETECTOR    TIMES",
         "[PERSON_1]   PERSON  words       1",
         "[PERSON_2]   PERSON  words       1",
         "[PERSON_1]   PERSON  occurrence  1",
@@ -90,7 +90,7 @@ def test_placeholders_are_coloured_on_a_terminal_alone(asked, monkeypatch):
     monkeypatch.setattr(terminal.sys, "stdout", Terminal())
     masked = command.masking("[PERSON_9] is Anna", "en", [NAMES])
     assert command.masked_lines(masked) == ["[PERSON_9] is \x1b[33m[PERSON_1]\x1b[0m"]
-    assert command.found_lines(masked, show_values=False)[1] == "\x1b[33m[PERSON_1]\x1b[0m   PERSON  words   1"
+    assert command.found_lines(masked, show_values=False)[1] == "\x1b[33m[PERSON_1]\x1b[0m   PERSON  words     1"
 
 
 def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
@@ -108,18 +108,18 @@ def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
     assert [span["value"] for span in shown["spans"]] == ["Anna", "Ben", "Anna", "Rome"]
 
 
-def test_what_cannot_be_verified_would_not_leave(asked):
+def test_what_cannot_be_verified_would_not_be_sent(asked):
     asked(NAMES, Broken())
     result = run("secret Anna")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "sprat: nothing of this text would leave: the detector broken failed: RuntimeError\n"
+    assert result.stderr == "sprat: nothing of this text would be sent: the detector broken failed: RuntimeError\n"
     as_json = run("secret Anna", "--json")
     assert as_json.exit_code == 1
     assert json.loads(as_json.stdout)["reason"] == "the detector broken failed: RuntimeError"
     assert "secret" not in as_json.output
 
 
-def test_a_language_without_a_finder_of_names_is_told_with_what_to_do(asked):
+def test_a_language_without_a_name_detector_is_reported_with_advice(asked):
     asked(NAMES)
     result = run("Anna", "--language", "fi-FI")
     assert result.exit_code == 1
@@ -127,7 +127,7 @@ def test_a_language_without_a_finder_of_names_is_told_with_what_to_do(asked):
     assert result.stderr.count("\n") == 1
 
 
-def test_where_the_policy_accepts_forms_alone_it_is_said_that_nobody_looked_for_names(asked):
+def test_where_the_policy_accepts_forms_alone_a_remark_says_that_names_were_not_looked_for(asked):
     asked(NAMES, alone=("fi",))
     result = run("Anna", "--language", "fi")
     assert result.exit_code == 1, "no finder can be asked"
@@ -211,9 +211,9 @@ def test_files_and_standard_input_are_one_text_as_it_is(tmp_path, asked):
         ("none.txt", None, "there is no file 'none.txt'; to mask these words themselves, add --text"),
         ("./none", None, "there is no file './none'"),
         (".", None, "file .: cannot be read: Is a directory"),
-        ("  ", None, "the text: there is nothing in it to mask"),
+        ("  ", None, "the text is empty"),
         ("a\udcff", None, "the text: not valid Unicode"),
-        ("empty.txt", b" \n", "file empty.txt: there is nothing in it to mask"),
+        ("empty.txt", b" \n", "file empty.txt is empty"),
         ("latin.txt", b"\xff", "file latin.txt: not UTF-8"),
     ],
 )
@@ -238,7 +238,7 @@ def test_words_that_look_like_a_path_are_the_text_where_one_says_so(tmp_path):
 def test_a_tagger_and_none_is_a_mistake(tmp_path):
     result = run("Anna", "--tagger", str(tmp_path), "--validators-alone")
     assert result.exit_code == 2
-    assert result.stderr == "sprat: --tagger and --validators-alone: it is one or the other\n"
+    assert result.stderr == "sprat: --tagger and --validators-alone exclude each other\n"
 
 
 def test_help_has_examples_and_exit_codes():

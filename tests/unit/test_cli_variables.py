@@ -30,18 +30,18 @@ def read_by(*models: type[BaseModel]) -> Iterator[str]:
         ("sprat_redis_url", "SPRAT_REDIS__URL"),
     ],
 )
-def test_a_mistyped_name_is_told_with_the_right_one(name: str, meant: str) -> None:
-    (check,) = check_variables({name: "value-nobody-may-see"})
+def test_a_mistyped_name_is_reported_with_the_right_one(name: str, meant: str) -> None:
+    (check,) = check_variables({name: "value-that-must-not-be-shown"})
     assert check.finding == f"{name} is not a setting: nothing reads it"
     assert check.fix == f"did you mean {meant}?"
 
 
-def test_one_that_is_like_no_other_is_told() -> None:
+def test_an_unknown_name_without_a_match_is_reported() -> None:
     (check,) = check_variables({"SPRAT_COLOUR": "red"})
     assert "SPRAT_COLOUR" in check.finding
 
 
-def test_what_somebody_reads_is_not_told() -> None:
+def test_a_variable_that_is_read_is_not_reported() -> None:
     names = ("SPRAT_KAFKA", "SPRAT_FRONTIER__PRICES__LARGE__INPUT_EUR", "SPRAT_LEGAL__FOLDER", "SPRAT_SIMULATOR_SEED")
     every = (*names, *read_by(*SERVICES), "PATH")
     assert list(check_variables(dict.fromkeys(every, "x"))) == []

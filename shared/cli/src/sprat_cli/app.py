@@ -7,11 +7,11 @@ import typer
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage, or Kafka cannot be reached; 130 interrupted.
 What each command means by them: sprat {}COMMAND --help."""
-"""Of all commands: whoever runs them in a script relies on these."""
+"""The exit codes of all commands; scripts rely on them."""
 
 
 def group_help(group: str, *examples: str) -> str:
-    """Return what ends the help of a group of commands: examples, without `sprat` and the group, and the exit codes."""
+    """Return the end of a command group's help: exit codes and `examples`, which leave out `sprat` and the group."""
     lines = "\n".join(f"  sprat {group} {example}" for example in examples)
     return f"\b\nExamples:\n{lines}\n\n{EXIT_CODES.format(f'{group} ')}"
 

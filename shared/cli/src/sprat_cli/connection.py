@@ -24,7 +24,7 @@ _UNABLE = re.compile(r"^Unable connect to \S+: ")
 
 
 class UnreachableError(UserError):
-    """No broker answers, or none lets us in; `reason` says why in few words, `mend` what to do."""
+    """No broker answers, or none accepts the client; `reason` says why in a few words, `fix` what to do."""
 
     def __init__(self, message: str, reason: str, fix: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class UnreachableError(UserError):
 
 
 class CommandSettings(ServiceSettings):
-    """The settings of a command: those of a service, less the secret, because a command hashes nothing."""
+    """The settings of a command: those of a service, but the secret is optional, because a command hashes nothing."""
 
     secret: SecretStr = SecretStr("")
 
@@ -70,10 +70,10 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
 
 @contextmanager
 def explain_kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
-    """Turn Kafka's errors inside the block into a person's, and keep aiokafka's own log lines from the terminal.
+    """Turn Kafka's errors inside the block into messages for the user; hide aiokafka's log lines.
 
     Raises:
-        UnreachableError: no broker answers; it says why and what to do.
+        UnreachableError: no broker answers; the message says why and what to do.
         UserError: Kafka refuses.
     """
     log = logging.getLogger("aiokafka")
@@ -106,7 +106,7 @@ def _unreachable(kafka: KafkaSettings, captured: CapturedRefusals) -> Unreachabl
     refusal = captured.refusal
     if refusal is not None:
         message = f"Kafka at {kafka.bootstrap} does not let you in: {refusal.reason}"
-        return UnreachableError(message, refusal.reason, "set it as whoever runs this Kafka says")
+        return UnreachableError(message, refusal.reason, "ask the operator of this Kafka for the right settings")
     reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", captured.last_message)) or "no answer"
     if kafka.security_protocol != "PLAINTEXT":
         reason += f" (asked as {kafka.security_protocol}: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_*, SSL_*)"

@@ -1,4 +1,4 @@
-"""The finders that `sprat mask` asks: as the frontier service has them, or fewer where a person says so."""
+"""The detectors that `sprat mask` runs: those of the frontier service, or fewer if the user asks for fewer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,9 @@ _ELSE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DetectorSet:
-    """Who is asked, and in which languages it is enough that nobody looks for names."""
+    """The detectors to run, and the languages in which texts may be sent without a search for names."""
 
-    finders: "tuple[Detector, ...]"
+    detectors: "tuple[Detector, ...]"
     validators_alone: tuple[str, ...]
 
 
@@ -27,7 +27,7 @@ def shipped_tagger() -> Path:
     """Return the folder of the shipped tagger.
 
     Raises:
-        UserError: the package came without it; it says what to do.
+        UserError: the package was installed without it; the message says what to do.
     """
     from sprat_privacy.detectors.tagger import SHIPPED_TAGGER  # noqa: PLC0415 - loads CTranslate2
 
@@ -37,7 +37,7 @@ def shipped_tagger() -> Path:
 
 
 def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
-    """Load what is to be asked: validators, the policy's terms and, unless `alone`, the tagger.
+    """Load the detectors: validators, the policy's terms and, unless `alone`, the tagger.
 
     Raises:
         UserError: the policy or the tagger cannot be used, or a package is missing.
@@ -57,10 +57,10 @@ def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorS
     from sprat_privacy.detectors.validators.suite import Validators  # noqa: PLC0415 - as above
 
     rules: PrivacyPolicy = PrivacyPolicy() if policy is None else load_policy(policy).perimeter
-    finders: tuple[Detector, ...] = (Validators(), Terms.of(rules))
+    detectors: tuple[Detector, ...] = (Validators(), Terms.of(rules))
     if not alone:
-        finders = (_load_tagger(shipped_tagger() if tagger is None else tagger), *finders)
-    return DetectorSet(finders, rules.validators_alone)
+        detectors = (_load_tagger(shipped_tagger() if tagger is None else tagger), *detectors)
+    return DetectorSet(detectors, rules.validators_alone)
 
 
 def _load_tagger(folder: Path) -> "Detector":

@@ -25,7 +25,7 @@ _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a 
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command: where it is, and what it does in one line."""
+    """A command: its location, and one line of help."""
 
     target: str
     """`module:name` of a function or of a typer application. The module's EPILOG, if any, ends the function's help.
@@ -39,25 +39,27 @@ class CommandEntry:
 _LOCAL = "sprat-local"
 COMMANDS = {
     "up": CommandEntry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
-    "demo": CommandEntry(_LOCAL, "Run it all, publish the sample texts, sum up, leave nothing running."),
+    "demo": CommandEntry(_LOCAL, "Run everything, publish the sample texts, sum up, stop everything."),
     "send": CommandEntry("sprat_cli.send.command:send", "Publish a text and show its results."),
     "watch": CommandEntry("sprat_cli.watch.command:watch", "Follow the results live."),
     "trace": CommandEntry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
-    "dlq": CommandEntry("sprat_cli.dlq.command:app", "See what could not be handled, and replay it."),
+    "dlq": CommandEntry("sprat_cli.dlq.command:app", "Show what could not be handled, and replay it."),
     "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
     "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
     "assess": CommandEntry(
         "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
     ),
-    "mask": CommandEntry("sprat_cli.mask.command:mask", "Show what of a text would leave, with personal data masked."),
+    "mask": CommandEntry(
+        "sprat_cli.mask.command:mask", "Show what would be sent to a provider, with personal data masked."
+    ),
     "audit": CommandEntry(
-        "sprat_cli.audit.command:app", "Sum up what left the perimeter; compare attempts with outcomes."
+        "sprat_cli.audit.command:app", "Sum up what was sent to providers; compare attempts with outcomes."
     ),
     "topics": CommandEntry(
         "sprat_cli.topics.command:app", "Create the topics, or compare them with what they should be."
     ),
-    "models": CommandEntry("sprat_cli.models.command:app", "See the models that are served, or bring one of your own."),
-    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show the lag of each consumer group, and when it will be gone."),
+    "models": CommandEntry("sprat_cli.models.command:app", "Show the models that are served, or add your own."),
+    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show the lag of each consumer group, and when it will be 0."),
     "top": CommandEntry("sprat_cli.top.command:top", "Watch a running installation, live."),
     "bench": CommandEntry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
     "doctor": CommandEntry(
@@ -81,21 +83,21 @@ class _Commands(TyperGroup):
         try:
             loaded = command and load(command.name or "")
         except UserError:
-            if ctx.resilient_parsing:  # somebody presses Tab: there is little to offer, and nobody to tell
+            if ctx.resilient_parsing:  # completion: it has nothing to offer, and must not print an error
                 return name, command, rest
             raise
         raise_on_interrupt()  # from here on the command itself handles Ctrl-C
         return name, loaded, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what it raises on purpose becomes a line and an exit code."""
+        """Run the command; turn a `SpratError` into one line on stderr and an exit code."""
         exits = exits_on_interrupt()
         try:
             return super().invoke(ctx)
         except SpratError as error:
             typer.echo(f"sprat: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
-        except (KeyboardInterrupt, typer.Abort):  # the latter where a question was not answered
+        except (KeyboardInterrupt, typer.Abort):  # `Abort`: a prompt was not answered
             raise typer.Exit(INTERRUPTED) from None
         finally:
             if exits:

@@ -45,7 +45,7 @@ def parse_span(span: str, option: str = "--since") -> int:
     """Return the seconds of `30s`, `10m`, `2h` or `7d`.
 
     Raises:
-        UserError: not of that form; it names the option.
+        UserError: not of that form; the message names the option.
     """
     found = _SPAN.fullmatch(span)
     if found is None:
@@ -54,10 +54,10 @@ def parse_span(span: str, option: str = "--since") -> int:
 
 
 def time_before_now(span: str, option: str = "--since") -> int:
-    """Return the moment that lies a span ago, in epoch milliseconds.
+    """Return the time a span ago, in epoch milliseconds.
 
     Raises:
-        UserError: the span is not valid; it names the option.
+        UserError: the span is not valid; the message names the option.
     """
     return max(0, int(time.time() * 1000) - parse_span(span, option) * 1000)
 

@@ -16,14 +16,14 @@ INTERRUPTED: Final = 130
 
 
 class ReaderLeft(Exception):
-    """Standard output has no reader any more, as after `| head`: nothing is left to do.
+    """The reader of standard output has closed the pipe, as in `| head`: there is nothing left to do.
 
     Not a `BrokenPipeError`: click and rich would turn that into exit code 1, and Kafka's sockets raise it as well.
     """
 
 
 def exit_on_interrupt() -> None:
-    """End the process at once on Ctrl-C. Where it is ignored, as in background jobs of a shell, it stays so."""
+    """End the process at once on Ctrl-C. If it is ignored, as in background jobs of a shell, keep it so."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
 
@@ -57,10 +57,10 @@ def _ignore() -> None:
 
 
 def handle_closed_pipes() -> None:
-    """Raise `ReaderLeft` where standard output has no reader any more; discard what standard error has no reader for.
+    """Raise `ReaderLeft` if standard output has no reader any more; discard standard error if it has none.
 
-    Only standard output ends a command: a mistake stays one where nobody reads its message. In both streams a character
-    that the encoding lacks is replaced instead of raising an error.
+    Only standard output ends a command: an error must keep its exit code even if its message has no reader. In both
+    streams a character that the encoding lacks is replaced.
     """
     sys.stdout = _with_closed_pipe_handling(sys.stdout, raises=True)
     sys.stderr = _with_closed_pipe_handling(sys.stderr, raises=False)
@@ -77,7 +77,7 @@ def _with_closed_pipe_handling(stream: Any, *, raises: bool) -> Any:
 
 
 class _Pipe(io.FileIO):
-    """The writing end of a pipe. After its reader has left it leads to /dev/null, so that clean-up code may write."""
+    """The writing end of a pipe. Once its reader has gone it writes to /dev/null, so that clean-up code can print."""
 
     def __init__(self, descriptor: int, *, raises: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)

@@ -14,7 +14,7 @@ _MAX_NAMES = 8
 
 
 def answer(result: Result, limit: int | None = None) -> str:
-    """Return what was found; a long answer ends with an ellipsis after `limit` characters."""
+    """Return the answer in words; one longer than `limit` characters ends with an ellipsis."""
     output = result.output
     if output is None:
         declined = result.declined
@@ -35,19 +35,19 @@ def _names(output: NerOutput) -> str:
 
 
 def format_confidence(result: Result) -> str:
-    """Return how sure the system is; a frontier says nothing of it."""
+    """Return the confidence in words; a frontier reports none."""
     if result.output is None:
         return ""
     if result.confidence is None:
         return "how sure: unknown"
-    # Rounded down: what is below 100 % is not to be read as certain.
+    # Rounded down: a confidence below 1 must not be shown as 100 %.
     return f"{int(result.confidence * 100)} % sure"
 
 
 def who(result: Result) -> str:
-    """Return whose answer it is."""
+    """Return which model answered."""
     if result.model is None:
-        return "nobody"
+        return "no model"
     version = "" if result.model.version == result.model.name else f" {result.model.version[:8]}"
     cached = ", from the cache" if result.cached else ""
     return printable(f"{result.source} model {result.model.name}{version}{cached}")
@@ -63,14 +63,14 @@ def route(result: Result) -> str:
 
 
 def cost(euros: float) -> str:
-    """Return a price as people write it: €0, €0.00012."""
+    """Return a price without trailing zeros: €0, €0.00012."""
     return "€0" if euros == 0 else f"€{euros:.6f}".rstrip("0").rstrip(".") if euros >= 1e-6 else "€<0.000001"
 
 
 def left(egress: Egress | None) -> str:
-    """Return what left the perimeter."""
+    """Return what was sent to a provider."""
     if egress is None or not egress.left:
-        return "nothing left the perimeter"
+        return "nothing was sent to a provider"
     masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
     return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
 
@@ -78,8 +78,8 @@ def left(egress: Egress | None) -> str:
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
     """Return a result in two lines.
 
-    `about` says which text it belongs to where there are several; `task` says it as it was asked for, `intent@hr`: a
-    result holds no more than the task.
+    `about` names the text if there are several. `task` is the task as requested, `intent@hr`: a result holds only
+    the task's name.
     """
     result = seen.result
     first = [
@@ -111,7 +111,7 @@ def result_line(seen: StoredResult) -> str:
 
 
 def dead_letter(letter: DeadLetter) -> str:
-    """Return a dead letter in one line: why, who says so, where the record stood."""
+    """Return a dead letter in one line: reason, service, place of the record."""
     reason = letter.reason
     text_id = "has no id" if letter.identity is None else letter.identity[1]
     where = f"{reason.topic} {reason.partition}@{reason.offset}"
@@ -131,7 +131,7 @@ def clock(epoch_ms: int) -> str:
 
 
 def result_json(seen: StoredResult) -> Mapping[str, Any]:
-    """Return a result for machines: the message as it was written, and what its record says."""
+    """Return a result for machines: the message as written, and the facts of its record."""
     return {
         "type": "result",
         "id": seen.envelope.id,

@@ -1,4 +1,4 @@
-"""Output for people: colour only on a terminal that wants it, and nothing of a text that a terminal would obey."""
+"""Terminal output: colour only if the terminal shows it, and no control characters of texts."""
 
 import json
 import os
@@ -18,37 +18,37 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def paint(text: str, colour: str) -> str:
-    """Colour a text for standard output, where that is wanted."""
+    """Colour a text for standard output, if its terminal shows colour."""
     return typer.style(text, fg=colour) if wants_colour(sys.stdout) else text
 
 
 def faint(text: str) -> str:
-    """Make a text of second rank for standard output, where that is wanted."""
+    """Dim a text for standard output, if its terminal shows colour."""
     return typer.style(text, dim=True) if wants_colour(sys.stdout) else text
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """Return a text on one line without control characters: what came from outside must not move a cursor.
+    """Return a text on one line without control characters: foreign text must not control the terminal.
 
     A text longer than `limit` characters ends with an ellipsis.
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"
-    return "".join(character if _harmless(character) else _stand_in(character) for character in text)
+    return "".join(character if _harmless(character) else _replacement(character) for character in text)
 
 
 def _harmless(character: str) -> bool:
     return character.isprintable() or character in _JOINERS
 
 
-def _stand_in(character: str) -> str:
+def _replacement(character: str) -> str:
     if character.isspace():
         return "⏎" if character in "\n\r\u2028\u2029" else " "
     return "\ufffd"
 
 
 def say(line: str) -> None:
-    """Print a line, at once: others read it through a pipe while the command goes on."""
+    """Print a line and flush: a pipe must receive it while the command still runs."""
     print(line, flush=True)  # noqa: T201 - this is what a command line does
 
 
@@ -58,7 +58,7 @@ def say_json(value: Any) -> None:
 
 
 def remark(line: str) -> None:
-    """Tell a person something that is no part of the output."""
+    """Print a line on standard error: a remark for the user, not output."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 

@@ -25,7 +25,7 @@ def read_text(argument: str, stdin: TextIO, *, as_text: bool) -> str:
     except UnicodeEncodeError:
         raise UserError(f"{where}: not valid Unicode; is it UTF-8?") from None
     if not text.strip():
-        raise UserError(f"{where}: there is nothing in it to mask")
+        raise UserError(f"{where} is empty")
     return text
 
 
@@ -48,7 +48,7 @@ def _read_whole(argument: str, stdin: TextIO, *, as_text: bool) -> tuple[str, st
 
 
 def _looks_like_a_path(argument: str) -> bool:
-    """Return whether it is one word that ends as files do or begins as paths do. `24/7` may be a text."""
+    """Return whether it is one word with the end of a file name or the start of a path. `24/7` may be a text."""
     return not any(map(str.isspace, argument)) and (
         argument.lower().endswith((".txt", ".md", ".csv", ".json", ".jsonl", ".eml"))
         or argument.startswith(("/", "./", "../", "~/"))
@@ -69,8 +69,8 @@ def read_lines(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> T
 
     Args:
         argument: what the user named.
-        stdin: read where it is `-`.
-        as_text: it is the text itself, whatever it looks like.
+        stdin: read if the argument is `-`.
+        as_text: take the argument as the text, even if a file has its name.
         whole: the file or standard input is one text.
 
     Raises:

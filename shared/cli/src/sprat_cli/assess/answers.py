@@ -1,4 +1,4 @@
-"""The answers that `sprat assess` compares: the small model's, and the frontier's, read, asked for or assumed."""
+"""The answers that `sprat assess` compares: the small model's, and the frontier's (read, requested or assumed)."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -94,8 +94,8 @@ class FrontierSource:
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
         if self.url is not None and self.policy is None:
             raise UserError(
-                "--frontier sends texts out: it needs --policy FILE, which says what may leave, and --tenant NAME for "
-                f"whose rules hold ({DEFAULT_TENANT} otherwise)"
+                "--frontier sends texts to a provider: it needs --policy FILE, which says what may be sent, and "
+                f"--tenant NAME whose rules hold ({DEFAULT_TENANT} otherwise)"
             )
 
     def broker(self) -> tuple[KafkaSettings, SecretStr] | None:

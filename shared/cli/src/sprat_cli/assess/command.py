@@ -115,7 +115,7 @@ def assess(
     policy: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Your policy: what may leave, and what happens to outside texts."
+            metavar="FILE", show_default=False, help="Your policy: what may be sent, and what happens to outside texts."
         ),
     ] = None,
     tenant: Annotated[
@@ -138,7 +138,7 @@ def assess(
 ) -> None:
     """Measure a model, a frontier model and the router between them on your own texts."""
     if accuracy is not None and budget is not None:
-        raise UserError("--accuracy and --budget: it is one or the other")
+        raise UserError("--accuracy and --budget exclude each other")
     if write and (policy is None or (accuracy is None and budget is None)):
         raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
     if name is not None:

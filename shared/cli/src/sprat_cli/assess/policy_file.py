@@ -34,7 +34,7 @@ class KeepAtChange:
 def check_task_keep_at(policy: Path, model: str) -> None:
     """Check that the task's own `keep_at` is that of the model, where `--as` is not given.
 
-    It is where the model is the one that texts get without naming any, and the policy has no section for it.
+    It is if the model is the default one and the policy has no section for it.
 
     Args:
         policy: the policy file.

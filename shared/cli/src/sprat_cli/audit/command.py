@@ -1,4 +1,4 @@
-"""`sprat audit` and `sprat audit verify`: what left the perimeter, and whether each call has an outcome."""
+"""`sprat audit` and `sprat audit verify`: what was sent to providers, and whether each call has an outcome."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import typer
 
 from sprat.settings import KafkaSettings
 from sprat_cli.app import make_app
-from sprat_cli.audit.verify import EgressVerification, tell
+from sprat_cli.audit.verify import EgressVerification, remark_unreadable
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
@@ -24,13 +24,13 @@ Examples:
 _SUMS = f"""{_EXAMPLES}
 
 \b
-Calls, bytes and masked items are those of attempts, which stand on record before a byte leaves; cost and failures are
-those of outcomes. At the edges of the time asked for, one may be in it and the other not.
+Calls, bytes and masked items are those of attempts, which are recorded before anything is sent; cost and failures are
+those of outcomes. At the edges of the time span, one may be in it and the other not.
 
 \b
 Exit codes:
   0  all was read
-  1  a record could not be read, so the sums may lack something
+  1  a record could not be read, so the sums may be incomplete
   2  wrong usage, or Kafka cannot be reached"""
 _VERIFY = """\b
 Examples:
@@ -38,8 +38,8 @@ Examples:
   sprat audit verify --since 7d --grace 15m --json
 
 \b
-A call without an outcome: the service died, or the call is under way; its attempt says that something left. An outcome
-without an attempt is one that nobody announced: look who writes to the topic.
+A call without an outcome: the service crashed, or the call is in progress; its attempt shows that something was sent.
+An outcome without an attempt was not written by a frontier service: check which programs write to the topic.
 
 \b
 Exit codes:
@@ -55,7 +55,7 @@ Tenant = Annotated[
 app = make_app(
     invoke_without_command=True,
     epilog=_SUMS,
-    help="Sum up what left the perimeter, by tenant, provider and region; or verify the record of it.",
+    help="Sum up what was sent to providers, by tenant, provider and region; or verify the record of it.",
 )
 
 
@@ -63,13 +63,13 @@ app = make_app(
 def audit(
     context: typer.Context,
     *,
-    since: Annotated[str, typer.Option(metavar="SPAN", help="Begin so long ago: 10m, 2h, 7d.")] = "24h",
+    since: Annotated[str, typer.Option(metavar="SPAN", help="Start this long ago: 10m, 2h, 7d.")] = "24h",
     tenant: Tenant = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Sum up what left the perimeter, by tenant, provider and region; or verify the record of it."""
+    """Sum up what was sent to providers, by tenant, provider and region; or verify the record of it."""
     if context.invoked_subcommand is not None:
         reject_misplaced_options(context, f"sprat audit {context.invoked_subcommand} --since 7d")
         return
@@ -86,22 +86,22 @@ def audit(
     raise typer.Exit(0 if complete else 1)
 
 
-@app.command(epilog=_VERIFY, short_help="Name calls without an outcome, and outcomes without an attempt.")
+@app.command(epilog=_VERIFY, short_help="List calls without an outcome, and outcomes without an attempt.")
 def verify(
     *,
     since: Annotated[
         str | None,
-        typer.Option(metavar="SPAN", show_default=False, help="Begin so long ago: 10m, 2h, 7d. [default: all]"),
+        typer.Option(metavar="SPAN", show_default=False, help="Start this long ago: 10m, 2h, 7d. [default: all]"),
     ] = None,
     grace: Annotated[
-        str, typer.Option(metavar="SPAN", help="Leave out calls that began so recently: they may be under way.")
+        str, typer.Option(metavar="SPAN", help="Skip calls that began this recently: they may be in progress.")
     ] = "0s",
     tenant: Tenant = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Compare attempts with outcomes, and name each call that lacks one of the two."""
+    """Compare attempts with outcomes, and list each call that lacks one of the two."""
     since_ms = None if since is None else time_before_now(since)
     until_ms = time_before_now(grace, "--grace")
     kafka = kafka_settings(bootstrap, prefix)
@@ -117,7 +117,7 @@ async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None
     async for seen in read_egress(kafka, since_ms):
         if isinstance(seen, UnreadableRecord):
             complete = False
-            tell(seen)
+            remark_unreadable(seen)
         elif not tenants or seen.record.tenant in tenants:
             sums.add(seen.record)
     return sums, complete
@@ -133,7 +133,7 @@ def _sums_json(sums: EgressSums) -> list[dict[str, Any]]:
 
 def _sums_lines(sums: EgressSums, since: str) -> list[str]:
     if not sums.by_route:
-        return [f"nothing left the perimeter in the last {since}"]
+        return [f"nothing was sent to a provider in the last {since}"]
     cells: list[tuple[str, ...]] = [("TENANT", "PROVIDER", "REGION", "CALLS", "BYTES", "COST", "FAILED", "MASKED")]
     cells += [(*map(printable, way), *_cells(each)) for way, each in sorted(sums.by_route.items())]
     if len(sums.by_route) > 1:
@@ -147,7 +147,7 @@ def _cells(each: EgressSum) -> tuple[str, str, str, str, str]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    """Return the sum, and of what it is made, the most frequent first."""
+    """Return the sum and its parts, the largest first."""
     if not counts:
         return "0"
     parts = sorted(counts.items(), key=lambda each: (-each[1], each[0]))

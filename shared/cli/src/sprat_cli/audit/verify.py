@@ -10,17 +10,17 @@ from sprat_operations.egress import EgressPairing, UnpairedEgress, read_egress
 from sprat_operations.result_stream import UnreadableRecord
 
 LEAD_S = 3600
-"""Read so much before the time asked for, so that an outcome in it finds its attempt: longer than any call takes."""
+"""How far before the time span to start reading, so that an outcome finds its attempt: longer than any call takes."""
 
 _SAYS = {"attempt": "call without an outcome", "outcome": "outcome without an attempt"}
 _TYPES = {"attempt": "no_outcome", "outcome": "no_attempt"}
 
 
 class EgressVerification:
-    """One run: names what is alone as soon as that is sure."""
+    """One run: prints each unpaired record as soon as it is certain."""
 
     def __init__(self, since_ms: int | None, until_ms: int, *, as_json: bool) -> None:
-        """Name what is alone from `since_ms` on; of attempts, those until `until_ms`."""
+        """Report unpaired records from `since_ms` on; attempts only until `until_ms`."""
         self._since_ms = since_ms
         self._until_ms = until_ms
         self._json = as_json
@@ -31,16 +31,16 @@ class EgressVerification:
 
     @property
     def fine(self) -> bool:
-        """Is every call on record twice?"""
+        """Whether every call has both an attempt and an outcome."""
         return not self._alone.total() and not self._unreadable
 
     async def run(self, kafka: KafkaSettings, tenants: list[str] | None) -> None:
-        """Read the records and name what is alone."""
+        """Read the records and print the unpaired ones."""
         begin_ms = None if self._since_ms is None else max(0, self._since_ms - LEAD_S * 1000)
         async for seen in read_egress(kafka, begin_ms):
             if isinstance(seen, UnreadableRecord):
                 self._unreadable += 1
-                tell(seen)
+                remark_unreadable(seen)
             elif not tenants or seen.record.tenant in tenants:
                 given_up = self._pairs.add(seen)
                 if given_up is not None:
@@ -79,8 +79,8 @@ class EgressVerification:
         say(paint("; ".join(parts), "green" if self.fine else "red"))
 
 
-def tell(seen: UnreadableRecord) -> None:
-    """Say that a record is not what its topic holds."""
+def remark_unreadable(seen: UnreadableRecord) -> None:
+    """Print a remark that a record cannot be read."""
     remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {printable(seen.why)}")
 
 

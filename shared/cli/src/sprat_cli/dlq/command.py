@@ -1,4 +1,4 @@
-"""`sprat dlq`: what could not be handled: see it, count it, send it again."""
+"""`sprat dlq`: list, count, show and replay what could not be handled."""
 
 from sprat_cli.app import group_help, make_app
 from sprat_cli.dlq.listing import COUNT, LIST, count_letters, list_letters
@@ -9,7 +9,7 @@ from sprat_cli.dlq.show import show
 
 app = make_app(
     no_args_is_help=True,
-    help="See what could not be handled, and replay it.",
+    help="Show what could not be handled, and replay it.",
     epilog=group_help("dlq", "count --since 1d", "list --service intent", "show 3:17", "replay 3:17 --yes"),
 )
 app.command("list", epilog=LIST, short_help="List dead letters, a line each.")(list_letters)

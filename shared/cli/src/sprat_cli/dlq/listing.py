@@ -1,4 +1,4 @@
-"""Dead letters in words; never their values."""
+"""`sprat dlq list` and `sprat dlq count`: dead letters in words, never their values."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
 def lines(letters: Sequence[DeadLetter]) -> list[str]:
-    """Return a line for each, under a head."""
+    """Return a header line, and a line for each."""
     cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
     cells += [
         (
@@ -39,7 +39,7 @@ def lines(letters: Sequence[DeadLetter]) -> list[str]:
 
 
 def text_id(letter: DeadLetter) -> str:
-    """Return the id of the original for a person."""
+    """Return the printable id of the original, `-` if it has none."""
     return "-" if letter.identity is None else printable(letter.identity[1], _LONGEST_ID)
 
 
@@ -48,12 +48,10 @@ def when(epoch_ms: int) -> str:
     return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-# `sprat dlq list` and `sprat dlq count`.
-
 _EXITS = """\b
 Exit codes:
   0  all was read
-  1  a record of the topic is no dead letter; it is named
+  1  a record of the topic is not a dead letter; it is named
   2  wrong usage, or Kafka cannot be reached"""
 LIST = f"""\b
 Examples:
@@ -75,7 +73,7 @@ _SHOWN = 50
 
 
 class By(StrEnum):
-    """What dead letters are counted by."""
+    """A column that dead letters are counted by."""
 
     reason = "reason"
     service = "service"
@@ -131,7 +129,7 @@ def count_letters(
     *,
     by: Annotated[
         list[By] | None,
-        typer.Option(show_default=False, help="Several times. [default: reason and service]"),
+        typer.Option(show_default=False, help="Repeatable. [default: reason and service]"),
     ] = None,
     reason: Reasons = None,
     service: Services = None,
@@ -141,7 +139,7 @@ def count_letters(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Count dead letters by reason and service, or by what else --by says."""
+    """Count dead letters by reason and service, or by the columns of --by."""
     columns = list(dict.fromkeys(by or (By.reason, By.service)))
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
@@ -161,7 +159,7 @@ def count_letters(
 
 
 def _counted(letters: Sequence[DeadLetter], columns: Sequence[By]) -> list[dict[str, Any]]:
-    """Return the counts, the largest first, where time is a column by time."""
+    """Return the counts, the largest first; in order of time if a column is a time."""
     counts: Counter[tuple[str, ...]] = Counter()
     first: dict[tuple[str, ...], int] = {}
     last: dict[tuple[str, ...], int] = {}

@@ -1,4 +1,4 @@
-"""One run of `sprat dlq replay`: what is planned, what was sent."""
+"""`sprat dlq replay`: send the originals again, to the services that could not handle them."""
 
 import asyncio
 import sys
@@ -51,7 +51,7 @@ class Run:
             say(f"… and {len(self.planned.replays) - _SHOWN:,} more: {_by_reason(self.planned)}")
 
     def show_plan_end(self) -> None:
-        """Show what is left out, and say that nothing was sent."""
+        """Show what is left out, and that nothing was sent."""
         self._show_left_out()
         count = len(self.planned.replays)
         if self._json:
@@ -64,7 +64,7 @@ class Run:
             say(f"nothing to replay, {len(self.planned.left_out):,} left out")
 
     async def send(self) -> None:
-        """Send all that is planned, and say what became of it, however it ends."""
+        """Send all that is planned, and print the outcome even if it fails."""
         publisher = Publisher(self._kafka, "sprat-dlq")
         try:
             await publisher.start()
@@ -157,8 +157,6 @@ def _records(count: int) -> str:
     return "1 record" if count == 1 else f"{count:,} records"
 
 
-# `sprat dlq replay`: the originals again, to whom could not handle them.
-
 EPILOG = """\b
 Examples:
   sprat dlq replay 3:17
@@ -166,11 +164,11 @@ Examples:
   sprat dlq replay --reason defect --yes --at-most 5000 --json
 
 \b
-Fix the service first. Without --yes, it is shown what would be sent, and a person at a terminal is asked. An original
-goes to the topic where it stood, as it was and with its id, for the service that failed; what the router rejected goes
-to all. Left out and named: what was replayed 3 times, what was replayed before (--again sends it), what came back as a
-newer dead letter, what stands there twice, what is not whole. To know what was replayed before, the topics are read
-since the first of these dead letters.
+Fix the service first. Without --yes, it shows what would be sent, and on a terminal asks for confirmation. An original
+goes to its original topic, unchanged and with its id, for the service that failed; what the router rejected goes to
+all. Left out and named: what was replayed 3 times, what was replayed before (--again sends it), what came back as a
+newer dead letter, duplicates, incomplete records. To find out what was replayed before, the topics are read since the
+first of these dead letters.
 
 \b
 Consumers keep the first result with an output, so a text that was answered meanwhile does not change.
@@ -178,7 +176,7 @@ Consumers keep the first result with an output, so a text that was answered mean
 \b
 Exit codes:
   0  sent, or shown what would be
-  1  of one that was asked for by name, nothing is sent; or Kafka did not acknowledge all: each is named
+  1  one that was named was not sent; or Kafka did not acknowledge all: each is listed
   2  wrong usage, or Kafka cannot be reached"""
 
 _ASK_ABOVE = 100
@@ -196,14 +194,15 @@ def replay(
     until: Until = None,
     yes: Annotated[bool, typer.Option("--yes", help="Send, without asking.")] = False,
     at_most: Annotated[
-        int, typer.Option(min=1, metavar="N", help="With --yes: if there are more, ask a person, or send none.")
+        int,
+        typer.Option(min=1, metavar="N", help="With --yes: if there are more, ask, or without a terminal send none."),
     ] = _ASK_ABOVE,
     again: Annotated[bool, typer.Option("--again", help="Also what was replayed before, as far as is known.")] = False,
     as_json_lines: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Replay dead letters: all that the options take, or those that are named. Shows first what it would send."""
+    """Replay dead letters: all that match the options, or those that are named. Show first what would be sent."""
     wanted = choice(reason, service, since, until, names)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
@@ -229,7 +228,7 @@ async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, *, again: bool) 
 
 
 def _agreed(run: Run, *, yes: bool, at_most: int, as_json: bool) -> bool:
-    """Return whether to send: yes was given and they are not too many, or a person at a terminal says so."""
+    """Return whether to send: `yes` and not too many, or the user confirmed."""
     count = len(run.planned.replays)
     if yes and count <= at_most:
         return True

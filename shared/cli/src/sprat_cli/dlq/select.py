@@ -1,4 +1,4 @@
-"""The names by which a person asks for dead letters, and why one of them leads to none."""
+"""Select dead letters by options and names, and explain names that match none."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,15 +25,15 @@ _LONGEST: Final = 80
 
 
 def names_of(letter: DeadLetter) -> frozenset[str]:
-    """Return the names by which a letter can be asked for: its place and the text's id."""
+    """Return the names of a letter: its place and the text's id."""
     identity = letter.identity
     return frozenset({letter.place} if identity is None else {letter.place, identity[1]})
 
 
 def not_found(names: Iterable[str], bounds: Bounds, *, chosen: bool) -> str:
-    """Return for each name why there is nothing of it; `chosen`: other options may leave it out."""
-    told = "; ".join(f"{printable(name, _LONGEST)}: {_why(name, bounds, chosen=chosen)}" for name in names)
-    return f"{told}. `sprat dlq list` shows what there is"
+    """Return why each name matches nothing; `chosen`: other options may exclude it."""
+    reasons = "; ".join(f"{printable(name, _LONGEST)}: {_why(name, bounds, chosen=chosen)}" for name in names)
+    return f"{reasons}. `sprat dlq list` shows what there is"
 
 
 def _why(name: str, bounds: Bounds, *, chosen: bool) -> str:
@@ -51,21 +51,21 @@ def _why(name: str, bounds: Bounds, *, chosen: bool) -> str:
     if offset < begin:
         oldest = f"; the oldest of partition {partition} is {partition}:{begin}" if end > begin else ""
         return f"past its retention{oldest}"
-    return "the other options leave it out" if chosen else "what stands there is no dead letter"
+    return "the other options leave it out" if chosen else "the record there is not a dead letter"
 
-
-# Which dead letters a command is about, and reading them.
 
 MOST_BYTES: Final = 512 * 1024 * 1024
-"""Values that are held at once."""
+"""The most bytes of values to hold in memory."""
 
 Reasons = Annotated[
     list[str] | None,
-    typer.Option("--reason", metavar="CODE", show_default=False, help="invalid_text, model_error, …; several times."),
+    typer.Option("--reason", metavar="CODE", show_default=False, help="invalid_text, model_error, …; repeatable."),
 ]
 Services = Annotated[
     list[str] | None,
-    typer.Option("--service", metavar="NAME", show_default=False, help="Who failed: router, intent, …; several times."),
+    typer.Option(
+        "--service", metavar="NAME", show_default=False, help="The service that failed: router, intent, …; repeatable."
+    ),
 ]
 Since = Annotated[
     str | None,
@@ -78,7 +78,7 @@ Until = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """What a person asks for."""
+    """The conditions that a dead letter must meet."""
 
     reasons: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class DeadLetterFilter:
     """Places and text ids; none means all."""
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Return whether a letter is one of those."""
+        """Return whether a letter meets all conditions."""
         return (
             (not self.reasons or letter.reason.code in self.reasons)
             and (not self.services or letter.reason.service in self.services)
@@ -100,14 +100,14 @@ class DeadLetterFilter:
 
 @dataclass(slots=True)
 class SelectedDeadLetters:
-    """What was read."""
+    """The dead letters that were read."""
 
     chosen: list[DeadLetter]
     others: list[DeadLetter]
     """Without their values."""
     unreadable: int = 0
     missing: str = ""
-    """Says which of the names asked for led to none, and why; empty where each led to one."""
+    """Which names matched none, and why; empty if all matched."""
 
 
 def choice(
@@ -120,7 +120,7 @@ def choice(
     """Read the options.
 
     Raises:
-        UserError: a span is not one, or `--until` is before `--since`.
+        UserError: a span is not valid, or `--until` is before `--since`.
     """
     since_ms = None if since is None else time_before_now(since, "--since")
     until_ms = None if until is None else time_before_now(until, "--until")
@@ -134,10 +134,10 @@ def choice(
 async def read(
     kafka: KafkaSettings, wanted: DeadLetterFilter, *, values: bool, all_of_them: bool = False
 ) -> SelectedDeadLetters:
-    """Read the dead letters, oldest first; where `all_of_them`, from the beginning and the others too.
+    """Read the dead letters, oldest first; with `all_of_them` from the beginning, the others too.
 
     Raises:
-        UserError: there is no such topic, or the values are more than fits in memory.
+        UserError: there is no such topic, or the values exceed `MOST_BYTES`.
     """
     found = SelectedDeadLetters([], [])
     held = 0
@@ -165,10 +165,10 @@ async def read(
 
 
 def check_names(found: SelectedDeadLetters) -> None:
-    """Raise where a letter was asked for that is not there.
+    """Raise if a name matched no dead letter.
 
     Raises:
-        UserError: it names each, and says why.
+        UserError: the message names each, with the reason.
     """
     if found.missing:
         raise UserError(found.missing)

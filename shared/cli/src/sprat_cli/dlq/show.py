@@ -1,4 +1,4 @@
-"""The perimeter, as `sprat mask` asks it, for what stands in a dead letter."""
+"""`sprat dlq show`: a dead letter with headers, reason, and the original with personal data masked."""
 
 import asyncio
 import base64
@@ -40,10 +40,10 @@ class Masker:
 
     @classmethod
     def load(cls, policy: Path | None, tagger: Path | None, language: str | None, *, alone: bool) -> Self:
-        """Load the finders.
+        """Load the detectors.
 
         Raises:
-            UserError: the policy or the tagger cannot be used, or is not here.
+            UserError: the policy or the tagger cannot be used, or is not installed.
         """
         return cls(load_detectors(policy, tagger, alone=alone), language, alone)
 
@@ -51,7 +51,7 @@ class Masker:
         """Return what may be shown, and how many values of which type are masked in it.
 
         Raises:
-            Withheld: nothing of it may be shown.
+            NotShown: nothing of it may be shown.
         """
         language = self.language or content.language or "en"
         accepted = (
@@ -60,13 +60,11 @@ class Masker:
         if not content.text.strip():
             return content.shown(), {}
         try:
-            masked = masking(content.text, language, self.asked.finders, validators_alone=accepted)
+            masked = masking(content.text, language, self.asked.detectors, validators_alone=accepted)
         except NotVerified as error:
             raise NotShown(f"{error.reason} (language {language}; another: --language TAG)") from None
         return content.masked(masked), Counter(span.type for span in content.spans(masked))
 
-
-# `sprat dlq show`: a dead letter with its headers, its reason, and the original.
 
 EPILOG = """\b
 Examples:
@@ -75,23 +73,22 @@ Examples:
   sprat dlq show 3:17 --raw
 
 \b
-The original is shown as the perimeter would let it leave: with a placeholder for each value that is personal (see
-`sprat mask`). What cannot be verified is not shown. JSON is laid out a value a line; bytes that are not UTF-8 are shown
-as \\xff. Its id and source (ce_id, ce_source), its trace and the key facts of the event are never masked: they stand in
-logs and traces, too. Do not put what is personal into an id. --raw shows the original as it is, a file that is no text
-as a hex dump; with --json, in base64.
+The original is shown as it would be sent to a provider: with a placeholder for each personal value (see `sprat mask`).
+What cannot be verified is not shown. JSON is laid out one value a line; bytes that are not UTF-8 are shown as \\xff. Id
+and source (ce_id, ce_source), trace and key facts of the event are never masked: they are in logs and traces, too. Do
+not put personal data into an id. --raw shows the original as it is, binary data as a hex dump; with --json, in base64.
 
 \b
 Exit codes:
   0  shown
-  1  an original is not shown, because it cannot be verified that all is masked; the reason is said
+  1  an original is not shown, because it cannot be verified that all is masked; the reason is shown
   2  wrong usage, or Kafka cannot be reached"""
 
 _PLAIN = frozenset(
     {"content-type", "traceparent", "tracestate"}
     | {f"ce_{name}" for name in ("specversion", "id", "source", "type", "time", "tenant", "status")}
 )
-"""Headers that are shown as they are, beside our own: identifiers that stand in logs and traces, too."""
+"""Headers that are never masked: identifiers that are in logs and traces, too."""
 
 
 def show(
@@ -102,7 +99,7 @@ def show(
         ),
     ],
     *,
-    raw: Annotated[bool, typer.Option("--raw", help="Show the original as it is: personal data, too.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the original as it is, with personal data.")] = False,
     language: Annotated[
         str | None,
         typer.Option(metavar="TAG", show_default=False, help="Of the text, BCP 47. [default: its own, else en]"),
@@ -116,7 +113,7 @@ def show(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Show dead letters: headers, reason, and the original with what is personal masked."""
+    """Show dead letters: headers, reason, and the original with personal data masked."""
     masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone)
     wanted = choice(None, None, None, None, names)
     kafka = kafka_settings(bootstrap, prefix)
@@ -138,38 +135,38 @@ def show(
 def _raw(letter: DeadLetter) -> dict[str, Any]:
     """Return the original as it is."""
     headers = [[name, _escaped(value)] for name, value in letter.original_headers]
-    told: dict[str, Any] = {"masked": False, "headers": headers}
+    parts: dict[str, Any] = {"masked": False, "headers": headers}
     for name, part in (("key", letter.key), ("value", letter.value)):
-        told[name] = None if part is None else _escaped(part)
-        told[f"{name}_base64"] = None if part is None else base64.b64encode(part).decode()
-    return told
+        parts[name] = None if part is None else _escaped(part)
+        parts[f"{name}_base64"] = None if part is None else base64.b64encode(part).decode()
+    return parts
 
 
 def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
-    """Return the original with what is personal masked."""
-    told: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
+    """Return the original with personal data masked."""
+    parts: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
     for name, value in letter.original_headers:
-        shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, told)
-        told["headers"].append([name, shown])
-    told["key"] = _part_masked("key", letter.key, masker, told)
-    told["value"] = _part_masked("value", letter.value, masker, told)
-    return told
+        shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, parts)
+        parts["headers"].append([name, shown])
+    parts["key"] = _part_masked("key", letter.key, masker, parts)
+    parts["value"] = _part_masked("value", letter.value, masker, parts)
+    return parts
 
 
-def _part_masked(part: str, value: bytes | None, masker: Masker, told: dict[str, Any]) -> str | None:
-    """Mask one part of a record; note in `told` what was masked, or why it is not shown."""
+def _part_masked(part: str, value: bytes | None, masker: Masker, parts: dict[str, Any]) -> str | None:
+    """Mask one part of a record; add to `parts` what was masked, or why it is not shown."""
     if not value:
         return None if value is None else ""
     content = readable(value)
     if content is None:
-        told["withheld"][part] = f"{len(value):,} bytes that are no text in UTF-8"
+        parts["withheld"][part] = f"{len(value):,} bytes that are not UTF-8 text"
         return None
     try:
         text, counts = masker.mask(content)
     except NotShown as error:
-        told["withheld"][part] = str(error)
+        parts["withheld"][part] = str(error)
         return None
-    told["counts"] = dict(Counter(told["counts"]) + Counter(counts))
+    parts["counts"] = dict(Counter(parts["counts"]) + Counter(counts))
     return text + (f"\n… {content.left_out:,} more characters" if content.left_out else "")
 
 
@@ -212,5 +209,5 @@ def _shown(original: dict[str, Any], part: str, value: str | None) -> str:
 
 
 def _escaped(value: bytes | None) -> str | None:
-    """Return the bytes as UTF-8; those that are none stand in hexadecimal."""
+    """Return the bytes as UTF-8; those that are not valid in hexadecimal."""
     return None if value is None else value.decode("utf-8", "backslashreplace")

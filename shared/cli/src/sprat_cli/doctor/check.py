@@ -5,18 +5,18 @@ from enum import StrEnum
 
 
 class CheckStatus(StrEnum):
-    """How it stands."""
+    """The result of a check."""
 
     ok = "ok"
     warning = "warning"
-    """It may be meant so, or it costs something but loses nothing."""
+    """It may be intended, or it costs something but loses nothing."""
     broken = "broken"
     """Texts do not get through, or not safely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's."""
+    """One line of `sprat doctor`."""
 
     subject: str
     status: CheckStatus
@@ -26,15 +26,15 @@ class Check:
 
 
 def ok(subject: str, finding: str) -> Check:
-    """All is well."""
+    """Return a check that passed."""
     return Check(subject, CheckStatus.ok, finding)
 
 
 def warning(subject: str, finding: str, fix: str = "") -> Check:
-    """It may be meant so."""
+    """Return a check whose finding may be intended."""
     return Check(subject, CheckStatus.warning, finding, fix)
 
 
 def broken(subject: str, finding: str, fix: str) -> Check:
-    """It must be mended."""
+    """Return a check that failed, with its fix."""
     return Check(subject, CheckStatus.broken, finding, fix)

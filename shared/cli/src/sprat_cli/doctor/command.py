@@ -21,7 +21,7 @@ Examples:
 
 \b
   ✓  as it should be
-  !  it may be meant so, or it costs something but loses nothing
+  !  it may be intended, or it costs something but loses nothing
   ✗  texts do not get through, or not safely
 
 \b
@@ -37,7 +37,7 @@ def doctor(
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Look at this policy. [SPRAT_POLICY]"),
+        typer.Option(metavar="FILE", show_default=False, help="Check this policy. [SPRAT_POLICY]"),
     ] = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -50,7 +50,7 @@ def doctor(
 
 
 async def _examine(kafka: KafkaSettings, policy: Path | None, *, as_json: bool) -> bool:
-    """Show every check as it is done; tell whether something is broken."""
+    """Show every check as it is done; return whether something is broken."""
     something = False
     async for check in _checks(kafka, policy):
         something |= check.status is CheckStatus.broken

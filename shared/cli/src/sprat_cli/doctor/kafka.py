@@ -26,7 +26,7 @@ from sprat_policy import Policy
 
 
 async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIterator[Check]:
-    """Check Kafka, and at the policy beside it; where Kafka cannot be reached, say so and look no further."""
+    """Check Kafka, then the models against the policy; stop if Kafka cannot be reached."""
     try:
         with explain_kafka_errors(kafka):
             client = client_arguments(kafka)
@@ -60,18 +60,18 @@ async def _check(
         yield check
     await consumer.start()
     measured = await LagMeter(consumer, admin, kafka.topics).measure()
-    standing = await read_registered_models(kafka) if _exists(states, kafka.topics.models) else None
-    if standing is None:
+    registered = await read_registered_models(kafka) if _exists(states, kafka.topics.models) else None
+    if registered is None:
         for check in check_groups(measured, None):
             yield check
         return
-    measured = limit_to_owned(measured, standing.withdrawn)
-    for check in check_groups(measured, standing):
+    measured = limit_to_owned(measured, registered.withdrawn)
+    for check in check_groups(measured, registered):
         yield check
-    for check in check_models(standing.announced, measured):
+    for check in check_models(registered.announced, measured):
         yield check
     if policy is not None:
-        for check in check_policy(policy, standing.announced):
+        for check in check_policy(policy, registered.announced):
             yield check
 
 
@@ -89,23 +89,23 @@ def _asked(kafka: KafkaSettings) -> str:
 
 _MINUTE_MS = 60_000
 _ROOM_BYTES = 1024 * 1024
-"""What a request holds beside its record."""
+"""The most that a request holds besides its record."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerRequirement:
-    """What a setting of a broker must be."""
+    """A condition on a broker setting."""
 
     setting: str
     fits: Callable[[str], bool]
     wanted: str
     why: str
     breaks: bool = False
-    """Do texts not get through otherwise, or not safely?"""
+    """Whether texts do not get through, or not safely, if it is not met."""
 
 
 async def check_brokers(kafka: KafkaSettings, admin: AIOKafkaAdminClient, nodes: Sequence[int]) -> AsyncIterator[Check]:
-    """Check the settings of every broker; nothing is said twice where several have the same."""
+    """Check the settings of every broker; report each wrong value once, with its brokers."""
     needs = _needs(kafka)
     reported: dict[tuple[str, str], list[int]] = {}
     for node in nodes:
@@ -129,7 +129,7 @@ async def check_brokers(kafka: KafkaSettings, admin: AIOKafkaAdminClient, nodes:
 
 
 async def _config(admin: AIOKafkaAdminClient, node: int) -> Mapping[str, str] | None:
-    """Return a broker's settings; None where they are not for this user."""
+    """Return a broker's settings; None if this user may not read them."""
     for response in await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(node))]):
         for code, _message, _type, _name, entries in response.resources:
             return None if code else {entry[0]: entry[1] for entry in entries if entry[1] is not None}
@@ -186,14 +186,16 @@ def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
 
 _WORTH_SAYING_MS = 1_000
 _DEADLINE_MS = 30_000
-"""How long a hard case may wait where neither its text nor a policy says."""
-_FIX = "synchronise both clocks over the network (chronyc tracking, timedatectl); look where each service runs, too"
+"""How long a hard case may wait if neither its text nor a policy sets a deadline."""
+_FIX = (
+    "synchronise both clocks over the network (chronyc tracking, timedatectl); check the machine of each service, too"
+)
 
 
 async def check_clock(
     kafka: KafkaSettings, measure: Callable[[Mapping[str, Any]], Awaitable[ClockSkew | None]] = clock_skew
 ) -> Check:
-    """Compare the clocks, where Kafka tells its own."""
+    """Compare the clocks, if Kafka reports its own."""
     try:
         skew = await measure(client_arguments(kafka))
     except KafkaError as error:
@@ -217,7 +219,7 @@ _SAFE_COPIES = 3
 async def check_topics(
     kafka: KafkaSettings, admin: AIOKafkaAdminClient, states: Sequence[TopicState]
 ) -> AsyncIterator[Check]:
-    """Check settings, then at copies and leaders of those that exist."""
+    """Check the settings of all topics, then copies and leaders of those that exist."""
     missing = [state.name for state in states if state.status == "missing"]
     different = [state for state in states if state.status == "differs"]
     if missing:
@@ -236,7 +238,7 @@ async def check_topics(
 
 
 def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: Sequence[TopicState]) -> list[Check]:
-    """Return a check for each setting that differs; one where it is only the count that this shell does not know."""
+    """Return a check for each setting that differs; a single one if only the partition count differs everywhere."""
     counts = {
         state.partitions for state in states if state.partitions is not None and state.name != kafka.topics.models
     }
@@ -289,21 +291,21 @@ def _some(names: Sequence[str], most: int = _FEW) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def check_groups(measured: LagSnapshot, standing: RegisteredModels | None) -> Iterator[Check]:
-    """Check every group that there is, and at those that must be.
+def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> Iterator[Check]:
+    """Check every group that exists or is required.
 
     Args:
-        measured: with the groups of withdrawn models cut by :func:`own_alone`.
-        standing: None where it cannot be known.
+        measured: the lag, limited by :func:`limit_to_owned` for withdrawn models.
+        registered: the models; None if they are not known.
     """
-    there = None if standing is None else {group_of(each) for each in standing.announced}
+    there = None if registered is None else {group_of(each) for each in registered.announced}
     for name in sorted(measured.groups.keys() | set(REQUIRED_GROUPS)):
         group = measured.groups.get(name)
         members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
         counted = f"{members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
         finding = f"{name}: {counted}"
-        if standing is not None and there is not None and name not in there and name.partition(".")[0] in TASKS:
-            yield from _retired(name, members, lag, known=standing.withdrawn.get(name) is not None)
+        if registered is not None and there is not None and name not in there and name.partition(".")[0] in TASKS:
+            yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
         elif members:
             yield ok("groups", finding)
         elif name in REQUIRED_GROUPS:
@@ -315,7 +317,7 @@ def check_groups(measured: LagSnapshot, standing: RegisteredModels | None) -> It
 
 
 def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:
-    """Tell of a group that new texts pass by since its model was withdrawn; `known`: what it lags behind is its own."""
+    """Check the group of a withdrawn model, which gets no new texts; `known`: its lag holds only its own texts."""
     texts = f"{lag} text{'s' * (lag != 1)}"
     if members:
         rest = f" once it has answered the {texts} that came before" if lag else ""

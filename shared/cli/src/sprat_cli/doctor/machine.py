@@ -1,4 +1,4 @@
-"""Checks of this machine: Python, installed services and their models, the health port, what other packages add."""
+"""Checks of this machine: Python, installed services and their models, the health port, checks of other packages."""
 
 import http.client
 import importlib.util
@@ -84,7 +84,7 @@ def check_health_port(port: int) -> Check:
 
 
 def _readyz(port: int) -> dict[str, object] | None:
-    """Return what a service reports on this port; None where another program listens.
+    """Return what a service reports on this port; None if another program listens.
 
     Raises:
         ConnectionRefusedError: nothing listens there.

@@ -1,4 +1,4 @@
-"""Checks of the announced models: who serves each, and what the policy says of them."""
+"""Checks of the announced models: whether each is served, and whether the policy fits them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ from sprat_policy import Policy, UnannouncedModel, unannounced_models
 
 
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
-    """Check the models announced, and for the group of each."""
+    """Check the announced models, and the group of each."""
     if not announced:
         yield warning(
             "models", "none announced: every text goes to the frontier", "start a service, as `sprat up` does"
@@ -50,7 +50,7 @@ def _model(announced: ModelAnnounced) -> str:
 
 
 def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterator[Check]:
-    """Check each model that the policy names, and at what the cards of those announced advise."""
+    """Check the models that the policy names, and its `keep_at` against the announced cards."""
     for name in unannounced_models(policy, announced):
         yield warning(
             "policy",
@@ -88,7 +88,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
 
 
 def _chosen(policy: Policy, task: str, model: str) -> bool:
-    """Return whether the file sets it for this very model; what a task says is meant for the model of no other name."""
+    """Return whether the file sets it for this model; a task's own value is set for the default model only."""
     rules = getattr(policy.tasks, task)
     own = rules.models.get(model)
     if own is not None and own.keep_at is not None:

@@ -1,4 +1,4 @@
-"""Redis: reachable, how fast, what it does when it is full."""
+"""Checks of Redis: reachable, fast, and what it does when it is full."""
 
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ _LOSES = "nothing is lost without it: answers are computed again; what depends o
 
 
 async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
-    """Check Redis; its URL may hold a password, so only host and port are told."""
+    """Check Redis; its URL may hold a password, so only host and port are shown."""
     url = settings.url.get_secret_value()
     parts = urlsplit(url)
     where = f"{parts.hostname or parts.path or '?'}:{parts.port or 6379}"
@@ -55,7 +55,7 @@ async def _policy(client: Redis) -> Check:
     policy, limit = str(config.get("maxmemory-policy")), int(str(config.get("maxmemory", 0)))
     finding = f"{policy}, {f'at most {limit // 1_048_576} MiB' if limit else 'no limit'}"
     if limit and policy == "noeviction":
-        return warning("redis memory", f"{finding}: when it is full it takes no more", "maxmemory-policy allkeys-lru")
+        return warning("redis memory", f"{finding}: when it is full it refuses writes", "maxmemory-policy allkeys-lru")
     if not limit:
         return warning(
             "redis memory", f"{finding}: it grows until the machine is full", "set maxmemory and allkeys-lru"

@@ -21,7 +21,7 @@ _SHORTEST_SECRET = 16
 
 
 class _ServiceVariables(BaseSettings):
-    """What doctor wants to know of the services' settings; the services judge them themselves."""
+    """The services' settings that doctor checks; the services validate them themselves."""
 
     model_config = SettingsConfigDict(
         env_prefix="SPRAT_", env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
@@ -37,24 +37,24 @@ class _ServiceVariables(BaseSettings):
 
 
 def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
-    """Read the policy file given, else the one of `SPRAT_POLICY`; None where there is none to be read."""
+    """Read the policy file given, else the one of `SPRAT_POLICY`; None if there is none or it is invalid."""
     return _policy(_ServiceVariables().policy if given is None else given)
 
 
 def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
-    """Check secret, policy, as `find_policy` gives it, and frontier."""
+    """Check the secret and the frontier; `finding` and `policy` are what `find_policy` returned."""
     settings = _ServiceVariables()
     yield _secret(settings.secret.get_secret_value())
     yield finding
     key = bool(settings.frontier__api_key.get_secret_value().strip())
-    wanted = FrontierVariables(
+    variables = FrontierVariables(
         settings.frontier__base_url,
         settings.frontier__model,
         settings.frontier__provider,
         settings.frontier__region,
         has_key=key,
     )
-    yield from check_frontier(wanted, policy)
+    yield from check_frontier(variables, policy)
 
 
 def _secret(secret: str) -> Check:
@@ -84,13 +84,13 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
 
 
 _DEFAULT_REGION = "eu"
-"""Of the default endpoint."""
+"""The region of the default endpoint."""
 _FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierVariables:
-    """Its settings; empty where they are not set."""
+    """The frontier's settings; empty if not set."""
 
     base_url: str
     model: str
@@ -100,12 +100,12 @@ class FrontierVariables:
 
     @property
     def host(self) -> str:
-        """Return whom it would ask."""
+        """Return the host that it would call."""
         return urlsplit(self.base_url).hostname or "the default endpoint"
 
 
 def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterator[Check]:
-    """Check endpoint and key; then at the region, which must be one that a policy allows."""
+    """Check endpoint and key; then the region, which must be one that the policy allows."""
     if not settings.base_url and not settings.has_key:
         yield warning(
             "frontier",
@@ -134,14 +134,14 @@ def _endpoint(settings: FrontierVariables, finding: str) -> Check:
     if not settings.base_url or _is_inside(settings.host):
         return ok("frontier", finding)
     if urlsplit(settings.base_url).scheme != "https":
-        return broken("frontier", f"{finding}; what leaves is not encrypted", "https:// in SPRAT_FRONTIER__BASE_URL")
+        return broken("frontier", f"{finding}; what is sent is not encrypted", "https:// in SPRAT_FRONTIER__BASE_URL")
     if not settings.has_key:
         return warning("frontier", f"{finding}: most providers refuse", "set SPRAT_FRONTIER__API_KEY")
     return ok("frontier", finding)
 
 
 def _is_inside(host: str) -> bool:
-    """Return whether it is this machine or a private network, as far as its name tells."""
+    """Return whether it is this machine or in a private network, judging by its name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -150,7 +150,7 @@ def _is_inside(host: str) -> bool:
 
 
 def _region(region: str, policy: Policy) -> Check:
-    """Return whose texts may go where this frontier stands."""
+    """Check which tenants' texts may be sent to the frontier's region."""
     willing = {name: tenant for name, tenant in policy.tenants.items() if tenant.frontier != "deny"}
     refusing = sorted(name for name, tenant in willing.items() if region not in tenant.regions)
     if willing and len(refusing) == len(willing):
@@ -161,7 +161,7 @@ def _region(region: str, policy: Policy) -> Check:
             f"name it in the policy's regions ({', '.join(named)} are), or set SPRAT_FRONTIER__REGION to what it is",
         )
     if not willing:
-        return ok("region", f"{region}; no tenant lets a text leave")
+        return ok("region", f"{region}; no tenant allows its texts to be sent")
     besides = f", not of {_some(refusing)}" if refusing else ""
     return ok("region", f"{region}: texts of {_some(sorted(willing.keys() - set(refusing)))} may go there{besides}")
 
@@ -194,22 +194,22 @@ SERVICES_OWN = (
     "SPRAT_FRONTIER__BREAKER__COOLDOWN_S",
     "SPRAT_FRONTIER__BREAKER__MAX_COOLDOWN_S",
 )
-"""What this repository's services read on top of what every service reads. Not imported: they may not be installed."""
+"""What this repository's services read besides the common settings. Not imported: they may not be installed."""
 _PREFIX = "SPRAT_"
 _OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS")
-"""Of programs with names of their own: the simulator, the tests, the recipes, `sprat up`."""
+"""Variables of other programs: the simulator, the tests, the recipes, `sprat up`."""
 _LIKENESS = 0.85
 
 
 def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Warn of each variable that looks like a setting and is none."""
+    """Warn about each variable that looks like a setting and is none."""
     known = (*_names(ServiceSettings, _PREFIX), *SERVICES_OWN)
     for name in sorted(environment):
-        upper = name.upper()  # the settings do not mind the case
+        upper = name.upper()  # settings are not case-sensitive
         if not upper.startswith(_PREFIX) or upper.startswith(_OTHERS) or _is_read(upper, known):
             continue
         meant = _meant(upper, known)
-        if meant is None and "__" in upper:  # a service of somebody else's has a section of its own
+        if meant is None and "__" in upper:  # a third-party service has its own section
             continue
         fix = f"did you mean {meant}?" if meant is not None else "unset it, or see the README for the names"
         yield warning("variables", f"{name} is not a setting: nothing reads it", fix)

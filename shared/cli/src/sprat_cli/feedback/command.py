@@ -22,7 +22,7 @@ Examples:
 \b
 Id and source are the result's text_id and text_source; of what `sprat send` sent, the source is /sprat/send.
 A line of corrections.jsonl: {"text_id": "…", "text_source": "/crm", "task": "intent", "label": "transfer", "by": "…"},
-or "output" as a result holds it, instead of "label". Options fill what a line does not say. The last correction of a
+or "output" as a result holds it, instead of "label". Options fill in what a line leaves out. The last correction of a
 text and task counts.
 
 \b
@@ -52,7 +52,8 @@ def feedback(
         typer.Option(metavar="JSON|FILE", show_default=False, help="The right output, as a result holds it."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="Who says so: a pseudonym, or a system.")
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Author of the correction: a pseudonym, or a system."),
     ] = None,
     bulk: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", show_default=False, help="Corrections, one JSON a line.")

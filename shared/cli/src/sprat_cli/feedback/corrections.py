@@ -1,4 +1,4 @@
-"""What a person gives to `sprat feedback`, as corrections: judged here, before anything is sent."""
+"""Read, validate and publish the corrections of `sprat feedback`; nothing is sent before all are valid."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task",
 
 @dataclass(frozen=True, slots=True)
 class CorrectionOptions:
-    """The options."""
+    """The options of `sprat feedback` for one correction."""
 
     text_id: str | None
     source: str | None
@@ -30,26 +30,26 @@ class CorrectionOptions:
     by: str | None
 
     def check(self) -> None:
-        """See that there is such a task.
+        """Check the task.
 
         Raises:
-            UserError: there is none.
+            UserError: it is not known.
         """
         if self.task is not None and self.task not in TASKS:
             raise UserError(f"--task {self.task}: no such task; known are {', '.join(TASKS)}")
 
     @property
     def common(self) -> dict[str, Any]:
-        """Return what is said of all corrections."""
+        """Return the fields that hold for all corrections."""
         said = {"text_source": self.source, "task": self.task, "by": self.by}
         return {name: value for name, value in said.items() if value is not None}
 
 
 def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
-    """Return the one correction that the options say.
+    """Return the correction described by the options.
 
     Raises:
-        UserError: an option is missing, too much or wrong.
+        UserError: an option is missing, superfluous or wrong.
     """
     fields = options.common | ({} if options.text_id is None else {"text_id": options.text_id}) | _output(options)
     if missing := [option for name, option in _OPTIONS.items() if name not in fields]:
@@ -64,7 +64,7 @@ def read_bulk(argument: str, options: CorrectionOptions, stdin: TextIO) -> list[
     """Return the corrections of a file or of standard input, one JSON object a line; options fill what a line lacks.
 
     Raises:
-        UserError: a file that cannot be read, or a line that is no correction: it names the line.
+        UserError: the file cannot be read, or a line is not a correction; the message names the line.
     """
     if options.text_id is not None or options.label is not None or options.outside or options.output is not None:
         raise UserError("--text-id, --label, --outside and --output are for one correction, not for those of --from")
@@ -88,7 +88,7 @@ def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
 
 
 def _output(options: CorrectionOptions) -> dict[str, Any]:
-    """Return the field `output` that the options say."""
+    """Return the field `output` described by the options."""
     said = [options.label is not None, options.outside, options.output is not None]
     if sum(said) != 1:
         raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")
@@ -105,14 +105,12 @@ def _output(options: CorrectionOptions) -> dict[str, Any]:
         raise UserError("--output: not JSON in UTF-8") from None
 
 
-# Publishing corrections, as `sprat feedback` does.
-
 _CHUNK = 200
 _HOLD_S = 20.0
 
 
 async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as_json: bool) -> None:
-    """Publish all, and say where each stands.
+    """Publish all, and print the place of each record.
 
     Raises:
         UserError: one is too large; those before it are published.
@@ -125,9 +123,9 @@ async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as
         await publisher.start()
         for start in range(0, len(messages), _CHUNK):
             chunk = messages[start : start + _CHUNK]
-            stands = await publisher.publish([feedback_record(message, topic) for message in chunk], _HOLD_S)
-            for message, place in zip(chunk, stands, strict=True):
-                _tell(message, topic, place, as_json=as_json)
+            places = await publisher.publish([feedback_record(message, topic) for message in chunk], _HOLD_S)
+            for message, place in zip(chunk, places, strict=True):
+                _show(message, topic, place, as_json=as_json)
             done += len(chunk)
     except TooLarge:
         raise UserError(f"a correction is larger than {topic} takes; {done:,} are published") from None
@@ -137,12 +135,12 @@ async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as
         await publisher.stop()
 
 
-def _tell(message: FeedbackGiven, topic: str, stands: Acknowledged, *, as_json: bool) -> None:
+def _show(message: FeedbackGiven, topic: str, record: Acknowledged, *, as_json: bool) -> None:
     if as_json:
-        place = {"topic": topic, "partition": stands.partition, "offset": stands.offset}
+        place = {"topic": topic, "partition": record.partition, "offset": record.offset}
         names = {"text_id": message.text_id, "text_source": message.text_source, "task": message.task}
-        say_json({"type": "feedback", **names, **place, "given_at": stands.timestamp_ms})
+        say_json({"type": "feedback", **names, **place, "given_at": record.timestamp_ms})
         return
     right = message.output.label or "none of the known intents" if isinstance(message.output, IntentOutput) else ""
     what = f"{message.task} {right}".strip()
-    say(f"published: {printable(message.text_id)} is {printable(what)}  · {topic} {stands.partition}@{stands.offset}")
+    say(f"published: {printable(message.text_id)} is {printable(what)}  · {topic} {record.partition}@{record.offset}")

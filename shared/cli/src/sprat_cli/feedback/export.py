@@ -27,16 +27,16 @@ Examples:
   sprat feedback export --model hr --output hr-corrected.csv
 
 \b
-Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts stay
-there for 7 days unless the topic is made otherwise, so export more often than that. What cannot be joined is counted
+Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts are
+kept there for 7 days by default, so export more often than that. What cannot be joined is counted
 with the reason. Where the texts asked for several models of the task, --model names one: each has labels of its own.
 Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
-are, personal data too, and is made readable for you alone.
+are, personal data too, and is readable by you alone.
 
 \b
 Exit codes:
   0  written
-  1  nothing could be joined, or a record is no correction; what could be joined is written all the same
+  1  nothing could be joined, or a record is not a correction; what could be joined is written all the same
   2  wrong usage, or Kafka cannot be reached"""
 
 OUTSIDE = "outside"
@@ -101,22 +101,22 @@ def export(
 def _of_one_model(
     task: str, model: str | None, examples: list[CorrectedText], left_out: Counter[str]
 ) -> tuple[str | None, list[CorrectedText]]:
-    """Return the model and its corrections, the only one's where none is named; count the others'.
+    """Return the model (the only one if none is named) and its corrections; count those of other models.
 
     Raises:
         UserError: none is named and there are several.
     """
     counts = Counter(requested_model(each.text, task) for each in examples)
-    told = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    models = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     if model is None and len(counts) > 1:
         raise UserError(
-            f"these are corrections of {len(counts)} models of {task}, each with labels of its own: {told}; "
+            f"these are corrections of {len(counts)} models of {task}, each with labels of its own: {models}; "
             "export one with --model NAME"
         )
     if model is None:
         return next(iter(counts), None), examples
     if counts and not counts[model]:
-        remark(f"nothing is of {printable(display_name(task, model))}; there are corrections of: {told}")
+        remark(f"no correction is of {printable(display_name(task, model))}; there are corrections of: {models}")
     left_out[OTHER_MODEL] += counts.total() - counts[model]
     return model, [each for each in examples if requested_model(each.text, task) == model]
 
@@ -166,9 +166,9 @@ def _say_end(
         )
         return
     if inside:
-        told = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
+        summary = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
         of_model = "" if display_name(task, model) == task else f" of {display_name(task, model)}"
-        say(f"{output}: {_counted(len(inside), 'row')}{of_model}{told}")
+        say(f"{output}: {_counted(len(inside), 'row')}{of_model}{summary}")
     else:
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:
@@ -177,7 +177,7 @@ def _say_end(
         if left_out[code]:
             say(f"left out: {left_out[code]:,}  {why}")
     if conflicts:
-        remark(f"{conflicts:,} texts stand there with more than one label: look at them before you train")
+        remark(f"{conflicts:,} texts have more than one label: check them before you train")
 
 
 def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -194,5 +194,5 @@ def _counted(count: int, what: str) -> str:
 
 
 def _most(labels: Counter[str], shown: int = 8) -> str:
-    told = [f"{printable(label, 40)} {count:,}" for label, count in labels.most_common(shown)]
-    return ", ".join(told) + ("" if len(labels) <= shown else f" and {len(labels) - shown} more")
+    parts = [f"{printable(label, 40)} {count:,}" for label, count in labels.most_common(shown)]
+    return ", ".join(parts) + ("" if len(labels) <= shown else f" and {len(labels) - shown} more")

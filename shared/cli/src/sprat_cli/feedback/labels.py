@@ -1,4 +1,4 @@
-"""Corrected intents against the labels that models announce: is one new, or misspelt? An export trains it as it is."""
+"""Check corrected intents against the announced labels: a misspelt label would be trained as a new one."""
 
 import asyncio
 from collections import Counter
@@ -20,17 +20,17 @@ from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
 
 Known = Mapping[str, Collection[str]]
-"""Model → the intents that it knows."""
+"""Model → its intents."""
 
 _TASK: Final = "intent"
 _LOOK_S: Final = 10.0
-"""Return up looking for texts after so long: a correction need not wait for a remark."""
+"""Stop looking for texts after this time: a correction must not wait for a remark."""
 
 
 async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> None:
-    """Say which intents are not known to the model that the text asked for, or to none at all.
+    """Print a remark for each intent that the requested model, or every model, does not know.
 
-    Where the announcements cannot be read, nothing is said: a correction does not depend on them.
+    If the announcements cannot be read, print nothing: a correction does not depend on them.
     """
     if not any(map(_label, messages)):
         return
@@ -45,12 +45,12 @@ async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[Feedbac
 
 
 def in_doubt(messages: Sequence[FeedbackGiven], known: Known) -> list[FeedbackGiven]:
-    """Return those whose label some models know and others do not: by which it is to be judged, the text alone says."""
+    """Return those whose label only some models know: the text says which model it asked for."""
     return [each for each in messages if 0 < sum(_label(each) in labels for labels in known.values()) < len(known)]
 
 
 def remarks(messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Identity, str]) -> list[str]:
-    """Return a line for each label that is not known where it should be; `asked` holds the texts' models, if found."""
+    """Return a line for each label that its model does not know; `asked` maps texts that were found to their models."""
     every = {label for labels in known.values() for label in labels}
     if not every:
         return []

@@ -21,12 +21,12 @@ def check_format(path: Path, task: str) -> None:
     """Refuse a file that cannot hold the task's rows.
 
     Raises:
-        UserError: its name does not end as a format does, or the format is a table and the output is none.
+        UserError: its suffix is not a known format, or a table cannot hold the task's output.
     """
     if path.suffix not in FORMATS:
-        raise UserError(f"{path}: the name says the format: {', '.join(FORMATS)}")
+        raise UserError(f"{path}: unknown format; the name must end in {', '.join(FORMATS)}")
     if task != "intent" and path.suffix != ".jsonl":
-        raise UserError(f"{path}: what is right for {task} is no single label: take .jsonl")
+        raise UserError(f"{path}: the output of {task} is not a single label: use .jsonl")
 
 
 def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
@@ -40,9 +40,9 @@ def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
 
 
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:
-    """Return whether `sprat train` reads the row out of this file; one that it refuses would keep it from all others.
+    """Return whether `sprat train` accepts the row; one row that it refuses would make it refuse the whole file.
 
-    What is right for other tasks than intent is no single label, and not read by it.
+    Rows of other tasks than intent have no label, and `sprat train` does not read them.
     """
     if "label" not in row:
         return True
@@ -56,12 +56,12 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, overwrite: bool
     """Write the file, readable by its owner alone, whole or not at all.
 
     Raises:
-        UserError: it is there already and may not be overwritten, or cannot be written, or cannot hold a text.
+        UserError: it exists and may not be overwritten, cannot be written, or cannot hold a text.
     """
     if path.exists() and not overwrite:
         raise UserError(f"{path} is there already; --force writes over it")
     if path.suffix == ".tsv" and any(_BREAKS.search(row["text"]) for row in rows):
-        raise UserError(f"{path}: a text holds a tab or a line break, which .tsv cannot hold; take .csv or .jsonl")
+        raise UserError(f"{path}: a text holds a tab or a line break, which .tsv cannot hold; use .csv or .jsonl")
     part = path.with_name(f"{path.name}.part")
     try:
         part.unlink(missing_ok=True)

@@ -36,15 +36,15 @@ Examples:
   sprat lag --over 10 --json | jq 'select(.type == "group") | {group, lag, drained_in_s}'
 
 \b
-It measures twice. COMING and GOING are records a second between the two; DRAINED IN says when nothing is left if it
-goes on like this, and "steady" where only the last few seconds are in hand. Partitions without lag are left out, unless
---all. COMMITTED is where a group goes on; - says that it has committed nothing in a partition yet. "retired" marks the
-group of a model that was withdrawn: of the texts, those count that were its own, and END is where they end.
+It measures twice. COMING and GOING are records a second between the two; DRAINED IN is the time until the lag is 0 at
+this pace, "steady" if the lag is only the records of the last few seconds. Partitions without lag are left out, unless
+--all. COMMITTED is the next offset a group reads; - if it has committed nothing in a partition yet. "retired" marks the
+group of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them.
 
 \b
 Exit codes:
-  0  every group keeps up: it has no lag, or less with every second, or is steady
-  1  one does not, or has lag and no member; or one of --group, else the router's or the frontier's, is not there
+  0  every group keeps up: it has no lag, or its lag falls, or is steady
+  1  one does not, or has lag and no member; or a group of --group, else the router's or the frontier's, is missing
   2  wrong usage, or Kafka cannot be reached"""
 
 _HEAD = (
@@ -71,11 +71,11 @@ class Row:
     pace: Pace
     whole: bool
     retired: bool = False
-    """Was its model withdrawn?"""
+    """Whether its model was withdrawn."""
 
     @property
     def keeps_up(self) -> bool:
-        """Is nothing left, or less with every second, or only what has just come?"""
+        """Whether the lag is 0, falls, or holds only what has just arrived."""
         return keeps_up(self.pace, len(self.group.members))
 
 
@@ -83,12 +83,12 @@ def lag(
     *,
     group: Annotated[
         list[str] | None,
-        typer.Option(show_default=False, metavar="NAME", help="Only this group, without the prefix; several times."),
+        typer.Option(show_default=False, metavar="NAME", help="Only this group, without the prefix; repeatable."),
     ] = None,
     over: Annotated[
         float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Between the two measurements.")
     ] = 2.0,
-    every: Annotated[bool, typer.Option("--all", help="Partitions without lag, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show partitions without lag, too.")] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -118,7 +118,7 @@ def lag(
 
 
 def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
-    """Return the groups that are not there, of those asked for, or else of those without which pairs do not end."""
+    """Return the missing groups, of those asked for or else of those that every installation needs."""
     if not asked and not found:
         return ["…"]
     return [name for name in dict.fromkeys(asked or REQUIRED_GROUPS) if name not in found]
@@ -136,7 +136,7 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnaps
 
 
 async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
-    """Return the withdrawn models; none where there is no model's group, and where this user may not know."""
+    """Return the withdrawn models; none if no model has a group, or if the user may not read them."""
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
     try:

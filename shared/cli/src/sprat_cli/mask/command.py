@@ -1,4 +1,4 @@
-"""`sprat mask`: what would leave of a text."""
+"""`sprat mask`: what would be sent of a text."""
 
 import sys
 from typing import Annotated, Any
@@ -21,14 +21,14 @@ Examples:
   cat letter.txt | sprat mask - --json | jq -r .text
 
 \b
-It prints the text as the provider would get it, with a placeholder for each value; the same value has the same one.
-Below: each placeholder, its type, who found it (`occurrence`: the same value in another place) and how often.
-A file is one text. Nothing is sent, and the values themselves are shown with --show-values alone.
+It prints the text as the provider would get it, with a placeholder for each value; equal values have the same one.
+Below: each placeholder, its type, the detector (`occurrence`: the same value in another place) and how often.
+A file is one text. Nothing is sent, and the values themselves are shown only with --show-values.
 
 \b
 Exit codes:
-  0  this would leave
-  1  nothing would leave: it cannot be verified that all is masked; the reason is said
+  0  the text shown would be sent
+  1  nothing would be sent: it cannot be verified that all is masked; the reason is shown
   2  wrong usage"""
 
 _LONGEST_VALUE = 60
@@ -48,29 +48,29 @@ def mask(
     text: Annotated[bool, typer.Option("--text", help="It is the text, even if a file is called so.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what would leave of a text under `redact`: the masked text, and what was masked."""
+    """Show what would be sent of a text under `redact`: the masked text, and what was masked."""
     if validators_alone and tagger is not None:
-        raise UserError("--tagger and --validators-alone: it is one or the other")
+        raise UserError("--tagger and --validators-alone exclude each other")
     given = read_text(what, sys.stdin, as_text=text)
     asked = load_detectors(policy, tagger, alone=validators_alone)
     accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:
-        masked = masking(given, language, asked.finders, validators_alone=accepted)
+        masked = masking(given, language, asked.detectors, validators_alone=accepted)
     except NotVerified as error:
         if as_json:
             say_json({"type": "not_verified", "language": language, "reason": error.reason})
-        raise SpratError(f"nothing of this text would leave: {error.reason}{_advice(asked, language)}") from None
+        raise SpratError(f"nothing of this text would be sent: {error.reason}{_advice(asked, language)}") from None
     if as_json:
         say_json(masked_json(masked, language, show_values=show_values))
         return
-    if not _names_sought(asked, language):
-        remark(f"names were not looked for: only what has a checkable form is masked in {printable(language)}")
+    if not _looks_for_names(asked, language):
+        remark(f"names were not looked for: only values with a checkable form are masked in {printable(language)}")
     for line in (*masked_lines(masked), "", *found_lines(masked, show_values=show_values)):
         say(line)
 
 
 def masked_lines(masked: MaskedText) -> list[str]:
-    """Return the text that leaves, line by line, its placeholders in colour and nothing a terminal would obey."""
+    """Return the lines of the masked text, placeholders in colour, without control characters."""
     pieces: list[str] = []
     last = 0
     for span in masked.spans:
@@ -80,13 +80,13 @@ def masked_lines(masked: MaskedText) -> list[str]:
 
 
 def found_lines(masked: MaskedText, *, show_values: bool) -> list[str]:
-    """Return what was masked: a row for each placeholder, type and finder, in the order of the text."""
+    """Return what was masked: a row for each placeholder, type and detector, in the order of the text."""
     rows: dict[tuple[str, str, str], list[MaskedSpan]] = {}
     for span in masked.spans:
         rows.setdefault((span.placeholder, span.type, span.detector), []).append(span)
     if not rows:
         return [faint("nothing was found to mask")]
-    cells = [("PLACEHOLDER", "TYPE", "FINDER", "TIMES", *(["VALUE"] if show_values else []))]
+    cells = [("PLACEHOLDER", "TYPE", "DETECTOR", "TIMES", *(["VALUE"] if show_values else []))]
     for row, spans in rows.items():
         values = dict.fromkeys(masked.value(span) for span in spans)
         shown = [" | ".join(printable(value, _LONGEST_VALUE) for value in values)] if show_values else []
@@ -100,7 +100,7 @@ def found_lines(masked: MaskedText, *, show_values: bool) -> list[str]:
 
 
 def masked_json(masked: MaskedText, language: str, *, show_values: bool) -> dict[str, Any]:
-    """Return all for machines. `start` and `end` count code points in the text given, `at` in the masked one."""
+    """Return it for machines. `start` and `end` count code points in the input, `at` in the masked text."""
     return {
         "type": "masked",
         "language": language,
@@ -125,19 +125,19 @@ def _harmless(text: str) -> str:
     return "\n".join(printable(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
-def _names_sought(asked: DetectorSet, language: str) -> bool:
+def _looks_for_names(asked: DetectorSet, language: str) -> bool:
     tag = primary_subtag(language)
-    return any(finder.languages is not None and tag in finder.languages for finder in asked.finders)
+    return any(detector.languages is not None and tag in detector.languages for detector in asked.detectors)
 
 
 def _advice(asked: DetectorSet, language: str) -> str:
-    """Return what to do where nobody looks for names in the language."""
-    if _names_sought(asked, language) or primary_subtag(language) in asked.validators_alone:
+    """Return what to do if no detector looks for names in the language."""
+    if _looks_for_names(asked, language) or primary_subtag(language) in asked.validators_alone:
         return ""
-    known = sorted({tag for finder in asked.finders for tag in finder.languages or ()})
+    known = sorted({tag for detector in asked.detectors for tag in detector.languages or ()})
     if not known:
         return ""
     return (
         f" (--language {printable(language)}; the tagger knows {', '.join(known)}); list the language in the policy's "
-        "perimeter.validators_alone, or see with --validators-alone what forms alone would mask"
+        "perimeter.validators_alone, or use --validators-alone to show what is masked by form alone"
     )

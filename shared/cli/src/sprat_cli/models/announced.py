@@ -1,4 +1,4 @@
-"""`sprat models list` and `sprat models show`: who serves what, and what a model is."""
+"""`sprat models list` and `sprat models show`: the announced models, and a model's card."""
 
 import asyncio
 from pathlib import Path
@@ -31,12 +31,12 @@ LIST = """\b
 Example:
   sprat models list --json | jq 'select(.serves == "nobody") | .model'
 
-ADVISED is the keep_at of the model's card; what holds is your policy's, see `sprat doctor --policy FILE`. SERVES is
-`nobody` where a model is announced, but its service does not run: texts that ask for it wait.
+ADVISED is the keep_at of the model's card; your policy's is used, see `sprat doctor --policy FILE`. SERVES is `nobody`
+if a model is announced but its service does not run: texts that ask for it wait.
 
 \b
 Exit codes:
-  0  there are some
+  0  at least one is announced
   1  none is announced
   2  wrong usage, or Kafka cannot be reached"""
 
@@ -51,21 +51,21 @@ A folder is an artefact, and its files are compared with its card. Anything else
 \b
 Exit codes:
   0  done
-  1  the folder is not what its card says
+  1  the folder's files do not match its card
   2  wrong usage, or Kafka cannot be reached"""
 
 _HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
 
 
 def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
-    """List the models that are announced: who serves what."""
+    """List the announced models, and whether each is served."""
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
         found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
-            told = {"keep_at": advised_keep_at(each), "serves": serves.value}
-            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **told})
+            state = {"keep_at": advised_keep_at(each), "serves": serves.value}
+            say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **state})
     elif found:
         head, *rows = table([_HEAD, *(_row(*each) for each in found)])
         say(faint(head))
@@ -75,7 +75,7 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
             if serves is ServingState.nobody:
                 remark(printable(f"no service runs for {each.task}/{each.model}: {serving_advice(each)}"))
     if not found:
-        remark("no model is announced: start a service, or see with `sprat doctor` what is missing")
+        remark("no model is announced: start a service, or run `sprat doctor` to find what is missing")
         raise typer.Exit(1)
 
 
@@ -121,14 +121,14 @@ def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
         UserError: Kafka cannot be reached, or refuses.
     """
     with explain_kafka_errors(kafka):
-        return asyncio.run(standing(kafka)).announced
+        return asyncio.run(registered_models(kafka)).announced
 
 
-async def standing(kafka: KafkaSettings) -> RegisteredModels:
-    """Return all that are announced, and those that were withdrawn.
+async def registered_models(kafka: KafkaSettings) -> RegisteredModels:
+    """Return the announced and the withdrawn models.
 
     Raises:
-        UserError: the topic of models does not exist, which is a person's mistake, as in every command.
+        UserError: the topic of models does not exist; a user error, as in every command.
     """
     try:
         return await read_registered_models(kafka)
@@ -137,8 +137,8 @@ async def standing(kafka: KafkaSettings) -> RegisteredModels:
 
 
 async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, ServingState], ...]:
-    """Return all models that are announced, each with who serves it."""
-    announced = (await standing(kafka)).announced
+    """Return all models that are announced, each with its serving state."""
+    announced = (await registered_models(kafka)).announced
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:
         await admin.start()

@@ -1,4 +1,4 @@
-"""A model's card as a person wants to read it: what it is for, how good, made of what, not good for what."""
+"""A model's card in words: facts, scores, works it is made of, limits."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ _LABELS: Final = 12
 
 
 def card_lines(card: Card, name: str) -> Iterator[str]:
-    """Return the card line by line; `name` is how texts ask for it, or its own name."""
+    """Return the card line by line; `name` is the name that texts ask for it by, or its own."""
     yield f"{card.task}/{printable(name)}, version {card.version}" + (
         f", on {card.built_on.name} {card.built_on.version}" if card.built_on else ""
     )
@@ -40,7 +40,7 @@ def _facts(card: Card) -> list[str]:
 
 
 def _scores(card: Card) -> list[str]:
-    """Equal protocols are said once, below the figures that share them."""
+    """Return the scores; each protocol once, below the figures that share it."""
     lines: list[str] = []
     for protocol in dict.fromkeys(score.protocol for score in card.scores):
         rows = [(score.name, f"{score.value:g}") for score in card.scores if score.protocol == protocol]

@@ -1,4 +1,4 @@
-"""`sprat models`: who serves what, what a model is, and bringing one of your own."""
+"""`sprat models`: list, show, convert and retire models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,17 +20,17 @@ Example:
 
 \b
 DIR is an unpacked .zip of OPUS-MT: decoder.yml, weights as .npz, vocabulary as .yml, source.spm and target.spm.
-The model comes without an estimate of its own quality, so the service is sure of little and a router escalates much,
-until you have measured it and set your policy's keep_at.
+The model does not estimate its own quality, so its confidences are low and a router escalates many texts, until you
+have measured it and set your policy's keep_at.
 
 \b
 Exit codes:
   0  the artefact is written
-  2  wrong usage, or the folder is no such model; it says what to do"""
+  2  wrong usage, or the folder is not such a model; the message says what to do"""
 
 app = make_app(
     no_args_is_help=True,
-    help="See the models that are served, or bring one of your own.",
+    help="Show the models that are served, or add your own.",
     epilog=group_help("models", "list", "show intent/default", "retire intent/hr --wait 600"),
 )
 convert_app = make_app(
@@ -43,7 +43,7 @@ app.add_typer(convert_app, name="convert", short_help="Turn a downloaded model i
 
 @app.callback()
 def _models() -> None:
-    """See the models that are served, or bring one of your own."""
+    """Show the models that are served, or add your own."""
 
 
 app.command("list", epilog=LIST)(list_models)
@@ -66,9 +66,7 @@ def opus_mt(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the folder's]")
     ] = None,
-    licence: Annotated[
-        str, typer.Option(metavar="SPDX", help="Of the weights; the model's README says which.")
-    ] = "CC-BY-4.0",
+    licence: Annotated[str, typer.Option(metavar="SPDX", help="Of the weights; see the model's README.")] = "CC-BY-4.0",
     as_json: Json = False,
 ) -> None:
     """Turn a Marian translation model, as OPUS-MT publishes it, into an artefact of the translation service."""

@@ -1,4 +1,4 @@
-"""`sprat models retire`: a model is withdrawn; its texts are escalated, and one is told when its service may stop."""
+"""`sprat models retire`: withdraw a model, wait for its service, and print when it may stop."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.models.announced import standing
+from sprat_cli.models.announced import registered_models
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_operations.lag import open_lag_meter
@@ -24,18 +24,18 @@ Examples:
 
 \b
 From then on texts that ask for it are escalated, reason no_service. Those of an intent end `unanswered`, code
-no_labels: nobody announces its labels any more. What came before is still its own: leave its service running until
-this command says that it may stop, and stop it then; it lets pass what came later. A service that is started again
-announces its model again, and first answers what it had left.
+no_labels: no service announces its labels any more. Earlier texts are still its own: leave its service running until
+this command says that it may stop, then stop it; it ignores later texts. A service that is started again announces its
+model again, and first answers the texts it had left.
 
 \b
 Exit codes:
   0  withdrawn, and its service may stop
-  1  withdrawn, but there are texts left that its service has not answered; it says how many
+  1  withdrawn, but its service has not answered all its texts; the message says how many
   2  wrong usage, or Kafka cannot be reached
 
 \b
-Where it was cut short, do it again: it goes on where it was."""
+If it was interrupted, run it again: it continues."""
 
 _LOOK_EVERY_S = 0.5
 
@@ -49,11 +49,11 @@ def retire(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Withdraw a model, and say when its service may stop."""
+    """Withdraw a model, and print when its service may stop."""
     kafka = kafka_settings(bootstrap, prefix)
     task, _, model = what.partition("/")
     with explain_kafka_errors(kafka):
-        known = asyncio.run(standing(kafka))
+        known = asyncio.run(registered_models(kafka))
     group = f"{task}.{model}"
     there = [f"{each.task}/{each.model}" for each in known.announced]
     if what not in there and group not in known.withdrawn:
@@ -74,18 +74,18 @@ def retire(
 
 
 def _withdrawn(what: str, task: str) -> str:
-    ends = "; nobody announces its labels any more, so they end unanswered, no_labels" if task == "intent" else ""
+    ends = "; no service announces its labels any more, so they end unanswered, no_labels" if task == "intent" else ""
     return f"{printable(what)} is withdrawn: texts from now on that ask for it are escalated{ends}"
 
 
 def _confirmed(what: str) -> bool:
     if not sys.stdin.isatty():
-        raise UserError(f"--yes is needed to withdraw {what} where nobody can be asked")
+        raise UserError(f"--yes is needed to withdraw {what} without a terminal")
     return typer.confirm(f"Withdraw {what}?", err=True)
 
 
 async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Backlog:
-    """Withdraw it, unless that is done and `ends` say up to where, and wait for its service."""
+    """Withdraw it, unless `ends` is given because that is done, and wait for its service."""
     client = client_arguments(kafka)
     if ends is None:
         ends = await withdraw(client, kafka, task, model)

@@ -22,19 +22,19 @@ Examples:
   cat letter.txt | sprat send - --whole --task translation=de
 
 \b
-A file or standard input is read line by line: a line is a text, or a whole TextSubmitted where it begins with {;
-options fill what it does not say. The first line of output on stderr says what the argument was taken for.
+A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {;
+options fill in what it leaves out. The first line on stderr says how the argument was read.
 
 \b
 Exit codes:
     0  every text and task was answered (by the small model alone where the frontier declined: degraded)
     1  one was not: unanswered, a dead letter, or no result in time
     2  wrong usage, or Kafka cannot be reached; if a text is not valid, nothing was sent
-  130  interrupted; what was sent is answered on the result topics all the same"""
+  130  interrupted; what was sent is still answered on the result topics"""
 
 
 class Frontier(StrEnum):
-    """May a hard case leave the perimeter?"""
+    """Whether a hard case may be sent to a provider."""
 
     allow = "allow"
     redact = "redact"
@@ -65,7 +65,7 @@ def send(
     ] = None,
     frontier: Annotated[
         Frontier | None,
-        typer.Option(show_default=False, help="May a hard case leave: whole, masked, not. [default: redact]"),
+        typer.Option(show_default=False, help="Send a hard case to a provider: whole, masked, not. [default: redact]"),
     ] = None,
     deadline_ms: Annotated[
         int | None, typer.Option(show_default=False, metavar="MS", help="How long a hard case may wait.")
@@ -83,7 +83,7 @@ def send(
     text: Annotated[bool, typer.Option("--text", help="It is the text, even if a file is called so.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="The file or stdin is one text, not one a line.")] = False,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Give up when no result has come for so long.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Stop when no result has come for this long.")
     ] = 60.0,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the results.")] = True,
     as_json: Json = False,

@@ -21,7 +21,7 @@ _SIBLINGS_GO_ON = "unknown_task"
 
 
 class SendRun:
-    """One run of the command: what was sent and what is still awaited."""
+    """One run of the command: publishes the texts and waits for their results."""
 
     def __init__(self, kafka: KafkaSettings, submissions: Sequence[Submission], *, as_json: bool) -> None:
         self._kafka = kafka
@@ -33,23 +33,23 @@ class SendRun:
             for each in submissions
             for task, options in each.message.tasks.known.items()
         }
-        """Text and task → the model that was asked for, which a Result does not say."""
+        """Text and task → the requested model, which a Result does not hold."""
         self._awaited = set(self._models)
         self._all_answered = True
         self._publisher = Publisher(kafka, "sprat-send")
 
     async def only_publish(self) -> bool:
-        """Publish and say where the records stand."""
+        """Publish and print the place of each record."""
         try:
             await self._publisher.start()
-            for each, stands in zip(self._submissions, await self._publish(), strict=True):
-                self._show_sent(each, stands)
+            for each, record in zip(self._submissions, await self._publish(), strict=True):
+                self._show_sent(each, record)
         finally:
             await self._publisher.stop()
         return True
 
     async def run(self, timeout_s: float) -> bool:
-        """Subscribe, publish, and show what comes until all is answered; tell whether all was."""
+        """Subscribe, publish, and show results until all is answered; return whether all was."""
         tasks = sorted({task for _, task in self._awaited})
         stream = ResultStream(self._kafka, tasks, dead_letters=True, wanted=self._is_ours)
         publishing = None
@@ -92,12 +92,12 @@ class SendRun:
         return done
 
     def _is_ours(self, headers: Mapping[str, str]) -> bool:
-        """Skip the results of others before they are decoded."""
+        """Return whether a record belongs to this run, before it is decoded."""
         traceparent = Traceparent.parse(headers.get("traceparent"))
         return traceparent is not None and traceparent.trace_id in self._by_trace
 
     def _take(self, seen: Seen) -> bool:
-        """Show what concerns us, and tell whether it did."""
+        """Show a record of this run; return whether it was one."""
         if isinstance(seen, UnreadableRecord):
             remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
             return False
@@ -116,7 +116,7 @@ class SendRun:
         return True
 
     def _take_dead_letter(self, seen: SeenDeadLetter, submission: Submission) -> None:
-        """A text that the router rejects ends here; of all else the router still makes a Result."""
+        """Show a dead letter; stop waiting if the router rejected the text, else its Results still come."""
         self._all_answered = False
         if seen.reason.service == _ROUTER and seen.reason.code != _SIBLINGS_GO_ON:
             self._awaited = {pair for pair in self._awaited if pair[0] != submission.envelope.id}
@@ -134,13 +134,13 @@ class SendRun:
         for line in result_lines(seen, about, display_name(task, model)):
             say(line)
 
-    def _show_sent(self, each: Submission, stands: Acknowledged) -> None:
-        place = {"topic": self._kafka.topics.texts, "partition": stands.partition, "offset": stands.offset}
+    def _show_sent(self, each: Submission, record: Acknowledged) -> None:
+        place = {"topic": self._kafka.topics.texts, "partition": record.partition, "offset": record.offset}
         names = {"text_id": each.envelope.id, "text_source": each.envelope.source, "trace_id": each.trace_id}
         if self._json:
-            say_json({"type": "sent", **names, **place, "appended_at": stands.timestamp_ms})
+            say_json({"type": "sent", **names, **place, "appended_at": record.timestamp_ms})
         else:
-            say(f"sent {each.envelope.id} to {place['topic']} {stands.partition}@{stands.offset} trace {each.trace_id}")
+            say(f"sent {each.envelope.id} to {place['topic']} {record.partition}@{record.offset} trace {each.trace_id}")
 
     def _show_missing(self, id: str, task: str, timeout_s: float) -> None:
         model = self._models[id, task]

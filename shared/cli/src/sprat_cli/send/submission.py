@@ -1,4 +1,4 @@
-"""What a person gives to `sprat send`, as records to publish: judged here as the router will judge them."""
+"""The input of `sprat send` as records to publish, validated as the router validates them."""
 
 import json
 import re
@@ -37,7 +37,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class _Unsent:
-    """A record as a broker would hand it over."""
+    """A record in the form that a consumer gets."""
 
     value: bytes
     headers: Sequence[tuple[str, bytes]]
@@ -52,7 +52,7 @@ def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
     """Read `intent`, `intent@hr` (a model by name), `translation=de` (its target), `translation@fast=de`.
 
     Raises:
-        UserError: not of that form, an unknown task, a target missing or too much, or a task named twice.
+        UserError: not of that form, an unknown task, a target missing or superfluous, or a task named twice.
     """
     tasks: dict[str, dict[str, str]] = {}
     for word in words:
@@ -85,12 +85,12 @@ def parse_reference(words: Iterable[str]) -> dict[str, str]:
 def prepare(
     lines: TextLines, options: dict[str, Any], *, id: str | None, key: str | None, plain: bool = False
 ) -> list[Submission]:
-    """Make the records; `options` fill what a text does not say.
+    """Make the records; `options` fill in what a text leaves out.
 
     A text that begins with `{` is a whole TextSubmitted, unless `plain`.
 
     Raises:
-        UserError: a text is not valid; it names line, field and reason. Or one id for several texts.
+        UserError: a text is not valid (the message names line, field and reason), or one id for several texts.
     """
     if id is not None and len(lines.texts) > 1:
         raise UserError(f"--id is for one text, these are {len(lines.texts)}")

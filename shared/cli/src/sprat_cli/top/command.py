@@ -24,8 +24,8 @@ Examples:
   sprat top --json --count 2 | tail -1 | jq .groups
 
 \b
-All counts are since it began; the groups are those of this prefix. On a terminal a table that is redrawn in place, else
-a line whenever something changed.
+All counts are since the command started; the groups are those of this prefix. A terminal shows a table that is redrawn
+in place; a pipe gets a line whenever something changed.
 
 \b
 Exit codes:
@@ -35,15 +35,15 @@ Exit codes:
 
 def top(
     *,
-    every: Annotated[float, typer.Option(min=0.5, max=60, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.5, max=60, metavar="SECONDS", help="Between two updates.")] = 1.0,
     count: Annotated[
-        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many looks.")
+        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many updates.")
     ] = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Show live what goes through an installation, and who is how far behind, until Ctrl-C."""
+    """Show live what an installation handles, and how far each group is behind, until Ctrl-C."""
     kafka = kafka_settings(bootstrap, prefix)
     console = Console(highlight=False)
     board: _Board = _JsonBoard() if as_json else _LiveBoard(console) if console.is_terminal else _PlainBoard()
@@ -67,7 +67,7 @@ async def _watch(kafka: KafkaSettings, board: "_Board", every_s: float, count: i
 
 
 class _Board:
-    """What shows an installation."""
+    """A display of an installation's figures."""
 
     def open(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -86,14 +86,14 @@ class _PlainBoard(_Board):
         if figures.reachable:
             line += f"  dead letters {traffic.dead_letters}"
             silent = [group.name for group in traffic.groups if not group.measured.group.members]
-            line += f"  nobody reads for {', '.join(map(printable, silent))}" if silent else ""
+            line += f"  groups without members: {', '.join(map(printable, silent))}" if silent else ""
         if line != self._last:
             say(line)
         self._last = line
 
 
 class _JsonBoard(_Board):
-    """A JSON object a look."""
+    """A JSON object per update."""
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         say_json(

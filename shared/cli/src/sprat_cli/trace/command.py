@@ -41,9 +41,9 @@ Examples:
 
 \b
 TEXT_ID is the text's CloudEvents id; of a text sent as plain JSON, OFFSET-TIMESTAMP: `sprat send`, `sprat watch` and
-every Result tell it. Below each record stand those that it caused, with the milliseconds since the text by the
-broker's clock, who wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that task. Calls to
-a frontier are found by the trace that they went out under. Topics that you may not read are left out, and named.
+every Result show it. Below each record are those that it caused, with the milliseconds since the text by the
+broker's clock, the service that wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that
+task. Calls to a frontier are found by their trace id. Topics that you may not read are skipped, and named.
 
 \b
 Exit codes:
@@ -59,7 +59,7 @@ _COLOURS = {
 }
 _STATUS_COLOURS = {"degraded": "yellow", "unanswered": "red"}
 _PIPED_WIDTH = 10_000
-"""A pipe has no width: a line is a record."""
+"""A pipe has no width: each record is one line."""
 
 
 def trace(
@@ -67,10 +67,12 @@ def trace(
     *,
     source: Annotated[
         str | None,
-        typer.Option(show_default=False, metavar="SOURCE", help="Its CloudEvents source, where several have the id."),
+        typer.Option(
+            show_default=False, metavar="SOURCE", help="Its CloudEvents source, if several texts have the id."
+        ),
     ] = None,
     since: Annotated[str, typer.Option(metavar="SPAN", help="Look back so far: 10m, 2h, 7d.")] = "1h",
-    raw: Annotated[bool, typer.Option("--raw", help="Every record's value, too. It holds the text.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Show every record's value, with the text.")] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -100,7 +102,7 @@ async def _find(kafka: KafkaSettings, query: TraceQuery, since_ms: int) -> Trace
 
 
 def began_at(steps: Sequence[TraceStep]) -> int:
-    """Return when the text was appended, by its record or what others say of it."""
+    """Return when the text was appended, from its record or from records that refer to it."""
     texts = [step.at_ms for step in steps if step.kind is RecordKind.text]
     said = [step.text_at for step in steps if step.text_at is not None]
     return min(texts or said or [step.at_ms for step in steps])
@@ -145,7 +147,7 @@ def _grow(
 
 def _line(step: TraceStep, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
     line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
-    # A specialist has its task's name, and of several the one answers whose model the text asks for.
+    # A specialist is named after its task; the text's model says which one of several answered.
     line.append(f"  {printable(display_name(step.service, models.get(step.service)))}  ", style="not bold")
     line.append(step.kind.replace("_", " "), style=_colour(step))
     said = [step.summary.sentence, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
@@ -162,7 +164,7 @@ def _colour(step: TraceStep) -> str:
 
 
 def _why(step: TraceStep) -> list[str]:
-    """Return decision and reason, where the words do not hold them already."""
+    """Return decision and reason, unless the sentence contains them already."""
     summary = step.summary
     if step.kind is RecordKind.result:
         return [f"{summary.decision}: {summary.reason}"]

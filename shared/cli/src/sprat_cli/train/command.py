@@ -41,17 +41,17 @@ _MAX_NAME = 64
 
 app = make_app(
     no_args_is_help=True,
-    help="Fit a model on labels of your own.",
+    help="Fit a model on your own labels.",
     epilog=group_help("train", "intent hr.csv --output hr"),
 )
 
 
 @app.callback()
 def _train() -> None:
-    """Fit a model on labels of your own."""
+    """Fit a model on your own labels."""
 
 
-@app.command("intent", epilog=EPILOG, short_help="What the writer of a text wants.")
+@app.command("intent", epilog=EPILOG, short_help="Fit a model of what the writer of a text wants.")
 def intent(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
     *,
@@ -94,7 +94,7 @@ def intent(
     force: Annotated[bool, typer.Option("--force", help="Replace the artefact of that folder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fit an intent model on labels of your own: look at the data, fit, calibrate, measure, write."""
+    """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
     if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
         raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
     model_name = name or _OUTSIDE_A_NAME.sub("-", file.stem).strip("-._")[:_MAX_NAME] or "mine"

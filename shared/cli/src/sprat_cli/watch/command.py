@@ -21,8 +21,8 @@ Examples:
   sprat watch --dead-letters --since 1d --json | jq .code
 
 \b
-A line: when, status, task, answer, how sure · who said so · kept or escalated and why · milliseconds · cost ·
-tenant · text id · trace id. A Result holds the task, and not which of its models the text asked for: sprat trace tells.
+A line: time, status, task, answer, confidence · model · kept or escalated and why · milliseconds · cost ·
+tenant · text id · trace id. A Result holds the task, but not the model that the text asked for: see sprat trace.
 
 \b
 Exit codes:
@@ -34,15 +34,15 @@ _ASK_EVERY_S, _ASK_S = 2.0, 3.0
 
 
 class BrokerProbe(Protocol):
-    """What can be asked whether Kafka answers."""
+    """Checks whether Kafka answers."""
 
     async def answers(self, timeout_s: float) -> bool:
-        """Return whether it does in time."""
+        """Return whether Kafka answers in time."""
         ...
 
 
 class Task(StrEnum):
-    """Whose results."""
+    """A task whose results are shown."""
 
     intent = "intent"
     ner = "ner"
@@ -71,13 +71,13 @@ def watch(
         typer.Option(show_default=False, metavar="STATUS", help="answered, degraded, unanswered; can be repeated."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(show_default=False, metavar="SPAN", help="Begin so long ago: 30s, 10m, 2h, 7d.")
+        str | None, typer.Option(show_default=False, metavar="SPAN", help="Start this long ago: 30s, 10m, 2h, 7d.")
     ] = None,
     count: Annotated[
         int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many lines.")
     ] = None,
     dead_letters: Annotated[
-        bool, typer.Option("--dead-letters", help="Dead letters, too: all, whatever --tenant and --status say.")
+        bool, typer.Option("--dead-letters", help="Show dead letters, too: all, regardless of --tenant and --status.")
     ] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -104,16 +104,16 @@ def watch(
 async def _follow(
     stream: ResultStream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool
 ) -> None:
-    minding = None
+    probing = None
     try:
         await stream.start(since_ms)
         if not as_json:
             remark("following; Ctrl-C ends")
-        minding = asyncio.create_task(report_outages(stream, bootstrap))
+        probing = asyncio.create_task(report_outages(stream, bootstrap))
         await _show_all(stream, count, as_json=as_json)
     finally:
-        if minding is not None:
-            minding.cancel()
+        if probing is not None:
+            probing.cancel()
         await stream.stop()
 
 
@@ -127,7 +127,7 @@ async def _show_all(stream: ResultStream, count: int | None, *, as_json: bool) -
 
 
 async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: float = _ASK_EVERY_S) -> None:
-    """Say once on stderr that Kafka went away, and once that it is back."""
+    """Print one line on stderr when Kafka stops answering, and one when it answers again."""
     answered = True
     while True:
         await asyncio.sleep(ask_every_s)
@@ -140,7 +140,7 @@ async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: fl
 
 
 def _show(seen: Seen, *, as_json: bool) -> bool:
-    """Print it, and tell whether it was what is followed."""
+    """Print it; return whether it was a result or a dead letter."""
     if isinstance(seen, UnreadableRecord):
         remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
         return False
