@@ -26,7 +26,8 @@ async def publish(producer, topics, *results):
 
 async def following(env, tmp_path, *arguments):
     process = await start_sprat("watch", *arguments, env=env, cwd=tmp_path)
-    assert await process.stderr.readline() == b"following; Ctrl-C ends\n"
+    expected = b"following; ends after 1\n" if "--count" in arguments else b"following; Ctrl-C ends\n"
+    assert await process.stderr.readline() == expected
     return process
 
 

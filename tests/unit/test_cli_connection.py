@@ -68,6 +68,12 @@ def test_why_no_broker_answers_is_said_and_aiokafka_is_not_heard(caplog):
     assert logging.getLogger("aiokafka").propagate
 
 
+def test_an_unknown_host_is_named_without_the_error_number():
+    with pytest.raises(UnreachableError) as raised:
+        fail(KafkaConnectionError(), 'Unable connect to "h:1": [Errno -2] Name or service not known')
+    assert raised.value.reason == "no such host"
+
+
 def test_with_security_the_variables_to_look_at_are_named():
     with pytest.raises(UnreachableError, match=r"asked as SASL_SSL: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_"):
         fail(KafkaConnectionError(), security_protocol="SASL_SSL")

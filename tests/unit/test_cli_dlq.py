@@ -87,7 +87,7 @@ BOUNDS = {0: (5, 12), 1: (0, 0), 2: (7, 7)}
     [
         ("9:9", "no such partition; there are 3, from 0 on"),
         ("0:12", "not yet written; the newest of partition 0 is 0:11"),
-        ("1:0", "not yet written; none is there"),
+        ("1:0", "partition 1 has no dead letters"),
         ("0:4", "past its retention; the oldest of partition 0 is 0:5"),
         ("2:6", "past its retention"),
         ("0:7", "the record there is not a dead letter"),

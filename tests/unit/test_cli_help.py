@@ -77,7 +77,8 @@ def test_version_is_the_distributions():
         (["send", "hi", "--task", "intent=de"], "it has no target"),
         (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),
         (["send", "hi", "--reference", "order"], "--reference order: needs KEY=VALUE"),
-        (["send", "hi", "--language", "not a tag"], "the text: language: "),
+        (["send", "hi", "--language", "not a tag"], "the text: language: not a language tag, e.g. de"),
+        (["send", ""], "the text: the text is empty"),
         (["send", "   "], "the text: text: the text is blank"),
         (["send", "x" * 20_001], "the text: text: "),
         (["send", "hi", "--id", ""], "header ce_id"),
@@ -106,6 +107,19 @@ def test_wrong_usage_points_to_the_help(arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Try 'sprat" in result.stderr or "Try 'root" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dcotor"], "No such command 'dcotor'. Did you mean 'doctor'?"),
+        (["send", "hi", "--frontier", "maybe"], "Invalid value for '--frontier': 'maybe': one of allow, redact, deny"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(arguments, said):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
-_REFUSED = re.compile(r"\[Errno 111\].*")
+_OS_ERRORS = (
+    (re.compile(r"\[Errno 111\].*"), "nothing listens there"),
+    (re.compile(r"\[Errno -[235]\].*"), "no such host"),
+)
+"""What aiokafka passes on of the operating system → plain words. -2, -3 and -5 come from `getaddrinfo`."""
 _UNABLE = re.compile(r"^Unable connect to \S+: ")
 
 
@@ -107,7 +111,10 @@ def _unreachable(kafka: KafkaSettings, captured: CapturedRefusals) -> Unreachabl
     if refusal is not None:
         message = f"Kafka at {kafka.bootstrap} does not let you in: {refusal.reason}"
         return UnreachableError(message, refusal.reason, "ask the operator of this Kafka for the right settings")
-    reason = _REFUSED.sub("nothing listens there", _UNABLE.sub("", captured.last_message)) or "no answer"
+    reason = _UNABLE.sub("", captured.last_message)
+    for pattern, words in _OS_ERRORS:
+        reason = pattern.sub(words, reason)
+    reason = reason or "no answer"
     if kafka.security_protocol != "PLAINTEXT":
         reason += f" (asked as {kafka.security_protocol}: see SPRAT_KAFKA__SECURITY_PROTOCOL, SASL_*, SSL_*)"
     return UnreachableError(

@@ -1,5 +1,6 @@
 """`sprat`: the command line. A command is imported when it is called, so that `--help` and completion stay fast."""
 
+import difflib
 import importlib
 import sys
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class _Commands(TyperGroup):
         return entry and TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            _reject_unknown(ctx, args[0])
         name, command, rest = super().resolve_command(ctx, args)
         try:
             loaded = command and load(command.name or "")
@@ -102,6 +105,13 @@ class _Commands(TyperGroup):
         finally:
             if exits:
                 exit_on_interrupt()
+
+
+def _reject_unknown(ctx: Any, name: str) -> None:
+    """Refuse what is neither a command nor an option, and suggest the nearest command."""
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    if near:
+        ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
 
 
 def load(name: str) -> Any:

@@ -46,8 +46,9 @@ def _why(name: str, bounds: Bounds, *, chosen: bool) -> str:
         return f"no such partition; there are {len(bounds)}, from 0 on"
     begin, end = bounds[partition]
     if offset >= end:
-        last = f"the newest of partition {partition} is {partition}:{end - 1}" if end > begin else "none is there"
-        return f"not yet written; {last}"
+        if end == begin:
+            return f"partition {partition} has no dead letters"
+        return f"not yet written; the newest of partition {partition} is {partition}:{end - 1}"
     if offset < begin:
         oldest = f"; the oldest of partition {partition} is {partition}:{begin}" if end > begin else ""
         return f"past its retention{oldest}"

@@ -41,6 +41,13 @@ class Frontier(StrEnum):
     deny = "deny"
 
 
+def _frontier(word: str) -> Frontier:
+    try:
+        return Frontier(word)
+    except ValueError:
+        raise typer.BadParameter(f"{word!r}: one of {', '.join(Frontier)}") from None
+
+
 def _complete_task(incomplete: str) -> list[str]:
     return [word for word in ("intent", "ner", "translation=de") if word.startswith(incomplete)]
 
@@ -65,7 +72,12 @@ def send(
     ] = None,
     frontier: Annotated[
         Frontier | None,
-        typer.Option(show_default=False, help="Send a hard case to a provider: whole, masked, not. [default: redact]"),
+        typer.Option(
+            show_default=False,
+            parser=_frontier,
+            metavar="[allow|redact|deny]",
+            help="Send a hard case to a provider: whole, masked, not. [default: redact]",
+        ),
     ] = None,
     deadline_ms: Annotated[
         int | None, typer.Option(show_default=False, metavar="MS", help="How long a hard case may wait.")

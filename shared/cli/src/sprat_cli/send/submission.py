@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from pydantic import TypeAdapter, ValidationError
+
 from sprat.errors import UserError
 from sprat_cli.text_input import TextLines
 from sprat_contracts import TASKS, Envelope, TextSubmitted, Traceparent, WireError, decode, encode
+from sprat_contracts.languages import LanguageTag
 from sprat_contracts.wire import read_envelope
 
 SOURCE = "/sprat/send"
@@ -17,6 +20,7 @@ SOURCE = "/sprat/send"
 
 _TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
 _INTERNAL = "sprat.cli"
+_LANGUAGE: TypeAdapter[str | None] = TypeAdapter(LanguageTag | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ def _submission(
     where: str, text: str, options: dict[str, Any], id: str | None, key: str | None, *, plain: bool
 ) -> Submission:
     fields = {**options, "text": text} if plain or not text.startswith("{") else {**options, **_object(where, text)}
+    _check(where, fields)
     chosen = id if id is not None else str(uuid4())
     envelope = Envelope(id=chosen, source=SOURCE, traceparent=Traceparent.root(SOURCE, chosen))
     try:
@@ -112,6 +117,20 @@ def _submission(
         raise UserError(f"{where}: not valid Unicode; is it UTF-8?") from None
     except WireError as error:
         raise UserError(f"{where}: {error.detail}") from None
+
+
+def _check(where: str, fields: dict[str, Any]) -> None:
+    """Refuse the most frequent mistakes with words for the user; decoding finds the others.
+
+    Raises:
+        UserError: the text is empty, or the language is not a tag.
+    """
+    if fields.get("text") == "":
+        raise UserError(f"{where}: the text is empty")
+    try:
+        _LANGUAGE.validate_python(fields.get("language"))
+    except ValidationError:
+        raise UserError(f"{where}: language: not a language tag, e.g. de") from None
 
 
 def _object(where: str, text: str) -> dict[str, Any]:

@@ -108,7 +108,7 @@ async def _follow(
     try:
         await stream.start(since_ms)
         if not as_json:
-            remark("following; Ctrl-C ends")
+            remark("following; Ctrl-C ends" if count is None else f"following; ends after {count:,}")
         probing = asyncio.create_task(report_outages(stream, bootstrap))
         await _show_all(stream, count, as_json=as_json)
     finally:
