@@ -17,23 +17,25 @@ def contracts() -> dict[str, str]:
     return files | {TEST_VECTORS.name: to_json(vectors())}
 
 
-def generated() -> dict[Path, str]:
+def generated(root: Path = ROOT) -> dict[Path, str]:
     """Return the expected text of every generated file."""
-    return {SCHEMAS / name: text for name, text in contracts().items()} | {ASYNCAPI: to_json(document())}
+    schemas, asyncapi = (root / path.relative_to(ROOT) for path in (SCHEMAS, ASYNCAPI))
+    return {schemas / name: text for name, text in contracts().items()} | {asyncapi: to_json(document())}
 
 
-def main() -> None:
+def main(root: Path = ROOT) -> None:
     """Write the files, and remove the schemas of messages that no longer exist."""
-    files = generated()
-    SCHEMAS.mkdir(exist_ok=True)
-    for path in SCHEMAS.glob("*.json"):
+    files = generated(root)
+    schemas = root / SCHEMAS.relative_to(ROOT)
+    schemas.mkdir(exist_ok=True)
+    for path in schemas.glob("*.json"):
         if path not in files:
             path.unlink()
-            print(f"removed {path.relative_to(ROOT)}")
+            print(f"removed {path.relative_to(root)}")
     for path, text in files.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
+            print(f"wrote {path.relative_to(root)}")
 
 
 if __name__ == "__main__":

@@ -7,22 +7,23 @@ from then on the compatibility test compares the models with it.
 """
 
 import sys
+from pathlib import Path
 
 from contracts.generators.asyncapi import version
 from contracts.generators.generate import contracts
 from contracts.generators.paths import RELEASED, ROOT
 
 
-def main() -> int:
+def main(root: Path = ROOT) -> int:
     """Write the folder of this version; return the exit code."""
-    folder = RELEASED / version()
+    folder = root / RELEASED.relative_to(ROOT) / version()
     if folder.exists():
-        print(f"{folder.relative_to(ROOT)} is released already: raise the version in contracts/pyproject.toml")
+        print(f"{folder.relative_to(root)} is released already: raise the version in contracts/pyproject.toml")
         return 1
     folder.mkdir(parents=True)
     for name, text in contracts().items():
         (folder / name).write_text(text, encoding="utf-8")
-    print(f"released {folder.relative_to(ROOT)}")
+    print(f"released {folder.relative_to(root)}")
     return 0
 
 

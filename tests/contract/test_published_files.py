@@ -12,7 +12,7 @@ from contracts.generators import generate, release_contracts
 from contracts.generators.compatibility import breaks
 from contracts.generators.examples import examples
 from contracts.generators.generate import contracts, generated
-from contracts.generators.paths import RELEASED, ROOT, SCHEMAS, TEST_VECTORS
+from contracts.generators.paths import ASYNCAPI, RELEASED, ROOT, SCHEMAS, TEST_VECTORS
 from contracts.generators.schemas import DIALECT, messages, schema_id, schema_of
 from sprat_contracts import Message, Traceparent, ids
 
@@ -39,28 +39,23 @@ def test_no_schema_is_left_of_a_message_that_is_no_more() -> None:
     assert {path.name for path in SCHEMAS.iterdir()} == set(contracts()), "run `make generate`"
 
 
-def test_generating_writes_all_removes_what_is_no_more_and_touches_no_release(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, place in (("ROOT", "."), ("SCHEMAS", "schemas"), ("ASYNCAPI", "asyncapi.json")):
-        monkeypatch.setattr(generate, name, tmp_path / place)
-    for folder in ("schemas", "released/0.1.0"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "dev.sprat.old.v1.json").write_text("{}")
-    generate.main()
-    assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(contracts())
-    assert json.loads((tmp_path / "asyncapi.json").read_text(encoding="utf-8"))["asyncapi"] == "3.0.0"
-    assert [path.name for path in (tmp_path / "released").rglob("*.json")] == ["dev.sprat.old.v1.json"]
+def test_generating_writes_all_removes_what_is_no_more_and_touches_no_release(tmp_path: Path) -> None:
+    schemas, asyncapi, released = (tmp_path / path.relative_to(ROOT) for path in (SCHEMAS, ASYNCAPI, RELEASED))
+    for folder in (schemas, released / "0.1.0"):
+        folder.mkdir(parents=True)
+        (folder / "dev.sprat.old.v1.json").write_text("{}")
+    generate.main(tmp_path)
+    assert {path.name for path in schemas.iterdir()} == set(contracts())
+    assert json.loads(asyncapi.read_text(encoding="utf-8"))["asyncapi"] == "3.0.0"
+    assert [path.name for path in released.rglob("*.json")] == ["dev.sprat.old.v1.json"]
 
 
-def test_a_release_is_frozen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_contracts, "ROOT", tmp_path)
-    monkeypatch.setattr(release_contracts, "RELEASED", tmp_path / "released")
-    assert release_contracts.main() == 0
-    (folder,) = (tmp_path / "released").iterdir()
+def test_a_release_is_frozen_once(tmp_path: Path) -> None:
+    assert release_contracts.main(tmp_path) == 0
+    (folder,) = (tmp_path / RELEASED.relative_to(ROOT)).iterdir()
     assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == contracts()
     (folder / TEST_VECTORS.name).write_text("{}")
-    assert release_contracts.main() == 1
+    assert release_contracts.main(tmp_path) == 1
     assert (folder / TEST_VECTORS.name).read_text() == "{}"
 
 
