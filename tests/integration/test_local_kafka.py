@@ -199,20 +199,18 @@ def test_a_first_start_without_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("M2_REPO", str(tmp_path / "empty"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
     with pytest.raises(DownloadError, match="What to do, one of: get this machine online once"):
-        jars.class_path()
+        jars.class_path(retry_pause_s=0)
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
     for jar in jars.pinned():
         name = f"{jar.artifact}-{jar.version}.jar"
         path = tmp_path / "m2" / jar.group.replace(".", "/") / jar.artifact / jar.version / name
         path.parent.mkdir(parents=True)
         path.write_bytes(b"something else")
     with pytest.raises(DownloadError, match="is not the pinned file"):
-        jars.class_path()
+        jars.class_path(retry_pause_s=0)

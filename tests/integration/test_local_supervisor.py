@@ -23,12 +23,14 @@ class Supervised:
         self.notices: list[Notice] = []
         self.supervisor = Supervisor(self.notices.append)
 
-    def start(self, module: str = "sprat_simulator", *, restart: bool = True, **env: str) -> ServiceProcess:
+    def start(
+        self, module: str = "sprat_simulator", *, restart: bool = True, probe_every_s: float = 5.0, **env: str
+    ) -> ServiceProcess:
         variables = {**os.environ, **env}
         launch = LaunchSpec(
             "simulator", module, variables, "SPRAT_SIMULATOR_PORT", None, READY, self.folder / "simulator.log"
         )
-        process = ServiceProcess(launch, self.notices.append, restart=restart)
+        process = ServiceProcess(launch, self.notices.append, restart=restart, probe_every_s=probe_every_s)
         self.supervisor.start(process)
         return process
 
@@ -87,10 +89,9 @@ def test_without_restarts_a_dead_process_stays_down(supervised: Supervised) -> N
 
 
 def test_a_process_that_stops_answering_is_shown_as_such(
-    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+    supervised: Supervised,
 ) -> None:
-    monkeypatch.setattr("sprat_local.processes.service_process._PROBE_EVERY_S", 0.1)
-    process = supervised.start()
+    process = supervised.start(probe_every_s=0.1)
     supervised.supervisor.wait_ready([process], 20)
     assert process.pid is not None
     paused = psutil.Process(process.pid)

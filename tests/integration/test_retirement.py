@@ -39,13 +39,8 @@ from support.stream import (
 KEY = model_key("intent", "hr")
 
 
-@pytest.fixture(autouse=True)
-def looks_before_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sprat.registry.retirement.READ_EVERY_S", 0.0)
-
-
 async def build_hr(context, settings):
-    return await serve_model(context, FakeModel(), "hr", SpecialistHandler)
+    return await serve_model(context, FakeModel(), "hr", SpecialistHandler, read_models_every_s=0)
 
 
 def texts(*bodies: str) -> list[bytes]:
@@ -157,8 +152,8 @@ class Hr:
         await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
         return (await read_all(self.settings.bootstrap, self.topics.texts))[-len(bodies) :]
 
-    async def followed(self, owns_from: int, clock=time.monotonic) -> RetirementFollower:
-        follower = RetirementFollower(KEY, owns_from, clock)
+    async def followed(self, owns_from: int, clock=time.monotonic, read_every_s=0.0) -> RetirementFollower:
+        follower = RetirementFollower(KEY, owns_from, clock, read_every_s=read_every_s)
         reader = ModelsReader(
             self.settings, lambda record: follower.apply(record.key, record.announced, record.retirement)
         )
@@ -254,10 +249,9 @@ async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr)
         assert len(await read_all(compacted.bootstrap, again.topics.models)) == 1, "it is said already"
 
 
-async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sprat.registry.retirement.READ_EVERY_S", READ_EVERY_S)
+async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr) -> None:
     now = [100.0]
-    follower = await hr.followed((await hr.announce()).owns_from, lambda: now[0])
+    follower = await hr.followed((await hr.announce()).owns_from, lambda: now[0], READ_EVERY_S)
     await hr.retire()
     (text,) = await hr.texts("not mine")
     now[0] += 0.99

@@ -72,10 +72,9 @@ def refuse_connection() -> None:
     ("fail", "advice"),
     [(refuse_certificate, "set REQUESTS_CA_BUNDLE to a file"), (refuse_connection, "get this machine online once")],
 )
-def test_the_advice_after_a_failed_download_fits_its_cause(fail, advice, tmp_path, monkeypatch):
+def test_the_advice_after_a_failed_download_fits_its_cause(fail, advice, tmp_path):
     artifact = SimpleNamespace(resolve=fail, cached_path=tmp_path / "incomplete.jar")
     component = SimpleNamespace(at_version=lambda _: SimpleNamespace(artifact=lambda: artifact))
-    monkeypatch.setattr(jars, "_RETRY_PAUSE_S", 0.0)
 
     with pytest.raises(DownloadError, match=f"What to do, one of: {advice}"):
-        jars._fetch(jars.pinned()[0], tmp_path, SimpleNamespace(project=lambda *_: component))
+        jars._fetch(jars.pinned()[0], tmp_path, SimpleNamespace(project=lambda *_: component), retry_pause_s=0)

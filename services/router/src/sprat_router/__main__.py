@@ -14,7 +14,7 @@ from sprat.settings import ServiceSettings
 from sprat_policy import load_policy
 from sprat_router.channels import channels
 from sprat_router.handler import RouterHandler
-from sprat_router.policy_check import PolicyCheck
+from sprat_router.policy_check import GRACE_S, PolicyCheck
 
 
 class RouterSettings(ServiceSettings):
@@ -23,7 +23,9 @@ class RouterSettings(ServiceSettings):
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
-async def build(context: ServiceContext, settings: RouterSettings) -> Subscription:
+async def build(
+    context: ServiceContext, settings: RouterSettings, *, policy_check_grace_s: float = GRACE_S
+) -> Subscription:
     """Read the policy, then the models topic to its end, before the service reads any other topic."""
     table = ModelTable()
 
@@ -35,7 +37,7 @@ async def build(context: ServiceContext, settings: RouterSettings) -> Subscripti
     context.stack.push_async_callback(reader.stop)
     await reader.start()
     handler = RouterHandler(context.topics, policy, table, context.keyed_hash)
-    check = PolicyCheck(policy, table)
+    check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 
     async def refresh() -> None:
         await reader.catch_up()

@@ -17,11 +17,18 @@ GRACE_S: Final = 30.0
 class PolicyCheck:
     """Checks the policy's model names once, when the grace period is over."""
 
-    def __init__(self, policy: Policy, models: ModelTable, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        models: ModelTable,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self._policy = policy
         self._models = models
         self._clock = clock
-        self._due_s = clock() + GRACE_S
+        self._due_s = clock() + grace_s
         self._done = False
 
     def run_when_due(self) -> None:

@@ -14,7 +14,7 @@ from sprat.model import Model
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, announce
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import Ends, RetirementFollower
+from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
 from sprat.settings import Section
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
 from sprat_inference.artefact import BrokenArtefact
@@ -68,7 +68,12 @@ def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str)
 
 
 async def serve_model(
-    context: ServiceContext, model: SpecialistModel, name: str, handler_factory: HandlerFactory
+    context: ServiceContext,
+    model: SpecialistModel,
+    name: str,
+    handler_factory: HandlerFactory,
+    *,
+    read_models_every_s: float = READ_EVERY_S,
 ) -> Subscription:
     """Probe the model, announce it as `task/name`, and return the subscription that answers the texts it owns.
 
@@ -88,7 +93,7 @@ async def serve_model(
     context.stack.callback(inference.close)
     handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
     cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash, context.counts)
-    retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from)
+    retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from, read_every_s=read_models_every_s)
     reader = ModelsReader(kafka, lambda record: retirement.apply(record.key, record.announced, record.retirement))
     context.stack.push_async_callback(reader.stop)
     await retirement.start(reader)

@@ -119,12 +119,20 @@ class RetirementFollower:
     The reader that `start` gets must pass the records of the models topic to `apply`.
     """
 
-    def __init__(self, key: bytes, owns_from: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        owns_from: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        read_every_s: float = READ_EVERY_S,
+    ) -> None:
         self._key = key
         self._owns_from = owns_from
         self._clock = clock
         self._reader: AnnouncementReader | None = None
-        self._read_at = clock() + READ_EVERY_S
+        self._read_every_s = read_every_s
+        self._read_at = clock() + read_every_s
         self._started = False
         self._unreadable = False
         self._until: Ends | None = None
@@ -141,7 +149,7 @@ class RetirementFollower:
         self._started = True
 
     async def refresh(self) -> None:
-        """Read what is new, unless the last read is less than `READ_EVERY_S` ago.
+        """Read what is new, unless the last read is less than `read_every_s` ago.
 
         While the topic cannot be read, the known state applies: a text that is answered twice is better than one that
         is not answered.
@@ -150,7 +158,7 @@ class RetirementFollower:
             Fatal: the model was withdrawn and announced again; what was skipped meanwhile must be read again.
         """
         if self._clock() >= self._read_at:
-            self._read_at = self._clock() + (READ_EVERY_S if await self._caught_up() else _READ_AGAIN_S)
+            self._read_at = self._clock() + (self._read_every_s if await self._caught_up() else _READ_AGAIN_S)
         if self._replaced:
             raise Fatal("the model was withdrawn, and another process announced it again; this process must restart")
 

@@ -73,7 +73,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def class_path(on_progress: OnProgress = discard_progress) -> str:
+def class_path(on_progress: OnProgress = discard_progress, *, retry_pause_s: float = _RETRY_PAUSE_S) -> str:
     """Return the broker's class path; fetch what is missing (44 MB, once).
 
     Raises:
@@ -83,7 +83,7 @@ def class_path(on_progress: OnProgress = discard_progress) -> str:
     if not _complete(folder):
         with locked(folder):
             if not _complete(folder):  # another process may have done it meanwhile
-                _fetch_all(folder, on_progress)
+                _fetch_all(folder, on_progress, retry_pause_s)
     return os.pathsep.join(str(folder / jar.file_name) for jar in pinned())
 
 
@@ -103,7 +103,7 @@ def _complete(folder: Path) -> bool:
         return False
 
 
-def _fetch_all(folder: Path, on_progress: OnProgress) -> None:
+def _fetch_all(folder: Path, on_progress: OnProgress, retry_pause_s: float) -> None:
     missing = [jar for jar in pinned() if not _is_pinned(folder / jar.file_name, jar)]
     download = folder / "download"
     shutil.rmtree(download, ignore_errors=True)  # an interrupted run leaves incomplete files
@@ -112,7 +112,7 @@ def _fetch_all(folder: Path, on_progress: OnProgress) -> None:
     context = _maven(download)
     with ThreadPoolExecutor(_WORKERS) as pool:
         try:
-            jobs = pool.map(lambda jar: _fetch(jar, folder, context), missing)
+            jobs = pool.map(lambda jar: _fetch(jar, folder, context, retry_pause_s), missing)
             for count, _ in enumerate(jobs, 1):
                 if count % _REPORT_EVERY == 0:
                     on_progress(f"fetching Apache Kafka {KAFKA_VERSION}: {count} of {len(missing)} files")
@@ -140,7 +140,7 @@ def _maven(download: Path) -> Any:  # jgo's types are private
     )
 
 
-def _fetch(jar: Jar, folder: Path, context: Any) -> None:
+def _fetch(jar: Jar, folder: Path, context: Any, retry_pause_s: float) -> None:
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     for attempt in range(1, _TRIES + 1):
         try:
@@ -151,7 +151,7 @@ def _fetch(jar: Jar, folder: Path, context: Any) -> None:
             if attempt == _TRIES:
                 advice = _advice(f"{jar.file_name}: {error}", unknown_certificate=_is_unknown_certificate(error))
                 raise DownloadError(advice) from error
-            time.sleep(_RETRY_PAUSE_S * attempt)
+            time.sleep(retry_pause_s * attempt)
     if not _is_pinned(resolved, jar):
         raise DownloadError(_advice(f"{resolved} is not the pinned file (sha256 {jar.sha256})"))
     part = folder / f"{jar.file_name}.part"

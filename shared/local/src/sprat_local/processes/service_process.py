@@ -54,7 +54,14 @@ class LaunchSpec:
 class ServiceProcess:
     """A service's process and its restarts. Only `kill` may be called concurrently with other methods."""
 
-    def __init__(self, launch: LaunchSpec, on_notice: OnNotice, *, restart: bool = True) -> None:
+    def __init__(
+        self,
+        launch: LaunchSpec,
+        on_notice: OnNotice,
+        *,
+        restart: bool = True,
+        probe_every_s: float = _PROBE_EVERY_S,
+    ) -> None:
         self.name = launch.name
         self.state = ProcessState.STOPPED
         self.restarts = 0
@@ -65,6 +72,7 @@ class ServiceProcess:
         self._launch = launch
         self._on_notice = on_notice
         self._restart = restart
+        self._probe_every_s = probe_every_s
         self._child: LoggedChild | None = None
         self._tail: LogTail | None = None
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -171,7 +179,7 @@ class ServiceProcess:
             if self.state is ProcessState.STARTING and self.restarts:
                 self._on_notice(Notice(self.name, "info", f"ready again after {now - self._started_at:.1f} s"))
             self.state, self._was_ready = ProcessState.READY, True
-            self._due_at = now + _PROBE_EVERY_S
+            self._due_at = now + self._probe_every_s
         elif self.state is not ProcessState.STARTING:
             self.state = ProcessState.SILENT
             self._due_at = now + 1.0
