@@ -74,7 +74,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path, kafka: Any, p
     assert process.stderr is not None
     while during not in process.stderr.readline():
         assert process.poll() is None
-    time.sleep(0.5)
+    time.sleep(0.5)  # into the measurement
     children = psutil.Process(process.pid).children(recursive=True)
     there = asyncio.run(topics_of(kafka.bootstrap, prefix))
     process.send_signal(signal.SIGINT)

@@ -43,6 +43,15 @@ async def ends(installation: Installation, run: str) -> Counter[str]:
     return Counter(event.envelope.id for event in events if event.message.text_id.startswith(f"{run}-"))
 
 
+async def some_ended(installation: Installation, run: str) -> None:
+    """Wait until the traffic of a run is on its way."""
+
+    async def some() -> bool:
+        return bool(await ends(installation, run))
+
+    await eventually(some, 60)
+
+
 async def every_pair_ended(installation: Installation, run: str, count: int) -> None:
     await settled(installation.bootstrap, installation.topics)
     expected = {str(ids.derive(ids.RESULT, SOURCE, f"{run}-{number}", "intent")) for number in range(count)}
@@ -101,9 +110,9 @@ async def test_redis_stopped_and_started_mid_run_loses_nothing(installation: Ins
     submitting = asyncio.create_task(
         submit(installation.bootstrap, installation.topics, partial(event, "redis"), 600, over_s=6)
     )
-    await asyncio.sleep(2)
+    await some_ended(installation, "redis")
     await asyncio.to_thread(installation.crash_server, "redis")
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # the length of the outage
     await asyncio.to_thread(installation.start_server, "redis")
     await submitting
     await every_pair_ended(installation, "redis", 600)
@@ -114,9 +123,9 @@ async def test_the_broker_stopped_for_20_seconds_mid_run_loses_nothing(installat
     submitting = asyncio.create_task(
         submit(installation.bootstrap, installation.topics, partial(event, "broker"), 800, over_s=24)
     )
-    await asyncio.sleep(2)
+    await some_ended(installation, "broker")
     await asyncio.to_thread(installation.crash_server, "kafka")
-    await asyncio.sleep(20)
+    await asyncio.sleep(20)  # the length of the outage
     await asyncio.to_thread(installation.start_server, "kafka")
     await submitting
     await every_pair_ended(installation, "broker", 800)
@@ -128,7 +137,7 @@ async def test_of_two_instances_one_leaves_and_nothing_is_answered_twice(install
     submitting = asyncio.create_task(
         submit(installation.bootstrap, installation.topics, partial(event, "two"), 800, over_s=6)
     )
-    await asyncio.sleep(3)
+    await asyncio.sleep(3)  # traffic while there are two
     await asyncio.to_thread(installation.stop_service, "intent#2")
     await submitting
     await every_pair_ended(installation, "two", 800)

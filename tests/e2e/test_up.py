@@ -103,7 +103,7 @@ def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
     router = next(child for child in children if child.pid == up.pid_of("sprat_router"))
     router.suspend()  # it would be waited for
     up.process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(0.3)  # the first signal is handled: it waits for the router
     code, seconds = up.interrupt()
 
     assert (code, seconds < 1.5) == (0, True), up.output

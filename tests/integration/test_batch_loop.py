@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
@@ -123,16 +124,18 @@ async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
     model = FakeModel()
     async with running("intent", settings, building(model)) as context:
         real, down = context.publisher.publish, [True]
+        failed: Counter[bytes | None] = Counter()
 
         async def away(records, hold_s=None):
             if down[0]:
+                failed.update({record.key for record in records})
                 raise NotAcknowledged(tuple(range(len(records))), "KafkaTimeoutError")
             return await real(records, hold_s)
 
         monkeypatch.setattr(context.publisher, "publish", away)
         for key in (b"a", b"b", b"c", b"d"):
             await publish(kafka.bootstrap, topics.texts, [text(f"hello {key} {n}") for n in range(6)], key=key)
-        await asyncio.sleep(3)
+        await eventually(lambda: sum(attempts >= 2 for attempts in failed.values()) >= 2)
         down[0] = False
         await eventually(lambda: context.counts["records"] == 24, 30)
     assert len(model.asked) == 24, "the model ran once for each text"

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from pydantic import SecretStr
@@ -13,20 +14,37 @@ from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
 from sprat_local.processes.ports import free_port
 from sprat_local.redis import EmbeddedRedis
+from support.stream import eventually
 
 
-def cache(url: str, *, retries: int = 0, **more: object) -> RedisCache:
-    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", retries=retries)
+def cache(url: str, *, retries: int = 0, clock: Callable[[], float] = time.monotonic, **more: object) -> RedisCache:
+    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", retries=retries, clock=clock)
+
+
+class Clock:
+    """The monotonic clock, which a test can set ahead."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead_s
 
 
 async def test_what_was_put_is_found_and_expires(redis_server: Redis, prefix: str) -> None:
     kept = cache(redis_server.url, ttl_s=1, timeout_s=0.5)
     await kept.put_many({f"{prefix}a": b"1", f"{prefix}b": b"\x00\xff"})
     assert await kept.get_many([f"{prefix}a", f"{prefix}x", f"{prefix}b"]) == [b"1", None, b"\x00\xff"]
-    await asyncio.sleep(1.2)
+    other = cache(redis_server.url, timeout_s=0.5)  # not counted
+    await eventually(lambda: _is_missing(other, f"{prefix}a"), 3)
+    await other.close()
     assert await kept.get(f"{prefix}a") is None
     assert kept.counts == {"hit": 2, "miss": 2}
     await kept.close()
+
+
+async def _is_missing(cache: RedisCache, key: str) -> bool:
+    return await cache.get(key) is None
 
 
 async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(redis_server: Redis, prefix: str) -> None:
@@ -38,8 +56,9 @@ async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(redis_s
 
 
 async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() -> None:
+    clock = Clock()
     with EmbeddedRedis() as server:
-        kept = cache(server.url)
+        kept = cache(server.url, clock=clock)
         await kept.put("a", b"1")
         server.kill()
         began = time.monotonic()
@@ -47,7 +66,7 @@ async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() 
         assert time.monotonic() - began < 0.5
         assert kept.counts["error"] == 1
         server.start()
-        await asyncio.sleep(1.1)
+        clock.ahead_s = 1.1
         await kept.put("a", b"2")
         assert await kept.get("a") == b"2"
         await kept.close()
@@ -110,8 +129,9 @@ async def test_where_a_miss_costs_money_the_rest_after_a_failure_is_waited_for()
 
 
 async def test_where_a_miss_costs_money_a_redis_that_stays_away_costs_one_timeout_a_second() -> None:
+    clock = Clock()
     with EmbeddedRedis() as server:
-        kept = cache(server.url, timeout_s=0.1, retries=2)
+        kept = cache(server.url, timeout_s=0.1, retries=2, clock=clock)
         await kept.put("a", b"1")
         server.pause()
         try:
@@ -124,7 +144,7 @@ async def test_where_a_miss_costs_money_a_redis_that_stays_away_costs_one_timeou
             assert time.monotonic() - began < 0.2, "nobody waits for a Redis that is known to be away"
         finally:
             server.resume()
-        await asyncio.sleep(1.1)
+        clock.ahead_s = 1.1
         assert await kept.get("a") == b"1"
         assert kept.most_s == pytest.approx(1.1)
         await kept.close()

@@ -8,6 +8,7 @@ import pytest
 
 from sprat_contracts import IntentOutput, TranslationOutput
 from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
+from support.stream import read_until
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ async def test_missing_topics_are_said_before_anything_is_sent(send):
 async def test_ctrl_c_ends_it_with_130_and_no_stack_trace(kafka, prefix, topics, tmp_path):
     process = await start_sprat("send", "silence", env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
     assert await process.stderr.readline() == b"sending the text itself\n"
-    await asyncio.sleep(0.5)
+    await read_until(kafka.bootstrap, [topics.texts], 1)  # it waits for the result now
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(5):
         out, err = await process.communicate()

@@ -97,7 +97,7 @@ async def test_consumption_pauses_at_capacity_and_continues_below_it(kafka: Kafk
     async with running("frontier", settings, building(slow, capacity=3)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(8)])
         await eventually(lambda: len(slow.asked) == 3)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # nothing more is read meanwhile
         assert len(slow.asked) == 3
         slow.release["t2"].set()
         await eventually(lambda: len(slow.asked) == 8)

@@ -141,7 +141,7 @@ async def test_an_outage_opens_the_breaker_and_waiting_cases_are_answered_at_its
             await asyncio.sleep(0.01)
     hasty = await asyncio.gather(*(tried.answer(parts.request(f"h {n}", deadline_ms=50)) for n in range(10)))
     assert {answered.declined.code for answered in hasty} == {"deadline"}
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # the rest of the outage: it is about how few calls are made in it
     during = simulated.call("/stats")["requests"]
     assert during <= 8 + 6, "the first calls, then one probe for each pause"
     assert not any(task.done() for task in patient)

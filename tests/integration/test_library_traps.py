@@ -66,7 +66,7 @@ async def test_an_exception_in_the_loop_is_not_swallowed_and_commits_nothing(kaf
         await publish(kafka.bootstrap, topics.texts, [text("hello")])
         assert isinstance(await asyncio.wait_for(context.failure.wait(), 20), ZeroDivisionError)
         await publish(kafka.bootstrap, topics.texts, [text("and another")])
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # neither is committed meanwhile
         assert await lag(kafka.bootstrap, f"{context.group}.default", [topics.texts]) == 2
 
 
@@ -78,7 +78,7 @@ async def test_a_reply_to_header_directs_no_result_anywhere(kafka: Kafka, prefix
         headers = [("reply_to", topics.feedback.encode()), ("correlation_id", b"1")]
         await publish(kafka.bootstrap, topics.texts, [text("hello")], headers)
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # nothing else is published meanwhile
     assert await read_all(kafka.bootstrap, topics.feedback) == []
 
 
@@ -141,7 +141,7 @@ async def test_a_dead_fetch_task_ends_the_process(kafka: Kafka, prefix: str) -> 
     await consumer.start()
     subscriber = type("Subscriber", (), {"tasks": []})()
     watching = asyncio.create_task(watchdog(consumer, subscriber, LoopProgress(), AdmissionControl()))
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(1.2)  # the watchdog has looked once and found nothing
     assert not watching.done()
     consumer._fetcher._fetch_task.cancel()
     with pytest.raises(Fatal, match="stopped fetching"):

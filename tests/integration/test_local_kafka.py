@@ -12,6 +12,7 @@ from sprat_local.kafka import jars
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import DownloadError, LocalError, StartError
 from sprat_local.processes.ports import is_free
+from support.stream import eventually
 
 MIB = 1024 * 1024
 
@@ -109,8 +110,8 @@ async def test_the_producer_learns_the_brokers_append_time(kafka, prefix):
 
 async def test_offsets_are_found_by_append_time(kafka, prefix):
     await make_topic(kafka.bootstrap, prefix, message_timestamp_type="LogAppendTime")
-    await produce(kafka.bootstrap, prefix, b"old")
-    await asyncio.sleep(0.02)
+    (old,) = await produce(kafka.bootstrap, prefix, b"old")
+    await eventually(lambda: time.time() * 1000 > old + 1)
     (since,) = await produce(kafka.bootstrap, prefix, b"new")
     part = TopicPartition(prefix, 0)
     async with consumer_of(kafka.bootstrap, prefix, prefix) as consumer:
@@ -146,7 +147,7 @@ async def test_clients_outlive_a_broker_that_is_frozen_and_goes_on():
             broker.pause()
             await asyncio.sleep(0.3)  # on a busy machine its threads take a moment to stop
             sending = await producer.send("frozen", b"2")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # it is not acknowledged meanwhile
             assert not sending.done()
             broker.resume()
             await asyncio.wait_for(sending, 20)

@@ -98,7 +98,7 @@ def test_a_child_outlives_the_thread_that_started_it(mechanism):
     thread = threading.Thread(target=spawn)
     thread.start()
     thread.join()
-    time.sleep(0.2)
+    time.sleep(0.2)  # it is not killed meanwhile
     (child,) = children
     assert child.poll() is None
     assert lifeline.stop(child, 5)
@@ -123,17 +123,17 @@ def test_the_watchers_successor_knows_all_children():
     assert successor is not None
     assert successor.pid != watcher.pid
     assert successor.stdin is not None
-    time.sleep(0.3)  # it reads when each child started
     successor.stdin.close()
-    assert [first.wait(2), second.wait(2)] == [-signal.SIGKILL, -signal.SIGKILL]
+    assert [first.wait(5), second.wait(5)] == [-signal.SIGKILL, -signal.SIGKILL]
     successor.wait(2)
 
 
 def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_time():
-    child = lifeline.spawn(
-        [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"]
-    )
-    time.sleep(0.5)
+    program = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    child = lifeline.spawn([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with child.stdout:
+        child.stdout.readline()  # it ignores SIGTERM now
     assert not lifeline.stop(child, 0.2)
     assert child.returncode == -signal.SIGKILL
 

@@ -103,7 +103,7 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
         }
         process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment, stderr=subprocess.PIPE)
         try:
-            await _announced(kafka.bootstrap, topics.models)
+            await read_until(kafka.bootstrap, [topics.models], 2)
             value = {"text": "what is my balance, says Zyxwvut", "tasks": {"intent": {"model": "hr"}}}
             await publish(kafka.bootstrap, topics.texts, [json.dumps(value).encode()], [("traceparent", PARENT)])
             (record,) = await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
@@ -123,8 +123,3 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
     assert {(line["service"], line["model"]) for line in map(json.loads, logged.splitlines())} == {("intent", "hr")}
     assert attributes["messaging.kafka.offset"].int_value == 0
     assert "Zyxwvut" not in str(span)
-
-
-async def _announced(bootstrap: str, topic: str) -> None:
-    await read_until(bootstrap, [topic], 2)
-    await asyncio.sleep(1)

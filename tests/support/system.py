@@ -83,9 +83,9 @@ class System:
             return not sum([await lag(self.bootstrap, group, topics) for group, topics in self.groups.items()])
 
         await eventually(quiet, 90)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # a record may go from one group to another between two looks
         await eventually(quiet, 90)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # time in which a surplus record would come
 
 
 @asynccontextmanager

@@ -66,7 +66,15 @@ class RedisCache:
     then tried. A Redis that is unreachable for longer costs no more than without retries.
     """
 
-    def __init__(self, settings: RedisSettings, namespace: str, *, retries: int = 0) -> None:
+    def __init__(
+        self,
+        settings: RedisSettings,
+        namespace: str,
+        *,
+        retries: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._timeout_s = settings.timeout_s
         self._retries = retries
         self._ttl_s = settings.ttl_s
@@ -135,7 +143,7 @@ class RedisCache:
 
     async def _available(self) -> bool:
         """Return whether to try Redis. Where a miss costs money, wait for the end of the first pause."""
-        pause_s = self._resume_at - time.monotonic()
+        pause_s = self._resume_at - self._clock()
         if pause_s > 0 and self._retries and self._pauses == 1:
             await asyncio.sleep(pause_s)
             return True
@@ -158,7 +166,7 @@ class RedisCache:
         return None
 
     def _pause(self, error: Exception) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self.counts["error"] == 0 or now > self._resume_at + 60:
             log.warning("the cache is unreachable: %s; continuing without it", type(error).__name__)
         self.counts["error"] += 1
