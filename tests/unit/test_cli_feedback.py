@@ -1,6 +1,5 @@
 """Corrections, validated before anything is sent."""
 
-import asyncio
 import json
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -135,18 +134,28 @@ def test_corrections_of_another_task_or_kind_are_not_taken():
     assert corrections.left_out == {"wrong_output": 1, "unreadable": 1}
 
 
+@pytest.fixture
+def joined(monkeypatch):
+    """Replace what Kafka holds: call it with the corrections and their texts."""
+
+    def replace(examples):
+        async def join(*_):
+            return examples, Counter()
+
+        monkeypatch.setattr(export, "_joined", join)
+        return examples
+
+    return replace
+
+
 @pytest.mark.parametrize("as_json", [False, True])
-def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypatch, tmp_path, as_json):
+def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, tmp_path, as_json):
     fields = {"tasks": {"intent": {}}}
     examples = [
         CorrectedText(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label))
         for text, label in (("plain", "a"), ("=A1", "a"), ("=B2", None), ("outside", None))
     ]
-
-    async def joined(*_):
-        return examples, Counter()
-
-    monkeypatch.setattr(export, "_joined", joined)
+    joined(examples)
     files = ["--output", "out.csv", "--out-of-scope", "outside.csv"]
     result = run("export", *files, "--bootstrap", "127.0.0.1:1", *(["--json"] if as_json else []))
     assert result.exit_code == 0
@@ -159,18 +168,14 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, monkeypat
 
 
 @pytest.fixture
-def of_two_models(monkeypatch):
+def of_two_models(joined):
     """Corrections of texts that asked for the default and for `bank`, and of one that asked for another task alone."""
     asked = (("one", {"intent": {}}), ("two", {"intent": {"model": "bank"}}), ("three", {"ner": {}}))
     examples = [
         CorrectedText(TextSubmitted.model_validate({"text": text, "tasks": tasks}), IntentOutput(label=f"label-{text}"))
         for text, tasks in asked
     ]
-
-    async def joined(*_):
-        return examples, Counter()
-
-    monkeypatch.setattr(export, "_joined", joined)
+    return joined(examples)
 
 
 EXPORT = ("export", "--output", "out.csv", "--bootstrap", "127.0.0.1:1")
@@ -203,15 +208,10 @@ def test_a_model_without_corrections_is_reported_with_those_that_have_some(run, 
     assert result.stderr == "no correction is of intent@bnak; there are corrections of: default 2, bank 1\n"
 
 
-def test_one_model_needs_no_name_whichever_it_is(run, monkeypatch, of_two_models):
-    examples, _ = asyncio.run(export._joined())
-    monkeypatch.setattr(export, "_joined", lambda *_: _given(examples[1:2]))
+def test_one_model_needs_no_name_whichever_it_is(run, joined, of_two_models):
+    joined(of_two_models[1:2])
     exported = json.loads(run(*EXPORT, "--json").stdout)
     assert (exported["rows"], exported["model"]) == (1, "bank")
-
-
-async def _given(examples):
-    return examples, Counter()
 
 
 KNOWN = {"default": {"transfer", "balance"}, "bank": {"transfer", "fees"}}

@@ -27,23 +27,23 @@ async def test_every_call_has_an_attempt_record_before_and_an_outcome_record_aft
     assert len({record.call_id for record in records}) == 3
 
 
-async def test_a_call_is_audited_made_stored_and_audited_in_this_order(monkeypatch):
-    service = frontier(lambda _: OUTPUT)
+async def test_a_call_is_audited_made_stored_and_audited_in_this_order():
     order = []
 
     async def audit(record):
         order.append(record.phase)
 
-    async def ask(prepared, ask=service.provider.ask):
-        order.append("call")
-        return await ask(prepared)
+    class Provider(parts.FakeProvider):
+        async def ask(self, prepared):
+            order.append("call")
+            return await super().ask(prepared)
 
-    async def put(key, value):
-        order.append("store")
+    class Store(parts.MemoryStore):
+        async def put(self, key, value):
+            order.append("store")
 
-    monkeypatch.setattr(service.provider, "ask", ask)
-    monkeypatch.setattr(service.store, "put", put)
-    service.audit = audit
+    service = parts.FrontierHarness(Provider(lambda _: OUTPUT))
+    service.store, service.audit = Store(), audit
     service.restart()
     assert (await service.answer(parts.request())).output == OUTPUT
     assert order == ["attempt", "call", "store", "outcome"]

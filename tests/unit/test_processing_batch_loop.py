@@ -46,12 +46,19 @@ class Acknowledging(Publisher):
     def __init__(self, happened):
         super().__init__(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
         self.happened = happened
+        self.attempts = []
+        """The topic of each call."""
+        self.refused = set()
+        """Topics to which nothing is acknowledged."""
         self.held = {}
         self.called = asyncio.Event()
         self.failures = []
 
     async def publish(self, records, hold_s=None):
         (topic,) = {record.topic for record in records}
+        self.attempts.append(topic)
+        if topic in self.refused:
+            raise NotAcknowledged(tuple(range(len(records))), "KafkaTimeoutError")
         if topic in self.held:
             self.called.set()
             await self.held[topic].wait()
@@ -132,21 +139,13 @@ async def test_nothing_is_committed_while_an_event_or_a_dead_letter_is_not_ackno
     assert parts.happened[-1] == ("commit", {PLACE: 6})
 
 
-async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts, monkeypatch):
+async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts):
     parts.loop.context = replace(parts.loop.context, give_up_s=-1.0)  # so that it does not wait for another attempt
     parts.handler.rejects.add(5)
-    calls = []
-
-    async def publish(records, hold_s=None):
-        calls.append(records[0].topic)
-        if records[0].topic == TOPICS.dead_letters:
-            raise NotAcknowledged((0,), "KafkaTimeoutError")
-        return []
-
-    monkeypatch.setattr(parts.publisher, "publish", publish)
+    parts.publisher.refused.add(TOPICS.dead_letters)
     await parts.loop.handle(texts(5))
-    assert calls == [TOPICS.feedback, TOPICS.dead_letters]
-    assert parts.happened == []
+    assert parts.publisher.attempts == [TOPICS.feedback, TOPICS.dead_letters]
+    assert parts.happened == [(TOPICS.feedback, 1)]
     assert isinstance(parts.failure.error, Fatal)
 
 

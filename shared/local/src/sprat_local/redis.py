@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from sprat_local.notices import LocalError, StartError
@@ -20,7 +21,7 @@ _START_TIMEOUT_S = 15
 _PROBE_TIMEOUT_S = 1.0
 
 
-def redis_program() -> Path:
+def redis_program(wheels: Sequence[str] = _WHEELS) -> Path:
     """Return the server to run: Redis or Valkey on the PATH, else the one in a wheel. The wheel is not imported.
 
     Raises:
@@ -30,7 +31,7 @@ def redis_program() -> Path:
         program = shutil.which(name)
         if program is not None:
             return Path(program)
-    for wheel in _WHEELS:
+    for wheel in wheels:
         spec = importlib.util.find_spec(wheel)
         for folder in (spec.submodule_search_locations or []) if spec is not None else []:
             packaged = Path(folder) / "bin" / "redis-server"
