@@ -318,7 +318,7 @@ def test_an_unreachable_frontier_gives_an_error_of_one_line(folder, tmp_path):
         (["--frontier", "http://127.0.0.1:1/v1"], "--frontier needs --frontier-model"),
         (
             ["--frontier-accuracy", "1", "--accuracy", "0.9", "--budget", "1EUR/1M"],
-            "--accuracy and --budget: it is one",
+            "--accuracy and --budget exclude each other",
         ),
         (["--frontier-accuracy", "1", "--write"], "--write needs --policy FILE"),
         (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': not a name of a model; expected: a model's name"),

@@ -78,7 +78,7 @@ def test_version_is_the_distributions():
         (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),
         (["send", "hi", "--reference", "order"], "--reference order: needs KEY=VALUE"),
         (["send", "hi", "--language", "not a tag"], "the text: language: not a language tag, e.g. de"),
-        (["send", ""], "the text: the text is empty"),
+        (["send", ""], "the text: text: the text is empty"),
         (["send", "   "], "the text: text: the text is blank"),
         (["send", "x" * 20_001], "the text: text: "),
         (["send", "hi", "--id", ""], "header ce_id"),

@@ -126,7 +126,7 @@ def _check(where: str, fields: dict[str, Any]) -> None:
         UserError: the text is empty, or the language is not a tag.
     """
     if fields.get("text") == "":
-        raise UserError(f"{where}: the text is empty")
+        raise UserError(f"{where}: text: the text is empty")
     try:
         _LANGUAGE.validate_python(fields.get("language"))
     except ValidationError:
