@@ -2,10 +2,13 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sprat.retry import Deadline
 from sprat_local.notices import LocalError
 from sprat_local.processes import lifeline
 from sprat_local.processes.data_folder import DataFolder
@@ -15,6 +18,9 @@ from sprat_local.processes.ports import HOST, free_port, wait_free
 _PORT_TIMEOUT_S = 2.0
 """How long a port may still be in use: by the kernel for a server that has just ended, or by a child of ours between
 its fork and its exec, which has a copy of the socket that `free_port` opened."""
+
+_FREEZE_TIMEOUT_S = 2.0
+_FREEZE_POLL_S = 0.005
 
 
 class EmbeddedServer:
@@ -88,8 +94,11 @@ class EmbeddedServer:
             self._child = None
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): its connections stay open, nothing answers."""
+        """Freeze it (SIGSTOP): its connections stay open, nothing answers. Return when all its threads are stopped."""
         self._signal(signal.SIGSTOP)
+        deadline = Deadline(_FREEZE_TIMEOUT_S)
+        while not self._is_frozen() and not deadline.passed:
+            time.sleep(_FREEZE_POLL_S)
 
     def resume(self) -> None:
         """Continue after `pause` (SIGCONT)."""
@@ -116,6 +125,15 @@ class EmbeddedServer:
                 f"port {port} of {HOST} is taken by another program: name another port, or stop that program"
             )
         return port
+
+    def _is_frozen(self) -> bool:
+        """Return whether every thread is stopped; True where the system has no /proc to ask."""
+        for stat in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with suppress(FileNotFoundError):  # the thread has ended
+                # The state follows the program's name, which is in parentheses and may hold any characters.
+                if stat.read_text().rpartition(")")[2].split()[0] not in {"T", "t"}:
+                    return False
+        return True
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self.pid
