@@ -64,7 +64,7 @@ def test_every_topic_is_one_channel_with_its_message_and_settings() -> None:
         assert told == topic.config()
 
 
-def test_every_service_of_the_house_declares_what_it_does() -> None:
+def test_every_service_declares_what_it_does() -> None:
     names = {path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml")} - NOT_SERVICES
     assert {channels.service for channels in service_channels(TOPICS)} == names
 

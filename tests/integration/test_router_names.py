@@ -20,4 +20,4 @@ async def test_a_typo_in_the_policy_is_in_the_log_once(kafka, prefix, tmp_path, 
             await publish(kafka.bootstrap, topics.texts, [text])
             await eventually(lambda: "tasks.intent.models.bnk" in caplog.text)
     told = [line for line in caplog.messages if "the policy names models" in line]
-    assert told == ["the policy names models that nobody announces: tasks.intent.models.bnk"]
+    assert told == ["the policy names models that no service announces: tasks.intent.models.bnk"]

@@ -58,7 +58,7 @@ def warnings_of(caplog):
 
 def test_the_router_logs_unannounced_names_once(warnings_of):
     rules = policy(intent=["bnk", "default"], ner=["x"])
-    message = "the policy names models that nobody announces: tasks.intent.models.bnk (did you mean bank?), "
+    message = "the policy names models that no service announces: tasks.intent.models.bnk (did you mean bank?), "
     assert warnings_of(rules, 1, GRACE_S, GRACE_S + 1) == [f"{message}tasks.ner.models.x"]
 
 

@@ -172,7 +172,7 @@ async def test_batches_of_which_nothing_is_its_own_end_a_failure(loop, clock, be
         await loop.handle(texts(5))
     grown = clock.slept[-1]
     loop.owned.end = 5
-    await loop.handle(texts(5))  # withdrawn meanwhile: it is let go
+    await loop.handle(texts(5))  # withdrawn meanwhile: it is released
     loop.owned.end = 100
     await loop.handle(texts(*between))
     clock.now += 301

@@ -1,4 +1,4 @@
-"""Warns of models that the policy names and nobody announces: a typo in a name would have no effect, unnoticed."""
+"""Warn of models that the policy names and no service announces: a typo in a name would have no effect, unnoticed."""
 
 import logging
 import time
@@ -38,4 +38,4 @@ class PolicyCheck:
         self._done = True
         names = unannounced_models(self._policy, self._models.announced())
         if names:
-            log.warning("the policy names models that nobody announces: %s", ", ".join(map(str, names)))
+            log.warning("the policy names models that no service announces: %s", ", ".join(map(str, names)))
