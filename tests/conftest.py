@@ -76,7 +76,7 @@ def redis_server() -> Iterator[Redis]:
 
 @pytest.fixture
 def prefix() -> str:
-    """Give a topic prefix that no other test uses, so that tests share one broker in isolation."""
+    """Return a topic prefix that no other test uses, so that tests share one broker in isolation."""
     return f"t{secrets.token_hex(5)}"
 
 
@@ -85,7 +85,7 @@ WritePolicy = Callable[[str | bytes], Path]
 
 @pytest.fixture
 def write_policy(tmp_path: Path) -> WritePolicy:
-    """Give what writes a policy file."""
+    """Return what writes a policy file."""
 
     def write(content: str | bytes) -> Path:
         path = tmp_path / "policy.yaml"

@@ -57,7 +57,7 @@ def read(record: Record, kind: type[Message]) -> Received[Any]:
 
 
 def written(outcome: Outcome, cause: Envelope, by: Channels) -> list[Record]:
-    """Give the records of an outcome; a service writes what it declares, where it declares it."""
+    """Return the records of an outcome; a service writes what it declares, where it declares it."""
     records = []
     for emit in outcome.events:
         assert by.writes[emit.topic] is type(emit.message)
@@ -96,7 +96,7 @@ def value(record: Record) -> Any:
 
 
 def with_news(record: Record, *path: str) -> Record:
-    """Give the record as a newer writer would write it: with a field more at that place."""
+    """Return the record as a newer writer would write it: with a field more at that place."""
     whole = value(record)
     place = whole
     for step in path:

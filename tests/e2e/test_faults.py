@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Give a text: every third is in a language that the small model declines, and may leave."""
+    """Return a text: every third is in a language that the small model declines, and may leave."""
     hard = number % 3 == 0
     value = {
         "text": (HARD if hard else SURE).format(number),
@@ -37,7 +37,7 @@ def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 
 async def ends(installation: Installation, run: str) -> Counter[str]:
-    """Give how often each result id of a run stands on the results topic."""
+    """Return how often each result id of a run stands on the results topic."""
     records = await read_all(installation.bootstrap, installation.topics.results("intent"))
     events = [decode(record, Result) for record in records]
     return Counter(event.envelope.id for event in events if event.message.text_id.startswith(f"{run}-"))

@@ -48,7 +48,7 @@ def event(model_of: Callable[[int], str], run: str, number: int) -> tuple[bytes,
 
 
 async def versions_by_model(bootstrap: str, topics: Topics, run: str, count: int) -> dict[str, list[str]]:
-    """Give the versions that answered, by the model asked for, in order; each text once, as prediction and result."""
+    """Return the versions that answered, by the model asked for, in order; each text once, as prediction and result."""
     found: dict[str, list[tuple[int, str]]] = {}
     for topic, kind, stage in (
         (topics.predictions("intent"), Prediction, ids.PREDICTION),

@@ -34,7 +34,7 @@ def bootstrap() -> Iterator[str]:
 
 
 def send(bootstrap: str, text: str, *options: str) -> dict[str, Any]:
-    """Give the one Result of a text."""
+    """Return the one Result of a text."""
     command = [sys.executable, "-m", "sprat_cli", "send", "-", *options, "--json", "--bootstrap", bootstrap]
     given = json.dumps({"text": text}) + "\n"
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)

@@ -18,7 +18,7 @@ TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.fixture
 async def join(kafka, prefix):
-    """Give a member of a group, with what it has committed."""
+    """Return a member of a group, with what it has committed."""
     members = []
 
     async def join(group, topic, committed):

@@ -55,7 +55,7 @@ def router_settings(common, tmp_path) -> RouterSettings:
 
 
 async def read_texts(bootstrap: str, topic: str, message) -> list[str]:
-    """Give the texts that the topic's records are about, each as often as it is there."""
+    """Return the texts that the topic's records are about, each as often as it is there."""
     found = [decode(record, message).message for record in await read_all(bootstrap, topic)]
     return sorted((each.prediction if message is FrontierRequested else each).submitted.text for each in found)
 
@@ -115,7 +115,7 @@ async def test_what_a_stopped_service_had_left_when_it_was_retired_is_answered_o
 
 
 async def _has_read(context, records: int) -> bool:
-    """Tell whether the service has read so many texts, and has nothing of them in hand."""
+    """Return whether the service has read so many texts, and has nothing of them in hand."""
     consumer = context.consumers[0]
     read = sum([await consumer.position(partition) for partition in consumer.assignment()])
     return read == records and not context.admission.in_progress

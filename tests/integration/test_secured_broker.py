@@ -46,7 +46,7 @@ def nothing_left_to_collect():
 
 @pytest.fixture(scope="module")
 def run(broker, tmp_path_factory):
-    """Give a way to run a command in a folder without a `.env`, with these settings."""
+    """Return a way to run a command in a folder without a `.env`, with these settings."""
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -68,7 +68,7 @@ def services(broker, run):
 
 @pytest.fixture(scope="module")
 def answered(services, run):
-    """Give the Result of a text that went all the way."""
+    """Return the Result of a text that went all the way."""
     (row,) = rows(run("send", "hello there", "--json", "--timeout", "20"))
     return row["result"]
 

@@ -47,7 +47,7 @@ class SecuredKafka(EmbeddedKafka):
         self.ports = {name: free_port() for name in ("SASL_SSL", "SASL_PLAINTEXT", "SSL")}
 
     def address(self, protocol: str) -> str:
-        """Give what clients of a protocol take as their bootstrap servers."""
+        """Return what clients of a protocol take as their bootstrap servers."""
         return f"{HOST}:{self.ports[protocol]}"
 
     def configuration(self, port: int, controller_port: int) -> str:
@@ -87,7 +87,7 @@ class SecuredKafka(EmbeddedKafka):
                 done.result(10)
 
     def settings(self, protocol: str = "SASL_SSL", **changes: str) -> dict[str, str]:
-        """Give the variables of a client, with changes of them, named without their first part."""
+        """Return the variables of a client, with changes of them, named without their first part."""
         found = {"BOOTSTRAP": self.address(protocol), "SECURITY_PROTOCOL": protocol}
         if protocol.endswith("SSL"):
             found["SSL_CAFILE"] = str(self.keys.broker)

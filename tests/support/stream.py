@@ -30,7 +30,7 @@ SECRET = "a secret for the tests"
 
 
 def settings_for(bootstrap: str, prefix: str, redis_url: str = "redis://127.0.0.1:1/0", **more: Any) -> ServiceSettings:
-    """Give a service's settings; without a Redis, a port where nobody answers."""
+    """Return a service's settings; without a Redis, a port where nobody answers."""
     kafka = KafkaSettings(bootstrap=bootstrap, prefix=prefix, partitions=more.pop("partitions", 2))
     redis = RedisSettings(url=SecretStr(redis_url), timeout_s=0.5)
     return ServiceSettings(
@@ -184,7 +184,7 @@ async def read_until(bootstrap: str, topics: Sequence[str], count: int, timeout_
 
 
 async def lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
-    """Give how many records of the topics a group has not committed."""
+    """Return how many records of the topics a group has not committed."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, isolation_level="read_committed"
     )
@@ -217,7 +217,7 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 20) -> Non
 def card(
     task: str = "intent", version: str = "0123456789abcdef", labels: tuple[str, ...] | None = ("greet", "leave")
 ) -> Card:
-    """Give the card of a fake model."""
+    """Return the card of a fake model."""
     return Card(
         name="fake",
         version=version,

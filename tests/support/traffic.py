@@ -16,7 +16,7 @@ Event = Callable[[int], tuple[bytes, list[tuple[str, bytes]]]]
 
 
 def record(source: str, id: str, value: dict[str, object]) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Give the value and the headers of a text."""
+    """Return the value and the headers of a text."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": id,

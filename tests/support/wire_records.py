@@ -13,14 +13,14 @@ PLAIN = Record("sprat.texts.v1", 3, 41, 1_767_225_600_000, None, b'{"text": "hi"
 
 
 def plain(value: bytes | None = PLAIN.value, **fields: Any) -> Record:
-    """Give a record without headers."""
+    """Return a record without headers."""
     return replace(PLAIN, value=value, **fields)
 
 
 def event(
     value: bytes | None = PLAIN.value, kind: type[Message] = TextSubmitted, **headers: str | bytes | None
 ) -> Record:
-    """Give a CloudEvent; a header given as None is left out, `content_type` and the like are named with dashes."""
+    """Return a CloudEvent; a header given as None is left out, `content_type` and the like are named with dashes."""
     standard: dict[str, str | bytes | None] = {
         "ce_specversion": "1.0",
         "ce_id": "t-1",
@@ -38,6 +38,6 @@ def event(
 
 
 def published(emit: Emit, cause: Envelope, offset: int = 0) -> Record:
-    """Give the record that the loop makes of what a handler emits, as the next service reads it."""
+    """Return the record that the loop makes of what a handler emits, as the next service reads it."""
     out = event_record(emit, cause, cause.traceparent, "/sprat/test")
     return Record(out.topic, 0, offset, 1_767_225_600_000 + offset, out.key, out.value, tuple(out.headers))

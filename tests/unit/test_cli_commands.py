@@ -18,14 +18,14 @@ _MORE = re.compile(r" \| | && | {3,}")
 
 
 def walk(path, command):
-    """Give a command and all below it, each with the words that call it."""
+    """Return a command and all below it, each with the words that call it."""
     yield path, command
     for name, each in getattr(command, "commands", {}).items():
         yield from walk((*path, name), each)
 
 
 def runs(command):
-    """Tell whether it does something itself: a group may only lead to its commands."""
+    """Return whether it does something itself: a group may only lead to its commands."""
     return not getattr(command, "commands", {}) or command.invoke_without_command
 
 

@@ -12,7 +12,7 @@ from sprat_cli.main import app
 
 
 def complete(words, shell="bash"):
-    """Give what a shell would offer for the last of these words."""
+    """Return what a shell would offer for the last of these words."""
     env = {"_SPRAT_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": words}
     env |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     env |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}

@@ -27,7 +27,7 @@ class Translated(Open):
 
 
 def a_field(kind: Any, default: Any = ...) -> dict[str, Any]:
-    """Give the schema of a message with that field."""
+    """Return the schema of a message with that field."""
     return create_model("M", __base__=Open, field=(kind, default)).model_json_schema()
 
 

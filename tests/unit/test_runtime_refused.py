@@ -80,7 +80,7 @@ async def test_a_password_that_is_changed_later_ends_the_service_with_code_2():
 
 @pytest.fixture
 def own_logs():
-    """Give back what `configure_logs` changes."""
+    """Restore what `configure_logs` changes."""
     root, library = logging.getLogger(), logging.getLogger("aiokafka")
     before = (root.handlers[:], root.level, library.level)
     yield

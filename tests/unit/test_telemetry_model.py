@@ -14,7 +14,7 @@ from sprat.telemetry.tracing import configure_tracing
 
 @pytest.fixture(autouse=True)
 def own_logs():
-    """Give back what `configure_logs` changes."""
+    """Restore what `configure_logs` changes."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield
