@@ -1,0 +1,201 @@
+"""The kinds of signals that can be declared: attributes, metrics and spans. `signals.py` declares all of them.
+
+A metric is bound to OpenTelemetry's global meter: without a provider it costs almost nothing, and it may be emitted
+before a provider is set.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Literal
+
+from opentelemetry import metrics
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import SpanKind
+
+OTHER: Final = "other"
+"""The value of an attribute outside its allowed values, or beyond the number of values that it may have."""
+
+_METER = metrics.get_meter("sprat")
+_PROMETHEUS_UNITS = {"s": "_seconds", "By": "_bytes"}
+
+Labels = Mapping[str, str]
+"""The key of an attribute → its value."""
+Observations = Iterable[tuple[float, Labels]]
+
+
+@dataclass(slots=True)
+class Attribute:
+    """An attribute of metrics and spans."""
+
+    key: str
+    """The keyword with which the code gives its value."""
+    name: str
+    """Of the semantic conventions, or beginning with `sprat.`."""
+    description: str
+    values: tuple[str, ...] = ()
+    """The allowed values of a metric's attribute; none: any value, up to `limit` different ones."""
+    limit: int = 100
+    """How many different values metrics may have; the later ones become `other`."""
+    type: Literal["string", "int", "double", "boolean", "string[]", "template[int]"] = "string"
+    _seen: set[str] = field(default_factory=set, repr=False)
+
+    def bounded(self, value: str) -> str:
+        """Return the value as a metric may have it: itself, or `other`."""
+        if self.values:
+            return value if value in self.values else OTHER
+        if value not in self._seen:
+            if len(self._seen) >= self.limit:
+                return OTHER
+            self._seen.add(value)
+        return value
+
+
+@dataclass(slots=True)
+class Metric:
+    """What all metrics have in common."""
+
+    name: str
+    unit: str
+    """In UCUM; what is counted stands in braces."""
+    description: str
+    attributes: tuple[Attribute, ...] = ()
+    series: dict[tuple[tuple[str, str], ...], dict[str, str]] = field(default_factory=dict, repr=False)
+    """Every combination of labels that was emitted → the attributes of its time series."""
+
+    kind: ClassVar[str] = ""
+    suffix: ClassVar[str] = ""
+
+    @property
+    def prometheus(self) -> str:
+        """The name in Prometheus, without the `_bucket`, `_sum` or `_count` of a histogram."""
+        unit = "" if self.unit.startswith("{") else _PROMETHEUS_UNITS.get(self.unit, "")
+        return self.name.replace(".", "_") + unit + self.suffix
+
+    def attributes_of(self, labels: Labels) -> dict[str, str]:
+        """Return the attributes of the time series with these labels.
+
+        Raises:
+            TypeError: the metric does not have an attribute with such a key.
+        """
+        key = tuple(labels.items())
+        found = self.series.get(key)
+        if found is None:
+            by_key = {attribute.key: attribute for attribute in self.attributes}
+            undeclared = labels.keys() - by_key.keys()
+            if undeclared:
+                raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
+            found = {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            if len(self.series) < _MAX_REMEMBERED:
+                self.series[key] = found
+        return found
+
+
+_MAX_REMEMBERED = 10_000
+"""Combinations of labels whose attributes are remembered: unbounded values must not fill the memory."""
+
+
+class Counter(Metric):
+    """A sum that only grows."""
+
+    kind = "counter"
+    suffix = "_total"
+
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._counter = _METER.create_counter(self.name, self.unit, self.description)
+
+    def add(self, amount: float, **labels: str) -> None:
+        """Add to the sum of one time series."""
+        self._counter.add(amount, self.attributes_of(labels))
+
+
+@dataclass(slots=False)
+class Histogram(Metric):
+    """A distribution: how many values were at most each boundary."""
+
+    boundaries: Sequence[float] = ()
+    kind = "histogram"
+
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._histogram = _METER.create_histogram(
+            self.name, self.unit, self.description, explicit_bucket_boundaries_advisory=list(self.boundaries)
+        )
+
+    def record(self, value: float, context: Context | None = None, /, **labels: str) -> None:
+        """Record a value. The span in the context, or the current one, becomes its exemplar."""
+        self._histogram.record(value, self.attributes_of(labels), context)
+
+
+class _Observed(Metric):
+    """A metric whose values are read when it is collected."""
+
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._sources: list[Callable[[], Observations]] = []
+        self._bind()
+
+    def _bind(self) -> None:
+        raise NotImplementedError
+
+    def watch(self, source: Callable[[], Observations]) -> Callable[[], None]:
+        """Read values from the source at every collection; return a function that ends this."""
+        self._sources.append(source)
+        return lambda: self._sources.remove(source)
+
+    def _collect(self, _: CallbackOptions) -> Iterable[Observation]:
+        for source in tuple(self._sources):
+            for value, labels in source():
+                yield Observation(value, self.attributes_of(labels))
+
+
+class Gauge(_Observed):
+    """A value that goes up and down."""
+
+    kind = "gauge"
+
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._values: dict[tuple[tuple[str, str], ...], tuple[float, dict[str, str]]] = {}
+        super().__post_init__()
+
+    def _bind(self) -> None:
+        _METER.create_observable_gauge(self.name, [self._collect], self.unit, self.description)
+
+    def set(self, value: float, **labels: str) -> None:
+        """Set the value of one time series."""
+        self._values[tuple(labels.items())] = value, self.attributes_of(labels)
+
+    def replace(self, observations: Observations) -> None:
+        """Set the values of these time series, and end all others."""
+        self._values = {tuple(labels.items()): (value, self.attributes_of(labels)) for value, labels in observations}
+
+    def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
+        yield from (Observation(value, attributes) for value, attributes in tuple(self._values.values()))
+        yield from super()._collect(options)
+
+
+class ObservedCounter(_Observed):
+    """A sum that is kept elsewhere, such as by the kernel."""
+
+    kind = "counter"
+    suffix = "_total"
+
+    def _bind(self) -> None:
+        _METER.create_observable_counter(self.name, [self._collect], self.unit, self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanType:
+    """A kind of span."""
+
+    name: str
+    """Its name; `{…}` is replaced by the value of an attribute."""
+    kind: SpanKind
+    description: str
+    attributes: tuple[Attribute, ...] = ()
+
+    def named(self, value: str) -> str:
+        """Return the name of one span."""
+        return self.name.partition("{")[0] + value if "{" in self.name else self.name
