@@ -49,8 +49,8 @@ STATUS = Attribute("status", "sprat.status", "The status of a Result.", ("answer
 STAGE = Attribute(
     "stage",
     "sprat.stage",
-    "Where the time went: `wait` in Kafka for the small model, `cache`, small `model`, all of the `frontier` service, of "
-    "which `frontier_call` is the provider's call.",
+    "Where the time went: `wait` in Kafka for the small model, `cache`, small `model`, all of the `frontier` service, "
+    "of which `frontier_call` is the provider's call.",
     ("wait", "cache", "model", "frontier", "frontier_call"),
 )
 CACHE = Attribute(
@@ -64,8 +64,8 @@ ENTITY_TYPE = Attribute("type", "sprat.masked.type", "The type of a masked value
 ESCALATION_RESULT = Attribute(
     "result",
     "sprat.escalation.result",
-    "What became of an escalation: `answered` by a call, `stored`: answered by an earlier call, `coalesced`: answered by "
-    "a call for an equal text that was under way, `declined`.",
+    "What became of an escalation: `answered` by a call, `stored`: answered by an earlier call, `coalesced`: answered "
+    "by a call for an equal text that was under way, `declined`.",
     ("answered", "stored", "coalesced", "declined"),
 )
 BREAKER_STATE = Attribute(
