@@ -5,7 +5,8 @@ Without `OTEL_EXPORTER_OTLP_ENDPOINT` no span is made, and the incoming context 
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from sprat.errors import UserError
+from sprat.telemetry.instruments import SpanType
 from sprat_contracts import Envelope, Traceparent
 
 _EXPORT_S = 2
@@ -22,6 +24,60 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 current_traceparent: ContextVar[Traceparent | None] = ContextVar("current_traceparent", default=None)
 """The trace context of the record that the running task handles, for records that it publishes besides its outcome."""
+
+
+Value = str | int | float | bool | Sequence[str]
+
+
+class ChildSpan:
+    """A span of one kind, while it is under way. Its attributes are given by their keys in the registry."""
+
+    __slots__ = ("_names", "_span")
+
+    def __init__(self, span: Span, span_type: SpanType) -> None:
+        self._span = span
+        self._names = {attribute.key: attribute for attribute in span_type.attributes}
+
+    def set(self, **attributes: Value | Mapping[str, int] | None) -> None:
+        """Set attributes; None is left out, and a mapping sets one attribute for each of its names.
+
+        Raises:
+            KeyError: the kind of span does not declare such an attribute.
+        """
+        for key, value in attributes.items():
+            name = self._names[key].name
+            if isinstance(value, Mapping):
+                for item, count in value.items():
+                    self._span.set_attribute(f"{name}.{item}", count)
+            elif value is not None:
+                self._span.set_attribute(name, value)
+
+    def fail(self, error: str) -> None:
+        """Record a failure; `error` is a code or the name of a class, never a text."""
+        self.set(error=error)
+        self._span.set_status(trace.StatusCode.ERROR)
+
+
+@contextmanager
+def child_span(
+    span_type: SpanType, value: str = "", **attributes: Value | Mapping[str, int] | None
+) -> Iterator[ChildSpan]:
+    """Make a child of the current span, and the current one inside the `with`; without a recorded one, nothing is made.
+
+    An exception that leaves the `with` is recorded by the name of its class.
+    """
+    if not trace.get_current_span().is_recording():
+        yield ChildSpan(trace.INVALID_SPAN, span_type)
+        return
+    span = trace.get_tracer("sprat").start_span(span_type.named(value), kind=span_type.kind)
+    child = ChildSpan(span, span_type)
+    child.set(**attributes)
+    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        try:
+            yield child
+        except BaseException as error:
+            child.fail(type(error).__name__)
+            raise
 
 
 class RecordSpan(Protocol):
