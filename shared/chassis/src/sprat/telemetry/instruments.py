@@ -66,6 +66,13 @@ class Metric:
     kind: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._bind()
+
+    def _bind(self) -> None:
+        raise NotImplementedError
+
     @property
     def prometheus(self) -> str:
         """The name in Prometheus, without the `_bucket`, `_sum` or `_count` of a histogram."""
@@ -101,8 +108,7 @@ class Counter(Metric):
     kind = "counter"
     suffix = "_total"
 
-    def __post_init__(self) -> None:
-        """Bind it to the meter."""
+    def _bind(self) -> None:
         self._counter = _METER.create_counter(self.name, self.unit, self.description)
 
     def add(self, amount: float, **labels: str) -> None:
@@ -117,8 +123,7 @@ class Histogram(Metric):
     boundaries: Sequence[float] = ()
     kind = "histogram"
 
-    def __post_init__(self) -> None:
-        """Bind it to the meter."""
+    def _bind(self) -> None:
         self._histogram = _METER.create_histogram(
             self.name, self.unit, self.description, explicit_bucket_boundaries_advisory=list(self.boundaries)
         )
@@ -134,10 +139,7 @@ class _Observed(Metric):
     def __post_init__(self) -> None:
         """Bind it to the meter."""
         self._sources: list[Callable[[], Observations]] = []
-        self._bind()
-
-    def _bind(self) -> None:
-        raise NotImplementedError
+        super().__post_init__()
 
     def watch(self, source: Callable[[], Observations]) -> Callable[[], None]:
         """Read values from the source at every collection; return a function that ends this."""
