@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
+from support.metrics import Metrics
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("sprat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -78,6 +79,12 @@ def redis_server() -> Iterator[Redis]:
 def prefix() -> str:
     """Return a topic prefix that no other test uses, so that tests share one broker in isolation."""
     return f"t{secrets.token_hex(5)}"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Return the metrics that this test emits. Ask for it before anything emits: what comes earlier is lost."""
+    return Metrics()
 
 
 WritePolicy = Callable[[str | bytes], Path]
