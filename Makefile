@@ -38,7 +38,7 @@ check: $(STAMP) ## format, lint, spelling, types, import rules
 	$(BIN)/lint-imports
 
 types: $(STAMP) ## mypy alone
-	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs
+	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
@@ -103,8 +103,9 @@ train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core,
 	$(BIN)/python -m services.translation.recipe.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
 	$(BIN)/python -m services.translation.recipe.build --network $(WORK)/translation/ct2
 
-generate: $(STAMP) ## the JSON Schemas and the AsyncAPI document, from the models
+generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; the page and the registry of signals from their declarations
 	$(BIN)/python -m contracts.generators.generate
+	$(BIN)/python -m observability.registry.generate
 
 clean: ## remove .venv, wheels and caches
 	rm -rf $(VENV) $(DIST) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

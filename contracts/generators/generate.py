@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from contracts.generators.asyncapi import document
-from contracts.generators.paths import ASYNCAPI, ROOT, SCHEMAS, TEST_VECTORS, to_json
+from contracts.generators.paths import ASYNCAPI, ROOT, SCHEMAS, TEST_VECTORS, to_json, write
 from contracts.generators.schemas import messages, schema_of
 from contracts.generators.vectors import vectors
 
@@ -27,15 +27,11 @@ def main(root: Path = ROOT) -> None:
     """Write the files, and remove the schemas of messages that no longer exist."""
     files = generated(root)
     schemas = root / SCHEMAS.relative_to(ROOT)
-    schemas.mkdir(exist_ok=True)
     for path in schemas.glob("*.json"):
         if path not in files:
             path.unlink()
             print(f"removed {path.relative_to(root)}")
-    for path, text in files.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(root)}")
+    write(files, root)
 
 
 if __name__ == "__main__":

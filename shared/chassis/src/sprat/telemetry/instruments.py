@@ -38,6 +38,8 @@ class Attribute:
     limit: int = 100
     """How many different values metrics may have; the later ones become `other`."""
     type: Literal["string", "int", "double", "boolean", "string[]", "template[int]"] = "string"
+    examples: tuple[str | list[str], ...] = ()
+    """Of an attribute of text that Sprat defines, unless its values are listed."""
     _seen: set[str] = field(default_factory=set, repr=False)
 
     def bounded(self, value: str) -> str:
@@ -176,6 +178,15 @@ class Gauge(_Observed):
     def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
         yield from (Observation(value, attributes) for value, attributes in tuple(self._values.values()))
         yield from super()._collect(options)
+
+
+class UpDownCounter(Gauge):
+    """A sum that goes up and down, where the conventions ask for one; it is set as a gauge is."""
+
+    kind = "updowncounter"
+
+    def _bind(self) -> None:
+        _METER.create_observable_up_down_counter(self.name, [self._collect], self.unit, self.description)
 
 
 class ObservedCounter(_Observed):

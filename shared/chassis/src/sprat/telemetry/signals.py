@@ -9,16 +9,37 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind
 
-from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric, ObservedCounter, SpanType
+from sprat.telemetry.instruments import (
+    Attribute,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ObservedCounter,
+    SpanType,
+    UpDownCounter,
+)
 from sprat_contracts import ReasonCode
 
 # Attributes of Sprat's own. Open ones are bounded in metrics: a text's author must not be able to fill a database.
 
-TASK = Attribute("task", "sprat.task", "The task: `intent`, `ner`, `translation`.", limit=50)
-TENANT = Attribute("tenant", "sprat.tenant", "The tenant of the text.", limit=50)
-LANGUAGE = Attribute("language", "sprat.language", "The language of the text as its sender said.", limit=50)
-MODEL = Attribute("model", "sprat.model.name", "The name of the model that answered.", limit=50)
-MODEL_VERSION = Attribute("model_version", "sprat.model.version", "Its version: the hash of its content.", limit=100)
+TASK = Attribute(
+    "task", "sprat.task", "The task: `intent`, `ner`, `translation`.", limit=50, examples=("intent", "ner")
+)
+TENANT = Attribute("tenant", "sprat.tenant", "The tenant of the text.", limit=50, examples=("default", "acme-bank"))
+LANGUAGE = Attribute(
+    "language", "sprat.language", "The language of the text as its sender said.", limit=50, examples=("en", "de-AT")
+)
+MODEL = Attribute(
+    "model", "sprat.model.name", "The name of the model that answered.", limit=50, examples=("default", "hr")
+)
+MODEL_VERSION = Attribute(
+    "model_version",
+    "sprat.model.version",
+    "Its version: the hash of its content.",
+    limit=100,
+    examples=("9f2c4e1ab07d",),
+)
 DECISION = Attribute("decision", "sprat.decision", "What the router decided on a prediction.", ("kept", "escalated"))
 REASON = Attribute(
     "reason",
@@ -60,7 +81,9 @@ CACHE = Attribute(
     ("answers", "frontier"),
 )
 CACHE_RESULT = Attribute("result", "sprat.cache.result", "What a look-up found.", ("hit", "miss"))
-ENTITY_TYPE = Attribute("type", "sprat.masked.type", "The type of a masked value: `IBAN`, `PERSON`.", limit=100)
+ENTITY_TYPE = Attribute(
+    "type", "sprat.masked.type", "The type of a masked value: `IBAN`, `PERSON`.", limit=100, examples=("IBAN", "PERSON")
+)
 ESCALATION_RESULT = Attribute(
     "result",
     "sprat.escalation.result",
@@ -74,7 +97,13 @@ BREAKER_STATE = Attribute(
     "The state of the circuit breaker before the provider.",
     ("closed", "half_open", "open"),
 )
-REGION = Attribute("region", "sprat.egress.region", "Where the provider runs, as the policy names it.", limit=20)
+REGION = Attribute(
+    "region",
+    "sprat.egress.region",
+    "Where the provider runs, as the policy names it.",
+    limit=20,
+    examples=("eu", "local"),
+)
 VERSION = Attribute("version", "service.version", "The version of the service.", limit=20)
 
 # Attributes of spans alone.
@@ -85,6 +114,7 @@ CONFIDENCE_BUCKET = Attribute(
     "confidence_bucket",
     "sprat.confidence.bucket",
     "The confidence, rounded down to a tenth: `0.9` is 0.9 to 1.",
+    examples=("0.9",),
 )
 COST = Attribute("cost", "sprat.cost", "What the call cost, in euros; there is no convention for it.", type="double")
 TOKENS = Attribute("tokens", "sprat.model.tokens", "Tokens of the texts in a batch.", type="int")
@@ -94,9 +124,16 @@ KEYS = Attribute("keys", "sprat.cache.keys", "How many keys were looked up or wr
 MASKED = Attribute(
     "masked", "sprat.masked", "How many values of a type were masked: `sprat.masked.IBAN`.", type="template[int]"
 )
-TASKS = Attribute("tasks", "sprat.tasks", "The known tasks that a text asks for.", type="string[]")
-SOURCE = Attribute("source", "sprat.source", "Who answered: `small`, `frontier`, `none`.")
-PHASE = Attribute("phase", "sprat.egress.phase", "Of an egress record: `attempt` before a call, `outcome` after it.")
+TASKS = Attribute(
+    "tasks", "sprat.tasks", "The known tasks that a text asks for.", type="string[]", examples=(["intent", "ner"],)
+)
+SOURCE = Attribute("source", "sprat.source", "Who answered.", ("small", "frontier", "none"))
+PHASE = Attribute(
+    "phase",
+    "sprat.egress.phase",
+    "Of an egress record: `attempt` before a call, `outcome` after it.",
+    ("attempt", "outcome"),
+)
 
 # Attributes of the semantic conventions.
 
@@ -290,7 +327,7 @@ KAFKA_REACHABLE = Gauge("sprat.kafka.reachable", "{broker}", "1 while the reader
 
 BUILD = Gauge("sprat.build.info", "{build}", "Always 1; the attributes say what runs.", (VERSION, MODEL, MODEL_VERSION))
 CPU_SECONDS = ObservedCounter("process.cpu.time", "s", "CPU seconds of the process.", (CPU_MODE,))
-MEMORY_BYTES = Gauge("process.memory.usage", "By", "Resident memory of the process.")
+MEMORY_BYTES = UpDownCounter("process.memory.usage", "By", "Resident memory of the process.")
 
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """Every metric, in the order of this page."""
