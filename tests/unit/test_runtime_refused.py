@@ -11,6 +11,8 @@ from sprat.cache import RedisCache
 from sprat.context import ServiceContext
 from sprat.errors import Fatal, UserError
 from sprat.runtime import stop_work, work_until_cancelled
+from sprat.settings import TelemetrySettings
+from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import Tracing
 from support.stream import settings_for
@@ -95,3 +97,15 @@ def test_failed_connections_do_not_fill_the_log(own_logs, capsys):
     logging.getLogger("sprat.test").error("of ours")
     assert "of ours" in (said := capsys.readouterr().err)
     assert "aiokafka" not in said
+
+
+async def test_the_settings_bound_the_tenants_of_metrics(monkeypatch):
+    monkeypatch.setattr(signals.TENANT, "limit", signals.TENANT.limit)
+    settings = settings_for("h:1", "test", telemetry=TelemetrySettings(tenants=2))
+
+    def start():
+        raise ClusterAuthorizationFailedError
+
+    with suppress(Fatal):
+        await work_until_cancelled(chassis_with(Publisher(start)), settings, None)
+    assert signals.TENANT.limit == 2

@@ -26,6 +26,7 @@ from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.model import DEFAULT_MODEL
 from sprat.retry import Deadline, retry_until
 from sprat.settings import ServiceSettings, load_settings
+from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.tracing import Tracing, configure_tracing, flush_tracing
 
@@ -149,6 +150,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
         UserError: Kafka refuses the settings, or a setting is wrong.
     """
     install_tolerant_records()
+    signals.TENANT.limit = settings.telemetry.tenants
     progress = LoopProgress()
 
     def details() -> dict[str, object]:

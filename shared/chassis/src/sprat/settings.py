@@ -119,6 +119,14 @@ class RedisSettings(Section):
         return url
 
 
+class TelemetrySettings(Section):
+    """What OpenTelemetry's own `OTEL_*` variables do not set."""
+
+    tenants: Annotated[
+        int, Field(ge=1, le=10_000, description="Tenants that metrics tell apart; later ones are `other`.")
+    ] = 50
+
+
 class ServiceSettings(BaseSettings):
     """The settings that every service has."""
 
@@ -133,6 +141,7 @@ class ServiceSettings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     secret: Annotated[
         SecretStr, Field(min_length=16, description="Key of all keyed hashes; the same for all services.")
     ]

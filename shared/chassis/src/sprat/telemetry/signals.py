@@ -9,6 +9,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind
 
+from sprat.settings import TelemetrySettings
 from sprat.telemetry.instruments import (
     Attribute,
     Counter,
@@ -26,7 +27,13 @@ from sprat_contracts import ReasonCode
 TASK = Attribute(
     "task", "sprat.task", "The task: `intent`, `ner`, `translation`.", limit=50, examples=("intent", "ner")
 )
-TENANT = Attribute("tenant", "sprat.tenant", "The tenant of the text.", limit=50, examples=("default", "acme-bank"))
+TENANT = Attribute(
+    "tenant",
+    "sprat.tenant",
+    "The tenant of the text.",
+    limit=TelemetrySettings().tenants,
+    examples=("default", "acme-bank"),
+)
 LANGUAGE = Attribute(
     "language", "sprat.language", "The language of the text as its sender said.", limit=50, examples=("en", "de-AT")
 )
