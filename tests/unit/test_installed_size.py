@@ -51,5 +51,5 @@ def test_extras_are_followed_only_where_they_are_required():
     brought = installed_size("sprat-ner").distributions
 
     assert "cramjam" in brought  # aiokafka[lz4,…]
-    assert "opentelemetry-sdk" not in brought  # sprat[otel]
+    assert "opentelemetry-exporter-otlp-proto-http" not in brought  # sprat[otel]
     assert "torch" not in brought  # sprat-ner[train]

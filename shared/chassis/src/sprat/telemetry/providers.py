@@ -1,0 +1,111 @@
+"""The providers of traces, metrics and logs, from the standard `OTEL_*` variables."""
+
+import contextlib
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+from opentelemetry import metrics, trace
+from opentelemetry._logs import set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from sprat.telemetry.ids import ForcedIds
+from sprat.telemetry.variables import check_variables, exporters, sdk_disabled, variable
+
+_FLUSH_S = 2.0
+_SDK_LINKS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """The providers of a process; without them, nothing is recorded."""
+
+    tracers: TracerProvider | None = None
+    """Only where traces are exported."""
+    meters: MeterProvider | None = None
+    loggers: LoggerProvider | None = None
+    """Only where logs are exported."""
+    reader: InMemoryMetricReader | None = None
+    """Reads all metrics, for `/metrics`."""
+
+    def shutdown(self, timeout_s: float = _FLUSH_S) -> None:
+        """Export what waits, for so many seconds in all: a collector that does not answer must not hold up a stop."""
+        ending = [
+            threading.Thread(target=_shut_down, args=(each,), daemon=True)
+            for each in (self.tracers, self.meters, self.loggers)
+            if each is not None
+        ]
+        for thread in ending:
+            thread.start()
+        deadline = time.monotonic() + timeout_s
+        for thread in ending:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _shut_down(provider: TracerProvider | MeterProvider | LoggerProvider) -> None:
+    with contextlib.suppress(Exception):  # the process ends; what could not be exported was reported before
+        provider.shutdown()
+
+
+def configure_telemetry(service: str, version: str, model: str | None = None, max_links: int = _SDK_LINKS) -> Telemetry:
+    """Set the global providers as the `OTEL_*` variables say, once in a process.
+
+    Args:
+        service: its name, such as `intent`.
+        version: of the service.
+        model: the name by which texts ask for the service's model, where it has one.
+        max_links: how many links a span may have, unless `OTEL_SPAN_LINK_COUNT_LIMIT` says otherwise.
+
+    Raises:
+        UserError: a variable is wrong, or an exporter is not installed.
+    """
+    if sdk_disabled():
+        return Telemetry()
+    check_variables()
+    resource = _resource(service, version, model)
+    spans, measurements, lines = exporters("traces"), exporters("metrics"), exporters("logs")
+
+    # No provider is shut down at exit: `Telemetry.shutdown` does it, within its time.
+    reader = InMemoryMetricReader()
+    readers = [reader, *(PeriodicExportingMetricReader(each) for each in measurements)]
+    meters = MeterProvider(readers, resource, shutdown_on_exit=False)
+    metrics.set_meter_provider(meters)
+
+    tracers = loggers = None
+    if spans:
+        links = None if variable("OTEL_SPAN_LINK_COUNT_LIMIT") else max(max_links, _SDK_LINKS)
+        tracers = TracerProvider(
+            resource=resource,
+            shutdown_on_exit=False,
+            id_generator=ForcedIds(),
+            span_limits=SpanLimits(max_links=links),
+        )
+        for each in spans:
+            tracers.add_span_processor(BatchSpanProcessor(each))
+        trace.set_tracer_provider(tracers)
+    if lines:
+        loggers = LoggerProvider(resource, shutdown_on_exit=False)
+        for each in lines:
+            loggers.add_log_record_processor(BatchLogRecordProcessor(each))
+        set_logger_provider(loggers)
+    return Telemetry(tracers, meters, loggers, reader)
+
+
+def _resource(service: str, version: str, model: str | None) -> Resource:
+    """Return what all signals of this process have in common; `OTEL_RESOURCE_ATTRIBUTES` and others take precedence."""
+    own: dict[str, str] = {
+        "service.name": f"sprat-{service}",
+        "service.namespace": "sprat",
+        "service.version": version,
+        "service.instance.id": str(uuid.uuid4()),
+    }
+    if model is not None:
+        own["sprat.model.name"] = model
+    return Resource.create(own | dict(OTELResourceDetector().detect().attributes))
