@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -24,16 +24,19 @@ from sprat_local.notices import (
     discard_notice,
     discard_progress,
 )
+from sprat_local.observe.stack import Observers
 from sprat_local.options import Options, choose_services, model_names, service_table
+from sprat_local.processes.background import BackgroundCall
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
-from sprat_local.servers import BackgroundCall, BackingServers
-from sprat_operations.services import ServiceSpec, instance_name
+from sprat_local.servers import BackingServers
+from sprat_operations.services import SIMULATOR, ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics
 
 _PREFIX = "sprat-run-"
 _SERVICES_GRACE_S = 2.5
+_OBSERVERS_GRACE_S = 0.3
 """Together with the grace of Kafka and Redis, below the 5 s that a stop may take."""
 _MAX_INSTANCES = 64
 _NOT_RUNNING = "the installation is not running"
@@ -59,11 +62,21 @@ class Installation:
         """Services of the table that are not installed here."""
         self.topic_states: tuple[TopicState, ...] = ()
         self._on_notice = on_notice
-        self._supervisor = Supervisor(on_notice)
+        self._supervisor = Supervisor(on_notice, self._write_targets)
         self.kill_all = self._supervisor.kill_all
         """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
         self._folder: DataFolder | None = None
         self._backing = BackingServers(self.options, self._supervisor, on_notice, on_progress)
+        self.observers: Observers | None = None
+        """What observes it; None without."""
+        if self.options.observability is not None:
+            self.observers = Observers(
+                self.options.observability,
+                self._supervisor,
+                on_notice,
+                usual_ports=self.options.usual_ports,
+                restart=self.options.restart,
+            )
         self._launch_builder: LaunchBuilder | None = None
         self._changing = threading.Lock()
         """Held between the stop of a service and its next start."""
@@ -125,7 +138,7 @@ class Installation:
 
     @property
     def servers(self) -> Mapping[str, SupervisedServer]:
-        """`kafka` and `redis`, where they are embedded."""
+        """`kafka` and `redis`, where they are embedded, and what observes the installation."""
         return self._supervisor.servers
 
     def start(self) -> None:
@@ -152,7 +165,11 @@ class Installation:
         with self._changing:
             self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
         self._supervisor.shut_down()
+        if self.observers is not None:
+            self.observers.request_stop()  # they end while Redis and Kafka do
         self._backing.stop(start_timeout_s=_SERVICES_GRACE_S)
+        if self.observers is not None:
+            self.observers.stop(grace_s=_OBSERVERS_GRACE_S)
         if self._folder is not None:
             self._folder.release()
             self._folder = self._launch_builder = None
@@ -236,6 +253,8 @@ class Installation:
         self._launch_builder = LaunchBuilder(self.options, self.logs)
         # Kafka, Redis and the simulator need nothing else: they start concurrently.
         self._backing.begin_start(self.folder, self.logs)
+        if self.observers is not None:
+            self.observers.begin_start(self.folder / "observe", self.logs)
         for spec in specs:
             if not spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
@@ -247,14 +266,19 @@ class Installation:
         )
         self._reached("topics")
         secret, policy = environment.load_or_create_secret(self.folder), self.options.policy.absolute()
-        self._launch_builder.share(
-            environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
-        )
+        shared = environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
+        self._launch_builder.share(shared | (self.observers.variables() if self.observers is not None else {}))
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
+        if self.observers is not None:
+            self.observers.wait()
         self.wait_ready()
         self._reached("services")
+
+    def _write_targets(self, processes: Iterable[ServiceProcess]) -> None:
+        if self.observers is not None:
+            self.observers.write_targets(process for process in processes if process.name != SIMULATOR)
 
     def _spec(self, name: str) -> ServiceSpec:
         specs = {spec.name: spec for spec in self.specs}

@@ -10,6 +10,7 @@ from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
+from sprat_local.observe.stack import Observability
 from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec
 
 SIMULATED = "simulated"
@@ -62,6 +63,8 @@ class Options:
     """Service → variables for it alone."""
     modules: Mapping[str, str] = field(default_factory=dict)
     """Service → module to run instead of its own. Tests start services with a kill switch."""
+    observability: Observability | None = None
+    """How it is observed; None: not at all."""
     restart: bool = True
     """Restart what dies. Tests of faults turn it off."""
     ready_timeout_s: float = 60.0

@@ -86,6 +86,10 @@ class EmbeddedServer:
             self._data.release()
             self._data = None
 
+    def request_stop(self) -> None:
+        """Send SIGTERM and return at once; `stop` waits for its end."""
+        self._signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """End it as a crash does (SIGKILL); `start` brings it back on the same port."""
         if self._child is not None:

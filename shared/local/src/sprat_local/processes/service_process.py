@@ -1,7 +1,7 @@
 """One supervised service process: started, probed, restarted with back-off when it dies."""
 
 import contextlib
-import http.client
+import http
 import os
 import signal
 import sys
@@ -14,14 +14,14 @@ from pathlib import Path
 from sprat.retry import Backoff
 from sprat_local.notices import Notice, OnNotice
 from sprat_local.processes import logged_child
+from sprat_local.processes.http_probe import http_status
 from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line
-from sprat_local.processes.ports import HOST, free_port
+from sprat_local.processes.ports import free_port
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
 """A process that has run for so long did not die of its start: its next restart is quick again."""
-_PROBE_TIMEOUT_S = 0.5
 _PROBE_EVERY_S = 5.0
 USER_ERROR = 2
 """The exit code of a service with wrong settings; a restart cannot fix that."""
@@ -175,7 +175,7 @@ class ServiceProcess:
         self._on_notice(Notice(self.name, "error", text))
 
     def _probe(self, now: float) -> None:
-        if _answers(self.port, self._launch.ready_path):
+        if http_status(self.port, self._launch.ready_path) == http.HTTPStatus.OK:
             if self.state is ProcessState.STARTING and self.restarts:
                 self._on_notice(Notice(self.name, "info", f"ready again after {now - self._started_at:.1f} s"))
             self.state, self._was_ready = ProcessState.READY, True
@@ -183,14 +183,3 @@ class ServiceProcess:
         elif self.state is not ProcessState.STARTING:
             self.state = ProcessState.SILENT
             self._due_at = now + 1.0
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=_PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sprat.retry import Backoff
 from sprat_local.notices import LocalError, Notice, OnNotice, StartError
@@ -19,6 +19,10 @@ _BUSY_S = 0.05
 _CALM_S = 0.25
 _MAX_FAILED_STARTS = 3
 """A service that dies so often before it was ever ready will not start by itself."""
+
+
+def _ignore(_: Iterable[ServiceProcess]) -> None:
+    """Do nothing."""
 
 
 class SupervisedServer:
@@ -102,10 +106,12 @@ class SupervisedServer:
 class Supervisor:
     """The processes, and the thread that ticks them. All methods may be called from any thread."""
 
-    def __init__(self, on_notice: OnNotice) -> None:
+    def __init__(self, on_notice: OnNotice, on_tick: Callable[[Iterable[ServiceProcess]], None] = _ignore) -> None:
         self.services: dict[str, ServiceProcess] = {}
         self.servers: dict[str, SupervisedServer] = {}
         self._on_notice = on_notice
+        self._on_tick = on_tick
+        """Receives the services several times a second."""
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = False
@@ -199,6 +205,7 @@ class Supervisor:
                 for process in self._processes():
                     if not self._stopping:
                         process.tick()
+                self._on_tick(self.services.values())
                 busy = any(process.state is ProcessState.STARTING for process in self.services.values())
             self._wake.wait(_BUSY_S if busy else _CALM_S)
             self._wake.clear()

@@ -10,6 +10,7 @@ from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 EPILOG = """\b
 Examples:
   sprat up --data ./sprat-data
+  sprat up --observe     (metrics, alerts, logs and traces, in what is installed of Prometheus, Jaeger and others)
   sprat up --model intent/hr=./hr --model intent/it=./it     (texts ask for it: --task intent@hr)
   SPRAT_MODELS='{"intent/hr": "./hr"}' sprat up
 
@@ -68,6 +69,14 @@ def up(
             show_default=False,
         ),
     ] = None,
+    observe: Annotated[
+        bool,
+        typer.Option(
+            "--observe",
+            help="Start what is installed of Prometheus, Alertmanager, VictoriaMetrics, VictoriaLogs, Jaeger and the "
+            "OpenTelemetry Collector (on the PATH, or built by Go), and connect everything.",
+        ),
+    ] = False,
     partitions: Annotated[
         int,
         typer.Option(help="Partitions of each new topic.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
@@ -85,6 +94,7 @@ def up(
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
     from sprat_local.models import served_models  # noqa: PLC0415 - as above
+    from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
     from sprat_local.options import POLICY, Options  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
 
@@ -98,5 +108,6 @@ def up(
         prefix=prefix,
         usual_ports=True,
         models=served_models(model or ()),
+        observability=Observability() if observe else None,
     )
     raise typer.Exit(UpSession(options, Console(highlight=False)).run())

@@ -17,6 +17,8 @@ from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_local.installation import Installation
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
+from sprat_local.observe.programs import HOW_TO_GET
+from sprat_local.observe.stack import Observers
 from sprat_local.options import SIMULATED, USUAL_KAFKA_PORT, Options
 from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
@@ -117,6 +119,8 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield f"  Redis     {without_password(installation.redis_url)}"
     yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
     yield f"  logs      {installation.logs}"
+    if installation.observers is not None:
+        yield from observers(installation.observers)
     for model in installation.options.models:
         yield f"  model     {model} {model.version} from {model.folder}"
     for name in unserved:
@@ -126,6 +130,15 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"
     yield "  Ctrl-C stops everything\n"
+
+
+def observers(found: Observers) -> Iterator[str]:
+    """Return where the programs are that observe an installation, and which are not installed."""
+    for program in found.addresses.pages:
+        what = found.addresses.url(program, program.page) + ("" if program.page else "  takes OTLP over HTTP")
+        yield f"  observe   {program.name:16}  {what}"
+    if found.missing:
+        yield f"  not installed: {', '.join(found.missing)}; {HOW_TO_GET}"
 
 
 def example(installation: Installation) -> str:

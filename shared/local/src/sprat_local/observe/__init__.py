@@ -1,0 +1,1 @@
+"""What observes an installation: Prometheus, Alertmanager, VictoriaMetrics, VictoriaLogs, Jaeger, a collector."""

@@ -1,0 +1,136 @@
+"""The configuration files of the programs that observe an installation, as JSON, which is YAML too."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sprat_local.observe.programs import ALERTMANAGER, COLLECTOR, JAEGER, VICTORIA_LOGS, VICTORIA_METRICS, Program
+from sprat_local.processes.ports import HOST
+
+JOB = "sprat"
+"""Prometheus' name for all that it scrapes; the rules name it."""
+_RULES = re.compile(r"^groups:", re.MULTILINE)
+_MAX_FILE_MB = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The ports of the programs that run."""
+
+    pages: Mapping[Program, int]
+    """Program → port of its web page; of the collector: of its receiver."""
+    jaeger_receiver: int
+    """OTLP over HTTP."""
+    jaeger_grpc: int
+    """Jaeger's other API; nothing uses it, but it would take a usual port."""
+
+    def url(self, program: Program, path: str = "") -> str:
+        """Return the address of a program that runs."""
+        return f"http://{self.host(program)}{path}"
+
+    def host(self, program: Program) -> str:
+        """Return the host and port of a program that runs."""
+        return f"{HOST}:{self.pages[program]}"
+
+    def traces_url(self) -> str | None:
+        """Return where Jaeger takes spans; None if it does not run."""
+        return f"http://{HOST}:{self.jaeger_receiver}/v1/traces" if JAEGER in self.pages else None
+
+    def logs_url(self) -> str | None:
+        """Return where VictoriaLogs takes log lines; None if it does not run."""
+        return self.url(VICTORIA_LOGS, "/insert/opentelemetry/v1/logs") if VICTORIA_LOGS in self.pages else None
+
+
+def rule_files(folder: Path) -> list[str]:
+    """Return the files with alerts and recording rules in the parts of a folder; tests of rules are left out."""
+    return [str(path) for path in sorted(folder.glob("*/*.y*ml")) if _RULES.search(path.read_text("utf-8"))]
+
+
+def prometheus_config(addresses: Addresses, targets: Path, rules: Path, scrape_s: float) -> dict[str, Any]:
+    """Return what Prometheus reads: what it scrapes, its rules, and where alerts and samples go."""
+    config: dict[str, Any] = {
+        "global": {"scrape_interval": f"{scrape_s * 1000:.0f}ms", "evaluation_interval": f"{scrape_s * 1000:.0f}ms"},
+        "rule_files": rule_files(rules),
+        "scrape_configs": scrape_configs(targets),
+    }
+    if ALERTMANAGER in addresses.pages:
+        config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [addresses.host(ALERTMANAGER)]}]}]}
+    if VICTORIA_METRICS in addresses.pages:  # it gets what the rules record, too
+        config["remote_write"] = [{"url": addresses.url(VICTORIA_METRICS, "/api/v1/write")}]
+    return config
+
+
+def scrape_configs(targets: Path) -> list[dict[str, Any]]:
+    """Return what is scraped: the processes in the file `targets`, which is read again when it changes."""
+    return [{"job_name": JOB, "file_sd_configs": [{"files": [str(targets)]}]}]
+
+
+def alertmanager_config() -> dict[str, Any]:
+    """Return what Alertmanager reads: its page shows the alerts, nobody is called."""
+    return {"route": {"receiver": "page", "group_by": ["alertname"]}, "receivers": [{"name": "page"}]}
+
+
+def jaeger_config(addresses: Addresses) -> dict[str, Any]:
+    """Return what Jaeger reads: it takes OTLP over HTTP and keeps the newest traces in memory."""
+    return {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"{HOST}:{addresses.jaeger_receiver}"}}}},
+        "processors": {"batch": {"timeout": "200ms"}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
+        "extensions": {
+            "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100_000}}}},
+            "jaeger_query": {
+                "storage": {"traces": "memory"},
+                "http": {"endpoint": addresses.host(JAEGER)},
+                "grpc": {"endpoint": f"{HOST}:{addresses.jaeger_grpc}"},
+            },
+        },
+        "service": _service(
+            {"traces": (["otlp"], ["batch"], ["jaeger_storage_exporter"])}, ["jaeger_storage", "jaeger_query"]
+        ),
+    }
+
+
+def collector_config(addresses: Addresses, folder: Path) -> dict[str, Any]:
+    """Return what the collector reads: it hands all on to what runs; a signal that nothing shows goes to a file.
+
+    Unlike in production nothing is sampled: whoever tries Sprat finds every text.
+    """
+    exporters: dict[str, Any] = {}
+    pipelines: dict[str, tuple[list[str], list[str], list[str]]] = {}
+    for signal, url in (("traces", addresses.traces_url()), ("logs", addresses.logs_url()), ("metrics", None)):
+        name = f"file/{signal}" if url is None else f"otlp_http/{signal}"
+        exporters[name] = (
+            {"path": str(folder / f"{signal}.jsonl"), "rotation": {"max_megabytes": _MAX_FILE_MB}}
+            if url is None
+            else {f"{signal}_endpoint": url}
+        )
+        pipelines[signal] = ["otlp"], ["batch"], [name]
+    return {
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": addresses.host(COLLECTOR)}}}},
+        "processors": {"batch": {"timeout": "200ms"}},
+        "exporters": exporters,
+        "service": _service(pipelines, []),
+    }
+
+
+def service_variables(addresses: Addresses) -> dict[str, str]:
+    """Return the variables that make the services export to what runs. Their metrics are scraped."""
+    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRICS_EXPORTER": "none"}
+    if COLLECTOR in addresses.pages:
+        return variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": addresses.url(COLLECTOR)}
+    direct = {"TRACES": addresses.traces_url(), "LOGS": addresses.logs_url()}
+    return variables | {f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT": url for name, url in direct.items() if url is not None}
+
+
+def _service(pipelines: Mapping[str, tuple[list[str], list[str], list[str]]], extensions: list[str]) -> dict[str, Any]:
+    """Return the pipelines; metrics about the program itself, which would take another port, are off."""
+    return {
+        "extensions": extensions,
+        "pipelines": {
+            name: {"receivers": receivers, "processors": processors, "exporters": exporters}
+            for name, (receivers, processors, exporters) in pipelines.items()
+        },
+        "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
+    }

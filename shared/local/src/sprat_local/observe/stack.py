@@ -1,0 +1,182 @@
+"""What observes an installation: started beside it, connected with it and with each other, stopped with it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprat_local.notices import OnNotice
+from sprat_local.observe import configuration
+from sprat_local.observe.configuration import Addresses
+from sprat_local.observe.programs import (
+    ALERTMANAGER,
+    COLLECTOR,
+    JAEGER,
+    PROGRAMS,
+    PROMETHEUS,
+    VICTORIA_METRICS,
+    Program,
+    find_programs,
+)
+from sprat_local.observe.server import ObservingServer
+from sprat_local.processes.background import ConcurrentStarts
+from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
+from sprat_local.processes.service_process import ServiceProcess
+from sprat_local.processes.supervisor import Supervisor
+
+SHIPPED = Path(__file__).parent / "configuration"
+"""The packaged alerts and recording rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observability:
+    """How an installation is observed."""
+
+    rules: Path = SHIPPED
+    """Folder with the alerts and recording rules."""
+    scrape_s: float = 5.0
+    """How often the metrics are read and the rules are evaluated."""
+
+
+class Observers:
+    """The programs that observe an installation."""
+
+    def __init__(
+        self,
+        options: Observability,
+        supervisor: Supervisor,
+        on_notice: OnNotice,
+        *,
+        usual_ports: bool,
+        restart: bool,
+    ) -> None:
+        self._options = options
+        self._claims = PortClaims()
+        self._starts = ConcurrentStarts(supervisor, on_notice, restart=restart)
+        self._servers: list[ObservingServer] = []
+        self._usual_ports = usual_ports
+        self._addresses = Addresses({}, 0, 0)
+        self._targets = Path()
+        self._written: list[dict[str, object]] = []
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where they are; empty before the start."""
+        return self._addresses
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of those that are not installed."""
+        return tuple(program.name for program in PROGRAMS if program not in self._addresses.pages)
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that make the services export to them."""
+        return configuration.service_variables(self._addresses)
+
+    def begin_start(self, folder: Path, logs: Path) -> None:
+        """Begin to start what is installed, and return at once; `folder` is for what they write.
+
+        Raises:
+            UserError: nothing is installed.
+        """
+        programs = find_programs()
+        ports = {program: self._port(program) for program in programs}
+        self._addresses = Addresses(ports, *free_ports(2))
+        self._targets = folder / "targets.json"
+        folder.mkdir(exist_ok=True)
+        self._targets.write_text("[]", "utf-8")
+        # Jaeger would trace itself, with the exporter that the user's variables name.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+        environment["OTEL_TRACES_SAMPLER"] = "always_off"
+        for program, path in programs.items():
+            home = folder / program.name
+            home.mkdir(exist_ok=True)
+            server = ObservingServer(
+                program.name,
+                [str(path), *self._arguments(program, home)],
+                ports[program],
+                ready_path=program.ready_path,
+                folder=home,
+                log=logs / f"{program.name}.log",
+                environment=environment,
+            )
+            self._servers.append(server)
+            self._starts.begin(program.name, server)
+
+    def wait(self) -> None:
+        """Wait until they serve.
+
+        Raises:
+            LocalError: one does not start.
+        """
+        self._starts.wait()
+
+    def write_targets(self, processes: Iterable[ServiceProcess]) -> None:
+        """Write which processes Prometheus scrapes, if that has changed. One that has died stays: it is down."""
+        targets: list[dict[str, object]] = [
+            {"targets": [f"{HOST}:{process.port}"], "labels": {"instance": process.name}} for process in processes
+        ]
+        if targets != self._written:
+            with contextlib.suppress(OSError):  # such as a full disk, which may be temporary: tried again
+                new = self._targets.with_suffix(".new")
+                new.write_text(json.dumps(targets), "utf-8")
+                new.replace(self._targets)  # at once: a half-written file would be an error in Prometheus' log
+                self._written = targets
+
+    def request_stop(self) -> None:
+        """Ask all to stop, and return at once."""
+        for server in self._servers:
+            server.request_stop()
+
+    def stop(self, *, grace_s: float) -> None:
+        """Stop all: SIGTERM, SIGKILL after `grace_s`."""
+        self.request_stop()
+        self._starts.have_ended(grace_s)
+        for server in self._servers:
+            server.stop(grace_s=grace_s)
+        self._servers.clear()
+        self._claims.release()
+
+    def _port(self, program: Program) -> int:
+        return program.port if self._usual_ports and self._claims.claim(program.port) else free_port()
+
+    def _arguments(self, program: Program, home: Path) -> list[str]:
+        """Return the arguments with which a program starts; write its configuration into its folder."""
+        addresses, options = self._addresses, self._options
+
+        def config(content: Mapping[str, object]) -> str:
+            path = home / "config.json"
+            path.write_text(json.dumps(content, indent=2), "utf-8")
+            return str(path)
+
+        listen = addresses.host(program)
+        if program is PROMETHEUS:
+            read = configuration.prometheus_config(addresses, self._targets, options.rules, options.scrape_s)
+            return [
+                f"--config.file={config(read)}",
+                f"--storage.tsdb.path={home / 'data'}",
+                f"--web.listen-address={listen}",
+                "--enable-feature=exemplar-storage",
+                "--log.level=warn",
+            ]
+        if program is ALERTMANAGER:
+            return [
+                f"--config.file={config(configuration.alertmanager_config())}",
+                f"--storage.path={home / 'data'}",
+                f"--web.listen-address={listen}",
+                "--cluster.listen-address=",
+                "--log.level=warn",
+            ]
+        if program is JAEGER:
+            return [f"--config={config(configuration.jaeger_config(addresses))}"]
+        if program is COLLECTOR:
+            return [f"--config={config(configuration.collector_config(addresses, home))}"]
+        arguments = [f"-httpListenAddr={listen}", f"-storageDataPath={home / 'data'}", "-loggerLevel=WARN"]
+        if program is VICTORIA_METRICS:
+            arguments.append("-search.latencyOffset=1s")  # for who watches; the default hides the last 30 s
+            if PROMETHEUS not in addresses.pages:
+                scraped = {"scrape_configs": configuration.scrape_configs(self._targets)}
+                arguments.append(f"-promscrape.config={config(scraped)}")
+        return arguments

@@ -1,0 +1,141 @@
+"""What `sprat up --observe` starts, how it is configured, and what Prometheus scrapes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat_local.notices import discard_notice
+from sprat_local.observe import configuration
+from sprat_local.observe.configuration import Addresses
+from sprat_local.observe.programs import (
+    ALERTMANAGER,
+    COLLECTOR,
+    JAEGER,
+    PROMETHEUS,
+    VICTORIA_LOGS,
+    VICTORIA_METRICS,
+    find_programs,
+)
+from sprat_local.observe.stack import Observability, Observers
+from sprat_local.processes.service_process import LaunchSpec, ServiceProcess
+from sprat_local.processes.supervisor import Supervisor
+from sprat_local.up.session import observers as lines_of
+
+ALL = Addresses(
+    {PROMETHEUS: 1, ALERTMANAGER: 2, VICTORIA_METRICS: 3, VICTORIA_LOGS: 4, JAEGER: 5, COLLECTOR: 6},
+    jaeger_receiver=7,
+    jaeger_grpc=8,
+)
+
+
+def only(*programs):
+    return Addresses({program: ALL.pages[program] for program in programs}, 7, 8)
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o755)
+    return path
+
+
+def observers(**more) -> Observers:
+    return Observers(
+        Observability(**more), Supervisor(discard_notice), discard_notice, usual_ports=False, restart=False
+    )
+
+
+def test_programs_are_found_on_the_path_and_where_go_installs_them(tmp_path):
+    on_path = executable(tmp_path / "bin" / "prometheus-alertmanager")
+    in_gobin = executable(tmp_path / "gobin" / "jaeger")
+    in_gopath = executable(tmp_path / "go" / "bin" / "otelcol")
+    (tmp_path / "bin" / "prometheus").touch(0o644)  # not executable
+
+    found = find_programs(
+        {"PATH": str(on_path.parent), "GOBIN": str(in_gobin.parent), "GOPATH": str(in_gopath.parent.parent)}
+    )
+    assert found == {ALERTMANAGER: on_path, JAEGER: in_gobin, COLLECTOR: in_gopath}
+
+
+def test_without_any_program_the_error_names_all_and_where_to_read_on(tmp_path):
+    with pytest.raises(UserError, match=r"none of prometheus, .*jaeger, otelcol is installed; docs/observability\.md"):
+        find_programs({"PATH": str(tmp_path), "GOPATH": str(tmp_path)})
+
+
+def test_prometheus_loads_rules_but_not_their_tests(tmp_path):
+    for name, content in {
+        "alerts/lag.yaml": "# why\ngroups: []\n",
+        "alerts/lag_test.yaml": "rule_files: [lag.yaml]\ntests:\n  - alert_rule_test: []\n    groups: no\n",
+        "prometheus/recording.yml": "groups:\n  - name: x\n",
+        "prometheus/prometheus.yml": "scrape_configs: []\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    config = configuration.prometheus_config(ALL, tmp_path / "targets.json", tmp_path, 0.5)
+
+    assert config["rule_files"] == [str(tmp_path / "alerts/lag.yaml"), str(tmp_path / "prometheus/recording.yml")]
+    assert config["global"] == {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
+    assert config["alerting"]["alertmanagers"][0]["static_configs"] == [{"targets": ["127.0.0.1:2"]}]
+    assert config["remote_write"] == [{"url": "http://127.0.0.1:3/api/v1/write"}]
+
+
+def test_prometheus_alone_sends_to_nobody(tmp_path):
+    config = configuration.prometheus_config(only(PROMETHEUS), tmp_path / "targets.json", tmp_path, 5)
+    assert config.keys() == {"global", "rule_files", "scrape_configs"}
+
+
+def test_the_collector_hands_on_to_what_runs_and_writes_the_rest_into_files(tmp_path):
+    exporters = configuration.collector_config(ALL, tmp_path)["exporters"]
+    assert exporters["otlp_http/traces"] == {"traces_endpoint": "http://127.0.0.1:7/v1/traces"}
+    assert exporters["otlp_http/logs"] == {"logs_endpoint": "http://127.0.0.1:4/insert/opentelemetry/v1/logs"}
+
+    alone = configuration.collector_config(only(COLLECTOR), tmp_path)
+    assert alone["exporters"].keys() == {"file/traces", "file/logs", "file/metrics"}
+    assert alone["service"]["pipelines"]["logs"]["exporters"] == ["file/logs"]
+
+
+@pytest.mark.parametrize(
+    ("running", "variables"),
+    [
+        ((COLLECTOR, JAEGER), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:6"}),
+        ((JAEGER,), {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:7/v1/traces"}),
+        (
+            (VICTORIA_LOGS,),
+            {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:4/insert/opentelemetry/v1/logs"},
+        ),
+        ((PROMETHEUS,), {}),
+    ],
+)
+def test_services_export_to_the_collector_or_straight_to_what_runs(running, variables):
+    found = configuration.service_variables(only(*running))
+    endpoints = {name: value for name, value in found.items() if name.endswith("ENDPOINT")}
+    assert endpoints == variables
+    assert found["OTEL_METRICS_EXPORTER"] == "none"  # they are scraped
+
+
+def test_targets_follow_the_processes(tmp_path):
+    watching = observers()
+    watching._targets = tmp_path / "targets.json"
+    launch = LaunchSpec("intent#2", "module", {}, "PORT", None, "/readyz", tmp_path / "log")
+    process = ServiceProcess(launch, discard_notice)
+
+    for port in (1234, 4321):  # as after a restart
+        process.port = port
+        watching.write_targets([process])
+        assert json.loads(watching._targets.read_text()) == [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": "intent#2"}}
+        ]
+    before = watching._targets.stat().st_ino
+    watching.write_targets([process])
+    assert watching._targets.stat().st_ino == before  # nothing has changed: not written again
+    assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
+
+
+def test_the_greeting_says_where_everything_is_and_what_is_not_installed():
+    watching = observers()
+    watching._addresses = only(PROMETHEUS, COLLECTOR)
+    first, second, last = lines_of(watching)
+    assert first.split() == ["observe", "prometheus", "http://127.0.0.1:1/graph"]
+    assert second.split()[:3] == ["observe", "otelcol", "http://127.0.0.1:6"]
+    assert "alertmanager, victoria-metrics, victoria-logs, jaeger; docs/observability.md" in last
