@@ -325,3 +325,13 @@ def test_an_own_attribute_has_examples_of_its_type() -> None:
         if attribute["type"] in ("string", "string[]"):
             wanted = str if attribute["type"] == "string" else list
             assert all(isinstance(example, wanted) for example in attribute["examples"])
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_names_only_metrics_that_exist(page: Path) -> None:
+    named = {
+        *re.findall(r"`((?:sprat|messaging|gen_ai|process)_\w+?)(?:_bucket|_sum|_count)?`", page.read_text("utf-8"))
+    }
+    labels = {name.replace(".", "_") for name in ATTRIBUTES}
+    packages = {path.name for path in ROOT.glob("*/*/src/*")} | {path.name for path in ROOT.glob("*/src/*")}
+    assert named - {metric.prometheus for metric in signals.METRICS} - labels - packages == set()
