@@ -4,8 +4,9 @@ import pytest
 
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.outbox import Outbox
-from sprat.processing.records import WorkItem
+from sprat.processing.records import PendingRecord, WorkItem
 from sprat.settings import KafkaSettings
+from sprat.telemetry.tracing import INVISIBLE
 from sprat_contracts import Topics
 from support.wire_records import plain
 
@@ -16,7 +17,7 @@ class Half(Publisher):
 
 
 async def test_what_is_too_large_is_not_struck_out_as_acknowledged():
-    records = [OutRecord("t", None, b"%d" % number) for number in range(3)]
+    records = [PendingRecord(OutRecord("t", None, b"%d" % number), INVISIBLE) for number in range(3)]
     item = WorkItem(plain(), pending=list(records))
     publisher = Half(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
     outbox = Outbox("router", "1.2.3", Topics(), publisher)

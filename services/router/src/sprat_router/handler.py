@@ -93,7 +93,7 @@ class RouterHandler:
             self._escalate(prediction, (NO_SERVICE,), None) for prediction in unserved(text, received, self._models)
         )
         rejected = unknown_tasks(text)
-        return Outcome(events, rejected, None if events or rejected else "served")
+        return Outcome(events, rejected, None if events or rejected else "served", judged=True)
 
     def _route(self, prediction: Prediction) -> Emit:
         options = prediction.submitted.tasks.known[prediction.task]

@@ -220,7 +220,7 @@ async def _consume(
     def created(consumer: Any) -> None:
         context.consumers.append(consumer)
         trailing.follow(consumer)
-        watch_polls(consumer, progress, context.admission, context.failure)
+        watch_polls(consumer, subscription.group, progress, context.admission, context.failure)
 
     await on_consumer_created(broker, created)
     context.stack.push_async_callback(broker.stop)

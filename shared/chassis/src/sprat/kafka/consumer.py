@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from sprat.kafka.clients import AUTHORISATION_ERRORS, ISOLATION_LEVEL
 from sprat.kafka.compat import Poll, consume_loop_has_ended, fetch_has_ended, wrap_polls
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.settings import KafkaSettings
+from sprat.telemetry import signals
 
 log = logging.getLogger("sprat.faststream")
 
@@ -118,8 +120,10 @@ def _security(settings: KafkaSettings) -> BaseSecurity | None:
     )
 
 
-def watch_polls(consumer: Any, progress: LoopProgress, admission: AdmissionControl, failure: Failure) -> None:
-    """Record every poll, and end the process at the first that fails.
+def watch_polls(
+    consumer: Any, group: str, progress: LoopProgress, admission: AdmissionControl, failure: Failure
+) -> None:
+    """Record and count every poll, and end the process at the first that fails.
 
     A failed poll may have lost records of other partitions whose positions have moved on: the next commit would skip
     them. FastStream only logs the error, waits and polls again.
@@ -136,11 +140,22 @@ def watch_polls(consumer: Any, progress: LoopProgress, admission: AdmissionContr
                 failure.report(_poll_failure(error))
                 raise
             progress.turn()
+            _count_polled(records, group)
             return records
 
         return watched
 
     wrap_polls(consumer, watch)
+
+
+def _count_polled(records: Mapping[TopicPartition, list[Any]], group: str) -> None:
+    by_topic: Counter[str] = Counter()
+    for partition, batch in records.items():
+        by_topic[partition.topic] += len(batch)
+    if by_topic.total():
+        signals.BATCH_SIZE.record(by_topic.total(), group=group)
+    for topic, count in by_topic.items():
+        signals.CONSUMED.add(count, operation="poll", destination=topic, group=group)
 
 
 def _poll_failure(error: Exception) -> Fatal:

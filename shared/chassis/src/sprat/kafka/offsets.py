@@ -15,6 +15,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from sprat.errors import Fatal, Retryable
 from sprat.kafka.clients import AUTHORISATION_ERRORS, make_consumer, missing_topics
 from sprat.settings import KafkaSettings
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span
 from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
@@ -98,8 +100,12 @@ async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> b
         Fatal: Kafka does not let this service commit.
     """
     try:
-        async with asyncio.timeout(_COMMIT_S):
-            await consumer.commit(dict(offsets))
+        with (
+            child_span(signals.COMMIT, operation="commit", operation_type="settle"),
+            signals.CLIENT_SECONDS.timed(operation="commit", operation_type="settle"),
+        ):
+            async with asyncio.timeout(_COMMIT_S):
+                await consumer.commit(dict(offsets))
     except (CommitFailedError, IllegalStateError) as error:
         log.warning("offsets not committed, the partitions were revoked: %s", type(error).__name__)
         return False

@@ -5,7 +5,8 @@ Written by hand: a retry library would send a record again that the producer sti
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from sprat.errors import Fatal, Retryable, SpratError
 from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.retry import Backoff, Deadline
 from sprat.settings import KafkaSettings
+from sprat.telemetry import signals
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class OutRecord:
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     sending: "asyncio.Future[Any] | None" = None
+    acknowledged: "Acknowledged | None" = None
 
     @property
     def size(self) -> int:
@@ -123,10 +126,23 @@ class Publisher:
             NotAcknowledged: some are not acknowledged after `hold_s`; the default is the setting.
             Fatal: Kafka does not let this service write.
         """
+        if not records:
+            return []
+        deadline = Deadline(self._settings.hold_s if hold_s is None else hold_s)
+        with signals.CLIENT_SECONDS.timed(operation="send", operation_type="send"):
+            done, too_large = await self._publish(records, deadline)
+        if too_large:
+            raise TooLarge(too_large)
+        return [done[place] for place in range(len(records))]
+
+    async def _publish(
+        self, records: Sequence[OutRecord], deadline: Deadline
+    ) -> tuple[dict[int, Acknowledged], list[int]]:
+        """Return what is acknowledged and what is too large, by the index in `records`."""
         done: dict[int, Acknowledged] = {}
         too_large: list[int] = []
         pending = list(range(len(records)))
-        deadline, backoff = Deadline(self._settings.hold_s if hold_s is None else hold_s), Backoff()
+        backoff = Backoff()
         while pending:
             failed: dict[int, BaseException] = {}
             results = await self._send([records[place] for place in pending], deadline)
@@ -137,12 +153,11 @@ class Publisher:
                     too_large.append(place)
                 else:
                     failed[place] = result
+            _count_acknowledged(records[place] for place in pending if place in done)
             pending = list(failed)
             if pending:
                 await self._wait_before_retry(failed, too_large, deadline, backoff)
-        if too_large:
-            raise TooLarge(too_large)
-        return [done[place] for place in range(len(records))]
+        return done, too_large
 
     async def _wait_before_retry(
         self, failed: dict[int, BaseException], too_large: Sequence[int], deadline: Deadline, backoff: Backoff
@@ -162,6 +177,7 @@ class Publisher:
         if deadline.passed:
             raise NotAcknowledged(tuple(failed), reasons, tuple(too_large))
         pause = min(backoff.next(), deadline.remaining())
+        signals.RETRIES.add(1, reason="publish")
         log.warning("%d records not acknowledged: %s; retrying in %.1f s", len(failed), reasons, pause)
         await asyncio.sleep(pause)
 
@@ -218,7 +234,8 @@ class Publisher:
             self._broken = True
             return error
         metadata = future.result()
-        return Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
+        record.acknowledged = Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
+        return record.acknowledged
 
     async def _renew(self) -> None:
         """Replace a broken producer; the old one still delivers what it has accepted."""
@@ -252,3 +269,8 @@ class Publisher:
             await producer.stop()
             raise
         return producer
+
+
+def _count_acknowledged(records: Iterable[OutRecord]) -> None:
+    for topic, count in Counter(record.topic for record in records).items():
+        signals.SENT.add(count, operation="send", destination=topic)

@@ -7,6 +7,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.retry import Deadline
+from sprat.telemetry import signals
 
 log = logging.getLogger(__name__)
 
@@ -48,5 +49,6 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Admit work again."""
         self.assigned = True
+        signals.REBALANCES.add(1)
         self.started()
         self._admission.open()

@@ -5,6 +5,7 @@ offsets of these records.
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from sprat.processing.handler import Handler, ModelHandler, Outcome
 from sprat.processing.loop import LoopContext
 from sprat.processing.records import RetryBuffer, WorkItem, defect
 from sprat.retry import Backoff
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import current_traceparent
 from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
@@ -62,22 +65,27 @@ class BatchLoop:
     async def _handle(self, records: Sequence[KafkaRecord]) -> None:
         items: list[WorkItem] = []
         done = 0
+        polled_s = time.perf_counter()
+        signals.IN_PROGRESS.set(len(records))
         try:
             if self.refresh is not None:
                 await self.refresh()
             records = self._owned(records)
-            items.extend(self._decode(record) for record in records)
+            items.extend(self._decode(record, polled_s) for record in records)
             self.context.checkpoint("decoded", len(items))
-            for part in self._parts(items):
-                if not self.context.admission.is_open:
-                    return
-                await self._run(part)
-                done += len(part)
-                self._succeeded()
+            with self.context.traced(items, polled_s):
+                for part in self._parts(items):
+                    if not self.context.admission.is_open:
+                        return
+                    await self._run(part)
+                    done += len(part)
+                    self._succeeded()
             if not self._held.items:  # also where nothing was to be done because all records were skipped
                 self._succeeded()
         except Retryable as error:
             await self._hold(error, items[done:], records[done:])
+        finally:
+            signals.IN_PROGRESS.set(0)
 
     def _owned(self, records: Sequence[KafkaRecord]) -> Sequence[KafkaRecord]:
         """Return the records that are still this service's; forget held items of the others."""
@@ -94,6 +102,7 @@ class BatchLoop:
     def _succeeded(self) -> None:
         self._failing_since = None
         self._backoff.reset()
+        signals.HELD.set(0)
 
     async def _run(self, items: Sequence[WorkItem]) -> None:
         context = self.context
@@ -107,10 +116,9 @@ class BatchLoop:
         context.checkpoint("published", 0)
         await commit(context.consumer(), next_offsets(item.record for item in items))
         context.checkpoint("committed", 0)
-        for item in items:
-            context.finish(item)
+        context.finish(items)
 
-    def _decode(self, record: KafkaRecord) -> WorkItem:
+    def _decode(self, record: KafkaRecord, polled_s: float) -> WorkItem:
         """Decode a record, and decide on it where no model is needed.
 
         An item that is held from a failed attempt continues where it was, so that a retry never runs the model again.
@@ -118,9 +126,10 @@ class BatchLoop:
         held = self._held.take(record)
         if held is not None:
             return held
-        item = self.context.decode(record, self.handler)
+        item = self.context.decode(record, self.handler, polled_s)
         if item.received is None:
             return item
+        token = current_traceparent.set(item.received.envelope.traceparent)
         try:
             step = self.handler.receive(item.received)
         except SpratError:
@@ -128,6 +137,8 @@ class BatchLoop:
         except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
             item.outcome = Outcome(rejected=defect(error))
             return item
+        finally:
+            current_traceparent.reset(token)
         if isinstance(step, Outcome):
             item.outcome = step
         elif self.cached_inference is None:
@@ -163,5 +174,7 @@ class BatchLoop:
         self._held.keep(items)
         seek_back(self.context.consumer(), records)
         pause = self._backoff.next()
+        signals.HELD.set(len(records))
+        signals.RETRIES.add(1, reason="handle")
         log.warning("%s; %d records held, retrying in %.1f s", error, len(records), pause)
         await self.context.sleep(pause)

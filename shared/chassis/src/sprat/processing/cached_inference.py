@@ -18,6 +18,8 @@ from sprat.errors import Fatal
 from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask, ModelHandler
 from sprat.processing.records import WorkItem
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span
 from sprat_contracts import OUTPUTS
 
 log = logging.getLogger(__name__)
@@ -90,7 +92,8 @@ class CachedInference:
         cached = await self._look_up(asks)
         looked_up = time.perf_counter()
         misses = [key for key in asks if key not in cached]
-        answers = await self.inference.answer([asks[key].question for key in misses])
+        tokens = {item.cache_key: item.tokens for item in asking}
+        answers = await self._infer([asks[key] for key in misses], sum(tokens[key] for key in misses))
         model_ms = round((time.perf_counter() - looked_up) * 1000, 3)
         fresh = dict(zip(misses, answers, strict=True))
         await self.cache.put_many({key: _encode(answer) for key, answer in fresh.items() if answer is not None})
@@ -111,6 +114,20 @@ class CachedInference:
             else:
                 log.error("the model failed on one text", extra=item.log_fields())
                 item.outcome = self.handler.failed(item.received, item.ask)
+
+    async def _infer(self, asks: Sequence[Ask], tokens: int) -> list[Answer | None]:
+        """Run the model; all ask for the one task of this service."""
+        if not asks:
+            return []
+        task = asks[0].task
+        with (
+            child_span(signals.INFER, task, task=task, texts=len(asks), tokens=tokens),
+            signals.MODEL_SECONDS.timed(task=task),
+        ):
+            answers = await self.inference.answer([ask.question for ask in asks])
+        signals.MODEL_TEXTS.add(len(asks), task=task)
+        signals.MODEL_TOKENS.add(tokens, task=task)
+        return answers
 
     async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
         keys = list(asks)

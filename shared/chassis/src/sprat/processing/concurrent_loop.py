@@ -6,6 +6,7 @@ partition the offset up to the lowest unfinished record is committed.
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from sprat.processing.handler import ConcurrentHandler
 from sprat.processing.loop import LoopContext
 from sprat.processing.records import WorkItem, defect
 from sprat.retry import retry_until
-from sprat.telemetry.tracing import current_traceparent
+from sprat.telemetry import signals
 from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,20 @@ class ConcurrentLoop:
 
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
         """Admit a batch; return when its last record is in progress. Never raises, as in the batch loop."""
-        for record in records:
-            while len(self._tasks) >= self.capacity:
-                self._task_ended.clear()
-                await self._task_ended.wait()
-            if not self.context.admission.enter():
-                return
-            self._tracker.start(TopicPartition(record.topic, record.partition), record.offset)
-            task = asyncio.create_task(self._process(record))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+        polled_s = time.perf_counter()
+        items = [self.context.decode(record, self.handler, polled_s) for record in records]
+        with self.context.traced(items, polled_s):
+            for item in items:
+                while len(self._tasks) >= self.capacity:
+                    self._task_ended.clear()
+                    await self._task_ended.wait()
+                if not self.context.admission.enter():
+                    return
+                self._tracker.start(TopicPartition(item.record.topic, item.record.partition), item.record.offset)
+                task = asyncio.create_task(self._process(item))
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+                signals.IN_PROGRESS.set(len(self._tasks))
 
     async def release(self) -> None:
         """Commit what is finished and cancel the rest, after a drain: the partitions' next owner reads it again."""
@@ -64,19 +69,19 @@ class ConcurrentLoop:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        signals.IN_PROGRESS.set(len(self._tasks))
         self.context.admission.leave()
         self._task_ended.set()
 
-    async def _process(self, record: KafkaRecord) -> None:
-        context = self.context
+    async def _process(self, item: WorkItem) -> None:
+        context, record = self.context, item.record
         try:
-            item = context.decode(record, self.handler)
             await self._decide(item)
             context.spend_budget(item)
             await retry_until(
                 lambda: context.outbox.publish([item], self.handler.oversized), Retryable, context.give_up_s
             )
-            context.finish(item)
+            context.finish([item])
             context.checkpoint("published", 0)
             self._tracker.finish(TopicPartition(record.topic, record.partition), record.offset)
             await retry_until(self._commit, Retryable, context.give_up_s)
@@ -89,7 +94,6 @@ class ConcurrentLoop:
         received = item.received
         if received is None or item.span is None:
             return
-        current_traceparent.set(item.span.traceparent)
         self.context.checkpoint("decoded", 1)
 
         async def decide() -> None:
@@ -101,7 +105,10 @@ class ConcurrentLoop:
                 log.error("a defect in the handler: %s", type(error).__name__, extra=item.log_fields())  # noqa: TRY400
                 item.outcome = replace(self.handler.failed(received), rejected=defect(error))
 
-        await retry_until(decide, Retryable, self.context.give_up_s)
+        with item.span.current():
+            await retry_until(decide, Retryable, self.context.give_up_s)
+        if item.skipped:
+            item.span = None  # a span that is not ended is not exported
         self.context.checkpoint("inferred", 0)
 
     async def _commit(self) -> None:

@@ -55,6 +55,9 @@ class Outcome:
     """The record becomes a dead letter, in addition to the events."""
     skipped: str | None = None
     """Why the record causes nothing: it is another service's."""
+    judged: bool = False
+    """Whether the record is a text that this service has judged for all others: it is counted, and its trace gets its
+    root."""
 
 
 @dataclass(frozen=True, slots=True)

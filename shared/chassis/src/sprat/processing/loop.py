@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,10 +13,12 @@ from sprat.errors import Fatal, Rejected
 from sprat.kafka.offsets import Consumer
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.handler import RecordHandler
+from sprat.processing.measure import count_text, span_attributes
 from sprat.processing.outbox import Outbox
-from sprat.processing.records import WorkItem, receive
+from sprat.processing.records import WorkItem, receive, trace_context
+from sprat.telemetry import signals
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import KafkaRecord
+from sprat_contracts import KafkaRecord, TextSubmitted, Traceparent
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class LoopContext:
     admission: AdmissionControl
     failure: Failure
     counts: Counter[str]
+    """What `/readyz` shows: records, dead_letters, skipped with its reason."""
     give_up_s: float = 300.0
     """How long nothing may succeed before the service exits."""
     checkpoint: Checkpoint = no_checkpoint
@@ -76,20 +80,49 @@ class LoopContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def decode(self, record: KafkaRecord, handler: RecordHandler) -> WorkItem:
+    def decode(self, record: KafkaRecord, handler: RecordHandler, polled_s: float) -> WorkItem:
         """Decode a record by itself, so that a bad one never stops those after it.
 
+        Args:
+            record: as it was polled.
+            handler: knows the types of the messages.
+            polled_s: when it was polled, seconds of the performance counter.
+
         Returns:
-            A work item with `received` and a span; with the handler's outcome where the record cannot be decoded.
+            A work item with `received`; with the handler's outcome where the record cannot be decoded.
         """
-        item = WorkItem(record)
+        item = WorkItem(record, polled_s=polled_s)
         try:
             item.received = receive(record, handler.message_type(record.topic))
         except Rejected as rejected:
             item.outcome = handler.malformed(rejected)
-        else:
-            item.span = self.tracing.process(item.received.envelope, record.topic, record.partition, record.offset)
         return item
+
+    @contextmanager
+    def traced(self, items: Sequence[WorkItem], polled_s: float) -> Iterator[None]:
+        """Begin the spans of decoded records: of their batch, and of each that is not skipped.
+
+        An item that is held from a failed attempt keeps its span. Where nothing is exported, a span only passes the
+        record's trace context on.
+        """
+        handled = [item for item in items if not item.skipped]
+        if not self.tracing.exporting:
+            for item in handled:
+                if item.span is None and item.received is not None:
+                    item.span = self.tracing.process(item.received.envelope.traceparent, item.place, None, 0)
+            yield
+            return
+        contexts = [self._context_of(item) for item in items]
+        links = [context for item, context in zip(items, contexts, strict=True) if not item.skipped]
+        polled_ns = (
+            time.time_ns() - int((time.perf_counter() - min(item.polled_s for item in items)) * 1e9) if items else 0
+        )
+        with self.tracing.poll(links, len(items), polled_ns) as poll:
+            for item, link in zip(handled, links, strict=True):
+                if item.span is None:
+                    id = None if item.received is None else item.received.envelope.id
+                    item.span = self.tracing.process(link, item.place, id, polled_ns, poll.link)
+            yield
 
     def spend_budget(self, item: WorkItem) -> None:
         """Count a decided item towards the failure budget.
@@ -100,16 +133,50 @@ class LoopContext:
         rejected = item.decided().rejected
         self.budget.record(own_fault=rejected is not None and rejected.own_fault)
 
-    def finish(self, item: WorkItem) -> None:
-        """Count and log what became of an acknowledged item, and end its span."""
-        outcome = item.decided()
-        self.counts["records"] += 1
-        if outcome.skipped is not None:
-            self.counts[f"skipped_{outcome.skipped}"] += 1
-        if outcome.rejected is not None:
-            self.counts["dead_letters"] += 1
-            log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
-        item.end_span()
+    def finish(self, items: Sequence[WorkItem]) -> None:
+        """Count and log what became of acknowledged items, and end their spans."""
+        finished_s = time.perf_counter()
+        skipped: Counter[str] = Counter()
+        for item in items:
+            outcome = item.decided()
+            self.counts["records"] += 1
+            if outcome.skipped is not None:
+                skipped[outcome.skipped] += 1
+            if outcome.judged and item.received is not None and isinstance(item.received.message, TextSubmitted):
+                count_text(item.received.message)
+            if outcome.rejected is not None:
+                self.counts["dead_letters"] += 1
+                signals.DEAD_LETTERS.add(1, reason=outcome.rejected.code)
+                log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
+            if item.span is not None:
+                labels = {} if item.error is None else {"error": item.error}
+                signals.PROCESS_SECONDS.record(
+                    finished_s - item.polled_s,
+                    item.span.context,
+                    operation="process",
+                    destination=item.record.topic,
+                    group=self.tracing.group,
+                    **labels,
+                )
+            item.end_span()
+        for reason, count in skipped.items():
+            self.counts[f"skipped_{reason}"] += count
+            signals.SKIPPED.add(count, reason=reason)
+
+    def _context_of(self, item: WorkItem) -> Traceparent:
+        """Return the trace context that a record continues; export the root of a derived one if this service judges."""
+        context, derived = trace_context(item.record, item.received)
+        if not derived:
+            return context
+        context = self.tracing.as_sampled(context)
+        received = item.received
+        judged = not item.skipped if received is None else item.outcome is not None and item.outcome.judged
+        if judged and not item.traced:
+            attributes = {} if received is None else span_attributes(received.message)
+            id = None if received is None else received.envelope.id
+            self.tracing.accept(context, item.place, id, item.record.timestamp, attributes, item.error)
+            item.traced = True
+        return context
 
     def stop(self, error: BaseException) -> None:
         """Commit nothing more, and end the process."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sprat.errors import Fatal, Rejected
-from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.kafka.publisher import NotAcknowledged, Publisher, TooLarge
 from sprat.processing.handler import Emit, Outcome, Received
-from sprat.processing.records import WorkItem, dead_letter, event_record
+from sprat.processing.measure import count_sent, span_attributes
+from sprat.processing.records import PendingRecord, WorkItem, dead_letter, event_record
+from sprat.telemetry.tracing import INVISIBLE
 from sprat_contracts import Topics
 
 Shrink = Callable[[Received[Any], Emit], Outcome]
@@ -42,12 +44,13 @@ class Outbox:
         for item in items:
             if item.pending is None:
                 item.pending = self._encode(item, shrink)
-        letters = self.topics.dead_letters
-        events = [(item, record) for item in items for record in item.pending or () if record.topic != letters]
+        pairs = [(item, each) for item in items for each in item.pending or ()]
+        events = [pair for pair in pairs if pair[1].message is not None]
+        letters = [pair for pair in pairs if pair[1].message is None]
         await self._send(events)
-        await self._send([(item, record) for item in items for record in item.pending or () if record.topic == letters])
+        await self._send(letters)
 
-    def _encode(self, item: WorkItem, shrink: Shrink) -> list[OutRecord]:
+    def _encode(self, item: WorkItem, shrink: Shrink) -> list[PendingRecord]:
         """Encode an outcome; the handler's smaller one replaces one with an event too large for its topic."""
         events, large = self._events(item, item.decided())
         if large is not None and item.received is not None:
@@ -58,13 +61,13 @@ class Outbox:
         rejected = item.decided().rejected
         return events if rejected is None else [*events, self._letter(item, rejected)]
 
-    def _events(self, item: WorkItem, outcome: Outcome) -> tuple[list[OutRecord], Emit | None]:
+    def _events(self, item: WorkItem, outcome: Outcome) -> tuple[list[PendingRecord], Emit | None]:
         """Return the encoded events, and the first of them that is too large for its topic."""
-        records = [(emit, self._event(item, emit)) for emit in outcome.events]
-        large = next((emit for emit, record in records if record.size > self._limits[emit.topic]), None)
-        return [record for _, record in records], large
+        events = [(emit, self._event(item, emit)) for emit in outcome.events]
+        large = next((emit for emit, event in events if event.record.size > self._limits[emit.topic]), None)
+        return [event for _, event in events], large
 
-    def _letter(self, item: WorkItem, rejected: Rejected) -> OutRecord:
+    def _letter(self, item: WorkItem, rejected: Rejected) -> PendingRecord:
         """Return the dead letter, without its value where that does not fit: it may have been compressed."""
         topic = self.topics.dead_letters
         letter = dead_letter(item.record, rejected, topic, self.service, self.version)
@@ -72,31 +75,45 @@ class Outbox:
             without_value = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
             letter = dead_letter(item.record, without_value, topic, self.service, self.version)
             letter.value = b""
-        return letter
+        return PendingRecord(letter, INVISIBLE if item.span is None else item.span.send(topic, None))
 
-    def _event(self, item: WorkItem, emit: Emit) -> OutRecord:
+    def _event(self, item: WorkItem, emit: Emit) -> PendingRecord:
         if item.received is None or item.span is None:
             raise Fatal("a record that was not decoded emits an event")
-        return event_record(emit, item.received.envelope, item.span.traceparent, self._source)
+        if item.span.recording:
+            item.span.set(**span_attributes(emit.message))
+        span = item.span.send(emit.topic, emit.id)
+        return PendingRecord(
+            event_record(emit, item.received.envelope, span.traceparent, self._source), span, emit.message
+        )
 
-    async def _send(self, pairs: Sequence[tuple[WorkItem, OutRecord]]) -> None:
+    async def _send(self, pairs: Sequence[tuple[WorkItem, PendingRecord]]) -> None:
         if not pairs:
             return
         try:
-            await self.publisher.publish([record for _, record in pairs])
+            await self.publisher.publish([each.record for _, each in pairs])
         except NotAcknowledged as error:
             _settle(pairs, frozenset((*error.places, *error.too_large)))  # what is too large is fatal the next time
             raise
         except TooLarge as error:
+            topic = pairs[error.places[0]][1].record.topic
             raise Fatal(
-                f"topic {pairs[error.places[0]][1].topic} takes smaller records than `sprat topics create` gives it; "
+                f"topic {topic} takes smaller records than `sprat topics create` gives it; "
                 "`sprat topics list` shows the difference"
             ) from None
         _settle(pairs, frozenset())
 
 
-def _settle(pairs: Sequence[tuple[WorkItem, OutRecord]], unacknowledged: frozenset[int]) -> None:
-    """Remove what is acknowledged from the items' pending records."""
-    for place, (item, record) in enumerate(pairs):
-        if place not in unacknowledged and item.pending is not None:
-            item.pending.remove(record)
+def _settle(pairs: Sequence[tuple[WorkItem, PendingRecord]], unacknowledged: frozenset[int]) -> None:
+    """Remove what is acknowledged from the items' pending records, count it, and end its span."""
+    for place, (item, each) in enumerate(pairs):
+        if item.pending is None or place in unacknowledged:
+            continue
+        item.pending.remove(each)
+        acknowledged = each.record.acknowledged
+        if acknowledged is not None:
+            each.span.set(partition=str(acknowledged.partition), offset=acknowledged.offset)
+        each.span.end()
+        if each.message is not None:
+            appended_ms = None if acknowledged is None else acknowledged.timestamp_ms
+            count_sent(each.message, appended_ms, each.span.context)

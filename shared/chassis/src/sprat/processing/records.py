@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sprat.errors import Rejected
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Emit, Outcome, Received
-from sprat.telemetry.tracing import RecordSpan
+from sprat.telemetry.tracing import DeclaredSpan
 from sprat_contracts import (
     DeadLetterReason,
     Envelope,
@@ -23,6 +23,16 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+@dataclass(slots=True, eq=False)
+class PendingRecord:
+    """A record to publish, with its span and the message that it holds."""
+
+    record: OutRecord
+    span: DeclaredSpan
+    message: Message | None = None
+    """None: a dead letter, which holds the origin's bytes."""
+
+
 @dataclass(slots=True)
 class WorkItem:
     """A record, what was decided on it, and what of that is not yet acknowledged."""
@@ -30,12 +40,17 @@ class WorkItem:
     record: KafkaRecord
     received: Received[Message] | None = None
     """None where the record could not be decoded."""
-    span: RecordSpan | None = None
+    polled_s: float = 0.0
+    """When it was polled: seconds of the performance counter."""
+    span: DeclaredSpan | None = None
+    """None before the record is decided on, and for one that is skipped."""
+    traced: bool = False
+    """Whether the root of its trace was exported."""
     ask: Ask | None = None
     cache_key: str = ""
     tokens: int = 0
     outcome: Outcome | None = None
-    pending: list[OutRecord] | None = None
+    pending: list[PendingRecord] | None = None
     """What is not acknowledged yet; None before it is encoded."""
 
     @property
@@ -46,7 +61,10 @@ class WorkItem:
     def log_fields(self) -> dict[str, object]:
         """Return what a log line says about the record: its place and its trace, nothing of the text."""
         fields: dict[str, object] = dict(zip(("topic", "partition", "offset"), self.place, strict=True))
-        return fields if self.span is None else fields | {"trace_id": self.span.traceparent.trace_id}
+        if self.span is None:
+            return fields
+        traceparent = self.span.traceparent
+        return fields | {"trace_id": traceparent.trace_id, "span_id": traceparent.parent_id}
 
     def decided(self) -> Outcome:
         """Return the outcome, which must be there."""
@@ -54,11 +72,21 @@ class WorkItem:
             raise AssertionError("no step of the loop decided on this record")
         return self.outcome
 
+    @property
+    def skipped(self) -> bool:
+        """Whether it was decided that the record is another service's."""
+        return self.outcome is not None and self.outcome.skipped is not None
+
+    @property
+    def error(self) -> str | None:
+        """The code of its rejection; None where it is not rejected."""
+        rejected = self.outcome.rejected if self.outcome else None
+        return rejected.code if rejected else None
+
     def end_span(self) -> None:
         """End the span; a rejection is its error."""
         if self.span is not None:
-            rejected = self.outcome.rejected if self.outcome else None
-            self.span.end(rejected.code if rejected else None)
+            self.span.end(self.error)
 
 
 @dataclass(slots=True)
@@ -99,6 +127,20 @@ def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Messag
         appended_at=record.timestamp,
         key=record.key,
     )
+
+
+def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tuple[Traceparent, bool]:
+    """Return the trace context that a record continues, and whether it is derived: no sender gave it.
+
+    That of a record without one that cannot be decoded is derived from its place.
+    """
+    if received is not None:
+        envelope = received.envelope
+        return envelope.traceparent, envelope.traceparent == Traceparent.root(envelope.source, envelope.id)
+    given = Traceparent.parse(dict(record.headers).get("traceparent"))
+    if given is not None:
+        return given, False
+    return Traceparent.root(f"{record.topic}/{record.partition}", str(record.offset)), True
 
 
 def defect(error: Exception) -> Rejected:

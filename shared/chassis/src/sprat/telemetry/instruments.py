@@ -4,7 +4,9 @@ A metric is bound to OpenTelemetry's global meter: without a provider it costs a
 before a provider is set.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
@@ -21,6 +23,8 @@ _PROMETHEUS_UNITS = {"s": "_seconds", "By": "_bytes"}
 
 Labels = Mapping[str, str]
 """The key of an attribute → its value."""
+Value = str | int | float | bool | Sequence[str] | Mapping[str, int] | None
+"""What an attribute of a span can be."""
 Observations = Iterable[tuple[float, Labels]]
 
 
@@ -34,7 +38,8 @@ class Attribute:
     """Of the semantic conventions, or beginning with `sprat.`."""
     description: str
     values: tuple[str, ...] = ()
-    """The allowed values of a metric's attribute; none: any value, up to `limit` different ones."""
+    """The allowed values of a metric's attribute; none: any value, up to `limit` different ones. A single one is set
+    by itself."""
     limit: int = 100
     """How many different values metrics may have; the later ones become `other`."""
     type: Literal["string", "int", "double", "boolean", "string[]", "template[int]"] = "string"
@@ -94,10 +99,16 @@ class Metric:
             undeclared = labels.keys() - by_key.keys()
             if undeclared:
                 raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
-            found = {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            found = _constants(self.attributes)
+            found |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
             if len(self.series) < _MAX_REMEMBERED:
                 self.series[key] = found
         return found
+
+
+def _constants(attributes: Iterable[Attribute]) -> dict[str, str]:
+    """Return names and values of the attributes with one allowed value."""
+    return {attribute.name: attribute.values[0] for attribute in attributes if len(attribute.values) == 1}
 
 
 _MAX_REMEMBERED = 10_000
@@ -133,6 +144,17 @@ class Histogram(Metric):
     def record(self, value: float, context: Context | None = None, /, **labels: str) -> None:
         """Record a value. The span in the context, or the current one, becomes its exemplar."""
         self._histogram.record(value, self.attributes_of(labels), context)
+
+    @contextmanager
+    def timed(self, **labels: str) -> Iterator[None]:
+        """Record how many seconds the `with` takes; an exception is the label `error`, by the name of its class."""
+        began = time.perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            self.record(time.perf_counter() - began, error=type(error).__name__, **labels)
+            raise
+        self.record(time.perf_counter() - began, **labels)
 
 
 class _Observed(Metric):
@@ -208,6 +230,28 @@ class SpanType:
     kind: SpanKind
     description: str
     attributes: tuple[Attribute, ...] = ()
+    constants: Mapping[str, str] = field(init=False, repr=False)
+    """Names and values of the attributes with one allowed value: every span of the kind has them."""
+    _names: Mapping[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index the attributes."""
+        object.__setattr__(self, "constants", _constants(self.attributes))
+        object.__setattr__(self, "_names", {attribute.key: attribute.name for attribute in self.attributes})
+
+    def named_attributes(self, values: Mapping[str, Value]) -> dict[str, str | int | float | bool | Sequence[str]]:
+        """Return the attributes of a span: None is left out, and a mapping becomes one attribute for each of its names.
+
+        Raises:
+            KeyError: the kind of span does not declare such an attribute.
+        """
+        named: dict[str, str | int | float | bool | Sequence[str]] = {}
+        for key, value in values.items():
+            if isinstance(value, Mapping):
+                named |= {f"{self._names[key]}.{item}": count for item, count in value.items()}
+            elif value is not None:
+                named[self._names[key]] = value
+        return named
 
     def named(self, value: str) -> str:
         """Return the name of one span."""

@@ -167,7 +167,7 @@ SERVER = Attribute("server", "server.address", "The host of the provider.")
 SERVER_PORT = Attribute("server_port", "server.port", "Its port.", type="int")
 METHOD = Attribute("method", "http.request.method", "The HTTP method.")
 HTTP_STATUS = Attribute("http_status", "http.response.status_code", "The HTTP status.", type="int")
-DATABASE = Attribute("database", "db.system.name", "Always `redis`.")
+DATABASE = Attribute("database", "db.system.name", "Always `redis`.", ("redis",))
 DATABASE_OPERATION = Attribute("database_operation", "db.operation.name", "The command.")
 CPU_MODE = Attribute("cpu_mode", "cpu.mode", "Where the CPU time went.", ("user", "system"))
 
@@ -256,7 +256,7 @@ PREDICTIONS = Counter(
     (TASK, LANGUAGE, REASON),
 )
 MODEL_SECONDS = Histogram(
-    "sprat.model.duration", "s", "Seconds of the model for one batch.", (TASK,), boundaries=SECONDS
+    "sprat.model.duration", "s", "Seconds of the model for one batch.", (TASK, ERROR), boundaries=SECONDS
 )
 MODEL_TOKENS = Counter("sprat.model.tokens", "{token}", "Tokens that the model has read.", (TASK,))
 MODEL_TEXTS = Counter("sprat.model.texts", "{text}", "Texts that the model has read.", (TASK,))

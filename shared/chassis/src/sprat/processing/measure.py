@@ -1,0 +1,102 @@
+"""What spans and metrics say about a message: who asked for what, what was decided, and how it ended; never a text."""
+
+import math
+from collections.abc import Mapping
+
+from opentelemetry.context import Context
+
+from sprat.telemetry import signals
+from sprat.telemetry.instruments import Value
+from sprat_contracts import FrontierAnswered, FrontierRequested, Message, ModelRef, Prediction, Result, TextSubmitted
+
+NONE = "none"
+"""The reason of what was not declined."""
+
+
+def span_attributes(message: Message) -> Mapping[str, Value]:
+    """Return what the span of processing a record says about the message that it caused, or that it holds."""
+    match message:
+        case TextSubmitted():
+            return {"tenant": message.tenant, "tasks": tuple(message.tasks.known)}
+        case Prediction():
+            declined = message.declined.code if message.declined else None
+            attributes = {"task": message.task, "tenant": message.submitted.tenant, "reason": declined}
+            return attributes | _answer(message.model, message.confidence) | {"cached": message.cached}
+        case FrontierRequested():
+            decided: dict[str, Value] = {"decision": "escalated", "reason": message.reasons[0]}
+            return {**span_attributes(message.prediction), **decided, "threshold": message.threshold}
+        case FrontierAnswered():
+            ended: dict[str, Value] = {"cached": message.cached, "cost": message.cost_eur}
+            reason = message.declined.code if message.declined else message.request.reasons[0]
+            return {**span_attributes(message.request), **ended, "reason": reason}
+        case Result():
+            route: dict[str, Value] = {
+                "task": message.task,
+                "tenant": message.tenant,
+                "decision": message.route.decision,
+                "reason": message.route.reason,
+                "threshold": message.route.threshold,
+                "status": message.status,
+                "source": message.source,
+                "cached": message.cached,
+                "cost": message.cost_eur,
+            }
+            return route | _answer(message.model, message.confidence)
+        case _:
+            return {}
+
+
+def _answer(model: ModelRef | None, confidence: float | None) -> dict[str, Value]:
+    return {
+        "model": model.name if model else None,
+        "model_version": model.version if model else None,
+        "confidence_bucket": None if confidence is None else f"{min(9, math.floor(confidence * 10)) / 10:.1f}",
+    }
+
+
+def count_text(text: TextSubmitted) -> None:
+    """Count the pairs of a text that the router has accepted."""
+    for task in text.tasks.known:
+        signals.PAIRS.add(1, task=task, tenant=text.tenant, language=text.language)
+
+
+def count_sent(message: Message, appended_ms: int | None, context: Context) -> None:
+    """Count a message that Kafka has acknowledged.
+
+    Args:
+        message: what was published.
+        appended_ms: when the broker appended it, epoch milliseconds; None where that is not known.
+        context: of the span that becomes the exemplar.
+    """
+    match message:
+        case Prediction():
+            reason = message.declined.code if message.declined else NONE
+            signals.PREDICTIONS.add(1, task=message.task, language=message.submitted.language, reason=reason)
+        case FrontierRequested():
+            _record_confidence(message.prediction, "escalated", context)
+        case Result():
+            _count_result(message, appended_ms, context)
+        case _:
+            pass
+
+
+def _count_result(result: Result, appended_ms: int | None, context: Context) -> None:
+    task, decision = result.task, result.route.decision
+    signals.RESULTS.add(
+        1, task=task, tenant=result.tenant, decision=decision, reason=result.route.reason, status=result.status
+    )
+    if appended_ms is not None:
+        seconds = max(0, appended_ms - result.origin.appended_at) / 1000
+        signals.RESULT_SECONDS.record(seconds, context, task=task, decision=decision)
+    for stage, spent_ms in result.timings_ms.items():
+        signals.STAGE_SECONDS.record(spent_ms / 1000, context, task=task, stage=stage)
+    if decision == "kept":
+        _record_confidence(result, decision, context)
+
+
+def _record_confidence(answer: Prediction | Result, decision: str, context: Context) -> None:
+    if answer.confidence is not None and answer.model is not None:
+        model, version = answer.model.name, answer.model.version
+        signals.CONFIDENCE.record(
+            answer.confidence, context, task=answer.task, model=model, model_version=version, decision=decision
+        )
