@@ -183,6 +183,15 @@ async def test_calls_that_may_belong_to_another_text_are_marked():
     assert found.shared_calls == {"call-1"}
 
 
+async def test_calls_with_a_span_of_their_own_are_marked_where_texts_share_a_trace():
+    shared = Traceparent.root("/crm", "a batch of the upstream")
+    first, second = TracedText(traceparent=shared), TracedText("order-8", traceparent=shared)
+    call = first.call("attempt", 30, call_id="a", traceparent=replace(shared, parent_id="1" * 16))
+    alone = [first.text(), first.prediction(), first.request(), first.answer()]
+    assert (await find(*alone, call)).shared_calls == set()
+    assert (await find(*alone, second.text(), second.request(), call)).shared_calls == {"a"}
+
+
 async def test_a_call_of_another_tenant_or_task_is_not_its_own():
     way = TracedText()
     calls = [way.call("attempt", 30, call_id="a", tenant="beta"), way.call("attempt", 30, call_id="b", task="ner")]

@@ -149,9 +149,17 @@ class _Search:
             return False
         return any(each.task == step.task and each.tenant in (None, step.tenant) for each in models)
 
+    def _may_be_of_another(self, call: TraceStep) -> bool:
+        """Return whether another text's records have the call's context; where spans are exported, only its trace."""
+        if call.traceparent in self._others:
+            return True
+        known = call.traceparent in {step.traceparent for step in self.steps if step.kind is not RecordKind.egress}
+        return not known and call.trace_id in {each.trace_id for each in self._others if each is not None}
+
     def found(self) -> TraceResult:
         """Return the records, the calls with the text that asked for them."""
-        shared = {step.call_id for step in self.steps if step.call_id is not None and step.traceparent in self._others}
+        calls = [step for step in self.steps if step.kind is RecordKind.egress]
+        shared = {step.call_id for step in calls if step.call_id is not None and self._may_be_of_another(step)}
         return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics)
 
 
