@@ -110,16 +110,27 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
         finally:
             process.terminate()
             _, logged = await asyncio.to_thread(process.communicate, None, 20)
-    (span,) = collector.spans
-    attributes = {item.key: item.value for item in span.attributes}
-    assert span.name == f"process {topics.texts}"
-    assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
-    sent = dict(record.headers)["traceparent"].decode()
-    assert sent.split("-")[2] == span.span_id.hex(), "what it sends is its child"
+    spans = {span.name: span for span in collector.spans}
+    assert set(spans) == {
+        "poll",
+        f"process {topics.texts}",
+        "infer intent",
+        f"send {topics.predictions('intent')}",
+        "commit",
+    }
+    process, poll, sent = spans[f"process {topics.texts}"], spans["poll"], spans[f"send {topics.predictions('intent')}"]
+    attributes = {item.key: item.value for item in process.attributes}
+    assert (process.trace_id.hex(), process.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
+    assert [link.span_id for link in process.links] == [poll.span_id]
+    assert [link.span_id.hex() for link in poll.links] == ["00f067aa0ba902b7"]
+    assert (sent.trace_id, sent.parent_span_id) == (process.trace_id, process.span_id)
+    assert dict(record.headers)["traceparent"].decode().split("-")[2] == sent.span_id.hex(), "the record continues it"
+    assert {spans[name].parent_span_id for name in ("infer intent", "commit")} == {poll.span_id}
     assert attributes["messaging.consumer.group.name"].string_value.endswith("intent.hr")
+    assert attributes["sprat.task"].string_value == "intent"
     assert [(each["service.name"], each["sprat.model.name"]) for each in collector.resources] == [
         ("sprat-intent", "hr")
     ]
     assert {(line["service"], line["model"]) for line in map(json.loads, logged.splitlines())} == {("intent", "hr")}
     assert attributes["messaging.kafka.offset"].int_value == 0
-    assert "Zyxwvut" not in str(span)
+    assert "Zyxwvut" not in str(collector.spans)

@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, Trace
 
 from sprat.errors import UserError
 from sprat.telemetry import signals
+from sprat.telemetry.ids import forced_ids
 from sprat.telemetry.instruments import SpanType, Value
 from sprat_contracts import Traceparent
 
@@ -23,9 +24,6 @@ _FLUSH_S = 2.0
 
 current_traceparent: ContextVar[Traceparent | None] = ContextVar("current_traceparent", default=None)
 """The trace context of the record that the running task handles, for log lines and for records besides its outcome."""
-
-forced_ids: ContextVar[tuple[int, int] | None] = ContextVar("forced_ids", default=None)
-"""Trace id and span id of the next span without a parent, for the id generator of the provider."""
 
 
 def traceparent_of(context: SpanContext) -> Traceparent:
