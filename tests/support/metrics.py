@@ -38,8 +38,11 @@ class Metrics:
         for metric in METRICS:
             if isinstance(metric, instruments.Gauge):
                 metric.replace([])
+            # Else the values of earlier tests would use up the bounds, and what was beyond them would stay there.
             for attribute in metric.attributes:
-                attribute._seen.clear()  # else the values of earlier tests would use up the bounds
+                attribute._seen.clear()
+            for key in [key for key, attributes in metric.series.items() if instruments.OTHER in attributes.values()]:
+                del metric.series[key]
         self._before = self._read()
 
     def value(self, name: str, **labels: str) -> float | None:

@@ -41,3 +41,9 @@ def test_bounds_are_those_of_the_test(earlier, metrics):
     for number in range(90):
         signals.GROUP_LAG.set(number, group=f"second.{number}", destination="sprat.texts.v1")
     assert again.value("sprat.group.lag", group="second.89") == 89
+    for number in range(90, 120):
+        signals.GROUP_LAG.set(number, group=f"second.{number}", destination="sprat.texts.v1")
+    assert again.value("sprat.group.lag", group="second.119") is None
+    after = Metrics()
+    signals.GROUP_LAG.set(1, group="second.119", destination="sprat.texts.v1")
+    assert after.value("sprat.group.lag", group="second.119") == 1
