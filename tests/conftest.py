@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
 from support.metrics import Metrics
+from support.spans import Spans
 
 # How long an example takes says more of the machine's load than of the code.
 settings.register_profile("sprat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -85,6 +86,12 @@ def prefix() -> str:
 def metrics() -> Metrics:
     """Return the metrics that this test emits. Ask for it before anything emits: what comes earlier is lost."""
     return Metrics()
+
+
+@pytest.fixture
+def spans() -> Spans:
+    """Return the spans that end in this test."""
+    return Spans()
 
 
 WritePolicy = Callable[[str | bytes], Path]
