@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
+from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import SecretStr
 
 from conftest import Redis
@@ -14,11 +16,25 @@ from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
 from sprat_local.processes.ports import free_port
 from sprat_local.redis import EmbeddedRedis
+from support.metrics import Metrics
+from support.spans import RECORD, Spans
 from support.stream import eventually
 
 
-def cache(url: str, *, retries: int = 0, clock: Callable[[], float] = time.monotonic, **more: object) -> RedisCache:
-    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", retries=retries, clock=clock)
+def cache(
+    url: str,
+    *,
+    name: Literal["answers", "frontier"] = "answers",
+    retries: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+    **more: object,
+) -> RedisCache:
+    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", name=name, retries=retries, clock=clock)
+
+
+def failures(metrics: Metrics) -> int:
+    """Return how many operations of Redis have failed."""
+    return sum(metrics.count("sprat.cache.duration", error=code) for code in ("timeout", "unreachable", "refused"))
 
 
 class Clock:
@@ -31,15 +47,19 @@ class Clock:
         return time.monotonic() + self.ahead_s
 
 
-async def test_what_was_put_is_found_and_expires(redis_server: Redis, prefix: str) -> None:
+async def test_what_was_put_is_found_and_expires(metrics: Metrics, redis_server: Redis, prefix: str) -> None:
     kept = cache(redis_server.url, ttl_s=1, timeout_s=0.5)
     await kept.put_many({f"{prefix}a": b"1", f"{prefix}b": b"\x00\xff"})
     assert await kept.get_many([f"{prefix}a", f"{prefix}x", f"{prefix}b"]) == [b"1", None, b"\x00\xff"]
-    other = cache(redis_server.url, timeout_s=0.5)  # not counted
+    other = cache(redis_server.url, name="frontier", timeout_s=0.5)
     await eventually(lambda: _is_missing(other, f"{prefix}a"), 3)
     await other.close()
     assert await kept.get(f"{prefix}a") is None
-    assert kept.counts == {"hit": 2, "miss": 2}
+    assert metrics.value("sprat.cache.lookups", cache="answers", result="hit") == 2
+    assert metrics.value("sprat.cache.lookups", cache="answers", result="miss") == 2
+    assert metrics.count("sprat.cache.duration", cache="answers", database_operation="MGET") == 2
+    assert metrics.count("sprat.cache.duration", cache="answers", database_operation="SET") == 1
+    assert failures(metrics) == 0
     await kept.close()
 
 
@@ -47,15 +67,17 @@ async def _is_missing(cache: RedisCache, key: str) -> bool:
     return await cache.get(key) is None
 
 
-async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(redis_server: Redis, prefix: str) -> None:
+async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(
+    metrics: Metrics, redis_server: Redis, prefix: str
+) -> None:
     kept = cache(redis_server.url, timeout_s=5)
     await kept.put(prefix, b"here")
     assert await asyncio.gather(*(kept.get(prefix) for _ in range(300))) == [b"here"] * 300
-    assert kept.counts["error"] == 0
+    assert failures(metrics) == 0
     await kept.close()
 
 
-async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() -> None:
+async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back(metrics: Metrics) -> None:
     clock = Clock()
     with EmbeddedRedis() as server:
         kept = cache(server.url, clock=clock)
@@ -64,7 +86,8 @@ async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() 
         began = time.monotonic()
         assert [await kept.get("a") for _ in range(50)] == [None] * 50
         assert time.monotonic() - began < 0.5
-        assert kept.counts["error"] == 1
+        assert metrics.value("sprat.cache.lookups", result="miss") == 50, "in the pause, too"
+        assert metrics.count("sprat.cache.duration", error="unreachable") == failures(metrics) == 1
         server.start()
         clock.ahead_s = 1.1
         await kept.put("a", b"2")
@@ -72,21 +95,29 @@ async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back() 
         await kept.close()
 
 
-async def test_a_redis_that_hangs_is_left_after_50_ms() -> None:
+async def test_a_redis_that_hangs_is_left_after_50_ms_and_counts_as_a_timeout(metrics: Metrics, spans: Spans) -> None:
     with EmbeddedRedis() as server:
         kept = cache(server.url)
         await kept.put("a", b"1")
         server.pause()
         try:
             began = time.monotonic()
-            assert await kept.get("a") is None
+            with spans.record():
+                assert await kept.get("a") is None
             assert time.monotonic() - began < 0.3
         finally:
             server.resume()
+        assert metrics.count("sprat.cache.duration", database_operation="MGET", error="timeout") == 1
+        assert metrics.value("sprat.cache.duration", error="timeout") >= 0.05
+        assert metrics.value("sprat.cache.lookups", result="miss") == 1
+        span = spans.one("MGET")
+        assert (span.attributes["error.type"], span.status.status_code) == ("timeout", StatusCode.ERROR)
         await kept.close()
 
 
-async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked_again() -> None:
+async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked_again(
+    metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
     with EmbeddedRedis() as server:
         kept = cache(server.url, timeout_s=0.2, retries=3)
         await kept.put("a", b"1")
@@ -97,7 +128,9 @@ async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked
         asyncio.get_running_loop().call_later(0.5, server.resume)
         await kept.put("b", b"2")
         assert await kept.get("b") == b"2"
-        assert kept.counts["error"] == 0
+        assert metrics.count("sprat.cache.duration", error="timeout") == failures(metrics) >= 2
+        assert metrics.value("sprat.cache.lookups", result="miss") in {None, 0}
+        assert "unreachable" not in caplog.text
         await kept.close()
 
 
@@ -112,7 +145,7 @@ async def test_where_a_miss_costs_money_a_process_that_was_held_up_asks_again() 
         await kept.close()
 
 
-async def test_where_a_miss_costs_money_the_rest_after_a_failure_is_waited_for() -> None:
+async def test_where_a_miss_costs_money_the_rest_after_a_failure_is_waited_for(metrics: Metrics) -> None:
     with EmbeddedRedis() as server:
         kept = cache(server.url, timeout_s=0.1, retries=1)
         await kept.put("a", b"1")
@@ -124,7 +157,7 @@ async def test_where_a_miss_costs_money_the_rest_after_a_failure_is_waited_for()
         assert 0.7 < time.monotonic() - began < kept.most_s
         assert found == b"1", "a miss would be paid for"
         assert await kept.get("b") == b"2", "it was paid for"
-        assert kept.counts["error"] == 1
+        assert failures(metrics) == 2, "of the first look-up, which is tried twice"
         await kept.close()
 
 
@@ -161,3 +194,36 @@ async def test_a_redis_that_never_was_is_a_miss() -> None:
     assert await kept.get("a") is None
     await kept.put("a", b"1")
     await kept.close()
+
+
+async def test_an_operation_is_a_span_below_the_current_one(
+    metrics: Metrics, spans: Spans, redis_server: Redis, prefix: str
+) -> None:
+    kept = cache(redis_server.url, name="frontier", timeout_s=0.5)
+    await kept.put_many({f"{prefix}a": b"hidden", f"{prefix}b": b"2"})
+    assert spans.all == (), "outside a traced record there is none"
+    with spans.record():
+        await kept.put_many({f"{prefix}a": b"hidden", f"{prefix}b": b"2"})
+        await kept.get_many([f"{prefix}a", f"{prefix}b", f"{prefix}c"])
+    writing, reading = spans.all
+    about = {"db.system.name": "redis", "sprat.cache.name": "frontier"}
+    assert (writing.name, writing.attributes) == ("SET", about | {"db.operation.name": "SET", "sprat.cache.keys": 2})
+    assert (reading.name, reading.attributes) == (
+        "MGET",
+        about | {"db.operation.name": "MGET", "sprat.cache.keys": 3, "sprat.cache.hits": 2},
+    )
+    assert {span.kind for span in spans.all} == {SpanKind.CLIENT}
+    assert {spans.parent(span) for span in spans.all} == {RECORD}
+    assert prefix not in spans.words
+    assert "hidden" not in spans.words
+    await kept.close()
+
+
+async def test_an_error_of_redis_itself_is_told_from_a_redis_that_is_away(metrics: Metrics) -> None:
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.5)
+        await kept._redis.config_set("min-replicas-to-write", 1)
+        await kept.put("a", b"1")
+        assert metrics.count("sprat.cache.duration", database_operation="SET", error="refused") == 1
+        assert metrics.count("sprat.cache.duration") == 1
+        await kept.close()

@@ -8,18 +8,22 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sprat.settings import RedisSettings
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +68,8 @@ class RedisCache:
     Where a miss costs money, `retries` is how often an operation is retried before it counts as a failure: a time-out
     also occurs when this process was busy and Redis was well. An operation in the first pause waits for its end and is
     then tried. A Redis that is unreachable for longer costs no more than without retries.
+
+    `name` tells this cache from others in metrics and spans.
     """
 
     def __init__(
@@ -71,9 +77,11 @@ class RedisCache:
         settings: RedisSettings,
         namespace: str,
         *,
+        name: Literal["answers", "frontier"] = "answers",
         retries: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._name = name
         self._clock = clock
         self._timeout_s = settings.timeout_s
         self._retries = retries
@@ -90,11 +98,9 @@ class RedisCache:
             protocol=2,
         )
         self._redis: Redis = Redis.from_pool(pool)
-        self._resume_at = 0.0
+        self._resume_at = -math.inf
         self._pauses = 0
         """Since the last success."""
-        self.counts: Counter[str] = Counter()
-        """hit, miss, error."""
 
     @property
     def most_s(self) -> float:
@@ -104,24 +110,20 @@ class RedisCache:
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of all keys with one MGET, each attempt within the time-out."""
-        nothing: list[bytes | None] = [None] * len(keys)
-        if not keys or not await self._available():
-            self.counts["miss"] += len(keys)
-            return nothing
-        found: list[Any] | None = await self._attempt(lambda: self._redis.mget([self._namespace + key for key in keys]))
-        if found is None:
-            self.counts["miss"] += len(keys)
-            return nothing
-        hits = sum(value is not None for value in found)
-        self.counts["hit"] += hits
-        self.counts["miss"] += len(keys) - hits
-        return found
+        found: list[Any] | None = None
+        if keys and await self._available():
+            names = [self._namespace + key for key in keys]
+            found = await self._attempt("MGET", len(keys), lambda: self._redis.mget(names))
+        values = [None] * len(keys) if found is None else found
+        hits = _present(values)
+        self._count("hit", hits)
+        self._count("miss", len(keys) - hits)
+        return values
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
         """Store all values in one pipelined SET, each attempt within the time-out."""
-        if not values or not await self._available():
-            return
-        await self._attempt(lambda: self._set(values))
+        if values and await self._available():
+            await self._attempt("SET", len(values), lambda: self._set(values))
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of one key; None for a miss."""
@@ -134,6 +136,10 @@ class RedisCache:
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+    def _count(self, result: str, keys: int) -> None:
+        if keys:
+            signals.CACHE_LOOKUPS.add(keys, cache=self._name, result=result)
 
     async def _set(self, values: Mapping[str, bytes]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -149,26 +155,48 @@ class RedisCache:
             return True
         return pause_s <= 0
 
-    async def _attempt(self, operation: Callable[[], Awaitable[Any]]) -> Any:
-        """Return the operation's result; None, after a pause has begun, when its last attempt has failed too."""
+    async def _attempt(self, command: str, keys: int, operation: Callable[[], Awaitable[Any]]) -> list[Any] | None:
+        """Return the values that a command finds; None, after a pause has begun, when its last attempt has failed too.
+
+        A command that finds nothing because it writes returns None as well.
+        """
         for left in range(0 if self._pauses else self._retries, -1, -1):
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    result = await operation()
-            except (RedisError, OSError, TimeoutError) as error:
-                if left == 0:
-                    self._pause(error)
-            else:
+            error: Exception | None = None
+            labels = {"cache": self._name, "database_operation": command}
+            with child_span(signals.REDIS, command, database="redis", keys=keys, **labels) as span:
+                began_s = time.perf_counter()
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        found: list[Any] | None = await operation()
+                    span.set(hits=None if found is None else _present(found))
+                except (RedisError, OSError, TimeoutError) as failed:
+                    error = failed
+                    labels["error"] = _code(failed)
+                    span.fail(labels["error"])
+                signals.CACHE_SECONDS.record(time.perf_counter() - began_s, **labels)
+            if error is None:
                 self._pauses = 0
-                return result
+                return found
             if left:
                 await asyncio.sleep(_RETRY_S)
+            else:
+                self._pause(error)
         return None
 
     def _pause(self, error: Exception) -> None:
         now = self._clock()
-        if self.counts["error"] == 0 or now > self._resume_at + 60:
+        if now > self._resume_at + 60:
             log.warning("the cache is unreachable: %s; continuing without it", type(error).__name__)
-        self.counts["error"] += 1
         self._pauses += now >= self._resume_at  # several may have failed at once
         self._resume_at = now + _PAUSE_S
+
+
+def _present(values: Sequence[Any]) -> int:
+    return sum(value is not None for value in values)
+
+
+def _code(error: Exception) -> str:
+    """Return the error's code for metrics and spans; `refused` where Redis answers with an error."""
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        return "timeout"
+    return "unreachable" if isinstance(error, OSError | RedisConnectionError) else "refused"
