@@ -11,11 +11,12 @@ import re
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from sprat.telemetry.signals import METRICS
 from sprat_contracts import FrontierAnswered, NerOutput, TranslationOutput
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.provider import OpenAIProvider
@@ -24,7 +25,9 @@ from sprat_policy import Policy
 from sprat_privacy.boundaries import is_seam
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 from support import frontier_parts as parts
+from support.metrics import Metrics
 from support.secrets_generator import Planted, Secret, planted
+from support.spans import Spans
 
 TEXTS, SEED = 2000, 20_260
 MOST_NAMES = 0.01
@@ -57,8 +60,9 @@ class LeakRun:
     log: str
     """All that the simulator received."""
     kept: str
-    """All that is in the store, the audit and the process's log."""
-    counts: dict[str, int] = field(default_factory=dict)
+    """All that is in the store, the audit, the process's log, its spans and the labels of its metrics."""
+    answered: float | None
+    """How many escalations the metric counts as answered."""
 
 
 class Lines(logging.Handler):
@@ -89,6 +93,7 @@ async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines
     frontier = parts.FrontierHarness(provider, settings, redactor=redactor)
     frontier.handler._policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
     slots = asyncio.Semaphore(16)
+    metrics, spans = Metrics(), Spans()
     answers: dict[str, FrontierAnswered] = {}
 
     async def ask(one: Planted) -> None:
@@ -96,7 +101,8 @@ async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines
             asking.set(one.id)
             # Each text has its own tenant: texts that are equal once masked would share one answer and one request.
             fields = {"id": one.id, "language": one.language, "tenant": one.id, "frontier": "redact"}
-            answers[one.id] = await frontier.answer(parts.request(one.text, one.task, **fields))
+            with spans.record():
+                answers[one.id] = await frontier.answer(parts.request(one.text, one.task, **fields))
 
     await asyncio.gather(*map(ask, texts))
     await provider.close()
@@ -104,8 +110,10 @@ async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines
     kept = [value.decode() for value in frontier.store.values.values()]
     kept += [record.model_dump_json() for record in frontier.audit.records]
     kept += [answer.model_dump_json(exclude={"request", "output"}) for answer in answers.values()]
+    kept += [spans.words, *(str(metrics.series(metric.name)) for metric in METRICS)]
     log = "\n".join(map(content_of, simulated.bodies))
-    return LeakRun(texts, answers, provider.left, log, "\n".join([*kept, *lines.lines]), dict(frontier.handler.counts))
+    answered = metrics.value("sprat.escalations", result="answered")
+    return LeakRun(texts, answers, provider.left, log, "\n".join([*kept, *lines.lines]), answered)
 
 
 def content_of(body: str) -> str:
@@ -148,7 +156,7 @@ def leaks(run: LeakRun, *, names: bool) -> list[str]:
 
 def test_every_text_was_masked_and_answered(run: LeakRun) -> None:
     assert {answer.declined for answer in run.answers.values()} == {None}
-    assert run.counts == {"answered": TEXTS}
+    assert run.answered == TEXTS
     assert all(answer.egress is not None and answer.egress.left for answer in run.answers.values())
     assert [len(run.left[one.id]) for one in run.texts] == [1] * TEXTS
 
@@ -164,7 +172,7 @@ def test_at_most_one_name_in_a_hundred_leaves_and_each_is_listed(run: LeakRun) -
     assert len(found) <= MOST_NAMES * names, "\n".join(found)
 
 
-def test_log_store_and_audit_hold_no_such_value(run: LeakRun) -> None:
+def test_log_store_audit_and_telemetry_hold_no_such_value(run: LeakRun) -> None:
     secrets = {secret.value for one in run.texts for secret in one.secrets if secret.kind != "name"}
     assert sum(value in run.log for value in secrets) == 0
     assert sum(value in run.kept for value in secrets) == 0

@@ -194,7 +194,7 @@ class FrontierHarness:
         self.redactor = redactor or Redactor(DETECTORS, POLICY.perimeter, "1")
         self.store = MemoryStore()
         self.audit = AuditLog()
-        self.breaker = CircuitBreaker(self.settings.breaker)
+        self.breaker = CircuitBreaker(self.settings.breaker, self.settings.provider)
         self.limiter = CallLimiter(self.settings, self.breaker, jitter=lambda: 0.0)
         self.restart()
 

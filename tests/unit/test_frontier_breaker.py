@@ -23,7 +23,7 @@ def time():
 
 @pytest.fixture
 def breaker(time):
-    return CircuitBreaker(BreakerSettings(failures=3, cooldown_s=5, max_cooldown_s=15), time)
+    return CircuitBreaker(BreakerSettings(failures=3, cooldown_s=5, max_cooldown_s=15), "simulated", time)
 
 
 def soon():
@@ -132,3 +132,19 @@ async def test_a_late_success_of_an_earlier_state_does_not_reset_the_count(break
     breaker.record_success(old)
     await fail(breaker, 1)
     assert breaker.state == "open"
+
+
+async def test_its_state_is_a_gauge_from_the_start(metrics, time):
+    def shown():
+        states = ("closed", "half_open", "open")
+        return tuple(metrics.value("sprat.breaker", provider="simulated", state=state) for state in states)
+
+    breaker = CircuitBreaker(BreakerSettings(failures=3, cooldown_s=5), "simulated", time)
+    assert shown() == (1, 0, 0)
+    await fail(breaker)
+    assert shown() == (0, 0, 1)
+    time.now += 5
+    probe = await breaker.admit(soon)
+    assert shown() == (0, 1, 0)
+    breaker.record_success(probe)
+    assert shown() == (1, 0, 0)

@@ -64,7 +64,9 @@ async def test_the_record_has_the_upstreams_key_or_the_texts_id(frontier, key, e
         ({"labels": None, "frontier": "redact"}, "no_labels", "announced"),
     ],
 )
-async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_leaves(frontier, changes, code, detail):
+async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_leaves(
+    metrics, frontier, changes, code, detail
+):
     answered = await frontier.answer(parts.request(**changes))
     assert answered.declined.code == code
     assert detail in answered.declined.detail
@@ -72,7 +74,8 @@ async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_le
     assert (answered.output, answered.cost_eur, answered.usage) == (None, 0, None)
     assert not frontier.provider.questions
     assert not frontier.audit.records
-    assert frontier.handler.counts == {f"declined.{code}": 1}
+    assert metrics.value("sprat.escalations", result="declined", reason=code, tenant=changes.get("tenant", "acme")) == 1
+    assert metrics.value("sprat.escalations") == 1
 
 
 async def test_an_unknown_task_is_declined(frontier):

@@ -90,7 +90,7 @@ async def test_a_translation_is_restored_with_its_values():
     ],
     ids=["lost", "doubled", "invented", "other case"],
 )
-async def test_a_translation_with_changed_placeholders_is_declined_billed_and_not_stored(translation):
+async def test_a_translation_with_changed_placeholders_is_declined_billed_and_not_stored(metrics, translation):
     frontier = frontier_with_translation(translation)
     answered = await frontier.answer(redact_request("translation"))
     assert (answered.output, answered.declined.code) == (None, "masking")
@@ -101,7 +101,8 @@ async def test_a_translation_with_changed_placeholders_is_declined_billed_and_no
         pytest.approx(0.00206),
     )
     assert not frontier.store.values
-    assert frontier.handler.counts == {"declined.masking": 1}
+    assert metrics.value("sprat.escalations", result="declined", reason="masking") == 1
+    assert metrics.value("sprat.escalations") == 1
 
 
 async def test_store_and_audit_hold_no_masked_value():

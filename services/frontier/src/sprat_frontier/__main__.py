@@ -45,7 +45,10 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     context.stack.push_async_callback(provider.close)
     store_settings = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
     store = RedisCache(
-        settings.redis.model_copy(update=store_settings), f"{settings.kafka.prefix}:", retries=STORE_RETRIES
+        settings.redis.model_copy(update=store_settings),
+        f"{settings.kafka.prefix}:",
+        name="frontier",
+        retries=STORE_RETRIES,
     )
     context.stack.push_async_callback(store.close)
     handler = FrontierHandler(
@@ -58,7 +61,6 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
         hash=context.keyed_hash,
         clock=SystemClock(),
-        counts=context.counts,
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)

@@ -13,8 +13,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from sprat.telemetry import signals
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import BreakerSettings
 
@@ -36,10 +37,11 @@ class Permit:
 
 
 class CircuitBreaker:
-    """Guards one provider. For one event loop; not thread-safe."""
+    """Guards one provider, whose name metrics show. For one event loop; not thread-safe."""
 
-    def __init__(self, settings: BreakerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: BreakerSettings, provider: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._provider = provider
         self._clock = clock
         self._failures = 0
         self._cooldown_s = settings.cooldown_s
@@ -49,6 +51,7 @@ class CircuitBreaker:
         self._generation = 0
         """Changes with the state, so that late results of calls from an earlier state are ignored."""
         self.state: BreakerState = "closed"
+        self._show_state()
 
     async def admit(self, remaining_s: Callable[[], float]) -> Permit:
         """Wait for the permit to make a call.
@@ -105,10 +108,15 @@ class CircuitBreaker:
         if state != self.state:
             log.warning("the circuit breaker of the provider: %s → %s", self.state, state)
         self.state = state
+        self._show_state()
         self._generation += 1
         self._probing = False
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _show_state(self) -> None:
+        for state in get_args(BreakerState):
+            signals.BREAKER.set(int(state == self.state), provider=self._provider, state=state)
 
     async def _wait_for_change(self, pause_s: float) -> None:
         """Wait for a change of state, at most for the pause."""

@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from sprat.telemetry import signals
 from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError, Permit
 from sprat_frontier.escalation import EscalationDeadline
 from sprat_frontier.protocols import ProviderError
@@ -31,7 +32,7 @@ class CallLimiter:
         breaker: CircuitBreaker | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.breaker = breaker or CircuitBreaker(settings.breaker)
+        self.breaker = breaker or CircuitBreaker(settings.breaker, settings.provider)
         self._settings = settings
         self._jitter = jitter
         self._slots = asyncio.Semaphore(settings.concurrency)
@@ -76,6 +77,7 @@ class CallLimiter:
         pause_s = self._pause_s(failures, error.retry_after_s)
         if pause_s >= deadline.remaining_s():
             raise DeadlinePassedError(f"the provider failed ({error.code}); another try would come too late")
+        signals.RETRIES.add(1, reason="provider_call")
         await asyncio.sleep(pause_s)
 
     def _pause_s(self, failures: int, retry_after_s: float | None) -> float:

@@ -1,7 +1,6 @@
 """The frontier's decisions: from a request to an answer, or to the reason for none. No Kafka and no Redis here."""
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -9,6 +8,8 @@ from uuid import uuid4
 
 from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received, record_key
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span
 from sprat_contracts import (
     Declined,
     Egress,
@@ -23,6 +24,7 @@ from sprat_contracts import (
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
 from sprat_frontier.escalation import Escalation, escalation_of
+from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.protocols import (
     AnswerStore,
     Clock,
@@ -68,7 +70,6 @@ class FrontierHandler:
         hash: HashFunction,
         clock: Clock,
         limiter: CallLimiter | None = None,
-        counts: Counter[str] | None = None,
     ) -> None:
         self._settings = settings
         self._price = settings.price_of_model()
@@ -76,14 +77,12 @@ class FrontierHandler:
         self._policies = policies
         self._masker = masker
         self._store = store
-        self._provider = provider
+        self._provider = ObservedProvider(provider, settings)
         self._audit = audit
         self._hash = hash
         self._clock = clock
         self._limiter = limiter or CallLimiter(settings)
         self._calls = SingleFlight()
-        self.counts: Counter[str] = Counter() if counts is None else counts
-        """answered, stored, coalesced, and declined with its code: `declined.policy`."""
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
         """Return the message type of its one topic."""
@@ -105,15 +104,14 @@ class FrontierHandler:
 
     def failed(self, received: Received[FrontierRequested]) -> Outcome:
         """Decline after a defect in this code: the text and its task still end in a Result."""
-        self.counts["declined.defect"] += 1
         declined = Declined(code=ReasonCode.DEFECT, detail="see the logs")
+        _count(received.message, "declined", declined.code)
         return self._outcome(FrontierAnswered(request=received.message, declined=declined))
 
     def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
-        """Decline instead, with a dead letter; the answer still reports its cost."""
+        """Decline instead, with a dead letter; the answer still reports its cost. The escalation is counted already."""
         rejected = Rejected(ReasonCode.TOO_LARGE, f"the answer is too large for the topic {emit.topic}")
         declined = Declined(code=rejected.code, detail=rejected.detail)
-        self.counts[f"declined.{declined.code}"] += 1
         message = emit.message.model_copy(update={"output": None, "declined": declined})
         return Outcome((replace(emit, message=message),), rejected)
 
@@ -155,18 +153,19 @@ class FrontierHandler:
                 return self._declined(escalation, _TOO_LATE, self._egress(escalation, call.text_left))
             if call.task.cancelled():
                 raise Retryable("the service is stopping; the call was cancelled")
+            pays = call.asked_by == escalation.answer_id
             try:
                 answer = call.task.result()
             except DeadlinePassedError as late:
-                if call.asked_by == escalation.answer_id or escalation.deadline.passed:
+                if pays or escalation.deadline.passed:
                     declined = Declined(code=ReasonCode.DEADLINE, detail=str(late))
                     return self._declined(escalation, declined, self._egress(escalation, call.text_left))
                 continue  # The deadline was another escalation's; this one has more time and asks again.
             except ProviderError as error:
-                return self._provider_failed(escalation, error, pays=call.asked_by == escalation.answer_id)
+                return self._provider_failed(escalation, error, pays=pays)
 
             # Restore.
-            return self._restored(escalation, answer, "coalesced")
+            return self._restored(escalation, answer, "answered" if pays else "coalesced")
 
     async def _call_provider(self, escalation: Escalation, key: str, call: SharedCall) -> PaidAnswer:
         """Call until there is an answer. The deadline does not cut a call short: it is paid for anyway.
@@ -185,6 +184,7 @@ class FrontierHandler:
                 attempt = self._attempt_record(escalation, prepared)
                 await self._audit(attempt)
                 call.text_left = True
+                _count_egress(attempt)
                 started_s = perf_counter()
                 try:
                     answer = await self._provider.ask(prepared)
@@ -209,10 +209,18 @@ class FrontierHandler:
         if escalation.rule != "redact":
             return escalation
         question = escalation.question
-        try:
-            return escalation.with_masked(await self._masker.mask(question.text, question.language))
-        except NotVerified as error:
-            return replace(escalation, masking_failure=error.reason)
+        began_s = perf_counter()
+        with child_span(signals.MASK) as span:
+            try:
+                masked = await self._masker.mask(question.text, question.language)
+            except NotVerified as error:
+                failure = type(error).__name__
+                span.fail(failure)
+                signals.MASKING_SECONDS.record(perf_counter() - began_s, error=failure)
+                return replace(escalation, masking_failure=error.reason)
+            span.set(masked=masked.counts)
+            signals.MASKING_SECONDS.record(perf_counter() - began_s)
+        return escalation.with_masked(masked)
 
     async def _stored(self, escalation: Escalation, key: str) -> PaidAnswer | None:
         if escalation.masking_failure is not None:
@@ -243,7 +251,7 @@ class FrontierHandler:
             call_ms=call_ms,
         )
 
-    def _restored(self, escalation: Escalation, answer: PaidAnswer, counted_as: str) -> FrontierAnswered:
+    def _restored(self, escalation: Escalation, answer: PaidAnswer, result: str) -> FrontierAnswered:
         """Return the answer with the escalation's own values.
 
         Only the escalation that the call was made for reports its cost; of the others, an equal text has left.
@@ -257,7 +265,7 @@ class FrontierHandler:
         except NotRestorable as error:
             declined = Declined(code=error.code, detail=error.reason)
             return self._declined(escalation, declined, egress, call_ms=call_ms, **cost)
-        self.counts["answered" if pays else counted_as] += 1
+        _count(escalation.request, result)
         return FrontierAnswered(
             request=escalation.request,
             output=output,
@@ -280,7 +288,7 @@ class FrontierHandler:
     def _declined(
         self, escalation: Escalation, declined: Declined, egress: Egress, call_ms: float | None = None, **cost: Any
     ) -> FrontierAnswered:
-        self.counts[f"declined.{declined.code}"] += 1
+        _count(escalation.request, "declined", declined.code)
         timings = escalation.timings_ms(call_ms)
         return FrontierAnswered(
             request=escalation.request, declined=declined, egress=egress, timings_ms=timings, **cost
@@ -326,3 +334,19 @@ class FrontierHandler:
         usage = None if billed is None else billed.usage
         changes = {"phase": "outcome", "outcome": outcome, "usage": usage, "cost_eur": self._price.cost_eur(usage)}
         return attempt.model_copy(update=changes)
+
+
+def _count(request: FrontierRequested, result: str, reason: str = "none") -> None:
+    """Count a concluded escalation."""
+    prediction = request.prediction
+    tenant = prediction.submitted.tenant
+    signals.ESCALATIONS.add(1, task=prediction.task, tenant=tenant, result=result, reason=reason)
+
+
+def _count_egress(attempt: EgressRecord) -> None:
+    """Count a call whose record is acknowledged."""
+    labels = {"tenant": attempt.tenant, "provider": attempt.provider, "region": attempt.region}
+    signals.EGRESS_CALLS.add(1, **labels)
+    signals.EGRESS_BYTES.add(attempt.bytes_out, **labels)
+    for type, items in attempt.masked.items():
+        signals.MASKED_ITEMS.add(items, type=type)

@@ -18,6 +18,8 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sprat.errors import UserError
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
@@ -123,17 +125,30 @@ class OpenAIProvider:
         await self._client.close()
 
     async def _send(self, prepared: PreparedRequest) -> bytes | ProviderError:
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                response = await self._client.chat.completions.with_raw_response.create(**prepared.body)
-        except (TimeoutError, openai.APITimeoutError):
-            return ProviderError("timeout", f"no answer within {self._settings.timeout_s:g} s", retryable=True)
-        except openai.APIStatusError as error:
-            return _refusal(error.status_code, dict(error.response.headers))
-        except openai.APIConnectionError:
-            return ProviderError("unreachable", "no connection, or it broke", retryable=True)
+        server, port = server_of(self._settings.base_url)
+        with child_span(signals.HTTP, "POST", method="POST", server=server, server_port=port) as span:
+            try:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    response = await self._client.chat.completions.with_raw_response.create(**prepared.body)
+            except (TimeoutError, openai.APITimeoutError):
+                span.fail("timeout")
+                return ProviderError("timeout", f"no answer within {self._settings.timeout_s:g} s", retryable=True)
+            except openai.APIStatusError as error:
+                span.set(http_status=error.status_code)
+                span.fail(str(error.status_code))
+                return _refusal(error.status_code, dict(error.response.headers))
+            except openai.APIConnectionError:
+                span.fail("unreachable")
+                return ProviderError("unreachable", "no connection, or it broke", retryable=True)
+            span.set(http_status=response.status_code)
         body: bytes = response.content
         return body
+
+
+def server_of(base_url: str) -> tuple[str | None, int | None]:
+    """Return host and port of the provider, as its spans name them."""
+    address = urlsplit(base_url)
+    return address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
 def _refusal(status: int, headers: dict[str, str]) -> ProviderError:

@@ -2,8 +2,9 @@
 
 * SpratError
   + MaskingFailed
-    - NotVerified       the text must not leave the perimeter
-    - NotRestorable     the answer must not be used
+    - NotVerified           the text must not leave the perimeter
+      . LanguageNotCovered  because nothing detects names in its language
+    - NotRestorable         the answer must not be used
 """
 
 from typing import ClassVar
@@ -25,6 +26,10 @@ class MaskingFailed(SpratError):
 
 class NotVerified(MaskingFailed):
     """Masking could not be verified: the text must not leave the perimeter."""
+
+
+class LanguageNotCovered(NotVerified):
+    """No detector of names covers the text's language: a limit of this installation, not a fault in it."""
 
 
 class NotRestorable(MaskingFailed):

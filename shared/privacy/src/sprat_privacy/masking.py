@@ -21,7 +21,7 @@ from sprat_contracts.languages import primary_subtag
 from sprat_privacy.boundaries import is_seam, widen
 from sprat_privacy.detection import Detection, Detector, resolve
 from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
-from sprat_privacy.errors import NotVerified
+from sprat_privacy.errors import LanguageNotCovered, NotVerified
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
 from sprat_privacy.normalisation import Comparison, comparison_for, normal_form, normal_text
 
@@ -70,7 +70,7 @@ def _usable(tag: str, detectors: Sequence[Detector], validators_alone: Collectio
     """Return the detectors that cover the language or do not depend on it."""
     usable = [detector for detector in detectors if detector.languages is None or tag in detector.languages]
     if not any(detector.languages is not None for detector in usable) and tag not in validators_alone:
-        raise NotVerified(
+        raise LanguageNotCovered(
             "no detector of names covers the text's language, and the policy does not accept validators alone"
         )
     if not usable:
