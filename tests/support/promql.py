@@ -1,0 +1,80 @@
+"""What a PromQL expression names, so that tests can hold it against the registry of signals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import promql_parser as parser
+
+from sprat.telemetry import signals
+from sprat.telemetry.instruments import Histogram
+
+RESOURCE_LABELS = frozenset({"service_name", "sprat_model_name", "instance", "job"})
+"""The labels that every series has from its process and from its scrape."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selector of an expression, with every label that the expression expects of it."""
+
+    name: str
+    labels: frozenset[str]
+
+
+def selected(expr: str) -> list[Selected]:
+    """Return the selectors of an expression without variables.
+
+    Raises:
+        ValueError: the expression is no PromQL.
+    """
+    return list(_selected(parser.parse(expr), frozenset()))
+
+
+def _selected(node: object, labels: frozenset[str]) -> Iterator[Selected]:
+    match node:
+        case parser.VectorSelector():
+            yield Selected(node.name or "", labels | {each.name for each in node.matchers.matchers})
+        case parser.MatrixSelector():
+            yield from _selected(node.vector_selector, labels)
+        case parser.AggregateExpr():
+            grouped = node.modifier and node.modifier.type == parser.AggModifierType.By
+            yield from _selected(node.expr, labels | frozenset(node.modifier.labels if grouped else ()))
+        case parser.BinaryExpr():
+            matching = node.modifier and node.modifier.matching
+            on = matching and matching.type == parser.LabelModifierType.Include
+            below = labels | frozenset(matching.labels if on else ())
+            yield from _selected(node.lhs, below)
+            yield from _selected(node.rhs, below)
+        case parser.Call():
+            for each in node.args:
+                yield from _selected(each, labels)
+        case parser.ParenExpr() | parser.UnaryExpr() | parser.SubqueryExpr():
+            yield from _selected(node.expr, labels)
+        case _:
+            assert isinstance(node, parser.NumberLiteral | parser.StringLiteral), node
+
+
+@cache
+def declared() -> dict[str, frozenset[str]]:
+    """Return every series of the registry, by its name in Prometheus, with its labels."""
+    found = {}
+    for metric in signals.METRICS:
+        labels = RESOURCE_LABELS | {attribute.name.replace(".", "_") for attribute in metric.attributes}
+        if isinstance(metric, Histogram):
+            found |= {metric.prometheus + part: labels for part in ("_sum", "_count")}
+            found[metric.prometheus + "_bucket"] = labels | {"le"}
+        else:
+            found[metric.prometheus] = labels
+    return found
+
+
+def undeclared(expr: str, known: dict[str, frozenset[str]] | None = None) -> list[str]:
+    """Return what an expression names that the registry does not declare; `known`: further series and their labels."""
+    series = declared() | (known or {})
+    wrong = []
+    for each in selected(expr):
+        if each.name not in series:
+            wrong.append(f"no series {each.name!r}")
+        elif missing := each.labels - series[each.name]:
+            wrong.append(f"{each.name} has no label {', '.join(sorted(missing))}")
+    return wrong

@@ -1,0 +1,100 @@
+"""Alerts name only declared signals, say what to do, and fire on their fault alone."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.promql import declared, undeclared
+from support.sources import ROOT
+
+OBSERVABILITY = ROOT / "observability"
+ALERT_FILES = sorted(OBSERVABILITY.glob("alerts/*.yml"))
+RULE_FILES = sorted(OBSERVABILITY.glob("prometheus/rules/*.yml"))
+ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
+
+
+def rules(files: list[Path]) -> Iterator[dict[str, Any]]:
+    for path in files:
+        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
+            yield from group["rules"]
+
+
+ALERTS = [rule for rule in rules(ALERT_FILES) if "alert" in rule]
+NAMES = sorted({rule["alert"] for rule in ALERTS})
+
+
+def recorded() -> dict[str, frozenset[str]]:
+    """Return what the recording rules make, with its labels: those that its expression groups by."""
+    # `up` is on the right side of a many-to-one match, so what is grouped by need not be a label of its own.
+    series: dict[str, frozenset[str]] = {"up": frozenset[str]().union(*declared().values())}
+    for rule in rules(RULE_FILES):
+        labels = {name for grouped in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for name in grouped.split(", ")}
+        inputs = (series[name] for name in re.findall(r"\bsprat:[\w:]+", rule["expr"]))
+        series[rule["record"]] = frozenset(labels.union(rule.get("labels", {}), *inputs))
+    return series
+
+
+def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed: observability/README.md says how to get it")
+    return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_urgent_it_is_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert 10 < len(rule["annotations"]["summary"]) < 120
+    assert rule["annotations"]["description"]
+    assert rule["annotations"]["runbook_url"].endswith(f"/{rule['alert']}.md")
+    assert 'query "sprat:runbooks"' in rule["annotations"]["runbook_url"], "the base stands in settings.yml alone"
+
+
+@pytest.mark.parametrize(
+    "rule", [*ALERTS, *rules(RULE_FILES)], ids=lambda rule: str(rule.get("alert") or rule["record"])
+)
+def test_rules_name_only_declared_metrics_and_their_attributes(rule: dict[str, Any]) -> None:
+    assert undeclared(rule["expr"], recorded()) == []
+
+
+def test_each_setting_is_used() -> None:
+    used = "".join(path.read_text("utf-8") for path in ALERT_FILES)
+    settings = [rule["record"] for rule in rules(RULE_FILES) if rule["record"].startswith("sprat:setting:")]
+    assert settings
+    assert [name for name in settings if name not in used] == []
+
+
+def test_each_alert_is_tested_firing_and_silent() -> None:
+    fires, silent = set(), set()
+    for path in ALERT_TESTS:
+        for test in yaml.safe_load(path.read_text("utf-8"))["tests"]:
+            checks = [
+                {name for sample in check["exp_samples"] for name in re.findall(r'alertname="(\w+)"', sample["labels"])}
+                for check in test["promql_expr_test"]
+            ]
+            fires |= set().union(*checks)
+            silent |= set().union(*checks) - checks[0]
+    assert fires == silent == set(NAMES)
+
+
+@pytest.mark.parametrize("path", ALERT_TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_on_their_fault_alone_and_resolve(path: Path) -> None:
+    done = run("promtool", "test", "rules", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_accepts_its_configuration() -> None:
+    done = run("promtool", "check", "config", OBSERVABILITY / "prometheus" / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(ALERT_FILES) + len(RULE_FILES)} rule files found" in done.stdout
+
+
+def test_alertmanager_accepts_its_configuration() -> None:
+    done = run("amtool", "check-config", OBSERVABILITY / "alertmanager" / "alertmanager.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
