@@ -10,14 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
 
 from conftest import Kafka, Redis
+from sprat_contracts import Traceparent
+from support.spans import Spans
 from support.stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
 from support.system import ALLOWED, whole_system
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()
+HARD = [
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"hard"),
+    ("ce_source", b"/crm"),
+    ("ce_type", b"dev.sprat.text.submitted.v1"),
+]
 
 
 def trace_of(record) -> str:
@@ -113,6 +123,7 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
     spans = {span.name: span for span in collector.spans}
     assert set(spans) == {
         "poll",
+        "MGET",
         f"process {topics.texts}",
         "infer intent",
         f"send {topics.predictions('intent')}",
@@ -134,3 +145,80 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
     assert {(line["service"], line["model"]) for line in map(json.loads, logged.splitlines())} == {("intent", "hr")}
     assert attributes["messaging.kafka.offset"].int_value == 0
     assert "Zyxwvut" not in str(collector.spans)
+
+
+async def test_all_hops_of_a_hard_text_are_one_tree_under_one_root(
+    kafka: Kafka, redis_server: Redis, prefix: str, spans: Spans
+) -> None:
+    async with whole_system(kafka.bootstrap, redis_server.url, prefix, exporting=True) as system:
+        text = {"text": "vad är mitt saldo", "language": "sv", "tasks": {"intent": {}}, "tenant": ALLOWED}
+        place = await system.submit(text | {"frontier": "allow"}, HARD)
+        assert (await system.result(place)).source == "frontier"
+        await system.settled()
+        t = system.topics
+    root = Traceparent.root("/crm", "hard")
+    tree = {span.context.span_id: span for span in spans.all if f"{span.context.trace_id:032x}" == root.trace_id}
+    assert [f"{id:016x}" for id, span in tree.items() if span.parent is None] == [root.parent_id]
+    assert all(span.parent is None or span.parent.span_id in tree for span in tree.values()), "no parent is missing"
+
+    def above(span: ReadableSpan) -> list[str]:
+        return [span.name, *(above(tree[span.parent.span_id]) if span.parent else ())]
+
+    (ended,) = [span for span in tree.values() if span.name == f"send {t.results('intent')}"]
+    hops = [f"accept {t.texts}", f"process {t.texts}", f"send {t.predictions('intent')}"]
+    hops += [f"process {t.predictions('intent')}", f"send {t.frontier_requests}", f"process {t.frontier_requests}"]
+    hops += [f"send {t.frontier_answers}", f"process {t.frontier_answers}", f"send {t.results('intent')}"]
+    assert above(ended) == hops[::-1]
+    (call,) = [span for span in tree.values() if span.name == "chat simulated-large"]
+    assert above(call)[1] == f"process {t.frontier_requests}"
+    records = [span for span in tree.values() if span.name.startswith("process ")]
+    batches = {span.context.span_id: span for span in spans.named("poll")}
+    for span in records:
+        (batch,) = [batches[link.context.span_id] for link in span.links]
+        assert span.parent.span_id in {link.context.span_id for link in batch.links}
+    result = next(span.attributes for span in records if span.name == f"process {t.frontier_answers}")
+    assert (result["sprat.decision"], result["sprat.status"]) == ("escalated", "answered")
+
+
+async def test_a_text_that_is_another_services_has_no_span_there(
+    kafka: Kafka, redis_server: Redis, prefix: str, spans: Spans
+) -> None:
+    async with whole_system(kafka.bootstrap, redis_server.url, prefix, exporting=True) as system:
+        text = {"text": "Ada lives in Rome", "tasks": {"ner": {}}, "frontier": "deny"}
+        place = await system.submit(text, HARD)
+        await system.result(place, "ner")
+        await system.settled()
+        t = system.topics
+    groups = [span.attributes["messaging.consumer.group.name"] for span in spans.named(f"process {t.texts}")]
+    assert groups == [f"{prefix}.router"], "it escalates, for nobody serves names here; intent skips the text"
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+async def test_the_senders_sampling_flag_is_honoured_on_every_topic(
+    kafka: Kafka, redis_server: Redis, prefix: str, spans: Spans, flags: str
+) -> None:
+    async with whole_system(kafka.bootstrap, redis_server.url, prefix, exporting=True) as system:
+        text = {"text": "what is my balance", "tasks": {"intent": {}}}
+        place = await system.submit(text, [("traceparent", PARENT[:-2] + flags.encode())])
+        await system.result(place)
+        await system.settled()
+        (result,) = await read_all(kafka.bootstrap, system.topics.results("intent"))
+    assert dict(result.headers)["traceparent"][-2:].decode() == flags
+    names = spans.of(int(TRACE, 16))
+    assert bool(names) is (flags == "01")
+    assert not [name for name in names if name.startswith("accept")], "the sender's span is the root"
+
+
+async def test_a_dead_letter_has_a_trace_with_its_reason(
+    kafka: Kafka, redis_server: Redis, prefix: str, spans: Spans
+) -> None:
+    async with whole_system(kafka.bootstrap, redis_server.url, prefix, exporting=True) as system:
+        place = await system.submit(b"not JSON")
+        await system.letter(place)
+        await system.settled()
+        t = system.topics
+    root, process = spans.one(f"accept {t.texts}"), spans.one(f"process {t.texts}")
+    sent = spans.one(f"send {t.dead_letters}")
+    assert root.attributes["error.type"] == process.attributes["error.type"] == "invalid_json"
+    assert (process.parent.span_id, sent.parent.span_id) == (root.context.span_id, process.context.span_id)
+    assert root.parent is None

@@ -9,6 +9,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from sprat.telemetry.ids import ForcedIds
+
 RECORD = "a record"
 
 
@@ -16,7 +18,7 @@ RECORD = "a record"
 def _exporter() -> InMemorySpanExporter:
     """Return the exporter of the run; a provider can be set only once in a process."""
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
+    provider = TracerProvider(shutdown_on_exit=False, id_generator=ForcedIds())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     assert trace.get_tracer_provider() is provider, "another test has set a provider in this process"

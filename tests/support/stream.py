@@ -45,9 +45,16 @@ async def made_topics(settings: ServiceSettings) -> Topics:
 
 @asynccontextmanager
 async def running(
-    name: str, settings: ServiceSettings, build: Callable[[ServiceContext, Any], Awaitable[Any]]
+    name: str,
+    settings: ServiceSettings,
+    build: Callable[[ServiceContext, Any], Awaitable[Any]],
+    *,
+    exporting: bool = False,
 ) -> AsyncIterator[ServiceContext]:
-    """Run a service inside the test, until the block ends; it is stopped as SIGTERM would."""
+    """Run a service inside the test, until the block ends; it is stopped as SIGTERM would.
+
+    `exporting` makes spans, which the fixture `spans` reads.
+    """
     context = ServiceContext(
         name,
         "0.test",
@@ -55,7 +62,7 @@ async def running(
         Publisher(settings.kafka, f"test-{name}"),
         RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
         AsyncExitStack(),
-        Tracing(exporting=False),
+        Tracing(exporting=exporting),
     )
     work = asyncio.create_task(work_until_cancelled(context, settings, build))
     try:

@@ -113,8 +113,10 @@ async def simulating(**behaviour: object) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def whole_system(bootstrap: str, redis_url: str, prefix: str) -> AsyncIterator[System]:
-    """Run everything and follow what comes out."""
+async def whole_system(
+    bootstrap: str, redis_url: str, prefix: str, *, exporting: bool = False
+) -> AsyncIterator[System]:
+    """Run everything and follow what comes out; `exporting` makes spans."""
     common = {
         "kafka": KafkaSettings(bootstrap=bootstrap, prefix=prefix, partitions=2),
         "redis": RedisSettings(url=SecretStr(redis_url)),
@@ -136,11 +138,18 @@ async def whole_system(bootstrap: str, redis_url: str, prefix: str) -> AsyncIter
             retry_base_s=0.05,
         )
         router = await stack.enter_async_context(
-            running("router", RouterSettings(policy=POLICY, **common), build_router)
+            running("router", RouterSettings(policy=POLICY, **common), build_router, exporting=exporting)
         )
-        intent = await stack.enter_async_context(running("intent", IntentSettings(**common), build_intent))
+        intent = await stack.enter_async_context(
+            running("intent", IntentSettings(**common), build_intent, exporting=exporting)
+        )
         gate = await stack.enter_async_context(
-            running("frontier", FrontierServiceSettings(policy=POLICY, frontier=frontier, **common), build_frontier)
+            running(
+                "frontier",
+                FrontierServiceSettings(policy=POLICY, frontier=frontier, **common),
+                build_frontier,
+                exporting=exporting,
+            )
         )
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=4_000_000)
         await producer.start()
