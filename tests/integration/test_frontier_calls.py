@@ -6,10 +6,12 @@ import time
 from collections import Counter
 
 import pytest
+from opentelemetry.trace import SpanKind
 
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
+from support.spans import RECORD
 
 TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"
 
@@ -87,7 +89,7 @@ async def test_fifty_equal_questions_at_once_cause_one_call(connect, behave, sim
     assert sum(answered.cached for answered in answers) == 49
 
 
-async def test_the_reported_cost_is_what_the_provider_bills(connect, behave, simulated):
+async def test_the_reported_cost_is_what_the_provider_bills(metrics, connect, behave, simulated):
     behave(input_eur=2.0, output_eur=6.0, malformed_rate=0.2, seed=3)
     paid = frontier(connect())
     answers = await asyncio.gather(*(paid.answer(parts.request(f"text {n}")) for n in range(20)))
@@ -95,6 +97,45 @@ async def test_the_reported_cost_is_what_the_provider_bills(connect, behave, sim
     billed = simulated.call("/stats")["billed_eur"]
     assert sum(answered.cost_eur for answered in answers) == pytest.approx(billed)
     assert sum(record.cost_eur for record in paid.audit.records) == pytest.approx(billed)
+    assert metrics.value("sprat.cost") == pytest.approx(billed)
+
+
+async def test_the_metrics_of_calls_are_those_of_the_audit_and_of_the_provider(metrics, connect, behave, simulated):
+    behave(error_rate=0.3, malformed_rate=0.1, seed=4)
+    service = frontier(connect(), max_retries=10, breaker={"failures": 50})
+    await asyncio.gather(*(service.answer(parts.request(f"text {n}")) for n in range(20)))
+    requests = simulated.call("/requests")["requests"]
+    outcomes = Counter(outcome for phase, outcome in service.audit.phases if phase == "outcome")
+    assert outcomes["server_error"] > 0
+    assert metrics.value("sprat.egress.calls") == len(requests) == outcomes.total()
+    assert metrics.value("sprat.egress.size") == sum(request["bytes"] for request in requests)
+    assert metrics.count("gen_ai.client.operation.duration") == outcomes.total()
+    for code in outcomes.keys() - {"answered"}:
+        assert metrics.count("gen_ai.client.operation.duration", error=code) == outcomes[code]
+    assert metrics.value("sprat.retries", reason="provider_call") == outcomes["server_error"]
+    usages = [record.usage for record in service.audit.records if record.usage]
+    used = sum(usage.input_tokens + usage.output_tokens for usage in usages)
+    assert metrics.value("gen_ai.client.token.usage") == used
+
+
+async def test_the_http_request_is_a_span_below_the_call_and_shows_no_text(spans, connect, behave, simulated):
+    with spans.record():
+        await frontier(connect()).answer(parts.request(TEXT, frontier="redact"))
+    http = spans.one("POST")
+    address, _, port = simulated.base_url.removeprefix("http://").removesuffix("/v1").partition(":")
+    assert http.attributes == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "server.address": address,
+        "server.port": int(port),
+    }
+    assert (http.kind, spans.parent(http), spans.parent(spans.one("chat large"))) == (
+        SpanKind.CLIENT,
+        "chat large",
+        RECORD,
+    )
+    for secret in ("private", "Zo", "DE8937"):
+        assert secret not in spans.words
 
 
 async def test_a_declined_case_never_reaches_the_provider(connect, behave, simulated):

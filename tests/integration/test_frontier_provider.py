@@ -6,7 +6,9 @@ import logging
 import socket
 
 import pytest
+from opentelemetry.trace import StatusCode
 
+from sprat.telemetry.signals import METRICS
 from sprat_frontier.prompts import question_of
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
@@ -101,6 +103,13 @@ async def test_the_audited_size_is_the_size_that_left(connect, behave, simulated
     assert json.loads(request["body"]) == prepared.body
 
 
+def spans_without_secrets(spans, *secrets):
+    """Return the spans of HTTP requests, after a look for secrets in all spans."""
+    for secret in (*SECRETS, *secrets):
+        assert secret not in spans.words
+    return spans.named("POST")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "code", "retryable"),
     [
@@ -120,14 +129,25 @@ async def test_the_audited_size_is_the_size_that_left(connect, behave, simulated
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
-async def test_each_failure_has_its_code_and_shows_no_secret(connect, behave, caplog, behaviour, code, retryable):
+async def test_each_failure_has_its_code_and_shows_no_secret(
+    connect, behave, caplog, spans, behaviour, code, retryable
+):
     caplog.set_level(logging.DEBUG)
     behave(**behaviour)
-    error = await failure(connect(timeout_s=0.3))
+    with spans.record():
+        error = await failure(connect(timeout_s=0.3))
     assert (error.code, error.retryable) == (code, retryable)
     assert (error.usage is not None) == (code == "invalid_answer")
     for secret in SECRETS:
         assert secret not in caplog.text
+    (http,) = spans_without_secrets(spans)
+    status = http.attributes.get("http.response.status_code")
+    if code == "timeout":
+        assert (status, http.attributes["error.type"]) == (None, "timeout")
+    elif "error_status" in behaviour or "error_rate" in behaviour:
+        assert (status, http.attributes["error.type"]) == (behaviour.get("error_status", 500), str(status))
+    else:
+        assert (status, http.status.status_code) == (200, StatusCode.UNSET), "the request itself has worked"
 
 
 async def test_nothing_of_a_successful_call_is_logged_at_any_level(connect, behave, caplog, monkeypatch):
@@ -147,10 +167,33 @@ async def test_the_error_of_a_wrong_key_does_not_show_it(connect, behave):
     assert wrong not in repr(error)
 
 
-async def test_no_server_at_the_address_is_unreachable(connect):
+async def test_no_server_at_the_address_is_unreachable(connect, spans):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert (await failure(connect(base_url=f"http://127.0.0.1:{port}/v1"))).code == "unreachable"
+    with spans.record():
+        assert (await failure(connect(base_url=f"http://127.0.0.1:{port}/v1"))).code == "unreachable"
+    (http,) = spans_without_secrets(spans)
+    assert http.attributes == {
+        "http.request.method": "POST",
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "error.type": "unreachable",
+    }
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+async def test_an_error_that_repeats_the_request_and_the_key_reaches_no_span_or_metric(connect, spans, metrics, status):
+    body = json.dumps({"error": {"message": f"cannot read {TEXT}", "code": TEXT, "type": f"Bearer {KEY}"}}).encode()
+    url, server = answer_with(body, status, [f"x-request-id: {KEY}"])
+    service = parts.FrontierHarness(connect(base_url=url), parts.settings(base_url=url, max_retries=0))
+    async with await server:
+        with spans.record():
+            answered = await service.answer(parts.request(TEXT))
+    assert answered.declined.code == "provider"
+    assert len(spans_without_secrets(spans, "Zo\\u00eb")) == 1
+    assert spans.one("chat large").attributes["error.type"] == service.audit.records[1].outcome
+    shown = json.dumps([metrics.series(metric.name) for metric in METRICS])
+    assert [secret for secret in (*SECRETS, "Zo\\u00eb") if secret in shown] == []
 
 
 @pytest.mark.parametrize(
