@@ -5,13 +5,16 @@ import asyncio
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from sprat_contracts import IntentOutput, Usage
+from sprat.kafka.publisher import Acknowledged
+from sprat_contracts import IntentOutput, Topics, Usage
+from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from support import frontier_parts as parts
 from support.spans import RECORD
 
 OUTPUT = IntentOutput(label="transfer")
+SENDING = "send sprat.audit.egress.v1"
 UNAVAILABLE = ProviderError("server_error", "HTTP status 503", retryable=True)
 TEXT = "Zoë Ångström (zoe@example.org) lives in Tromsø; call Zoë"
 COUNTS = {"EMAIL": 1, "LOCATION": 1, "PERSON": 2}
@@ -20,6 +23,26 @@ SECRETS = ("Zoë", "Ångström", "zoe@example.org", "Tromsø", "Zo\\u00eb", "\\u
 
 def frontier(script=lambda _: OUTPUT, **changes):
     return parts.FrontierHarness(parts.FakeProvider(script), parts.settings(**changes))
+
+
+class Publisher:
+    """Acknowledges every record."""
+
+    def __init__(self):
+        self.records = []
+
+    async def publish(self, records):
+        self.records += records
+        return [Acknowledged(3, 7, 0) for _ in records]
+
+
+@pytest.fixture
+def audited():
+    """Return a frontier that writes egress records as the service does, and what it has published."""
+    service, publisher = frontier(), Publisher()
+    service.audit = KafkaEgressAudit(publisher, Topics(), "frontier", 1)
+    service.restart()
+    return service, publisher
 
 
 def escalations(metrics, **labels):
@@ -220,3 +243,47 @@ async def test_a_shared_call_belongs_to_the_trace_of_the_record_that_started_it(
     assert spans.of(await first) == ["mask", "chat large"]
     assert [spans.of(await other) for other in others] == [["mask"], ["mask"]]
     assert len(spans.all) == 4
+
+
+async def test_an_egress_record_is_sent_in_a_span_that_its_trace_context_names(spans, audited):
+    service, publisher = audited
+    with spans.record() as trace_id:
+        await service.answer(parts.request(TEXT, frontier="redact"))
+    sending = spans.named(SENDING)
+    assert len(sending) == len(publisher.records) == 2
+    for phase, span, out in zip(("attempt", "outcome"), sending, publisher.records, strict=True):
+        headers = dict(out.headers)
+        assert span.attributes == {
+            "messaging.system": "kafka",
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": out.topic,
+            "messaging.destination.partition.id": "3",
+            "messaging.kafka.offset": 7,
+            "messaging.message.id": headers["ce_id"].decode(),
+            "sprat.egress.phase": phase,
+        }
+        assert headers["traceparent"].decode().startswith(f"00-{trace_id:032x}-{span.context.span_id:016x}-")
+        assert (span.kind, spans.parent(span)) == (SpanKind.PRODUCER, RECORD)
+    assert [secret for secret in SECRETS if secret in spans.words] == []
+
+
+async def test_the_spans_of_a_call_that_outlives_its_record_belong_to_the_record(spans, audited):
+    service, publisher = audited
+    service.provider.gate.clear()
+    with spans.record() as trace_id:
+        assert (await service.answer(parts.request(deadline_ms=30))).declined.code == "deadline"
+    service.provider.gate.set()
+    await service.handler.drain(1)
+    assert spans.of(trace_id) == [SENDING, "chat large", SENDING]
+    assert {spans.parent(span) for span in spans.all} == {RECORD}
+    assert [dict(out.headers)["traceparent"][3:35].decode() for out in publisher.records] == [f"{trace_id:032x}"] * 2
+
+
+async def test_without_a_traced_record_an_egress_record_has_a_trace_of_its_own(spans, audited):
+    service, publisher = audited
+    await service.answer(parts.request())
+    assert spans.all == ()
+    traces = {dict(out.headers)["traceparent"] for out in publisher.records}
+    assert len(traces) == 2
+    assert not any(trace.startswith(b"00-00000000") for trace in traces)

@@ -3,7 +3,8 @@
 from sprat.errors import Retryable
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.retry import retry_until
-from sprat.telemetry.tracing import current_traceparent
+from sprat.telemetry import signals
+from sprat.telemetry.tracing import child_span, current_traceparent
 from sprat_contracts import EgressRecord, Envelope, Topics, Traceparent, encode
 from sprat_contracts.ids import derive
 
@@ -31,15 +32,26 @@ class KafkaEgressAudit:
             Fatal: Kafka was unavailable for `give_up_s`.
         """
         event_id = str(derive(f"egress-{record.phase}", self._source, record.call_id, record.task))
-        traceparent = current_traceparent.get() or Traceparent.root(self._source, event_id)
-        envelope = Envelope(
-            id=event_id, source=self._source, traceparent=traceparent, extensions={"tenant": record.tenant}
-        )
-        value, headers = encode(record, envelope)
-        # One record for all tries: a second one would report an attempt that was never made.
-        out = OutRecord(self._topics.egress, record.text_hash.encode(), value, headers)
+        topic = self._topics.egress
+        with child_span(
+            signals.SEND,
+            topic,
+            operation="send",
+            operation_type="send",
+            destination=topic,
+            message_id=event_id,
+            phase=record.phase,
+        ) as span:
+            traceparent = current_traceparent.get() or Traceparent.root(self._source, event_id)
+            envelope = Envelope(
+                id=event_id, source=self._source, traceparent=traceparent, extensions={"tenant": record.tenant}
+            )
+            value, headers = encode(record, envelope)
+            # One record for all tries: a second one would report an attempt that was never made.
+            out = OutRecord(topic, record.text_hash.encode(), value, headers)
 
-        async def publish() -> None:
-            await self._publisher.publish([out])
+            async def publish() -> None:
+                (place,) = await self._publisher.publish([out])
+                span.set(partition=str(place.partition), offset=place.offset)
 
-        await retry_until(publish, Retryable, self._give_up_s)
+            await retry_until(publish, Retryable, self._give_up_s)

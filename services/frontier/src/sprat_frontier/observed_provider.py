@@ -36,7 +36,7 @@ class ObservedProvider:
             ProviderError: there is no usable answer.
         """
         question = prepared.question
-        call = {"gen_ai_operation": "chat", "provider": self.name, "request_model": self.model}
+        call = {"provider": self.name, "request_model": self.model}
         with child_span(signals.CHAT, self.model, **call, server=self._server, server_port=self._port) as span:
             began_s = perf_counter()
             reply = await self._reply(prepared)
@@ -52,9 +52,7 @@ class ObservedProvider:
                 span.set(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=cost)
                 for token_type, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
                     signals.PROVIDER_TOKENS.record(tokens, **call, token_type=token_type)
-                signals.COST_EUR.add(
-                    cost, task=question.task, tenant=question.tenant, provider=self.name, request_model=self.model
-                )
+                signals.COST_EUR.add(cost, task=question.task, tenant=question.tenant, **call)
         # Outside the span, which names an error that leaves it by its class.
         if isinstance(reply, ProviderError):
             raise reply

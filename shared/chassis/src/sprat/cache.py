@@ -163,7 +163,7 @@ class RedisCache:
         for left in range(0 if self._pauses else self._retries, -1, -1):
             error: Exception | None = None
             labels = {"cache": self._name, "database_operation": command}
-            with child_span(signals.REDIS, command, database="redis", keys=keys, **labels) as span:
+            with child_span(signals.REDIS, command, keys=keys, **labels) as span:
                 began_s = time.perf_counter()
                 try:
                     async with asyncio.timeout(self._timeout_s):

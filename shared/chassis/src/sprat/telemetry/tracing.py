@@ -103,11 +103,13 @@ INVISIBLE = DeclaredSpan(trace.INVALID_SPAN, signals.PROCESS)
 
 @contextmanager
 def child_span(span_type: SpanType, value: str = "", **attributes: Value) -> Iterator[DeclaredSpan]:
-    """Make a child of the current span, and the current one inside the `with`; without a recorded one, nothing is made.
+    """Make a child of the current span, and the current one inside the `with`; without a sampled one none is made.
 
     An exception that leaves the `with` is recorded by the name of its class.
     """
-    if not trace.get_current_span().is_recording():
+    parent = trace.get_current_span().get_span_context()
+    # Not `is_recording`, which is false of a span that has ended: a shared call may outlive the record that began it.
+    if parent.is_remote or not parent.trace_flags.sampled:
         yield DeclaredSpan(trace.INVALID_SPAN, span_type, current_traceparent.get())
         return
     with _ending(_start(span_type, value, attributes)) as span:
