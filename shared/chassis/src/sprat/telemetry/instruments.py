@@ -58,7 +58,7 @@ class Attribute:
         return value
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Metric:
     """What all metrics have in common."""
 
@@ -129,7 +129,7 @@ class Counter(Metric):
         self._counter.add(amount, self.attributes_of(labels))
 
 
-@dataclass(slots=False)
+@dataclass(slots=False, eq=False)
 class Histogram(Metric):
     """A distribution: how many values were at most each boundary."""
 
