@@ -103,9 +103,10 @@ train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core,
 	$(BIN)/python -m services.translation.recipe.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
 	$(BIN)/python -m services.translation.recipe.build --network $(WORK)/translation/ct2
 
-generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; the page and the registry of signals from their declarations
+generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; signals' page and registry, and dashboards, from their declarations
 	$(BIN)/python -m contracts.generators.generate
 	$(BIN)/python -m observability.registry.generate
+	$(BIN)/python -m observability.dashboards.generate
 
 clean: ## remove .venv, wheels and caches
 	rm -rf $(VENV) $(DIST) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,250 @@
+"""Frontier and money: what do the calls cost, and do they work? For owners and those on call."""
+
+from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.promql import ANY, STEP, Matches, mean, now, quantile, rate, rate_of_sum, share, total
+from sprat.telemetry import signals as s
+
+_FOR_MONEY = Matches("budget|quota")
+_PROVIDER_MODEL = "{{gen_ai_provider_name}}, {{gen_ai_request_model}}"
+
+FRONTIER = Dashboard(
+    uid="sprat-frontier",
+    title="Sprat: Frontier and money",
+    description="For owners and those on call: what becomes of the hard cases, what do the calls cost whom, is the "
+    "provider fast and well, and does a budget decline anything?",
+    rows=(
+        Row(
+            "The answer, for the chosen time range",
+            (
+                Panel(
+                    "Cost",
+                    "Euros for calls to the provider.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    needs="a call to a provider that has a price",
+                ),
+                Panel(
+                    "Cost of a call",
+                    "Mean euros of a call.",
+                    "currencyEUR",
+                    (Query(share(total(s.COST_EUR), total(s.EGRESS_CALLS))),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    needs="a call to a provider that has a price",
+                ),
+                Panel(
+                    "Escalations answered",
+                    "Share of the escalations that ended in an answer, by a call, a stored answer or an equal text's "
+                    "call.",
+                    "percentunit",
+                    (
+                        Query(
+                            share(
+                                total(s.ESCALATIONS, result=Matches("answered|stored|coalesced")), total(s.ESCALATIONS)
+                            )
+                        ),
+                    ),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                    needs="an escalation that is answered",
+                ),
+                Panel(
+                    "Declined for money",
+                    "Escalations that a budget or a quota declined.",
+                    "short",
+                    (Query(total(s.ESCALATIONS, reason=_FOR_MONEY)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                    steps=((1, "orange"),),
+                    needs="an escalation beyond the budget or the quota",
+                ),
+                Panel(
+                    "Failed calls",
+                    "Share of the calls to the provider that ended in an error.",
+                    "percentunit",
+                    (Query(share(total(s.PROVIDER_SECONDS, error=ANY), total(s.PROVIDER_SECONDS))),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                    steps=((0.01, "orange"), (0.1, "red")),
+                    needs="a call to the provider that fails",
+                ),
+                Panel(
+                    "Circuit breaker",
+                    "`open`: the provider fails, only one call in a while tries it, and escalations wait or are "
+                    "declined.",
+                    "short",
+                    (
+                        Query(
+                            f"clamp_max(2 * {now(s.BREAKER, how='max', state='open')} + "
+                            f"{now(s.BREAKER, how='max', state='half_open')}, 2)"
+                        ),
+                    ),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    steps=((1, "orange"), (2, "red")),
+                    names={0: "closed", 1: "half open", 2: "open"},
+                ),
+            ),
+        ),
+        Row(
+            "What becomes of hard cases",
+            (
+                Panel(
+                    "Escalations by result",
+                    "A second. `stored` and `coalesced` cost nothing.",
+                    "reqps",
+                    (Query(rate(s.ESCALATIONS, s.ESCALATION_RESULT), "{{sprat_escalation_result}}"),),
+                    kind="stacked",
+                    needs="an escalation",
+                ),
+                Panel(
+                    "Declined by reason",
+                    "In each minute. The text then ends degraded or unanswered.",
+                    "short",
+                    (Query(total(s.ESCALATIONS, s.REASON, window=STEP, result="declined"), "{{sprat_reason}}"),),
+                    kind="bars",
+                    needs="a declined escalation",
+                ),
+                Panel(
+                    "Declined for money by tenant",
+                    "Over the range. These tenants have used up their budget or quota.",
+                    "short",
+                    (
+                        Query(
+                            total(s.ESCALATIONS, s.TENANT, s.REASON, reason=_FOR_MONEY),
+                            "{{sprat_tenant}}: {{sprat_reason}}",
+                        ),
+                    ),
+                    kind="ranking",
+                    needs="an escalation beyond the budget or the quota",
+                ),
+            ),
+        ),
+        Row(
+            "Money",
+            (
+                Panel(
+                    "Cost per hour by tenant",
+                    "Euros per hour at the current rate.",
+                    "currencyEUR",
+                    (Query(f"3600 * {rate(s.COST_EUR, s.TENANT)}", "{{sprat_tenant}}"),),
+                    kind="stacked",
+                    needs="a call to a provider that has a price",
+                ),
+                Panel(
+                    "Cost by tenant",
+                    "Euros over the range.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR, s.TENANT), "{{sprat_tenant}}"),),
+                    kind="ranking",
+                    width=5,
+                    needs="a call to a provider that has a price",
+                ),
+                Panel(
+                    "Cost by model",
+                    "Euros over the range.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR, s.PROVIDER, s.REQUEST_MODEL), _PROVIDER_MODEL),),
+                    kind="ranking",
+                    width=6,
+                    needs="a call to a provider that has a price",
+                ),
+                Panel(
+                    "Cost by task",
+                    "Euros over the range.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR, s.TASK), "{{sprat_task}}"),),
+                    kind="ranking",
+                    width=5,
+                    needs="a call to a provider that has a price",
+                ),
+            ),
+        ),
+        Row(
+            "The provider",
+            (
+                Panel(
+                    "Calls a second",
+                    "By provider and model.",
+                    "reqps",
+                    (Query(rate(s.PROVIDER_SECONDS, s.PROVIDER, s.REQUEST_MODEL), _PROVIDER_MODEL),),
+                    width=6,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Seconds of a call",
+                    "Failed calls included.",
+                    "s",
+                    (
+                        Query(quantile(0.5, s.PROVIDER_SECONDS), "half"),
+                        Query(quantile(0.95, s.PROVIDER_SECONDS), "95 %"),
+                        Query(quantile(0.99, s.PROVIDER_SECONDS), "99 %"),
+                    ),
+                    width=6,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Failed calls by type",
+                    "In each minute.",
+                    "short",
+                    (Query(total(s.PROVIDER_SECONDS, s.ERROR, window=STEP, error=ANY), "{{error_type}}"),),
+                    kind="bars",
+                    width=6,
+                    needs="a call to the provider that fails",
+                ),
+                Panel(
+                    "Circuit breaker",
+                    "1 for the state that it is in.",
+                    "short",
+                    (
+                        Query(
+                            now(s.BREAKER, s.PROVIDER, s.BREAKER_STATE, how="max"),
+                            "{{gen_ai_provider_name}}, {{sprat_breaker_state}}",
+                        ),
+                    ),
+                    width=6,
+                    decimals=0,
+                ),
+                Panel(
+                    "Tokens of a call",
+                    "Mean, of the question (`input`) and the answer (`output`).",
+                    "short",
+                    (Query(mean(s.PROVIDER_TOKENS, s.TOKEN_TYPE), "{{gen_ai_token_type}}"),),
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Tokens a second",
+                    "What the provider bills.",
+                    "short",
+                    (
+                        Query(
+                            rate_of_sum(s.PROVIDER_TOKENS, s.TOKEN_TYPE),
+                            "{{gen_ai_token_type}}",
+                        ),
+                    ),
+                    kind="stacked",
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Retries of calls",
+                    "In each minute.",
+                    "short",
+                    (Query(total(s.RETRIES, s.REASON, window=STEP, reason="provider_call"), "{{sprat_reason}}"),),
+                    kind="bars",
+                    needs="a call to the provider that is made again",
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,232 @@
+"""Overview: is it worth it, and does it work? For the owner of an installation."""
+
+from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.promql import ANY, mean, quantile, rate, share, total, within
+from sprat.telemetry import signals as s
+
+PRICE = "${price:raw}"
+
+_KEPT = share(rate(s.RESULTS, decision="kept"), rate(s.RESULTS))
+_COST = f"({total(s.COST_EUR)} or vector(0))"
+SAVING = f"{PRICE} * {total(s.PAIRS)}\n  - {_COST}"
+
+OVERVIEW = Dashboard(
+    uid="sprat-overview",
+    title="Sprat: Overview",
+    description="For owners: how much do the small models answer themselves, what does the rest cost, what is saved, "
+    "and does every text get its answer in time?",
+    rows=(
+        Row(
+            "The answer, for the chosen time range",
+            (
+                Panel(
+                    "Accepted",
+                    "Pairs of a text and a task that the router has accepted.",
+                    "short",
+                    (Query(total(s.PAIRS)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                ),
+                Panel(
+                    "Kept by small models",
+                    "Share of the Results that a small model answered. All others were escalated.",
+                    "percentunit",
+                    (Query(share(total(s.RESULTS, decision="kept"), total(s.RESULTS))),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                    see="sprat-models",
+                ),
+                Panel(
+                    "Cost",
+                    "Euros for calls to the provider of the frontier model.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    needs="a call to a provider that has a price",
+                    see="sprat-frontier",
+                ),
+                Panel(
+                    "Saved by small models",
+                    "What all accepted pairs would have cost at the frontier, less what was spent. The assumption is "
+                    "the variable `price`: what one pair costs there. Without another choice it is the measured mean "
+                    "of a call.",
+                    "currencyEUR",
+                    (Query(SAVING),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    needs="a call to a provider that has a price, as the price is measured",
+                ),
+                Panel(
+                    "Ended in a Result",
+                    "Results divided by accepted pairs. The promise is that every pair ends in one; those still "
+                    "waiting are missing here.",
+                    "percentunit",
+                    (Query(f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)"),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=2,
+                    steps=((0.99, "orange"), (0.999, "green")),
+                    see="sprat-operations",
+                ),
+                Panel(
+                    "Kept within 1 s",
+                    "Share of the kept texts whose Result was there within a second of the text, by the broker's "
+                    "clock. The objective is 99 %.",
+                    "percentunit",
+                    (Query(within(1, s.RESULT_SECONDS, window="$__range", decision="kept")),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                    steps=((0.95, "orange"), (0.99, "green")),
+                    see="sprat-operations",
+                ),
+            ),
+        ),
+        Row(
+            "Who answers",
+            (
+                Panel(
+                    "Results by decision and status",
+                    "`kept`: a small model answered. `escalated`: the frontier was asked. `degraded` is the small "
+                    "model's answer because the frontier declined; `unanswered` has none.",
+                    "reqps",
+                    (Query(rate(s.RESULTS, s.DECISION, s.STATUS), "{{sprat_decision}}, {{sprat_status}}"),),
+                    kind="stacked",
+                    width=12,
+                ),
+                Panel(
+                    "Kept share by task",
+                    "A fall means that texts or models have changed, or that a small model is away.",
+                    "percentunit",
+                    (
+                        Query(
+                            share(rate(s.RESULTS, s.TASK, decision="kept"), rate(s.RESULTS, s.TASK)),
+                            "{{sprat_task}}",
+                        ),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Why texts were escalated",
+                    "The first reason of each escalation, over the range.",
+                    "short",
+                    (Query(total(s.RESULTS, s.REASON, decision="escalated"), "{{sprat_reason}}"),),
+                    kind="ranking",
+                    needs="an escalation",
+                    see="sprat-models",
+                ),
+                Panel(
+                    "Pairs by tenant",
+                    "Accepted pairs over the range. Tenants above the limit of the metrics are `other`.",
+                    "short",
+                    (Query(total(s.PAIRS, s.TENANT), "{{sprat_tenant}}"),),
+                    kind="ranking",
+                ),
+                Panel(
+                    "Pairs by task",
+                    "Accepted pairs over the range.",
+                    "short",
+                    (Query(total(s.PAIRS, s.TASK), "{{sprat_task}}"),),
+                    kind="ranking",
+                ),
+            ),
+        ),
+        Row(
+            "Money",
+            (
+                Panel(
+                    "Cost per hour",
+                    "Euros per hour at the current rate, by tenant.",
+                    "currencyEUR",
+                    (Query(f"3600 * {rate(s.COST_EUR, s.TENANT)}", "{{sprat_tenant}}"),),
+                    kind="stacked",
+                    needs="a call to a provider that has a price",
+                    see="sprat-frontier",
+                ),
+                Panel(
+                    "Cost of 1,000 pairs",
+                    "Euros for 1,000 accepted pairs at the current rate, kept ones included.",
+                    "currencyEUR",
+                    (Query(f"1000 * {share(rate(s.COST_EUR), rate(s.PAIRS))}", "all pairs"),),
+                    needs="a call to a provider that has a price",
+                    see="sprat-frontier",
+                ),
+                Panel(
+                    "Cost by tenant",
+                    "Euros over the range.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR, s.TENANT), "{{sprat_tenant}}"),),
+                    kind="ranking",
+                    needs="a call to a provider that has a price",
+                    see="sprat-frontier",
+                ),
+            ),
+        ),
+        Row(
+            "Quality of service",
+            (
+                Panel(
+                    "Seconds from text to Result",
+                    "By the broker's clock, from the append of the text to the append of the Result.",
+                    "s",
+                    (
+                        Query(quantile(0.5, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, half"),
+                        Query(quantile(0.95, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, 95 %"),
+                        Query(quantile(0.99, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, 99 %"),
+                    ),
+                    width=12,
+                    see="sprat-operations",
+                ),
+                Panel(
+                    "Mean seconds by task",
+                    "Kept and escalated together.",
+                    "s",
+                    (Query(mean(s.RESULT_SECONDS, s.TASK), "{{sprat_task}}"),),
+                    width=12,
+                ),
+                Panel(
+                    "Degraded or unanswered",
+                    "Results in each minute that are worse than asked for, by status.",
+                    "short",
+                    (
+                        Query(total(s.RESULTS, s.STATUS, window="$__interval", status="degraded"), "{{sprat_status}}"),
+                        Query(
+                            total(s.RESULTS, s.STATUS, window="$__interval", status="unanswered"), "{{sprat_status}}"
+                        ),
+                    ),
+                    kind="bars",
+                    needs="a declined escalation",
+                    see="sprat-frontier",
+                ),
+                Panel(
+                    "Dead letters",
+                    "Records in each minute that could not be handled, by code. Each waits in the topic of dead "
+                    "letters.",
+                    "short",
+                    (Query(total(s.DEAD_LETTERS, s.REASON, window="$__interval"), "{{sprat_reason}}"),),
+                    kind="bars",
+                    needs="a record that becomes a dead letter",
+                    see="sprat-operations",
+                ),
+                Panel(
+                    "Failed calls to the provider",
+                    "Calls in each minute that ended in an error, by type.",
+                    "short",
+                    (Query(total(s.PROVIDER_SECONDS, s.ERROR, window="$__interval", error=ANY), "{{error_type}}"),),
+                    kind="bars",
+                    needs="a call to the provider that fails",
+                    see="sprat-frontier",
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,142 @@
+"""What a dashboard is made of, as data: Grafana's files, links, pictures and tests come from the same declarations."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from observability.dashboards import promql
+
+Kind = Literal["number", "lines", "stacked", "bars", "ranking", "table", "heatmap"]
+"""How a panel shows its data.
+
+`number`, `ranking` (one bar a series) and `table` show one value for the whole range; `lines`, `stacked` and `heatmap`
+show it over time; `bars` show what happened in each step.
+"""
+
+Colour = Literal["green", "orange", "red"]
+
+INSTANT: Final[frozenset[Kind]] = frozenset({"number", "ranking", "table"})
+BAR_STEP: Final = "1m"
+"""The shortest step of bars: each must hold several scrapes."""
+COLUMNS: Final = 24
+"""Of Grafana's grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One expression and the name of its series."""
+
+    expr: str
+    legend: str = ""
+    """`{{label}}` is replaced by the label's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One picture, and how to read it."""
+
+    title: str
+    description: str
+    """What it shows, and what to look for."""
+    unit: str
+    """In Grafana's words: `s`, `percentunit`, `currencyEUR`, `short`, `reqps`, `bytes` …"""
+    queries: tuple[Query, ...]
+    kind: Kind = "lines"
+    width: int = 8
+    """Of 24 columns."""
+    height: int = 8
+    steps: tuple[tuple[float, Colour], ...] = ()
+    """From which value on which colour holds; see `base`."""
+    names: Mapping[float, str] | None = None
+    """Words instead of values."""
+    decimals: int | None = None
+    needs: str = ""
+    """What must have happened for this panel to have data; it says "none" where it has not. Empty: an empty panel says
+    "no data", and is wrong once texts flow."""
+    see: str = ""
+    """The dashboard that a click leads to."""
+
+    @property
+    def base(self) -> Colour:
+        """The colour below the first step: red where the steps lead to green."""
+        return "red" if self.steps and self.steps[-1][1] == "green" else "green"
+
+    @property
+    def without_data(self) -> str:
+        """What the panel says without data."""
+        return "none" if self.needs else "no data"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels that answer one question."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What a reader can choose. Without a metric it is a choice of fixed texts."""
+
+    name: str
+    title: str
+    description: str
+    label: str = ""
+    """The label whose values can be chosen."""
+    metric: str = ""
+    """The metric that has it."""
+    default: str = ".*"
+    """The value in expressions outside Grafana."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """One page for one kind of reader."""
+
+    uid: str
+    title: str
+    description: str
+    """The questions that it answers."""
+    rows: tuple[Row, ...]
+
+    @property
+    def panels(self) -> Iterator[Panel]:
+        """Every panel, in order."""
+        return (panel for row in self.rows for panel in row.panels)
+
+    @property
+    def queries(self) -> Iterator[tuple[Panel, Query]]:
+        """Every query, in order."""
+        return ((panel, query) for panel in self.panels for query in panel.queries)
+
+    @property
+    def places(self) -> Iterator[tuple[Row | Panel, int, int]]:
+        """Every row's title and every panel, with its column and its line in the grid."""
+        line = 0
+        for row in self.rows:
+            yield row, 0, line
+            line += 1
+            column = height = 0
+            for panel in row.panels:
+                if column + panel.width > COLUMNS:
+                    column, line, height = 0, line + height, 0
+                yield panel, column, line
+                column, height = column + panel.width, max(height, panel.height)
+            line += height
+
+
+def variables_in(expr: str) -> frozenset[str]:
+    """Return the names of the variables in an expression, without those that Grafana sets itself."""
+    return frozenset(re.findall(r"\$\{?([a-z]\w*)", expr))
+
+
+def resolved(expr: str, values: Mapping[str, str], *, range_: str, rate: str, step: str) -> str:
+    """Return an expression without variables, as Prometheus takes it.
+
+    Raises:
+        KeyError: a variable has no value.
+    """
+    known = {**values, promql.RANGE[1:]: range_, promql.RATE[1:]: rate, promql.STEP[1:]: step}
+    return re.sub(r"\$\{?(\w+)(?::raw\})?", lambda found: known[found[1]], expr)

@@ -1,0 +1,187 @@
+"""Privacy: what left the house, and what was masked before? For data protection officers."""
+
+from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.promql import ANY, STEP, mean, quantile, rate, share, total
+from sprat.telemetry import signals as s
+
+PRIVACY = Dashboard(
+    uid="sprat-privacy",
+    title="Sprat: Privacy",
+    description="For data protection: how much left the perimeter, to whom and where, what was masked before, and did "
+    "a policy or a failure of the masking hold texts back? The audit topic has one record for each call.",
+    rows=(
+        Row(
+            "The answer, for the chosen time range",
+            (
+                Panel(
+                    "Calls with a text",
+                    "Calls with which a text has left; each has an acknowledged record in the audit topic.",
+                    "short",
+                    (Query(total(s.EGRESS_CALLS)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Share that left",
+                    "Calls divided by accepted pairs.",
+                    "percentunit",
+                    (Query(share(total(s.EGRESS_CALLS), total(s.PAIRS))),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Bytes that left",
+                    "Of all requests.",
+                    "bytes",
+                    (Query(total(s.EGRESS_BYTES)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Values masked",
+                    "Personal values that were replaced before a call.",
+                    "short",
+                    (Query(total(s.MASKED_ITEMS)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                    needs="an escalated text with personal data",
+                ),
+                Panel(
+                    "Failures of the masking",
+                    "Texts that could not be masked. Such a text never leaves.",
+                    "short",
+                    (Query(total(s.MASKING_SECONDS, error=ANY)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                    steps=((1, "red"),),
+                    needs="a masking that fails",
+                ),
+                Panel(
+                    "Declined by policy",
+                    "Escalations that a policy kept inside.",
+                    "short",
+                    (Query(total(s.ESCALATIONS, reason="policy")),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                    needs="an escalation that the policy denies",
+                ),
+            ),
+        ),
+        Row(
+            "What left",
+            (
+                Panel(
+                    "Calls by provider and region",
+                    "Over the range. The region is where the policy says that the provider runs.",
+                    "short",
+                    (
+                        Query(
+                            total(s.EGRESS_CALLS, s.PROVIDER, s.REGION),
+                            "{{gen_ai_provider_name}}, {{sprat_egress_region}}",
+                        ),
+                    ),
+                    kind="ranking",
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Calls by tenant",
+                    "Over the range.",
+                    "short",
+                    (Query(total(s.EGRESS_CALLS, s.TENANT), "{{sprat_tenant}}"),),
+                    kind="ranking",
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Bytes by tenant",
+                    "Over the range.",
+                    "bytes",
+                    (Query(total(s.EGRESS_BYTES, s.TENANT), "{{sprat_tenant}}"),),
+                    kind="ranking",
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Bytes a second by provider and region",
+                    "A new line is a new destination.",
+                    "Bps",
+                    (
+                        Query(
+                            rate(s.EGRESS_BYTES, s.PROVIDER, s.REGION),
+                            "{{gen_ai_provider_name}}, {{sprat_egress_region}}",
+                        ),
+                    ),
+                    kind="stacked",
+                    width=12,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Held back by tenant",
+                    "Escalations in each minute that the policy or a failed masking kept inside.",
+                    "short",
+                    (
+                        Query(total(s.ESCALATIONS, s.TENANT, window=STEP, reason="policy"), "{{sprat_tenant}}: policy"),
+                        Query(
+                            total(s.ESCALATIONS, s.TENANT, window=STEP, reason="masking"), "{{sprat_tenant}}: masking"
+                        ),
+                    ),
+                    kind="bars",
+                    width=12,
+                    needs="an escalation that the policy denies, or whose masking fails",
+                ),
+            ),
+        ),
+        Row(
+            "What was masked",
+            (
+                Panel(
+                    "Masked values by type",
+                    "Over the range. Types, never values.",
+                    "short",
+                    (Query(total(s.MASKED_ITEMS, s.ENTITY_TYPE), "{{sprat_masked_type}}"),),
+                    kind="ranking",
+                    needs="an escalated text with personal data",
+                ),
+                Panel(
+                    "Masked values a call",
+                    "A fall to 0 while calls go on: the masking may find nothing any more.",
+                    "short",
+                    (Query(share(rate(s.MASKED_ITEMS), rate(s.EGRESS_CALLS)), "values a call"),),
+                    needs="an escalated text with personal data",
+                ),
+                Panel(
+                    "Seconds of the masking",
+                    "For one text, with the wait for a free thread.",
+                    "s",
+                    (
+                        Query(mean(s.MASKING_SECONDS), "mean"),
+                        Query(quantile(0.95, s.MASKING_SECONDS), "95 %"),
+                    ),
+                    needs="an escalation that may leave only masked",
+                ),
+                Panel(
+                    "Failures of the masking by type",
+                    "In each minute. Any is worth a look.",
+                    "short",
+                    (Query(total(s.MASKING_SECONDS, s.ERROR, window=STEP, error=ANY), "{{error_type}}"),),
+                    kind="bars",
+                    width=24,
+                    height=6,
+                    needs="a masking that fails",
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,180 @@
+"""Models: do the small models still fit the texts? For owners of a use case."""
+
+from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.promql import ANY, RANGE, STEP, Matches, buckets, mean, now, rate, share, total
+from sprat.telemetry import signals as s
+
+_BY = (s.TASK, s.MODEL)
+_NAMED = "{{sprat_task}}, {{sprat_model_name}}"
+
+MODELS = Dashboard(
+    uid="sprat-models",
+    title="Sprat: Models",
+    description="For owners of a use case: how sure are the small models, how much of their work is kept, in which "
+    "languages do texts arrive, which versions answer, and what do they decline?",
+    rows=(
+        Row(
+            "The answer, for the chosen time range",
+            (
+                Panel(
+                    "Predictions",
+                    "Of small models, declined ones included.",
+                    "short",
+                    (Query(total(s.PREDICTIONS)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                ),
+                Panel(
+                    "Kept",
+                    "Share of the judged predictions with a confidence that the router kept.",
+                    "percentunit",
+                    (Query(share(total(s.CONFIDENCE, decision="kept"), total(s.CONFIDENCE))),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                ),
+                Panel(
+                    "Mean confidence",
+                    "Calibrated: of texts with 0.9, nine in ten answers are right.",
+                    "percentunit",
+                    (Query(mean(s.CONFIDENCE, window=RANGE)),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                ),
+                Panel(
+                    "Declined",
+                    "Share of the predictions in which the model gives no answer: a language or target that it does "
+                    "not serve, a text that is too long or that breaks it.",
+                    "percentunit",
+                    (
+                        Query(
+                            share(
+                                f"({total(s.PREDICTIONS)} - {total(s.PREDICTIONS, reason='none')})",
+                                total(s.PREDICTIONS),
+                            )
+                        ),
+                    ),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=1,
+                ),
+                Panel(
+                    "Languages",
+                    "Languages of accepted texts, as their senders said.",
+                    "short",
+                    (Query(f"count({total(s.PAIRS, s.LANGUAGE)} > 0)"),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                ),
+                Panel(
+                    "Versions that answer",
+                    "Versions of models that run now. More than one of a model: an update is under way.",
+                    "short",
+                    (Query(f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})"),),
+                    kind="number",
+                    width=4,
+                    height=5,
+                    decimals=0,
+                ),
+            ),
+        ),
+        Row(
+            "How sure they are",
+            (
+                Panel(
+                    "Confidence over time",
+                    "How many predictions fell into which band of confidence. A band that moves down: the texts have "
+                    "changed.",
+                    "percentunit",
+                    (Query(buckets(s.CONFIDENCE), "{{le}}"),),
+                    kind="heatmap",
+                ),
+                Panel(
+                    "Mean confidence by model",
+                    "By task and model.",
+                    "percentunit",
+                    (Query(mean(s.CONFIDENCE, *_BY), _NAMED),),
+                ),
+                Panel(
+                    "Kept share by model",
+                    "Of predictions with a confidence.",
+                    "percentunit",
+                    (Query(share(rate(s.CONFIDENCE, *_BY, decision="kept"), rate(s.CONFIDENCE, *_BY)), _NAMED),),
+                ),
+            ),
+        ),
+        Row(
+            "What they get, and what they decline",
+            (
+                Panel(
+                    "Texts by language",
+                    "Accepted pairs over the range.",
+                    "short",
+                    (Query(total(s.PAIRS, s.LANGUAGE), "{{sprat_language}}"),),
+                    kind="ranking",
+                ),
+                Panel(
+                    "Predictions by task",
+                    "A second.",
+                    "reqps",
+                    (Query(rate(s.PREDICTIONS, s.TASK), "{{sprat_task}}"),),
+                    kind="stacked",
+                ),
+                Panel(
+                    "Declined by reason",
+                    "Predictions without an answer in each minute, by task.",
+                    "short",
+                    (
+                        Query(
+                            total(s.PREDICTIONS, s.TASK, s.REASON, window=STEP, reason=Matches("none", negate=True)),
+                            "{{sprat_task}}: {{sprat_reason}}",
+                        ),
+                    ),
+                    kind="bars",
+                    needs="a text that a small model declines",
+                ),
+                Panel(
+                    "Declined by language",
+                    "Over the range. A language with many is one to train for.",
+                    "short",
+                    (
+                        Query(
+                            total(s.PREDICTIONS, s.TASK, s.LANGUAGE, reason=Matches("none", negate=True)),
+                            "{{sprat_task}}: {{sprat_language}}",
+                        ),
+                    ),
+                    kind="ranking",
+                    needs="a text that a small model declines",
+                ),
+                Panel(
+                    "Predictions by version",
+                    "A second, by the version of the model that the router judged.",
+                    "reqps",
+                    (Query(rate(s.CONFIDENCE, *_BY, s.MODEL_VERSION), _NAMED + " {{sprat_model_version}}"),),
+                    kind="stacked",
+                ),
+                Panel(
+                    "Models that run",
+                    "Each service with its version and its model's version, by number of processes.",
+                    "short",
+                    (
+                        Query(
+                            now(s.BUILD, "service_name", s.VERSION, s.MODEL, s.MODEL_VERSION, model_version=ANY),
+                            "{{service_name}} {{service_version}} {{sprat_model_name}} {{sprat_model_version}}",
+                        ),
+                    ),
+                    kind="table",
+                    decimals=0,
+                ),
+            ),
+        ),
+    ),
+)
