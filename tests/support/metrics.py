@@ -39,10 +39,9 @@ class Metrics:
             if isinstance(metric, instruments.Gauge):
                 metric.replace([])
             # Else the values of earlier tests would use up the bounds, and what was beyond them would stay there.
+            metric.series.clear()
             for attribute in metric.attributes:
                 attribute._seen.clear()
-            for key in [key for key, attributes in metric.series.items() if instruments.OTHER in attributes.values()]:
-                del metric.series[key]
         self._before = self._read()
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -64,6 +63,15 @@ class Metrics:
         """Return the labels of all time series of a metric, by their keys; those that earlier tests made included."""
         keys = {attribute.name: attribute.key for attribute in _DECLARED[name].attributes}
         return [{keys[attribute]: value for attribute, value in each} for each in self._read().get(name, {})]
+
+    def emitted(self) -> dict[str, set[str]]:
+        """Return what has been emitted since the test began: names of metrics → names of their attributes.
+
+        A metric that is not declared counts whenever it was emitted.
+        """
+        undeclared = self._read().keys() - _DECLARED.keys()
+        declared = {name: metric.series.values() for name, metric in _DECLARED.items() if metric.series}
+        return {name: set().union(*series) for name, series in declared.items()} | {name: set() for name in undeclared}
 
     def _matching(self, name: str, labels: Mapping[str, str]) -> Series:
         names = {attribute.key: attribute.name for attribute in _DECLARED[name].attributes}

@@ -144,6 +144,8 @@ class LoopContext:
                 skipped[outcome.skipped] += 1
             if outcome.judged and item.received is not None and isinstance(item.received.message, TextSubmitted):
                 count_text(item.received.message)
+                if item.span is not None:
+                    item.span.set(**span_attributes(item.received.message))
             if outcome.rejected is not None:
                 self.counts["dead_letters"] += 1
                 signals.DEAD_LETTERS.add(1, reason=outcome.rejected.code)

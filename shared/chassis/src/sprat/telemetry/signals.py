@@ -383,7 +383,10 @@ SEND = SpanType(
     (SYSTEM, OPERATION, OPERATION_TYPE, DESTINATION, PARTITION, OFFSET, MESSAGE_ID, PHASE, ERROR),
 )
 COMMIT = SpanType(
-    "commit", SpanKind.CLIENT, "The commit of a batch's offsets.", (SYSTEM, OPERATION, OPERATION_TYPE, GROUP, ERROR)
+    "commit",
+    SpanKind.CLIENT,
+    "The commit of a batch's offsets; `poll`, its parent, names the group.",
+    (SYSTEM, OPERATION, OPERATION_TYPE, ERROR),
 )
 INFER = SpanType(
     "infer {sprat.task}",

@@ -1,0 +1,260 @@
+"""One run of the whole system through all its paths: every declared signal is emitted, no other is, and none leaks.
+
+Router, intent and frontier run in this process with tracing on; the provider is simulated. Each text, key and record
+holds planted values.
+"""
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiokafka.structs import RecordMetadata
+from opentelemetry.sdk.trace import ReadableSpan
+
+from conftest import Kafka
+from sprat.telemetry import signals
+from sprat.telemetry.instruments import Attribute, SpanType
+from sprat.telemetry.logs import JsonFormatter
+from sprat_local.redis import EmbeddedRedis
+from support.metrics import Metrics
+from support.secrets_generator import planted
+from support.spans import Spans
+from support.stream import publish
+from support.system import ALLOWED, System, whole_system
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+
+MARK = "Zyxwvutsrq"
+"""Stands in every record; no signal may show it."""
+TEXTS = [text for text in planted(40, 12) if text.language in {"en", "de", "fr"}]
+SECRETS = {secret.value for text in TEXTS for secret in text.secrets}
+TYPES = {"string": str, "int": int, "double": float, "boolean": bool, "string[]": tuple, "template[int]": int}
+
+
+class Lines(logging.Handler):
+    """Keeps the lines as they are written: as JSON, and all that the records hold."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(JsonFormatter("test"))
+        self.written: list[dict[str, Any]] = []
+        self.held: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("sprat") and not record.name.startswith("sprat.faststream"):  # which is switched off
+            self.written.append(json.loads(self.format(record)))
+        self.held.append(f"{record.getMessage()} {vars(record)}")
+
+
+@dataclass
+class Run:
+    """What the system has emitted."""
+
+    metrics: dict[str, set[str]]
+    series: list[dict[str, str]]
+    spans: tuple[ReadableSpan, ...]
+    lines: list[dict[str, Any]]
+    logged: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def run(kafka: Kafka) -> AsyncIterator[Run]:
+    metrics, spans, lines = Metrics(), Spans(), Lines()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(lines)
+    root.setLevel(logging.INFO)
+    try:
+        with EmbeddedRedis() as redis:
+            async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True) as system:
+                await take_all_paths(system, redis)
+                emitted = metrics.emitted()
+                series = [labels for name in emitted for labels in metrics.series(name)]
+        yield Run(emitted, series, spans.all, lines.written, "\n".join(lines.held))
+    finally:
+        root.removeHandler(lines)
+        root.setLevel(level)
+
+
+def text(body: str, **fields: Any) -> dict[str, Any]:
+    given = {"tasks": {"intent": {}}, "tenant": ALLOWED, "reference": {"note": MARK}, "more": MARK}
+    return given | {"text": body} | fields
+
+
+HARD = {"language": "sv", "frontier": "allow"}
+"""The small model does not serve the language: the router escalates."""
+
+
+async def take_all_paths(system: System, redis: EmbeddedRedis) -> None:
+    """Publish what takes each path of a text, and wait for what becomes of it."""
+    await keep_and_cache(system)
+    await escalate(system)
+    await mask(system)
+    await decline(system)
+    await reject(system)
+    redis.stop()
+    assert (await ask(system, text("how do i freeze my account", reference={"after": MARK}))).route.decision == "kept"
+    await system.settled()
+
+
+async def ask(system: System, value: dict[str, Any], task: str = "intent") -> Any:
+    return await system.result(await submit(system, value), task)
+
+
+async def submit(system: System, value: dict[str, Any]) -> RecordMetadata:
+    return await system.submit(value, key=MARK.encode())
+
+
+async def behave(system: System, **behaviour: Any) -> None:
+    async with httpx.AsyncClient() as client:
+        (await client.post(f"{system.simulator}/control", json=behaviour)).raise_for_status()
+
+
+async def keep_and_cache(system: System) -> None:
+    kept = [await ask(system, text("please move 100 euros to my savings")) for _ in range(2)]
+    assert [(result.route.decision, result.cached) for result in kept] == [("kept", False), ("kept", True)]
+
+
+async def escalate(system: System) -> None:
+    """By a call, by an equal call that is under way, by a stored answer, and after a call that fails."""
+    await behave(system, latency_ms=700)
+    question = text(f"vad är mitt saldo, undrar {MARK}", **HARD)
+    equal = [await submit(system, question) for _ in range(2)]
+    results = [await system.result(place) for place in equal]
+    results.append(await ask(system, question))
+    assert {(result.source, result.status) for result in results} == {("frontier", "answered")}
+    await behave(system, latency_ms=0, error_rate=1)
+    failed = await ask(system, text(f"mitt kort är borta, skriver {MARK}", **HARD))
+    assert (failed.status, failed.declined.code) == ("unanswered", "provider")
+    await behave(system, error_rate=0)
+    served = await ask(system, text(f"who is {MARK}", tasks={"ner": {}}, frontier="allow"), "ner")
+    assert served.route.reason == "no_service"
+
+
+async def mask(system: System) -> None:
+    """Mask what leaves, and fail to where nothing finds names in the language."""
+    places = [
+        await submit(
+            system, text(each.text, language=each.language, frontier="redact", tasks={"intent": {}, "ner": {}})
+        )
+        for each in TEXTS
+    ]
+    results = [await system.result(place, task) for place in places for task in ("intent", "ner")]
+    assert sum(bool(result.egress and result.egress.masked) for result in results) >= len(TEXTS)
+    failed = await ask(system, text(f"mikä on saldoni, kysyy {MARK}", language="fi", frontier="redact"))
+    assert failed.declined.code == "masking"
+
+
+async def decline(system: System) -> None:
+    declined = await ask(system, text(f"vad kostar det, {MARK}", language="sv", tenant="nobody"))
+    assert declined.declined.code == "policy"
+
+
+async def reject(system: System) -> None:
+    """By the router, alone for one of several tasks, and by the service that reads the requests."""
+    await system.letter(await system.submit(f"not JSON, says {MARK}".encode(), key=MARK.encode()))
+    unknown = await submit(system, text("what is my balance", tasks={"intent": {}, "astrology": {"of": MARK}}))
+    _, reason = await system.letter(unknown)
+    assert reason.code == "unknown_task"
+    await system.result(unknown)
+    requests = system.topics.frontier_requests
+    await publish(system.bootstrap, requests, [f"not JSON, says {MARK}".encode()], key=MARK.encode())
+
+
+# What is emitted, and what is declared.
+
+
+def type_of(span: ReadableSpan) -> SpanType | None:
+    """Return the declared kind of a span: that of its kind and name."""
+    attributes = {name: str(value) for name, value in (span.attributes or {}).items()}
+    for declared in signals.SPANS:
+        name = re.sub(r"\{(.*?)\}", lambda found: attributes.get(found[1], found[0]), declared.name)
+        if (name, declared.kind) == (span.name, span.kind):
+            return declared
+    return None
+
+
+async def test_every_declared_kind_of_span_is_emitted_and_no_other(run: Run) -> None:
+    assert {span.name for span in run.spans if type_of(span) is None} == set()
+    found = {declared.name for span in run.spans if (declared := type_of(span))}
+    assert found == {declared.name for declared in signals.SPANS}
+
+
+def declared_attribute(span_type: SpanType, name: str) -> Attribute | None:
+    for attribute in span_type.attributes:
+        if name == attribute.name or (attribute.type == "template[int]" and name.startswith(f"{attribute.name}.")):
+            return attribute
+    return None
+
+
+async def test_a_span_has_only_attributes_that_are_declared_for_its_kind(run: Run) -> None:
+    for span, span_type in spans_with_types(run):
+        for name, value in (span.attributes or {}).items():
+            attribute = declared_attribute(span_type, name)
+            assert attribute is not None, f"{span_type.name} does not declare {name}"
+            assert isinstance(value, TYPES[attribute.type]), name
+            assert isinstance(value, bool) is (attribute.type == "boolean"), name
+            assert not attribute.values or value in attribute.values, name
+
+
+def spans_with_types(run: Run) -> Iterator[tuple[ReadableSpan, SpanType]]:
+    return ((span, span_type) for span in run.spans if (span_type := type_of(span)))
+
+
+async def test_each_span_but_a_root_has_its_parent(run: Run) -> None:
+    """A trace has one root, which the router exports; nothing names a parent that nobody has exported."""
+    ids = {span.context.span_id for span in run.spans}
+    for span, span_type in spans_with_types(run):
+        if span_type in (signals.ACCEPT, signals.POLL):
+            assert span.parent is None
+        else:
+            assert span.parent is not None, span.name
+            assert span.parent.span_id in ids, span.name
+
+
+# What none of them may show.
+
+
+def planted_in(shown: str) -> list[str]:
+    return [value for value in (MARK, *SECRETS) if value in shown]
+
+
+def shown(span: ReadableSpan) -> str:
+    """Return all that a span says, without escapes."""
+    parts = [span.name, span.status.description, span.resource.attributes, span.attributes]
+    parts += [(event.name, event.attributes) for event in span.events]
+    return str([dict(part) if hasattr(part, "items") else part for part in (*parts, *span.links)])
+
+
+async def test_no_planted_value_is_in_a_span(run: Run) -> None:
+    assert len(run.spans) > 100
+    assert planted_in("\n".join(map(shown, run.spans))) == []
+
+
+async def test_no_planted_value_is_in_a_label(run: Run) -> None:
+    assert len(run.series) > 50
+    assert planted_in(str(run.series)) == []
+
+
+async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
+    assert len(run.lines) > 5
+    assert planted_in(run.logged) == []
+    assert planted_in(json.dumps(run.lines, ensure_ascii=False)) == []
+
+
+PLACE = {"topic", "partition", "offset"}
+
+
+async def test_each_line_about_a_record_names_its_trace_and_its_span(run: Run) -> None:
+    about = [line for line in run.lines if line.keys() & PLACE]
+    ids = {(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in run.spans}
+    topics = {line["topic"].removeprefix("emitted.") for line in about}
+    assert topics >= {"texts.v1", "frontier.requests.v1"}, "both loops"
+    for line in about:
+        assert (line.get("trace_id"), line.get("span_id")) in ids, line
