@@ -235,3 +235,9 @@ async def test_too_many_own_faults_stop_the_service_before_a_commit(parts):
     assert parts.consumer.committed == []
     parts.admission.open()
     assert not parts.admission.is_open, "closed permanently"
+
+
+async def test_the_seconds_of_a_record_that_cannot_be_decoded_are_recorded_also_where_nothing_is_traced(metrics, parts):
+    await parts.loop.handle([plain(b"{bad", topic=TOPIC, partition=0, offset=5)])
+    await parts.consumer.until(FIRST, 6)
+    assert metrics.count("messaging.process.duration", destination=TOPIC, error="invalid_json") == 1

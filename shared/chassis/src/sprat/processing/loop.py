@@ -150,11 +150,11 @@ class LoopContext:
                 self.counts["dead_letters"] += 1
                 signals.DEAD_LETTERS.add(1, reason=outcome.rejected.code)
                 log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
-            if item.span is not None:
+            if not item.skipped:
                 labels = {} if item.error is None else {"error": item.error}
                 signals.PROCESS_SECONDS.record(
                     finished_s - item.polled_s,
-                    item.span.context,
+                    None if item.span is None else item.span.context,
                     operation="process",
                     destination=item.record.topic,
                     group=self.tracing.group,
