@@ -17,6 +17,7 @@ from sprat_contracts import DeadLetterReason, Prediction, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
+from support.metrics import Metrics
 from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
@@ -31,28 +32,30 @@ def building(model: FakeModel):
     return build
 
 
-async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(kafka: Kafka, prefix: str) -> None:
+async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     async with running("intent", settings, building(FakeModel())) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(300)])
         records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 300)
-        await eventually(lambda: context.counts["records"] == 300)
+        await eventually(lambda: metrics.finished == 300)
     assert len({decode(record, Prediction).envelope.id for record in records}) == 300
     assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
 
 
 async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(
-    kafka: Kafka, prefix: str
+    metrics: Metrics, kafka: Kafka, prefix: str
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel())) as context:
+    async with running("intent", settings, building(FakeModel())):
         await publish(kafka.bootstrap, topics.texts, [b"{not json"] * 50 + [text("hello")] + [b"\xff\x00"] * 49)
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
-        await eventually(lambda: context.counts["records"] == 100)
+        await eventually(lambda: metrics.finished == 100)
     assert await read_all(kafka.bootstrap, topics.dead_letters) == []
-    assert context.counts["skipped_invalid"] == 99
+    assert metrics.value("sprat.skipped", reason="invalid") == 99
 
 
 async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, prefix: str) -> None:
@@ -90,7 +93,7 @@ async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_n
 
 
 async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
-    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
@@ -108,7 +111,7 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
 
         monkeypatch.setattr(context.publisher, "publish", half_fails)
         await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(30)])
-        await eventually(lambda: context.counts["records"] >= 30)
+        await eventually(lambda: metrics.finished >= 30)
     records = await read_all(kafka.bootstrap, topics.predictions("intent"))
     assert len(records) == 30, "what was acknowledged is not sent again"
     assert sorted(model.asked) == sorted(f"hello {n}" for n in range(30)), "the model ran once for each text"
@@ -116,7 +119,7 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
 
 
 async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
-    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"max_records": 4})})
@@ -137,7 +140,7 @@ async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
             await publish(kafka.bootstrap, topics.texts, [text(f"hello {key} {n}") for n in range(6)], key=key)
         await eventually(lambda: sum(attempts >= 2 for attempts in failed.values()) >= 2)
         down[0] = False
-        await eventually(lambda: context.counts["records"] == 24, 30)
+        await eventually(lambda: metrics.finished == 24, 30)
     assert len(model.asked) == 24, "the model ran once for each text"
     assert len(await read_all(kafka.bootstrap, topics.predictions("intent"))) == 24
 
@@ -218,16 +221,18 @@ async def test_the_trace_and_unknown_fields_go_on(kafka: Kafka, prefix: str) -> 
     assert event.message.origin.key == "AGs="
 
 
-async def test_a_second_instance_takes_over_and_nothing_is_answered_twice(kafka: Kafka, prefix: str) -> None:
+async def test_a_second_instance_takes_over_and_nothing_is_answered_twice(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=4)
     topics = await made_topics(settings)
     bodies = [text(f"hello {n}") for n in range(400)]
-    async with running("intent", settings, building(FakeModel(delay_s=0.05))) as second:
-        async with running("intent", settings, building(FakeModel(delay_s=0.05))) as first:
+    async with running("intent", settings, building(FakeModel(delay_s=0.05))):
+        async with running("intent", settings, building(FakeModel(delay_s=0.05))):
             await publish(kafka.bootstrap, topics.texts, bodies)
-            await eventually(lambda: first.counts["records"] + second.counts["records"] > 50)
+            await eventually(lambda: metrics.finished > 50)
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 400)
-        await eventually(lambda: first.counts["records"] + second.counts["records"] >= 400)
+        await eventually(lambda: metrics.finished >= 400)
     records = await read_all(kafka.bootstrap, topics.predictions("intent"))
     assert len({decode(record, Prediction).envelope.id for record in records}) == 400
     assert len(records) == 400, "the one that left had drained and committed what it had in hand"

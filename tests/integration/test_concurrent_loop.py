@@ -14,6 +14,7 @@ from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
+from support.metrics import Metrics
 from support.stream import (
     eventually,
     lag,
@@ -75,26 +76,30 @@ def text(body: str) -> bytes:
     return json.dumps({"text": body, "tasks": {"intent": {}}}).encode()
 
 
-async def test_a_slow_record_delays_no_other_and_its_offset_is_not_committed(kafka: Kafka, prefix: str) -> None:
+async def test_a_slow_record_delays_no_other_and_its_offset_is_not_committed(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.release["t3"] = asyncio.Event()
     async with running("frontier", settings, building(slow)) as context:
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(10)])
-        await eventually(lambda: context.counts["records"] == 9)
+        await eventually(lambda: metrics.finished == 9)
         assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 7, "committed up to the slow one"
         slow.release["t3"].set()
-        await eventually(lambda: context.counts["records"] == 10)
+        await eventually(lambda: metrics.finished == 10)
     assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
-async def test_consumption_pauses_at_capacity_and_continues_below_it(kafka: Kafka, prefix: str) -> None:
+async def test_consumption_pauses_at_capacity_and_continues_below_it(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.release = {f"t{n}": asyncio.Event() for n in range(3)}
-    async with running("frontier", settings, building(slow, capacity=3)) as context:
+    async with running("frontier", settings, building(slow, capacity=3)):
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(8)])
         await eventually(lambda: len(slow.asked) == 3)
         await asyncio.sleep(0.3)  # nothing more is read meanwhile
@@ -103,48 +108,50 @@ async def test_consumption_pauses_at_capacity_and_continues_below_it(kafka: Kafk
         await eventually(lambda: len(slow.asked) == 8)
         for event in slow.release.values():
             event.set()
-        await eventually(lambda: context.counts["records"] == 8)
+        await eventually(lambda: metrics.finished == 8)
 
 
-async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(kafka: Kafka, prefix: str) -> None:
+async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     settings = settings.model_copy(update={"drain_s": 0.3})
     topics = await made_topics(settings)
     first = Slow(topics)
     first.release = {"t5": asyncio.Event()}
-    async with running("frontier", settings, building(first)) as context:
+    async with running("frontier", settings, building(first)):
         await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(6)])
-        await eventually(lambda: context.counts["records"] == 5)
+        await eventually(lambda: metrics.finished == 5)
     second = Slow(topics)
-    async with running("frontier", settings, building(second)) as context:
-        await eventually(lambda: context.counts["records"] == 1)
+    async with running("frontier", settings, building(second)):
+        await eventually(lambda: metrics.finished == 6)
     assert second.asked == ["t5"]
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 6
 
 
-async def test_what_is_away_for_a_while_is_tried_again(kafka: Kafka, prefix: str) -> None:
+async def test_what_is_away_for_a_while_is_tried_again(metrics: Metrics, kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.failures["t0"] = 2
-    async with running("frontier", settings, building(slow)) as context:
+    async with running("frontier", settings, building(slow)):
         await publish(kafka.bootstrap, topics.texts, [text("t0")])
-        await eventually(lambda: context.counts["records"] == 1)
+        await eventually(lambda: metrics.finished == 1)
     assert slow.asked == ["t0"] * 3
 
 
-async def test_a_bad_record_becomes_a_dead_letter(kafka: Kafka, prefix: str) -> None:
+async def test_a_bad_record_becomes_a_dead_letter(metrics: Metrics, kafka: Kafka, prefix: str) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
-    async with running("frontier", settings, building(Slow(topics))) as context:
+    async with running("frontier", settings, building(Slow(topics))):
         await publish(kafka.bootstrap, topics.texts, [b"bad", text("good")])
-        await eventually(lambda: context.counts["records"] == 2)
+        await eventually(lambda: metrics.finished == 2)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert letter.value == b"bad"
 
 
 async def test_offsets_whose_commit_failed_go_with_the_next_try(
-    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
@@ -160,24 +167,28 @@ async def test_offsets_whose_commit_failed_go_with_the_next_try(
 
         monkeypatch.setattr(consumer, "commit", sometimes)
         await publish(kafka.bootstrap, topics.texts, [text("only one")])
-        await eventually(lambda: context.counts["records"] == 1 and context.admission.in_progress == 0)
+        await eventually(lambda: metrics.finished == 1 and context.admission.in_progress == 0)
         assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
-async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(kafka: Kafka, prefix: str) -> None:
+async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
     slow.broken = "odd"
-    async with running("frontier", settings, building(slow)) as context:
+    async with running("frontier", settings, building(slow)):
         await publish(kafka.bootstrap, topics.texts, [text("odd"), text("even")])
-        await eventually(lambda: context.counts["records"] == 2)
+        await eventually(lambda: metrics.finished == 2)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert json.loads(letter.value)["text"] == "odd"
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
 
 
-async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(kafka: Kafka, prefix: str) -> None:
+async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
@@ -185,7 +196,7 @@ async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(ka
     async with running("frontier", settings, building(slow)) as context:
         await transaction(kafka.bootstrap, topics.texts, [text("slow"), text("quick")], commit=True)
         await transaction(kafka.bootstrap, topics.texts, [text("aborted")], commit=False)
-        await eventually(lambda: context.counts["records"] == 1)
+        await eventually(lambda: metrics.finished == 1)
         consumer = context.consumer()
         await eventually(lambda: position_is(consumer, TopicPartition(topics.texts, 0), 5))
         assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 5, "the slow one holds all back"

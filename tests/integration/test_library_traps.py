@@ -20,6 +20,7 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
+from support.metrics import Metrics
 from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
 
 
@@ -34,7 +35,9 @@ def building(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHand
     return build
 
 
-async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kafka: Kafka, prefix: str) -> None:
+async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     """FastStream logs the exception at best, and the next commit would pass the record."""
 
     class Broken(SpecialistHandler):
@@ -45,9 +48,9 @@ async def test_a_handler_that_breaks_on_one_record_makes_a_dead_letter_of_it(kaf
 
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
-    async with running("intent", settings, building(FakeModel(), Broken)) as context:
+    async with running("intent", settings, building(FakeModel(), Broken)):
         await publish(kafka.bootstrap, topics.texts, [text("hello"), text("odd"), text("bye")])
-        await eventually(lambda: context.counts["records"] == 3)
+        await eventually(lambda: metrics.finished == 3)
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     reason = DeadLetterReason.from_headers(letter.headers)
     assert (reason.code, reason.detail) == ("defect", "the service has a defect: ZeroDivisionError")
@@ -198,12 +201,14 @@ async def _any(bootstrap: str, topic: str) -> bool:
     return bool(await read_all(bootstrap, topic))
 
 
-async def test_a_new_group_begins_where_its_ownership_begins_and_not_at_the_end(kafka: Kafka, prefix: str) -> None:
+async def test_a_new_group_begins_where_its_ownership_begins_and_not_at_the_end(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     """`auto_offset_reset` is `latest` by default: what arrives between start and first commit would be lost."""
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     model = FakeModel()
-    async with running("intent", settings, building(model)) as context:
+    async with running("intent", settings, building(model)):
         await publish(kafka.bootstrap, topics.texts, [text(f"at once {n}") for n in range(20)])
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 20)
-        await eventually(lambda: context.counts["records"] == 20)
+        await eventually(lambda: metrics.finished == 20)

@@ -14,6 +14,7 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import Prediction, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
+from support.metrics import Metrics
 from support.stream import (
     FakeModel,
     eventually,
@@ -39,7 +40,9 @@ def building(model: FakeModel):
     return build
 
 
-async def test_the_batch_loop_answers_committed_records_alone_and_ends_without_lag(kafka: Kafka, prefix: str) -> None:
+async def test_the_batch_loop_answers_committed_records_alone_and_ends_without_lag(
+    metrics: Metrics, kafka: Kafka, prefix: str
+) -> None:
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     model = FakeModel()
@@ -52,7 +55,7 @@ async def test_the_batch_loop_answers_committed_records_alone_and_ends_without_l
         await transaction(kafka.bootstrap, topics.texts, [text("aborted at first"), b"{bad"], commit=False)
         await eventually(caught_up)
         await transaction(kafka.bootstrap, topics.texts, [text("committed")], commit=True)
-        await eventually(lambda: context.counts["records"] == 1)
+        await eventually(lambda: metrics.finished == 1)
         await eventually(caught_up)
         await transaction(kafka.bootstrap, topics.texts, [text("aborted at last")] * 3, commit=False)
         await eventually(caught_up)

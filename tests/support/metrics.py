@@ -59,6 +59,11 @@ class Metrics:
             for key, point in self._matching(name, labels).items()
         )
 
+    @property
+    def finished(self) -> int:
+        """How many records the loops have finished, the skipped ones included."""
+        return self.count("messaging.process.duration") + int(self.value("sprat.skipped") or 0)
+
     def series(self, name: str) -> list[dict[str, str]]:
         """Return the labels of all time series of a metric, by their keys; those that earlier tests made included."""
         keys = {attribute.name: attribute.key for attribute in _DECLARED[name].attributes}

@@ -1,7 +1,6 @@
 """The order of the batch loop: all acknowledged before the commit, and no part begins after admission has closed."""
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -106,7 +105,7 @@ def parts():
         Failure(),
     )
     outbox = Outbox("intent", "1", TOPICS, publisher)
-    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure, Counter())
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure)
     loop = BatchLoop(context, handler)
     return SimpleNamespace(
         loop=loop, happened=happened, publisher=publisher, handler=handler, admission=admission, failure=failure

@@ -1,6 +1,5 @@
 """The batch loop of a model that was withdrawn: what it passes over, what it holds, and when it gives up."""
 
-from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -95,7 +94,6 @@ def loop(clock):
         Tracing(exporting=False),
         AdmissionControl(),
         failure,
-        Counter(),
         clock=clock.monotonic,
         sleep=clock.sleep,
     )

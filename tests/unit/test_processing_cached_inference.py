@@ -1,7 +1,5 @@
 """The cache before the model: what is looked up, asked once, kept, and ignored where it is not an answer."""
 
-from collections import Counter
-
 import pytest
 from pydantic import SecretStr
 
@@ -62,7 +60,7 @@ def model():
 @pytest.fixture
 def cached_inference(model):
     inference = Inference(model)
-    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(SecretStr("secret")), Counter())
+    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(SecretStr("secret")))
     inference.close()
 
 
@@ -76,11 +74,11 @@ async def answer(cached_inference, *texts):
     return [item.outcome.skipped for item in items]
 
 
-async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache(cached_inference, model):
+async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache(metrics, cached_inference, model):
     assert await answer(cached_inference, "a", "b", "a") == ["a, fresh", "b, fresh", "a, fresh"]
     assert await answer(cached_inference, "b", "c") == ["b, cached", "c, fresh"]
     assert model.batches == [["a", "b"], ["c"]]
-    assert cached_inference.counts == {"cache_hits": 1, "inferred": 3}
+    assert metrics.value("sprat.model.texts") == 3
 
 
 async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached_inference, model):

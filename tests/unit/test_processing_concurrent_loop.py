@@ -1,7 +1,6 @@
 """The concurrent loop: what is committed while records finish out of order, and what a lost partition leaves behind."""
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -102,7 +101,7 @@ class Outbox:
 def parts():
     consumer, handler, outbox = Consumer(), Handler(), Outbox()
     admission, failure = AdmissionControl(), Failure()
-    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure, Counter())
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure)
     loop = ConcurrentLoop(context, handler, capacity=4)
     return SimpleNamespace(
         loop=loop,
@@ -111,7 +110,6 @@ def parts():
         outbox=outbox,
         admission=admission,
         failure=failure,
-        counts=context.counts,
     )
 
 
@@ -126,10 +124,10 @@ async def settled(condition):
             await asyncio.sleep(0)
 
 
-async def test_an_offset_waits_for_the_slow_record_before_it(parts):
+async def test_an_offset_waits_for_the_slow_record_before_it(metrics, parts):
     parts.handler.hold(5)
     await parts.loop.handle(texts(5, 6, 7))
-    await settled(lambda: parts.counts["records"] == 2)
+    await settled(lambda: metrics.finished == 2)
     assert parts.consumer.committed == []
     parts.handler.held[5].set()
     await parts.consumer.until(FIRST, 8)
@@ -146,10 +144,10 @@ async def test_nothing_is_committed_before_what_it_caused_is_acknowledged(parts)
     assert parts.outbox.letters == [5]
 
 
-async def test_a_partition_that_came_back_starts_without_what_was_in_flight_before(parts):
+async def test_a_partition_that_came_back_starts_without_what_was_in_flight_before(metrics, parts):
     parts.handler.hold(5)
     await parts.loop.handle(texts(5, 6))
-    await settled(lambda: parts.counts["records"] == 1)
+    await settled(lambda: metrics.finished == 1)
     parts.admission.close()
     await parts.loop.release()
     parts.admission.open()
@@ -158,10 +156,10 @@ async def test_a_partition_that_came_back_starts_without_what_was_in_flight_befo
     assert parts.consumer.committed == [{FIRST: 11}]
 
 
-async def test_an_offset_that_could_not_be_committed_is_forgotten_with_its_partition(parts):
+async def test_an_offset_that_could_not_be_committed_is_forgotten_with_its_partition(metrics, parts):
     parts.consumer.error = CoordinatorNotAvailableError()
     await parts.loop.handle(texts(5))
-    await settled(lambda: parts.counts["records"] == 1)
+    await settled(lambda: metrics.finished == 1)
     await parts.loop.release()
     parts.consumer.error = None
     await parts.loop.handle(texts(9, partition=1))
@@ -181,10 +179,10 @@ async def test_calls_in_flight_are_cancelled_when_their_partition_goes(parts):
     assert parts.failure.error is None
 
 
-async def test_a_release_commits_what_is_finished(parts):
+async def test_a_release_commits_what_is_finished(metrics, parts):
     parts.consumer.error = CoordinatorNotAvailableError()
     await parts.loop.handle(texts(5))
-    await settled(lambda: parts.counts["records"] == 1)
+    await settled(lambda: metrics.finished == 1)
     parts.consumer.error = None
     await parts.loop.release()
     assert parts.consumer.committed == [{FIRST: 6}]

@@ -1,6 +1,5 @@
 """What a service gets from the chassis, and what it returns when it is built."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -48,7 +47,6 @@ class ServiceContext:
     tracing: Tracing
     model: str | None = None
     """The name by which texts ask for the service's model; None where it has none."""
-    counts: Counter[str] = field(default_factory=Counter)
     admission: AdmissionControl = field(default_factory=AdmissionControl)
     failure: Failure = field(default_factory=Failure)
     consumers: list[Consumer] = field(default_factory=list)
@@ -95,7 +93,6 @@ class ServiceContext:
             tracing=self.tracing,
             admission=self.admission,
             failure=self.failure,
-            counts=self.counts,
             give_up_s=self.settings.kafka.give_up_s,
             checkpoint=self.checkpoint,
         )

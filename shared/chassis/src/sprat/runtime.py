@@ -154,7 +154,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     progress = LoopProgress()
 
     def details() -> dict[str, object]:
-        return {"service": context.name, "version": context.version, "counts": dict(context.counts)}
+        return {"service": context.name, "version": context.version}
 
     health = HealthServer(settings.health_host, settings.health_port, progress, details)
     serving = asyncio.create_task(health.serve_bound())

@@ -92,7 +92,7 @@ async def serve_model(
     inference = Inference(model)
     context.stack.callback(inference.close)
     handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
-    cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash, context.counts)
+    cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash)
     retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from, read_every_s=read_models_every_s)
     reader = ModelsReader(kafka, lambda record: retirement.apply(record.key, record.announced, record.retirement))
     context.stack.push_async_callback(reader.stop)

@@ -6,7 +6,6 @@ A batch on which the model fails is bisected to the one text that causes it.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +70,6 @@ class CachedInference:
     inference: Inference
     cache: Cache
     keyed_hash: KeyedHash
-    counts: Counter[str]
 
     def prepare(self, item: WorkItem, ask: Ask) -> None:
         """Record the question of a work item."""
@@ -97,8 +95,6 @@ class CachedInference:
         model_ms = round((time.perf_counter() - looked_up) * 1000, 3)
         fresh = dict(zip(misses, answers, strict=True))
         await self.cache.put_many({key: _encode(answer) for key, answer in fresh.items() if answer is not None})
-        self.counts["cache_hits"] += len(cached)
-        self.counts["inferred"] += len(misses)
         cache_ms = round((looked_up - began) * 1000, 3)
         for item in asking:
             hit = cached.get(item.cache_key)

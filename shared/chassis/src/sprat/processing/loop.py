@@ -71,8 +71,6 @@ class LoopContext:
     tracing: Tracing
     admission: AdmissionControl
     failure: Failure
-    counts: Counter[str]
-    """What `/readyz` shows: records, dead_letters, skipped with its reason."""
     give_up_s: float = 300.0
     """How long nothing may succeed before the service exits."""
     checkpoint: Checkpoint = no_checkpoint
@@ -139,7 +137,6 @@ class LoopContext:
         skipped: Counter[str] = Counter()
         for item in items:
             outcome = item.decided()
-            self.counts["records"] += 1
             if outcome.skipped is not None:
                 skipped[outcome.skipped] += 1
             if outcome.judged and item.received is not None and isinstance(item.received.message, TextSubmitted):
@@ -147,7 +144,6 @@ class LoopContext:
                 if item.span is not None:
                     item.span.set(**span_attributes(item.received.message))
             if outcome.rejected is not None:
-                self.counts["dead_letters"] += 1
                 signals.DEAD_LETTERS.add(1, reason=outcome.rejected.code)
                 log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
             if not item.skipped:
@@ -162,7 +158,6 @@ class LoopContext:
                 )
             item.end_span()
         for reason, count in skipped.items():
-            self.counts[f"skipped_{reason}"] += count
             signals.SKIPPED.add(count, reason=reason)
 
     def _context_of(self, item: WorkItem) -> Traceparent:
