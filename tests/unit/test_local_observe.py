@@ -1,13 +1,16 @@
 """What `sprat up --observe` starts, how it is configured, and what Prometheus scrapes."""
 
+import html
 import json
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from sprat.errors import UserError
+from sprat_local.installation import Installation
 from sprat_local.notices import discard_notice
-from sprat_local.observe import configuration
+from sprat_local.observe import configuration, dashboards
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -18,7 +21,8 @@ from sprat_local.observe.programs import (
     VICTORIA_METRICS,
     find_programs,
 )
-from sprat_local.observe.stack import Observability, Observers
+from sprat_local.observe.stack import SHIPPED, Observability, Observers, Target
+from sprat_local.options import Options
 from sprat_local.processes.service_process import LaunchSpec, ServiceProcess
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import observers as lines_of
@@ -67,14 +71,14 @@ def test_prometheus_loads_rules_but_not_their_tests(tmp_path):
     for name, content in {
         "alerts/lag.yaml": "# why\ngroups: []\n",
         "alerts/lag_test.yaml": "rule_files: [lag.yaml]\ntests:\n  - alert_rule_test: []\n    groups: no\n",
-        "prometheus/recording.yml": "groups:\n  - name: x\n",
+        "prometheus/rules/recording.yml": "groups:\n  - name: x\n",
         "prometheus/prometheus.yml": "scrape_configs: []\n",
     }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     config = configuration.prometheus_config(ALL, tmp_path / "targets.json", tmp_path, 0.5)
 
-    assert config["rule_files"] == [str(tmp_path / "alerts/lag.yaml"), str(tmp_path / "prometheus/recording.yml")]
+    assert config["rule_files"] == [str(tmp_path / "alerts/lag.yaml"), str(tmp_path / "prometheus/rules/recording.yml")]
     assert config["global"] == {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
     assert config["alerting"]["alertmanagers"][0]["static_configs"] == [{"targets": ["127.0.0.1:2"]}]
     assert config["remote_write"] == [{"url": "http://127.0.0.1:3/api/v1/write"}]
@@ -86,13 +90,16 @@ def test_prometheus_alone_sends_to_nobody(tmp_path):
 
 
 def test_the_collector_hands_on_to_what_runs_and_writes_the_rest_into_files(tmp_path):
-    exporters = configuration.collector_config(ALL, tmp_path)["exporters"]
+    exporters = configuration.collector_config(ALL, tmp_path, files=False)["exporters"]
     assert exporters["otlp_http/traces"] == {"traces_endpoint": "http://127.0.0.1:7/v1/traces"}
     assert exporters["otlp_http/logs"] == {"logs_endpoint": "http://127.0.0.1:4/insert/opentelemetry/v1/logs"}
 
-    alone = configuration.collector_config(only(COLLECTOR), tmp_path)
+    alone = configuration.collector_config(only(COLLECTOR), tmp_path, files=False)
     assert alone["exporters"].keys() == {"file/traces", "file/logs", "file/metrics"}
     assert alone["service"]["pipelines"]["logs"]["exporters"] == ["file/logs"]
+
+    both = configuration.collector_config(ALL, tmp_path, files=True)
+    assert both["service"]["pipelines"]["traces"]["exporters"] == ["otlp_http/traces", "file/traces"]
 
 
 @pytest.mark.parametrize(
@@ -117,25 +124,65 @@ def test_services_export_to_the_collector_or_straight_to_what_runs(running, vari
 def test_targets_follow_the_processes(tmp_path):
     watching = observers()
     watching._targets = tmp_path / "targets.json"
-    launch = LaunchSpec("intent#2", "module", {}, "PORT", None, "/readyz", tmp_path / "log")
-    process = ServiceProcess(launch, discard_notice)
 
     for port in (1234, 4321):  # as after a restart
-        process.port = port
-        watching.write_targets([process])
+        target = Target("intent#2", port, {"service_name": "sprat-intent", "sprat_model_name": "default"})
+        watching.write_targets([target])
         assert json.loads(watching._targets.read_text()) == [
-            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": "intent#2"}}
+            {
+                "targets": [f"127.0.0.1:{port}"],
+                "labels": {"instance": "intent#2", "service_name": "sprat-intent", "sprat_model_name": "default"},
+            }
         ]
     before = watching._targets.stat().st_ino
-    watching.write_targets([process])
+    watching.write_targets([target])
     assert watching._targets.stat().st_ino == before  # nothing has changed: not written again
     assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
+
+
+def test_an_installation_is_scraped_under_the_names_that_its_services_give_themselves(tmp_path):
+    installation = Installation(Options(observability=Observability(), environment={"SPRAT_INTENT__MODEL": "hr"}))
+    installation.observers._targets = tmp_path / "targets.json"
+    started = ("simulator", "router", "intent", "intent#2")
+    installation._write_targets(
+        ServiceProcess(LaunchSpec(name, "m", {}, "PORT", None, "/", tmp_path / "log"), discard_notice)
+        for name in started
+    )
+
+    labels = [each["labels"] for each in json.loads((tmp_path / "targets.json").read_text())]
+    assert labels == [
+        {"instance": "router", "service_name": "sprat-router"},
+        {"instance": "intent", "service_name": "sprat-intent", "sprat_model_name": "hr"},
+        {"instance": "intent#2", "service_name": "sprat-intent", "sprat_model_name": "hr"},
+    ]
+
+
+def test_each_dashboard_has_a_short_address_that_leads_to_its_graphs(tmp_path):
+    watching = observers()
+    watching._addresses = only(PROMETHEUS, VICTORIA_METRICS)
+    found = dict(watching.dashboards())
+    assert found["Sprat: Overview"] == "http://127.0.0.1:1/consoles/sprat-overview.html"
+    assert found["all, by VictoriaMetrics"] == "http://127.0.0.1:3/vmui/#/dashboards"
+    assert len(found) == len(list((SHIPPED / "vmui").glob("*.json"))) + 1
+
+    page = (dashboards.write_pages(SHIPPED, tmp_path / "consoles") / "sprat-overview.html").read_text()
+    target = html.unescape(page.split('href="')[1].split('"')[0])
+    assert target.startswith("/graph?")
+    assert "sprat_pairs_total" in parse_qs(urlsplit(target).query)["g0.expr"][0]
+    assert "{{" not in page  # Prometheus reads the pages as templates
+
+
+def test_the_packaged_configuration_has_the_alerts_and_the_recording_rules():
+    names = {Path(path).relative_to(SHIPPED).as_posix() for path in configuration.rule_files(SHIPPED)}
+    assert {"alerts/texts.yml", "prometheus/rules/recording.yml"} <= names
+    assert not [name for name in names if "tests" in name]
 
 
 def test_the_greeting_says_where_everything_is_and_what_is_not_installed():
     watching = observers()
     watching._addresses = only(PROMETHEUS, COLLECTOR)
-    first, second, last = lines_of(watching)
+    first, second, *links, last = lines_of(watching)
     assert first.split() == ["observe", "prometheus", "http://127.0.0.1:1/graph"]
     assert second.split()[:3] == ["observe", "otelcol", "http://127.0.0.1:6"]
+    assert "  dashboard Sprat: Overview               http://127.0.0.1:1/consoles/sprat-overview.html" in links
     assert "alertmanager, victoria-metrics, victoria-logs, jaeger; docs/observability.md" in last

@@ -24,14 +24,14 @@ from sprat_local.notices import (
     discard_notice,
     discard_progress,
 )
-from sprat_local.observe.stack import Observers
+from sprat_local.observe.stack import Observers, Target
 from sprat_local.options import Options, choose_services, model_names, service_table
 from sprat_local.processes.background import BackgroundCall
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
 from sprat_local.servers import BackingServers
-from sprat_operations.services import SIMULATOR, ServiceSpec, instance_name
+from sprat_operations.services import ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics
 
 _PREFIX = "sprat-run-"
@@ -278,7 +278,15 @@ class Installation:
 
     def _write_targets(self, processes: Iterable[ServiceProcess]) -> None:
         if self.observers is not None:
-            self.observers.write_targets(process for process in processes if process.name != SIMULATOR)
+            found = ((process, self._spec(process.name.partition("#")[0])) for process in processes)
+            self.observers.write_targets(
+                Target(process.name, process.port, self._labels(spec)) for process, spec in found if spec.needs_kafka
+            )
+
+    def _labels(self, spec: ServiceSpec) -> dict[str, str]:
+        """Return how the metrics of a service call it."""
+        model = self.models.get(spec.name)
+        return {"service_name": f"sprat-{spec.service}"} | ({"sprat_model_name": model} if model is not None else {})
 
     def _spec(self, name: str) -> ServiceSpec:
         specs = {spec.name: spec for spec in self.specs}

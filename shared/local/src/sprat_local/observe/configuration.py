@@ -44,8 +44,9 @@ class Addresses:
 
 
 def rule_files(folder: Path) -> list[str]:
-    """Return the files with alerts and recording rules in the parts of a folder; tests of rules are left out."""
-    return [str(path) for path in sorted(folder.glob("*/*.y*ml")) if _RULES.search(path.read_text("utf-8"))]
+    """Return the files with alerts and recording rules in a configuration folder; tests of rules are left out."""
+    files = sorted(path for pattern in ("*/*.y*ml", "*/*/*.y*ml") for path in folder.glob(pattern))
+    return [str(path) for path in files if _RULES.search(path.read_text("utf-8"))]
 
 
 def prometheus_config(addresses: Addresses, targets: Path, rules: Path, scrape_s: float) -> dict[str, Any]:
@@ -63,8 +64,11 @@ def prometheus_config(addresses: Addresses, targets: Path, rules: Path, scrape_s
 
 
 def scrape_configs(targets: Path) -> list[dict[str, Any]]:
-    """Return what is scraped: the processes in the file `targets`, which is read again when it changes."""
-    return [{"job_name": JOB, "file_sd_configs": [{"files": [str(targets)]}]}]
+    """Return what is scraped: the processes in the file `targets`, which is read again when it changes.
+
+    The services name themselves (`service_name`, `sprat_model_name`); the targets' labels hold while they are down.
+    """
+    return [{"job_name": JOB, "honor_labels": True, "file_sd_configs": [{"files": [str(targets)]}]}]
 
 
 def alertmanager_config() -> dict[str, Any]:
@@ -92,21 +96,23 @@ def jaeger_config(addresses: Addresses) -> dict[str, Any]:
     }
 
 
-def collector_config(addresses: Addresses, folder: Path) -> dict[str, Any]:
-    """Return what the collector reads: it hands all on to what runs; a signal that nothing shows goes to a file.
+def collector_config(addresses: Addresses, folder: Path, *, files: bool) -> dict[str, Any]:
+    """Return what the collector reads: it hands all on to what runs.
 
-    Unlike in production nothing is sampled: whoever tries Sprat finds every text.
+    A signal that no program shows goes into a file in the folder; with `files`, every signal does. Unlike in production
+    nothing is sampled: whoever tries Sprat finds every text.
     """
     exporters: dict[str, Any] = {}
     pipelines: dict[str, tuple[list[str], list[str], list[str]]] = {}
     for signal, url in (("traces", addresses.traces_url()), ("logs", addresses.logs_url()), ("metrics", None)):
-        name = f"file/{signal}" if url is None else f"otlp_http/{signal}"
-        exporters[name] = (
-            {"path": str(folder / f"{signal}.jsonl"), "rotation": {"max_megabytes": _MAX_FILE_MB}}
-            if url is None
-            else {f"{signal}_endpoint": url}
-        )
-        pipelines[signal] = ["otlp"], ["batch"], [name]
+        own: dict[str, Any] = {}
+        if url is not None:
+            own[f"otlp_http/{signal}"] = {f"{signal}_endpoint": url}
+        if url is None or files:
+            path = str(folder / f"{signal}.jsonl")
+            own[f"file/{signal}"] = {"path": path, "rotation": {"max_megabytes": _MAX_FILE_MB}}
+        exporters |= own
+        pipelines[signal] = ["otlp"], ["batch"], list(own)
     return {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": addresses.host(COLLECTOR)}}}},
         "processors": {"batch": {"timeout": "200ms"}},

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sprat_local.notices import OnNotice
-from sprat_local.observe import configuration
+from sprat_local.observe import configuration, dashboards
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -23,21 +24,32 @@ from sprat_local.observe.programs import (
 from sprat_local.observe.server import ObservingServer
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
-from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import Supervisor
 
 SHIPPED = Path(__file__).parent / "configuration"
-"""The packaged alerts and recording rules."""
+"""The packaged alerts, recording rules and dashboards."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observability:
     """How an installation is observed."""
 
-    rules: Path = SHIPPED
-    """Folder with the alerts and recording rules."""
+    configuration: Path = SHIPPED
+    """Folder with the alerts, the recording rules and the dashboards, as `observability/` in the repository."""
     scrape_s: float = 5.0
     """How often the metrics are read and the rules are evaluated."""
+    files: bool = False
+    """Whether the collector also writes traces and logs into files, for programs that read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A process that Prometheus scrapes. One that has died stays: it is down."""
+
+    instance: str
+    port: int
+    labels: Mapping[str, str]
+    """What it calls itself, too; known while it is down."""
 
 
 class Observers:
@@ -59,7 +71,7 @@ class Observers:
         self._usual_ports = usual_ports
         self._addresses = Addresses({}, 0, 0)
         self._targets = Path()
-        self._written: list[dict[str, object]] = []
+        self._written: list[dict[str, Any]] = []
 
     @property
     def addresses(self) -> Addresses:
@@ -70,6 +82,14 @@ class Observers:
     def missing(self) -> tuple[str, ...]:
         """The names of those that are not installed."""
         return tuple(program.name for program in PROGRAMS if program not in self._addresses.pages)
+
+    def dashboards(self) -> Iterator[tuple[str, str]]:
+        """Return the title and the address of each dashboard in Prometheus, and of vmui's list of them."""
+        if PROMETHEUS in self._addresses.pages:
+            for title, path in dashboards.pages(self._options.configuration).items():
+                yield title, self._addresses.url(PROMETHEUS, path)
+        if VICTORIA_METRICS in self._addresses.pages:
+            yield "all, by VictoriaMetrics", self._addresses.url(VICTORIA_METRICS, "/vmui/#/dashboards")
 
     def variables(self) -> dict[str, str]:
         """Return the variables that make the services export to them."""
@@ -113,17 +133,18 @@ class Observers:
         """
         self._starts.wait()
 
-    def write_targets(self, processes: Iterable[ServiceProcess]) -> None:
-        """Write which processes Prometheus scrapes, if that has changed. One that has died stays: it is down."""
-        targets: list[dict[str, object]] = [
-            {"targets": [f"{HOST}:{process.port}"], "labels": {"instance": process.name}} for process in processes
+    def write_targets(self, targets: Iterable[Target]) -> None:
+        """Write which processes Prometheus scrapes, if that has changed."""
+        content = [
+            {"targets": [f"{HOST}:{target.port}"], "labels": {"instance": target.instance, **target.labels}}
+            for target in targets
         ]
-        if targets != self._written:
+        if content != self._written:
             with contextlib.suppress(OSError):  # such as a full disk, which may be temporary: tried again
                 new = self._targets.with_suffix(".new")
-                new.write_text(json.dumps(targets), "utf-8")
+                new.write_text(json.dumps(content), "utf-8")
                 new.replace(self._targets)  # at once: a half-written file would be an error in Prometheus' log
-                self._written = targets
+                self._written = content
 
     def request_stop(self) -> None:
         """Ask all to stop, and return at once."""
@@ -153,11 +174,13 @@ class Observers:
 
         listen = addresses.host(program)
         if program is PROMETHEUS:
-            read = configuration.prometheus_config(addresses, self._targets, options.rules, options.scrape_s)
+            read = configuration.prometheus_config(addresses, self._targets, options.configuration, options.scrape_s)
             return [
                 f"--config.file={config(read)}",
                 f"--storage.tsdb.path={home / 'data'}",
                 f"--web.listen-address={listen}",
+                f"--web.console.templates={dashboards.write_pages(options.configuration, home / 'consoles')}",
+                f"--web.console.libraries={home / 'consoles'}",
                 "--enable-feature=exemplar-storage",
                 "--log.level=warn",
             ]
@@ -172,10 +195,11 @@ class Observers:
         if program is JAEGER:
             return [f"--config={config(configuration.jaeger_config(addresses))}"]
         if program is COLLECTOR:
-            return [f"--config={config(configuration.collector_config(addresses, home))}"]
+            return [f"--config={config(configuration.collector_config(addresses, home, files=options.files))}"]
         arguments = [f"-httpListenAddr={listen}", f"-storageDataPath={home / 'data'}", "-loggerLevel=WARN"]
         if program is VICTORIA_METRICS:
             arguments.append("-search.latencyOffset=1s")  # for who watches; the default hides the last 30 s
+            arguments.append(f"-vmui.customDashboardsPath={options.configuration / dashboards.VMUI}")
             if PROMETHEUS not in addresses.pages:
                 scraped = {"scrape_configs": configuration.scrape_configs(self._targets)}
                 arguments.append(f"-promscrape.config={config(scraped)}")
