@@ -18,7 +18,7 @@ from opentelemetry.metrics import CallbackOptions
 
 from observability.registry.generate import attributes, generated, own_attributes, spans
 from sprat.telemetry import signals
-from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, ObservedCounter, UpDownCounter
+from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, UpDownCounter
 from support.sources import ROOT
 
 CONVENTIONS = Path(opentelemetry.semconv.__path__[0])
@@ -174,8 +174,20 @@ def test_an_undeclared_label_is_refused() -> None:
     assert counter.series == {}
 
 
-def collected(gauge: Gauge | ObservedCounter) -> list[tuple[float, dict[str, Any]]]:
+def collected(gauge: Gauge | Counter) -> list[tuple[float, dict[str, Any]]]:
     return [(each.value, dict(each.attributes or {})) for each in gauge._collect(CallbackOptions())]
+
+
+def test_a_counter_adds_up_whatever_the_order_of_its_labels_and_all_others_as_one() -> None:
+    counter = Counter("sprat.test.sales", "{sale}", "Sales.", (COLOUR, Attribute("shop", "sprat.test.shop", "Where.")))
+    counter.add(1, colour="red", shop="a")
+    counter.add(2, shop="a", colour="red")
+    for colour in ("green", "brown"):
+        counter.add(5, colour=colour, shop="a")
+    assert collected(counter) == [
+        (3, {"sprat.test.colour": "red", "sprat.test.shop": "a"}),
+        (10, {"sprat.test.colour": OTHER, "sprat.test.shop": "a"}),
+    ]
 
 
 def test_a_gauge_shows_what_was_set_last() -> None:
@@ -195,8 +207,8 @@ def test_replacing_the_values_of_a_gauge_ends_the_other_series() -> None:
     assert collected(gauge) == []
 
 
-@pytest.mark.parametrize("kind", [Gauge, ObservedCounter])
-def test_a_watched_source_is_read_at_each_collection_until_it_ends(kind: type[Gauge | ObservedCounter]) -> None:
+@pytest.mark.parametrize("kind", [Gauge, Counter])
+def test_a_watched_source_is_read_at_each_collection_until_it_ends(kind: type[Gauge | Counter]) -> None:
     observed, stock = kind("sprat.test.stock", "{item}", "Stock.", (COLOUR,)), [1]
     end = observed.watch(lambda: [(stock[0], {"colour": "red"})])
     assert collected(observed) == [(1, {"sprat.test.colour": "red"})]

@@ -4,6 +4,7 @@ A metric is bound to OpenTelemetry's global meter: without a provider it costs a
 before a provider is set.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,8 +100,9 @@ class Metric:
             undeclared = labels.keys() - by_key.keys()
             if undeclared:
                 raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
-            found = _constants(self.attributes)
-            found |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            given = _constants(self.attributes)
+            given |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            found = {each.name: given[each.name] for each in self.attributes if each.name in given}
             if len(self.series) < _MAX_REMEMBERED:
                 self.series[key] = found
         return found
@@ -113,20 +115,6 @@ def _constants(attributes: Iterable[Attribute]) -> dict[str, str]:
 
 _MAX_REMEMBERED = 10_000
 """Combinations of labels whose attributes are remembered: unbounded values must not fill the memory."""
-
-
-class Counter(Metric):
-    """A sum that only grows."""
-
-    kind = "counter"
-    suffix = "_total"
-
-    def _bind(self) -> None:
-        self._counter = _METER.create_counter(self.name, self.unit, self.description)
-
-    def add(self, amount: float, **labels: str) -> None:
-        """Add to the sum of one time series."""
-        self._counter.add(amount, self.attributes_of(labels))
 
 
 @dataclass(slots=False, eq=False)
@@ -183,7 +171,7 @@ class Gauge(_Observed):
 
     def __post_init__(self) -> None:
         """Bind it to the meter."""
-        self._values: dict[tuple[tuple[str, str], ...], tuple[float, dict[str, str]]] = {}
+        self._values: dict[tuple[tuple[str, str], ...], float] = {}
         super().__post_init__()
 
     def _bind(self) -> None:
@@ -191,14 +179,14 @@ class Gauge(_Observed):
 
     def set(self, value: float, **labels: str) -> None:
         """Set the value of one time series."""
-        self._values[tuple(labels.items())] = value, self.attributes_of(labels)
+        self._values[tuple(self.attributes_of(labels).items())] = value
 
     def replace(self, observations: Observations) -> None:
         """Set the values of these time series, and end all others."""
-        self._values = {tuple(labels.items()): (value, self.attributes_of(labels)) for value, labels in observations}
+        self._values = {tuple(self.attributes_of(labels).items()): value for value, labels in observations}
 
     def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
-        yield from (Observation(value, attributes) for value, attributes in tuple(self._values.values()))
+        yield from (Observation(value, dict(key)) for key, value in tuple(self._values.items()))
         yield from super()._collect(options)
 
 
@@ -211,14 +199,35 @@ class UpDownCounter(Gauge):
         _METER.create_observable_up_down_counter(self.name, [self._collect], self.unit, self.description)
 
 
-class ObservedCounter(_Observed):
-    """A sum that is kept elsewhere, such as by the kernel."""
+class Counter(_Observed):
+    """A sum that only grows: added up here, or kept elsewhere, such as by the kernel, and watched.
+
+    The SDK's own counter costs three times as much for each addition, and there are several for each text.
+    """
 
     kind = "counter"
     suffix = "_total"
 
+    def __post_init__(self) -> None:
+        """Bind it to the meter."""
+        self._totals: dict[tuple[tuple[str, str], ...], float] = {}
+        self._adding = threading.Lock()
+        super().__post_init__()
+
     def _bind(self) -> None:
         _METER.create_observable_counter(self.name, [self._collect], self.unit, self.description)
+
+    def add(self, amount: float, **labels: str) -> None:
+        """Add to the sum of one time series."""
+        key = tuple(self.attributes_of(labels).items())
+        with self._adding:
+            self._totals[key] = self._totals.get(key, 0.0) + amount
+
+    def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
+        with self._adding:
+            totals = tuple(self._totals.items())
+        yield from (Observation(total, dict(key)) for key, total in totals)
+        yield from super()._collect(options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from sprat.telemetry.instruments import (
     Gauge,
     Histogram,
     Metric,
-    ObservedCounter,
     SpanType,
     UpDownCounter,
 )
@@ -333,7 +332,7 @@ KAFKA_REACHABLE = Gauge("sprat.kafka.reachable", "{broker}", "1 while the reader
 # The process.
 
 BUILD = Gauge("sprat.build.info", "{build}", "Always 1; the attributes say what runs.", (VERSION, MODEL, MODEL_VERSION))
-CPU_SECONDS = ObservedCounter("process.cpu.time", "s", "CPU seconds of the process.", (CPU_MODE,))
+CPU_SECONDS = Counter("process.cpu.time", "s", "CPU seconds of the process.", (CPU_MODE,))
 MEMORY_BYTES = UpDownCounter("process.memory.usage", "By", "Resident memory of the process.")
 
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
