@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from sprat.telemetry import signals
-from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric, ObservedCounter
+from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric
 
 RATE: Final = "$__rate_interval"
 STEP: Final = "$__interval"
@@ -70,7 +70,7 @@ def _aggregated(how: str, inner: str, by: tuple[By, ...]) -> str:
     return f"{how} by ({', '.join(label(each) for each in by)}) ({inner})" if by else f"{how}({inner})"
 
 
-def rate(metric: Counter | ObservedCounter | Histogram, *by: By, window: str = RATE, **where: Value) -> str:
+def rate(metric: Counter | Histogram, *by: By, window: str = RATE, **where: Value) -> str:
     """Return what a counter grows by per second; of a histogram, how many values it records per second."""
     return _aggregated("sum", f"rate({series(metric, _count(metric), **where)}[{window}])", by)
 
@@ -80,7 +80,7 @@ def rate_of_sum(metric: Histogram, *by: By, window: str = RATE, **where: Value) 
     return _aggregated("sum", f"rate({series(metric, '_sum', **where)}[{window}])", by)
 
 
-def total(metric: Counter | ObservedCounter | Histogram, *by: By, window: str = RANGE, **where: Value) -> str:
+def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Value) -> str:
     """Return what a counter has grown by in the window; of a histogram, how many values were recorded.
 
     `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So a series

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from sprat.telemetry import signals as s
-from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric, ObservedCounter, UpDownCounter
+from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric, UpDownCounter
 from sprat_local.processes.ports import free_port
 
 STEP = 15
@@ -169,7 +169,7 @@ def _samples(metric: Metric, labels: dict[str, str], part: float, times: range, 
 
     if isinstance(metric, Histogram):
         yield from _histogram(metric, labels, part, times, wave)
-    elif isinstance(metric, Counter | ObservedCounter):
+    elif isinstance(metric, Counter):
         grown = 0.0
         for at in times:
             if metric in RARE:
