@@ -36,7 +36,7 @@ MAX_SERIES: Final = 8
 _INCH_WIDE: Final = 15.0
 _INCH_A_STEP: Final = 0.29
 """The height of one step of Grafana's grid."""
-_HEAD: Final = 1.0
+_HEAD: Final = 0.85
 _DPI: Final = 80
 _TIME_STEPS: Final = (5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800, 10**9)
 """Seconds between two marks of an axis."""
@@ -172,7 +172,7 @@ def _draw(
         inner = (
             place.x0 + left / wide,
             place.y0 + below / tall,
-            place.width - (left + 0.12) / wide,
+            place.width - (left + 0.2) / wide,
             place.height - (below + 0.36) / tall,
         )
         axes = figure.add_axes(inner)
@@ -228,7 +228,7 @@ def _chart(axes: Axes, panel: Panel, found: list[Named], window: Window) -> None
         _over_time(axes, panel, found)
         axes.grid(axis="y", color="#eceef0", linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=panel.decimals == 0))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=panel.kind == "bars" or panel.decimals == 0))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formatted(value, panel.unit, panel.decimals)))
     axes.set_xlim(window.start, window.end)
     step = next(step for step in _TIME_STEPS if window.seconds / step <= 6)

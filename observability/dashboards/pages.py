@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from observability.dashboards.catalogue import DEFAULTS
 from observability.dashboards.panels import COLUMNS, INSTANT, Dashboard, Panel, Query, resolved
+from observability.dashboards.promql import for_victoria_metrics
 
 _VMUI_COLUMNS: Final = 12
 
@@ -50,7 +51,7 @@ def _vmui_panel(panel: Panel) -> dict[str, object]:
     return {
         "title": panel.title,
         "description": panel.description,
-        "expr": [concrete(query) for query in panel.queries],
+        "expr": [for_victoria_metrics(concrete(query)) for query in panel.queries],
         # An alias must not be empty, or the series has no name.
         "alias": [query.legend or panel.title for query in panel.queries],
         "width": max(panel.width * _VMUI_COLUMNS // COLUMNS, 3),

@@ -4,6 +4,7 @@ Expressions hold Grafana's variables: `$__rate_interval`, `$__interval`, `$__ran
 that has the attribute task or tenant is filtered by the variable `task` or `tenant` unless the caller says otherwise.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -83,15 +84,28 @@ def rate_of_sum(metric: Histogram, *by: By, window: str = RATE, **where: Value) 
 def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Value) -> str:
     """Return what a counter has grown by in the window; of a histogram, how many values were recorded.
 
-    `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So a series
-    that did not exist when the window began counts from 0.
+    `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So the first
+    value is added where a series is new, as the recording rules do: it was not there when the window began, and has
+    fewer samples than its target has scrapes. A Prometheus that has just begun to look at old counters adds nothing.
+    Of a process that starts again in its first window, the smaller of its first values is added.
     """
     counter = series(metric, _count(metric), **where)
-    return _aggregated(
-        "sum",
-        f"(increase({counter}[{window}]) and {counter} offset {window}) or max_over_time({counter}[{window}])",
-        by,
+    scrapes = f"max by (instance) (count_over_time(up[{window}]))"
+    new = (
+        f"min_over_time({counter}[{window}])"
+        f" and count_over_time({counter}[{window}]) < on (instance) group_left () {scrapes}"
+        f" unless {counter} offset {window}"
     )
+    return _aggregated("sum", f"increase({counter}[{window}]) or label_replace({new}{_FIRST}", by)
+
+
+_FIRST: Final = ', "part", "first", "", "")'
+"""Ends the part of `total` that is the first value."""
+
+
+def for_victoria_metrics(expr: str) -> str:
+    """Return an expression for VictoriaMetrics, whose `increase` counts the first value itself."""
+    return re.sub(rf" or label_replace\(.*?{re.escape(_FIRST)}", "", expr)
 
 
 def _count(metric: Metric) -> str:

@@ -201,7 +201,7 @@ SERVICE_PAGE = Dashboard(
             (
                 Panel(
                     "Errors of records",
-                    "Records in each minute that ended in an error, by type.",
+                    "Records, and batches of the model, in each minute that ended in an error, by type.",
                     "short",
                     (
                         Query(
@@ -210,7 +210,7 @@ SERVICE_PAGE = Dashboard(
                     ),
                     kind="bars",
                     width=6,
-                    needs="a record that ends in an error",
+                    needs="a record, or a batch of the model, that ends in an error",
                 ),
                 Panel(
                     "Dead letters and retries",

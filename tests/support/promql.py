@@ -40,11 +40,9 @@ def _selected(node: object, labels: frozenset[str]) -> Iterator[Selected]:
             grouped = node.modifier and node.modifier.type == parser.AggModifierType.By
             yield from _selected(node.expr, labels | frozenset(node.modifier.labels if grouped else ()))
         case parser.BinaryExpr():
-            matching = node.modifier and node.modifier.matching
-            on = matching and matching.type == parser.LabelModifierType.Include
-            below = labels | frozenset(matching.labels if on else ())
-            yield from _selected(node.lhs, below)
-            yield from _selected(node.rhs, below)
+            left, right = _sides(node, labels)
+            yield from _selected(node.lhs, left)
+            yield from _selected(node.rhs, right)
         case parser.Call():
             for each in node.args:
                 yield from _selected(each, labels)
@@ -52,6 +50,19 @@ def _selected(node: object, labels: frozenset[str]) -> Iterator[Selected]:
             yield from _selected(node.expr, labels)
         case _:
             assert isinstance(node, parser.NumberLiteral | parser.StringLiteral), node
+
+
+def _sides(node: parser.BinaryExpr, labels: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the labels that are expected of each side: with `on`, one side alone may give all others."""
+    matching = node.modifier and node.modifier.matching
+    if not matching or matching.type != parser.LabelModifierType.Include:
+        return labels, labels
+    on, brought = frozenset(matching.labels), frozenset(node.modifier.group_labels or ())
+    if node.modifier.card == parser.VectorMatchCardinality.ManyToOne or str(node.op) in {"and", "unless"}:
+        return labels - brought | on, on | brought
+    if node.modifier.card == parser.VectorMatchCardinality.OneToMany:
+        return on | brought, labels - brought | on
+    return labels | on, labels | on
 
 
 @cache

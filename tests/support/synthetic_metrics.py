@@ -114,6 +114,9 @@ def openmetrics(end: float, seconds: int = 3600, seed: int = 1) -> Iterator[str]
         yield f"# TYPE {family} {metric.kind if metric.kind != UpDownCounter.kind else Gauge.kind}"
         for labels, part in _labels(metric):
             yield from _samples(metric, labels, part, times, chance)
+    yield "# TYPE up gauge"
+    for service, at in product(SERVICES, times):
+        yield _line("up", {"service_name": service}, 1.0, at)
     yield "# EOF"
 
 

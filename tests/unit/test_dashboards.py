@@ -22,7 +22,8 @@ from support.sources import ROOT
 
 PROVISIONING = ROOT / "observability/grafana/provisioning"
 FILES = generated()
-ALERTS = {"ALERTS": frozenset({"alertname", "alertstate", "severity"})}
+PROMETHEUS = {"ALERTS": frozenset({"alertname", "alertstate", "severity"}), "up": frozenset({"job", "instance"})}
+"""The series that Prometheus itself writes."""
 
 every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 
@@ -49,13 +50,13 @@ def test_queries_name_only_series_and_labels_of_the_registry(dashboard: Dashboar
     assert {
         f"{panel.title}: {mistake}"
         for panel, query in dashboard.queries
-        for mistake in undeclared(pages.concrete(query))
+        for mistake in undeclared(pages.concrete(query), PROMETHEUS)
     } == set()
 
 
 @pytest.mark.parametrize("expr", [grafana.FIRING, grafana.CHANGED])
 def test_annotations_name_only_what_there_is(expr: str) -> None:
-    assert undeclared(expr, ALERTS) == []
+    assert undeclared(expr, PROMETHEUS) == []
 
 
 def test_every_metric_is_on_a_dashboard_or_left_out_for_a_reason() -> None:
@@ -101,11 +102,26 @@ def test_queries_of_one_panel_have_names(dashboard: Dashboard) -> None:
         'sum(sprat_results_total{tenant="a"})',
         "sum by (sprat_modell) (rate(sprat_results_total[1m]))",
         "sprat_ready + on (sprat_task) sprat_kafka_reachable",
+        "sum by (sprat_task) (sprat_results_total * on (instance) group_left (sprat_task) sprat_ready)",
+        "sum by (sprat_modell) (sprat_results_total and on (instance) sprat_ready)",
         "histogram_quantile(0.9, sum by (le) (rate(sprat_results_total[1m])))",
     ],
 )
 def test_a_wrong_name_is_found(expr: str) -> None:
     assert undeclared(expr) != []
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "sum by (sprat_task) (sprat_results_total and on (instance) sprat_ready)",
+        "sum by (sprat_task) (sprat_results_total < on (instance) group_left () sprat_ready)",
+        "sum by (service_version) (sprat_results_total * on (instance) group_left (service_version) sprat_build_info)",
+        "sum by (sprat_task) (sprat_ready * on (instance) group_right () sprat_results_total)",
+    ],
+)
+def test_one_side_of_a_match_may_have_the_labels(expr: str) -> None:
+    assert undeclared(expr) == []
 
 
 # What a page holds.
@@ -197,6 +213,14 @@ def test_an_unknown_attribute_of_a_metric_is_refused() -> None:
 def test_a_boundary_that_the_histogram_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="no boundary 2"):
         promql.within(2, signals.RESULT_SECONDS)
+
+
+def test_what_victoria_metrics_counts_itself_is_left_out_for_it() -> None:
+    expr = f"{promql.total(signals.REBALANCES, service='sprat-intent')} / {promql.total(signals.REBALANCES)}"
+    assert promql.for_victoria_metrics(expr) == (
+        'sum(increase(sprat_rebalances_total{service_name="sprat-intent"}[$__range])) / '
+        "sum(increase(sprat_rebalances_total[$__range]))"
+    )
 
 
 # Without Grafana.

@@ -1,0 +1,111 @@
+"""The dashboards' queries on a real Prometheus."""
+
+import io
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from observability.dashboards import pages, promql
+from observability.dashboards.draw import picture
+from observability.dashboards.overview import OVERVIEW
+from observability.dashboards.panels import Dashboard, Query
+from observability.dashboards.quality import MODELS
+from observability.dashboards.source import QueryFailed, Source, Window
+from sprat.telemetry import signals
+from support.panels import empty_queries
+from support.synthetic_metrics import prometheus
+
+pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="needs prometheus and promtool on the PATH")
+
+MINUTES = 10
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Window]:
+    end = time.time()
+    with prometheus(tmp_path_factory.mktemp("prometheus"), end, MINUTES * 60) as url:
+        yield url, Window(end - (MINUTES - 2) * 60, end)
+
+
+def test_every_query_of_every_panel_has_data(synthetic: tuple[str, Window]) -> None:
+    assert empty_queries(*synthetic) == {}
+
+
+def test_a_query_without_data_is_found(synthetic: tuple[str, Window]) -> None:
+    """Of a tenant that sends nothing; what its panel needs is told."""
+    empty = empty_queries(*synthetic, {"tenant": "nobody"})
+    assert empty["Sprat: Overview / Pairs by tenant / {{sprat_tenant}}"] == ""
+    assert "a price" in empty["Sprat: Overview / Cost by tenant / {{sprat_tenant}}"]
+    assert not any(name.startswith("Sprat: Operations") for name in empty)
+
+
+def test_a_refused_query_is_no_empty_one(synthetic: tuple[str, Window]) -> None:
+    with pytest.raises(QueryFailed, match="parse error"):
+        empty_queries(*synthetic, {"task": '"'})
+
+
+def test_a_server_that_is_away_is_no_empty_panel() -> None:
+    with pytest.raises(QueryFailed, match=r"127\.0\.0\.1:1"):
+        empty_queries("http://127.0.0.1:1", Window(0, 60))
+
+
+@pytest.mark.parametrize("dashboard", [OVERVIEW, MODELS], ids=lambda dashboard: dashboard.uid)
+def test_a_dashboard_becomes_a_picture_of_moderate_size(dashboard: Dashboard, synthetic: tuple[str, Window]) -> None:
+    """These two have panels of every kind."""
+    url, window = synthetic
+    with Source(url) as source:
+        png = picture(dashboard, source, window)
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.width == 1200
+        assert len(image.getcolors()) > 30, "nothing is drawn"
+    assert len(png) < 150_000
+
+
+LETTERS = 'sprat_dead_letters_total{instance="intent", sprat_reason="defect"}'
+UP = 'up{instance="intent"}'
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        pytest.param("_x30 1x10", 1, id="the first of all"),
+        pytest.param("_x30 3x4 5x5", 5, id="a first value and more"),
+        pytest.param("7x40", 0, id="none new"),
+        pytest.param("7x30 9x10", 2, id="more of a known series"),
+        pytest.param("7x30 _x1 2x8", 2, id="a known series after a restart"),
+    ],
+)
+def test_a_total_counts_the_first_value_of_a_series(letters: str, expected: float, tmp_path: Path) -> None:
+    assert value_of({LETTERS: letters, UP: "1x40"}, tmp_path) == pytest.approx(expected, rel=0.06)
+
+
+def test_old_counters_that_are_scraped_for_the_first_time_count_nothing(tmp_path: Path) -> None:
+    assert value_of({LETTERS: "_x30 700x10", UP: "_x30 1x10"}, tmp_path) == 0
+
+
+def value_of(samples: dict[str, str], folder: Path) -> float:
+    """Return the dead letters of the last five of ten minutes; there are 15 s between two samples.
+
+    promtool prints what it has got where that is not what it should be.
+    """
+    case = {
+        "interval": "15s",
+        "input_series": [{"series": name, "values": values} for name, values in samples.items()],
+        "promql_expr_test": [
+            {
+                "expr": pages.concrete(Query(promql.total(signals.DEAD_LETTERS)), range_="5m"),
+                "eval_time": "10m",
+                "exp_samples": [{"labels": "{}", "value": -1}],
+            }
+        ],
+    }
+    file = folder / "test.json"
+    file.write_text(json.dumps({"tests": [case]}))
+    ran = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    (line,) = (line for line in (ran.stdout + ran.stderr).splitlines() if "got:" in line)
+    return float(line.rsplit(maxsplit=1)[1].strip('"]'))
