@@ -1,5 +1,6 @@
 """The dashboards without Grafana: links into Prometheus' own page, and dashboards of VictoriaMetrics' vmui."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
@@ -9,6 +10,8 @@ from observability.dashboards.panels import COLUMNS, INSTANT, Dashboard, Panel, 
 from observability.dashboards.promql import for_victoria_metrics
 
 _VMUI_COLUMNS: Final = 12
+_UNBOUNDED: Final = re.compile(r'\w+=~"\.\*"(, )?')
+"""A filter that lets all pass."""
 
 
 def concrete(
@@ -18,7 +21,8 @@ def concrete(
 
     The windows are Prometheus' durations. `rate` must be at least four times the scrape interval.
     """
-    return resolved(query.expr, DEFAULTS | dict(values or {}), range_=range_, rate=rate, step=step)
+    expr = resolved(query.expr, DEFAULTS | dict(values or {}), range_=range_, rate=rate, step=step)
+    return _UNBOUNDED.sub("", expr).replace(", }", "}").replace("{}", "")
 
 
 def prometheus_link(base: str, dashboard: Dashboard, *, range_: str = "1h") -> str:
@@ -54,5 +58,7 @@ def _vmui_panel(panel: Panel) -> dict[str, object]:
         "expr": [for_victoria_metrics(concrete(query)) for query in panel.queries],
         # An alias must not be empty, or the series has no name.
         "alias": [query.legend or panel.title for query in panel.queries],
+        # The legend shows the expressions, too.
+        "showLegend": any(query.legend for query in panel.queries),
         "width": max(panel.width * _VMUI_COLUMNS // COLUMNS, 3),
     }

@@ -197,6 +197,19 @@ def test_both_kinds_of_variables_are_replaced() -> None:
     assert concrete == '0.5 * sum(rate(sprat_pairs_total{sprat_task=~"ner"}[20s]))'
 
 
+@pytest.mark.parametrize(
+    ("expr", "concrete"),
+    [
+        ('a{sprat_task=~"$task"}', "a"),
+        ('a{sprat_task=~"$task", b="c"}[$__range]', 'a{b="c"}[1h]'),
+        ('a{b="c", sprat_task=~"$task"}', 'a{b="c"}'),
+        ('a{b="c", sprat_task=~"$task", sprat_tenant=~"$tenant", d="e"}', 'a{b="c", d="e"}'),
+    ],
+)
+def test_a_filter_that_lets_all_pass_is_left_out(expr: str, concrete: str) -> None:
+    assert pages.concrete(Query(expr)) == concrete
+
+
 def test_the_value_of_the_price_needs_no_quotes_in_grafanas_list() -> None:
     assert not {*DEFAULTS["price"]} & {*"\"',:"}
     promql_parser.parse(DEFAULTS["price"])
