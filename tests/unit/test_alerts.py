@@ -1,6 +1,7 @@
 """Alerts name only declared signals, say what to do, and fire on their fault alone."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from sprat_cli.main import load
 from support.promql import declared, undeclared
 from support.sources import ROOT
 
 OBSERVABILITY = ROOT / "observability"
+RUNBOOKS = OBSERVABILITY / "runbooks"
+RUNBOOK_PAGES = [*sorted(RUNBOOKS.glob("Sprat*.md")), RUNBOOKS / "README.md"]
 ALERT_FILES = sorted(OBSERVABILITY.glob("alerts/*.yml"))
 RULE_FILES = sorted(OBSERVABILITY.glob("prometheus/rules/*.yml"))
 ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
@@ -47,6 +51,11 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
+def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
+    assert NAMES
+    assert sorted(path.stem for path in RUNBOOKS.glob("Sprat*.md")) == NAMES
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_how_urgent_it_is_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
@@ -61,6 +70,37 @@ def test_an_alert_says_how_urgent_it_is_what_is_wrong_and_what_to_do(rule: dict[
 )
 def test_rules_name_only_declared_metrics_and_their_attributes(rule: dict[str, Any]) -> None:
     assert undeclared(rule["expr"], recorded()) == []
+
+
+@pytest.mark.parametrize("page", RUNBOOK_PAGES[:-1], ids=lambda page: page.stem)
+def test_a_runbook_says_what_is_noticed_where_to_look_what_to_do_and_when_it_is_over(page: Path) -> None:
+    text = page.read_text("utf-8")
+    headings = ["What users notice", "Where to look", "What to do", "How to know that it is over"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == headings
+    severities = {rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == page.stem}
+    opening = {"page": "**Page.**", "ticket": "**Ticket**"}
+    assert text.splitlines()[2].startswith("**Page or ticket**" if len(severities) > 1 else opening[severities.pop()])
+
+
+@pytest.mark.parametrize("page", RUNBOOK_PAGES, ids=lambda page: page.stem)
+def test_queries_of_a_runbook_name_only_declared_metrics(page: Path) -> None:
+    blocks = re.findall(r"```promql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert blocks or page.stem == "README"
+    for query in (query for block in blocks for query in re.split(r"\n(?=[a-z])", block.strip())):
+        assert undeclared(query, recorded()) == [], query
+
+
+@pytest.mark.parametrize("page", RUNBOOK_PAGES, ids=lambda page: page.stem)
+def test_commands_of_a_runbook_exist_with_their_options(page: Path) -> None:
+    """Names in capitals stand for what the reader knows; a comment ends a command."""
+    text = page.read_text("utf-8")
+    for line in re.findall(r"(?:^\$ |(?<!`)`)sprat ([^`\n#]+)", text, re.MULTILINE):
+        name, *words = shlex.split(line)
+        command = load(name)
+        if words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        if words:  # else the command is only mentioned
+            command.make_context(name, words)  # reads the options; runs nothing
 
 
 def test_each_setting_is_used() -> None:
