@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from conftest import Kafka, Redis
 from sprat_contracts import Traceparent
 from support.spans import Spans
+from support.otlp_sink import otlp_sink, values
 from support.stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
 from support.system import ALLOWED, whole_system
 
@@ -51,56 +52,11 @@ async def _both_egress(system) -> bool:
     return len(await read_all(system.bootstrap, system.topics.egress)) == 2
 
 
-class Collector:
-    """Takes spans as an OpenTelemetry collector would."""
-
-    def __init__(self) -> None:
-        self.spans: list = []
-        self.resources: list[dict[str, str]] = []
-        self.url = ""
-
-
-@contextmanager
-def collecting() -> Iterator[Collector]:
-    collector = Collector()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            request = ExportTraceServiceRequest.FromString(_plain(body, self.headers.get("content-encoding")))
-            for resource in request.resource_spans:
-                about = resource.resource.attributes
-                collector.resources.append({item.key: item.value.string_value for item in about})
-                collector.spans += [span for scope in resource.scope_spans for span in scope.spans]
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    collector.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield collector
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def _plain(body: bytes, encoding: str | None) -> bytes:
-    import gzip  # noqa: PLC0415
-
-    return gzip.decompress(body) if encoding == "gzip" else body
-
-
 async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_the_texts_trace(
     kafka: Kafka, prefix: str
 ) -> None:
     topics = await made_topics(settings_for(kafka.bootstrap, prefix))
-    with collecting() as collector:
+    with otlp_sink() as collector:
         environment = os.environ | {
             "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
             "SPRAT_KAFKA__PREFIX": prefix,
@@ -108,7 +64,7 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
             "SPRAT_SECRET": SECRET,
             "SPRAT_HEALTH_PORT": "0",
             "SPRAT_INTENT__MODEL": "hr",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/v1/traces",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
         process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment, stderr=subprocess.PIPE)
@@ -130,20 +86,20 @@ async def test_a_span_for_each_record_is_exported_names_the_model_and_continues_
         "commit",
     }
     process, poll, sent = spans[f"process {topics.texts}"], spans["poll"], spans[f"send {topics.predictions('intent')}"]
-    attributes = {item.key: item.value for item in process.attributes}
+    attributes = values(process.attributes)
     assert (process.trace_id.hex(), process.parent_span_id.hex()) == (TRACE, "00f067aa0ba902b7")
     assert [link.span_id for link in process.links] == [poll.span_id]
     assert [link.span_id.hex() for link in poll.links] == ["00f067aa0ba902b7"]
     assert (sent.trace_id, sent.parent_span_id) == (process.trace_id, process.span_id)
     assert dict(record.headers)["traceparent"].decode().split("-")[2] == sent.span_id.hex(), "the record continues it"
     assert {spans[name].parent_span_id for name in ("infer intent", "commit")} == {poll.span_id}
-    assert attributes["messaging.consumer.group.name"].string_value.endswith("intent.hr")
-    assert attributes["sprat.task"].string_value == "intent"
+    assert attributes["messaging.consumer.group.name"].endswith("intent.hr")
+    assert attributes["sprat.task"] == "intent"
     assert [(each["service.name"], each["sprat.model.name"]) for each in collector.resources] == [
         ("sprat-intent", "hr")
     ]
     assert {(line["service"], line["model"]) for line in map(json.loads, logged.splitlines())} == {("intent", "hr")}
-    assert attributes["messaging.kafka.offset"].int_value == 0
+    assert attributes["messaging.kafka.offset"] == 0
     assert "Zyxwvut" not in str(collector.spans)
 
 

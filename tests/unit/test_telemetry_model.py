@@ -1,25 +1,25 @@
-"""Services of two models of one task tell themselves apart: in logs, in spans, and towards Kafka."""
+"""Services of two models of one task tell themselves apart: in logs, in all telemetry, and towards Kafka."""
 
 import json
 import logging
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
 from sprat.runtime import client_id
-from sprat.telemetry import tracing
 from sprat.telemetry.logs import configure_logs
-from sprat.telemetry.tracing import configure_tracing
+from sprat.telemetry.providers import make_telemetry
 
 
 @pytest.fixture(autouse=True)
 def own_logs():
     """Restore what `configure_logs` changes."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
+    loggers = logging.getLogger(), logging.getLogger("opentelemetry")
+    before = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
     yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
+    for logger, handlers, level, propagate in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def logged(capsys, style, model):
@@ -51,13 +51,10 @@ def test_kafka_is_told_the_model_so_that_members_of_two_groups_can_be_told_apart
 
 
 @pytest.mark.parametrize("model", ["hr", None])
-def test_spans_come_from_a_service_and_its_model(monkeypatch, model):
-    made: list[TracerProvider] = []
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    monkeypatch.setattr(tracing.trace, "set_tracer_provider", made.append)
-    assert configure_tracing("sprat-intent", "1.2.3", model)
-    (provider,) = made
-    attributes = provider.resource.attributes
-    provider.shutdown()
+def test_telemetry_comes_from_a_service_and_its_model(monkeypatch, model):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1")
+    telemetry = make_telemetry("intent", "1.2.3", model)
+    attributes = telemetry.tracers.resource.attributes
+    telemetry.shutdown()
     assert attributes["service.name"] == "sprat-intent"
     assert attributes.get("sprat.model.name") == model

@@ -18,6 +18,7 @@ from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
 from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
 from sprat.settings import ServiceSettings
+from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import KafkaRecord, Topics
 
@@ -31,6 +32,8 @@ class Subscription:
     handle: Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
     release: Callable[[], Awaitable[None]] | None = None
     """Called when partitions are revoked and when the service stops, after the drain."""
+    model_version: str | None = None
+    """The version of the service's model, where it has one."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class ServiceContext:
     tracing: Tracing
     model: str | None = None
     """The name by which texts ask for the service's model; None where it has none."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
     admission: AdmissionControl = field(default_factory=AdmissionControl)
     failure: Failure = field(default_factory=Failure)
     consumers: list[Consumer] = field(default_factory=list)

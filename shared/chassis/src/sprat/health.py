@@ -1,4 +1,4 @@
-"""`/livez` from the loop's progress, `/readyz` from assignment and model, over HTTP."""
+"""`/livez` from the loop's progress, `/readyz` from assignment and model, and `/metrics`, over HTTP."""
 
 import contextlib
 import socket
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sprat.errors import UserError
+from sprat.telemetry.prometheus import Page
 
 STALLED_S = 120.0
 """A consume loop that has not polled for so long counts as dead; a rebalance may take half of this."""
@@ -66,7 +67,12 @@ class HealthServer(uvicorn.Server):
     """Serves the two probes on the service's own event loop: a blocked loop does not answer."""
 
     def __init__(
-        self, host: str, port: int, progress: LoopProgress, details: Callable[[], Mapping[str, object]]
+        self,
+        host: str,
+        port: int,
+        progress: LoopProgress,
+        details: Callable[[], Mapping[str, object]],
+        page: Page | None = None,
     ) -> None:
         async def livez(_: Request) -> JSONResponse:
             return JSONResponse({"alive": progress.alive}, 200 if progress.alive else 503)
@@ -74,7 +80,13 @@ class HealthServer(uvicorn.Server):
         async def readyz(_: Request) -> JSONResponse:
             return JSONResponse({"ready": progress.ready} | dict(details()), 200 if progress.ready else 503)
 
-        app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
+        def metrics(request: Request) -> Response:  # no coroutine: Starlette runs it on a thread, beside the loop
+            if page is None:
+                return PlainTextResponse("There are no metrics: OTEL_SDK_DISABLED is true.\n", 404)
+            body, content_type = page(request.headers.get("accept", ""))
+            return Response(body, headers={"content-type": content_type})
+
+        app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         super().__init__(config)
         self._socket = _bound(host, port)

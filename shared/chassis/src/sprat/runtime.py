@@ -28,7 +28,9 @@ from sprat.retry import Deadline, retry_until
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
-from sprat.telemetry.tracing import Tracing, configure_tracing, flush_tracing
+from sprat.telemetry.process import watch_process
+from sprat.telemetry.providers import Telemetry, configure_telemetry
+from sprat.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +61,13 @@ def run_service(
         settings = load_settings(settings_type)
         model = model_of(settings) if model_of is not None else None
         configure_logs(name, settings.log_level, settings.log_format, model)
-        exporting = configure_tracing(f"sprat-{name}", version, model)
-        code = asyncio.run(_run(name, version, model, settings, build, exporting=exporting))
+        telemetry = configure_telemetry(name, version, model, settings.kafka.max_records)
+        watch_process()
+        code = asyncio.run(_run(name, version, model, settings, build, telemetry))
     except UserError as error:
         print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - for the user, before there are logs
         return 2
-    flush_tracing()
+    telemetry.shutdown()
     if code:
         # Python waits for threads at exit: a model that hangs on its thread would keep the process alive.
         logging.shutdown()
@@ -77,7 +80,7 @@ def client_id(name: str, model: str | None) -> str:
     return f"sprat-{name}" if model in (None, DEFAULT_MODEL) else f"sprat-{name}.{model}"
 
 
-async def _run(name: str, version: str, model: str | None, settings: S, build: Build[S], *, exporting: bool) -> int:
+async def _run(name: str, version: str, model: str | None, settings: S, build: Build[S], telemetry: Telemetry) -> int:
     stop = asyncio.Event()
     _on_signals(stop)
     stack = AsyncExitStack()
@@ -88,8 +91,9 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
         Publisher(settings.kafka, client_id(name, model)),
         RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
         stack,
-        Tracing(exporting=exporting),
+        Tracing(exporting=telemetry.tracers is not None),
         model,
+        telemetry,
     )
     work = asyncio.create_task(work_until_cancelled(context, settings, build))
     stopping = asyncio.create_task(stop.wait())
@@ -156,7 +160,8 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     def details() -> dict[str, object]:
         return {"service": context.name, "version": context.version}
 
-    health = HealthServer(settings.health_host, settings.health_port, progress, details)
+    health = HealthServer(settings.health_host, settings.health_port, progress, details, context.telemetry.page)
+    end_ready = signals.READY.watch(lambda: [(float(progress.ready), {})])
     serving = asyncio.create_task(health.serve_bound())
 
     def refused(refusal: Refusal) -> None:
@@ -175,6 +180,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
             except KafkaError as error:
                 raise Fatal(f"Kafka: {type(error).__name__}; `sprat doctor` says what is missing") from None
     finally:
+        end_ready()
         health.should_exit = health.force_exit = True
         await asyncio.gather(serving, return_exceptions=True)
 
@@ -208,6 +214,7 @@ async def _consume(
 ) -> None:
     """Join the group, and watch the consumer until cancelled."""
     context.tracing.group = subscription.group
+    signals.BUILD.replace([(1, _build_labels(context, subscription))])
     assignment = Assignment(context.admission, context.failure, settings.drain_s, subscription.release)
     progress.assigned = lambda: assignment.assigned
     broker = make_broker(settings.kafka, client_id(context.name, context.model))
@@ -230,6 +237,11 @@ async def _consume(
     progress.started = True
     log.info("ready", extra={"group": subscription.group})
     await watchdog(context.consumers[0], subscriber, progress, context.admission)
+
+
+def _build_labels(context: ServiceContext, subscription: Subscription) -> dict[str, str]:
+    labels = {"version": context.version, "model": context.model, "model_version": subscription.model_version}
+    return {key: value for key, value in labels.items() if value is not None}
 
 
 def _where(settings: ServiceSettings) -> str:

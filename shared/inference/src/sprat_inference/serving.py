@@ -98,7 +98,8 @@ async def serve_model(
     context.stack.push_async_callback(reader.stop)
     await retirement.start(reader)
     loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns)
-    return Subscription(specialist_channels(card.task, context.topics), group, loop.handle, loop.release)
+    channels = specialist_channels(card.task, context.topics)
+    return Subscription(channels, group, loop.handle, loop.release, card.version)
 
 
 def specialist_channels(task: str, topics: Topics) -> Channels:

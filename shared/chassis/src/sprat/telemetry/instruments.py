@@ -22,6 +22,12 @@ OTHER: Final = "other"
 _METER = metrics.get_meter("sprat")
 _PROMETHEUS_UNITS = {"s": "_seconds", "By": "_bytes"}
 
+
+def prometheus_name(name: str, unit: str) -> str:
+    """Return a metric's name in Prometheus, without the `_total` of a counter."""
+    return name.replace(".", "_") + _PROMETHEUS_UNITS.get(unit, "")
+
+
 Labels = Mapping[str, str]
 """The key of an attribute → its value."""
 Value = str | int | float | bool | Sequence[str] | Mapping[str, int] | None
@@ -84,8 +90,7 @@ class Metric:
     @property
     def prometheus(self) -> str:
         """The name in Prometheus, without the `_bucket`, `_sum` or `_count` of a histogram."""
-        unit = "" if self.unit.startswith("{") else _PROMETHEUS_UNITS.get(self.unit, "")
-        return self.name.replace(".", "_") + unit + self.suffix
+        return prometheus_name(self.name, self.unit) + self.suffix
 
     def attributes_of(self, labels: Labels) -> dict[str, str]:
         """Return the attributes of the time series with these labels.

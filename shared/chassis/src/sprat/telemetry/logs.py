@@ -1,19 +1,46 @@
-"""Logs: JSON lines for machines, readable ones on a terminal. Never a text, never a secret."""
+"""Logs: JSON lines for machines, readable ones on a terminal, records by OTLP. Never a text, never a secret."""
 
+import enum
 import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
 from sprat.model import display_name
 from sprat.telemetry.tracing import current_traceparent
 
+log = logging.getLogger(__name__)
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_NAMES_A_SPAN = frozenset({"trace_id", "span_id"})
 _QUIET_S = 60.0
-_NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio")
+_NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio", "urllib3", "grpc")
+
+
+def span_of(line: logging.LogRecord) -> SpanContext:
+    """Return the span that a line is about: the one that it names, else the current record's, else the current one."""
+    named = getattr(line, "trace_id", None)
+    if named is not None:
+        return _span_context(named, getattr(line, "span_id", "0"))
+    current = trace.get_current_span().get_span_context()
+    record = current_traceparent.get()
+    if record is None or current.trace_id == int(record.trace_id, 16):
+        return current
+    return _span_context(record.trace_id, record.parent_id, record.flags)
+
+
+def _span_context(trace_id: str, span_id: str, flags: str = "01") -> SpanContext:
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,27 +59,98 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        traceparent = current_traceparent.get()
-        if traceparent is not None:
-            line["trace_id"] = traceparent.trace_id
+        span = span_of(record)
+        if span.trace_id:
+            line["trace_id"] = trace.format_trace_id(span.trace_id)
+        if span.span_id:
+            line["span_id"] = trace.format_span_id(span.span_id)
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def _once_a_minute() -> Callable[[logging.LogRecord], bool]:
-    """Return a filter that passes one line a minute: an exporter without a collector logs every attempt."""
-    last = [float("-inf")]
+class OtlpHandler(logging.Handler):
+    """Emits lines as OpenTelemetry's records. Of an exception it takes type and stack: its message may hold a text."""
 
-    def passes(_: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if now - last[0] < _QUIET_S:
-            return False
-        last[0] = now
+    def __init__(self, provider: LoggerProvider) -> None:
+        super().__init__()
+        self._provider = provider
+        self.addFilter(_is_of_use)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the record to the provider; it waits for the next export."""
+        attributes: dict[str, str | int | float | bool] = {
+            name: value if isinstance(value, str | int | float | bool) else str(value)
+            for name, value in vars(record).items()
+            if name not in _STANDARD | _NAMES_A_SPAN
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            attributes["exception.type"] = record.exc_info[0].__name__
+            attributes["exception.stacktrace"] = "".join(traceback.format_tb(record.exc_info[2]))
+        self._provider.get_logger(record.name).emit(
+            LogRecord(
+                timestamp=int(record.created * 1e9),
+                observed_timestamp=time.time_ns(),
+                context=trace.set_span_in_context(NonRecordingSpan(span_of(record)), Context()),
+                severity_text=record.levelname,
+                severity_number=SeverityNumber(max(1, min(21, record.levelno // 10 * 4 + 1))),
+                body=record.getMessage(),
+                attributes=attributes,
+            )
+        )
+
+
+class ExportReport(logging.Handler):
+    """Reports once a minute, in one line, that telemetry cannot be exported: the SDK logs every attempt at length.
+
+    Nothing of the SDK's own values is passed on: its messages may hold headers with secrets.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(logging.WARNING)
+        self._clock = clock
+        self._reported: dict[str, float] = {}
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Report it, without a lock: to log inside one could wait for a thread that waits for this one."""
+        self.emit(record)
         return True
 
-    return passes
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one line, unless there was one in the last minute."""
+        exporting = "export" in record.name or "_shared_internal" in record.name
+        about = "export" if exporting else str(record.msg)
+        now = self._clock()
+        if now - self._reported.get(about, float("-inf")) < _QUIET_S:
+            return
+        self._reported[about] = now
+        if exporting:
+            log.warning("telemetry is not exported: %s; this is reported once a minute", _reason(record))
+        else:
+            log.warning("OpenTelemetry: %s", about)
+
+
+def _reason(record: logging.LogRecord) -> str:
+    """Return why an export failed, from the values that an exporter logs."""
+    if str(record.msg).startswith("Queue full"):
+        return "the queue is full (OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BLRP_MAX_QUEUE_SIZE)"
+    for value in record.args if isinstance(record.args, tuple) else ():
+        if isinstance(value, enum.Enum):  # a gRPC status
+            return value.name
+        if isinstance(value, BaseException):
+            return f"the collector does not answer ({type(value).__name__})"
+        if isinstance(value, int):
+            return f"the collector answers HTTP {value}"
+    return "the collector does not take it in time"
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Return whether a line is of use: aiokafka logs each failed connection as an error, many a second.
+
+    `sprat.kafka.connection_errors` reads those.
+    """
+    return record.levelno >= logging.CRITICAL or not record.name.startswith("aiokafka")
 
 
 def configure_logs(service: str, level: str, style: Literal["auto", "json", "text"], model: str | None = None) -> None:
@@ -72,10 +170,10 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # aiokafka logs each failed connection as an error, many a second; sprat.kafka.connection_errors reads them.
-    handler.addFilter(lambda record: record.levelno >= logging.CRITICAL or not record.name.startswith("aiokafka"))
+    handler.addFilter(_is_of_use)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    for name in ("exporter.otlp.proto.http.trace_exporter", "exporter.otlp.proto.http", "sdk.trace.export"):
-        logging.getLogger(f"opentelemetry.{name}").addFilter(_once_a_minute())
+    sdk = logging.getLogger("opentelemetry")
+    sdk.handlers[:] = [ExportReport()]
+    sdk.propagate = False
     # The service logs in one line what FastStream logs at length.
     logging.getLogger("sprat.faststream").setLevel(logging.CRITICAL)

@@ -1,6 +1,7 @@
 """The providers of traces, metrics and logs, from the standard `OTEL_*` variables."""
 
 import contextlib
+import logging
 import threading
 import time
 import uuid
@@ -17,6 +18,8 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from sprat.telemetry.ids import ForcedIds
+from sprat.telemetry.logs import OtlpHandler
+from sprat.telemetry.prometheus import PrometheusPage
 from sprat.telemetry.variables import check_variables, exporters, sdk_disabled, variable
 
 _FLUSH_S = 2.0
@@ -32,8 +35,8 @@ class Telemetry:
     meters: MeterProvider | None = None
     loggers: LoggerProvider | None = None
     """Only where logs are exported."""
-    reader: InMemoryMetricReader | None = None
-    """Reads all metrics, for `/metrics`."""
+    page: PrometheusPage | None = None
+    """All metrics, for `/metrics`."""
 
     def shutdown(self, timeout_s: float = _FLUSH_S) -> None:
         """Export what waits, for so many seconds in all: a collector that does not answer must not hold up a stop."""
@@ -55,7 +58,7 @@ def _shut_down(provider: TracerProvider | MeterProvider | LoggerProvider) -> Non
 
 
 def configure_telemetry(service: str, version: str, model: str | None = None, max_links: int = _SDK_LINKS) -> Telemetry:
-    """Set the global providers as the `OTEL_*` variables say, once in a process.
+    """Set the global providers as the `OTEL_*` variables say, once in a process, after `configure_logs`.
 
     Args:
         service: its name, such as `intent`.
@@ -65,6 +68,23 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
 
     Raises:
         UserError: a variable is wrong, or an exporter is not installed.
+    """
+    telemetry = make_telemetry(service, version, model, max_links)
+    if telemetry.meters is not None:
+        metrics.set_meter_provider(telemetry.meters)
+    if telemetry.tracers is not None:
+        trace.set_tracer_provider(telemetry.tracers)
+    if telemetry.loggers is not None:
+        set_logger_provider(telemetry.loggers)
+        logging.getLogger().addHandler(OtlpHandler(telemetry.loggers))
+    return telemetry
+
+
+def make_telemetry(service: str, version: str, model: str | None = None, max_links: int = _SDK_LINKS) -> Telemetry:
+    """Return the providers of `configure_telemetry` without setting them.
+
+    Raises:
+        UserError: as there.
     """
     if sdk_disabled():
         return Telemetry()
@@ -76,8 +96,6 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
     reader = InMemoryMetricReader()
     readers = [reader, *(PeriodicExportingMetricReader(each) for each in measurements)]
     meters = MeterProvider(readers, resource, shutdown_on_exit=False)
-    metrics.set_meter_provider(meters)
-
     tracers = loggers = None
     if spans:
         links = None if variable("OTEL_SPAN_LINK_COUNT_LIMIT") else max(max_links, _SDK_LINKS)
@@ -86,16 +104,15 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
             shutdown_on_exit=False,
             id_generator=ForcedIds(),
             span_limits=SpanLimits(max_links=links),
+            meter_provider=meters,
         )
-        for each in spans:
-            tracers.add_span_processor(BatchSpanProcessor(each))
-        trace.set_tracer_provider(tracers)
+        for exporter in spans:
+            tracers.add_span_processor(BatchSpanProcessor(exporter, meter_provider=meters))
     if lines:
-        loggers = LoggerProvider(resource, shutdown_on_exit=False)
-        for each in lines:
-            loggers.add_log_record_processor(BatchLogRecordProcessor(each))
-        set_logger_provider(loggers)
-    return Telemetry(tracers, meters, loggers, reader)
+        loggers = LoggerProvider(resource, shutdown_on_exit=False, meter_provider=meters)
+        for exporter in lines:
+            loggers.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
+    return Telemetry(tracers, meters, loggers, PrometheusPage(reader, resource))
 
 
 def _resource(service: str, version: str, model: str | None) -> Resource:

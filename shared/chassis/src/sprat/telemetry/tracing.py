@@ -3,8 +3,6 @@
 Where no spans are exported none is made, and the incoming context is passed on unchanged.
 """
 
-import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,14 +11,10 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, TraceFlags
 
-from sprat.errors import UserError
 from sprat.telemetry import signals
 from sprat.telemetry.ids import forced_ids
 from sprat.telemetry.instruments import SpanType, Value
 from sprat_contracts import Traceparent
-
-_EXPORT_S = 2
-_FLUSH_S = 2.0
 
 current_traceparent: ContextVar[Traceparent | None] = ContextVar("current_traceparent", default=None)
 """The trace context of the record that the running task handles, for log lines and for records besides its outcome."""
@@ -269,40 +263,3 @@ def _remote(traceparent: Traceparent) -> Context:
 
 def _sampled(traceparent: Traceparent) -> bool:
     return bool(int(traceparent.flags, 16) & TraceFlags.SAMPLED)
-
-
-def configure_tracing(service: str, version: str, model: str | None = None) -> bool:
-    """Export spans where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; return whether it is.
-
-    `model` is the name by which texts ask for the service's model; there is no standard attribute for it.
-
-    Raises:
-        UserError: the endpoint is set but the exporter is not installed.
-    """
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
-        return False
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - as above
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
-    except ImportError:
-        raise UserError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set but the exporter is missing: install sprat[otel], or unset it"
-        ) from None
-    attributes = {"service.name": service, "service.version": version, "service.namespace": "sprat"}
-    if model is not None:
-        attributes["sprat.model.name"] = model
-    provider = TracerProvider(resource=Resource.create(attributes))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_EXPORT_S)))
-    trace.set_tracer_provider(provider)
-    return True
-
-
-def flush_tracing() -> None:
-    """Export the waiting spans, for at most two seconds: an unreachable collector must not block a stop."""
-    shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
-    if shutdown is not None:
-        ending = threading.Thread(target=shutdown, daemon=True)
-        ending.start()
-        ending.join(_FLUSH_S)

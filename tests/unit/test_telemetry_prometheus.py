@@ -1,0 +1,187 @@
+"""`/metrics`: exactly the declared names, the service's labels on every series, and exemplars that lead to traces."""
+
+import shutil
+import subprocess
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import format_span_id, format_trace_id, set_span_in_context, use_span
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from sprat.telemetry import instruments
+from sprat.telemetry.prometheus import PrometheusPage
+from sprat.telemetry.signals import METRICS
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
+RESOURCE = Resource({"service.name": "sprat-intent", "sprat.model.name": "hr", "service.version": "1.2.3"})
+SERVICE = {"service_name": "sprat-intent", "sprat_model_name": "hr"}
+BOUNDARIES = [0.1, 1.0, 5.0]
+
+
+@pytest.fixture
+def reader():
+    return InMemoryMetricReader()
+
+
+@pytest.fixture
+def meter(reader):
+    return MeterProvider([reader], shutdown_on_exit=False).get_meter("test")
+
+
+@pytest.fixture
+def histogram(meter):
+    return meter.create_histogram("sprat.a.duration", "s", "Seconds.", explicit_bucket_boundaries_advisory=BOUNDARIES)
+
+
+@pytest.fixture
+def page(reader):
+    return PrometheusPage(reader, RESOURCE)
+
+
+@pytest.fixture
+def span():
+    return TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("a")
+
+
+@pytest.fixture
+def all_metrics(metrics):
+    """Emit every declared metric once; return a page of all of them."""
+    ended = []
+    for metric in METRICS:
+        labels = {each.key: each.values[0] if each.values else "hr" for each in metric.attributes}
+        match metric:
+            case instruments.Counter():
+                metric.add(1, **labels)
+            case instruments.Histogram():
+                metric.record(0.5, **labels)
+            case instruments.Gauge():
+                metric.set(1, **labels)
+            case instruments.ObservedCounter():
+                ended.append(metric.watch(lambda labels=labels: [(1.0, labels)]))
+    yield PrometheusPage(metrics._reader, RESOURCE)
+    for end in ended:
+        end()
+
+
+def openmetrics(page):
+    body, content_type = page(OPENMETRICS)
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    return list(parse_openmetrics(body.decode()))
+
+
+def exemplars(page):
+    return {
+        sample.labels["le"]: sample.exemplar
+        for family in openmetrics(page)
+        for sample in family.samples
+        if sample.exemplar is not None
+    }
+
+
+def test_every_metric_has_the_declared_name_and_help(all_metrics):
+    families = {family.name: family for family in openmetrics(all_metrics)}
+    found = {
+        f"{family.name}_total" if family.type == "counter" else family.name: (family.type, family.documentation)
+        for family in families.values()
+    }
+    kinds = {"updowncounter": "gauge"}
+    assert {name: each for name, each in found.items() if name != "target"} == {
+        metric.prometheus: (kinds.get(metric.kind, metric.kind), metric.description) for metric in METRICS
+    }
+
+
+def test_the_older_format_has_the_same_samples(all_metrics):
+    text, content_type = all_metrics("text/plain")
+    assert content_type.startswith("text/plain; version=0.0.4")
+    other = {sample.name for family in openmetrics(all_metrics) for sample in family.samples}
+    assert {sample.name for family in parse_text(text.decode()) for sample in family.samples} == other
+
+
+def test_every_series_has_the_labels_of_the_service(all_metrics):
+    samples = [each for family in openmetrics(all_metrics) if family.name != "target" for each in family.samples]
+    assert len(samples) > len(METRICS)
+    assert all(sample.labels.items() >= SERVICE.items() for sample in samples)
+
+
+def test_all_attributes_of_the_resource_are_labels_of_target_info(page):
+    (target,) = openmetrics(page)
+    (sample,) = target.samples
+    assert (sample.name, sample.value) == ("target_info", 1)
+    assert sample.labels == SERVICE | {"service_version": "1.2.3"}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+def test_promtool_finds_nothing_wrong(all_metrics):
+    body, _ = all_metrics("text/plain")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_a_histogram_is_cumulative_with_sum_and_count(page, histogram):
+    for value in (0.05, 0.1, 0.5, 9.0):
+        histogram.record(value, {"sprat.task": "intent"})
+    (family,) = [each for each in openmetrics(page) if each.type == "histogram"]
+    labels = SERVICE | {"sprat_task": "intent"}
+    assert [(each.name, each.labels, each.value) for each in family.samples] == [
+        *(
+            ("sprat_a_duration_seconds_bucket", {**labels, "le": le}, count)
+            for le, count in (("0.1", 2), ("1.0", 3), ("5.0", 3), ("+Inf", 4))
+        ),
+        ("sprat_a_duration_seconds_sum", labels, 9.65),
+        ("sprat_a_duration_seconds_count", labels, 4),
+    ]
+
+
+def test_an_exemplar_names_the_span_in_its_own_bucket(page, histogram, span):
+    histogram.record(0.05)
+    histogram.record(2.0, context=set_span_in_context(span))
+    with use_span(span):
+        histogram.record(70.0)
+    found = exemplars(page)
+    context = span.get_span_context()
+    trace = {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
+    assert {le: (each.labels, each.value) for le, each in found.items()} == {"5.0": (trace, 2.0), "+Inf": (trace, 70.0)}
+    assert float(found["5.0"].timestamp) > 1_700_000_000
+
+
+def test_an_exemplar_is_there_for_every_scraper_until_a_later_one_comes(page, histogram, span):
+    histogram.record(2.0, context=set_span_in_context(span))
+    assert exemplars(page) == exemplars(page)
+    histogram.record(3.0, context=set_span_in_context(span))
+    assert {le: each.value for le, each in exemplars(page).items()} == {"5.0": 3.0}
+
+
+def test_exemplars_of_different_series_are_apart(page, histogram, span):
+    for task in ("intent", "ner"):
+        histogram.record(2.0, {"sprat.task": task})
+    histogram.record(3.0, {"sprat.task": "ner"}, set_span_in_context(span))
+    (family,) = [each for each in openmetrics(page) if each.type == "histogram"]
+    assert {each.labels["sprat_task"] for each in family.samples if each.exemplar is not None} == {"ner"}
+
+
+def test_a_counter_has_an_exemplar(page, meter, span):
+    counter = meter.create_counter("sprat.things", "{thing}", "Things.")
+    with use_span(span):
+        counter.add(3)
+    (family,) = [each for each in openmetrics(page) if each.type == "counter"]
+    (sample,) = [each for each in family.samples if each.name == "sprat_things_total"]
+    assert (sample.value, sample.exemplar.value) == (3, 3)
+
+
+def test_the_older_format_has_no_exemplars(page, histogram, span):
+    histogram.record(2.0, context=set_span_in_context(span))
+    body, _ = page("")
+    assert b"trace_id" not in body
+    assert b'sprat_a_duration_seconds_bucket{le="5.0",service_name="sprat-intent",sprat_model_name="hr"} 1.0\n' in body
+
+
+def test_a_label_can_hold_anything(page, meter):
+    counter = meter.create_counter("sprat.things", "{thing}", "Things.")
+    value = 'quoted " backslash \\ newline \n å'
+    counter.add(1, {"sprat.tenant": value})
+    (family,) = [each for each in openmetrics(page) if each.type == "counter"]
+    assert family.samples[0].labels["sprat_tenant"] == value

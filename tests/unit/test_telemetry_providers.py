@@ -1,0 +1,114 @@
+"""The providers that a process gets from its variables; test_telemetry_export.py sends with them."""
+
+import contextlib
+import os
+
+import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBasedTraceIdRatio
+
+from sprat.errors import UserError
+from sprat.telemetry.providers import Telemetry, make_telemetry
+
+TRACES = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "100"}
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    for name in [*os.environ]:
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    with contextlib.ExitStack() as stack:
+
+        def make(variables=None, **arguments):
+            for name, value in (variables or {}).items():
+                monkeypatch.setenv(name, value)
+            telemetry = make_telemetry("intent", "1.2.3", **arguments)
+            stack.callback(telemetry.shutdown, 0.2)
+            return telemetry
+
+        yield make
+
+
+def test_metrics_are_always_there_and_nothing_else(made):
+    telemetry = made()
+    assert (telemetry.tracers, telemetry.loggers) == (None, None)
+    telemetry.meters.get_meter("test").create_counter("sprat.things").add(1)
+    assert b'sprat_things_total{service_name="sprat-intent"} 1.0' in telemetry.page("")[0]
+
+
+def test_a_disabled_sdk_makes_nothing(made):
+    assert made({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) == Telemetry()
+
+
+def test_a_wrong_value_makes_nothing_and_is_named(made):
+    with pytest.raises(UserError, match=r"^OTEL_LOGS_EXPORTER: "):
+        made({"OTEL_TRACES_EXPORTER": "console", "OTEL_LOGS_EXPORTER": "file"})
+
+
+def test_the_resource_says_what_runs(made):
+    first, second = (dict(made(model="hr").meters._sdk_config.resource.attributes) for _ in range(2))
+    assert first.pop("service.instance.id") != second.pop("service.instance.id")
+    assert {name: value for name, value in first.items() if not name.startswith("telemetry.sdk.")} == {
+        "service.name": "sprat-intent",
+        "service.namespace": "sprat",
+        "service.version": "1.2.3",
+        "sprat.model.name": "hr",
+    }
+
+
+def test_variables_of_the_resource_take_precedence(made):
+    telemetry = made(
+        TRACES
+        | {
+            "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-1,service.name=ignored,team=a%20b",
+            "OTEL_SERVICE_NAME": "intent-eu",
+        }
+    )
+    attributes = telemetry.tracers.resource.attributes
+    assert attributes["service.name"] == "intent-eu"
+    assert attributes["service.instance.id"] == "pod-1"
+    assert attributes["team"] == "a b"
+    assert attributes["service.namespace"] == "sprat"
+    assert b'service_name="intent-eu"' in telemetry.page("")[0]
+
+
+@pytest.mark.parametrize(
+    ("max_links", "variable", "limit"), [(64, None, 128), (500, None, 500), (500, "7", 7), (500, "0", 0)]
+)
+def test_a_batch_of_any_size_keeps_its_links_unless_a_variable_limits_them(made, max_links, variable, limit):
+    variables = {} if variable is None else {"OTEL_SPAN_LINK_COUNT_LIMIT": variable}
+    assert made(TRACES | variables, max_links=max_links).tracers._span_limits.max_links == limit
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        (None, DEFAULT_ON.get_description()),
+        ("always_off", ALWAYS_OFF.get_description()),
+        ("parentbased_traceidratio", ParentBasedTraceIdRatio(0.25).get_description()),
+    ],
+)
+def test_the_sampler_is_the_one_that_is_named(made, sampler, expected):
+    variables = {} if sampler is None else {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.25"}
+    assert made(TRACES | variables).tracers.sampler.get_description() == expected
+
+
+def test_the_batches_of_spans_and_logs_are_those_of_the_variables(made):
+    variables = {
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_BSP_SCHEDULE_DELAY": "250",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "600",
+        "OTEL_BLRP_SCHEDULE_DELAY": "350",
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "9",
+    }
+    telemetry = made(TRACES | variables)
+    (spans,) = telemetry.tracers._active_span_processor._span_processors
+    (lines,) = telemetry.loggers._multi_log_record_processor._log_record_processors
+    processors = spans._batch_processor, lines._batch_processor
+    assert [each._schedule_delay_millis for each in processors] == [250, 350]
+    assert [each._max_queue_size for each in processors] == [600, 2048]
+    assert [each._max_export_batch_size for each in processors] == [512, 9]
