@@ -5,19 +5,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from conftest import Kafka, Redis
 from sprat_contracts import Traceparent
-from support.spans import Spans
 from support.otlp_sink import otlp_sink, values
+from support.spans import Spans
 from support.stream import SECRET, eventually, made_topics, publish, read_all, read_until, settings_for
 from support.system import ALLOWED, whole_system
 

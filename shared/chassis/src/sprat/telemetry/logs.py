@@ -14,10 +14,11 @@ from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from sprat.model import display_name
-from sprat.telemetry.tracing import current_traceparent
+from sprat.telemetry.tracing import current_traceparent, span_context
+from sprat_contracts import Traceparent
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +32,12 @@ def span_of(line: logging.LogRecord) -> SpanContext:
     """Return the span that a line is about: the one that it names, else the current record's, else the current one."""
     named = getattr(line, "trace_id", None)
     if named is not None:
-        return _span_context(named, getattr(line, "span_id", "0"))
+        return span_context(Traceparent(named, getattr(line, "span_id", "0")))
     current = trace.get_current_span().get_span_context()
     record = current_traceparent.get()
     if record is None or current.trace_id == int(record.trace_id, 16):
         return current
-    return _span_context(record.trace_id, record.parent_id, record.flags)
-
-
-def _span_context(trace_id: str, span_id: str, flags: str = "01") -> SpanContext:
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+    return span_context(record)
 
 
 class JsonFormatter(logging.Formatter):

@@ -27,6 +27,16 @@ def traceparent_of(context: SpanContext) -> Traceparent:
     )
 
 
+def span_context(traceparent: Traceparent) -> SpanContext:
+    """Return the span that a header `traceparent` names."""
+    return SpanContext(
+        int(traceparent.trace_id, 16),
+        int(traceparent.parent_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(traceparent.flags, 16)),
+    )
+
+
 class DeclaredSpan:
     """A span of a declared kind, while it is under way. Attributes are given by their keys in the registry."""
 
@@ -145,7 +155,7 @@ class Tracing:
             yield INVISIBLE
             return
         attributes: dict[str, Value] = {"operation": "poll", "operation_type": "receive", "messages": messages}
-        records = [Link(_span_context(link)) for link in links]
+        records = [Link(span_context(link)) for link in links]
         with _ending(
             _start(signals.POLL, "", attributes | {"group": self.group}, Context(), records, began_ns)
         ) as span:
@@ -248,17 +258,8 @@ def _start(
     return DeclaredSpan(span, span_type)
 
 
-def _span_context(traceparent: Traceparent) -> SpanContext:
-    return SpanContext(
-        int(traceparent.trace_id, 16),
-        int(traceparent.parent_id, 16),
-        is_remote=True,
-        trace_flags=TraceFlags(int(traceparent.flags, 16)),
-    )
-
-
 def _remote(traceparent: Traceparent) -> Context:
-    return trace.set_span_in_context(NonRecordingSpan(_span_context(traceparent)), Context())
+    return trace.set_span_in_context(NonRecordingSpan(span_context(traceparent)), Context())
 
 
 def _sampled(traceparent: Traceparent) -> bool:
