@@ -3,7 +3,7 @@
 import re
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -69,15 +69,12 @@ class PrometheusPage(Collector):
             labels = {**self._constant, **_labels(point.attributes or {})}
             if isinstance(point, HistogramDataPoint):
                 self._add_histogram(family, labels, point)
-            elif isinstance(point, NumberDataPoint) and counts:
-                exemplar = self._latest(family.name, point, ()).get(0)
-                family.add_sample(f"{family.name}_total", labels, point.value, exemplar=exemplar)
             elif isinstance(point, NumberDataPoint):
-                family.add_sample(family.name, labels, point.value)
+                family.add_sample(f"{family.name}_total" if counts else family.name, labels, point.value)
         return family
 
     def _add_histogram(self, family: core.Metric, labels: dict[str, str], point: HistogramDataPoint) -> None:
-        exemplars = self._latest(family.name, point, point.explicit_bounds)
+        exemplars = self._latest(family.name, point)
         names = (*map(floatToGoString, point.explicit_bounds), "+Inf")
         for index, count in enumerate(accumulate(point.bucket_counts)):
             at_most = {**labels, "le": names[index]}
@@ -85,15 +82,14 @@ class PrometheusPage(Collector):
         family.add_sample(f"{family.name}_sum", labels, point.sum)
         family.add_sample(f"{family.name}_count", labels, point.count)
 
-    def _latest(
-        self, name: str, point: NumberDataPoint | HistogramDataPoint, bounds: Sequence[float]
-    ) -> Mapping[int, core.Exemplar]:
+    def _latest(self, name: str, point: HistogramDataPoint) -> Mapping[int, core.Exemplar]:
         """Return the latest exemplars of a series, by the index of their bucket."""
         series = self._exemplars.setdefault((name, *sorted((point.attributes or {}).items())), {})
         for each in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):
             if each.trace_id and each.span_id:
                 trace = {"trace_id": f"{each.trace_id:032x}", "span_id": f"{each.span_id:016x}"}
-                series[bisect_left(bounds, each.value)] = core.Exemplar(trace, each.value, each.time_unix_nano / 1e9)
+                bucket = bisect_left(point.explicit_bounds, each.value)
+                series[bucket] = core.Exemplar(trace, each.value, each.time_unix_nano / 1e9)
         return series
 
 
