@@ -39,9 +39,9 @@ def test_every_query_of_every_panel_has_data(synthetic: tuple[str, Window]) -> N
 def test_a_query_without_data_is_found(synthetic: tuple[str, Window]) -> None:
     """Of a tenant that sends nothing; what its panel needs is told."""
     empty = empty_queries(*synthetic, {"tenant": "nobody"})
-    assert empty["Sprat: Overview / Pairs by tenant / {{sprat_tenant}}"] == ""
-    assert "a price" in empty["Sprat: Overview / Cost by tenant / {{sprat_tenant}}"]
-    assert not any(name.startswith("Sprat: Operations") for name in empty)
+    assert empty["sprat-overview / Pairs by tenant / 1"] == ""
+    assert "a price" in empty["sprat-overview / Cost by tenant / 1"]
+    assert not any(name.startswith("sprat-operations") for name in empty)
 
 
 def test_a_refused_query_is_no_empty_one(synthetic: tuple[str, Window]) -> None:

@@ -7,7 +7,7 @@ from observability.dashboards.source import Source, Window
 
 
 def empty_queries(url: str, window: Window, values: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the queries without data, by dashboard, panel and legend, each with what must have happened to have some.
+    """Return the queries without data, by dashboard, panel and number, each with what must have happened to have some.
 
     A query that needs nothing ("") has data in every run in which texts flow. `values` are those of the dashboards'
     variables; without them, every service, task and tenant counts.
@@ -17,8 +17,9 @@ def empty_queries(url: str, window: Window, values: Mapping[str, str] | None = N
     """
     with Source(url) as source:
         return {
-            f"{dashboard.title} / {panel.title} / {query.legend or query.expr}": panel.needs
+            f"{dashboard.uid} / {panel.title} / {number}": panel.needs
             for dashboard in DASHBOARDS
-            for panel, query in dashboard.queries
+            for panel in dashboard.panels
+            for number, query in enumerate(panel.queries, 1)
             if not source.panel(panel, query, window, values)
         }
