@@ -8,7 +8,7 @@ import io
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -198,7 +198,7 @@ def _largest(found: list[Named]) -> list[Named]:
 
 def _number(frame: Axes, panel: Panel, found: list[Named]) -> None:
     value = found[0][1].points[-1][1]
-    text = (panel.names or {}).get(value) or formatted(value, panel.unit, panel.decimals)
+    text = (panel.names or {}).get(value) or formatted(value, panel.unit, panel.digits)
     size = 23 if len(text) < 9 else 17
     frame.text(0.5, 0.43, text, ha="center", va="center", fontsize=size, weight="bold", color=_colour(panel, value))
 
@@ -212,7 +212,7 @@ def _table(frame: Axes, panel: Panel, found: list[Named]) -> None:
     for line, (name, series) in enumerate(sorted(found, key=lambda each: each[0])):
         height = 0.8 - 0.085 * line
         frame.text(0.02, height, name, fontsize=7.5, va="center", family="DejaVu Sans Mono")
-        value = formatted(series.points[-1][1], panel.unit, panel.decimals)
+        value = formatted(series.points[-1][1], panel.unit, panel.digits)
         frame.text(0.98, height, value, fontsize=7.5, va="center", ha="right")
 
 
@@ -228,8 +228,8 @@ def _chart(axes: Axes, panel: Panel, found: list[Named], window: Window) -> None
         _over_time(axes, panel, found)
         axes.grid(axis="y", color="#eceef0", linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=panel.kind == "bars" or panel.decimals == 0))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formatted(value, panel.unit, panel.decimals)))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=panel.digits == 0))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formatted(value, panel.unit, panel.digits)))
     axes.set_xlim(window.start, window.end)
     step = next(step for step in _TIME_STEPS if window.seconds / step <= 6)
     clock = "%H:%M" if step >= 60 else "%H:%M:%S"
@@ -270,7 +270,7 @@ def _ranking(axes: Axes, panel: Panel, found: list[Named]) -> None:
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     for place, (value, _) in zip(places, bars, strict=True):
-        text = formatted(value, panel.unit, panel.decimals)
+        text = formatted(value, panel.unit, panel.digits)
         axes.text(max(value, 0) + 0.02 * (most or 1), place, text, va="center", fontsize=7.5)
 
 
@@ -287,8 +287,14 @@ def _heatmap(axes: Axes, found: list[Named]) -> None:
     axes.set_yticks([index + 0.5 for index in range(len(rows))], labels)
 
 
-def draw(url: str, output: Path, window: Window, values: Mapping[str, str] | None = None) -> list[Path]:
-    """Write the picture of each dashboard, and return the files.
+def draw(
+    url: str,
+    output: Path,
+    window: Window,
+    values: Mapping[str, str] | None = None,
+    dashboards: Iterable[Dashboard] = DASHBOARDS,
+) -> list[Path]:
+    """Write the pictures of dashboards, and return the files.
 
     Raises:
         QueryFailed: the server did not answer, or refused a query.
@@ -296,7 +302,7 @@ def draw(url: str, output: Path, window: Window, values: Mapping[str, str] | Non
     output.mkdir(parents=True, exist_ok=True)
     written = []
     with Source(url) as source:
-        for dashboard in DASHBOARDS:
+        for dashboard in dashboards:
             path = output / f"{dashboard.uid}.png"
             used = {variable.name for variable in variables_of(dashboard)}
             chosen = {name: value for name, value in (values or {}).items() if name in used}
@@ -310,7 +316,8 @@ def _moment(text: str) -> float:
 
 
 def main() -> None:
-    """Draw all dashboards."""
+    """Draw all dashboards, or those that were asked for."""
+    by_uid = {dashboard.uid: dashboard for dashboard in DASHBOARDS}
     parser = argparse.ArgumentParser(description="Draw each dashboard as one picture.")
     parser.add_argument("--prometheus", required=True, metavar="URL", help="Prometheus or VictoriaMetrics")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="the folder of the pictures")
@@ -320,11 +327,12 @@ def main() -> None:
     parser.add_argument("--to", dest="end", type=_moment, metavar="TIME", help="ISO 8601; now if absent")
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", metavar="VALUE", help=f"instead of {default}")
+    parser.add_argument("--dashboard", nargs="+", choices=by_uid, default=tuple(by_uid), help="instead of all of them")
     options = parser.parse_args()
     end = options.end or time.time()
     window = Window(options.start or end - 3600, end)
     values = {name: value for name in DEFAULTS if (value := getattr(options, name))}
-    for path in draw(options.prometheus, options.output, window, values):
+    for path in draw(options.prometheus, options.output, window, values, map(by_uid.__getitem__, options.dashboard)):
         print(f"{path} {path.stat().st_size // 1000} kB")
 
 

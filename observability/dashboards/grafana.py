@@ -137,8 +137,8 @@ def _panel(panel: Panel) -> _Shown:
     shown = shown.title(panel.title).description(panel.description).datasource(_METRICS).no_value(panel.without_data)
     if not isinstance(shown, heatmap.Panel):
         shown = shown.unit(panel.unit).thresholds(_thresholds(panel))
-    if panel.decimals is not None:
-        shown = shown.decimals(panel.decimals)
+    if panel.digits is not None:
+        shown = shown.decimals(panel.digits)
     if panel.names:
         texts = {f"{value:g}": models.ValueMappingResult(text=text) for value, text in panel.names.items()}
         shown = shown.mappings([models.ValueMap(options=texts)])

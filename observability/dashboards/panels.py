@@ -58,6 +58,12 @@ class Panel:
     """The dashboard that a click leads to."""
 
     @property
+    def digits(self) -> int | None:
+        """The decimals of a value. What is counted has none, though Prometheus estimates at the edges of a window."""
+        counted = self.unit == "short" and self.kind in {"bars", "ranking"}
+        return 0 if counted and self.decimals is None else self.decimals
+
+    @property
     def base(self) -> Colour:
         """The colour below the first step: red where the steps lead to green."""
         return "red" if self.steps and self.steps[-1][1] == "green" else "green"

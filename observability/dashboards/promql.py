@@ -84,28 +84,29 @@ def rate_of_sum(metric: Histogram, *by: By, window: str = RATE, **where: Value) 
 def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Value) -> str:
     """Return what a counter has grown by in the window; of a histogram, how many values were recorded.
 
-    `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So the first
-    value is added where a series is new, as the recording rules do: it was not there when the window began, and has
-    fewer samples than its target has scrapes. A Prometheus that has just begun to look at old counters adds nothing.
-    Of a process that starts again in its first window, the smaller of its first values is added.
+    `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So a series
+    that is new counts with all that it has: it was not there when the window began, has fewer samples than its target
+    has scrapes, and its process has not started again. A Prometheus that has just begun to look at old counters adds
+    nothing.
     """
     counter = series(metric, _count(metric), **where)
-    scrapes = f"max by (instance) (count_over_time(up[{window}]))"
     new = (
-        f"min_over_time({counter}[{window}])"
-        f" and count_over_time({counter}[{window}]) < on (instance) group_left () {scrapes}"
-        f" unless {counter} offset {window}"
+        f"{_NEW}{counter}[{window}])"
+        f" and count_over_time({counter}[{window}])"
+        f" < on (instance) group_left () max by (instance) (count_over_time(up[{window}]))"
+        f" unless {counter} offset {window} unless resets({counter}[{window}])"
     )
-    return _aggregated("sum", f"increase({counter}[{window}]) or label_replace({new}{_FIRST}", by)
+    return _aggregated("sum", f"{new}{_KNOWN}increase({counter}[{window}])", by)
 
 
-_FIRST: Final = ', "part", "first", "", "")'
-"""Ends the part of `total` that is the first value."""
+_NEW: Final = "(last_over_time("
+_KNOWN: Final = " > 0) or "
+"""Begin and end what `total` counts of new series."""
 
 
 def for_victoria_metrics(expr: str) -> str:
     """Return an expression for VictoriaMetrics, whose `increase` counts the first value itself."""
-    return re.sub(rf" or label_replace\(.*?{re.escape(_FIRST)}", "", expr)
+    return re.sub(f"{re.escape(_NEW)}.*?{re.escape(_KNOWN)}", "", expr)
 
 
 def _count(metric: Metric) -> str:
