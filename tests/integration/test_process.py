@@ -62,6 +62,50 @@ async def ready(port: int) -> bool:
             return False
 
 
+async def test_a_service_waits_for_its_topics_and_serves_as_soon_as_they_are_there(
+    kafka: Kafka, prefix: str, tmp_path: Path
+) -> None:
+    port, log = free_port(), tmp_path / "log"
+    environment = service_environment(kafka, prefix) | {"SPRAT_HEALTH_PORT": str(port)}
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-m", "sprat_intent"], env=environment, stderr=file)
+    try:
+        await eventually(lambda: "does not exist" in log.read_text())
+        await asyncio.sleep(1)
+        assert process.poll() is None
+        topics = await made_topics(settings_for(kafka.bootstrap, prefix))
+        await eventually(lambda: ready(port))
+        await publish(kafka.bootstrap, topics.texts, [text("block my card")])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+    finally:
+        process.kill()
+        process.wait()
+    waiting = [line for line in log.read_text().splitlines() if "does not exist" in line]
+    assert len(waiting) == 1, "one line a minute"
+    assert f"topic {prefix}.models.v1 does not exist: run `sprat topics create`" in waiting[0]
+
+
+@pytest.mark.parametrize(
+    ("service", "topic"), [("intent", "models"), ("router", "models"), ("frontier", "frontier.requests")]
+)
+def test_a_service_gives_up_waiting_for_its_topics(kafka: Kafka, prefix: str, service: str, topic: str) -> None:
+    environment = service_environment(kafka, prefix) | {"SPRAT_KAFKA__GIVE_UP_S": "1"}
+    environment["SPRAT_FRONTIER__API_KEY"] = "none"
+    environment["SPRAT_FRONTIER__PRICES"] = '{"mistral-medium-latest": {"input_eur": 0, "output_eur": 0}}'
+    done = subprocess.run(
+        [sys.executable, "-m", f"sprat_{service}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    last = json.loads(done.stderr.splitlines()[-1])["message"]
+    assert last.startswith("stopping: no success for 1 s; last failure: ")
+    assert f"topic {prefix}.{topic}.v1 does not exist: run `sprat topics create`" in last
+
+
 def test_a_missing_setting_is_one_line_and_exit_code_2() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     done = subprocess.run(
@@ -117,7 +161,7 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
 def test_topics_that_do_not_exist_are_never_made_by_a_service(kafka: Kafka, prefix: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sprat_router"],
-        env=service_environment(kafka, prefix),
+        env=service_environment(kafka, prefix) | {"SPRAT_KAFKA__GIVE_UP_S": "1"},
         capture_output=True,
         text=True,
         check=False,

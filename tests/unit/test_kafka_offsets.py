@@ -2,12 +2,22 @@
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError, GroupAuthorizationFailedError
+from aiokafka.errors import (
+    CommitFailedError,
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+)
+from aiokafka.structs import OffsetAndMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.errors import Fatal, Retryable
-from sprat.kafka.offsets import OffsetTracker, commit, next_offsets, seek_back
+from sprat.kafka import offsets
+from sprat.kafka.offsets import OffsetTracker, commit, next_offsets, seek_back, set_initial_offsets
+from support.stream import settings_for
 from support.wire_records import plain
 
 FIRST, SECOND = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -106,3 +116,45 @@ def test_seeking_goes_back_to_the_first_record_of_each_partition_that_is_still_o
     places = [(0, 7), (0, 5), (0, 6), (1, 3)]
     seek_back(consumer, [plain(topic="t", partition=partition, offset=offset) for partition, offset in places])
     assert consumer.sought == [(FIRST, 5)]
+
+
+class Admin:
+    """Says what a broker says of a group: its errors in turn, then that both partitions have an offset."""
+
+    def __init__(self, *errors: type[KafkaError]) -> None:
+        self._errors = list(errors)
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def describe_topics(self, topics: list[str]):
+        return [{"topic": topics[0], "error_code": 0, "partitions": [{"partition": 0}, {"partition": 1}]}]
+
+    async def list_consumer_group_offsets(self, _: str):
+        if self._errors:
+            raise self._errors.pop(0)
+        return {TopicPartition("t", number): OffsetAndMetadata(3, "") for number in range(2)}
+
+
+async def test_a_coordinator_that_is_created_or_loads_its_groups_is_waited_for(monkeypatch) -> None:
+    admin = Admin(GroupCoordinatorNotAvailableError, GroupLoadInProgressError)
+    monkeypatch.setattr(offsets, "AIOKafkaAdminClient", lambda **_: admin)
+    await set_initial_offsets(settings_for("h:1", "p").kafka, "p.intent.default", "t", 0)
+
+
+async def test_a_coordinator_that_stays_away_ends_the_start(monkeypatch) -> None:
+    admin = Admin(*[GroupCoordinatorNotAvailableError] * 9)
+    monkeypatch.setattr(offsets, "AIOKafkaAdminClient", lambda **_: admin)
+    kafka = settings_for("h:1", "p").kafka.model_copy(update={"give_up_s": 0.2})
+    with pytest.raises(Fatal, match=r"group p\.intent\.default: GroupCoordinatorNotAvailableError"):
+        await set_initial_offsets(kafka, "p.intent.default", "t", 0)
+
+
+async def test_missing_rights_to_a_group_end_the_start_at_once(monkeypatch) -> None:
+    admin = Admin(GroupAuthorizationFailedError)
+    monkeypatch.setattr(offsets, "AIOKafkaAdminClient", lambda **_: admin)
+    with pytest.raises(GroupAuthorizationFailedError):
+        await set_initial_offsets(settings_for("h:1", "p").kafka, "p.intent.default", "t", 0)

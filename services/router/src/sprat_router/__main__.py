@@ -35,6 +35,7 @@ async def build(
     policy = load_policy(settings.policy)
     reader = ModelsReader(settings.kafka, apply)
     context.stack.push_async_callback(reader.stop)
+    await context.wait_for_topics(context.topics.models)
     await reader.start()
     handler = RouterHandler(context.topics, policy, table, context.keyed_hash)
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)

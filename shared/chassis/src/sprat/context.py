@@ -8,6 +8,9 @@ from aiokafka import ConsumerRecord
 
 from sprat.cache import KeyedHash, RedisCache
 from sprat.channels import Channels
+from sprat.errors import Retryable
+from sprat.health import LoopProgress
+from sprat.kafka.clients import require_topics
 from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
 from sprat.lifecycle import AdmissionControl, Failure
@@ -17,6 +20,7 @@ from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
 from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
+from sprat.retry import retry_until
 from sprat.settings import ServiceSettings
 from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
@@ -53,6 +57,7 @@ class ServiceContext:
     telemetry: Telemetry = field(default_factory=Telemetry)
     admission: AdmissionControl = field(default_factory=AdmissionControl)
     failure: Failure = field(default_factory=Failure)
+    progress: LoopProgress = field(default_factory=LoopProgress)
     consumers: list[Consumer] = field(default_factory=list)
     checkpoint: Checkpoint = no_checkpoint
     """Observes the loops that are made afterwards; only tests set it."""
@@ -75,6 +80,19 @@ class ServiceContext:
     def consumer(self) -> Consumer:
         """Return the running consumer."""
         return self.consumers[0]
+
+    async def wait_for_topics(self, *topics: str) -> None:
+        """Wait for topics: at the first start of an installation, another process may still be creating them.
+
+        Raises:
+            Fatal: one does not exist, or Kafka does not answer, for as long as a service tries.
+        """
+
+        async def require() -> None:
+            self.progress.turn()  # a service that waits is alive: a restart would not help
+            await require_topics(self.settings.kafka, topics)
+
+        await retry_until(require, Retryable, self.settings.kafka.give_up_s)
 
     def batch_loop(
         self,

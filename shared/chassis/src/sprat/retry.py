@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+REPORT_EVERY_S = 60.0
+"""How often a retry logs a reason that does not change."""
+
 
 class Deadline:
     """A moment on the monotonic clock: one for an operation of several steps bounds their sum."""
@@ -65,10 +68,13 @@ async def retry_until(
 ) -> T:
     """Retry a step with growing pauses until it succeeds. `what` begins each logged failure.
 
+    A reason is logged when it is new, and again once a minute: a log of every try would hide all else.
+
     Raises:
         Fatal: it did not succeed within `give_up_s`.
     """
     deadline, backoff = Deadline(give_up_s), Backoff()
+    reported, report_again = "", Deadline(0)
     while True:
         try:
             return await step()
@@ -77,6 +83,7 @@ async def retry_until(
             reason = f"{what}: {reason}" if what else reason
             if deadline.passed:
                 raise Fatal(f"no success for {give_up_s:.0f} s; last failure: {reason}") from None
-            pause = backoff.next()
-            log.warning("%s; retrying in %.1f s", reason, pause)
-            await asyncio.sleep(pause)
+            if reason != reported or report_again.passed:
+                log.warning("%s; retrying for %.0f s", reason, deadline.remaining())
+                reported, report_again = reason, Deadline(REPORT_EVERY_S)
+            await asyncio.sleep(backoff.next())

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from sprat.cache import RedisCache
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal, Retryable, SpratError, UserError
-from sprat.health import HealthServer, LoopProgress
+from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.kafka.compat import install_tolerant_records, on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
@@ -155,11 +155,11 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     """
     install_tolerant_records()
     signals.TENANT.limit = settings.telemetry.tenants
-    progress = LoopProgress()
 
     def details() -> dict[str, object]:
         return {"service": context.name, "version": context.version}
 
+    progress = context.progress
     health = HealthServer(settings.health_host, settings.health_port, progress, details, context.telemetry.page)
     end_ready = signals.READY.watch(lambda: [(float(progress.ready), {})])
     serving = asyncio.create_task(health.serve_bound())
@@ -174,7 +174,8 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
             try:
                 subscription = await build(context, settings)
                 log.info("health on port %d", health.port)
-                await _consume(context, settings, subscription, progress)
+                await context.wait_for_topics(*subscription.channels.reads)
+                await _consume(context, settings, subscription)
             except AUTHORISATION_ERRORS as error:
                 raise _not_allowed(error) from None
             except KafkaError as error:
@@ -209,10 +210,9 @@ async def _connect(context: ServiceContext, captured: CapturedRefusals) -> None:
     context.stack.push_async_callback(context.publisher.stop)
 
 
-async def _consume(
-    context: ServiceContext, settings: ServiceSettings, subscription: Subscription, progress: LoopProgress
-) -> None:
+async def _consume(context: ServiceContext, settings: ServiceSettings, subscription: Subscription) -> None:
     """Join the group, and watch the consumer until cancelled."""
+    progress = context.progress
     context.tracing.group = subscription.group
     signals.BUILD.replace([(1, _build_labels(context, subscription))])
     assignment = Assignment(context.admission, context.failure, settings.drain_s, subscription.release)

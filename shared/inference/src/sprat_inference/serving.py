@@ -86,6 +86,7 @@ async def serve_model(
     model.probe()
     card = model.card
     kafka = context.settings.kafka
+    await context.wait_for_topics(context.topics.models, context.topics.texts)
     ownership = await announce(kafka, context.publisher, announcement(card, name), context.name)
     group = f"{context.group}.{name}"
     await set_initial_offsets(kafka, group, context.topics.texts, ownership.owns_from)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -14,6 +15,8 @@ from aiokafka.errors import (
     for_code,
 )
 
+from sprat.errors import Retryable
+from sprat.kafka.compat import MetadataRequest
 from sprat.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
@@ -67,6 +70,28 @@ def missing_topics(descriptions: Iterable[Mapping[str, Any]]) -> list[str]:
         elif description["error_code"]:
             raise error(description["topic"])
     return sorted(missing)
+
+
+async def require_topics(kafka: KafkaSettings, topics: Iterable[str]) -> None:
+    """Check that topics exist. It creates none, whatever the broker does for clients that ask for a topic.
+
+    A topic that the ACLs hide counts as existing: whoever reads it is told what is missing.
+
+    Raises:
+        Retryable: one does not exist, or Kafka does not answer.
+    """
+    client = AIOKafkaClient(**kafka.client())
+    try:
+        await client.bootstrap()
+        request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
+        answer = await client.send(client.get_random_node(), request)
+    except (KafkaError, OSError) as error:
+        raise Retryable(type(error).__name__) from None
+    finally:
+        await close_in_time(client.close)
+    for description in answer.to_object()["topics"]:
+        if for_code(description["error_code"]) is UnknownTopicOrPartitionError:
+            raise Retryable(f"topic {description['topic']} does not exist: run `sprat topics create`")
 
 
 async def close_in_time(*closers: Callable[[], Awaitable[None]]) -> None:

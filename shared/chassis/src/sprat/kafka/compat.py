@@ -8,6 +8,8 @@
 * `consume_loop_has_ended`: `subscriber.tasks`; FastStream does not report that its loop has ended.
 * `DescribeQuorum`: a request made of `aiokafka.protocol` and sent by `aiokafka.client.AIOKafkaClient`; aiokafka's admin
   client has no call that returns the brokers' time.
+* `MetadataRequest`: of `aiokafka.protocol.metadata`, sent by `aiokafka.client.AIOKafkaClient`; the admin client's
+  `describe_topics` lets a broker create the topics that it is asked for.
 * `assigned_partitions`: `aiokafka.coordinator.protocol`; the admin client returns the assignment of a member as bytes.
 
 The versions of both libraries are bounded in pyproject.toml; tests/unit/test_kafka_compat.py fails where a part is
@@ -22,6 +24,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.metadata import MetadataRequest as MetadataRequest  # noqa: PLC0414 - exported
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy

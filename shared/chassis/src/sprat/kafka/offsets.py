@@ -14,6 +14,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from sprat.errors import Fatal, Retryable
 from sprat.kafka.clients import AUTHORISATION_ERRORS, make_consumer, missing_topics
+from sprat.retry import retry_until
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat.telemetry.tracing import child_span
@@ -132,12 +133,26 @@ async def set_initial_offsets(settings: KafkaSettings, group: str, topic: str, t
     """Commit where a new group starts in a topic: at the first record appended at or after `timestamp_ms`.
 
     Partitions that have a committed offset keep it. Where a member is active, the broker refuses the commit of a
-    non-member; that member has committed these offsets already.
+    non-member; that member has committed these offsets already. A new broker first creates its topic of offsets, and
+    one that has just started loads it: both are waited for.
 
     Raises:
-        Fatal: the topic does not exist.
-        KafkaError: Kafka does not answer, or refuses.
+        Fatal: the topic does not exist, or Kafka does not answer for as long as a service tries.
+        KafkaError: Kafka refuses.
     """
+
+    async def commit_start() -> None:
+        try:
+            await _commit_start(settings, group, topic, timestamp_ms)
+        except KafkaError as error:
+            if error.retriable:
+                raise Retryable(type(error).__name__) from None
+            raise
+
+    await retry_until(commit_start, Retryable, settings.give_up_s, f"group {group}")
+
+
+async def _commit_start(settings: KafkaSettings, group: str, topic: str, timestamp_ms: int) -> None:
     missing = await _without_offset(settings, group, topic)
     if not missing:
         return
