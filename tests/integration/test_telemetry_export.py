@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from conftest import Kafka
 from sprat.telemetry.logs import OtlpHandler
 from sprat.telemetry.providers import Telemetry, make_telemetry
-from support.otlp_sink import OtlpSink, otlp_sink, values
+from support.otlp_sink import OtlpSink, otlp_grpc_sink, otlp_sink, values
 from support.stream import SECRET, eventually, made_topics, settings_for
 
 SIGNALS = ("traces", "metrics", "logs")
@@ -62,6 +62,16 @@ def test_a_stop_sends_all_three_signals_of_one_resource(emit):
     assert (logger, line.body.string_value, line.severity_text) == ("sprat.test", "ready", "INFO")
     assert {(each["service.name"], each["sprat.model.name"]) for each in sink.resources} == {("sprat-intent", "hr")}
     assert len({each["service.instance.id"] for each in sink.resources}) == 1
+
+
+def test_all_three_signals_leave_by_grpc(emit):
+    with otlp_grpc_sink() as sink:
+        common = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=a"}
+        emit(QUIET | common | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}).shutdown()
+    assert sorted(sink.paths) == ["/v1/logs", "/v1/metrics", "/v1/traces"]
+    assert {each["x-tenant"] for each in sink.headers} == {"a"}
+    assert ([each.name for each in sink.spans], [each.name for each in sink.metrics]) == (["poll"], ["sprat.things"])
+    assert [line.body.string_value for _, line in sink.logs] == ["ready"]
 
 
 @pytest.mark.parametrize("signal", SIGNALS)

@@ -1,13 +1,15 @@
-"""An OTLP/HTTP endpoint that keeps what it is sent, as an OpenTelemetry collector would take it."""
+"""An OTLP endpoint, over HTTP or gRPC, that keeps what it is sent, as an OpenTelemetry collector would take it."""
 
 import gzip
 import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -94,3 +96,30 @@ def otlp_sink(status: int = 200, *, hanging: bool = False) -> Iterator[OtlpSink]
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def otlp_grpc_sink() -> Iterator[OtlpSink]:
+    """Serve a sink over gRPC. Its paths are those of the services' methods, reduced to `/v1/traces` and so on."""
+    sink = OtlpSink()
+
+    class Services(grpc.GenericRpcHandler):
+        def service(self, details):
+            signal = {"TraceService": "traces", "MetricsService": "metrics", "LogsService": "logs"}
+            path = f"/v1/{signal[details.method.split('/')[1].rpartition('.')[2]]}"
+            headers = dict(details.invocation_metadata)
+
+            def export(body: bytes, _: grpc.ServicerContext) -> bytes:
+                sink.take(path, headers, body)
+                return b""  # an empty answer of any of the three: all was taken
+
+            return grpc.unary_unary_rpc_method_handler(export)
+
+    server = grpc.server(ThreadPoolExecutor(3))
+    server.add_generic_rpc_handlers((Services(),))
+    sink.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield sink
+    finally:
+        server.stop(None).wait()
