@@ -2,6 +2,7 @@
 
 import html
 import json
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -138,6 +139,25 @@ def test_targets_follow_the_processes(tmp_path):
     watching.write_targets([target])
     assert watching._targets.stat().st_ino == before  # nothing has changed: not written again
     assert [path.name for path in tmp_path.iterdir()] == ["targets.json"]
+
+
+def test_services_may_be_stopped_while_the_supervisor_looks_at_them(tmp_path):
+    seen = []
+
+    def stop_the_other(processes):
+        for process in processes:
+            seen.append(process.name)
+            supervisor.services.clear()
+
+    supervisor = Supervisor(discard_notice, stop_the_other)
+    for name in ("intent", "ner"):
+        launch = LaunchSpec(name, "module", {}, "PORT", None, "/readyz", tmp_path / "log")
+        supervisor.services[name] = ServiceProcess(launch, discard_notice)
+    supervisor._run_thread()
+    while supervisor.services:
+        time.sleep(0.01)
+    supervisor.shut_down()
+    assert seen == ["intent", "ner"]
 
 
 def test_an_installation_is_scraped_under_the_names_that_its_services_give_themselves(tmp_path):

@@ -248,6 +248,8 @@ class Installation:
     def _start(self) -> None:
         specs, self.missing = choose_services(self.options)
         environment.check_options(self.options)
+        if self.observers is not None:
+            self.observers.find()
         self._folder = DataFolder.acquire(self.options.data, _PREFIX)
         self.logs.mkdir(exist_ok=True)
         self._launch_builder = LaunchBuilder(self.options, self.logs)

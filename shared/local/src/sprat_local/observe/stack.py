@@ -69,6 +69,7 @@ class Observers:
         self._starts = ConcurrentStarts(supervisor, on_notice, restart=restart)
         self._servers: list[ObservingServer] = []
         self._usual_ports = usual_ports
+        self._programs: Mapping[Program, Path] = {}
         self._addresses = Addresses({}, 0, 0)
         self._targets = Path()
         self._written: list[dict[str, Any]] = []
@@ -95,13 +96,17 @@ class Observers:
         """Return the variables that make the services export to them."""
         return configuration.service_variables(self._addresses)
 
-    def begin_start(self, folder: Path, logs: Path) -> None:
-        """Begin to start what is installed, and return at once; `folder` is for what they write.
+    def find(self) -> None:
+        """Find the installed programs.
 
         Raises:
             UserError: nothing is installed.
         """
-        programs = find_programs()
+        self._programs = find_programs()
+
+    def begin_start(self, folder: Path, logs: Path) -> None:
+        """Begin to start what was found, and return at once; `folder` is for what they write."""
+        programs = self._programs
         ports = {program: self._port(program) for program in programs}
         self._addresses = Addresses(ports, *free_ports(2))
         self._targets = folder / "targets.json"

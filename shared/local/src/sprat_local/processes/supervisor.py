@@ -205,7 +205,7 @@ class Supervisor:
                 for process in self._processes():
                     if not self._stopping:
                         process.tick()
-                self._on_tick(self.services.values())
+                self._on_tick(list(self.services.values()))  # a copy: others start and stop services meanwhile
                 busy = any(process.state is ProcessState.STARTING for process in self.services.values())
             self._wake.wait(_BUSY_S if busy else _CALM_S)
             self._wake.clear()
