@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test mutants wheels docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-observability mutants wheels docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,11 @@ types: $(STAMP) ## mypy alone
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
+
+# One observed installation for all of them, so one after the other.
+test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic and faults: its signals, alerts and dashboards; needs Prometheus and others
+	$(BIN)/python -m pytest tests/observability/test_collector.py tests/observability/test_up.py \
+		tests/observability/test_steady_run.py tests/observability/test_alerts.py tests/observability/test_dashboards.py
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 _HERE = Path(__file__).parent
-_KINDS = ("unit", "contract", "integration", "e2e", "bench")
+_KINDS = ("unit", "contract", "integration", "e2e", "observability", "bench")
 
 
 @dataclass(frozen=True)

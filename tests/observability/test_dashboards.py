@@ -1,0 +1,25 @@
+"""Every query of every dashboard returns data over the run, after all that was done to it; pictures of it on demand."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from observability.dashboards.draw import draw
+from observability.dashboards.source import Window
+from sprat_local.observe.programs import PROMETHEUS
+from support.observed import ObservedRun
+from support.panels import empty_queries
+
+pytestmark = pytest.mark.timeout(300)
+
+IMAGES = "SPRAT_DASHBOARD_IMAGES"
+"""A folder for pictures of the dashboards over this run."""
+
+
+def test_every_query_of_every_panel_returns_data(run: ObservedRun) -> None:
+    url, window = run.url(PROMETHEUS), Window(run.began_s, time.time())
+    if folder := os.environ.get(IMAGES):
+        draw(url, Path(folder), window)
+    assert empty_queries(url, window) == {}
