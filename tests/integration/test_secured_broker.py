@@ -9,14 +9,23 @@ import sys
 import time
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from confluent_kafka.admin import AclOperation, ResourceType
 from typer.testing import CliRunner
 
+from sprat.kafka.clients import client_arguments
+from sprat.kafka.connection_errors import capture_refusals
+from sprat.kafka.lag import LagMeter
+from sprat.registry.model_table import ModelTable
+from sprat.settings import KafkaSettings
 from sprat_cli.main import COMMANDS, app, load
 from sprat_contracts import Topics
+from sprat_operations.topics import create_topics
+from sprat_router.group_metrics import GroupMetrics
 from support.cli_records import environment
 from support.secured_kafka import GUEST, Keys, SecuredKafka
 from support.secured_system import BAD_PASSWORD, TALKING, rows, said, serving
-from support.stream import lag, publish
+from support.stream import eventually, lag, publish
 from support.system import POLICY
 
 # aiokafka leaves the transport of a connection that fails in its TLS handshake to the garbage collector, which may come
@@ -223,6 +232,41 @@ def test_a_user_without_rights_is_told_so(command, services, run, broker):
     assert result.exit_code == 2
 
 
+def kafka_settings(broker, **changes):
+    given = broker.settings(**changes)
+    return KafkaSettings.model_validate(
+        {name.removeprefix("SPRAT_KAFKA__").lower(): value for name, value in given.items()}
+    )
+
+
+async def test_groups_are_measured_as_far_as_the_rights_go(broker):
+    """In the order of the documentation: what is denied is named and omitted, and the rest is measured."""
+    topics = Topics("granted", 1)
+    await create_topics({"bootstrap_servers": broker.bootstrap}, topics)
+    await publish(broker.bootstrap, topics.texts, [b"{}"])
+    kafka = kafka_settings(broker, SASL_USERNAME=GUEST, PREFIX=topics.prefix)
+
+    async def measured():
+        async with LagMeter(client_arguments(kafka), topics) as meter:
+            found = await meter.with_ages(await meter.measure(known=["router", "frontier"]))
+        return {name: (group.lag, group.oldest_age_s) for name, group in found.groups.items()}, meter.denied
+
+    with pytest.raises(TopicAuthorizationFailedError):
+        await measured()
+    broker.permit(ResourceType.TOPIC, "granted.", AclOperation.DESCRIBE)
+    assert await measured() == ({}, {f"Describe on the group granted.{name}" for name in ("router", "frontier")})
+    broker.permit(ResourceType.GROUP, "granted.", AclOperation.DESCRIBE)
+    assert await measured() == ({"router": (1, None), "frontier": (0, 0)}, {f"Read on the topic {topics.texts}"})
+    broker.permit(ResourceType.TOPIC, "granted.", AclOperation.READ)
+    groups, denied = await measured()
+    assert denied == {"Describe on the cluster"}
+    assert 0 < groups["router"][1] < 60
+    broker.permit(ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE)
+    groups, denied = await measured()
+    assert denied == set()
+    assert 0 < groups["router"][1] < 60
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "code"),
     [
@@ -254,3 +298,16 @@ def test_every_command_that_takes_an_address_is_tried_here():
     every = [found for name in COMMANDS for found in walk(name, load(name))]
     taking = {name for name, command in every if any("--bootstrap" in each.opts for each in command.params)}
     assert taking == {name for name in TALKING if name != "send without waiting"} | {"assess", "doctor", "up", "bench"}
+
+
+async def test_a_refused_reader_of_groups_does_not_stop_the_router(broker, metrics):
+    kafka = kafka_settings(broker, SASL_PASSWORD=BAD_PASSWORD)
+    stopping = []
+    reader = GroupMetrics(lambda: LagMeter(kafka.client(), kafka.topics), "sprat", ModelTable(), lambda: True, 0.1)
+    with capture_refusals(kafka, stopping.append):
+        measuring = asyncio.create_task(reader.run())
+        await eventually(lambda: metrics.value("sprat.kafka.reachable") == 0)
+        assert not measuring.done()
+        measuring.cancel()
+        await asyncio.gather(measuring, return_exceptions=True)
+    assert stopping == []

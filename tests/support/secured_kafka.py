@@ -4,7 +4,12 @@ import subprocess
 from pathlib import Path
 
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -85,6 +90,15 @@ class SecuredKafka(EmbeddedKafka):
             # One mechanism at a time: a request may name a user once.
             for done in admin.alter_user_scram_credentials(known).values():
                 done.result(10)
+
+    def permit(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
+        """Give the guest a right to everything of a kind whose name begins with `name`."""
+        literal = kind is ResourceType.BROKER  # what librdkafka calls the cluster
+        pattern = ResourcePatternType.LITERAL if literal else ResourcePatternType.PREFIXED
+        acl = AclBinding(kind, name, pattern, f"User:{GUEST}", "*", operation, AclPermissionType.ALLOW)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.create_acls([acl]).values():
+            done.result(10)
 
     def settings(self, protocol: str = "SASL_SSL", **changes: str) -> dict[str, str]:
         """Return the variables of a client, with changes of them, named without their first part."""

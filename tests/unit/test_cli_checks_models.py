@@ -3,12 +3,13 @@
 import pytest
 from aiokafka import TopicPartition
 
+from sprat.kafka.cluster import ConsumerGroup, GroupMember
+from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_groups
 from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced
-from sprat_operations.lag import ConsumerGroup, GroupLag, GroupMember, LagSnapshot, PartitionLag
-from sprat_operations.models import RegisteredModels, limit_to_owned
+from sprat_operations.models import RegisteredModels
 
 
 def group(name, members=1, lag=0):

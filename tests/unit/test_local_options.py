@@ -2,6 +2,7 @@
 
 import pytest
 
+from sprat.kafka.lag import topics_read_by
 from sprat_contracts import TASKS, Topics
 from sprat_frontier.channels import channels as frontier_channels
 from sprat_inference.serving import specialist_channels
@@ -19,7 +20,7 @@ def test_each_group_reads_what_its_service_declares() -> None:
         FRONTIER: frontier_channels(TOPICS),
     }
 
-    assert {spec.name: spec.reads(TOPICS) for spec in SERVICES if spec.group} == {
+    assert {spec.name: topics_read_by(spec.group_name("hr"), TOPICS) for spec in SERVICES if spec.group} == {
         name: tuple(channels.reads) for name, channels in declared.items()
     }
 

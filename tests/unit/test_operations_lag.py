@@ -3,9 +3,10 @@
 import pytest
 from aiokafka import TopicPartition
 
+from sprat.kafka.lag import PartitionLag, topics_read_by
 from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import Topics
-from sprat_operations.lag import Pace, PartitionLag, pace_between, topics_read_by
+from sprat_operations.lag import Pace, pace_between
 
 TEXTS = TopicPartition("sprat.texts.v1", 0)
 

@@ -1,5 +1,6 @@
 """The router: settings → policy and table of models → handler → run."""
 
+import asyncio
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +8,14 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.context import ServiceContext, Subscription
+from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_policy import load_policy
 from sprat_router.channels import channels
+from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck
 
@@ -21,6 +24,10 @@ class RouterSettings(ServiceSettings):
     """All settings of the service."""
 
     policy: Annotated[Path, Field(description="The policy file.")]
+    lag_every_s: Annotated[
+        float,
+        Field(ge=0, le=300, description="How often the elected router measures lag and age of all groups; 0: never."),
+    ] = 10.0
 
 
 async def build(
@@ -30,7 +37,7 @@ async def build(
     table = ModelTable()
 
     def apply(announcement: Announcement) -> None:
-        table.apply(announcement.key, announcement.announced)
+        table.apply(announcement.key, announcement.announced, announcement.retirement.until)
 
     policy = load_policy(settings.policy)
     reader = ModelsReader(settings.kafka, apply)
@@ -44,8 +51,29 @@ async def build(
         await reader.catch_up()
         check.run_when_due()
 
+    if settings.lag_every_s:
+        measure_groups(context, settings, table)
     loop = context.batch_loop(handler, refresh=refresh)
     return Subscription(channels(context.topics), context.group, loop.handle, loop.release)
+
+
+def measure_groups(context: ServiceContext, settings: RouterSettings, models: ModelTable) -> None:
+    """Publish metrics of all groups, for as long as this instance is elected, until the service stops."""
+    client = settings.kafka.client() | {"client_id": f"sprat-{context.name}-groups"}
+    metrics = GroupMetrics(
+        lambda: LagMeter(client, context.topics),
+        settings.kafka.prefix,
+        models,
+        lambda: context.is_assigned(context.topics.texts, 0),
+        settings.lag_every_s,
+    )
+    task = asyncio.create_task(metrics.run())
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    context.stack.push_async_callback(stop)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from sprat.cache import KeyedHash, RedisCache
 from sprat.channels import Channels
@@ -93,6 +93,10 @@ class ServiceContext:
             await require_topics(self.settings.kafka, topics)
 
         await retry_until(require, Retryable, self.settings.kafka.give_up_s)
+
+    def is_assigned(self, topic: str, partition: int) -> bool:
+        """Return whether the group has assigned this partition to this instance, as far as it knows."""
+        return any(TopicPartition(topic, partition) in consumer.assignment() for consumer in self.consumers)
 
     def batch_loop(
         self,

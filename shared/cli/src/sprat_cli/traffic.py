@@ -57,6 +57,15 @@ def format_drain_time(pace: Pace, members: int) -> str:
     seconds = pace.drained_in_s if members else None
     if seconds is None:
         return "steady" if keeps_up(pace, members) else "never"
+    return _format_seconds(seconds)
+
+
+def format_age(seconds: float | None) -> str:
+    """Return how long ago something was; `?` where that is not known."""
+    return "?" if seconds is None else _format_seconds(seconds)
+
+
+def _format_seconds(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

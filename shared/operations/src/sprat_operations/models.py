@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,21 +12,17 @@ from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFail
 
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
+from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts
 from sprat.model import DEFAULT_MODEL
-from sprat.registry.announcements import Announcement, ModelsReader
+from sprat.registry.announcements import ModelsReader
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until_header
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, Topics
-from sprat_operations.lag import GroupLag, LagMeter, LagSnapshot, PartitionLag
 
 _TRIES: Final = 10
 _WAIT_S: Final = 0.5
 _TOMBSTONE_TRIES: Final = 10
-
-Withdrawn = Mapping[str, Ends | None]
-"""The group of a withdrawn model's service, without the prefix → the offsets before which texts are its own, by
-partition; None: unknown."""
 
 
 class ServingState(StrEnum):
@@ -114,7 +110,7 @@ class RegisteredModels:
 
     announced: tuple[ModelAnnounced, ...]
     """Ordered by task and name."""
-    withdrawn: Withdrawn
+    withdrawn: OwnTexts
 
 
 async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
@@ -126,42 +122,12 @@ async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
         KafkaError: it refuses.
     """
     models = ModelTable()
-    withdrawn: dict[str, Ends | None] = {}
-
-    def apply(seen: Announcement) -> None:
-        if not models.apply(seen.key, seen.announced):
-            return
-        group = (seen.key or b"").decode("utf-8", "replace").replace("/", ".", 1)
-        if seen.announced is None:
-            withdrawn[group] = seen.retirement.until
-        else:
-            withdrawn.pop(group, None)
-
-    reader = ModelsReader(settings, apply)
+    reader = ModelsReader(settings, lambda seen: models.apply(seen.key, seen.announced, seen.retirement.until))
     try:
         await reader.start()
     finally:
         await reader.stop()
-    return RegisteredModels(models.announced(), withdrawn)
-
-
-def limit_to_owned(measured: LagSnapshot, withdrawn: Withdrawn) -> LagSnapshot:
-    """Return the measurement with the lag of withdrawn models limited to the texts that are still their own.
-
-    Where the limit is unknown, all texts that the group has not committed count.
-    """
-    groups = {name: _cut(group, withdrawn.get(name)) for name, group in measured.groups.items()}
-    return replace(measured, groups=groups)
-
-
-def _cut(group: GroupLag, ends: Ends | None) -> GroupLag:
-    if ends is None:
-        return group
-    return replace(group, partitions=tuple(_cut_partition(each, ends) for each in group.partitions))
-
-
-def _cut_partition(each: PartitionLag, ends: Ends) -> PartitionLag:
-    return replace(each, end=min(each.end, ends.get(each.partition.partition, 0)))
+    return RegisteredModels(models.announced(), models.withdrawn())
 
 
 @dataclass(frozen=True, slots=True)

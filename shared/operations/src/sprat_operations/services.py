@@ -1,12 +1,11 @@
 """The services of an installation, and the models that the user names for them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sprat import plugins
 from sprat.errors import UserError
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +28,6 @@ class ServedModel:
         return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
 
 
-Reads = Callable[[Topics], tuple[str, ...]]
-
-
-def _nothing(_: Topics) -> tuple[str, ...]:
-    return ()
-
-
-def _texts(topics: Topics) -> tuple[str, ...]:
-    return (topics.texts,)
-
-
-def _requests(topics: Topics) -> tuple[str, ...]:
-    return (topics.frontier_requests,)
-
-
-def _routed(topics: Topics) -> tuple[str, ...]:
-    return (topics.texts, *(topics.predictions(task) for task in TASKS), topics.frontier_answers)
-
-
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service as the supervisor and the tools need to know it."""
@@ -56,8 +36,6 @@ class ServiceSpec:
     """The name of its entry point in the group `sprat.services`."""
     group: str = ""
     """Its consumer group, after the prefix and a dot; empty without one. `{model}` is replaced by its model's name."""
-    reads: Reads = _nothing
-    """The topics that its group reads."""
     essential: bool = False
     """No text gets a Result without it; other services may be left out of an installation."""
     needs_kafka: bool = True
@@ -113,9 +91,9 @@ SERVICES = (
         port_variable="SPRAT_SIMULATOR_PORT",
         ready_path="/healthz",
     ),
-    ServiceSpec("router", "router", _routed, essential=True),
-    *(ServiceSpec(task, f"{task}.{{model}}", _texts) for task in TASKS),
-    ServiceSpec(FRONTIER, "frontier", _requests, essential=True),
+    ServiceSpec("router", "router", essential=True),
+    *(ServiceSpec(task, f"{task}.{{model}}") for task in TASKS),
+    ServiceSpec(FRONTIER, "frontier", essential=True),
 )
 
 

@@ -13,9 +13,10 @@ from aiokafka.errors import KafkaError
 
 from sprat.errors import UserError
 from sprat.kafka.clients import cancel_requests, close_in_time, make_consumer, missing_topics
+from sprat.kafka.lag import GroupLag, LagMeter, LagSnapshot
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS
-from sprat_operations.lag import GroupLag, LagMeter, LagSnapshot, Pace, pace_between
+from sprat_operations.lag import Pace, pace_between
 
 _MAX_RECORDS = 2_000
 _ANSWER_S = 3.0
@@ -74,7 +75,7 @@ class Traffic:
             fetch_max_wait_ms=50,  # the broker answers in order: requests for offsets wait behind a fetch
         )
         self._admin = AIOKafkaAdminClient(**kafka.client())
-        self._meter = LagMeter(self._consumer, self._admin, topics, groups=groups, extra_topics=(topics.dead_letters,))
+        self._meter = LagMeter(kafka.client(), topics, groups=groups, extra_topics=(topics.dead_letters,))
         self._first = self._before = self._now = LagSnapshot(0.0, {}, {})
 
     async def __aenter__(self) -> Self:
@@ -97,7 +98,7 @@ class Traffic:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await close_in_time(self._admin.close, self._consumer.stop)
+        await close_in_time(self._meter.close, self._admin.close, self._consumer.stop)
 
     async def look(self, timeout_s: float = _ANSWER_S) -> TrafficFigures:
         """Return the figures as they are now, as far as Kafka answers."""

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 
 from sprat.errors import Retryable
-from sprat.kafka.compat import MetadataRequest
+from sprat.kafka.compat import metadata_request
 from sprat.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
@@ -28,6 +28,9 @@ AUTHORISATION_ERRORS: Final = (
     TopicAuthorizationFailedError,
 )
 """The ACLs deny it: a retry does not help."""
+
+NO_ANSWER: Final = (KafkaError, OSError, TimeoutError)
+"""What a client raises while Kafka is away, or where it refuses."""
 
 CLOSE_S = 1.0
 """A client of an unreachable broker would take up to 40 s to close."""
@@ -83,8 +86,7 @@ async def require_topics(kafka: KafkaSettings, topics: Iterable[str]) -> None:
     client = AIOKafkaClient(**kafka.client())
     try:
         await client.bootstrap()
-        request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
-        answer = await client.send(client.get_random_node(), request)
+        answer = await client.send(client.get_random_node(), metadata_request(topics))
     except (KafkaError, OSError) as error:
         raise Retryable(type(error).__name__) from None
     finally:
@@ -101,7 +103,7 @@ async def close_in_time(*closers: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await close()
-        except (TimeoutError, KafkaError, OSError):
+        except NO_ANSWER:
             continue
         except asyncio.CancelledError:
             if cancel_requests() > requests:

@@ -8,7 +8,8 @@
 * `consume_loop_has_ended`: `subscriber.tasks`; FastStream does not report that its loop has ended.
 * `DescribeQuorum`: a request made of `aiokafka.protocol` and sent by `aiokafka.client.AIOKafkaClient`; aiokafka's admin
   client has no call that returns the brokers' time.
-* `MetadataRequest`: of `aiokafka.protocol.metadata`, sent by `aiokafka.client.AIOKafkaClient`; the admin client's
+* `group_list_request` and the others, `batches`: requests of `aiokafka.protocol` that `AIOKafkaClient` sends, and
+  `aiokafka.record.MemoryRecords` for the answer to a fetch; see `sprat.kafka.cluster`. The admin client's
   `describe_topics` lets a broker create the topics that it is asked for.
 * `assigned_partitions`: `aiokafka.coordinator.protocol`; the admin client returns the assignment of a member as bytes.
 
@@ -17,15 +18,21 @@ gone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.metadata import MetadataRequest as MetadataRequest  # noqa: PLC0414 - exported
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from faststream.kafka import KafkaBroker
@@ -34,6 +41,7 @@ Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 _METADATA = "__cluster_metadata"
+_WITH_PREFERRED_REPLICA = 11
 _TAGS = ("tags", TaggedFields)
 _REPLICAS = CompactArray(
     ("replica", Int32), ("end_offset", Int64), ("last_fetch_ms", Int64), ("last_caught_up_ms", Int64), _TAGS
@@ -93,6 +101,59 @@ async def on_consumer_created(broker: KafkaBroker, created: Callable[[Any], obje
 def assigned_partitions(assignment: bytes) -> list[TopicPartition]:
     """Decode the assignment of a group's member; it is empty while the group rebalances."""
     return list(ConsumerProtocolMemberAssignment.decode(assignment).partitions()) if assignment else []
+
+
+def metadata_request(topics: Iterable[str]) -> Any:
+    """Return a request for the partitions of topics, which makes none that is missing."""
+    return MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
+
+
+def group_list_request() -> Any:
+    """Return a request for the names of the groups that a broker coordinates."""
+    return ListGroupsRequest()
+
+
+def coordinator_request(group: str) -> Any:
+    """Return a request for the broker that coordinates a group."""
+    return FindCoordinatorRequest(group, 0)
+
+
+def committed_request(group: str) -> Any:
+    """Return a request for all offsets that a group has committed."""
+    return OffsetFetchRequest(group, None)
+
+
+def group_request(group: str) -> Any:
+    """Return a request for a group's members.
+
+    aiokafka 0.14 cannot parse an answer about several groups: it expects one field too few in each.
+    """
+    return DescribeGroupsRequest([group])
+
+
+def offsets_request(isolation: int, topics: list[tuple[str, list[tuple[int, ...]]]]) -> Any:
+    """Return a request for offsets of partitions, each given with -1 for the latest or -2 for the earliest."""
+    return OffsetRequest(-1, isolation, topics)
+
+
+def fetch_request(isolation: int, max_bytes: int, topics: list[tuple[str, list[tuple[int, ...]]]]) -> Any:
+    """Return a request for what is there now of partitions, each given with an offset and a number of bytes."""
+    return FetchRequest(0, 0, max_bytes, isolation, topics)
+
+
+def aborted_transactions(answer: Any, fields: Sequence[Any]) -> Sequence[tuple[int, int]]:
+    """Return producer and first offset of the aborted transactions in a fetch's answer about one partition.
+
+    `fields` are those after the high watermark; from version 11 on, another one follows the transactions.
+    """
+    return (fields[2] if answer.API_VERSION >= _WITH_PREFERRED_REPLICA else fields[-2]) or ()
+
+
+def batches(raw: bytes) -> Iterator[Any]:
+    """Yield the batches that a fetch returned, without an incomplete one at the end."""
+    records = MemoryRecords(raw)
+    while records.has_next():
+        yield records.next_batch()
 
 
 class TolerantMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only

@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
@@ -19,6 +20,10 @@ _OTHER_HOST = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 _TLS_ALERT = 0x1503
 """The first bytes of a TLS alert, which a Kafka client reads as the length of a message: 350 MB."""
+
+
+may_be_refused: ContextVar[bool] = ContextVar("may_be_refused", default=False)
+"""Set in a task whose connections the service can do without: their refusals are not captured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class CapturedRefusals(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the message, and the reason of a refusal if the record holds one."""
+        if may_be_refused.get():
+            return
         self.last_message = record.getMessage()
         if self.refusal is not None and self.refusal.permanent:
             return

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sprat.registry.retirement import Ends
 from sprat_contracts import ModelAnnounced
 
 
@@ -20,9 +21,12 @@ class ModelTable:
 
     def __init__(self) -> None:
         self._announced: dict[str, ModelAnnounced] = {}
+        self._withdrawn: dict[str, Ends | None] = {}
 
-    def apply(self, key: bytes | None, announced: ModelAnnounced | None) -> bool:
+    def apply(self, key: bytes | None, announced: ModelAnnounced | None, until: Ends | None = None) -> bool:
         """Apply a record of the models topic, in the topic's order; a tombstone (`None`) retires the model.
+
+        `until` is that of the model's `Retirement` after this record.
 
         Returns:
             False for an announcement that is ignored because its key is not its own `task/model`: compaction and
@@ -31,10 +35,12 @@ class ModelTable:
         name = (key or b"").decode("utf-8", "replace")
         if announced is None:
             self._announced.pop(name, None)
+            self._withdrawn[_group(name)] = until
             return True
         if name != model_key(announced.task, announced.model).decode():
             return False
         self._announced[name] = announced
+        self._withdrawn.pop(_group(name), None)
         return True
 
     def served(self, task: str, model: str, appended_at: int) -> ModelAnnounced | None:
@@ -56,6 +62,21 @@ class ModelTable:
     def announced(self) -> tuple[ModelAnnounced, ...]:
         """Return all announcements, ordered by task and model."""
         return tuple(self._announced[name] for name in sorted(self._announced))
+
+    def groups(self) -> tuple[str, ...]:
+        """Return the consumer groups of all announced models, without the prefix."""
+        return tuple(map(_group, sorted(self._announced)))
+
+    def withdrawn(self) -> dict[str, Ends | None]:
+        """Return the groups of the withdrawn models whose tombstone is known, without the prefix.
+
+        Each has the offsets before which texts are its own, by partition; None: not known.
+        """
+        return dict(self._withdrawn)
+
+
+def _group(name: str) -> str:
+    return name.replace("/", ".", 1)
 
 
 def model_key(task: str, model: str) -> bytes:

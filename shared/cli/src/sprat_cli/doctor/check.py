@@ -1,7 +1,9 @@
 """The outcome of one check."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class CheckStatus(StrEnum):
@@ -23,6 +25,8 @@ class Check:
     finding: str
     fix: str = ""
     """What to do; empty where there is nothing to do."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """What the router publishes of the same, by the names of the metrics."""
 
 
 def ok(subject: str, finding: str) -> Check:

@@ -25,6 +25,10 @@ Examples:
   ✗  texts do not get through, or not safely
 
 \b
+With --json, lines about Kafka and about a group have `metrics`: what the router publishes of the same, by the names of
+the metrics (sprat.kafka.reachable, sprat.group.lag, sprat.group.members).
+
+\b
 Exit codes:
   0  nothing is broken
   1  something is: a line begins with ✗
@@ -83,9 +87,8 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
 
 def _show(check: Check, *, as_json: bool) -> None:
     if as_json:
-        say_json(
-            {"about": check.subject, "state": check.status.value, "found": check.finding, "mend": check.fix or None}
-        )
+        line = {"about": check.subject, "state": check.status.value, "found": check.finding, "mend": check.fix or None}
+        say_json(line | {"metrics": dict(check.metrics)} if check.metrics else line)
         return
     sign, colour = _SIGNS[check.status]
     say(f"{paint(sign, colour)} {check.subject:13} {printable(check.finding)}")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,8 +10,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from sprat.errors import UserError
-from sprat.kafka.clients import client_arguments, close_in_time, make_consumer
+from sprat.kafka.clients import client_arguments, close_in_time
+from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, limit_to_owned
 from sprat.settings import KafkaSettings
+from sprat.telemetry import signals
 from sprat_cli.connection import UnreachableError, explain_kafka_errors
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
@@ -19,8 +21,8 @@ from sprat_cli.topics.command import fix
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DAY_MS
 from sprat_operations.clock import ClockSkew, clock_skew
-from sprat_operations.lag import REQUIRED_GROUPS, LagMeter, LagSnapshot
-from sprat_operations.models import RegisteredModels, group_of, limit_to_owned, read_registered_models
+from sprat_operations.lag import as_metrics
+from sprat_operations.models import RegisteredModels, group_of, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
 from sprat_policy import Policy
 
@@ -31,26 +33,25 @@ async def check_cluster(kafka: KafkaSettings, policy: Policy | None) -> AsyncIte
         with explain_kafka_errors(kafka):
             client = client_arguments(kafka)
             admin = AIOKafkaAdminClient(**client)
-            consumer = make_consumer(client, group_id=None)
             try:
-                async for check in _check(kafka, policy, admin, consumer):
+                async for check in _check(kafka, policy, admin):
                     yield check
             finally:
-                await close_in_time(admin.close, consumer.stop)
+                await close_in_time(admin.close)
     except UnreachableError as error:
-        yield broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.fix)
+        unreachable = broken("kafka", f"{_asked(kafka)} cannot be reached: {error.reason}", error.fix)
+        yield replace(unreachable, metrics={signals.KAFKA_REACHABLE.name: 0})
     except UserError as error:
         yield broken("kafka", str(error), "permit this user to describe topics and groups")
 
 
-async def _check(
-    kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdminClient, consumer: Any
-) -> AsyncIterator[Check]:
+async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdminClient) -> AsyncIterator[Check]:
     began = time.monotonic()
     await admin.start()
     brokers = (await admin.describe_cluster())["brokers"]
     took_ms = (time.monotonic() - began) * 1000
-    yield ok("kafka", f"{_asked(kafka)}: {len(brokers)} broker{'s' * (len(brokers) != 1)}, {took_ms:.0f} ms")
+    found = f"{_asked(kafka)}: {len(brokers)} broker{'s' * (len(brokers) != 1)}, {took_ms:.0f} ms"
+    yield replace(ok("kafka", found), metrics={signals.KAFKA_REACHABLE.name: 1})
     async for check in check_brokers(kafka, admin, [node for node, *_ in map(_fields, brokers)]):
         yield check
     yield await check_clock(kafka)
@@ -58,8 +59,8 @@ async def _check(
     states = await list_topics(client, kafka.topics)
     async for check in check_topics(kafka, admin, states):
         yield check
-    await consumer.start()
-    measured = await LagMeter(consumer, admin, kafka.topics).measure()
+    async with LagMeter(client, kafka.topics) as meter:
+        measured = await meter.measure()
     registered = await read_registered_models(kafka) if _exists(states, kafka.topics.models) else None
     if registered is None:
         for check in check_groups(measured, None):
@@ -298,22 +299,25 @@ def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> 
         measured: the lag, limited by :func:`limit_to_owned` for withdrawn models.
         registered: the models; None if they are not known.
     """
-    there = None if registered is None else {group_of(each) for each in registered.announced}
     for name in sorted(measured.groups.keys() | set(REQUIRED_GROUPS)):
         group = measured.groups.get(name)
-        members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
-        counted = f"{members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
-        finding = f"{name}: {counted}"
-        if registered is not None and there is not None and name not in there and name.partition(".")[0] in TASKS:
-            yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
-        elif members:
-            yield ok("groups", finding)
-        elif name in REQUIRED_GROUPS:
-            yield broken(
-                "groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka"
-            )
-        else:
-            yield warning("groups", finding, "start it, or retire its model; until then its texts wait in Kafka")
+        metrics = {} if group is None else as_metrics(group)
+        for check in _check_group(name, group, registered):
+            yield replace(check, metrics=metrics)
+
+
+def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels | None) -> Iterator[Check]:
+    members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
+    counted = f"{members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
+    finding = f"{name}: {counted}"
+    if registered is not None and name.partition(".")[0] in TASKS and name not in map(group_of, registered.announced):
+        yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
+    elif members:
+        yield ok("groups", finding)
+    elif name in REQUIRED_GROUPS:
+        yield broken("groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka")
+    else:
+        yield warning("groups", finding, "start it, or retire its model; until then its texts wait in Kafka")
 
 
 def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from sprat.kafka.lag import LagSnapshot
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import TASKS, ModelAnnounced
-from sprat_operations.lag import LagSnapshot
 from sprat_operations.models import advised_keep_at, group_of, serving_advice
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
 

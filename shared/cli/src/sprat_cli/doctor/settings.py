@@ -173,6 +173,7 @@ def _some(names: list[str]) -> str:
 
 SERVICES_OWN = (
     "SPRAT_POLICY",
+    "SPRAT_LAG_EVERY_S",
     *(f"SPRAT_{task.upper()}__{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",

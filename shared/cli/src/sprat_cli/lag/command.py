@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -10,24 +10,16 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat.errors import Fatal, UserError
 from sprat.kafka.clients import client_arguments
+from sprat.kafka.cluster import GroupMember
+from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
+from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
 from sprat_contracts import TASKS
-from sprat_operations.lag import (
-    REQUIRED_GROUPS,
-    ConsumerGroup,
-    GroupLag,
-    GroupMember,
-    LagSnapshot,
-    Pace,
-    PartitionLag,
-    open_lag_meter,
-    pace_between,
-)
-from sprat_operations.models import Withdrawn, limit_to_owned, read_registered_models
+from sprat_operations.lag import Pace, as_metrics, pace_between
+from sprat_operations.models import read_registered_models
 
 EPILOG = """\b
 Examples:
@@ -37,9 +29,14 @@ Examples:
 
 \b
 It measures twice. COMING and GOING are records a second between the two; DRAINED IN is the time until the lag is 0 at
-this pace, "steady" if the lag is only the records of the last few seconds. Partitions without lag are left out, unless
---all. COMMITTED is the next offset a group reads; - if it has committed nothing in a partition yet. "retired" marks the
-group of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them.
+this pace, "steady" if the lag is only the records of the last few seconds. OLDEST is how long ago the first of them was
+appended, by Kafka's clock; ? if you may not read the topic. Partitions without lag are left out, unless --all.
+COMMITTED is the next offset a group reads; - if it has committed nothing in a partition yet. "retired" marks the group
+of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them.
+
+\b
+The router publishes MEMBERS, LAG and OLDEST as the metrics sprat.group.members, sprat.group.lag and
+sprat.group.oldest.age; with --json, `metrics` has them under these names, by topic.
 
 \b
 Exit codes:
@@ -55,6 +52,7 @@ _HEAD = (
     "COMMITTED",
     "END",
     "LAG",
+    "OLDEST",
     "COMING",
     "GOING",
     "DRAINED IN",
@@ -66,8 +64,8 @@ _HEAD = (
 class Row:
     """A group in all its partitions, or in one."""
 
-    group: ConsumerGroup
-    partitions: tuple[PartitionLag, ...]
+    measured: GroupLag
+    """In these partitions."""
     pace: Pace
     whole: bool
     retired: bool = False
@@ -76,7 +74,7 @@ class Row:
     @property
     def keeps_up(self) -> bool:
         """Whether the lag is 0, falls, or holds only what has just arrived."""
-        return keeps_up(self.pace, len(self.group.members))
+        return keeps_up(self.pace, len(self.measured.group.members))
 
 
 def lag(
@@ -124,18 +122,21 @@ def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
     return [name for name in dict.fromkeys(asked or REQUIRED_GROUPS) if name not in found]
 
 
-async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnapshot, LagSnapshot, Withdrawn]:
-    async with open_lag_meter(client_arguments(kafka), kafka.topics) as meter:
+async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnapshot, LagSnapshot, OwnTexts]:
+    async with LagMeter(client_arguments(kafka), kafka.topics) as meter:
         before = await meter.measure()
         await asyncio.sleep(seconds)
         after = await meter.measure()
-    if not any(partition.topic == kafka.topics.texts for partition in after.ends):
-        raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
-    withdrawn = await _withdrawn(kafka, after)
-    return limit_to_owned(before, withdrawn), limit_to_owned(after, withdrawn), withdrawn
+        if not any(partition.topic == kafka.topics.texts for partition in after.ends):
+            raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
+        withdrawn = await _withdrawn(kafka, after)
+        after = await meter.with_ages(limit_to_owned(after, withdrawn))
+    for right in sorted(meter.denied):
+        remark(f"not everything is shown; Kafka's ACLs deny: {printable(right)}")
+    return limit_to_owned(before, withdrawn), after, withdrawn
 
 
-async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
+async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> OwnTexts:
     """Return the withdrawn models; none if no model has a group, or if the user may not read them."""
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
@@ -149,10 +150,11 @@ async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> Withdrawn:
 def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: bool) -> list[Row]:
     """Return a group's row, and one for each of its partitions."""
     known = () if before is None else before.partitions
-    whole = Row(
-        after.group, after.partitions, pace_between(known, after.partitions, seconds), whole=True, retired=retired
-    )
-    parts = [Row(after.group, (each,), pace_between(known, [each], seconds), whole=False) for each in after.partitions]
+    whole = Row(after, pace_between(known, after.partitions, seconds), whole=True, retired=retired)
+    parts = [
+        Row(replace(after, partitions=(each,)), pace_between(known, [each], seconds), whole=False)
+        for each in after.partitions
+    ]
     return [whole, *parts]
 
 
@@ -164,25 +166,28 @@ def _show(rows: Sequence[Row]) -> None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    members = len(row.group.members)
+    group = row.measured.group
+    members = len(group.members)
     paces = (
         f"{row.pace.lag:,}",
+        format_age(row.measured.oldest_age_s) if row.pace.lag else "",
         format_rate(row.pace.arriving),
         format_rate(row.pace.committed),
         format_drain_time(row.pace, members),
     )
     if row.whole:
-        return (printable(row.group.name), str(members), "", "", "", "", *paces, _state(row))
-    (each,) = row.partitions
+        return (printable(group.name), str(members), "", "", "", "", *paces, _state(row))
+    (each,) = row.measured.partitions
     committed = "-" if each.committed is None else str(each.committed)
     place = (each.partition.topic, str(each.partition.partition), committed, str(each.end))
-    return ("", "", *place, *paces, _reader(row.group.reader_of(each.partition)))
+    return ("", "", *place, *paces, _reader(group.reader_of(each.partition)))
 
 
 def _state(row: Row) -> str:
-    if not row.group.members:
+    group = row.measured.group
+    if not group.members:
         return "nobody, retired" if row.retired else "nobody"
-    state = "" if row.group.state == "Stable" else printable(row.group.state)
+    state = "" if group.state == "Stable" else printable(group.state)
     return ", ".join(part for part in (state, "retired" * row.retired) if part)
 
 
@@ -191,9 +196,11 @@ def _reader(member: GroupMember | None) -> str:
 
 
 def _json(row: Row) -> dict[str, Any]:
-    drained = row.pace.drained_in_s if row.group.members or not row.pace.lag else None
+    group, age = row.measured.group, row.measured.oldest_age_s
+    drained = row.pace.drained_in_s if group.members or not row.pace.lag else None
     measured = {
         "lag": row.pace.lag,
+        "oldest_age_s": None if age is None else round(age, 3),
         "coming_per_s": round(row.pace.arriving, 3),
         "going_per_s": round(row.pace.committed, 3),
         "drained_in_s": None if drained is None else round(drained, 1),
@@ -201,19 +208,20 @@ def _json(row: Row) -> dict[str, Any]:
     }
     if row.whole:
         members = [
-            {"client": each.client, "host": each.host, "partitions": len(each.partitions)} for each in row.group.members
+            {"client": each.client, "host": each.host, "partitions": len(each.partitions)} for each in group.members
         ]
         return {
             "type": "group",
-            "group": row.group.name,
-            "state": row.group.state,
+            "group": group.name,
+            "state": group.state,
             "retired": row.retired,
             **measured,
             "members": members,
+            "metrics": as_metrics(row.measured),
         }
-    (each,) = row.partitions
-    holder = row.group.reader_of(each.partition)
+    (each,) = row.measured.partitions
+    holder = group.reader_of(each.partition)
     place = {"topic": each.partition.topic, "partition": each.partition.partition}
     offsets = {"committed": each.committed, "end": each.end}
     read_by = None if holder is None else {"client": holder.client, "host": holder.host}
-    return {"type": "partition", "group": row.group.name, **place, **offsets, **measured, "read_by": read_by}
+    return {"type": "partition", "group": group.name, **place, **offsets, **measured, "read_by": read_by}

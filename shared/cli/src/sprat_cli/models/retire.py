@@ -8,13 +8,13 @@ import typer
 
 from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments
+from sprat.kafka.lag import LagMeter
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.announced import registered_models
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json
-from sprat_operations.lag import open_lag_meter
 from sprat_operations.models import Backlog, watch_backlog, withdraw
 
 EPILOG = """\b
@@ -90,7 +90,7 @@ async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None
     if ends is None:
         ends = await withdraw(client, kafka, task, model)
     left = Backlog(0, 0)
-    async with open_lag_meter(client, kafka.topics) as meter:
+    async with LagMeter(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         said = False

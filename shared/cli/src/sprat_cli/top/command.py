@@ -9,12 +9,14 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from sprat.kafka.lag import REQUIRED_GROUPS
 from sprat.settings import KafkaSettings
+from sprat.telemetry import signals
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
-from sprat_operations.lag import REQUIRED_GROUPS
+from sprat_operations.lag import as_metrics
 from sprat_operations.traffic import GroupPace, Traffic, TrafficFigures
 
 EPILOG = """\b
@@ -25,7 +27,8 @@ Examples:
 
 \b
 All counts are since the command started; the groups are those of this prefix. A terminal shows a table that is redrawn
-in place; a pipe gets a line whenever something changed.
+in place; a pipe gets a line whenever something changed. The router publishes members and lag as the metrics
+sprat.group.members and sprat.group.lag; with --json, `metrics` of a group has them under these names, by topic.
 
 \b
 Exit codes:
@@ -110,6 +113,7 @@ class _JsonBoard(_Board):
                 "dead_letters": traffic.dead_letters,
                 "cost_eur": round(figures.cost_eur, 9),
                 "groups": [_group_json(group) for group in traffic.groups] if figures.reachable else [],
+                "metrics": {signals.KAFKA_REACHABLE.name: int(figures.reachable)},
             }
         )
 
@@ -161,4 +165,5 @@ def _group_json(group: GroupPace) -> dict[str, Any]:
         "lag": group.measured.lag,
         "coming_per_s": None if pace is None else round(pace.arriving, 3),
         "going_per_s": None if pace is None else round(pace.committed, 3),
+        "metrics": as_metrics(group.measured),
     }

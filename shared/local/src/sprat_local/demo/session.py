@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time
+from sprat.kafka.lag import LagMeter
 from sprat_local.demo.records import ObservationReader, Observations, PublishedRecord, SampleRecord, sample_records
 from sprat_local.demo.report import (
     DemoReport,
@@ -32,7 +32,6 @@ from sprat_local.installation import Installation
 from sprat_local.notices import Notice
 from sprat_local.options import DEMO_FOLDER, Options
 from sprat_local.signals import Interrupted, StopSignals
-from sprat_operations.lag import LagMeter
 
 INTERRUPTED = 130
 RECORDS_PER_S = 60
@@ -173,21 +172,16 @@ class Demo:
     async def _final_lag(self, reader: ObservationReader) -> dict[str, int]:
         """Return the lag of every group when all are 0, or what it is after the timeout."""
         installation = self._installation
-        admin = AIOKafkaAdminClient(**installation.kafka.client())
-        await admin.start()
-        try:
-            running = [spec for spec in installation.specs if spec.name in installation.processes]
-            groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
-            meter = LagMeter(reader.consumer, admin, installation.topics, groups=groups)
-            deadline = time.monotonic() + _LAG_TIMEOUT_S
+        running = [spec for spec in installation.specs if spec.name in installation.processes]
+        groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+        deadline = time.monotonic() + _LAG_TIMEOUT_S
+        async with LagMeter(installation.kafka.client(), installation.topics, groups=groups) as meter:
             while True:
                 snapshot = await meter.measure()
                 lag = {f"{installation.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
                 if not any(lag.values()) or time.monotonic() > deadline:
                     return lag
                 await asyncio.sleep(0.1)
-        finally:
-            await close_in_time(admin.close)
 
     def _partitions(self) -> dict[str, int]:
         return {state.name: state.partitions or 0 for state in self._installation.topic_states}
