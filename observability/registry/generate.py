@@ -22,12 +22,12 @@ NAMESPACE: Final = "sprat."
 
 _HEADER = "# Generated from sprat.telemetry.signals by `make generate`.\n"
 _SECTIONS: Final = {
-    signals.PAIRS.name: "What becomes of texts",
-    signals.CONSUMED.name: "What every service does with records",
-    signals.PREDICTIONS.name: "Small models and caches",
-    signals.ESCALATIONS.name: "The frontier: what leaves and what it costs",
-    signals.GROUP_LAG.name: "The installation, as one router sees it",
-    signals.BUILD.name: "The process",
+    signals.PAIRS: "What becomes of texts",
+    signals.CONSUMED: "What every service does with records",
+    signals.PREDICTIONS: "Small models and caches",
+    signals.ESCALATIONS: "The frontier: what leaves and what it costs",
+    signals.GROUP_LAG: "The installation, as one router sees it",
+    signals.BUILD: "The process",
 }
 """The first metric of each section of the page → its heading."""
 
@@ -170,38 +170,38 @@ def page() -> str:
 
 
 def _metrics() -> Iterable[str]:
-    yield "## Metrics\n\nThe first cell names a metric, and below it its name in Prometheus."
+    yield "## Metrics"
     for metric in signals.METRICS:
-        if heading := _SECTIONS.get(metric.name):
-            yield f"\n### {heading}\n\n| metric | kind, unit | meaning | attributes |\n|---|---|---|---|"
-        names = f"`{metric.name}`<br>`{metric.prometheus}`"
-        yield f"| {names} | {metric.kind}, `{metric.unit}` | {metric.description} | {_names(metric.attributes)} |"
+        if heading := _SECTIONS.get(metric):
+            yield f"\n### {heading}\n"
+        yield f"- **`{metric.name}`**, in Prometheus `{metric.prometheus}`: {metric.kind}, `{metric.unit}`."
+        yield f"  {metric.description}{_by(metric.attributes)}"
 
 
 def _spans() -> Iterable[str]:
-    yield "\n## Spans\n\n`{…}` stands for the value of an attribute.\n"
-    yield "| span | kind | meaning | attributes |\n|---|---|---|---|"
+    yield "\n## Spans\n\n`{…}` in a name stands for the value of an attribute.\n"
     for span in signals.SPANS:
-        yield f"| `{span.name}` | {span.kind.name} | {span.description} | {_names(span.attributes)} |"
+        yield f"- **`{span.name}`**: {span.kind.name}."
+        yield f"  {span.description}{_by(span.attributes)}"
 
 
 def _attributes() -> Iterable[str]:
     in_metrics = {attribute.name for metric in signals.METRICS for attribute in metric.attributes}
-    yield "\n## Attributes\n\n| attribute | type | meaning | values in metrics |\n|---|---|---|---|"
+    yield "\n## Attributes\n\nWhat metrics may have stands last; an attribute without it is one of spans alone.\n"
     for name, attribute in attributes().items():
-        values = _bounds(attribute) if name in in_metrics else "in spans only"
-        yield f"| `{name}` | {attribute.type} | {attribute.description} | {values} |"
+        yield f"- **`{name}`**: {attribute.type}."
+        yield f"  {attribute.description}{_bounds(attribute) if name in in_metrics else ''}"
     yield ""
 
 
-def _names(declared: Iterable[Attribute]) -> str:
-    return ", ".join(f"`{attribute.name}`" for attribute in declared) or "–"
+def _by(declared: Iterable[Attribute]) -> str:
+    names = ", ".join(f"`{attribute.name}`" for attribute in declared)
+    return names and f"<br>Attributes: {names}."
 
 
 def _bounds(attribute: Attribute) -> str:
-    if attribute.values:
-        return ", ".join(f"`{value}`" for value in map(str, attribute.values))
-    return f"any, at most {attribute.limit}"
+    values = ", ".join(f"`{value}`" for value in map(str, attribute.values))
+    return f"<br>In metrics: {values or f'any, at most {attribute.limit} different ones'}."
 
 
 if __name__ == "__main__":

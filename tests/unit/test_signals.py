@@ -229,8 +229,7 @@ def test_a_generated_file_says_what_the_registry_says(path: Path) -> None:
 
 def test_each_signal_is_on_the_page() -> None:
     (page,) = (text for path, text in generated().items() if path.suffix == ".md")
-    rows = re.findall(r"^\| (?:`(\S+?)`<br>)?`(.+?)` \|", page, re.MULTILINE)
-    found = [first or second for first, second in rows]
+    found = re.findall(r"^- \*\*`(.+?)`\*\*", page, re.MULTILINE)
     declared = [each.name for each in (*signals.METRICS, *signals.SPANS, *ATTRIBUTES.values())]
     assert sorted(found) == sorted(declared)
 
