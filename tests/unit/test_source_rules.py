@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.sources import ROOT, sources, text, tree
 
-SOURCES = sources("contracts/src", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("s*/*/src"))))
+SOURCES = sources("contracts/src", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("s[eh]*/*/src"))))
 TOOLS = sources(*(f"shared/{member}/src" for member in ("training", "operations", "cli", "local")))
 SERVICES = sorted(path.name for path in ROOT.glob("services/*/src/sprat_*"))
 
@@ -69,7 +69,7 @@ def is_private(name: str) -> bool:
 def test_the_rules_see_all_members() -> None:
     assert {path.relative_to(ROOT).parts[:2] for path in SOURCES} == {
         ("contracts", "src"),
-        *(path.relative_to(ROOT).parts[:2] for path in ROOT.glob("s*/*/pyproject.toml")),
+        *(path.relative_to(ROOT).parts[:2] for path in ROOT.glob("s[eh]*/*/pyproject.toml")),
     }
     assert len({path.relative_to(ROOT).parts[1] for path in TOOLS}) == 4
     assert {"sprat_intent", "sprat_router"} <= {*SERVICES}
