@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import support.logs
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
 from support.metrics import Metrics
@@ -74,6 +75,13 @@ def redis_server() -> Iterator[Redis]:
         return
     with EmbeddedRedis() as server:
         yield Redis(server.url)
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Restore what `configure_logs` changes."""
+    with support.logs.own_logs():
+        yield
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ async def running(
     build: Callable[[ServiceContext, Any], Awaitable[Any]],
     *,
     exporting: bool = False,
+    model: str | None = None,
 ) -> AsyncIterator[ServiceContext]:
     """Run a service inside the test, until the block ends; it is stopped as SIGTERM would.
 
@@ -63,6 +64,7 @@ async def running(
         RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
         AsyncExitStack(),
         Tracing(exporting=exporting),
+        model,
     )
     work = asyncio.create_task(work_until_cancelled(context, settings, build))
     try:

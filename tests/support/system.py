@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
+from sprat.model import DEFAULT_MODEL
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_contracts import TASKS, DeadLetterReason, Event, Result, Topics, decode
 from sprat_frontier.__main__ import FrontierServiceSettings
@@ -141,7 +142,7 @@ async def whole_system(
             running("router", RouterSettings(policy=POLICY, **common), build_router, exporting=exporting)
         )
         intent = await stack.enter_async_context(
-            running("intent", IntentSettings(**common), build_intent, exporting=exporting)
+            running("intent", IntentSettings(**common), build_intent, exporting=exporting, model=DEFAULT_MODEL)
         )
         gate = await stack.enter_async_context(
             running(

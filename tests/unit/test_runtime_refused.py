@@ -80,17 +80,6 @@ async def test_a_password_that_is_changed_later_ends_the_service_with_code_2():
         await work
 
 
-@pytest.fixture
-def own_logs():
-    """Restore what `configure_logs` changes."""
-    root, library = logging.getLogger(), logging.getLogger("aiokafka")
-    before = (root.handlers[:], root.level, library.level)
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    library.setLevel(before[2])
-
-
 def test_failed_connections_do_not_fill_the_log(own_logs, capsys):
     configure_logs("test", "info", "json")
     refuse()

@@ -9,17 +9,7 @@ from sprat.runtime import client_id
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.providers import make_telemetry
 
-
-@pytest.fixture(autouse=True)
-def own_logs():
-    """Restore what `configure_logs` changes."""
-    loggers = logging.getLogger(), logging.getLogger("opentelemetry")
-    before = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
-    yield
-    for logger, handlers, level, propagate in before:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate = propagate
+pytestmark = pytest.mark.usefixtures("own_logs")
 
 
 def logged(capsys, style, model):
