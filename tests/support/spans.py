@@ -1,27 +1,29 @@
 """Spans inside a test: one provider for the whole run, read in memory. The fixture `spans` gives what is here."""
 
 import functools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
-from sprat.telemetry.ids import ForcedIds
+from sprat.telemetry.instruments import SpanType
+from sprat.telemetry.signals import ERROR
+from sprat.telemetry.spans import SpanPipeline, begin, ending, export_spans
 
 RECORD = "a record"
+_RECORD = SpanType(RECORD, SpanKind.CONSUMER, "What the loops make for a record.", (ERROR,))
 
 
 @functools.cache
 def _exporter() -> InMemorySpanExporter:
-    """Return the exporter of the run; a provider can be set only once in a process."""
+    """Return the exporter of the run."""
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False, id_generator=ForcedIds())
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    assert trace.get_tracer_provider() is provider, "another test has set a provider in this process"
+    provider = TracerProvider(shutdown_on_exit=False)
+    export_spans(SpanPipeline(provider, SimpleSpanProcessor(exporter), SpanLimits()))
     return exporter
 
 
@@ -35,8 +37,8 @@ class Spans:
     @contextmanager
     def record(self) -> Iterator[int]:
         """Make a root span the current one, as the loops do for a record; return its trace id."""
-        with trace.get_tracer("sprat").start_as_current_span(RECORD, record_exception=False) as span:
-            yield span.get_span_context().trace_id
+        with ending(begin(_RECORD, "", None, time.time_ns(), {})) as span:
+            yield span.link.trace_id
 
     @property
     def all(self) -> tuple[ReadableSpan, ...]:

@@ -6,7 +6,7 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.outbox import Outbox
 from sprat.processing.records import PendingRecord, WorkItem
 from sprat.settings import KafkaSettings
-from sprat.telemetry.tracing import INVISIBLE
+from sprat.telemetry.spans import INVISIBLE
 from sprat_contracts import Topics
 from support.wire_records import plain
 

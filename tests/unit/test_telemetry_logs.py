@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_span_id, format_trace_id, use_span
 
 from sprat.telemetry.logs import ExportReport, JsonFormatter, OtlpHandler
-from sprat.telemetry.tracing import current_traceparent
+from sprat.telemetry.spans import current_traceparent
 from sprat_contracts import Traceparent
 
 RECORD = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")

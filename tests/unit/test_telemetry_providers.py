@@ -81,7 +81,7 @@ def test_variables_of_the_resource_take_precedence(made):
 )
 def test_a_batch_of_any_size_keeps_its_links_unless_a_variable_limits_them(made, max_links, variable, limit):
     variables = {} if variable is None else {"OTEL_SPAN_LINK_COUNT_LIMIT": variable}
-    assert made(TRACES | variables, max_links=max_links).tracers._span_limits.max_links == limit
+    assert made(TRACES | variables, max_links=max_links).spans.limits.max_links == limit
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from sprat.errors import Retryable
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.retry import retry_until
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span, current_traceparent
+from sprat.telemetry.spans import child_span, current_traceparent
 from sprat_contracts import EgressRecord, Envelope, Topics, Traceparent, encode
 from sprat_contracts.ids import derive
 

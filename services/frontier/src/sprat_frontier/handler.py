@@ -9,7 +9,7 @@ from uuid import uuid4
 from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received, record_key
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 from sprat_contracts import (
     Declined,
     Egress,

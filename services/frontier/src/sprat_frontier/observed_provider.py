@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, Provider, ProviderAnswer, ProviderError
 from sprat_frontier.provider import server_of

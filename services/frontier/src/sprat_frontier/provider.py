@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sprat.errors import UserError
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.prompts import FrontierQuestion, prompt_for

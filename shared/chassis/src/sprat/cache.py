@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sprat.settings import RedisSettings
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 
 log = logging.getLogger(__name__)
 

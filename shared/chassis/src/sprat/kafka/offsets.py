@@ -17,7 +17,7 @@ from sprat.kafka.clients import AUTHORISATION_ERRORS, make_consumer, missing_top
 from sprat.retry import retry_until
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)

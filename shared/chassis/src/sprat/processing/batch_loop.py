@@ -17,7 +17,7 @@ from sprat.processing.loop import LoopContext
 from sprat.processing.records import RetryBuffer, WorkItem, defect
 from sprat.retry import Backoff
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import current_traceparent
+from sprat.telemetry.spans import current_traceparent
 from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)

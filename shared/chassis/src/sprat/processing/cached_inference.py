@@ -18,7 +18,7 @@ from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask, ModelHandler
 from sprat.processing.records import WorkItem
 from sprat.telemetry import signals
-from sprat.telemetry.tracing import child_span
+from sprat.telemetry.spans import child_span
 from sprat_contracts import OUTPUTS
 
 log = logging.getLogger(__name__)

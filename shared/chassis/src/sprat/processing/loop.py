@@ -171,7 +171,7 @@ class LoopContext:
         if judged and not item.traced:
             attributes = {} if received is None else span_attributes(received.message)
             id = None if received is None else received.envelope.id
-            self.tracing.accept(context, item.place, id, item.record.timestamp, attributes, item.error)
+            self.tracing.accept(context, item.record.topic, id, item.record.timestamp, attributes, item.error)
             item.traced = True
         return context
 

@@ -21,12 +21,12 @@ def span_attributes(message: Message) -> Mapping[str, Value]:
         case Prediction():
             declined = message.declined.code if message.declined else None
             attributes = {"task": message.task, "tenant": message.submitted.tenant, "reason": declined}
-            return attributes | _answer(message.model, message.confidence) | {"cached": message.cached}
+            return attributes | _answer(message.model, message.confidence) | {"cached": message.cached or None}
         case FrontierRequested():
             decided: dict[str, Value] = {"decision": "escalated", "reason": message.reasons[0]}
             return {**span_attributes(message.prediction), **decided, "threshold": message.threshold}
         case FrontierAnswered():
-            ended: dict[str, Value] = {"cached": message.cached, "cost": message.cost_eur}
+            ended: dict[str, Value] = {"cached": message.cached or None, "cost": message.cost_eur or None}
             reason = message.declined.code if message.declined else message.request.reasons[0]
             return {**span_attributes(message.request), **ended, "reason": reason}
         case Result():
@@ -37,9 +37,8 @@ def span_attributes(message: Message) -> Mapping[str, Value]:
                 "reason": message.route.reason,
                 "threshold": message.route.threshold,
                 "status": message.status,
-                "source": message.source,
-                "cached": message.cached,
-                "cost": message.cost_eur,
+                "cached": message.cached or None,
+                "cost": message.cost_eur or None,
             }
             return route | _answer(message.model, message.confidence)
         case _:

@@ -9,7 +9,8 @@ from sprat.kafka.publisher import NotAcknowledged, Publisher, TooLarge
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.processing.measure import count_sent, span_attributes
 from sprat.processing.records import PendingRecord, WorkItem, dead_letter, event_record
-from sprat.telemetry.tracing import INVISIBLE
+from sprat.telemetry import signals
+from sprat.telemetry.spans import INVISIBLE, DeclaredSpan
 from sprat_contracts import Topics
 
 Shrink = Callable[[Received[Any], Emit], Outcome]
@@ -75,14 +76,14 @@ class Outbox:
             without_value = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
             letter = dead_letter(item.record, without_value, topic, self.service, self.version)
             letter.value = b""
-        return PendingRecord(letter, INVISIBLE if item.span is None else item.span.send(topic, None))
+        return PendingRecord(letter, _sending(item, topic))
 
     def _event(self, item: WorkItem, emit: Emit) -> PendingRecord:
         if item.received is None or item.span is None:
             raise Fatal("a record that was not decoded emits an event")
-        if item.span.recording:
+        if item.span.recorded:
             item.span.set(**span_attributes(emit.message))
-        span = item.span.send(emit.topic, emit.id)
+        span = _sending(item, emit.topic)
         return PendingRecord(
             event_record(emit, item.received.envelope, span.traceparent, self._source), span, emit.message
         )
@@ -111,9 +112,13 @@ def _settle(pairs: Sequence[tuple[WorkItem, PendingRecord]], unacknowledged: fro
             continue
         item.pending.remove(each)
         acknowledged = each.record.acknowledged
-        if acknowledged is not None:
-            each.span.set(partition=str(acknowledged.partition), offset=acknowledged.offset)
         each.span.end()
         if each.message is not None:
             appended_ms = None if acknowledged is None else acknowledged.timestamp_ms
             count_sent(each.message, appended_ms, each.span.context)
+
+
+def _sending(item: WorkItem, topic: str) -> DeclaredSpan:
+    """Begin the span of a record that an item causes; the record carries its `traceparent`."""
+    above = INVISIBLE if item.span is None else item.span
+    return above.child(signals.SEND, topic, operation="send", operation_type="send", destination=topic)

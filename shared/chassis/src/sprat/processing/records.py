@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sprat.errors import Rejected
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Emit, Outcome, Received
-from sprat.telemetry.tracing import DeclaredSpan
+from sprat.telemetry.spans import DeclaredSpan
 from sprat_contracts import (
     DeadLetterReason,
     Envelope,

@@ -17,7 +17,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from sprat.model import display_name
-from sprat.telemetry.tracing import current_traceparent, span_context
+from sprat.telemetry.spans import current_traceparent, span_context
 from sprat_contracts import Traceparent
 
 log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from sprat.telemetry.ids import ForcedIds
 from sprat.telemetry.logs import OtlpHandler
 from sprat.telemetry.prometheus import PrometheusPage
+from sprat.telemetry.spans import SpanPipeline, export_spans
 from sprat.telemetry.variables import check_variables, exporters, sdk_disabled, variable
 
 _FLUSH_S = 2.0
@@ -37,6 +37,8 @@ class Telemetry:
     """Only where logs are exported."""
     page: PrometheusPage | None = None
     """All metrics, for `/metrics`."""
+    spans: SpanPipeline | None = None
+    """Makes the spans, where traces are exported."""
 
     def shutdown(self, timeout_s: float = _FLUSH_S) -> None:
         """Export what waits, for so many seconds in all: a collector that does not answer must not hold up a stop."""
@@ -74,6 +76,7 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
         metrics.set_meter_provider(telemetry.meters)
     if telemetry.tracers is not None:
         trace.set_tracer_provider(telemetry.tracers)
+        export_spans(telemetry.spans)
     if telemetry.loggers is not None:
         set_logger_provider(telemetry.loggers)
         logging.getLogger().addHandler(OtlpHandler(telemetry.loggers))
@@ -96,23 +99,24 @@ def make_telemetry(service: str, version: str, model: str | None = None, max_lin
     reader = InMemoryMetricReader()
     readers = [reader, *(PeriodicExportingMetricReader(each) for each in measurements)]
     meters = MeterProvider(readers, resource, shutdown_on_exit=False)
-    tracers = loggers = None
+    tracers = loggers = pipeline = None
     if spans:
         links = None if variable("OTEL_SPAN_LINK_COUNT_LIMIT") else max(max_links, _SDK_LINKS)
+        processor = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call] # not annotated there
         tracers = TracerProvider(
             resource=resource,
             shutdown_on_exit=False,
-            id_generator=ForcedIds(),
-            span_limits=SpanLimits(max_links=links),
+            active_span_processor=processor,
             meter_provider=meters,
         )
         for exporter in spans:
             tracers.add_span_processor(BatchSpanProcessor(exporter, meter_provider=meters))
+        pipeline = SpanPipeline(tracers, processor, SpanLimits(max_links=links))
     if lines:
         loggers = LoggerProvider(resource, shutdown_on_exit=False, meter_provider=meters)
         for exporter in lines:
             loggers.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
-    return Telemetry(tracers, meters, loggers, PrometheusPage(reader, resource))
+    return Telemetry(tracers, meters, loggers, PrometheusPage(reader, resource), pipeline)
 
 
 def _resource(service: str, version: str, model: str | None) -> Resource:

@@ -56,8 +56,6 @@ REASON = Attribute(
         "out_of_scope",
         "low_confidence",
         "declined",
-        "budget",
-        "quota",
         "none",
         "invalid",
         "not_asked",
@@ -114,7 +112,7 @@ VERSION = Attribute("version", "service.version", "The version of the service.",
 
 # Attributes of spans alone.
 
-CACHED = Attribute("cached", "sprat.cached", "Whether the answer came from a cache.", type="boolean")
+CACHED = Attribute("cached", "sprat.cached", "Set where the answer came from a cache.", type="boolean")
 THRESHOLD = Attribute("threshold", "sprat.threshold", "The `keep_at` that was applied.", type="double")
 CONFIDENCE_BUCKET = Attribute(
     "confidence_bucket",
@@ -133,7 +131,6 @@ MASKED = Attribute(
 TASKS = Attribute(
     "tasks", "sprat.tasks", "The known tasks that a text asks for.", type="string[]", examples=(["intent", "ner"],)
 )
-SOURCE = Attribute("source", "sprat.source", "Who answered.", ("small", "frontier", "none"))
 PHASE = Attribute(
     "phase",
     "sprat.egress.phase",
@@ -144,7 +141,9 @@ PHASE = Attribute(
 # Attributes of the semantic conventions.
 
 SYSTEM = Attribute("system", "messaging.system", "Always `kafka`.", ("kafka",))
-OPERATION = Attribute("operation", "messaging.operation.name", "What was done.", ("poll", "process", "send", "commit"))
+OPERATION = Attribute(
+    "operation", "messaging.operation.name", "What was done.", ("poll", "accept", "process", "send", "commit")
+)
 OPERATION_TYPE = Attribute(
     "operation_type", "messaging.operation.type", "The kind of what was done.", ("receive", "process", "send", "settle")
 )
@@ -352,7 +351,6 @@ _TEXT = (
     CONFIDENCE_BUCKET,
     STATUS,
     CACHED,
-    SOURCE,
     COST,
 )
 
@@ -361,7 +359,7 @@ ACCEPT = SpanType(
     SpanKind.CONSUMER,
     "The root of a text's trace, from the broker's append to the router's judgement; only where the sender sent no "
     "`traceparent`, and by the router alone. Its id is the one that the trace context derived from the text names.",
-    (*_RECORD, TENANT, TASKS),
+    (SYSTEM, OPERATION, DESTINATION, MESSAGE_ID, TENANT, TASKS, ERROR),
 )
 POLL = SpanType(
     "poll",
