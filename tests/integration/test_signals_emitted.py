@@ -31,7 +31,7 @@ from support.logs import own_logs
 from support.metrics import Metrics
 from support.secrets_generator import planted
 from support.spans import Spans
-from support.stream import publish
+from support.stream import eventually, publish
 from support.system import ALLOWED, System, whole_system
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -105,6 +105,7 @@ async def take_all_paths(system: System, redis: EmbeddedRedis) -> None:
     redis.stop()
     assert (await ask(system, text("how do i freeze my account", reference={"after": MARK}))).route.decision == "kept"
     await system.settled()
+    await eventually(lambda: signals.GROUP_AGE.series)
 
 
 async def ask(system: System, value: dict[str, Any], task: str = "intent") -> Any:
@@ -174,8 +175,18 @@ async def reject(system: System) -> None:
 # What is emitted, and what is declared.
 
 
+async def test_every_declared_metric_is_emitted_and_no_other(run: Run) -> None:
+    assert run.metrics.keys() == {metric.name for metric in signals.METRICS}
+
+
 ERRORS_OF_KAFKA = {"error.type"}
 """Sending and committing fail in an outage of the broker, which other tests of the loops make."""
+
+
+async def test_every_declared_attribute_of_a_metric_is_emitted(run: Run) -> None:
+    declared = {metric.name: {attribute.name for attribute in metric.attributes} for metric in signals.METRICS}
+    missing = {name: names - run.metrics.get(name, set()) - ERRORS_OF_KAFKA for name, names in declared.items()}
+    assert {name: names for name, names in missing.items() if names} == {}
 
 
 def type_of(span: ReadableSpan) -> SpanType | None:

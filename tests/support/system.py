@@ -139,7 +139,7 @@ async def whole_system(
             retry_base_s=0.05,
         )
         router = await stack.enter_async_context(
-            running("router", RouterSettings(policy=POLICY, **common), build_router, exporting=exporting)
+            running("router", RouterSettings(policy=POLICY, lag_every_s=1, **common), build_router, exporting=exporting)
         )
         intent = await stack.enter_async_context(
             running("intent", IntentSettings(**common), build_intent, exporting=exporting, model=DEFAULT_MODEL)
