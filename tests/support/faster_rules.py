@@ -37,7 +37,8 @@ def write_faster_rules(configuration: Path, folder: Path) -> Path:
         for path in sorted((configuration / part).glob("*.yml")):
             (folder / part / path.name).write_text(faster(path.read_text("utf-8")), "utf-8")
     shutil.copy(configuration / "prometheus" / "links.json", folder / "prometheus")
-    shutil.copytree(configuration / "vmui", folder / "vmui")
+    for part in ("alertmanager", "vmui"):
+        shutil.copytree(configuration / part, folder / part)
     return folder
 
 

@@ -11,6 +11,8 @@ from sprat_local.processes.ports import HOST
 
 JOB = "sprat"
 """Prometheus' name for all that it scrapes; the rules name it."""
+ALERTMANAGER_FILE = Path("alertmanager") / "alertmanager.yml"
+"""In a configuration folder: which alerts follow from another one; nobody is called."""
 _RULES = re.compile(r"^groups:", re.MULTILINE)
 _MAX_FILE_MB = 100
 
@@ -69,11 +71,6 @@ def scrape_configs(targets: Path) -> list[dict[str, Any]]:
     The services name themselves (`service_name`, `sprat_model_name`); the targets' labels hold while they are down.
     """
     return [{"job_name": JOB, "honor_labels": True, "file_sd_configs": [{"files": [str(targets)]}]}]
-
-
-def alertmanager_config() -> dict[str, Any]:
-    """Return what Alertmanager reads: its page shows the alerts, nobody is called."""
-    return {"route": {"receiver": "page", "group_by": ["alertname"]}, "receivers": [{"name": "page"}]}
 
 
 def jaeger_config(addresses: Addresses) -> dict[str, Any]:

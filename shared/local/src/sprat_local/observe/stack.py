@@ -191,7 +191,7 @@ class Observers:
             ]
         if program is ALERTMANAGER:
             return [
-                f"--config.file={config(configuration.alertmanager_config())}",
+                f"--config.file={(options.configuration / configuration.ALERTMANAGER_FILE).absolute()}",
                 f"--storage.path={home / 'data'}",
                 f"--web.listen-address={listen}",
                 "--cluster.listen-address=",
