@@ -154,6 +154,8 @@ async def test_top_counts_what_goes_through_and_shows_who_is_behind(topics, prod
     assert (last["texts"], last["results"], last["kept"], last["dead_letters"]) == (2, 1, 1, 1)
     (group,) = last["groups"]
     assert (group["group"], group["members"], group["lag"]) == ("intent.default", 1, 4)
+    assert group["metrics"] == {"sprat.group.members": 1, "sprat.group.lag": {topics.texts: 4}}
+    assert last["metrics"] == {"sprat.kafka.reachable": 1}
 
 
 async def test_ctrl_c_is_a_clean_end_of_top(topics, kafka, tmp_path):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.connection_errors import capture_refusals
-from sprat.kafka.lag import LagMeter
+from sprat.kafka.lag import LagMeter, topics_read_by
 from sprat.registry.model_table import ModelTable
 from sprat.settings import KafkaSettings
 from sprat_cli.main import COMMANDS, app, load
@@ -143,7 +143,12 @@ def test_what_left_is_summed_up(answered, run):
 
 
 def test_doctor_looks_at_everything(answered, run):
-    checks = {line["about"]: line["found"] for line in map(json.loads, run("doctor", "--json").stdout.splitlines())}
+    lines = list(map(json.loads, run("doctor", "--json").stdout.splitlines()))
+    checks = {line["about"]: line["found"] for line in lines}
+    assert [line["metrics"] for line in lines if line["about"] == "kafka"] == [{"sprat.kafka.reachable": 1}]
+    router = next(line["metrics"] for line in lines if line["found"].startswith("router: "))
+    assert router["sprat.group.members"] == 1
+    assert router["sprat.group.lag"].keys() == set(topics_read_by("router", Topics(PREFIX)))
     assert "(SASL_SSL): 1 broker" in checks["kafka"]
     assert "give or take" in checks["clock"]
     assert "as they should be" in checks["topics"]

@@ -103,11 +103,10 @@ async def close_in_time(*closers: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await close()
-        except NO_ANSWER:
-            continue
-        except asyncio.CancelledError:
-            if cancel_requests() > requests:
-                raise
+        except (*NO_ANSWER, asyncio.CancelledError):
+            pass
+        if cancel_requests() > requests:  # also where aiokafka suppressed it
+            raise asyncio.CancelledError
 
 
 def cancel_requests() -> int:
