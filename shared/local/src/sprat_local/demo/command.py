@@ -1,15 +1,18 @@
-"""`sprat demo`: send the sample texts through a whole installation on this machine."""
+"""`sprat demo`: send the sample texts through a whole installation."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sprat_cli.options import Bootstrap, Prefix
+
 LOG_WIDTH = 110
 """Columns without a terminal: a log should not be wrapped at 80."""
 EPILOG = """\b
 Examples:
   sprat demo
+  sprat demo --running --bootstrap 127.0.0.1:9092
   sprat demo --json figures.json && jq '.texts, .lost, .tasks' figures.json
 
 \b
@@ -21,6 +24,16 @@ Exit codes:
 
 def demo(
     *,
+    running: Annotated[
+        bool,
+        typer.Option(
+            "--running",
+            help="Use the installation that runs at --bootstrap, such as compose's, instead of starting one. It must "
+            "have the samples' policy, and the simulator as its frontier.",
+        ),
+    ] = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write the figures to this file.", show_default=False),
@@ -32,10 +45,17 @@ def demo(
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
+    from sprat.errors import UserError  # noqa: PLC0415 - as above
+    from sprat_cli.connection import kafka_settings  # noqa: PLC0415 - as above
     from sprat_local.demo.session import DemoSession  # noqa: PLC0415 - as above
     from sprat_local.options import Options  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = LOG_WIDTH
-    raise typer.Exit(DemoSession(Options(), console).run(json_file))
+    if not running and (bootstrap, prefix) != (None, None):
+        raise UserError(
+            "--bootstrap and --prefix need --running: without it, the demo starts an installation of its own"
+        )
+    kafka = kafka_settings(bootstrap, prefix) if running else None
+    raise typer.Exit(DemoSession(Options(), console).run(json_file, kafka))

@@ -1,11 +1,12 @@
-"""`sprat demo`: start an installation, send the samples through it, print the summary, write the JSON report."""
+"""`sprat demo`: send the samples through an installation, print the summary, write the JSON report."""
 
 import asyncio
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -17,6 +18,7 @@ from rich.text import Text
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
+from sprat.settings import KafkaSettings
 from sprat_local.demo.records import ObservationReader, Observations, PublishedRecord, SampleRecord, sample_records
 from sprat_local.demo.report import (
     DemoReport,
@@ -28,6 +30,7 @@ from sprat_local.demo.report import (
 )
 from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.summary import DemoSummary
+from sprat_local.demo.target import DemoTarget
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
 from sprat_local.options import DEMO_FOLDER, Options
@@ -50,10 +53,13 @@ class DemoSession:
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
         self._options = options
-        self._installation = Installation(options, on_notice=self._print_notice, on_progress=self._print)
 
-    def run(self, json_file: Path | None) -> int:
+    def run(self, json_file: Path | None, running: KafkaSettings | None = None) -> int:
         """Run it. Return 0 if the promise was kept, 1 if not.
+
+        Args:
+            json_file: where to write the figures; None: nowhere.
+            running: the Kafka of an installation that runs already; None: start one, and stop it afterwards.
 
         Raises:
             UserError: it cannot start, or the file cannot be written.
@@ -62,26 +68,39 @@ class DemoSession:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         samples = load_samples(DEMO_FOLDER)
         _check_writable(json_file)
-        with StopSignals(self._installation.kill_all) as signals:
-            try:
-                self._print("Starting Kafka, Redis and the services …")
-                self._installation.start()
-                self._print(f"Ready after {self._installation.phases['services']:.1f} s: {_names(self._installation)}")
-                report = asyncio.run(self._run_with_progress(samples, signals))
-            except (Interrupted, asyncio.CancelledError):
-                return INTERRUPTED
-            except KafkaError as error:
-                raise UserError(f"the broker became unreachable during the demo: {type(error).__name__}") from None
-            finally:
-                stop_began = time.monotonic()
-                self._installation.stop()
-                self._print(f"Stopped everything in {time.monotonic() - stop_began:.1f} s")
+        try:
+            with self._found(running) if running is not None else self._started() as (target, signals):
+                report = asyncio.run(self._run_with_progress(target, samples, signals))
+        except (Interrupted, asyncio.CancelledError):
+            return INTERRUPTED
+        except KafkaError as error:
+            raise UserError(f"the broker became unreachable during the demo: {type(error).__name__}") from None
         DemoSummary(report, self._console, self._options.simulation).print()
         if json_file is not None:
             json_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
         return 0 if report.ok else 1
 
-    async def _run_with_progress(self, samples: Samples, signals: StopSignals) -> DemoReport:
+    @contextmanager
+    def _started(self) -> Iterator[tuple[DemoTarget, StopSignals]]:
+        installation = Installation(self._options, on_notice=self._print_notice, on_progress=self._print)
+        with StopSignals(installation.kill_all) as signals:
+            try:
+                self._print("Starting Kafka, Redis and the services …")
+                installation.start()
+                self._print(f"Ready after {installation.phases['services']:.1f} s: {_names(installation)}")
+                yield DemoTarget.started(installation), signals
+            finally:
+                stop_began = time.monotonic()
+                installation.stop()
+                self._print(f"Stopped everything in {time.monotonic() - stop_began:.1f} s")
+
+    @contextmanager
+    def _found(self, kafka: KafkaSettings) -> Iterator[tuple[DemoTarget, StopSignals]]:
+        with StopSignals(lambda: None) as signals:
+            self._print(f"Waiting for all services at {kafka.bootstrap} …")
+            yield asyncio.run(DemoTarget.running(kafka)), signals
+
+    async def _run_with_progress(self, target: DemoTarget, samples: Samples, signals: StopSignals) -> DemoReport:
         """Run the demo with a progress bar; the first signal cancels it."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
 
@@ -94,7 +113,7 @@ class DemoSession:
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
             bar = progress.add_task("", total=None)
             return await Demo(
-                self._installation,
+                target,
                 samples,
                 lambda done, total: progress.update(bar, completed=done, total=total),
             ).run()
@@ -109,11 +128,11 @@ class DemoSession:
 class Demo:
     """One run against an installation that is ready."""
 
-    def __init__(self, installation: Installation, samples: Samples, on_count: OnCount) -> None:
-        self._installation = installation
+    def __init__(self, target: DemoTarget, samples: Samples, on_count: OnCount) -> None:
+        self._target = target
         self._samples = samples
         self._on_count = on_count
-        self._observations = Observations(installation.topics)
+        self._observations = Observations(target.topics)
         self._published: list[PublishedRecord] = []
         self._cold_start_s = 0.0
 
@@ -123,12 +142,12 @@ class Demo:
         Raises:
             KafkaError: the broker is unreachable.
         """
-        async with ObservationReader(self._installation.kafka, self._observations, self._partitions()) as reader:
+        async with ObservationReader(self._target.kafka, self._observations, self._target.partitions) as reader:
             per_s = await self._publish(list(sample_records(self._samples)))
             timed_out = not await self._wait_complete()
-            lag = await self._final_lag(reader)
+            lag = await self._final_lag()
             await reader.catch_up(_LAG_TIMEOUT_S)
-        run = RunFacts(self._cold_start_s, self._installation.phases, per_s, lag, timed_out)
+        run = RunFacts(self._cold_start_s, self._target.phases, per_s, lag, timed_out)
         return make_report(self._published, self._observations, run)
 
     async def _publish(self, records: Sequence[SampleRecord]) -> float:
@@ -137,7 +156,7 @@ class Demo:
         Returns:
             The rate of the others, in records per second.
         """
-        producer = AIOKafkaProducer(**self._installation.kafka.client(), acks="all")
+        producer = AIOKafkaProducer(**self._target.kafka.client(), acks="all")
         await producer.start()
         try:
             await self._send(producer, records[0])
@@ -153,7 +172,7 @@ class Demo:
         return (len(records) - 1) / (time.monotonic() - began)
 
     async def _send(self, producer: AIOKafkaProducer, record: SampleRecord) -> None:
-        topic = self._installation.topics.texts
+        topic = self._target.topics.texts
         sent = await producer.send_and_wait(topic, record.value, record.key, headers=list(record.headers))
         self._published.append(PublishedRecord(record, topic, sent.partition, sent.offset, sent.timestamp))
 
@@ -169,22 +188,17 @@ class Demo:
                 return False
         return True
 
-    async def _final_lag(self, reader: ObservationReader) -> dict[str, int]:
+    async def _final_lag(self) -> dict[str, int]:
         """Return the lag of every group when all are 0, or what it is after the timeout."""
-        installation = self._installation
-        running = [spec for spec in installation.specs if spec.name in installation.processes]
-        groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
+        target = self._target
         deadline = time.monotonic() + _LAG_TIMEOUT_S
-        async with LagMeter(installation.kafka.client(), installation.topics, groups=groups) as meter:
+        async with LagMeter(target.kafka.client(), target.topics, groups=target.groups) as meter:
             while True:
                 snapshot = await meter.measure()
-                lag = {f"{installation.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
+                lag = {f"{target.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
                 if not any(lag.values()) or time.monotonic() > deadline:
                     return lag
                 await asyncio.sleep(0.1)
-
-    def _partitions(self) -> dict[str, int]:
-        return {state.name: state.partitions or 0 for state in self._installation.topic_states}
 
     def _observed(self) -> int:
         return len(self._observations.results) + len(self._observations.dead_letters)

@@ -41,8 +41,9 @@ class DemoSummary:
             f"{report.dead_letters} dead letters; lag {sum(report.lag.values())} in {len(report.lag)} groups"
         )
         self._line(f"first Result {report.cold_start_s:.1f} s after the start of the command")
-        steps = ", ".join(f"{name} after {seconds:.1f} s" for name, seconds in report.phases.items())
-        self._note(f"ready: {steps}")
+        if report.phases:
+            steps = ", ".join(f"{name} after {seconds:.1f} s" for name, seconds in report.phases.items())
+            self._note(f"ready: {steps}")
 
     def _routes(self) -> None:
         self._heading("Routes and answers")
