@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-observability mutants wheels docs demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-observability test-containers mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -49,6 +49,9 @@ test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic 
 	$(BIN)/python -m pytest tests/observability/test_collector.py tests/observability/test_up.py \
 		tests/observability/test_steady_run.py tests/observability/test_alerts.py tests/observability/test_dashboards.py
 
+test-containers: $(STAMP) ## the promise on containers, with kills and upgrades; skipped where there is no engine or image
+	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/containers
+
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants
 
@@ -75,6 +78,24 @@ wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-link
 
 demo: $(STAMP) $(KAFKA) ## the whole path on this machine: 364 texts, a summary, nothing left running
 	$(BIN)/sprat demo
+
+# CA names certificates to trust while building, for a network that inspects TLS.
+DOCKER ?= docker
+BASE_IMAGE ?= debian:trixie-slim
+TAG ?= 0.1.0
+CA_SECRET := id=ca,src=
+BUILD_IMAGE = DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file compose/Dockerfile --build-arg BASE=$(BASE_IMAGE) \
+	$(if $(CA),--secret "$(CA_SECRET)$(CA)") --label org.opencontainers.image.version=$(TAG) \
+	--label org.opencontainers.image.revision=$$(git rev-parse HEAD)
+
+images: ## container images of all services and of the command line; reads DOCKER, BASE_IMAGE, TAG and CA
+	@for image in $(SERVICES) cli; do \
+		echo "building sprat/$$image:$(TAG)"; \
+		$(BUILD_IMAGE) --target $$image --tag sprat/$$image:$(TAG) . >/dev/null || exit 1; \
+	done
+
+compose-demo: ## make demo on containers, from what make images made: an installation of its own, removed afterwards
+	DOCKER=$(DOCKER) SPRAT_TAG=$(TAG) compose/demo.sh
 
 up: $(STAMP) $(KAFKA) ## Kafka, Redis and every service on this machine, until Ctrl-C
 	$(BIN)/sprat up

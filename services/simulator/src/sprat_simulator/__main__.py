@@ -14,8 +14,6 @@ from sprat_simulator.settings import SimulatorSettings
 
 log = logging.getLogger("sprat_simulator")
 
-_HOST = "127.0.0.1"
-
 
 class _Server(uvicorn.Server):
     """Stops without waiting for requests: those that hang on purpose would block the stop."""
@@ -31,7 +29,7 @@ def main() -> int:
     try:
         settings = SimulatorSettings()
         gold = load_gold(settings.gold) if settings.gold else {}
-        listener = socket.create_server((_HOST, settings.port))
+        listener = socket.create_server((settings.host, settings.port))
     except ValidationError as error:
         problems = [f"SPRAT_SIMULATOR_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
     except (OSError, ValueError) as error:

@@ -41,7 +41,8 @@ class SimulatorSettings(Behaviour, BaseSettings):
         env_prefix="SPRAT_SIMULATOR_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    port: Annotated[int, Field(ge=0, le=65535, description="On 127.0.0.1; 0: any free one, it is printed.")] = 8089
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="0: any free one, it is printed.")] = 8089
     api_key: Annotated[SecretStr | None, Field(description="If set, requests without it get 401.")] = None
     gold: Annotated[Path | None, Field(description='Lines of {"text", "tasks", "gold": {task: answer}}.')] = None
     keep_requests: Annotated[bool, Field(description="Keep what is received and show it at GET /requests.")] = False

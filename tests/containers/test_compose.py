@@ -1,0 +1,65 @@
+"""The promise of the demo on containers: undisturbed, after kills, through upgrades, and over a down and up."""
+
+import subprocess
+import time
+
+import pytest
+
+from support.compose import DOCKER, SERVICES, Compose
+
+pytestmark = pytest.mark.timeout(600)
+
+PAIRS, LETTERS = 386, 35
+KEPT = {"intent": 241, "ner": 11, "translation": 9}
+"""As `make demo` prints it."""
+
+
+def check(report, *, repeated: bool) -> None:
+    """Check that nothing was lost or doubled; after a kill, a Result may be there twice under one id."""
+    print(
+        f"{report.results} Results, {report.lost} lost, {report.several_ids} with several ids, "
+        f"{report.duplicated_ids} repeated under their id, {report.dead_letters} dead letters, lag {report.lag}"
+    )
+    assert report.problems == ()
+    assert (report.pairs, report.results, report.lost, report.several_ids) == (PAIRS, PAIRS, 0, 0)
+    assert repeated or (report.duplicated_ids, report.dead_letters) == (0, LETTERS)
+    assert not any(report.lag.values())
+
+
+async def test_the_demo_keeps_its_promise_with_the_same_counts_as_on_processes(compose: Compose) -> None:
+    report = await compose.demo()
+    check(report, repeated=False)
+    assert {task: each.kept for task, each in report.tasks.items()} == KEPT
+
+
+def test_the_containers_have_no_rights_that_they_do_not_need(compose: Compose) -> None:
+    for service in SERVICES:
+        (container,) = compose("ps", "--quiet", service).split()
+        form = "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}"
+        said = subprocess.check_output([str(DOCKER), "inspect", "--format", form, container], text=True)
+        assert said == "10001:10001 true [ALL] [no-new-privileges:true]\n"
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "redis", "kafka"])
+async def test_a_killed_container_loses_nothing(compose: Compose, service: str) -> None:
+    began = time.monotonic()
+    report = await compose.demo(("kill", service), ("start", service))
+    print(f"{service}: killed and started under traffic, all there after {time.monotonic() - began:.1f} s")
+    check(report, repeated=True)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_is_upgraded_under_traffic_and_nothing_is_repeated(compose: Compose, service: str) -> None:
+    tag = "0.1.0-next"
+    dockerfile = f"FROM sprat/{service}:0.1.0\nLABEL org.opencontainers.image.version={tag}\n"
+    build = [str(DOCKER), "build", "--quiet", "--tag", f"sprat/{service}:{tag}", "-"]
+    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
+    compose.variables[f"SPRAT_{service.upper()}_TAG"] = tag
+    report = await compose.demo(("up", "--detach", "--wait", "--no-deps", "--no-build", service))
+    check(report, repeated=False)
+    assert tag in compose("ps", "--format", "{{.Image}}", service)
+
+
+async def test_down_and_up_keep_what_was_sent(compose: Compose) -> None:
+    report = await compose.demo(("down",), ("up", "--detach", "--wait", "--no-build"), after_s=5, pause_s=0)
+    check(report, repeated=False)

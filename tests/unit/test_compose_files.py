@@ -1,0 +1,124 @@
+"""What the compose files name is used and documented: images, ports, variables, volumes, settings."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from support.readme import CONFIGURATION, DOCS, ROOT
+
+FOLDER = ROOT / "compose"
+FILES = {name: (FOLDER / name).read_text("utf-8") for name in ("compose.yaml", "compose.observability.yaml")}
+LOADED: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text in FILES.items()}
+PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
+EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
+DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+SERVICES = ("router", "intent", "ner", "translation", "frontier", "simulator")
+
+VARIABLE = re.compile(r"\$\{(\w+)(?::-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
+IMAGE = re.compile(r"\$\{(?P<variable>\w+_IMAGE):-(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)?):(?P<tag>v?[0-9][\w.-]*)\}")
+NOT_IN_FILES = {"COMPOSE_PROFILES"}
+"""Compose reads it by itself."""
+
+
+def containers() -> list[tuple[str, dict[str, Any]]]:
+    """Return all containers with an image of their own; the second file adds variables to those of the first."""
+    return [
+        (name, service) for file in LOADED.values() for name, service in file["services"].items() if "image" in service
+    ]
+
+
+def variables() -> dict[str, str]:
+    """Return variable → default, of both files."""
+    return {name: default for text in FILES.values() for name, default in VARIABLE.findall(text)}
+
+
+def test_the_variables_of_the_files_are_those_of_the_example_with_the_same_defaults() -> None:
+    example = dict(re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    assert example.keys() - NOT_IN_FILES == variables().keys()
+    for name, default in variables().items():
+        # The tag of one service is by default that of all.
+        assert example[name] == ("" if default.startswith("${") else default), name
+
+
+@pytest.mark.parametrize("name", sorted(variables().keys() | NOT_IN_FILES))
+def test_each_variable_is_documented(name: str) -> None:
+    assert re.search(rf"^\|[^|]*`{name}`", PAGE, re.MULTILINE), f"{name} is not in the table of docs/deploy/compose.md"
+
+
+def test_the_page_documents_no_other_variable() -> None:
+    table = PAGE[PAGE.index("## Variables") : PAGE.index("## The images")]
+    assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == variables().keys() | NOT_IN_FILES
+
+
+@pytest.mark.parametrize(("name", "service"), containers(), ids=lambda each: each if isinstance(each, str) else "")
+def test_an_image_is_sprats_own_or_has_one_variable_with_a_name_and_a_tag(name: str, service: dict[str, Any]) -> None:
+    image = service["image"]
+    if image.startswith("${SPRAT_IMAGES:-sprat}/"):
+        target = image.removeprefix("${SPRAT_IMAGES:-sprat}/").partition(":")[0]
+        assert f" AS {target}\n" in DOCKERFILE
+        assert target == ("cli" if name == "topics" else name)
+    else:
+        assert IMAGE.fullmatch(image), f"{image}: one variable with a default of name and tag, and no host"
+
+
+def test_each_image_of_the_dockerfile_runs_somewhere_and_is_made_and_labelled() -> None:
+    targets = {
+        name for name in re.findall(r" AS (\w+)$", DOCKERFILE, re.MULTILINE) if f"title=sprat-{name} " in DOCKERFILE
+    }
+    assert targets == {*SERVICES, "cli"}
+    assert targets <= {service["image"].partition("}/")[2].partition(":")[0] for _, service in containers()}
+    assert set(re.search(r"^SERVICES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()) == set(SERVICES)
+
+
+@pytest.mark.parametrize(("name", "service"), containers(), ids=lambda each: each if isinstance(each, str) else "")
+def test_a_container_has_limits_and_no_rights(name: str, service: dict[str, Any]) -> None:
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"restart", "mem_limit", "logging"} <= service.keys()
+    assert service.get("read_only") or name in {"kafka", "grafana"}, "these two write into their root"
+
+
+def test_ports_are_open_to_this_machine_alone_and_documented() -> None:
+    ports = [port for _, service in containers() for port in service.get("ports", [])]
+    assert len(ports) == 5
+    for port in ports:
+        published = re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-(\d+)\}:\d+", port)
+        assert published, port
+        assert published[1] in PAGE, port
+
+
+def test_volumes_and_networks_are_declared_used_and_documented() -> None:
+    for kind in ("volumes", "networks"):
+        declared = {name for file in LOADED.values() for name in file.get(kind, {})}
+        used = {
+            each.partition(":")[0] for _, service in containers() for each in service.get(kind, []) if type(each) is str
+        }
+        assert declared == used
+    for file in LOADED.values():
+        for volume in file["volumes"]:
+            assert f"`{volume}`" in PAGE
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounts = [each for _, service in containers() for each in service.get("volumes", []) if isinstance(each, dict)]
+    assert len(mounts) > 5
+    for mount in mounts:
+        path = VARIABLE.sub(lambda found: found[2], mount["source"]).removesuffix("}")
+        assert (FOLDER / path).exists(), path
+        assert mount["read_only"]
+
+
+def test_settings_of_services_are_known() -> None:
+    known = set(re.findall(r"`((?:SPRAT|OTEL)_\w+)`", CONFIGURATION.read_text("utf-8")))
+    for name, service in containers():
+        for variable in service.get("environment", {}):
+            if variable.startswith("SPRAT_") and name in {*SERVICES, "cli", "topics"} - {"simulator"}:
+                assert variable in known, f"{name}: {variable}"
+
+
+def test_every_container_is_described() -> None:
+    for name, _ in containers():
+        assert name in PAGE.lower(), name
