@@ -174,7 +174,9 @@ def test_a_text_is_found_by_its_id_with_every_hop(settled_run: ObservedRun) -> N
     if run.runs(JAEGER):
         (trace,) = httpx.get(run.url(JAEGER, f"/api/traces/{found[0]}"), timeout=10).json()["data"]
         assert {each["spanID"] for each in trace["spans"]} == spans.keys()
-        assert [each["warnings"] for each in trace["spans"] if each["warnings"]] == []
+        warnings = [warning for each in trace["spans"] for warning in each["warnings"] or ()]
+        # A record may be polled before its sender knows that it is acknowledged; Jaeger takes that for two clocks.
+        assert [warning for warning in warnings if not warning.startswith("clock skew adjustment disabled")] == []
 
 
 def test_nothing_of_a_secret_is_in_any_span_log_line_or_label(settled_run: ObservedRun) -> None:
