@@ -10,7 +10,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_span_id, format_trace_id, use_span
 
-from sprat.telemetry.logs import ExportReport, JsonFormatter, OtlpHandler
+from sprat.telemetry.logs import ExportReport, JsonFormatter, OtlpHandler, TextFormatter
 from sprat.telemetry.spans import current_traceparent
 from sprat_contracts import Traceparent
 
@@ -209,3 +209,16 @@ def test_a_stack_trace_of_the_sdk_is_not_reported(report, caplog):
         record.exc_info = sys.exc_info()
         report(record)
     assert [each.exc_info for each in caplog.records] == [None]
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter("intent"), TextFormatter("%(message)s")], ids=["json", "text"])
+def test_the_message_of_an_exception_is_not_logged(formatter):
+    with pytest.raises(ValueError, match="words") as caught:
+        raise ValueError("the words of a person")
+    line = logging.LogRecord(
+        "asyncio", logging.ERROR, __file__, 1, "Task exception was never retrieved", None, caught._excinfo
+    )
+    written = formatter.format(line)
+    assert "ValueError" in written
+    assert "test_telemetry_logs.py" in written
+    assert "words of a person" not in written

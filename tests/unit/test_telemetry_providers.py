@@ -4,10 +4,11 @@ import contextlib
 import os
 
 import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBasedTraceIdRatio
 
 from sprat.errors import UserError
-from sprat.telemetry.providers import Telemetry, make_telemetry
+from sprat.telemetry.providers import PausedExporter, Telemetry, make_telemetry
 
 TRACES = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "100"}
 
@@ -112,3 +113,25 @@ def test_the_batches_of_spans_and_logs_are_those_of_the_variables(made):
     assert [each._schedule_delay_millis for each in processors] == [250, 350]
     assert [each._max_queue_size for each in processors] == [600, 2048]
     assert [each._max_export_batch_size for each in processors] == [512, 9]
+
+
+class Exporter:
+    def __init__(self):
+        self.result = SpanExportResult.SUCCESS
+        self.batches = []
+
+    def export(self, batch):
+        self.batches.append(batch)
+        return self.result
+
+
+def test_an_exporter_that_fails_gets_nothing_for_a_while():
+    exporter, now = Exporter(), [100.0]
+    paused = PausedExporter(exporter, pause_s=10, clock=lambda: now[0])
+    assert paused.export("a") is SpanExportResult.SUCCESS
+    exporter.result = SpanExportResult.FAILURE
+    assert paused.export("b") is paused.export("c") is SpanExportResult.FAILURE
+    now[0] += 10
+    exporter.result = SpanExportResult.SUCCESS
+    assert paused.export("d") is paused.export("e") is SpanExportResult.SUCCESS
+    assert exporter.batches == ["a", "b", "d", "e"]

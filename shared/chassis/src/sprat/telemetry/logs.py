@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -40,7 +40,16 @@ def span_of(line: logging.LogRecord) -> SpanContext:
     return span_context(record)
 
 
-class JsonFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
+    """Readable lines. An exception is its type and stack: its message may hold a text."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
+        """Return the name of the type and the stack."""
+        kind, _, stack = ei
+        return f"{kind.__name__ if kind else 'no exception'}\n{''.join(traceback.format_tb(stack))}".rstrip()
+
+
+class JsonFormatter(TextFormatter):
     """One JSON object a line: time, level, service, its model, logger, message, and what the call passed as `extra`."""
 
     def __init__(self, service: str, model: str | None = None) -> None:
@@ -158,7 +167,7 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     handler = logging.StreamHandler(sys.stderr)
     readable = style == "text" or (style == "auto" and sys.stderr.isatty())
     handler.setFormatter(
-        logging.Formatter(f"%(asctime)s %(levelname)-7s {display_name(service, model)} %(message)s", "%H:%M:%S")
+        TextFormatter(f"%(asctime)s %(levelname)-7s {display_name(service, model)} %(message)s", "%H:%M:%S")
         if readable
         else JsonFormatter(service, model)
     )

@@ -5,7 +5,9 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import set_logger_provider
@@ -54,6 +56,33 @@ class Telemetry:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
+class PausedExporter:
+    """Passes batches on to an exporter, and drops them for a while after one that failed.
+
+    What cannot arrive is then not encoded: that costs more than all else of a span, and would delay a stop.
+    """
+
+    def __init__(self, exporter: Any, pause_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._exporter = exporter
+        self._pause_s = pause_s
+        self._clock = clock
+        self._resume_at = float("-inf")
+        self._failed: Any = None
+
+    def export(self, batch: Any) -> Any:
+        """Return the exporter's result; during a pause, that of the attempt before it."""
+        if self._clock() < self._resume_at:
+            return self._failed
+        result = self._exporter.export(batch)
+        if result.name != "SUCCESS":
+            self._failed, self._resume_at = result, self._clock() + self._pause_s
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the exporter has."""
+        return getattr(self._exporter, name)
+
+
 def _shut_down(provider: TracerProvider | MeterProvider | LoggerProvider) -> None:
     with contextlib.suppress(Exception):  # the process ends; what could not be exported was reported before
         provider.shutdown()
@@ -93,7 +122,9 @@ def make_telemetry(service: str, version: str, model: str | None = None, max_lin
         return Telemetry()
     check_variables()
     resource = _resource(service, version, model)
-    spans, measurements, lines = exporters("traces"), exporters("metrics"), exporters("logs")
+    spans: list[Any] = [PausedExporter(each) for each in exporters("traces")]
+    lines: list[Any] = [PausedExporter(each) for each in exporters("logs")]
+    measurements = exporters("metrics")
 
     # No provider is shut down at exit: `Telemetry.shutdown` does it, within its time.
     reader = InMemoryMetricReader()

@@ -23,6 +23,7 @@ from sprat.telemetry.instruments import SpanType, Value
 from sprat_contracts import Traceparent
 
 _SCOPE: Final = InstrumentationScope("sprat")
+_NO_SPAN: Final = Context()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 
@@ -146,7 +147,9 @@ class DeclaredSpan:
 
     @property
     def context(self) -> Context:
-        """The OpenTelemetry context in which the span is the current one: it makes the span an exemplar."""
+        """The OpenTelemetry context in which the span is the current one: it makes a recorded span an exemplar."""
+        if not self.recorded:
+            return _NO_SPAN
         return trace.set_span_in_context(NonRecordingSpan(self.link), Context())
 
     def set(self, **attributes: Value) -> None:
