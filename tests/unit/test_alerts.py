@@ -1,9 +1,7 @@
-"""Alerts name only declared signals, say what to do, and fire on their fault alone."""
+"""Alerts and runbooks name only declared signals and existing commands, and say what to do."""
 
 import re
 import shlex
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,13 +40,6 @@ def recorded() -> dict[str, frozenset[str]]:
         inputs = (series[name] for name in re.findall(r"\bsprat:[\w:]+", rule["expr"]))
         series[rule["record"]] = frozenset(labels.union(rule.get("labels", {}), *inputs))
     return series
-
-
-def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    path = shutil.which(program)
-    if path is None:
-        pytest.skip(f"{program} is not installed: observability/README.md says how to get it")
-    return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
@@ -121,20 +112,3 @@ def test_each_alert_is_tested_firing_and_silent() -> None:
             fires |= set().union(*checks)
             silent |= set().union(*checks) - checks[0]
     assert fires == silent == set(NAMES)
-
-
-@pytest.mark.parametrize("path", ALERT_TESTS, ids=lambda path: path.stem)
-def test_alerts_fire_on_their_fault_alone_and_resolve(path: Path) -> None:
-    done = run("promtool", "test", "rules", path)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_prometheus_accepts_its_configuration() -> None:
-    done = run("promtool", "check", "config", OBSERVABILITY / "prometheus" / "prometheus.yml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(ALERT_FILES) + len(RULE_FILES)} rule files found" in done.stdout
-
-
-def test_alertmanager_accepts_its_configuration() -> None:
-    done = run("amtool", "check-config", OBSERVABILITY / "alertmanager" / "alertmanager.yml")
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -213,8 +213,9 @@ def test_a_stack_trace_of_the_sdk_is_not_reported(report, caplog):
 
 @pytest.mark.parametrize("formatter", [JsonFormatter("intent"), TextFormatter("%(message)s")], ids=["json", "text"])
 def test_the_message_of_an_exception_is_not_logged(formatter):
+    text = "the words of a person"
     with pytest.raises(ValueError, match="words") as caught:
-        raise ValueError("the words of a person")
+        raise ValueError(text)
     line = logging.LogRecord(
         "asyncio", logging.ERROR, __file__, 1, "Task exception was never retrieved", None, caught._excinfo
     )
