@@ -21,7 +21,7 @@ CONVENTIONS: Final = "1.44.0"
 NAMESPACE: Final = "sprat."
 
 _HEADER = "# Generated from sprat.telemetry.signals by `make generate`.\n"
-_SECTIONS: Final = {
+_SECTIONS: Final[dict[Metric, str]] = {
     signals.PAIRS: "What becomes of texts",
     signals.CONSUMED: "What every service does with records",
     signals.PREDICTIONS: "Small models and caches",

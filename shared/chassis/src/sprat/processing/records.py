@@ -12,6 +12,7 @@ from sprat_contracts import (
     KafkaRecord,
     Message,
     ReasonCode,
+    TextSubmitted,
     Traceparent,
     WireError,
     decode,
@@ -130,17 +131,20 @@ def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Messag
 
 
 def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tuple[Traceparent, bool]:
-    """Return the trace context that a record continues, and whether it is derived: no sender gave it.
+    """Return the trace context that a record continues, and whether it is derived: its root is not a sender's span.
 
-    That of a record without one that cannot be decoded is derived from its place.
+    A sender may also give the derived one, as `sprat send` does. That of a record without one that cannot be decoded
+    is derived from its place.
     """
-    if received is not None:
-        envelope = received.envelope
-        return envelope.traceparent, envelope.traceparent == Traceparent.root(envelope.source, envelope.id)
-    given = Traceparent.parse(dict(record.headers).get("traceparent"))
-    if given is not None:
-        return given, False
-    return Traceparent.root(f"{record.topic}/{record.partition}", str(record.offset)), True
+    given = Traceparent.parse(next((value for name, value in record.headers if name == "traceparent"), None))
+    if received is None:
+        place = f"{record.topic}/{record.partition}", str(record.offset)
+        return (Traceparent.root(*place), True) if given is None else (given, False)
+    envelope = received.envelope
+    if given is None:
+        return envelope.traceparent, True
+    is_text = isinstance(received.message, TextSubmitted)
+    return envelope.traceparent, is_text and envelope.traceparent == Traceparent.root(envelope.source, envelope.id)
 
 
 def defect(error: Exception) -> Rejected:

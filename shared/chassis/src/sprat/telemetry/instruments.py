@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from opentelemetry import metrics
 from opentelemetry.context import Context
@@ -65,6 +65,16 @@ class Attribute:
         return value
 
 
+class Series(dict[str, str]):
+    """The attributes of a time series, and its sum where the metric is a counter."""
+
+    __slots__ = ("total",)
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        super().__init__(attributes)
+        self.total = 0.0
+
+
 @dataclass(slots=True, eq=False)
 class Metric:
     """What all metrics have in common."""
@@ -74,8 +84,9 @@ class Metric:
     """In UCUM; what is counted stands in braces."""
     description: str
     attributes: tuple[Attribute, ...] = ()
-    series: dict[tuple[tuple[str, str], ...], dict[str, str]] = field(default_factory=dict, repr=False)
-    """Every combination of labels that was emitted → the attributes of its time series."""
+    series: dict[tuple[tuple[str, str], ...], Series] = field(default_factory=dict, repr=False)
+    """Every combination of labels that was emitted → its time series; several may have one, such as `other`."""
+    _by_attributes: dict[tuple[tuple[str, str], ...], Series] = field(default_factory=dict, repr=False)
 
     kind: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
@@ -92,8 +103,8 @@ class Metric:
         """The name in Prometheus, without the `_bucket`, `_sum` or `_count` of a histogram."""
         return prometheus_name(self.name, self.unit) + self.suffix
 
-    def attributes_of(self, labels: Labels) -> dict[str, str]:
-        """Return the attributes of the time series with these labels.
+    def attributes_of(self, labels: Labels) -> Series:
+        """Return the time series with these labels.
 
         Raises:
             TypeError: the metric does not have an attribute with such a key.
@@ -107,7 +118,8 @@ class Metric:
                 raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
             given = _constants(self.attributes)
             given |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
-            found = {each.name: given[each.name] for each in self.attributes if each.name in given}
+            attributes = {each.name: given[each.name] for each in self.attributes if each.name in given}
+            found = self._by_attributes.setdefault(tuple(attributes.items()), Series(attributes))
             if len(self.series) < _MAX_REMEMBERED:
                 self.series[key] = found
         return found
@@ -215,7 +227,6 @@ class Counter(_Observed):
 
     def __post_init__(self) -> None:
         """Bind it to the meter."""
-        self._totals: dict[tuple[tuple[str, str], ...], float] = {}
         self._adding = threading.Lock()
         super().__post_init__()
 
@@ -224,14 +235,14 @@ class Counter(_Observed):
 
     def add(self, amount: float, **labels: str) -> None:
         """Add to the sum of one time series."""
-        key = tuple(self.attributes_of(labels).items())
+        series = self.attributes_of(labels)
         with self._adding:
-            self._totals[key] = self._totals.get(key, 0.0) + amount
+            series.total += amount
 
     def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
-        with self._adding:
-            totals = tuple(self._totals.items())
-        yield from (Observation(total, dict(key)) for key, total in totals)
+        for series in tuple(self._by_attributes.values()):
+            if series.total:  # what is watched has its sum elsewhere
+                yield Observation(series.total, series)
         yield from super()._collect(options)
 
 
@@ -247,11 +258,14 @@ class SpanType:
     constants: Mapping[str, str] = field(init=False, repr=False)
     """Names and values of the attributes with one allowed value: every span of the kind has them."""
     _names: Mapping[str, str] = field(init=False, repr=False)
+    _templates: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Index the attributes."""
         object.__setattr__(self, "constants", _constants(self.attributes))
         object.__setattr__(self, "_names", {attribute.key: attribute.name for attribute in self.attributes})
+        templates = frozenset(each.name for each in self.attributes if each.type.startswith("template"))
+        object.__setattr__(self, "_templates", templates)
 
     def named_attributes(self, values: Mapping[str, Value]) -> dict[str, str | int | float | bool | Sequence[str]]:
         """Return the attributes of a span: None is left out, and a mapping becomes one attribute for each of its names.
@@ -259,12 +273,10 @@ class SpanType:
         Raises:
             KeyError: the kind of span does not declare such an attribute.
         """
-        named: dict[str, str | int | float | bool | Sequence[str]] = {}
-        for key, value in values.items():
-            if isinstance(value, dict):  # not Mapping: its check costs as much as all the rest, for every attribute
-                named |= {f"{self._names[key]}.{item}": count for item, count in value.items()}
-            elif value is not None:
-                named[self._names[key]] = value
+        names = self._names
+        named: dict[str, Any] = {names[key]: value for key, value in values.items() if value is not None}
+        for name in self._templates & named.keys():
+            named |= {f"{name}.{item}": count for item, count in named.pop(name).items()}
         return named
 
     def named(self, value: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
@@ -60,11 +60,15 @@ class SpanPipeline:
     def __init__(self, provider: TracerProvider, processor: SpanProcessor, limits: SpanLimits) -> None:
         self.resource = provider.resource
         self._sampler = provider.sampler
+        self._follows_parent = provider.sampler is DEFAULT_ON
+        """Whether the sampler is the standard's default: a root is sampled, all else as its parent."""
         self._processor = processor
         self.limits = limits
 
     def samples(self, span_type: SpanType, trace_id: int, parent: SpanContext | None) -> bool:
         """Return whether a span without a parent in this process is made."""
+        if self._follows_parent:
+            return parent is None or parent.trace_flags.sampled
         context = None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
         decision = self._sampler.should_sample(context, trace_id, span_type.name, span_type.kind).decision
         return decision is Decision.RECORD_AND_SAMPLE
@@ -238,6 +242,11 @@ def ending(span: DeclaredSpan) -> Iterator[DeclaredSpan]:
         raise
     finally:
         span.end(error)
+
+
+def samples(span_type: SpanType, root: Traceparent) -> bool:
+    """Return whether a root with these ids is recorded."""
+    return _pipeline is not None and _pipeline.samples(span_type, int(root.trace_id, 16), None)
 
 
 def begin(

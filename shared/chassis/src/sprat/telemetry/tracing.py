@@ -11,7 +11,7 @@ from opentelemetry.trace import Link, SpanContext
 
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Value
-from sprat.telemetry.spans import INVISIBLE, DeclaredSpan, begin, ending, span_context
+from sprat.telemetry.spans import INVISIBLE, DeclaredSpan, begin, ending, samples, span_context
 from sprat_contracts import Traceparent
 
 Place = tuple[str, int, int]
@@ -103,4 +103,6 @@ class Tracing:
 
         A context that a sender gave has the sender's decision already.
         """
-        return begin(signals.ACCEPT, "", None, 0, {}, ids=root).traceparent if self.exporting else root
+        if not self.exporting or samples(signals.ACCEPT, root):
+            return root
+        return Traceparent(root.trace_id, root.parent_id, "00", root.version)
