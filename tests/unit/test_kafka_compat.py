@@ -8,8 +8,12 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinatorForGroupError
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -51,6 +55,46 @@ def raw_batch(name: bytes) -> bytes:
     batch[at : at + len(name)] = name
     struct.pack_into(">I", batch, 17, calc_crc32c(bytes(batch[21:])))
     return bytes(batch)
+
+
+class AnsweringClient:
+    """A client whose broker answers any request so."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    async def send(self, *_: object, **__: object) -> object:
+        return self.answer
+
+
+def coordinator(kind: type[GroupCoordinator], error: type[KafkaError]) -> GroupCoordinator:
+    """Return a coordinator whose broker answers with an error for the whole group."""
+    made = kind.__new__(kind)
+    made.group_id, made.coordinator_id, made._coordinator_dead_fut = "g", 1, asyncio.get_running_loop().create_future()
+    made._client = AnsweringClient(OffsetFetchResponse_v3(0, [], error.errno))
+    return made
+
+
+@pytest.mark.parametrize("error", [GroupLoadInProgressError, NotCoordinatorForGroupError])
+async def test_a_group_whose_offsets_are_loaded_is_not_a_new_one(error: type[KafkaError]) -> None:
+    asked = coordinator(compat.CheckedGroupCoordinator, error)
+    with pytest.raises(error) as raised:
+        await asked._do_fetch_commit_offsets([TopicPartition("t", 0)])
+    assert raised.value.retriable
+    assert (asked.coordinator_id is None) == (error is NotCoordinatorForGroupError)
+
+
+async def test_aiokafka_still_takes_it_for_a_new_one() -> None:
+    """Once it does not, the check can go."""
+    asked = coordinator(GroupCoordinator, GroupLoadInProgressError)
+    assert await asked._do_fetch_commit_offsets([TopicPartition("t", 0)]) == {}
+
+
+async def test_the_consumers_of_a_process_use_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_module, "GroupCoordinator", GroupCoordinator)
+    compat.install_offset_checks()
+    assert consumer_module.GroupCoordinator is compat.CheckedGroupCoordinator
+    assert "GroupCoordinator" in AIOKafkaConsumer.start.__code__.co_names
 
 
 def test_header_names_of_any_bytes_are_read_without_loss() -> None:

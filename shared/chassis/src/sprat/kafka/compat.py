@@ -2,6 +2,8 @@
 
 * `install_tolerant_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
   header names may hold any bytes.
+* `install_offset_checks`: `aiokafka.consumer.consumer.GroupCoordinator` and its `_send_req`; an error about a whole
+  group is not taken for a group without committed offsets.
 * `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
 * `wrap_polls`, `wrap_commits`: methods of one consumer are replaced; FastStream has no hook for polls.
 * `on_consumer_created`: `broker.config.broker_config.builder`; FastStream has no hook before a consumer starts.
@@ -22,8 +24,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import NoError, NotCoordinatorForGroupError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
@@ -57,6 +62,30 @@ def install_tolerant_records() -> None:
     returns the original bytes.
     """
     fetcher.MemoryRecords = TolerantMemoryRecords
+
+
+def install_offset_checks() -> None:
+    """Let every consumer of this process ask for its committed offsets again where the answer is an error.
+
+    A broker that has just become the group's coordinator and still loads its offsets answers with one error for the
+    whole group and an empty list of offsets. aiokafka reads the list alone, takes the group for a new one, and would
+    read everything from the earliest record.
+    """
+    consumer_module.GroupCoordinator = CheckedGroupCoordinator
+
+
+class CheckedGroupCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafka has no types
+    """Raises the error of an answer about committed offsets; aiokafka tries again where that may help."""
+
+    async def _send_req(self, request: Any) -> Any:
+        answer = await super()._send_req(request)
+        if isinstance(request, OffsetFetchRequest):
+            error = for_code(getattr(answer, "error_code", NoError.errno))
+            if error is NotCoordinatorForGroupError:
+                self.coordinator_dead()
+            if error is not NoError:
+                raise error
+        return answer
 
 
 def fetch_has_ended(consumer: Any) -> bool:
