@@ -5,8 +5,8 @@
     layers.py members PLAN SITE FOLDER     sorts the members installed in SITE into FOLDER/<image>
     layers.py weights SOURCE FOLDER        copies the weights of each member into FOLDER/<member>
 
-All files get one time, so that equal content is an equal layer wherever it was built. Modules are compiled here: a
-container's root is read-only, so it would compile all of them at every start.
+All files get one time, and rights by which every user can read them, whatever the checkout has. Modules are compiled
+here: a container's root is read-only, so it would compile all of them at every start.
 """
 
 import json
@@ -98,7 +98,7 @@ def weights(source: Path, folder: Path) -> None:
     for artefacts in source.glob("*/*/src/*/artefacts"):
         package = artefacts.parent.name
         shutil.copytree(artefacts, folder / package / package / "artefacts")
-    _set_times(folder)
+    _normalise(folder)
 
 
 def _reach(member: str, members: Plan, installed: Mapping[str, Distribution]) -> set[str]:
@@ -147,7 +147,7 @@ def _copy(chosen: Iterable[Distribution], folder: Path) -> None:
                 # Debug information is most of some: 66 of the 68 MB of CTranslate2's module. The libraries that wheels
                 # bring were patched after they were linked, and may break.
                 subprocess.run(["strip", "--strip-debug", str(target)], check=True)  # noqa: S607 - of the build's image
-    _set_times(folder)
+    _normalise(folder)
 
 
 def _compile(module: Path, shown: PurePath) -> None:
@@ -159,9 +159,10 @@ def _compile(module: Path, shown: PurePath) -> None:
         print(f"not compiled: {error.exc_type_name} in {shown}", file=sys.stderr)
 
 
-def _set_times(folder: Path) -> None:
+def _normalise(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
-        os.utime(path, (TIME, TIME), follow_symlinks=False)
+        path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        os.utime(path, (TIME, TIME))
 
 
 def _name(requirement: str) -> str:
