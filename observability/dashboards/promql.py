@@ -85,16 +85,16 @@ def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Va
     """Return what a counter has grown by in the window; of a histogram, how many values were recorded.
 
     `increase` alone misses the first value of a series: the one dead letter of a day would not be counted. So a series
-    that is new counts with all that it has: it was not there when the window began, has fewer samples than its target
-    has scrapes, and its process has not started again. A Prometheus that has just begun to look at old counters adds
-    nothing.
+    that is new counts with all that it has: it was not there in the five minutes before the window (a scrape that fails
+    leaves a gap), has fewer samples than its target has scrapes, and its process has not started again. A Prometheus
+    that has just begun to look at old counters adds nothing.
     """
     counter = series(metric, _count(metric), **where)
     new = (
         f"{_NEW}{counter}[{window}])"
         f" and count_over_time({counter}[{window}])"
         f" < on (instance) group_left () max by (instance) (count_over_time(up[{window}]))"
-        f" unless {counter} offset {window} unless resets({counter}[{window}])"
+        f" unless last_over_time({counter}[5m] offset {window}) unless resets({counter}[{window}])"
     )
     return _aggregated("sum", f"{new}{_KNOWN}increase({counter}[{window}])", by)
 

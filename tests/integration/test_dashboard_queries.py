@@ -89,6 +89,11 @@ def test_old_counters_that_are_scraped_for_the_first_time_count_nothing(tmp_path
     assert value_of({LETTERS: "_x30 700x10", UP: "_x30 1x10"}, tmp_path) == 0
 
 
+def test_a_scrape_that_fails_makes_no_series_new(tmp_path: Path) -> None:
+    """It fails just when the window begins, and once within it."""
+    assert value_of({LETTERS: "7x19 stale 7x5 stale 7x12", UP: "1x19 0 1x5 0 1x12"}, tmp_path) == 0
+
+
 def value_of(samples: dict[str, str], folder: Path) -> float:
     """Return the dead letters of the last five of ten minutes; there are 15 s between two samples.
 
