@@ -25,6 +25,12 @@ def test_a_port_is_claimed_once_until_it_is_released(claims: PortClaims) -> None
     other.release()
 
 
+def test_no_port_is_returned_twice() -> None:
+    """What will listen on it may still be starting."""
+    ports = [free_port() for _ in range(500)]
+    assert len(set(ports)) == len(ports)
+
+
 def test_a_port_in_use_is_not_claimed_and_can_be_claimed_later(claims: PortClaims) -> None:
     with socket.socket() as listening:
         listening.bind((HOST, 0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sprat.retry import Deadline
 from sprat_local.notices import OnNotice
 from sprat_local.observe import configuration, dashboards
 from sprat_local.observe.configuration import Addresses
@@ -159,9 +160,10 @@ class Observers:
     def stop(self, *, grace_s: float) -> None:
         """Stop all: SIGTERM, SIGKILL after `grace_s`."""
         self.request_stop()
+        deadline = Deadline(grace_s)
         self._starts.have_ended(grace_s)
         for server in self._servers:
-            server.stop(grace_s=grace_s)
+            server.stop(grace_s=deadline.remaining())
         self._servers.clear()
         self._claims.release()
 

@@ -16,10 +16,14 @@ _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _IANA_EPHEMERAL = (49_152, 65_535)
 _TRIES = 200
 _POLL_S = 0.02
+_returned: set[int] = set()
+"""Ports that were returned in this process: a server may listen on one only seconds later."""
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return `count` different ports on which nothing listens now. Another process may still take one before its use.
+    """Return `count` ports on which nothing listens now, and that no earlier call in this process has returned.
+
+    Another process may still take one before its use.
 
     They are outside the range of source ports of outgoing connections, if that leaves any. A client that keeps trying
     to reach a stopped server inside that range could get the server's own port as its source port, connect to itself,
@@ -29,7 +33,9 @@ def free_ports(count: int) -> tuple[int, ...]:
     try:
         while len(sockets) < count:
             sockets.append(_bind_any())
-        return tuple(sock.getsockname()[1] for sock in sockets)
+        ports = tuple(sock.getsockname()[1] for sock in sockets)
+        _returned.update(ports)
+        return ports
     finally:
         for sock in sockets:
             sock.close()
@@ -61,7 +67,7 @@ def wait_free(port: int, timeout_s: float) -> bool:
 
 def _bind_any() -> socket.socket:
     low, high = _ephemeral_range()
-    outside = [port for port in range(_LOWEST, _HIGHEST) if not low <= port <= high]
+    outside = [port for port in range(_LOWEST, _HIGHEST) if not low <= port <= high and port not in _returned]
     for _ in range(_TRIES if outside else 0):
         sock = _bind(secrets.choice(outside))
         if sock is not None:
