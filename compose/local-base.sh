@@ -5,7 +5,8 @@
 #   make setup                  # brings Kafka's jars and a Java runtime, which the Kafka image is made of
 #   sudo compose/local-base.sh
 #
-# DOCKER names the client. Needs root, debootstrap, and some 500 MB. A base that exists is not made again.
+# DOCKER names the client, MIRROR another source of Debian's packages. Needs root, debootstrap, two minutes, and some
+# 500 MB. A base that exists is not made again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 docker=${DOCKER:-docker}
@@ -15,9 +16,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if ! "$docker" image inspect "$base" >/dev/null 2>&1; then
-    uri=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] *\)\{0,1\}\([^ ]*\).*/\2/p' \
-        /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
-    debootstrap --variant=minbase --include=ca-certificates "$suite" "$work/root" "${MIRROR:-$uri}"
+    # The first source of this machine, in either form; one of the two files may be missing.
+    uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null \
+        | sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] *\)\{0,1\}\([^ ]*\).*/\2/p' | head -1) || true
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$work/root" "${MIRROR:-$uri}" >"$work/log" \
+        || { tail -5 "$work/log"; exit 1; } >&2
     # What Debian's own slim image lacks as well.
     printf 'path-exclude /usr/share/%s/*\n' doc info locale man >"$work/root/etc/dpkg/dpkg.cfg.d/slim"
     rm -rf "$work"/root/usr/share/{doc,info,locale,man}/* "$work"/root/var/{lib/apt/lists,cache/apt}/*
