@@ -1,14 +1,22 @@
 """Prometheus' and Alertmanager's own tools on the rules: alerts fire on their fault alone, and resolve."""
 
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
+from sprat_local.observe.programs import ALERTMANAGER
+from sprat_local.observe.server import ObservingServer
+from sprat_local.processes.ports import free_port
 from support.sources import ROOT
 
 OBSERVABILITY = ROOT / "observability"
+ALERTMANAGER_FILE = OBSERVABILITY / "alertmanager" / "alertmanager.yml"
 RULE_FILES = [*OBSERVABILITY.glob("alerts/*.yml"), *OBSERVABILITY.glob("prometheus/rules/*.yml")]
 ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
 
@@ -33,5 +41,97 @@ def test_prometheus_accepts_its_configuration() -> None:
 
 
 def test_alertmanager_accepts_its_configuration() -> None:
-    done = run("amtool", "check-config", OBSERVABILITY / "alertmanager" / "alertmanager.yml")
+    done = run("amtool", "check-config", ALERTMANAGER_FILE)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[str]:
+    """Return the address of an Alertmanager with our configuration, which knows no alert yet."""
+    path = next((path for path in map(shutil.which, ALERTMANAGER.executables) if path is not None), None)
+    if path is None:
+        pytest.skip("Alertmanager is not installed: observability/README.md says how to get it")
+    port = free_port()
+    argv = [
+        path,
+        f"--config.file={ALERTMANAGER_FILE}",
+        f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    server = ObservingServer(
+        ALERTMANAGER.name,
+        argv,
+        port,
+        ready_path=ALERTMANAGER.ready_path,
+        folder=tmp_path,
+        log=tmp_path / "alertmanager.log",
+        environment=os.environ,
+    )
+    try:
+        server.start()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop(grace_s=5)
+
+
+# Alerts as "NAME label=value …". Each fault: what is told, and what follows from it.
+SERVICE_DOWN = (
+    "SpratGroupWithoutMember service_name=sprat-ner messaging_consumer_group_name=sprat.ner.default",
+    "SpratTextsWaitTooLong service_name=sprat-ner messaging_consumer_group_name=sprat.ner.default",
+    "SpratGroupBehind service_name=sprat-ner messaging_consumer_group_name=sprat.ner.default",
+    "SpratResultsStopped service_name=sprat-ner sprat_task=ner",
+    "SpratPairsWithoutResult service_name=sprat-ner sprat_task=ner window=1h",
+)
+FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "a service is killed": (
+        ("SpratServiceDown service_name=sprat-ner sprat_model_name=default",),
+        (*SERVICE_DOWN, "SpratInstanceDown service_name=sprat-ner sprat_model_name=default instance=ner"),
+    ),
+    "a service is not scraped and has no member": (SERVICE_DOWN[:1], SERVICE_DOWN[1:]),
+    "another service has a fault, too": (
+        (
+            "SpratServiceDown service_name=sprat-ner sprat_model_name=default",
+            "SpratResultsStopped service_name=sprat-intent sprat_task=intent",
+            "SpratTextsWaitTooLong service_name=sprat-intent messaging_consumer_group_name=sprat.intent.default",
+        ),
+        SERVICE_DOWN,
+    ),
+    "the router is killed": (
+        ("SpratServiceDown service_name=sprat-router",),
+        (
+            "SpratLagNotReported",
+            "SpratResultsStopped service_name=sprat-ner sprat_task=ner",
+            "SpratPairsWithoutResult service_name=sprat-intent sprat_task=intent window=6h",
+        ),
+    ),
+    "Kafka is away": (
+        ("SpratKafkaUnreachable",),
+        ("SpratServiceDown service_name=sprat-router", "SpratServiceDown service_name=sprat-ner", *SERVICE_DOWN),
+    ),
+}
+
+
+def labels_of(alert: str) -> dict[str, str]:
+    name, *more = alert.split()
+    rules = (
+        rule
+        for path in RULE_FILES
+        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == name
+    )
+    return {"alertname": name, "severity": next(rules)["labels"]["severity"]} | dict(each.split("=") for each in more)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_fault_is_one_call(alertmanager: str, name: str) -> None:
+    told, follow = FAULTS[name]
+    labels = {alert: labels_of(alert) for alert in (*told, *follow)}
+    url = f"{alertmanager}/api/v2/alerts"
+    httpx.post(url, json=[{"labels": each} for each in labels.values()], timeout=10).raise_for_status()
+    calls = httpx.get(f"{url}/groups", params={"inhibited": "false"}, timeout=10).json()
+
+    found = [each["labels"] for call in calls for each in call["alerts"]]
+    assert {alert for alert, each in labels.items() if each in found} == set(told)
+    assert [call["receiver"]["name"] for call in calls] == ["page"]
