@@ -61,5 +61,5 @@ async def test_a_service_is_upgraded_under_traffic_and_nothing_is_repeated(compo
 
 
 async def test_down_and_up_keep_what_was_sent(compose: Compose) -> None:
-    report = await compose.demo(("down",), ("up", "--detach", "--wait", "--no-build"), after_s=5, pause_s=0)
+    report = await compose.demo(("down",), ("up", "--detach", "--wait", "--no-build"), pause_s=0)
     check(report, repeated=False)

@@ -23,6 +23,8 @@ from support.readme import ROOT
 DOCKER = shutil.which(os.environ.get("DOCKER", "docker"))
 SERVICES = ("router", "intent", "ner", "translation", "frontier")
 UP_S = 300
+UNDER_WAY = 40
+"""Results and dead letters, of 421, after which the commands run: the others are on their way, or still to be sent."""
 
 
 class Compose:
@@ -59,21 +61,24 @@ class Compose:
         """How this process reaches its Kafka."""
         return KafkaSettings(bootstrap=f"127.0.0.1:{self.port}")
 
-    async def demo(self, *during: Sequence[str], after_s: float = 3.0, pause_s: float = 3.0) -> DemoReport:
+    async def demo(self, *during: Sequence[str], pause_s: float = 3.0) -> DemoReport:
         """Send the samples through it; while they are under way, run these `docker compose` commands with a pause."""
         target = await DemoTarget.running(self.kafka)
-        counts = [(0, 0)]
-        work = asyncio.create_task(Demo(target, load_samples(DEMO_FOLDER), lambda *count: counts.append(count)).run())
+        counts = [(0, 1)]
+        demo = Demo(target, load_samples(DEMO_FOLDER), lambda *count: counts.append(count), timeout_s=UP_S)
+        work = asyncio.create_task(demo.run())
         try:
-            await asyncio.sleep(after_s)
+            while during and counts[-1][0] < UNDER_WAY and not work.done():
+                await asyncio.sleep(0.02)
             done, total = counts[-1]
-            assert not during or 0 < done < total, "the commands run while texts are under way"
+            assert done < total
             for arguments in during:
                 await asyncio.to_thread(self, *arguments)
                 await asyncio.sleep(pause_s)
             return await work
         finally:
             work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 def unavailable() -> str | None:

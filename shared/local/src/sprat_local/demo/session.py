@@ -128,7 +128,11 @@ class DemoSession:
 class Demo:
     """One run against an installation that is ready."""
 
-    def __init__(self, target: DemoTarget, samples: Samples, on_count: OnCount) -> None:
+    def __init__(
+        self, target: DemoTarget, samples: Samples, on_count: OnCount, *, timeout_s: float = _TIMEOUT_S
+    ) -> None:
+        """Prepare a run; it ends when nothing new has arrived for `timeout_s`, in seconds."""
+        self._timeout_s = timeout_s
         self._target = target
         self._samples = samples
         self._on_count = on_count
@@ -184,7 +188,7 @@ class Demo:
             self._report_count()
             if self._observed() != count:
                 count, last = self._observed(), time.monotonic()
-            if time.monotonic() - last > _TIMEOUT_S:
+            if time.monotonic() - last > self._timeout_s:
                 return False
         return True
 
