@@ -30,7 +30,7 @@ def up() -> Iterator[UpProcess]:
 
 
 def test_everything_is_connected_follows_a_restart_and_stops_within_five_seconds(up: UpProcess) -> None:
-    up.wait_ready()
+    up.wait_ready(120)
     addresses = dict(re.findall(r"^  observe   (\S+) +(http://\S+)", up.output, re.MULTILINE))
     assert addresses.keys() == {program.name for program in find_programs()}
     dashboards = re.findall(r"^  dashboard .*(http://\S+)$", up.output, re.MULTILINE)
@@ -46,7 +46,7 @@ def test_everything_is_connected_follows_a_restart_and_stops_within_five_seconds
         first = up.pid_of("sprat_intent")
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        up.wait_for(lambda: "intent: ready again" in up.output, 30)
+        up.wait_for(lambda: "intent: ready again" in up.output, 60)
         wait_until(lambda: prometheus.targets() == all_up, 30, prometheus.targets)
         assert prometheus.series('sprat_ready{instance="intent"}') == before  # the same series, on another port
         assert {"SpratServiceDown", "sprat:results:rate1m"} <= prometheus.rules()

@@ -306,6 +306,7 @@ def observed(folder: Path) -> Iterator[ObservedRun]:
         modules=dict.fromkeys(FAULTY, MODULE),
         observability=Observability(write_faster_rules(CONFIGURATION, folder / "configuration"), SCRAPE_S, files=True),
         restart=False,
+        ready_timeout_s=180,
     )
     with Installation(options, on_notice=print) as installation:
         traffic = Traffic(installation.bootstrap, installation.topics.texts, Mix())

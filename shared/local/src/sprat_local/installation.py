@@ -1,6 +1,7 @@
 """A whole installation on this machine: broker, cache, topics and services, each a process of its own."""
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -166,7 +167,8 @@ class Installation:
             self._supervisor.stop_services(list(self.processes), _SERVICES_GRACE_S)
         self._supervisor.shut_down()
         if self.observers is not None:
-            self.observers.request_stop()  # they end while Redis and Kafka do
+            # They end while Redis and Kafka do. Without --data, what they have written is removed anyway.
+            self.observers.request_stop(signal.SIGKILL if self.options.data is None else signal.SIGTERM)
         self._backing.stop(start_timeout_s=_SERVICES_GRACE_S)
         if self.observers is not None:
             self.observers.stop(grace_s=_OBSERVERS_GRACE_S)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,10 +153,10 @@ class Observers:
                 new.replace(self._targets)  # at once: a half-written file would be an error in Prometheus' log
                 self._written = content
 
-    def request_stop(self) -> None:
-        """Ask all to stop, and return at once."""
+    def request_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send all a signal, and return at once."""
         for server in self._servers:
-            server.request_stop()
+            server.request_stop(number)
 
     def stop(self, *, grace_s: float) -> None:
         """Stop all: SIGTERM, SIGKILL after `grace_s`."""

@@ -86,9 +86,9 @@ class EmbeddedServer:
             self._data.release()
             self._data = None
 
-    def request_stop(self) -> None:
-        """Send SIGTERM and return at once; `stop` waits for its end."""
-        self._signal(signal.SIGTERM)
+    def request_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal and return at once; `stop` waits for its end."""
+        self._signal(number)
 
     def kill(self) -> None:
         """End it as a crash does (SIGKILL); `start` brings it back on the same port."""
