@@ -46,7 +46,7 @@ test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
 
 # One observed installation for all of them, so one after the other.
 test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic and faults: its signals, alerts and dashboards; needs Prometheus and others
-	$(BIN)/python -m pytest tests/observability/test_collector.py tests/observability/test_up.py \
+	$(BIN)/python -m pytest -rs tests/observability/test_collector.py tests/observability/test_up.py \
 		tests/observability/test_steady_run.py tests/observability/test_alerts.py tests/observability/test_dashboards.py
 
 test-containers: $(STAMP) ## the promise on containers, with kills and upgrades; skipped where there is no engine or image

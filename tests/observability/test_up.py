@@ -36,6 +36,9 @@ def test_everything_is_connected_follows_a_restart_and_stops_within_five_seconds
     dashboards = re.findall(r"^  dashboard .*(http://\S+)$", up.output, re.MULTILINE)
     assert len(dashboards) >= 6
     assert [url for url in dashboards if not httpx.get(url, timeout=10).is_success] == []
+    runbook = httpx.get(dashboards[0].rpartition("/")[0] + "/runbooks/SpratServiceDown.md", timeout=10)
+    assert runbook.headers["content-type"].startswith("text/html")
+    assert '<a href="SpratKafkaUnreachable.md">' in runbook.text
 
     prometheus = PrometheusClient(addresses["prometheus"].removesuffix(PROMETHEUS.page))
     try:

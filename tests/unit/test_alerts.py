@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sprat_cli.lag.command import HEAD
 from sprat_cli.main import load
 from support.promql import declared, undeclared
 from support.sources import ROOT
@@ -92,6 +93,14 @@ def test_commands_of_a_runbook_exist_with_their_options(page: Path) -> None:
             command = command.commands[words.pop(0)]
         if words:  # else the command is only mentioned
             command.make_context(name, words)  # reads the options; runs nothing
+
+
+def test_tables_of_lag_in_runbooks_have_the_columns_of_the_command() -> None:
+    heads = [
+        line for page in RUNBOOK_PAGES for line in page.read_text("utf-8").splitlines() if line.startswith("GROUP ")
+    ]
+    assert heads
+    assert [head for head in heads if tuple(re.split(r" {2,}", head)) != HEAD] == []
 
 
 def test_each_setting_is_used() -> None:

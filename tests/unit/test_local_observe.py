@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,7 @@ import pytest
 from sprat.errors import UserError
 from sprat_local.installation import Installation
 from sprat_local.notices import discard_notice
-from sprat_local.observe import configuration, dashboards
+from sprat_local.observe import configuration, dashboards, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -77,7 +78,8 @@ def test_prometheus_loads_rules_but_not_their_tests(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    config = configuration.prometheus_config(ALL, tmp_path / "targets.json", tmp_path, 0.5)
+    files = configuration.rule_files(tmp_path)
+    config = configuration.prometheus_config(ALL, tmp_path / "targets.json", files, 0.5)
 
     assert config["rule_files"] == [str(tmp_path / "alerts/lag.yaml"), str(tmp_path / "prometheus/rules/recording.yml")]
     assert config["global"] == {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
@@ -86,7 +88,7 @@ def test_prometheus_loads_rules_but_not_their_tests(tmp_path):
 
 
 def test_prometheus_alone_sends_to_nobody(tmp_path):
-    config = configuration.prometheus_config(only(PROMETHEUS), tmp_path / "targets.json", tmp_path, 5)
+    config = configuration.prometheus_config(only(PROMETHEUS), tmp_path / "targets.json", [], 5)
     assert config.keys() == {"global", "rule_files", "scrape_configs"}
 
 
@@ -190,6 +192,23 @@ def test_each_dashboard_has_a_short_address_that_leads_to_its_graphs(tmp_path):
     assert target.startswith("/graph?")
     assert "sprat_pairs_total" in parse_qs(urlsplit(target).query)["g0.expr"][0]
     assert "{{" not in page  # Prometheus reads the pages as templates
+
+
+def test_alerts_link_to_runbooks_that_prometheus_serves(tmp_path):
+    shipped = configuration.rule_files(SHIPPED)
+    files = runbooks.write_rules(shipped, tmp_path / "rules", "http://127.0.0.1:1/consoles/runbooks")
+    changed = set(files) - set(shipped)
+    assert changed == {str(tmp_path / "rules" / "settings.yml")}
+    assert len(files) == len(shipped)
+    assert "labels: {base: http://127.0.0.1:1/consoles/runbooks}" in Path(*changed).read_text("utf-8")
+
+    runbooks.write_pages(SHIPPED, tmp_path)
+    pages = {path.name: path.read_text("utf-8") for path in (tmp_path / "runbooks").iterdir()}
+    assert {"README.md", "SpratServiceDown.md"} <= pages.keys()
+    assert set(re.findall('href="([^"]+)"', "".join(pages.values()))) <= pages.keys()
+    assert not [
+        name for name, page in pages.items() if "](" in page or "{{" in page
+    ]  # Prometheus reads {{ as a template
 
 
 def test_the_packaged_configuration_has_the_alerts_and_the_recording_rules():

@@ -44,7 +44,7 @@ Exit codes:
   1  one does not, or has lag and no member; or a group of --group, else the router's or the frontier's, is missing
   2  wrong usage, or Kafka cannot be reached"""
 
-_HEAD = (
+HEAD = (
     "GROUP",
     "MEMBERS",
     "TOPIC",
@@ -58,6 +58,7 @@ _HEAD = (
     "DRAINED IN",
     "READ BY",
 )
+"""Of the table's columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def _rows(before: GroupLag | None, after: GroupLag, seconds: float, *, retired: 
 
 
 def _show(rows: Sequence[Row]) -> None:
-    head, *lines = table([_HEAD, *map(_cells, rows)])
+    head, *lines = table([HEAD, *map(_cells, rows)])
     say(faint(head))
     for row, line in zip(rows, lines, strict=True):
         say(line if row.keeps_up else paint(line, "red"))

@@ -1,7 +1,7 @@
 """The configuration files of the programs that observe an installation, as JSON, which is YAML too."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ def rule_files(folder: Path) -> list[str]:
     return [str(path) for path in files if _RULES.search(path.read_text("utf-8"))]
 
 
-def prometheus_config(addresses: Addresses, targets: Path, rules: Path, scrape_s: float) -> dict[str, Any]:
-    """Return what Prometheus reads: what it scrapes, its rules, and where alerts and samples go."""
+def prometheus_config(addresses: Addresses, targets: Path, rules: Sequence[str], scrape_s: float) -> dict[str, Any]:
+    """Return what Prometheus reads: what it scrapes, its files with rules, and where alerts and samples go."""
     config: dict[str, Any] = {
         "global": {"scrape_interval": f"{scrape_s * 1000:.0f}ms", "evaluation_interval": f"{scrape_s * 1000:.0f}ms"},
-        "rule_files": rule_files(rules),
+        "rule_files": list(rules),
         "scrape_configs": scrape_configs(targets),
     }
     if ALERTMANAGER in addresses.pages:

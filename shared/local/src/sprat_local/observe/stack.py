@@ -11,7 +11,7 @@ from typing import Any
 
 from sprat.retry import Deadline
 from sprat_local.notices import OnNotice
-from sprat_local.observe import configuration, dashboards
+from sprat_local.observe import configuration, dashboards, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -29,7 +29,7 @@ from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
 from sprat_local.processes.supervisor import Supervisor
 
 SHIPPED = Path(__file__).parent / "configuration"
-"""The packaged alerts, recording rules and dashboards."""
+"""The packaged alerts, recording rules, dashboards and runbooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Observability:
     """How an installation is observed."""
 
     configuration: Path = SHIPPED
-    """Folder with the alerts, the recording rules and the dashboards, as `observability/` in the repository."""
+    """Folder with alerts, recording rules, dashboards and runbooks, as `observability/` in the repository."""
     scrape_s: float = 5.0
     """How often the metrics are read and the rules are evaluated."""
     files: bool = False
@@ -182,13 +182,17 @@ class Observers:
 
         listen = addresses.host(program)
         if program is PROMETHEUS:
-            read = configuration.prometheus_config(addresses, self._targets, options.configuration, options.scrape_s)
+            consoles = dashboards.write_pages(options.configuration, home / "consoles")
+            runbooks.write_pages(options.configuration, consoles)
+            files = configuration.rule_files(options.configuration)
+            rules = runbooks.write_rules(files, home / "rules", addresses.url(PROMETHEUS, runbooks.PATH))
+            read = configuration.prometheus_config(addresses, self._targets, rules, options.scrape_s)
             return [
                 f"--config.file={config(read)}",
                 f"--storage.tsdb.path={home / 'data'}",
                 f"--web.listen-address={listen}",
-                f"--web.console.templates={dashboards.write_pages(options.configuration, home / 'consoles')}",
-                f"--web.console.libraries={home / 'consoles'}",
+                f"--web.console.templates={consoles}",
+                f"--web.console.libraries={consoles}",
                 "--enable-feature=exemplar-storage",
                 "--log.level=warn",
             ]

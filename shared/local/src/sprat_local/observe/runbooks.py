@@ -1,0 +1,43 @@
+"""The runbooks, as pages of Prometheus, and the rules whose alerts link to them."""
+
+import html
+import re
+from pathlib import Path
+
+PATH = "/consoles/runbooks"
+"""Where Prometheus serves them. An alert's link is this address and the name of its file."""
+_FOLDER = "runbooks"
+_BASE = re.compile(r"(?<=labels: \{base: )[^}]+")
+"""In the rules: where the runbooks are."""
+_LINK = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
+
+
+def write_pages(configuration: Path, consoles: Path) -> None:
+    """Write the runbooks into the folder of what Prometheus serves: as they are, with links from one to another."""
+    folder = consoles / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (configuration / _FOLDER).glob("*.md"):
+        text = _LINK.sub(_linked, html.escape(path.read_text("utf-8"), quote=False))
+        head = f'<!DOCTYPE html><meta charset="utf-8"><title>{path.stem}</title>'
+        (folder / path.name).write_text(f'{head}<pre style="white-space: pre-wrap">{text}</pre>', "utf-8")
+
+
+def write_rules(files: list[str], folder: Path, url: str) -> list[str]:
+    """Return the files with rules, where one says where the runbooks are: a copy in the folder that says `url`."""
+    folder.mkdir(exist_ok=True)
+    return [_with_base(Path(name), folder, url) for name in files]
+
+
+def _with_base(path: Path, folder: Path, url: str) -> str:
+    text = path.read_text("utf-8")
+    if not _BASE.search(text):
+        return str(path)
+    own = folder / path.name
+    own.write_text(_BASE.sub(url, text), "utf-8")
+    return str(own)
+
+
+def _linked(found: re.Match[str]) -> str:
+    """Return a link to another runbook; of one that leads to the documentation, its words and the file."""
+    words, target = found.groups()
+    return f"{words} ({target.removeprefix('../../')})" if "/" in target else f'<a href="{target}">{words}</a>'
