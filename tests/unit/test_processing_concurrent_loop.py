@@ -1,6 +1,7 @@
 """The concurrent loop: what is committed while records finish out of order, and what a lost partition leaves behind."""
 
 import asyncio
+import logging
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,8 +14,11 @@ from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import Outcome
 from sprat.processing.loop import FailureBudget, LoopContext
+from sprat.telemetry.spans import current_traceparent
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import TextSubmitted
+from sprat_contracts import TextSubmitted, Traceparent
+from sprat_contracts.dead_letters import REPLAY_FOR
+from sprat_contracts.ids import plain_text_identity
 from support.wire_records import plain
 
 TOPIC = "mine.texts.v1"
@@ -67,6 +71,9 @@ class Handler:
     def oversized(self, received, emit):
         raise AssertionError("nothing is large")
 
+    def skip_reason(self, received):
+        return "replay" if received.envelope.replay_for else None
+
     async def handle(self, received):
         self.asked.append(received.offset)
         if received.offset in self.breaks:
@@ -89,9 +96,13 @@ class Outbox:
         self.acknowledging = asyncio.Event()
         self.acknowledging.set()
         self.letters = []
+        self.traces = []
+        """The trace that a log line would name at each call."""
         self.reached = asyncio.Event()
 
     async def publish(self, items, shrink):
+        if (current := current_traceparent.get()) is not None:
+            self.traces.append(current.trace_id)
         self.reached.set()
         await self.acknowledging.wait()
         self.letters += [item.record.offset for item in items if item.decided().rejected is not None]
@@ -239,3 +250,27 @@ async def test_the_seconds_of_a_record_that_cannot_be_decoded_are_recorded_also_
     await parts.loop.handle([plain(b"{bad", topic=TOPIC, partition=0, offset=5)])
     await parts.consumer.until(FIRST, 6)
     assert metrics.count("messaging.process.duration", destination=TOPIC, error="invalid_json") == 1
+
+
+async def test_a_skipped_record_is_not_handled_and_has_no_span(parts, spans):
+    parts.loop.context.tracing.exporting = True
+    skipped = plain(topic=TOPIC, offset=5, headers=((REPLAY_FOR, b"another"),))
+    await parts.loop.handle([skipped])
+    await settled(lambda: parts.consumer.committed)
+    assert parts.handler.asked == []
+    assert spans.all == ()
+
+
+async def test_what_is_logged_while_a_record_is_published_names_its_trace(parts):
+    await parts.loop.handle(texts(5))
+    await settled(lambda: parts.consumer.committed)
+    source, id = plain_text_identity(TOPIC, 0, 5, plain().timestamp)
+    assert parts.outbox.traces == [Traceparent.root(source, id).trace_id]
+
+
+async def test_a_dead_letters_line_names_its_trace_also_where_nothing_is_exported(parts, caplog):
+    caplog.set_level(logging.INFO)
+    await parts.loop.handle([plain(b"{", topic=TOPIC, offset=5)])
+    await settled(lambda: parts.consumer.committed)
+    (line,) = [each for each in caplog.records if each.message.startswith("dead letter")]
+    assert line.trace_id == Traceparent.root(f"{TOPIC}/3", "5").trace_id

@@ -1,8 +1,11 @@
 """Log lines carry the span that they are about, as JSON and as OpenTelemetry's records; failed exports are one line."""
 
+import asyncio
+import gc
 import json
 import logging
 import sys
+import threading
 
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
@@ -10,7 +13,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_span_id, format_trace_id, use_span
 
-from sprat.telemetry.logs import ExportReport, JsonFormatter, OtlpHandler, TextFormatter
+from sprat.telemetry.logs import ExportReport, JsonFormatter, OtlpHandler, TextFormatter, log_unhandled_errors
 from sprat.telemetry.spans import current_traceparent
 from sprat_contracts import Traceparent
 
@@ -223,3 +226,45 @@ def test_the_message_of_an_exception_is_not_logged(formatter):
     assert "ValueError" in written
     assert "test_telemetry_logs.py" in written
     assert "words of a person" not in written
+
+
+async def fails(text):
+    raise ValueError(text)
+
+
+@pytest.fixture
+def unhandled(monkeypatch, caplog):
+    """Have errors that nothing handles logged, and return the lines as JSON."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    loop = asyncio.new_event_loop()
+    log_unhandled_errors(loop)
+    yield loop, lambda: [JsonFormatter("intent").format(line) for line in caplog.records]
+    loop.close()
+
+
+def test_an_error_that_nothing_handled_is_logged_without_its_message(unhandled):
+    loop, lines = unhandled
+    text = "the words of a person"
+
+    async def orphan():
+        task = asyncio.create_task(fails(text))
+        await asyncio.wait({task})
+
+    loop.run_until_complete(orphan())
+    loop.call_soon(lambda: int(text))
+    loop.run_until_complete(asyncio.sleep(0))
+    gc.collect()
+    thread = threading.Thread(target=int, args=(text,))
+    thread.start()
+    thread.join()
+    sys.excepthook(ValueError, ValueError(text), None)
+    said = [json.loads(line) for line in lines()]
+    assert sorted(each["message"].rpartition(", in ")[2] for each in said) == [
+        "a thread",
+        "the event loop",
+        "the event loop",
+        "the process",
+    ]
+    assert all("ValueError" in each["exception"] for each in said)
+    assert "words of a person" not in str(said)

@@ -88,14 +88,16 @@ class FrontierHandler:
         """Return the message type of its one topic."""
         return FrontierRequested
 
+    def skip_reason(self, received: Received[FrontierRequested]) -> str | None:
+        """Return `replay` for a record that is replayed for another service."""
+        return None if received.envelope.replay_for in {None, SERVICE} else "replay"
+
     async def handle(self, received: Received[FrontierRequested]) -> Outcome:
         """Answer or decline one request.
 
         Raises:
             Retryable: see `escalate`.
         """
-        if received.envelope.replay_for not in {None, SERVICE}:
-            return Outcome(skipped="replay for another service")
         return self._outcome(await self.escalate(received.message))
 
     def malformed(self, rejected: Rejected) -> Outcome:

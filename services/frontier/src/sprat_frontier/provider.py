@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,6 +30,7 @@ from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 _MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BYTES_PER_TOKEN = 4
+_MODEL_NAME = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "rate_limited"}
 
@@ -193,7 +195,9 @@ def _answer(prepared: PreparedRequest, body: bytes) -> ProviderAnswer:
     except InvalidAnswerError as error:
         reason = str(error)
     else:
-        return ProviderAnswer(output, completion.model, usage)
+        # The provider chooses this string, and it stands in Results and spans.
+        model = completion.model if _MODEL_NAME.fullmatch(completion.model) else prepared.body["model"]
+        return ProviderAnswer(output, model, usage)
     raise ProviderError("invalid_answer", reason, usage=usage)
 
 

@@ -32,6 +32,9 @@ class Rejected(SpratError):
 class Retryable(SpratError):
     """Something outside is unavailable for now. Nothing was committed; the same records are read again."""
 
+    step = "handle"
+    """What failed: `handle`, `publish` or `commit`."""
+
 
 class Fatal(SpratError):
     """The process must stop. What was not committed is read again after the restart."""

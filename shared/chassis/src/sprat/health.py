@@ -78,7 +78,8 @@ class HealthServer(uvicorn.Server):
             return JSONResponse({"alive": progress.alive}, 200 if progress.alive else 503)
 
         async def readyz(_: Request) -> JSONResponse:
-            return JSONResponse({"ready": progress.ready} | dict(details()), 200 if progress.ready else 503)
+            state = {"ready": progress.ready, "started": progress.started, "assigned": progress.assigned()}
+            return JSONResponse(state | dict(details()), 200 if progress.ready else 503)
 
         def metrics(request: Request) -> Response:  # no coroutine: Starlette runs it on a thread, beside the loop
             if page is None:

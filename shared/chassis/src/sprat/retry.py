@@ -65,8 +65,9 @@ async def retry_until(
     retryable: type[Exception] | tuple[type[Exception], ...],
     give_up_s: float,
     what: str = "",
+    on_retry: Callable[[Exception], None] = lambda _: None,
 ) -> T:
-    """Retry a step with growing pauses until it succeeds. `what` begins each logged failure.
+    """Retry a step with growing pauses until it succeeds. `what` begins each logged failure, `on_retry` gets each.
 
     A reason is logged when it is new, and again once a minute: a log of every try would hide all else.
 
@@ -86,4 +87,5 @@ async def retry_until(
             if reason != reported or report_again.passed:
                 log.warning("%s; retrying for %.0f s", reason, deadline.remaining())
                 reported, report_again = reason, Deadline(REPORT_EVERY_S)
+            on_retry(error)
             await asyncio.sleep(backoff.next())

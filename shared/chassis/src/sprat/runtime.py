@@ -27,7 +27,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat.retry import Deadline, retry_until
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry import signals
-from sprat.telemetry.logs import configure_logs
+from sprat.telemetry.logs import configure_logs, log_unhandled_errors
 from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry
 from sprat.telemetry.tracing import Tracing
@@ -81,6 +81,7 @@ def client_id(name: str, model: str | None) -> str:
 
 
 async def _run(name: str, version: str, model: str | None, settings: S, build: Build[S], telemetry: Telemetry) -> int:
+    log_unhandled_errors(asyncio.get_running_loop())
     stop = asyncio.Event()
     _on_signals(stop)
     stack = AsyncExitStack()

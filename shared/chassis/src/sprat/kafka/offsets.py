@@ -45,6 +45,12 @@ class Consumer(Protocol):
         ...
 
 
+class NotCommitted(Retryable):
+    """The group's coordinator does not answer."""
+
+    step = "commit"
+
+
 class OffsetTracker:
     """Offsets of records in progress, by partition. Not thread-safe; one event loop owns it.
 
@@ -97,7 +103,7 @@ async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> b
         False where the partitions were revoked: their new owner reads the records again.
 
     Raises:
-        Retryable: the group's coordinator does not answer.
+        NotCommitted: the group's coordinator does not answer.
         Fatal: Kafka does not let this service commit.
     """
     try:
@@ -113,7 +119,7 @@ async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> b
     except AUTHORISATION_ERRORS as error:
         raise Fatal(f"Kafka does not let this service commit: {type(error).__name__}; check the ACLs") from None
     except (KafkaError, TimeoutError) as error:
-        raise Retryable(f"offsets not committed: {type(error).__name__}") from None
+        raise NotCommitted(f"offsets not committed: {type(error).__name__}") from None
     return True
 
 

@@ -72,6 +72,8 @@ class NotAcknowledged(Retryable):
     Both are indices in the records to publish; all other records are acknowledged.
     """
 
+    step = "publish"
+
     def __init__(self, places: tuple[int, ...], reason: str, too_large: tuple[int, ...] = ()) -> None:
         super().__init__(f"{len(places)} records not acknowledged: {reason}")
         self.places = places

@@ -13,7 +13,7 @@ from sprat.errors import Fatal, Retryable, SpratError
 from sprat.kafka.offsets import commit, next_offsets, seek_back
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.handler import Handler, ModelHandler, Outcome
-from sprat.processing.loop import LoopContext
+from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import RetryBuffer, WorkItem, defect
 from sprat.retry import Backoff
 from sprat.telemetry import signals
@@ -175,6 +175,6 @@ class BatchLoop:
         seek_back(self.context.consumer(), records)
         pause = self._backoff.next()
         signals.HELD.set(len(records))
-        signals.RETRIES.add(1, reason="handle")
+        count_retry(error)
         log.warning("%s; %d records held, retrying in %.1f s", error, len(records), pause)
         await self.context.sleep(pause)

@@ -7,15 +7,16 @@ partition the offset up to the lowest unfinished record is committed.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from aiokafka import TopicPartition
 
 from sprat.errors import Retryable, SpratError
 from sprat.kafka.offsets import OffsetTracker, commit
-from sprat.processing.handler import ConcurrentHandler
-from sprat.processing.loop import LoopContext
+from sprat.processing.handler import ConcurrentHandler, Outcome
+from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import WorkItem, defect
 from sprat.retry import retry_until
 from sprat.telemetry import signals
@@ -41,7 +42,7 @@ class ConcurrentLoop:
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
         """Admit a batch; return when its last record is in progress. Never raises, as in the batch loop."""
         polled_s = time.perf_counter()
-        items = [self.context.decode(record, self.handler, polled_s) for record in records]
+        items = [self._decode(record, polled_s) for record in records]
         with self.context.traced(items, polled_s):
             for item in items:
                 while len(self._tasks) >= self.capacity:
@@ -73,18 +74,24 @@ class ConcurrentLoop:
         self.context.admission.leave()
         self._task_ended.set()
 
+    def _decode(self, record: KafkaRecord, polled_s: float) -> WorkItem:
+        item = self.context.decode(record, self.handler, polled_s)
+        if item.received is not None:
+            reason = self.handler.skip_reason(item.received)
+            item.outcome = None if reason is None else Outcome(skipped=reason)
+        return item
+
     async def _process(self, item: WorkItem) -> None:
         context, record = self.context, item.record
         try:
-            await self._decide(item)
-            context.spend_budget(item)
-            await retry_until(
-                lambda: context.outbox.publish([item], self.handler.oversized), Retryable, context.give_up_s
-            )
+            with nullcontext() if item.span is None else item.span.current():
+                await self._decide(item)
+                context.spend_budget(item)
+                await self._retry(lambda: context.outbox.publish([item], self.handler.oversized))
             context.finish([item])
             context.checkpoint("published", 0)
             self._tracker.finish(TopicPartition(record.topic, record.partition), record.offset)
-            await retry_until(self._commit, Retryable, context.give_up_s)
+            await self._retry(self._commit)
             context.checkpoint("committed", 0)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, nothing more may be committed
             context.stop(error)
@@ -92,7 +99,7 @@ class ConcurrentLoop:
     async def _decide(self, item: WorkItem) -> None:
         """Let the handler decide on a decoded record, for as long as it takes."""
         received = item.received
-        if received is None or item.span is None:
+        if received is None or item.outcome is not None:
             return
         self.context.checkpoint("decoded", 1)
 
@@ -105,11 +112,16 @@ class ConcurrentLoop:
                 log.error("a defect in the handler: %s", type(error).__name__, extra=item.log_fields())  # noqa: TRY400
                 item.outcome = replace(self.handler.failed(received), rejected=defect(error))
 
-        with item.span.current():
-            await retry_until(decide, Retryable, self.context.give_up_s)
-        if item.skipped:
-            item.span = None  # a span that is not ended is not exported
+        await self._retry(decide)
         self.context.checkpoint("inferred", 0)
+
+    async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Retry a step until it succeeds.
+
+        Raises:
+            Fatal: it did not within `give_up_s`.
+        """
+        await retry_until(step, Retryable, self.context.give_up_s, on_retry=count_retry)
 
     async def _commit(self) -> None:
         """Commit the finished records. While one commit is in progress, the next waits and includes all others.

@@ -122,6 +122,10 @@ class ModelHandler(RecordHandler, Protocol):
 class ConcurrentHandler(RecordHandler, Protocol):
     """The decisions of a service that waits for something else while it decides."""
 
+    def skip_reason(self, received: Received[Any]) -> str | None:
+        """Return why the record is another service's, at once; None where it is this one's."""
+        ...
+
     async def handle(self, received: Received[Any]) -> Outcome:
         """Answer or decline, always; may wait as long as the record's own deadline allows."""
         ...

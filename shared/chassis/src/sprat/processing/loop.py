@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sprat.errors import Fatal, Rejected
+from sprat.errors import Fatal, Rejected, Retryable
 from sprat.kafka.offsets import Consumer
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.handler import RecordHandler
@@ -31,6 +31,11 @@ Checkpoint = Callable[[Point, int], None]
 
 def no_checkpoint(point: Point, records: int) -> None:
     """Observe nothing; only tests of crashes observe."""
+
+
+def count_retry(error: Exception) -> None:
+    """Count a failed attempt that is made again, by the step that failed."""
+    signals.RETRIES.add(1, reason=error.step if isinstance(error, Retryable) else Retryable.step)
 
 
 class FailureBudget:
@@ -106,15 +111,13 @@ class LoopContext:
         handled = [item for item in items if not item.skipped]
         if not self.tracing.exporting:
             for item in handled:
-                if item.span is None and item.received is not None:
-                    item.span = self.tracing.process(item.received.envelope.traceparent, item.place, None, 0)
+                if item.span is None:
+                    item.span = self.tracing.process(trace_context(item.record, item.received)[0], item.place, None, 0)
             yield
             return
         contexts = [self._context_of(item) for item in items]
         links = [context for item, context in zip(items, contexts, strict=True) if not item.skipped]
-        polled_ns = (
-            time.time_ns() - int((time.perf_counter() - min(item.polled_s for item in items)) * 1e9) if items else 0
-        )
+        polled_ns = time.time_ns() - int((time.perf_counter() - polled_s) * 1e9)
         with self.tracing.poll(links, len(items), polled_ns) as poll:
             for item, link in zip(handled, links, strict=True):
                 if item.span is None:

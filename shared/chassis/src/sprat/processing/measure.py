@@ -26,7 +26,7 @@ def span_attributes(message: Message) -> Mapping[str, Value]:
             decided: dict[str, Value] = {"decision": "escalated", "reason": message.reasons[0]}
             return {**span_attributes(message.prediction), **decided, "threshold": message.threshold}
         case FrontierAnswered():
-            ended: dict[str, Value] = {"cached": message.cached or None, "cost": message.cost_eur or None}
+            ended: dict[str, Value] = {"cached": message.cached or None}
             reason = message.declined.code if message.declined else message.request.reasons[0]
             return {**span_attributes(message.request), **ended, "reason": reason}
         case Result():
@@ -38,7 +38,6 @@ def span_attributes(message: Message) -> Mapping[str, Value]:
                 "threshold": message.route.threshold,
                 "status": message.status,
                 "cached": message.cached or None,
-                "cost": message.cost_eur or None,
             }
             return route | _answer(message.model, message.confidence)
         case _:

@@ -199,8 +199,12 @@ class Gauge(_Observed):
         self._values[tuple(self.attributes_of(labels).items())] = value
 
     def replace(self, observations: Observations) -> None:
-        """Set the values of these time series, and end all others."""
-        self._values = {tuple(self.attributes_of(labels).items()): value for value, labels in observations}
+        """Set the values of these time series, and end all others; of those that are `other`, show the largest."""
+        values: dict[tuple[tuple[str, str], ...], float] = {}
+        for value, labels in observations:
+            key = tuple(self.attributes_of(labels).items())
+            values[key] = max(value, values.get(key, value))
+        self._values = values
 
     def _collect(self, options: CallbackOptions) -> Iterable[Observation]:
         yield from (Observation(value, dict(key)) for key, value in tuple(self._values.items()))

@@ -1,9 +1,11 @@
 """Logs: JSON lines for machines, readable ones on a terminal, records by OTLP. Never a text, never a secret."""
 
+import asyncio
 import enum
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -183,3 +185,18 @@ def configure_logs(service: str, level: str, style: Literal["auto", "json", "tex
     sdk.propagate = False
     # The service logs in one line what FastStream logs at length.
     logging.getLogger("sprat.faststream").setLevel(logging.CRITICAL)
+
+
+def log_unhandled_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Log what nothing handled, in tasks, callbacks, threads and the process, by type and stack.
+
+    Python's own handlers print the error's message, asyncio's even in its own, and that may hold a text.
+    """
+
+    def report(where: str, error: BaseException | None) -> None:
+        stack = None if error is None else (type(error), error, error.__traceback__)
+        log.error("an error that nothing handled, in %s", where, exc_info=stack)
+
+    loop.set_exception_handler(lambda _, context: report("the event loop", context.get("exception")))
+    threading.excepthook = lambda raised: report("a thread", raised.exc_value)
+    sys.excepthook = lambda _, error, __: report("the process", error)

@@ -147,10 +147,10 @@ OPERATION = Attribute(
 OPERATION_TYPE = Attribute(
     "operation_type", "messaging.operation.type", "The kind of what was done.", ("receive", "process", "send", "settle")
 )
-DESTINATION = Attribute("destination", "messaging.destination.name", "The topic.", limit=100)
+DESTINATION = Attribute("destination", "messaging.destination.name", "The topic.", limit=500)
 PARTITION = Attribute("partition", "messaging.destination.partition.id", "The partition.")
 OFFSET = Attribute("offset", "messaging.kafka.offset", "The offset of the record.", type="int")
-GROUP = Attribute("group", "messaging.consumer.group.name", "The consumer group.", limit=100)
+GROUP = Attribute("group", "messaging.consumer.group.name", "The consumer group.", limit=500)
 MESSAGE_ID = Attribute("message_id", "messaging.message.id", "The id of the event.")
 MESSAGES = Attribute("messages", "messaging.batch.message_count", "Records of a batch.", type="int")
 ERROR = Attribute("error", "error.type", "The code or class of the error.", limit=50)
@@ -232,7 +232,7 @@ CLIENT_SECONDS = Histogram(
 PROCESS_SECONDS = Histogram(
     "messaging.process.duration",
     "s",
-    "Seconds from the poll of a record to the commit of all that it caused; skipped records are left out.",
+    "Seconds from the poll of a record until all that it caused is acknowledged; skipped records are left out.",
     (SYSTEM, OPERATION, DESTINATION, GROUP, ERROR),
     boundaries=SECONDS,
 )
@@ -351,7 +351,6 @@ _TEXT = (
     CONFIDENCE_BUCKET,
     STATUS,
     CACHED,
-    COST,
 )
 
 ACCEPT = SpanType(

@@ -147,7 +147,7 @@ def _entry_point(signal: Signal, name: str) -> Any:
 
 
 def _choice(name: str, allowed: Sequence[str], default: str) -> str:
-    value = variable(name) or default
+    value = variable(name).lower() or default
     if value not in allowed:
         raise UserError(f"{name}: one of {', '.join(allowed)}")
     return value
