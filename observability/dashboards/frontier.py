@@ -4,14 +4,13 @@ from observability.dashboards.panels import Dashboard, Panel, Query, Row
 from observability.dashboards.promql import ANY, STEP, Matches, mean, now, quantile, rate, rate_of_sum, share, total
 from sprat.telemetry import signals as s
 
-_FOR_MONEY = Matches("budget|quota")
 _PROVIDER_MODEL = "{{gen_ai_provider_name}}, {{gen_ai_request_model}}"
 
 FRONTIER = Dashboard(
     uid="sprat-frontier",
     title="Sprat: Frontier and money",
     description="For owners and those on call: what becomes of the hard cases, what do the calls cost whom, is the "
-    "provider fast and well, and does a budget decline anything?",
+    "provider fast and well?",
     rows=(
         Row(
             "The answer, for the chosen time range",
@@ -55,24 +54,12 @@ FRONTIER = Dashboard(
                     needs="an escalation that is answered",
                 ),
                 Panel(
-                    "Declined for money",
-                    "Escalations that a budget or a quota declined.",
-                    "short",
-                    (Query(total(s.ESCALATIONS, reason=_FOR_MONEY)),),
-                    kind="number",
-                    width=4,
-                    height=5,
-                    decimals=0,
-                    steps=((1, "orange"),),
-                    needs="an escalation beyond the budget or the quota",
-                ),
-                Panel(
                     "Failed calls",
                     "Share of the calls to the provider that ended in an error.",
                     "percentunit",
                     (Query(share(total(s.PROVIDER_SECONDS, error=ANY), total(s.PROVIDER_SECONDS))),),
                     kind="number",
-                    width=4,
+                    width=8,
                     height=5,
                     decimals=1,
                     steps=((0.01, "orange"), (0.1, "red")),
@@ -115,19 +102,6 @@ FRONTIER = Dashboard(
                     (Query(total(s.ESCALATIONS, s.REASON, window=STEP, result="declined"), "{{sprat_reason}}"),),
                     kind="bars",
                     needs="a declined escalation",
-                ),
-                Panel(
-                    "Declined for money by tenant",
-                    "Over the range. These tenants have used up their budget or quota.",
-                    "short",
-                    (
-                        Query(
-                            total(s.ESCALATIONS, s.TENANT, s.REASON, reason=_FOR_MONEY),
-                            "{{sprat_tenant}}: {{sprat_reason}}",
-                        ),
-                    ),
-                    kind="ranking",
-                    needs="an escalation beyond the budget or the quota",
                 ),
             ),
         ),

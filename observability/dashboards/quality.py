@@ -68,7 +68,7 @@ MODELS = Dashboard(
                     "Languages",
                     "Languages of accepted texts, as their senders said.",
                     "short",
-                    (Query(f"count({total(s.PAIRS, s.LANGUAGE)} > 0)"),),
+                    (Query(f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)"),),
                     kind="number",
                     width=4,
                     height=5,
@@ -118,7 +118,7 @@ MODELS = Dashboard(
                     "Texts by language",
                     "Accepted pairs over the range.",
                     "short",
-                    (Query(total(s.PAIRS, s.LANGUAGE), "{{sprat_language}}"),),
+                    (Query(total(s.PREDICTIONS, s.LANGUAGE), "{{sprat_language}}"),),
                     kind="ranking",
                 ),
                 Panel(

@@ -62,7 +62,6 @@ COMBINATIONS: dict[Metric, dict[tuple[str, ...], float]] = {
         ("stored", "none"): 0.003,
         ("coalesced", "none"): 0.002,
         ("declined", "policy"): 0.006,
-        ("declined", "budget"): 0.003,
         ("declined", "masking"): 0.001,
     },
     s.CLIENT_SECONDS: {

@@ -195,3 +195,11 @@ async def test_a_failure_that_lasts_ends_the_process(loop, clock):
     await loop.handle(texts(5))
     assert isinstance(loop.failure.error, Fatal)
     assert "no success for 300 s" in str(loop.failure.error)
+
+
+async def test_nothing_is_shown_as_held_after_the_partitions_are_revoked(loop, metrics):
+    loop.outbox.failures = 1
+    await loop.handle(texts(5, 6))
+    assert metrics.value("sprat.records.held") == 2
+    await loop.release()
+    assert metrics.value("sprat.records.held") == 0

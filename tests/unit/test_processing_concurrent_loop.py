@@ -274,3 +274,13 @@ async def test_a_dead_letters_line_names_its_trace_also_where_nothing_is_exporte
     await settled(lambda: parts.consumer.committed)
     (line,) = [each for each in caplog.records if each.message.startswith("dead letter")]
     assert line.trace_id == Traceparent.root(f"{TOPIC}/3", "5").trace_id
+
+
+async def test_a_defect_before_records_are_admitted_stops_the_service(parts):
+    def breaks(received):
+        raise ZeroDivisionError
+
+    parts.handler.skip_reason = breaks
+    await parts.loop.handle(texts(5))
+    assert isinstance(parts.failure.error, ZeroDivisionError)
+    assert parts.consumer.committed == []

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from opentelemetry.metrics import CallbackOptions
 
 from observability.registry.generate import attributes, generated, own_attributes, spans
-from sprat.telemetry import signals
+from sprat.telemetry import instruments, signals
 from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, UpDownCounter
 from support.sources import ROOT
 
@@ -346,3 +346,26 @@ def test_a_page_names_only_metrics_that_exist(page: Path) -> None:
     labels = {name.replace(".", "_") for name in ATTRIBUTES}
     packages = {path.name for path in ROOT.glob("*/*/src/*")} | {path.name for path in ROOT.glob("*/src/*")}
     assert named - {metric.prometheus for metric in signals.METRICS} - labels - packages == set()
+
+
+def test_every_kind_of_span_can_fail() -> None:
+    """Else the end of a span would replace the error that ends it."""
+    assert [span.name for span in signals.SPANS if signals.ERROR not in span.attributes] == []
+
+
+def test_beyond_the_series_of_a_metric_open_attributes_are_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instruments, "MAX_SERIES", 2)
+    counter = Counter("sprat.test.sales", "{sale}", "Sales.", (COLOUR, shop(limit=100)))
+    for name in "abcd":
+        counter.add(1, colour="red", shop=name)
+    assert collected(counter) == [
+        (1, {"sprat.test.colour": "red", "sprat.test.shop": "a"}),
+        (1, {"sprat.test.colour": "red", "sprat.test.shop": "b"}),
+        (2, {"sprat.test.colour": "red", "sprat.test.shop": OTHER}),
+    ]
+
+
+def test_of_the_series_of_a_gauge_that_are_other_the_largest_shows() -> None:
+    gauge = Gauge("sprat.test.stock", "{item}", "Stock.", (shop(),))
+    gauge.replace([(value, {"shop": name}) for name, value in (("a", 5), ("b", 6), ("c", 1000), ("d", 1))])
+    assert collected(gauge)[-1] == (1000, {"sprat.test.shop": OTHER})

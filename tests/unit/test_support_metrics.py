@@ -35,15 +35,16 @@ def test_gauges_are_those_of_the_test(earlier, metrics):
 
 
 def test_bounds_are_those_of_the_test(earlier, metrics):
-    for number in range(90):
+    limit = signals.GROUP.limit
+    for number in range(limit - 10):
         signals.GROUP_LAG.set(number, group=f"first.{number}", destination="sprat.texts.v1")
     again = Metrics()
-    for number in range(90):
+    for number in range(limit - 10):
         signals.GROUP_LAG.set(number, group=f"second.{number}", destination="sprat.texts.v1")
-    assert again.value("sprat.group.lag", group="second.89") == 89
-    for number in range(90, 120):
+    assert again.value("sprat.group.lag", group=f"second.{limit - 11}") == limit - 11
+    for number in range(limit - 10, limit + 20):
         signals.GROUP_LAG.set(number, group=f"second.{number}", destination="sprat.texts.v1")
-    assert again.value("sprat.group.lag", group="second.119") is None
+    assert again.value("sprat.group.lag", group=f"second.{limit + 19}") is None
     after = Metrics()
-    signals.GROUP_LAG.set(1, group="second.119", destination="sprat.texts.v1")
-    assert after.value("sprat.group.lag", group="second.119") == 1
+    signals.GROUP_LAG.set(1, group=f"second.{limit + 19}", destination="sprat.texts.v1")
+    assert after.value("sprat.group.lag", group=f"second.{limit + 19}") == 1

@@ -133,14 +133,14 @@ def watch_polls(
         async def watched(*arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
             try:
                 records = await poll(*arguments, **options)
+                progress.turn()
+                _count_polled(records, group)
             except ConsumerStoppedError:
                 raise
             except Exception as error:
                 admission.close(permanently=True)
                 failure.report(_poll_failure(error))
                 raise
-            progress.turn()
-            _count_polled(records, group)
             return records
 
         return watched

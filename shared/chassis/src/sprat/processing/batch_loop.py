@@ -61,6 +61,7 @@ class BatchLoop:
         """Forget the work of a failed attempt, after a drain: the partitions' next owner reads the records again."""
         self._held.clear()
         self._failing_since = None
+        signals.HELD.set(0)
 
     async def _handle(self, records: Sequence[KafkaRecord]) -> None:
         items: list[WorkItem] = []

@@ -41,6 +41,12 @@ class ConcurrentLoop:
 
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
         """Admit a batch; return when its last record is in progress. Never raises, as in the batch loop."""
+        try:
+            await self._admit(records)
+        except Exception as error:  # noqa: BLE001 - the boundary: records that were not admitted must not be passed
+            self.context.stop(error)
+
+    async def _admit(self, records: Sequence[KafkaRecord]) -> None:
         polled_s = time.perf_counter()
         items = [self._decode(record, polled_s) for record in records]
         with self.context.traced(items, polled_s):

@@ -55,7 +55,7 @@ def _answer(model: ModelRef | None, confidence: float | None) -> dict[str, Value
 def count_text(text: TextSubmitted) -> None:
     """Count the pairs of a text that the router has accepted."""
     for task in text.tasks.known:
-        signals.PAIRS.add(1, task=task, tenant=text.tenant, language=text.language)
+        signals.PAIRS.add(1, task=task, tenant=text.tenant)
 
 
 def count_sent(message: Message, appended_ms: int | None, context: Context) -> None:

@@ -118,7 +118,12 @@ class Metric:
                 raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
             given = _constants(self.attributes)
             given |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
-            attributes = {each.name: given[each.name] for each in self.attributes if each.name in given}
+            full = len(self._by_attributes) >= MAX_SERIES
+            attributes = {
+                each.name: OTHER if full and not each.values else given[each.name]
+                for each in self.attributes
+                if each.name in given
+            }
             found = self._by_attributes.setdefault(tuple(attributes.items()), Series(attributes))
             if len(self.series) < _MAX_REMEMBERED:
                 self.series[key] = found
@@ -130,6 +135,8 @@ def _constants(attributes: Iterable[Attribute]) -> dict[str, str]:
     return {attribute.name: attribute.values[0] for attribute in attributes if len(attribute.values) == 1}
 
 
+MAX_SERIES: Final = 5_000
+"""Time series of a metric; in later ones every open attribute is `other`."""
 _MAX_REMEMBERED = 10_000
 """Combinations of labels whose attributes are remembered: unbounded values must not fill the memory."""
 

@@ -87,7 +87,13 @@ class OtlpHandler(logging.Handler):
         self.addFilter(_is_of_use)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the record to the provider; it waits for the next export."""
+        """Hand the record to the provider; it waits for the next export. A bad line is reported as logging does."""
+        try:
+            self._emit(record)
+        except Exception:  # noqa: BLE001 - a line must not fail the work that it is about
+            self.handleError(record)
+
+    def _emit(self, record: logging.LogRecord) -> None:
         attributes: dict[str, str | int | float | bool] = {
             name: value if isinstance(value, str | int | float | bool) else str(value)
             for name, value in vars(record).items()

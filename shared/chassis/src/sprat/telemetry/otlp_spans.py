@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from sprat.telemetry.signals import MESSAGE_ID
+from sprat.telemetry.spans import SCOPE
 
 _KINDS = {
     SpanKind.INTERNAL: Span.SPAN_KIND_INTERNAL,
@@ -47,6 +48,9 @@ class _FastExporter:
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send the spans in one request."""
+        if any(span.instrumentation_scope is not SCOPE or span.events for span in spans):  # a library's own
+            own: SpanExportResult = self._exporter.export(spans)
+            return own
         sent = self._client.export(encode(spans).SerializeToString())
         return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
 
@@ -95,7 +99,7 @@ def _link(context: SpanContext) -> Span.Link:
 
 def _attributes(attributes: Mapping[str, Any]) -> Iterator[KeyValue]:
     for name, value in attributes.items():
-        if name == MESSAGE_ID.name or isinstance(value, int):  # of one record, or a count
+        if name == MESSAGE_ID.name or isinstance(value, int | float | list):  # of one record, or a number
             yield _encoded(name, value)
         else:
             yield _encoded_once(name, value)

@@ -13,12 +13,19 @@ from opentelemetry import metrics, trace
 from opentelemetry._logs import set_logger_provider
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics import (
+    Histogram,
+    MeterProvider,
+    ObservableCounter,
+    ObservableGauge,
+    ObservableUpDownCounter,
+)
+from opentelemetry.sdk.metrics.export import CardinalityLimits, InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from sprat.telemetry.instruments import MAX_SERIES
 from sprat.telemetry.logs import OtlpHandler
 from sprat.telemetry.prometheus import PrometheusPage
 from sprat.telemetry.spans import SpanPipeline, export_spans
@@ -136,8 +143,12 @@ def make_telemetry(service: str, version: str, model: str | None = None, max_lin
     measurements = exporters("metrics")
 
     # No provider is shut down at exit: `Telemetry.shutdown` does it, within its time.
-    reader = InMemoryMetricReader()
-    readers = [reader, *(PeriodicExportingMetricReader(each) for each in measurements)]
+    # The metrics bound their series by themselves; the SDK would take all labels of the later ones away.
+    limits: CardinalityLimits = dict.fromkeys(
+        (ObservableCounter, ObservableGauge, ObservableUpDownCounter, Histogram), 2 * MAX_SERIES
+    )
+    reader = InMemoryMetricReader(cardinality_limits=limits)
+    readers = [reader, *(PeriodicExportingMetricReader(each, cardinality_limits=limits) for each in measurements)]
     meters = MeterProvider(readers, resource, shutdown_on_exit=False)
     tracers = loggers = pipeline = None
     if spans:

@@ -181,7 +181,7 @@ _TENTHS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 # What becomes of texts. Counted by the router when Kafka has acknowledged it.
 
 PAIRS = Counter(
-    "sprat.pairs", "{pair}", "Pairs of a text and a known task that the router has accepted.", (TASK, TENANT, LANGUAGE)
+    "sprat.pairs", "{pair}", "Pairs of a text and a known task that the router has accepted.", (TASK, TENANT)
 )
 RESULTS = Counter(
     "sprat.results", "{result}", "Results that Kafka has acknowledged.", (TASK, TENANT, DECISION, REASON, STATUS)
@@ -388,7 +388,7 @@ INFER = SpanType(
     "infer {sprat.task}",
     SpanKind.INTERNAL,
     "The small model on the texts of a batch that were not cached.",
-    (TASK, TEXTS, TOKENS),
+    (TASK, TEXTS, TOKENS, ERROR),
 )
 REDIS = SpanType(
     "{db.operation.name}",

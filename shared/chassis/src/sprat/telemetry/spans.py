@@ -22,7 +22,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 from sprat.telemetry.instruments import SpanType, Value
 from sprat_contracts import Traceparent
 
-_SCOPE: Final = InstrumentationScope("sprat")
+SCOPE: Final = InstrumentationScope("sprat")
 _NO_SPAN: Final = Context()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
@@ -85,7 +85,7 @@ class SpanPipeline:
                 attributes=_limited(attributes, limits),  # type: ignore[arg-type] # None is left out before
                 links=span.links[: limits.max_links],
                 kind=span.type.kind,
-                instrumentation_scope=_SCOPE,
+                instrumentation_scope=SCOPE,
                 status=status,
                 start_time=span.began_ns,
                 end_time=time.time_ns(),
@@ -185,10 +185,9 @@ class DeclaredSpan:
         """Make it the current span; it does not end with the `with`."""
         span_token, token = _current.set(self), current_traceparent.set(self.traceparent)
         try:
-            if self.recorded:
-                with trace.use_span(NonRecordingSpan(self.link), record_exception=False):
-                    yield
-            else:
+            # Also where it is not recorded: the batch's span must not become the exemplar of what is measured here.
+            seen = self.link if self.recorded else trace.INVALID_SPAN_CONTEXT
+            with trace.use_span(NonRecordingSpan(seen), record_exception=False):
                 yield
         finally:
             current_traceparent.reset(token)
