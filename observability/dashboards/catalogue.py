@@ -11,7 +11,6 @@ from observability.dashboards.promql import SERVICE, label, measured_price
 from observability.dashboards.quality import MODELS
 from observability.dashboards.service import SERVICE_PAGE
 from sprat.telemetry import signals
-from sprat.telemetry.instruments import Metric
 
 DASHBOARDS: Final = (OVERVIEW, OPERATIONS, SERVICE_PAGE, FRONTIER, PRIVACY, MODELS)
 
@@ -28,9 +27,6 @@ VARIABLES: Final = (
 )
 
 DEFAULTS: Final = {variable.name: variable.default for variable in VARIABLES}
-
-NOT_SHOWN: Final[dict[Metric, str]] = {}
-"""The metrics that are on no dashboard, each with the reason."""
 
 
 def variables_of(dashboard: Dashboard) -> tuple[Variable, ...]:

@@ -40,11 +40,6 @@ def prometheus_link(base: str, dashboard: Dashboard, *, range_: str = "1h") -> s
     return f"{base.rstrip('/')}/graph?{urlencode(fields)}"
 
 
-def vmui_link(base: str) -> str:
-    """Return the address of vmui's dashboards, which `-vmui.customDashboardsPath` has added."""
-    return f"{base.rstrip('/')}/vmui/#/dashboards"
-
-
 def vmui(dashboard: Dashboard) -> dict[str, object]:
     """Return a dashboard as vmui reads it: without variables, and everything over time."""
     rows = [{"title": row.title, "panels": [_vmui_panel(panel) for panel in row.panels]} for row in dashboard.rows]

@@ -50,6 +50,9 @@ class Slow:
     def failed(self, received: Received) -> Outcome:
         return Outcome((Emit(self._topics.feedback, b"", "failed", received.message),))
 
+    def skip_reason(self, received: Received[TextSubmitted]) -> str | None:
+        return None
+
     async def handle(self, received: Received[TextSubmitted]) -> Outcome:
         body = received.message.text
         self.asked.append(body)

@@ -19,20 +19,19 @@ _RECORD = SpanType(RECORD, SpanKind.CONSUMER, "What the loops make for a record.
 
 
 @functools.cache
-def _exporter() -> InMemorySpanExporter:
-    """Return the exporter of the run."""
+def _parts() -> tuple[InMemorySpanExporter, SpanPipeline]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
-    export_spans(SpanPipeline(provider, SimpleSpanProcessor(exporter), SpanLimits()))
-    return exporter
+    return exporter, SpanPipeline(provider, SimpleSpanProcessor(exporter), SpanLimits())
 
 
 class Spans:
     """The spans that have ended since the test began, in this order."""
 
     def __init__(self) -> None:
-        self._exporter = _exporter()
+        self._exporter, pipeline = _parts()
         self._exporter.clear()
+        export_spans(pipeline)  # another test may have set its own
 
     @contextmanager
     def record(self) -> Iterator[int]:

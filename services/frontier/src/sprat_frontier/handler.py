@@ -211,17 +211,12 @@ class FrontierHandler:
         if escalation.rule != "redact":
             return escalation
         question = escalation.question
-        began_s = perf_counter()
-        with child_span(signals.MASK) as span:
-            try:
+        try:
+            with child_span(signals.MASK) as span, signals.MASKING_SECONDS.timed():
                 masked = await self._masker.mask(question.text, question.language)
-            except NotVerified as error:
-                failure = type(error).__name__
-                span.fail(failure)
-                signals.MASKING_SECONDS.record(perf_counter() - began_s, error=failure)
-                return replace(escalation, masking_failure=error.reason)
-            span.set(masked=masked.counts)
-            signals.MASKING_SECONDS.record(perf_counter() - began_s)
+                span.set(masked=masked.counts)
+        except NotVerified as error:
+            return replace(escalation, masking_failure=error.reason)
         return escalation.with_masked(masked)
 
     async def _stored(self, escalation: Escalation, key: str) -> PaidAnswer | None:

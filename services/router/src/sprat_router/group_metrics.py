@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from sprat.kafka.clients import NO_ANSWER, cancel_requests
@@ -134,4 +135,5 @@ class GroupMetrics:
     async def _close(self) -> None:
         meter, self._meter = self._meter, None
         if meter is not None:
-            await meter.close()
+            with suppress(Exception):  # metrics must not stop the router
+                await meter.close()

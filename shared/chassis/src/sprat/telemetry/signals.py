@@ -363,13 +363,15 @@ ACCEPT = SpanType(
 POLL = SpanType(
     "poll",
     SpanKind.CLIENT,
-    "A batch from the poll to its commit, with a link to each record that is not skipped.",
+    "A batch from the poll until it is committed, or, in the frontier service, until its last record is in progress; "
+    "with a link to each record that is not skipped.",
     (SYSTEM, OPERATION, OPERATION_TYPE, GROUP, MESSAGES, ERROR),
 )
 PROCESS = SpanType(
     "process {messaging.destination.name}",
     SpanKind.CONSUMER,
-    "One record, from the poll to the commit: a child of the span that sent it, with a link to its batch.",
+    "One record, from the poll until all that it caused is acknowledged: a child of the span that sent it, with a link "
+    "to its batch.",
     (*_RECORD, *_TEXT, TASKS),
 )
 SEND = SpanType(

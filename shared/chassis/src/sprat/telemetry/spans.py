@@ -66,7 +66,7 @@ class SpanPipeline:
         self.limits = limits
 
     def samples(self, span_type: SpanType, trace_id: int, parent: SpanContext | None) -> bool:
-        """Return whether a span without a parent in this process is made."""
+        """Return whether a span without a parent in this process is recorded."""
         if self._follows_parent:
             return parent is None or parent.trace_flags.sampled
         context = None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())

@@ -1,6 +1,7 @@
 """Traces: each record continues the trace it came with, so that one text has one trace id on every topic.
 
-Where no spans are exported none is made, and the incoming context is passed on unchanged.
+Where no spans are exported none is made, and the incoming context is passed on unchanged; one that the sampler leaves
+out is passed on as not sampled.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
