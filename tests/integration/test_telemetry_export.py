@@ -233,7 +233,9 @@ async def test_a_service_stops_in_time_where_the_collector_hangs(kafka: Kafka, p
         process.terminate()
         await lines_until(process, "stopped")
         seconds, _ = await stopped(process)
-    assert 1.5 < seconds < 4, "two for telemetry, and the end of the interpreter"
+    # Two for telemetry, as a test above measures, and the end of the interpreter on a busy machine; a stop
+    # that waited for the exporters would take their time-out of 10 s.
+    assert 1.5 < seconds < 8
     assert {"/v1/metrics", "/v1/logs"} <= {*sink.paths}, "a stop sends what waits"
     assert_logs_name_the_service(sink)
 

@@ -46,7 +46,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 """Values of attributes that have none declared, or of which a few are enough."""
 
 COMBINATIONS: dict[Metric, dict[tuple[str, ...], float]] = {
-    s.PAIRS: {("en",): 0.7, ("de",): 0.25, ("fr",): 0.05},
+    s.PAIRS: {(): 1.0},
     s.RESULTS: {
         ("kept", "confident", "answered"): 0.92,
         ("escalated", "low_confidence", "answered"): 0.05,
