@@ -138,13 +138,13 @@ def _labels(metric: Metric) -> Iterator[tuple[dict[str, str], float]]:
 
 
 def _services(metric: Metric) -> tuple[str, ...]:
-    router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.STAGE_SECONDS, s.CONFIDENCE, s.GROUP_LAG, s.GROUP_AGE)
+    router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.CONFIDENCE, s.GROUP_LAG, s.GROUP_AGE)
     if metric in (*router, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
         return ("sprat-router",)
     frontier = (s.ESCALATIONS, s.COST_EUR, s.PROVIDER_SECONDS, s.PROVIDER_TOKENS, s.BREAKER, s.EGRESS_CALLS)
     if metric in (*frontier, s.EGRESS_BYTES, s.MASKED_ITEMS, s.MASKING_SECONDS):
         return ("sprat-frontier",)
-    if metric in (s.PREDICTIONS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS):
+    if metric in (s.PREDICTIONS, s.STAGE_SECONDS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS):
         return tuple(SPECIALISTS)
     return SERVICES
 

@@ -16,6 +16,7 @@ from sprat.cache import Cache, KeyedHash
 from sprat.errors import Fatal
 from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask, ModelHandler
+from sprat.processing.measure import SMALL_STAGES
 from sprat.processing.records import WorkItem
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
@@ -96,6 +97,7 @@ class CachedInference:
         fresh = dict(zip(misses, answers, strict=True))
         await self.cache.put_many({key: _encode(answer) for key, answer in fresh.items() if answer is not None})
         cache_ms = round((looked_up - began) * 1000, 3)
+        self._record_stages(asking, now_ms, cache_ms, model_ms if misses else None)
         for item in asking:
             hit = cached.get(item.cache_key)
             timings = {"wait": max(0.0, round(now_ms - item.record.timestamp, 3)), "cache": cache_ms}
@@ -110,6 +112,15 @@ class CachedInference:
             else:
                 log.error("the model failed on one text", extra=item.log_fields())
                 item.outcome = self.handler.failed(item.received, item.ask)
+
+    @staticmethod
+    def _record_stages(items: Sequence[WorkItem], now_ms: float, cache_ms: float, model_ms: float | None) -> None:
+        """Record how long a batch spent in each stage; of the wait in Kafka, that of its oldest text."""
+        wait_ms = max(0.0, now_ms - min(item.record.timestamp for item in items))
+        task = next(item.ask.task for item in items if item.ask is not None)
+        for stage, spent_ms in zip(SMALL_STAGES, (wait_ms, cache_ms, model_ms), strict=True):
+            if spent_ms is not None:
+                signals.STAGE_SECONDS.record(spent_ms / 1000, task=task, stage=stage)
 
     async def _infer(self, asks: Sequence[Ask], tokens: int) -> list[Answer | None]:
         """Run the model; all ask for the one task of this service."""

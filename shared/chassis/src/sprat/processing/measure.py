@@ -9,6 +9,8 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Value
 from sprat_contracts import FrontierAnswered, FrontierRequested, Message, ModelRef, Prediction, Result, TextSubmitted
 
+SMALL_STAGES = ("wait", "cache", "model")
+"""What the service of a small model measures by the batch: to record it for each Result costs more than all else."""
 NONE = "none"
 """The reason of what was not declined."""
 
@@ -87,7 +89,8 @@ def _count_result(result: Result, appended_ms: int | None, context: Context) -> 
         seconds = max(0, appended_ms - result.origin.appended_at) / 1000
         signals.RESULT_SECONDS.record(seconds, context, task=task, decision=decision)
     for stage, spent_ms in result.timings_ms.items():
-        signals.STAGE_SECONDS.record(spent_ms / 1000, context, task=task, stage=stage)
+        if stage not in SMALL_STAGES:
+            signals.STAGE_SECONDS.record(spent_ms / 1000, context, task=task, stage=stage)
     if decision == "kept":
         _record_confidence(result, decision, context)
 

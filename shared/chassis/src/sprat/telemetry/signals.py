@@ -196,7 +196,8 @@ RESULT_SECONDS = Histogram(
 STAGE_SECONDS = Histogram(
     "sprat.stage.duration",
     "s",
-    "Seconds that a Result has spent in one stage.",
+    "Seconds in one stage: of a batch in the service of a small model (`wait`: its oldest text), of a Result in the "
+    "frontier.",
     (TASK, STAGE),
     boundaries=_LONG_SECONDS,
 )
