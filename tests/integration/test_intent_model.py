@@ -74,7 +74,8 @@ def test_a_text_outside_every_intent_has_no_label(model: IntentModel, text: str)
 def test_answers_come_in_the_order_of_the_questions(model: IntentModel) -> None:
     answers = ask(model, "tell me a joke", "x " * 200, "hi", "please move 100 euros to my savings", "hi")
     assert [label(answers[place]) for place in (0, 2, 3, 4)] == ["tell_joke", "greeting", "transfer", "greeting"]
-    assert answers[2] == answers[4]
+    # Equal up to the last bits: rows of one matrix product may be added up in another order, by the processor.
+    assert answers[2].confidence == pytest.approx(answers[4].confidence, abs=1e-6)
 
 
 def test_no_questions_get_no_answers(model: IntentModel) -> None:

@@ -302,7 +302,13 @@ def test_every_command_that_takes_an_address_is_tried_here():
 
     every = [found for name in COMMANDS for found in walk(name, load(name))]
     taking = {name for name, command in every if any("--bootstrap" in each.opts for each in command.params)}
-    assert taking == {name for name in TALKING if name != "send without waiting"} | {"assess", "doctor", "up", "bench"}
+    assert taking == {name for name in TALKING if name != "send without waiting"} | {
+        "assess",
+        "doctor",
+        "up",
+        "demo",
+        "bench",
+    }
 
 
 async def test_a_refused_reader_of_groups_does_not_stop_the_router(broker, metrics):

@@ -16,7 +16,7 @@ _CONSTANTS = (
     # The window of one minute, with which the first value of a counter is made a rate.
     (re.compile(r"(\[1m\]\) / )(60)\b"), float),
     # A transaction that has been open for so many seconds hangs.
-    (re.compile(r"(_held_seconds\) > )(60)\b"), float),
+    (re.compile(r"(_held_seconds\) > )(30)\b"), float),
     # Settings: seconds, and texts in an hour.
     (re.compile(r"(setting:(?:late|behind|provider)_seconds\s+expr: vector\()(\d+)\b"), float),
     (re.compile(r"(setting:judged_texts\s+expr: vector\()(\d+)\b"), float),
