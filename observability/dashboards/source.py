@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -86,7 +86,7 @@ class Source:
         return [series for each in found if (series := _series(each)).points]
 
 
-def _series(found: Mapping[str, object]) -> Series:
+def _series(found: Mapping[str, Any]) -> Series:
     values = found.get("values") or [found["value"]]
-    points = ((float(at), float(value)) for at, value in values)  # type: ignore[attr-defined]
-    return Series(found["metric"], tuple((at, value) for at, value in points if math.isfinite(value)))  # type: ignore[arg-type]
+    points = ((float(at), float(value)) for at, value in values)
+    return Series(found["metric"], tuple((at, value) for at, value in points if math.isfinite(value)))

@@ -83,7 +83,7 @@ class Cluster:
         self._client = AIOKafkaClient(**self._arguments)
         try:
             await self._client.bootstrap()
-        except BaseException:
+        except BaseException:  # a cancellation, too: `__aexit__` is not called for what was not entered
             await self.__aexit__()
             raise
         return self

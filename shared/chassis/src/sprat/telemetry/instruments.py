@@ -163,7 +163,7 @@ class Histogram(Metric):
         began = time.perf_counter()
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: the time was spent
             self.record(time.perf_counter() - began, error=type(error).__name__, **labels)
             raise
         self.record(time.perf_counter() - began, **labels)

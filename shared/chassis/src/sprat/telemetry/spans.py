@@ -236,7 +236,7 @@ def ending(span: DeclaredSpan) -> Iterator[DeclaredSpan]:
     try:
         with span.current():
             yield span
-    except BaseException as raised:
+    except BaseException as raised:  # a cancellation, too: it is how the span ended
         error = type(raised).__name__
         raise
     finally:
