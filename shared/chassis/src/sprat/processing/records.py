@@ -6,6 +6,7 @@ from sprat.errors import Rejected
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Emit, Outcome, Received
 from sprat.telemetry.spans import DeclaredSpan
+from sprat.telemetry.tracing import Place
 from sprat_contracts import (
     DeadLetterReason,
     Envelope,
@@ -19,9 +20,6 @@ from sprat_contracts import (
     encode,
 )
 from sprat_contracts.dead_letters import replays_of
-
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
 
 
 @dataclass(slots=True, eq=False)
