@@ -81,7 +81,7 @@ SERVICE_DOWN = (
     "SpratTextsWaitTooLong service_name=sprat-ner messaging_consumer_group_name=sprat.ner.default",
     "SpratGroupBehind service_name=sprat-ner messaging_consumer_group_name=sprat.ner.default",
     "SpratResultsStopped service_name=sprat-ner sprat_task=ner",
-    "SpratPairsWithoutResult service_name=sprat-ner sprat_task=ner window=1h",
+    "SpratPairsWithoutResult service_name=sprat-ner sprat_task=ner",
 )
 FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a service is killed": (
@@ -102,8 +102,12 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "SpratLagNotReported",
             "SpratResultsStopped service_name=sprat-ner sprat_task=ner",
-            "SpratPairsWithoutResult service_name=sprat-intent sprat_task=intent window=6h",
+            "SpratPairsWithoutResult service_name=sprat-intent sprat_task=intent",
         ),
+    ),
+    "the host stalls": (
+        ("SpratKeptTextsSlow sprat_task=intent", "SpratKeptTextsSlow sprat_task=ner"),
+        ("SpratKeptTextsSlow sprat_task=intent severity=ticket", "SpratKeptTextsSlow sprat_task=ner severity=ticket"),
     ),
     "Kafka is away": (
         ("SpratKafkaUnreachable",),
