@@ -1,0 +1,486 @@
+"""The Helm chart: what its values name is used and documented, and what it renders to is what the pages promise.
+
+Tests that render need helm and are skipped without it. Those on a real API server are in tests/kubernetes.
+"""
+
+import copy
+import ipaddress
+import json
+import re
+from typing import Any
+
+import jsonschema
+import promql_parser
+import pytest
+import yaml
+
+from sprat.runtime import CLOSE_S
+from sprat.telemetry import signals
+from sprat.telemetry.instruments import prometheus_name
+from support.helm import (
+    CHART,
+    RELEASE,
+    VALUES,
+    Object,
+    environment,
+    helm,
+    needs,
+    of_kind,
+    pod_templates,
+    refusal,
+    template,
+)
+from support.readme import CONFIGURATION, DOCS, ROOT
+
+DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+TEMPLATES = {path.name: path.read_text("utf-8") for path in sorted((CHART / "templates").iterdir())}
+PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
+DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
+SERVICES = ("router", "frontier", "intent", "ner", "translation")
+FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations"}
+"""Values with fields that the user names, or that Kubernetes does."""
+AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), signals.GROUP.name.replace(".", "_")
+AIR_GAPPED, LAPTOP, PRODUCTION = VALUES
+
+rendered = needs("helm")
+each_values = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+
+
+def paths(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted paths of all values; those of services are `SERVICE.tag`."""
+    found = []
+    for name, value in values.items():
+        own = "SERVICE" if not prefix and name in {"router", "frontier"} else name
+        if not prefix and name == "models":
+            found += [path for model in value.values() for path in paths(model, "SERVICE.")]
+        elif isinstance(value, dict) and value and name not in FREE:
+            found += paths(value, f"{prefix}{own}.")
+        else:
+            found.append(prefix + own)
+    return sorted(set(found))
+
+
+@pytest.fixture(scope="module")
+def production() -> list[Object]:
+    return template("--values", str(PRODUCTION))
+
+
+# What needs no helm.
+
+
+def test_files_of_other_folders_are_links_so_that_there_is_one_source() -> None:
+    links = {
+        "alerts": ROOT / "observability/alerts",
+        "rules": ROOT / "observability/prometheus/rules",
+        "dashboards": ROOT / "observability/grafana/dashboards",
+        "policy.yaml": ROOT / "compose/policy.yaml",
+        "texts.jsonl": ROOT / "compose/samples/texts.jsonl",
+    }
+    found = {path.name: path for path in (CHART / "files").iterdir()}
+    assert found.keys() == links.keys()
+    for name, path in found.items():
+        assert path.is_symlink(), name
+        assert path.resolve() == links[name], name
+
+
+def test_settings_are_those_of_the_page_on_configuration() -> None:
+    documented = set(re.findall(r"^\| `(SPRAT_\w+)`", CONFIGURATION.read_text("utf-8"), re.MULTILINE))
+    (names, _) = SCHEMA["definitions"]["settings"]["propertyNames"]["anyOf"]
+    assert set(names["enum"]) == documented
+    assert SCHEMA["definitions"]["secrets"]["propertyNames"] == SCHEMA["definitions"]["settings"]["propertyNames"]
+
+
+def test_every_value_is_in_the_schema_with_its_default() -> None:
+    jsonschema.validate(DEFAULTS, SCHEMA)
+    # Without free fields: one that values.yaml does not name cannot be set.
+    assert SCHEMA["properties"].keys() - {"global"} == DEFAULTS.keys()
+
+
+def test_the_page_documents_the_values_and_no_others() -> None:
+    table = PAGE[PAGE.index("## Values") :]
+    table = table[: table.index("\n## ", 1)]
+    documented = {
+        name for row in re.findall(r"^\|([^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(.*?)`", row)
+    }
+    assert documented == set(paths(DEFAULTS))
+
+
+def test_no_value_and_no_template_names_a_host_of_images() -> None:
+    assert DEFAULTS["images"]["prefix"] == "sprat"
+    for name, text in TEMPLATES.items():
+        for image in re.findall(r"\bimage: (.*)", text):
+            assert image.startswith('{{ include "sprat.image"'), f"{name}: {image}"
+    for path in VALUES:
+        own = yaml.safe_load(path.read_text("utf-8"))
+        own.get("images", {}).pop("prefix", None)
+        assert not re.search(r"registry\.|docker\.io|ghcr\.io|quay\.io", json.dumps(own)), path.name
+
+
+def test_the_samples_of_the_compose_file_and_of_the_chart_are_answered_alike() -> None:
+    compose = yaml.safe_load((ROOT / "compose/compose.yaml").read_text("utf-8"))["services"]["simulator"]["environment"]
+    chart = dict(re.findall(r"name: (SPRAT_SIMULATOR_\w+), value: \"?([^\"}]+)\"?}", TEMPLATES["simulator.yaml"]))
+    assert chart.keys() == compose.keys()
+    assert {**chart, "SPRAT_SIMULATOR_GOLD": ""} == {
+        k: str(v) for k, v in {**compose, "SPRAT_SIMULATOR_GOLD": ""}.items()
+    }
+
+
+# What the chart renders to.
+
+OTHER: dict[str, list[str]] = {
+    "images.prefix": ["--set", "images.prefix=registry.example/team/sprat"],
+    "images.tag": ["--set", "images.tag=other"],
+    "images.pullPolicy": ["--set", "images.pullPolicy=Always"],
+    "images.pullSecrets": ["--set", "images.pullSecrets={registry}"],
+    "settings": ["--set", "settings.OTEL_SDK_DISABLED=true"],
+    "secrets": ["--set", "secrets.SPRAT_SECRET.name=other"],
+    "certificates.ca": ["--set", "certificates.ca=ca"],
+    "certificates.client": ["--set", "certificates.client=client"],
+    "policy": ["--set", "policy=tasks: {}"],
+    "modelsVolume": ["--set-json", 'modelsVolume={"persistentVolumeClaim":{"claimName":"models"}}'],
+    "SERVICE.tag": ["--set", "router.tag=other"],
+    "SERVICE.replicas.min": ["--set", "router.replicas.min=2"],
+    "SERVICE.replicas.max": ["--set", "router.replicas.max=4"],
+    "SERVICE.resources": ["--set", "router.resources.limits.cpu=2"],
+    "SERVICE.settings": ["--set", "router.settings.SPRAT_LAG_EVERY_S=5"],
+    "SERVICE.secrets": ["--set-json", 'router.secrets={"OTEL_EXPORTER_OTLP_HEADERS":{"name":"a","key":"b"}}'],
+    "SERVICE.scaling": ["--set", "router.scaling.lag=5"],
+    "SERVICE.task": ["--set", "models.intent.task=ner"],
+    "SERVICE.model": ["--set", "models.intent.model=other"],
+    "simulator.enabled": ["--set", "simulator.enabled=false"],
+    "simulator.resources": ["--set", "simulator.resources.limits.cpu=2"],
+    "topics.create": ["--set", "topics.create=false"],
+    "topics.replicationFactor": ["--set", "topics.replicationFactor=3"],
+    "pods.annotations": ["--set", "pods.annotations.other=yes"],
+    "pods.nodeSelector": ["--set", "pods.nodeSelector.disk=ssd"],
+    "pods.tolerations": ["--set-json", 'pods.tolerations=[{"key":"other"}]'],
+    "pods.priorityClassName": ["--set", "pods.priorityClassName=other"],
+    "pods.whenUnsatisfiable": ["--set", "pods.whenUnsatisfiable=DoNotSchedule"],
+    "autoscaling.enabled": ["--set", "autoscaling.enabled=false"],
+    "autoscaling.prometheus": ["--set", "autoscaling.prometheus=http://other:9090"],
+    "autoscaling.pollingSeconds": ["--set", "autoscaling.pollingSeconds=7"],
+    "autoscaling.cooldownSeconds": ["--set", "autoscaling.cooldownSeconds=7"],
+    "networkPolicy.enabled": ["--set", "networkPolicy.enabled=false"],
+    "networkPolicy.egress": ["--set-json", 'networkPolicy.egress=[{"to":[{"podSelector":{}}]}]'],
+    "networkPolicy.frontier": ["--set-json", 'networkPolicy.frontier=[{"to":[{"podSelector":{}}]}]'],
+    "networkPolicy.ingress": ["--set-json", 'networkPolicy.ingress=[{"from":[{"podSelector":{}}]}]'],
+    "monitoring.enabled": ["--set", "monitoring.enabled=false"],
+    "monitoring.labels": ["--set", "monitoring.labels.other=yes"],
+    "monitoring.interval": ["--set", "monitoring.interval=5s"],
+    "monitoring.runbooks": ["--set", "monitoring.runbooks=https://other"],
+    "monitoring.settings": ["--set", "monitoring.settings.late_seconds=7"],
+    "dashboards.enabled": ["--set", "dashboards.enabled=false"],
+    "dashboards.labels": ["--set", "dashboards.labels.other=yes"],
+    "dashboards.annotations": ["--set", "dashboards.annotations.other=yes"],
+}
+"""Each value → options that give it another content than `EVERYTHING` has."""
+EVERYTHING = [
+    f"--set={each}"
+    for each in (
+        "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092",
+        "autoscaling.enabled=true,autoscaling.prometheus=http://prometheus:9090",
+        "monitoring.enabled=true,dashboards.enabled=true,simulator.enabled=true",
+    )
+]
+
+
+@rendered
+def test_every_value_is_used() -> None:
+    assert OTHER.keys() == set(paths(DEFAULTS))
+    base = json.dumps(template(*EVERYTHING))
+    for name, options in OTHER.items():
+        more = ["--set", "simulator.enabled=false"] if name == "networkPolicy.frontier" else []
+        before = json.dumps(template(*EVERYTHING, *more)) if more else base
+        assert json.dumps(template(*EVERYTHING, *more, *options)) != before, f"{name} changes nothing"
+
+
+@rendered
+@each_values
+def test_it_lints(values: Any) -> None:
+    done = helm("lint", "--strict", str(CHART), "--values", str(values))
+    assert done.returncode == 0, done.stdout
+
+
+@rendered
+@each_values
+def test_images_ports_volumes_and_variables_are_used_and_declared(values: Any) -> None:
+    objects = template("--values", str(values))
+    pods = pod_templates(objects)
+    assert len(pods) >= len(SERVICES) + 2
+    known = set(re.findall(r"`((?:SPRAT|OTEL)_\w+)`", CONFIGURATION.read_text("utf-8")))
+    for name, pod in pods.items():
+        (container,) = pod["spec"]["containers"]
+        target = container["image"].rpartition("/")[2].partition(":")[0]
+        assert f" AS {target}\n" in DOCKERFILE, name
+        volumes = {each["name"] for each in pod["spec"]["volumes"]}
+        assert volumes == {each["name"] for each in container["volumeMounts"]}, name
+        ports = {each["name"] for each in container.get("ports", [])}
+        probed = {container[probe]["httpGet"]["port"] for probe in container if probe.endswith("Probe")}
+        assert ports == probed, name
+        if target != "simulator":
+            assert {each for each in environment(pod) if each.startswith("SPRAT")} <= known, name
+        config_maps = {each["configMap"]["name"] for each in pod["spec"]["volumes"] if "configMap" in each}
+        assert config_maps <= of_kind(objects, "ConfigMap").keys(), name
+
+
+@rendered
+@each_values
+def test_a_pod_has_no_rights_and_time_to_stop(values: Any) -> None:
+    for name, pod in pod_templates(template("--values", str(values))).items():
+        (container,) = pod["spec"]["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, name
+        assert pod["spec"]["securityContext"]["runAsNonRoot"], name
+        assert pod["spec"]["securityContext"]["runAsUser"] == 10001, name
+        assert pod["spec"]["automountServiceAccountToken"] is False, name
+        # A Service `sprat-health` would set SPRAT_HEALTH_PORT to an address.
+        assert pod["spec"]["enableServiceLinks"] is False, name
+        assert "memory" in container["resources"]["limits"], name
+        if name.startswith("Deployment") and "simulator" not in name:
+            drain_s = float(environment(pod)["SPRAT_DRAIN_S"])
+            assert pod["spec"]["terminationGracePeriodSeconds"] >= drain_s + CLOSE_S + 5, name
+
+
+@rendered
+@each_values
+def test_only_the_frontier_may_leave(values: Any) -> None:
+    objects = template("--values", str(values))
+    for name, pod in pod_templates(objects).items():
+        labels = pod["metadata"]["labels"]
+        policies = [
+            each["spec"] for each in of_kind(objects, "NetworkPolicy").values() if selects(each["spec"], labels)
+        ]
+        assert any("Egress" in each["policyTypes"] for each in policies), f"{name}: nothing keeps it inside"
+        assert any("Ingress" in each["policyTypes"] for each in policies), f"{name}: everybody may call it"
+        leaves = any(leads_outside(rule) for each in policies for rule in each.get("egress", []))
+        wanted = labels["app.kubernetes.io/name"] == "sprat-frontier" and values == PRODUCTION
+        assert leaves == wanted, name
+
+
+def selects(policy: Object, labels: dict[str, str]) -> bool:
+    """Return whether a NetworkPolicy is for pods with these labels."""
+    return policy["podSelector"].get("matchLabels", {}).items() <= labels.items()
+
+
+def leads_outside(rule: Object) -> bool:
+    """Return whether a rule lets packets out of the cluster: to nobody named, or to addresses that are not private."""
+    peers = rule.get("to")
+    return not peers or any(
+        not ipaddress.ip_network(each["ipBlock"]["cidr"]).is_private for each in peers if "ipBlock" in each
+    )
+
+
+@rendered
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--set", "settings.SPRAT_KAFKA__BOOTSTRAP="], "where is Kafka"),
+        (["--set", "settings.SPRAT_LOG_LEVLE=debug"], "SPRAT_LOG_LEVLE"),
+        (["--set", "router.replica.min=2"], "replica"),
+        (["--set", "router.replicas.min=0"], "minimum"),
+        (["--set", "frontier.replicas.min=0"], "minimum"),
+        (["--set", "models.ner.replicas.min=0"], "needs autoscaling.enabled"),
+        (["--set", "models.ner.replicas.max=9"], "larger than SPRAT_KAFKA__PARTITIONS"),
+        (["--set", "models.ner.replicas.min=9"], "larger than replicas.max"),
+        (["--set", "models.router.task=ner"], "router"),
+        (["--set", "secrets.SPRAT_SECRET=the-secret-itself"], "SPRAT_SECRET"),
+        (["--set", "secrets.SPRAT_SECRET=null"], "SPRAT_SECRET"),
+        (["--set-json", 'networkPolicy.egress=[{"ports":[{"port":443}]}]'], "the whole world"),
+        (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"0.0.0.0/0"}}]}]'], "the whole world"),
+        (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"::/0"}}]}]'], "the whole world"),
+        (["--set", "monitoring.interval=30s"], "interval"),
+        (["--set", "monitoring.enabled=true,monitoring.settings.late_second=60"], "no such setting"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_wrong_values_are_refused(options: list[str], reason: str) -> None:
+    assert reason in refusal(*options)
+
+
+@rendered
+def test_alerts_rules_and_dashboards_are_those_of_the_repository(production: list[Object]) -> None:
+    rules = of_kind(production, "PrometheusRule")
+    files = [*(ROOT / "observability/alerts").glob("*.yml"), *(ROOT / "observability/prometheus/rules").glob("*.yml")]
+    assert rules.keys() == {*(f"{RELEASE}-{path.stem}" for path in files), f"{RELEASE}-absent"}
+    for path in files:
+        expected = yaml.safe_load(path.read_text("utf-8"))
+        if path.name == "settings.yml":
+            for rule in expected["groups"][0]["rules"]:
+                if rule["record"] == "sprat:runbooks":
+                    rule["labels"]["base"] = "https://wiki.example/sprat/runbooks"
+                elif rule["record"] == "sprat:setting:cost_eur_per_hour":
+                    rule["expr"] = "vector(25)"
+        assert rules[f"{RELEASE}-{path.stem}"]["spec"] == expected, path.name
+    dashboards = {
+        name: content
+        for each in of_kind(production, "ConfigMap").values()
+        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+        for name, content in each["data"].items()
+    }
+    for path in (ROOT / "observability/grafana/dashboards").glob("*.json"):
+        assert json.loads(dashboards.pop(path.name)) == json.loads(path.read_text("utf-8")), path.name
+    assert not dashboards
+
+
+@rendered
+def test_each_service_that_is_never_without_a_pod_is_missed() -> None:
+    objects = template("--values", str(PRODUCTION), "--set", "models.translation.replicas.min=0")
+    (group,) = of_kind(objects, "PrometheusRule")[f"{RELEASE}-absent"]["spec"]["groups"]
+    missed = {re.search(r'service_name="sprat-(\w+)"', rule["expr"])[1] for rule in group["rules"]}
+    assert missed == set(SERVICES) - {"translation"}
+    known = yaml.safe_load((ROOT / "observability/alerts/services.yml").read_text("utf-8"))["groups"][0]["rules"]
+    down = next(each for each in known if each["alert"] == "SpratServiceDown")
+    for rule in group["rules"]:
+        promql_parser.parse(rule["expr"])
+        assert rule["annotations"]["runbook_url"] == down["annotations"]["runbook_url"]
+        assert rule["labels"] == down["labels"]
+
+
+@rendered
+def test_prometheus_sees_the_names_that_the_rules_ask_for(production: list[Object]) -> None:
+    (monitor,) = of_kind(production, "PodMonitor").values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    given = {each["targetLabel"]: each for each in endpoint["relabelings"]}
+    assert given["job"]["replacement"] == "sprat"
+    assert given.keys() == {"job", "instance", "service_name", "sprat_model_name"}
+    assert endpoint["honorLabels"]
+    for name, pod in pod_templates(production).items():
+        selected = monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert selected == (name.startswith("Deployment") and "simulator" not in name), name
+        if selected:
+            for label in ("service_name", "sprat_model_name"):
+                (source,) = given[label]["sourceLabels"]
+                found = {re.sub(r"\W", "_", key): value for key, value in pod["metadata"]["labels"].items()}.get(
+                    source.removeprefix("__meta_kubernetes_pod_label_")
+                )
+                image = pod["spec"]["containers"][0]["name"]
+                has_model = image in {"intent", "ner", "translation"}
+                assert found == (f"sprat-{image}" if label == "service_name" else "default" if has_model else None)
+
+
+@rendered
+def test_each_service_scales_on_lag_and_on_age_between_its_bounds(production: list[Object]) -> None:
+    scaled = of_kind(production, "ScaledObject")
+    assert scaled.keys() == {f"{RELEASE}-{name}" for name in SERVICES}
+    assert {name: each["spec"]["minReplicaCount"] for name, each in scaled.items()} == {
+        "sprat-router": 2,
+        "sprat-frontier": 2,
+        "sprat-intent": 2,
+        "sprat-ner": 2,
+        "sprat-translation": 2,
+    }
+    deployments = of_kind(production, "Deployment")
+    for name, each in scaled.items():
+        assert each["spec"]["scaleTargetRef"] == {"name": name}
+        assert "replicas" not in deployments[name]["spec"], "an upgrade would undo what KEDA has set"
+        lag, age = each["spec"]["triggers"]
+        service = name.removeprefix("sprat-")
+        group = f"sprat.{service}" if service in {"router", "frontier"} else f"sprat.{service}.default"
+        assert (lag["type"], lag["metadata"]["consumerGroup"]) == ("kafka", group)
+        assert lag["metadata"].get("topic") == {"router": None, "frontier": "sprat.frontier.requests.v1"}.get(
+            service, "sprat.texts.v1"
+        )
+        assert (age["type"], age["metricType"]) == ("prometheus", "Value")
+        assert age["metadata"]["query"] == f'max({AGE}{{{GROUP}="{group}"}})'
+        promql_parser.parse(age["metadata"]["query"])
+
+
+@rendered
+def test_keda_asks_kafka_with_the_user_and_the_certificates_of_the_service(production: list[Object]) -> None:
+    asked = of_kind(production, "TriggerAuthentication")
+    for name, each in of_kind(production, "ScaledObject").items():
+        trigger = each["spec"]["triggers"][0]
+        assert (trigger["metadata"]["tls"], trigger["metadata"]["sasl"]) == ("enable", "scram_sha512")
+        spec = asked[trigger["authenticationRef"]["name"]]["spec"]
+        deployment = of_kind(production, "Deployment")[name]["spec"]["template"]
+        for variable in spec["env"]:
+            assert variable["name"] in environment(deployment)
+            assert variable["containerName"] == deployment["spec"]["containers"][0]["name"]
+        assert spec["secretTargetRef"] == [{"parameter": "ca", "name": "events-cluster-ca-cert", "key": "ca.crt"}]
+
+
+def changed(*options: str) -> set[str]:
+    """Return the names of the Deployments whose pods are replaced when these values are set."""
+    before, after = (
+        of_kind(template("--set", base, *more), "Deployment") for base, more in ((_KAFKA, ()), (_KAFKA, options))
+    )
+    return {name for name in before if before[name]["spec"]["template"] != after[name]["spec"]["template"]}
+
+
+_KAFKA = "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092"
+
+
+@rendered
+@pytest.mark.parametrize(
+    ("options", "services"),
+    [
+        (["--set", "models.intent.tag=0.1.1"], {"intent"}),
+        (["--set", "router.tag=0.1.1"], {"router"}),
+        (["--set", "images.tag=0.1.1"], set(SERVICES)),
+        (["--set", "policy=tasks: {}"], {"router", "frontier"}),
+        (["--set", "models.ner.replicas.min=2"], set()),
+        (["--set", "monitoring.enabled=true,dashboards.enabled=true,autoscaling.enabled=true"], set()),
+        (["--set", "settings.SPRAT_LOG_LEVEL=debug"], set(SERVICES)),
+        (["--set", "models.ner.settings.SPRAT_NER__THREADS=2"], {"ner"}),
+    ],
+)
+def test_an_upgrade_restarts_what_has_changed_and_nothing_else(options: list[str], services: set[str]) -> None:
+    assert changed(*options) == {f"{RELEASE}-{name}" for name in services}
+
+
+@rendered
+def test_a_new_version_of_the_chart_restarts_no_service_by_itself(tmp_path: Any) -> None:
+    before = pod_templates(template("--set", _KAFKA))
+    text = json.dumps(before)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert f"{chart['name']}-{chart['version']}" not in text.replace(f":{chart['appVersion']}", "")
+
+
+@rendered
+def test_settings_of_a_service_go_before_those_of_all_and_secrets_stay_references() -> None:
+    objects = template(
+        "--set", _KAFKA,
+        "--set", "router.settings.SPRAT_LOG_LEVEL=debug",
+        "--set", "secrets.SPRAT_REDIS__URL.name=redis,secrets.SPRAT_REDIS__URL.key=url",
+        "--set", "router.settings.SPRAT_REDIS__URL=redis://other:6379/0",
+        "--set", "settings.SPRAT_REDIS__TTL_S=1000000",
+    )  # fmt: skip
+    pods = pod_templates(objects)
+    router, intent = environment(pods["Deployment sprat-router"]), environment(pods["Deployment sprat-intent"])
+    assert (router["SPRAT_LOG_LEVEL"], intent["SPRAT_LOG_LEVEL"]) == ("debug", "info")
+    assert router["SPRAT_REDIS__URL"] == "redis://other:6379/0"
+    assert intent["SPRAT_REDIS__URL"] == {"secretKeyRef": {"name": "redis", "key": "url"}}
+    assert intent["SPRAT_REDIS__TTL_S"] == "1000000"
+    assert intent["SPRAT_SECRET"] == {"secretKeyRef": {"name": "sprat", "key": "secret"}}
+    assert not of_kind(objects, "Secret")
+
+
+@rendered
+def test_a_model_of_its_own_has_a_deployment_a_group_and_a_volume() -> None:
+    objects = template("--values", str(AIR_GAPPED), "--set", "autoscaling.enabled=true")
+    deployment = of_kind(objects, "Deployment")["sprat-intent-hr"]["spec"]
+    assert deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+    own = environment(deployment["template"])
+    assert (own["SPRAT_INTENT__MODEL"], own["SPRAT_INTENT__ARTEFACT"]) == ("hr", "/models/hr")
+    trigger = of_kind(objects, "ScaledObject")["sprat-intent-hr"]["spec"]["triggers"][0]
+    assert trigger["metadata"]["consumerGroup"] == "sprat.intent.hr"
+    selectors = [each["spec"]["selector"]["matchLabels"] for each in of_kind(objects, "Deployment").values()]
+    assert all(selectors.count(each) == 1 for each in selectors)
+
+
+def test_the_schema_refuses_a_field_that_it_does_not_know_at_every_depth() -> None:
+    def spoilt(values: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        other = copy.deepcopy(values)
+        place = other
+        for step in path:
+            place = place[step]
+        place["unknown"] = 1
+        return other
+
+    for path in ((), ("images",), ("router",), ("router", "replicas"), ("models", "intent"), ("topics",), ("pods",)):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spoilt(DEFAULTS, path), SCHEMA)
