@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-observability test-containers mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-observability test-containers test-kubernetes mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -51,6 +51,12 @@ test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic 
 
 test-containers: $(STAMP) ## the promise on containers, with kills and upgrades; skipped where there is no engine or image
 	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/containers
+
+# The programs are built once, into the user's cache.
+test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and KEDA on a real Kafka; needs Go, etcd, kubectl and Prometheus
+	tests/kubernetes/build.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group kubernetes
+	$(BIN)/python -m pytest -rs tests/unit/test_chart.py tests/kubernetes
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

@@ -97,7 +97,6 @@ securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   runAsGroup: 10001
-  fsGroup: 10001
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:
