@@ -44,7 +44,8 @@ Every metric and every span that Sprat emits. `make generate` writes this page f
 - **Never in any signal:** texts, answers, masked values, secrets. Spans and logs name the ids of events, metrics have
   no ids.
 - **Bounded:** an attribute of a metric has listed values, or a limited number of different ones in each process. Every
-  value beyond becomes `other`. `SPRAT_TELEMETRY__TENANTS` limits the tenants.
+  value beyond becomes `other`. Of the tenants, `default` and those that the policy names have a value of their own;
+  where it names none, the first ones. `SPRAT_TELEMETRY__TENANTS` limits their number.
 - **Names** without the prefix `{NAMESPACE}` are those of OpenTelemetry's semantic conventions {CONVENTIONS}
   (`gen_ai.*`: 1.41). In Prometheus, dots become underscores, also in labels: `sprat.task` is `sprat_task`. A histogram
   has the series `_bucket`, `_sum` and `_count`.

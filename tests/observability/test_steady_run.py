@@ -70,6 +70,11 @@ def test_the_totals_of_metrics_are_the_counts_in_the_topics(settled_run: Observe
     letters = topic(settled_run, topics.dead_letters)
     assert value("sum(sprat_dead_letters_total)") == len(letters) > 2
 
+    assert any(result.tenant == "stranger" for result in found)
+    for counter in ("sprat_pairs_total", "sprat_escalations_total"):  # of the router and of the frontier
+        tenants = {each["sprat_tenant"] for each in settled_run.prometheus.series(counter)}
+        assert tenants - {"default"} == {"acme-bank", "careful", "other"}
+
     records = [json.loads(record.value) for record in topic(settled_run, topics.egress)]
     attempts = [each for each in records if each["phase"] == "attempt"]
     assert value("sum(sprat_egress_calls_total)") == len(attempts) > 10

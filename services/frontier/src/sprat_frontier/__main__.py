@@ -39,6 +39,7 @@ class FrontierServiceSettings(ServiceSettings):
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
     policy = load_policy(settings.policy)
+    context.name_tenants(policy.named_tenants)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter)
     context.stack.callback(redactor.close)
     provider = OpenAIProvider(settings.frontier)

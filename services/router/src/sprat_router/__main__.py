@@ -40,6 +40,7 @@ async def build(
         table.apply(announcement.key, announcement.announced, announcement.retirement.until)
 
     policy = load_policy(settings.policy)
+    context.name_tenants(policy.named_tenants)
     reader = ModelsReader(settings.kafka, apply)
     context.stack.push_async_callback(reader.stop)
     await context.wait_for_topics(context.topics.models)

@@ -1,8 +1,9 @@
 """What a service gets from the chassis, and what it returns when it is built."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -22,9 +23,13 @@ from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
 from sprat.retry import retry_until
 from sprat.settings import ServiceSettings
+from sprat.telemetry import signals
 from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import KafkaRecord, Topics
+from sprat_contracts import KafkaRecord, TextSubmitted, Topics
+
+NO_TENANT: Final[str] = TextSubmitted.model_fields["tenant"].default
+"""The tenant of texts that name none."""
 
 
 @dataclass(slots=True)
@@ -93,6 +98,15 @@ class ServiceContext:
             await require_topics(self.settings.kafka, topics)
 
         await retry_until(require, Retryable, self.settings.kafka.give_up_s)
+
+    def name_tenants(self, names: Collection[str]) -> None:
+        """Let metrics name these tenants alone, and that of texts without one; all others are `other`.
+
+        Who writes texts may invent tenants: the first ones would take the labels from those that the owner knows.
+        Without any name, the first tenants get the labels.
+        """
+        if names:
+            self.stack.enter_context(signals.TENANT.only((NO_TENANT, *names)))
 
     def is_assigned(self, topic: str, partition: int) -> bool:
         """Return whether the group has assigned this partition to this instance, as far as it knows."""

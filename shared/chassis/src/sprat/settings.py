@@ -123,7 +123,13 @@ class TelemetrySettings(Section):
     """What OpenTelemetry's own `OTEL_*` variables do not set."""
 
     tenants: Annotated[
-        int, Field(ge=1, le=10_000, description="Tenants that metrics tell apart; later ones are `other`.")
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Tenants of the policy that metrics tell apart, or the first ones where it names none; "
+            "all others are `other`.",
+        ),
     ] = 50
 
 

@@ -211,6 +211,11 @@ class Policy(PolicySection):
         PrivacyPolicy()
     )
 
+    @property
+    def named_tenants(self) -> tuple[str, ...]:
+        """The tenants that have a section of their own."""
+        return tuple(name for name in self.tenants if name != ALL_OTHERS)
+
     def tenant(self, name: str) -> TenantPolicy:
         """Return the tenant's policy, else that of `"*"`, else one that denies all."""
         return self.tenants.get(name) or self.tenants.get(ALL_OTHERS) or TenantPolicy()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, Final, Literal
 
 from opentelemetry import metrics
@@ -63,6 +64,17 @@ class Attribute:
                 return OTHER
             self._seen.add(value)
         return value
+
+    @contextmanager
+    def only(self, values: Iterable[str]) -> Iterator[None]:
+        """Let metrics have these values alone, the first `limit` of them: within the `with`, all others are `other`."""
+        before = self._seen, self.limit
+        self._seen = set(islice(values, self.limit))
+        self.limit = len(self._seen)
+        try:
+            yield
+        finally:
+            self._seen, self.limit = before
 
 
 class Series(dict[str, str]):
