@@ -24,6 +24,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
+from sprat_local.observe.configuration import Addresses, collector_layers, collector_overrides
+from sprat_local.observe.programs import COLLECTOR
+from sprat_local.observe.server import ObservingServer
+from sprat_local.observe.stack import SHIPPED
 from sprat_local.processes.ports import free_ports
 from support.sources import ROOT
 
@@ -136,6 +140,34 @@ def tracer_provider(collector: Collector) -> Iterator[TracerProvider]:
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{collector.url}/v1/traces")))
     yield provider
     provider.shutdown()
+
+
+def test_on_one_machine_every_trace_is_kept_and_masked_by_the_same_layers(tmp_path: Path) -> None:
+    http, grpc = free_ports(2)
+    addresses = Addresses({COLLECTOR: http}, 0, 0, grpc)
+    (tmp_path / "own.json").write_text(json.dumps(collector_overrides(addresses, tmp_path, files=True)), "utf-8")
+    server = ObservingServer(
+        COLLECTOR.name,
+        [find_collector(), *(f"--config={path}" for path in (*collector_layers(SHIPPED), tmp_path / "own.json"))],
+        http,
+        ready_path=COLLECTOR.ready_path,
+        folder=tmp_path,
+        log=tmp_path / "log",
+        environment=os.environ,
+    )
+    found = Collector(addresses.url(COLLECTOR), "", tmp_path)
+    traces = 30
+    try:
+        server.start()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{found.url}/v1/traces")))
+        for _ in range(traces):
+            provider.get_tracer("test").start_span("ordinary", attributes={"leak": PERSONAL["IBAN"]}).end()
+        wait_for(lambda: len(found.spans()) == traces, "span of each trace")
+        assert PERSONAL["IBAN"] not in found.lines("traces")
+        assert found.lines("traces-sent").count(PERSONAL["IBAN"]) == traces
+    finally:
+        server.stop(grace_s=5)
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,8 @@ class ObservedRun:
         httpx.post(f"http://127.0.0.1:{port}/control", json=changes, timeout=10).raise_for_status()
 
     def otlp_lines(self, signal: str) -> list[dict[str, Any]]:
-        """Return what the collector has written into the file of a signal."""
-        path = self.installation.folder / "observe" / "otelcol" / f"{signal}.jsonl"
+        """Return what the services have sent of a signal: not masked, not sampled."""
+        path = self.installation.folder / "observe" / "otelcol" / f"{signal}-sent.jsonl"
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def spans(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 from sprat.errors import UserError
 from sprat_local.installation import Installation
@@ -33,11 +34,12 @@ ALL = Addresses(
     {PROMETHEUS: 1, ALERTMANAGER: 2, VICTORIA_METRICS: 3, VICTORIA_LOGS: 4, JAEGER: 5, COLLECTOR: 6},
     jaeger_receiver=7,
     jaeger_grpc=8,
+    collector_grpc=9,
 )
 
 
 def only(*programs):
-    return Addresses({program: ALL.pages[program] for program in programs}, 7, 8)
+    return Addresses({program: ALL.pages[program] for program in programs}, 7, 8, 9)
 
 
 def executable(path: Path) -> Path:
@@ -93,16 +95,38 @@ def test_prometheus_alone_sends_to_nobody(tmp_path):
 
 
 def test_the_collector_hands_on_to_what_runs_and_writes_the_rest_into_files(tmp_path):
-    exporters = configuration.collector_config(ALL, tmp_path, files=False)["exporters"]
-    assert exporters["otlp_http/traces"] == {"traces_endpoint": "http://127.0.0.1:7/v1/traces"}
-    assert exporters["otlp_http/logs"] == {"logs_endpoint": "http://127.0.0.1:4/insert/opentelemetry/v1/logs"}
+    everything = configuration.collector_overrides(ALL, tmp_path, files=False)
+    assert everything["exporters"] == {
+        "otlp_http/traces": {"traces_endpoint": "http://127.0.0.1:7/v1/traces"},
+        "otlp_http/logs": {"logs_endpoint": "http://127.0.0.1:4/insert/opentelemetry/v1/logs"},
+    }
+    assert everything["service"]["pipelines"] == {}  # as shipped
 
-    alone = configuration.collector_config(only(COLLECTOR), tmp_path, files=False)
-    assert alone["exporters"].keys() == {"file/traces", "file/logs", "file/metrics"}
-    assert alone["service"]["pipelines"]["logs"]["exporters"] == ["file/logs"]
+    alone = configuration.collector_overrides(only(COLLECTOR), tmp_path, files=False)
+    assert alone["exporters"].keys() == {"file/traces", "file/logs"}
+    assert alone["service"]["pipelines"] == {
+        "traces": {"exporters": ["file/traces"]},
+        "logs": {"exporters": ["file/logs"]},
+    }
 
-    both = configuration.collector_config(ALL, tmp_path, files=True)
-    assert both["service"]["pipelines"]["traces"]["exporters"] == ["otlp_http/traces", "file/traces"]
+
+def test_files_of_what_was_sent_leave_the_shipped_pipelines_as_they_are(tmp_path):
+    pipelines = configuration.collector_overrides(ALL, tmp_path, files=True)["service"]["pipelines"]
+    assert pipelines["traces/sent"] == {
+        "receivers": ["otlp"],
+        "processors": ["batch"],
+        "exporters": ["file/traces-sent"],
+    }
+    assert pipelines.keys() == {"traces/sent", "logs/sent"}
+
+
+def test_the_collector_reads_the_shipped_layers_with_redaction_and_sampling():
+    paths = configuration.collector_layers(SHIPPED)
+    layers = [yaml.safe_load(path.read_text("utf-8")) for path in paths]
+    assert [path.stem for path in paths] == ["base", "traces", "logs"]
+    pipelines = {name: each for layer in layers for name, each in layer["service"].get("pipelines", {}).items()}
+    assert pipelines["traces"]["processors"] == ["memory_limiter", "redaction", "tail_sampling", "batch"]
+    assert "redaction" in pipelines["logs"]["processors"]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,12 @@ JOB = "sprat"
 """Prometheus' name for all that it scrapes; the rules name it."""
 ALERTMANAGER_FILE = Path("alertmanager") / "alertmanager.yml"
 """In a configuration folder: which alerts follow from another one; nobody is called."""
+_COLLECTOR_LAYERS = ("base", "traces", "logs")
+"""Of the shipped ones; metrics are scraped."""
 _RULES = re.compile(r"^groups:", re.MULTILINE)
 _MAX_FILE_MB = 100
+_QUIET = {"metrics": {"level": "none"}, "logs": {"level": "warn"}}
+"""Of a collector or of Jaeger, which is one: metrics about itself would take another port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Addresses:
     """OTLP over HTTP."""
     jaeger_grpc: int
     """Jaeger's other API; nothing uses it, but it would take a usual port."""
+    collector_grpc: int
+    """OTLP over gRPC, for programs of your own."""
 
     def url(self, program: Program, path: str = "") -> str:
         """Return the address of a program that runs."""
@@ -87,34 +93,61 @@ def jaeger_config(addresses: Addresses) -> dict[str, Any]:
                 "grpc": {"endpoint": f"{HOST}:{addresses.jaeger_grpc}"},
             },
         },
-        "service": _service(
-            {"traces": (["otlp"], ["batch"], ["jaeger_storage_exporter"])}, ["jaeger_storage", "jaeger_query"]
-        ),
+        "service": {
+            "extensions": ["jaeger_storage", "jaeger_query"],
+            "pipelines": {
+                "traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}
+            },
+            "telemetry": _QUIET,
+        },
     }
 
 
-def collector_config(addresses: Addresses, folder: Path, *, files: bool) -> dict[str, Any]:
-    """Return what the collector reads: it hands all on to what runs.
+def collector_layers(configuration: Path) -> list[Path]:
+    """Return the collector's files in a configuration folder, in order; `collector_overrides` comes after them."""
+    return [(configuration / "collector" / f"{layer}.yaml").absolute() for layer in _COLLECTOR_LAYERS]
 
-    A signal that no program shows goes into a file in the folder; with `files`, every signal does. Unlike in production
-    nothing is sampled: whoever tries Sprat finds every text.
+
+def collector_overrides(addresses: Addresses, folder: Path, *, files: bool) -> dict[str, Any]:
+    """Return what differs on one machine: the addresses, and that every trace is kept, a second after its first span.
+
+    A signal that no program shows goes into a file in the folder. With `files`, both signals are also written as the
+    services have sent them, before they are masked and sampled.
     """
     exporters: dict[str, Any] = {}
-    pipelines: dict[str, tuple[list[str], list[str], list[str]]] = {}
-    for signal, url in (("traces", addresses.traces_url()), ("logs", addresses.logs_url()), ("metrics", None)):
-        own: dict[str, Any] = {}
-        if url is not None:
-            own[f"otlp_http/{signal}"] = {f"{signal}_endpoint": url}
-        if url is None or files:
-            path = str(folder / f"{signal}.jsonl")
-            own[f"file/{signal}"] = {"path": path, "rotation": {"max_megabytes": _MAX_FILE_MB}}
-        exporters |= own
-        pipelines[signal] = ["otlp"], ["batch"], list(own)
+    pipelines: dict[str, dict[str, list[str]]] = {}
+
+    def file(name: str) -> list[str]:
+        rotation = {"max_megabytes": _MAX_FILE_MB}
+        exporters[f"file/{name}"] = {"path": str(folder / f"{name}.jsonl"), "rotation": rotation}
+        return [f"file/{name}"]
+
+    for signal, url in (("traces", addresses.traces_url()), ("logs", addresses.logs_url())):
+        if url is None:
+            pipelines[signal] = {"exporters": file(signal)}
+        else:
+            exporters[f"otlp_http/{signal}"] = {f"{signal}_endpoint": url}
+        if files:
+            pipelines[f"{signal}/sent"] = {
+                "receivers": ["otlp"],
+                "processors": ["batch"],
+                "exporters": file(f"{signal}-sent"),
+            }
     return {
-        "receivers": {"otlp": {"protocols": {"http": {"endpoint": addresses.host(COLLECTOR)}}}},
-        "processors": {"batch": {"timeout": "200ms"}},
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "http": {"endpoint": addresses.host(COLLECTOR)},
+                    "grpc": {"endpoint": f"{HOST}:{addresses.collector_grpc}"},
+                }
+            }
+        },
+        "processors": {
+            "tail_sampling": {"decision_wait": "1s", "policies": [{"name": "all", "type": "always_sample"}]},
+            "batch": {"timeout": "200ms"},
+        },
         "exporters": exporters,
-        "service": _service(pipelines, []),
+        "service": {"extensions": [], "pipelines": pipelines, "telemetry": _QUIET},
     }
 
 
@@ -125,15 +158,3 @@ def service_variables(addresses: Addresses) -> dict[str, str]:
         return variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": addresses.url(COLLECTOR)}
     direct = {"TRACES": addresses.traces_url(), "LOGS": addresses.logs_url()}
     return variables | {f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT": url for name, url in direct.items() if url is not None}
-
-
-def _service(pipelines: Mapping[str, tuple[list[str], list[str], list[str]]], extensions: list[str]) -> dict[str, Any]:
-    """Return the pipelines; metrics about the program itself, which would take another port, are off."""
-    return {
-        "extensions": extensions,
-        "pipelines": {
-            name: {"receivers": receivers, "processors": processors, "exporters": exporters}
-            for name, (receivers, processors, exporters) in pipelines.items()
-        },
-        "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
-    }

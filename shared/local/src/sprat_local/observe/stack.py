@@ -29,7 +29,7 @@ from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
 from sprat_local.processes.supervisor import Supervisor
 
 SHIPPED = Path(__file__).parent / "configuration"
-"""The packaged alerts, recording rules, dashboards and runbooks."""
+"""The packaged alerts, recording rules, dashboards, runbooks, and layers of the collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Observability:
     """How an installation is observed."""
 
     configuration: Path = SHIPPED
-    """Folder with alerts, recording rules, dashboards and runbooks, as `observability/` in the repository."""
+    """Folder with all that configures the programs, as `observability/` in the repository."""
     scrape_s: float = 5.0
     """How often the metrics are read and the rules are evaluated."""
     files: bool = False
-    """Whether the collector also writes traces and logs into files, for programs that read them."""
+    """Whether the collector also writes traces and logs into files as the services have sent them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Observers:
         self._servers: list[ObservingServer] = []
         self._usual_ports = usual_ports
         self._programs: Mapping[Program, Path] = {}
-        self._addresses = Addresses({}, 0, 0)
+        self._addresses = Addresses({}, 0, 0, 0)
         self._targets = Path()
         self._written: list[dict[str, Any]] = []
 
@@ -110,7 +110,7 @@ class Observers:
         """Begin to start what was found, and return at once; `folder` is for what they write."""
         programs = self._programs
         ports = {program: self._port(program) for program in programs}
-        self._addresses = Addresses(ports, *free_ports(2))
+        self._addresses = Addresses(ports, *free_ports(3))
         self._targets = folder / "targets.json"
         folder.mkdir(exist_ok=True)
         self._targets.write_text("[]", "utf-8")
@@ -207,7 +207,9 @@ class Observers:
         if program is JAEGER:
             return [f"--config={config(configuration.jaeger_config(addresses))}"]
         if program is COLLECTOR:
-            return [f"--config={config(configuration.collector_config(addresses, home, files=options.files))}"]
+            layers = configuration.collector_layers(options.configuration)
+            own = config(configuration.collector_overrides(addresses, home, files=options.files))
+            return [f"--config={path}" for path in (*layers, own)]
         arguments = [f"-httpListenAddr={listen}", f"-storageDataPath={home / 'data'}", "-loggerLevel=WARN"]
         if program is VICTORIA_METRICS:
             arguments.append("-search.latencyOffset=1s")  # for who watches; the default hides the last 30 s
