@@ -130,7 +130,7 @@ async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked
         assert await kept.get("b") == b"2"
         assert metrics.count("sprat.cache.duration", error="timeout") == failures(metrics) >= 2
         assert metrics.value("sprat.cache.lookups", result="miss") in {None, 0}
-        assert "unreachable" not in caplog.text
+        assert "fails" not in caplog.text
         await kept.close()
 
 
@@ -187,6 +187,35 @@ async def test_a_stop_of_the_frontier_has_time_to_keep_a_paid_answer() -> None:
     kept = cache("redis://127.0.0.1:1/0", timeout_s=STORE_S, retries=STORE_RETRIES)
     assert kept.most_s < CLOSE_S
     await kept.close()
+
+
+async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "sprat.cache")
+    clock = Clock()
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, clock=clock)
+        await kept.put("a", b"1")
+        server.pause()
+        try:
+            for _ in range(3):
+                assert await kept.get("a") is None
+                clock.ahead_s += 1.1
+        finally:
+            server.resume()
+        for _ in range(3):
+            assert await kept.get("a") == b"1"
+        assert caplog.messages == [
+            "the cache answers fails: timeout (TimeoutError); continuing without it",
+            "the cache answers works again",
+        ]
+        await kept.close()
+    caplog.clear()
+    away = cache(f"redis://127.0.0.1:{free_port()}/0")
+    await away.get("a")
+    assert caplog.messages == ["the cache answers fails: unreachable (ConnectionError); continuing without it"]
+    await away.close()
 
 
 async def test_a_redis_that_never_was_is_a_miss() -> None:

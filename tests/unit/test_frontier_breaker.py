@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError
+from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import BreakerSettings
 
 
@@ -43,6 +44,21 @@ async def test_failures_in_a_row_open_the_breaker_and_a_success_resets_the_count
     assert breaker.state == "closed"
     await fail(breaker, 1)
     assert breaker.state == "open"
+
+
+async def test_the_log_names_the_cause_and_no_probe_that_is_only_begun(breaker, time, caplog):
+    error = ProviderError("server_error", "HTTP status 503", retryable=True)
+    for _ in range(3):
+        breaker.record_error(await breaker.admit(soon), error)
+    time.now += 5
+    breaker.record_error(await breaker.admit(soon), error)
+    time.now += 10
+    breaker.record_success(await breaker.admit(soon))
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "the circuit breaker of the provider: closed → open: server_error: HTTP status 503",
+        "the circuit breaker of the provider: half_open → open: server_error: HTTP status 503",
+        "the circuit breaker of the provider: half_open → closed",
+    ]
 
 
 async def test_a_caller_that_cannot_wait_for_the_next_probe_is_refused_at_once(breaker):

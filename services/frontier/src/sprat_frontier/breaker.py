@@ -74,7 +74,7 @@ class CircuitBreaker:
     def record_error(self, permit: Permit, error: ProviderError) -> None:
         """Record a call without an answer: a failure where the provider is at fault, else the provider works."""
         if error.retryable:
-            self.record_failure(permit, error.retry_after_s)
+            self.record_failure(permit, error.retry_after_s, cause=str(error))
         else:
             self.record_success(permit)
 
@@ -87,8 +87,8 @@ class CircuitBreaker:
             self._cooldown_s = self._settings.cooldown_s
             self._become("closed")
 
-    def record_failure(self, permit: Permit, retry_after_s: float | None = None) -> None:
-        """Record that the provider is unavailable, or wants no calls for the given time."""
+    def record_failure(self, permit: Permit, retry_after_s: float | None = None, *, cause: str = "") -> None:
+        """Record that the provider is unavailable, or wants no calls for the given time; the log names the cause."""
         if permit.generation != self._generation:
             return
         self._failures += 1
@@ -97,16 +97,18 @@ class CircuitBreaker:
         if permit.probe and retry_after_s is None:
             self._cooldown_s = min(2 * self._cooldown_s, self._settings.max_cooldown_s)
         self._open_until = self._clock() + (self._cooldown_s if retry_after_s is None else retry_after_s)
-        self._become("open")
+        self._become("open", cause)
 
     def release(self, permit: Permit) -> None:
         """Give up a permit whose call has no recorded result: another call may probe."""
         if permit.probe and permit.generation == self._generation:
             self._become("half_open")
 
-    def _become(self, state: BreakerState) -> None:
+    def _become(self, state: BreakerState, cause: str = "") -> None:
         if state != self.state:
-            log.warning("the circuit breaker of the provider: %s → %s", self.state, state)
+            level = logging.DEBUG if state == "half_open" else logging.WARNING  # a probe: its result is what matters
+            why = f": {cause}" if cause else ""
+            log.log(level, "the circuit breaker of the provider: %s → %s%s", self.state, state, why)
         self.state = state
         self._show_state()
         self._generation += 1

@@ -101,6 +101,8 @@ class RedisCache:
         self._resume_at = -math.inf
         self._pauses = 0
         """Since the last success."""
+        self._reported = False
+        """Whether the log says that it fails, and not yet that it works again."""
 
     @property
     def most_s(self) -> float:
@@ -176,6 +178,9 @@ class RedisCache:
                 signals.CACHE_SECONDS.record(time.perf_counter() - began_s, **labels)
             if error is None:
                 self._pauses = 0
+                if self._reported:
+                    self._reported = False
+                    log.info("the cache %s works again", self._name)
                 return found
             if left:
                 await asyncio.sleep(_RETRY_S)
@@ -186,7 +191,9 @@ class RedisCache:
     def _pause(self, error: Exception) -> None:
         now = self._clock()
         if now > self._resume_at + 60:
-            log.warning("the cache is unreachable: %s; continuing without it", type(error).__name__)
+            cause = f"{_code(error)} ({type(error).__name__})"
+            log.warning("the cache %s fails: %s; continuing without it", self._name, cause)
+            self._reported = True
         self._pauses += now >= self._resume_at  # several may have failed at once
         self._resume_at = now + _PAUSE_S
 
@@ -196,7 +203,7 @@ def _present(values: Sequence[Any]) -> int:
 
 
 def _code(error: Exception) -> str:
-    """Return the error's code for metrics and spans; `refused` where Redis answers with an error."""
+    """Return the error's code for the log, metrics and spans; `refused` where Redis answers with an error."""
     if isinstance(error, TimeoutError | RedisTimeoutError):
         return "timeout"
     return "unreachable" if isinstance(error, OSError | RedisConnectionError) else "refused"
