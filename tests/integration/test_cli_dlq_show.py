@@ -72,6 +72,16 @@ async def test_an_original_is_shown_with_personal_data_masked_unless_raw(setting
     assert "Anna Schmidt" in out
 
 
+async def test_a_key_that_is_the_id_is_shown_as_the_id_is(settings, run) -> None:
+    topics = await made_topics(settings)
+    id = "d41d8cd9-8f00-3204-a980-0998ecf8427e"  # by itself, it looks like a driving licence
+    headers = (("ce_id", id.encode()), ("ce_source", b"/test"), ("ce_specversion", b"1.0"), ("ce_type", b"x"))
+    await rejected(settings, plain_record(topics, b"{", key=id.encode(), headers=headers))
+    _, (listed,) = await run("list", "--json")
+    _, (shown,) = await run("show", listed["letter"], "--json")
+    assert (shown["key"], shown["text_id"]) == (id, id)
+
+
 async def test_bytes_that_are_no_text_are_shown_only_raw_and_then_as_they_are(settings, run) -> None:
     topics = await made_topics(settings)
     utf16 = '{"text": "Anna Schmidt"}'.encode("utf-16")

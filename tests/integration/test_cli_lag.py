@@ -80,11 +80,23 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
     code, out, err = await run("lag", "--over", "0.5", "--group", "crm", "--group", "crn", "--json")
     assert (code, len(out.splitlines())) == (1, 3)
     assert err.startswith(f"there is no consumer group {topics.prefix}.crn: is it running")
-    code, out, _ = await run("lag", "--over", "0.5", "--group", "crm", "--json")
+    code, out, _ = await run("lag", "--over", "0.5", "--group", f"{topics.prefix}.crm", "--json")  # as metrics name it
     group, *partitions = map(json.loads, out.splitlines())
     assert code == 0
     assert (group["type"], group["lag"], group["drained_in_s"], group["members"]) == ("group", 0, 0.0, [])
     assert {(each["topic"], each["read_by"]) for each in partitions} == {(topics.results("intent"), None)}
+
+
+async def test_a_frontier_with_work_is_not_said_to_hang(topics, producer, join, run):
+    await fill(producer, topics.frontier_requests, 3)
+    await join("frontier", topics.frontier_requests, {0: 0})
+    code, out, err = await run("lag", "--over", "0.5", "--group", "frontier")
+    assert (code, out.splitlines()[1].split()[-1]) == (1, "never")
+    assert err.startswith("the frontier may well be at work: it finishes no hard case before the provider answers")
+    await join("intent.default", topics.texts, {0: 0})
+    await fill(producer, topics.texts, 1)
+    _, _, err = await run("lag", "--over", "0.5", "--group", "intent.default")
+    assert err == ""
 
 
 async def test_of_a_retired_model_only_the_texts_from_before_count(topics, producer, join, run, kafka):

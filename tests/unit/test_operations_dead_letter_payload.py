@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_dump, readable
+from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_dump, readable, readable_key
 from sprat_privacy import MaskedSpan, MaskedText
 
 
@@ -146,3 +146,25 @@ def test_languages_rules_and_models_are_not_hidden_where_they_are_as_the_contrac
     odd = readable(b'{"language": "Anna Schmidt", "frontier": "Anna", "text": "de"}')
     assert odd is not None
     assert "Anna" not in odd.masked(masked(odd.text, "Anna Schmidt", "Anna", "de"))
+
+
+@pytest.mark.parametrize(("key", "doubted"), [(b"12", "12"), (b"user:4711", "4711")])
+def test_a_short_number_in_a_key_of_one_word_is_no_address(key, doubted):
+    shown = readable_key(key)
+    assert shown is not None
+    assert shown.masked(masked(shown.text, doubted)) == key.decode()
+
+
+@pytest.mark.parametrize(
+    ("key", "doubted"),
+    [
+        (b"Lindenweg 12", "12"),
+        (b"4930901820", "4930901820"),
+        (b"anna.12@example.org", "anna.12@example.org"),
+        (b"2024-11-26", "11-26"),
+    ],
+)
+def test_what_may_be_personal_in_a_key_is_masked(key, doubted):
+    shown = readable_key(key)
+    assert shown is not None
+    assert shown.masked(masked(shown.text, doubted)) == key.decode().replace(doubted, "[X_1]")

@@ -25,6 +25,8 @@ MAX_SHOWN: Final = 20_000
 _MARGIN: Final = 500
 """Code points that are masked beyond those shown: a name cut in two would not be recognised."""
 _ESCAPE: Final = re.compile(r"\\u(?:(?=[dD][89abAB])([0-9a-fA-F]{4})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
+_SHORT_NUMBER: Final = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
+"""Shorter than a telephone number, an account or an identity card."""
 _MOST_LAYERS: Final = 4
 """How many layers of escaped escapes are decoded."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
@@ -43,8 +45,8 @@ class ReadablePayload:
     language: str | None = None
     """The language that the value itself names."""
     ours: tuple[tuple[int, int], ...] = ()
-    """Start and end of the contracts' own field names, and of the languages, rules and model names after them: they are
-    never masked.
+    """Start and end of what is never masked: the contracts' own field names, the languages, rules and model names after
+    them, and numbers in a key.
     """
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
@@ -101,6 +103,17 @@ def readable(value: bytes) -> ReadablePayload | None:
             ours.append((at, at + known))
         at += len(line) + 1
     return _cut(ReadablePayload(laid_out, frozenset(), language=_language(pairs), ours=tuple(ours)))
+
+
+def readable_key(value: bytes) -> ReadablePayload | None:
+    """Return the readable part of a record's key; in one that is a single word, short numbers are never masked.
+
+    Such as `4711` or `user:1001`: a finder takes the number for that of a house.
+    """
+    content = readable(value)
+    if content is None or re.search(r"\s", content.text):
+        return content
+    return replace(content, ours=tuple(found.span() for found in _SHORT_NUMBER.finditer(content.text)))
 
 
 def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:

@@ -20,7 +20,7 @@ from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.languages import primary_subtag
-from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable
+from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
 from sprat_privacy import NotVerified
 from sprat_privacy import mask as masking
@@ -76,7 +76,8 @@ Examples:
 The original is shown as it would be sent to a provider: with a placeholder for each personal value (see `sprat mask`).
 What cannot be verified is not shown. JSON is laid out one value a line; bytes that are not UTF-8 are shown as \\xff. Id
 and source (ce_id, ce_source), trace and key facts of the event are never masked: they are in logs and traces, too. Do
-not put personal data into an id. --raw shows the original as it is, binary data as a hex dump; with --json, in base64.
+not put personal data into an id. A key that is the id is shown, too, and in a key of one word numbers of up to six
+digits (user:1001). --raw shows the original as it is, binary data as a hex dump; with --json, in base64.
 
 \b
 Exit codes:
@@ -148,7 +149,11 @@ def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
     for name, value in letter.original_headers:
         shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, parts)
         parts["headers"].append([name, shown])
-    parts["key"] = _part_masked("key", letter.key, masker, parts)
+    identity = letter.identity
+    if letter.key and identity is not None and letter.key == identity[1].encode():
+        parts["key"] = _escaped(letter.key)
+    else:
+        parts["key"] = _part_masked("key", letter.key, masker, parts)
     parts["value"] = _part_masked("value", letter.value, masker, parts)
     return parts
 
@@ -157,7 +162,7 @@ def _part_masked(part: str, value: bytes | None, masker: Masker, parts: dict[str
     """Mask one part of a record; add to `parts` what was masked, or why it is not shown."""
     if not value:
         return None if value is None else ""
-    content = readable(value)
+    content = readable_key(value) if part == "key" else readable(value)
     if content is None:
         parts["withheld"][part] = f"{len(value):,} bytes that are not UTF-8 text"
         return None

@@ -12,6 +12,8 @@ class CheckStatus(StrEnum):
     ok = "ok"
     warning = "warning"
     """It may be intended, or it costs something but loses nothing."""
+    unknown = "unknown"
+    """It depends on settings of the services that this shell does not have."""
     broken = "broken"
     """Texts do not get through, or not safely."""
 
@@ -37,6 +39,11 @@ def ok(subject: str, finding: str) -> Check:
 def warning(subject: str, finding: str, fix: str = "") -> Check:
     """Return a check whose finding may be intended."""
     return Check(subject, CheckStatus.warning, finding, fix)
+
+
+def unknown(subject: str, finding: str, fix: str) -> Check:
+    """Return a check that could not be made here; `fix` says what to set for it."""
+    return Check(subject, CheckStatus.unknown, finding, fix)
 
 
 def broken(subject: str, finding: str, fix: str) -> Check:

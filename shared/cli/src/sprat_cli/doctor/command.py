@@ -22,6 +22,7 @@ Examples:
 \b
   ✓  as it should be
   !  it may be intended, or it costs something but loses nothing
+  -  not known here: it depends on settings of the services that this shell does not have
   ✗  texts do not get through, or not safely
 
 \b
@@ -34,7 +35,12 @@ Exit codes:
   1  something is: a line begins with ✗
   2  wrong usage: an option or a setting"""
 
-_SIGNS = {CheckStatus.ok: ("✓", "green"), CheckStatus.warning: ("!", "yellow"), CheckStatus.broken: ("✗", "red")}
+_SIGNS = {
+    CheckStatus.ok: ("✓", "green"),
+    CheckStatus.warning: ("!", "yellow"),
+    CheckStatus.unknown: ("-", "bright_black"),
+    CheckStatus.broken: ("✗", "red"),
+}
 
 
 def doctor(

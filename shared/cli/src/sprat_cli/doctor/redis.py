@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from sprat.settings import RedisSettings
-from sprat_cli.doctor.check import Check, ok, warning
+from sprat_cli.doctor.check import Check, ok, unknown, warning
 
 _TIMEOUT_S = 2.0
 _LOSES = "nothing is lost without it: answers are computed again; what depends on budgets is declined"
@@ -34,8 +34,13 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
     except AuthenticationError:
         yield warning("redis", f"{where} refuses the password; {_LOSES}", "correct it in SPRAT_REDIS__URL")
     except (RedisError, OSError) as error:
-        fix = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
-        yield warning("redis", f"{where} cannot be reached ({type(error).__name__}); {_LOSES}", fix)
+        away = f"{where} cannot be reached ({type(error).__name__})"
+        if "url" in settings.model_fields_set:
+            fix = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
+            yield warning("redis", f"{away}; {_LOSES}", fix)
+        else:
+            fix = "set SPRAT_REDIS__URL to what the services have; `sprat up` brings its own Redis"
+            yield unknown("redis", f"{away}, and SPRAT_REDIS__URL is not set here: the services may have another", fix)
     finally:
         await client.aclose()
 

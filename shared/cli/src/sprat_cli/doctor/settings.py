@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings
-from sprat_cli.doctor.check import Check, broken, ok, warning
+from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_policy import Policy, load_policy
 
@@ -60,8 +60,8 @@ def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
 def _secret(secret: str) -> Check:
     if len(secret) >= _SHORTEST_SECRET:
         return ok("secret", "SPRAT_SECRET is set")
-    finding = f"shorter than {_SHORTEST_SECRET} characters" if secret else "not set"
-    return warning(
+    check, finding = (warning, f"shorter than {_SHORTEST_SECRET} characters") if secret else (unknown, "not set here")
+    return check(
         "secret",
         f"SPRAT_SECRET is {finding}; `sprat up` makes one, services that you start yourself share one",
         "export SPRAT_SECRET=$(openssl rand -hex 32)",
@@ -70,9 +70,9 @@ def _secret(secret: str) -> Check:
 
 def _policy(path: Path | None) -> tuple[Check, Policy | None]:
     if path is None:
-        return warning(
+        return unknown(
             "policy",
-            "SPRAT_POLICY is not set; a router that you start yourself needs it",
+            "SPRAT_POLICY is not set here; a router that you start yourself needs it",
             "export SPRAT_POLICY=FILE, or name it here with --policy FILE; example: compose/policy.yaml",
         ), None
     try:
@@ -107,7 +107,7 @@ class FrontierVariables:
 def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterator[Check]:
     """Check endpoint and key; then the region, which must be one that the policy allows."""
     if not settings.base_url and not settings.has_key:
-        yield warning(
+        yield unknown(
             "frontier",
             "in this shell: no endpoint and no key; a frontier service started from here would decline hard cases (one "
             "that runs already, as under `sprat up`, has its own settings)",

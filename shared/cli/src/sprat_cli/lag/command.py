@@ -35,6 +35,10 @@ COMMITTED is the next offset a group reads; - if it has committed nothing in a p
 of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them.
 
 \b
+A group is named without the prefix here, and with it in metrics and in Kafka's own tools; --group takes both. While the
+provider fails, hard cases wait: the frontier then has a lag, and GOING is 0 until their deadlines pass.
+
+\b
 The router publishes MEMBERS, LAG and OLDEST as the metrics sprat.group.members, sprat.group.lag and
 sprat.group.oldest.age; with --json, `metrics` has them under these names, by topic.
 
@@ -59,6 +63,11 @@ HEAD = (
     "READ BY",
 )
 """Of the table's columns."""
+FRONTIER = "frontier"
+_FRONTIER_WAITS = (
+    "the frontier may well be at work: it finishes no hard case before the provider answers or the deadline passes; "
+    "runbook SpratProviderDown, metric sprat_breaker"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,17 @@ class Row:
         """Whether the lag is 0, falls, or holds only what has just arrived."""
         return keeps_up(self.pace, len(self.measured.group.members))
 
+    @property
+    def seems_to_hang(self) -> bool:
+        """Whether a group with members has a lag and has committed nothing between the measurements."""
+        return bool(self.whole and self.pace.lag and self.measured.group.members and not self.pace.committed)
+
 
 def lag(
     *,
     group: Annotated[
         list[str] | None,
-        typer.Option(show_default=False, metavar="NAME", help="Only this group, without the prefix; repeatable."),
+        typer.Option(show_default=False, metavar="NAME", help="Only this group; repeatable."),
     ] = None,
     over: Annotated[
         float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Between the two measurements.")
@@ -96,10 +110,12 @@ def lag(
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
         before, after, withdrawn = asyncio.run(_measure_twice(kafka, over))
+    # Metrics and Kafka's own tools name groups with the prefix.
+    asked = [name.removeprefix(f"{kafka.prefix}.") for name in group or ()]
     rows = [
         row
         for name, each in sorted(after.groups.items())
-        if not group or name in group
+        if not asked or name in asked
         for row in _rows(before.groups.get(name), each, after.at_s - before.at_s, retired=name in withdrawn)
     ]
     shown = [row for row in rows if row.whole or every or row.pace.lag or as_json]
@@ -107,7 +123,9 @@ def lag(
         say_json(line)
     if not as_json and shown:
         _show(shown)
-    missing = _missing(after.groups, group)
+    if any(row.seems_to_hang and row.measured.group.name == FRONTIER for row in rows):
+        remark(_FRONTIER_WAITS)
+    missing = _missing(after.groups, asked)
     for name in missing:
         remark(
             f"there is no consumer group {kafka.prefix}.{printable(name)}: is {'it' if after.groups else 'anything'} "
@@ -116,7 +134,7 @@ def lag(
     raise typer.Exit(0 if not missing and all(row.keeps_up for row in rows if row.whole) else 1)
 
 
-def _missing(found: Collection[str], asked: Sequence[str] | None) -> list[str]:
+def _missing(found: Collection[str], asked: Sequence[str]) -> list[str]:
     """Return the missing groups, of those asked for or else of those that every installation needs."""
     if not asked and not found:
         return ["…"]

@@ -40,4 +40,6 @@ def _with_base(path: Path, folder: Path, url: str) -> str:
 def _linked(found: re.Match[str]) -> str:
     """Return a link to another runbook; of one that leads to the documentation, its words and the file."""
     words, target = found.groups()
-    return f"{words} ({target.removeprefix('../../')})" if "/" in target else f'<a href="{target}">{words}</a>'
+    if "/" in target:
+        return f"{words} ({target.removeprefix('../../')})"
+    return f'<a href="{target.partition("#")[0]}">{words}</a>'  # the headings of a page as it is are no targets
