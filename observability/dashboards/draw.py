@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from PIL import Image
 
-from observability.dashboards.catalogue import DASHBOARDS, DEFAULTS, variables_of
-from observability.dashboards.panels import COLUMNS, Dashboard, Panel, Query
+from observability.dashboards.generate import DASHBOARDS
+from observability.dashboards.panels import COLUMNS, DEFAULTS, Dashboard, Panel, Query, variables_of
 from observability.dashboards.source import Series, Source, Window
 
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7A5195", "#8C8C3A", "#5B5B5B")

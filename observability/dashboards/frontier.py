@@ -1,6 +1,6 @@
 """Frontier and money: what do the calls cost, and do they work? For owners and those on call."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import ANY, STEP, Matches, mean, now, quantile, rate, rate_of_sum, share, total
 from sprat.telemetry import signals as s
 
@@ -15,70 +15,46 @@ FRONTIER = Dashboard(
         Row(
             "The answer, for the chosen time range",
             (
-                Panel(
+                number(
                     "Cost",
                     "Euros for calls to the provider.",
                     "currencyEUR",
-                    (Query(total(s.COST_EUR)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.COST_EUR),
                     needs="a call to a provider that has a price",
                 ),
-                Panel(
+                number(
                     "Cost of a call",
                     "Mean euros of a call.",
                     "currencyEUR",
-                    (Query(share(total(s.COST_EUR), total(s.EGRESS_CALLS))),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    share(total(s.COST_EUR), total(s.EGRESS_CALLS)),
                     needs="a call to a provider that has a price",
                 ),
-                Panel(
+                number(
                     "Escalations answered",
                     "Share of the escalations that ended in an answer, by a call, a stored answer or an equal text's "
                     "call.",
                     "percentunit",
-                    (
-                        Query(
-                            share(
-                                total(s.ESCALATIONS, result=Matches("answered|stored|coalesced")), total(s.ESCALATIONS)
-                            )
-                        ),
-                    ),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    share(total(s.ESCALATIONS, result=Matches("answered|stored|coalesced")), total(s.ESCALATIONS)),
                     decimals=1,
                     needs="an escalation that is answered",
                 ),
-                Panel(
+                number(
                     "Failed calls",
                     "Share of the calls to the provider that ended in an error.",
                     "percentunit",
-                    (Query(share(total(s.PROVIDER_SECONDS, error=ANY), total(s.PROVIDER_SECONDS))),),
-                    kind="number",
+                    share(total(s.PROVIDER_SECONDS, error=ANY), total(s.PROVIDER_SECONDS)),
                     width=8,
-                    height=5,
                     decimals=1,
                     steps=((0.01, "orange"), (0.1, "red")),
                     needs="a call to the provider that fails",
                 ),
-                Panel(
+                number(
                     "Circuit breaker",
                     "`open`: the provider fails, only one call in a while tries it, and escalations wait or are "
                     "declined.",
                     "short",
-                    (
-                        Query(
-                            f"clamp_max(2 * {now(s.BREAKER, how='max', state='open')} + "
-                            f"{now(s.BREAKER, how='max', state='half_open')}, 2)"
-                        ),
-                    ),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    f"clamp_max(2 * {now(s.BREAKER, how='max', state='open')} + "
+                    f"{now(s.BREAKER, how='max', state='half_open')}, 2)",
                     steps=((1, "orange"), (2, "red")),
                     names={0: "closed", 1: "half open", 2: "open"},
                 ),

@@ -9,7 +9,15 @@ from typing import Final
 
 from contracts.generators.paths import ROOT, to_json, write
 from observability.dashboards import grafana, pages
-from observability.dashboards.catalogue import DASHBOARDS
+from observability.dashboards.frontier import FRONTIER
+from observability.dashboards.operations import OPERATIONS
+from observability.dashboards.overview import OVERVIEW
+from observability.dashboards.privacy import PRIVACY
+from observability.dashboards.quality import MODELS
+from observability.dashboards.service import SERVICE_PAGE
+
+DASHBOARDS: Final = (OVERVIEW, OPERATIONS, SERVICE_PAGE, FRONTIER, PRIVACY, MODELS)
+"""All of them, in the order of their lists."""
 
 GRAFANA: Final = ROOT / "observability/grafana/dashboards"
 VMUI: Final = ROOT / "observability/vmui"

@@ -10,8 +10,17 @@ from grafana_foundation_sdk.models import common as styles
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from observability.dashboards.catalogue import variables_of
-from observability.dashboards.panels import BAR_STEP, COLUMNS, INSTANT, Dashboard, Panel, Query, Row, Variable
+from observability.dashboards.panels import (
+    BAR_STEP,
+    COLUMNS,
+    INSTANT,
+    Dashboard,
+    Panel,
+    Query,
+    Row,
+    Variable,
+    variables_of,
+)
 from observability.dashboards.promql import SERVICE, label
 from observability.dashboards.service import SERVICE_PAGE
 from sprat.telemetry import signals

@@ -1,6 +1,6 @@
 """Operations: is anything stuck, and where? For those who are on call."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import CHOSEN, RANGE, SERVICE, STEP, label, mean, now, quantile, rate, total
 from sprat.telemetry import signals as s
 
@@ -17,91 +17,75 @@ OPERATIONS = Dashboard(
         Row(
             "The answer, now",
             (
-                Panel(
+                number(
                     "Kafka",
                     "Whether the reader of the groups, a router, reaches Kafka.",
                     "short",
-                    (Query(now(s.KAFKA_REACHABLE, how="max")),),
-                    kind="number",
+                    now(s.KAFKA_REACHABLE, how="max"),
                     width=3,
-                    height=5,
                     steps=((1, "green"),),
                     names={0: "away", 1: "reachable"},
                 ),
-                Panel(
+                number(
                     "Services not ready",
                     "Processes that answer but are not ready. A process that does not answer at all is missing under "
                     "`Members of the groups`.",
                     "short",
-                    (Query(f"{now(s.READY, how='count')} - {now(s.READY)}"),),
-                    kind="number",
+                    f"{now(s.READY, how='count')} - {now(s.READY)}",
                     width=3,
-                    height=5,
                     steps=((1, "red"),),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Unread groups",
                     "Consumer groups without a member: nobody reads what they should.",
                     "short",
-                    (Query(f"count({_MEMBERS}) - sum({_MEMBERS} > bool 0)"),),
-                    kind="number",
+                    f"count({_MEMBERS}) - sum({_MEMBERS} > bool 0)",
                     width=3,
-                    height=5,
                     steps=((1, "red"),),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Waiting records",
                     "Records that groups have not committed, all groups together.",
                     "short",
-                    (Query(f"sum({_LAG})"),),
-                    kind="number",
+                    f"sum({_LAG})",
                     width=3,
-                    height=5,
                     steps=((1_000, "orange"), (10_000, "red")),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Oldest waiting",
                     "Age of the oldest record that a group has not committed.",
                     "s",
-                    (Query(now(s.GROUP_AGE, how="max")),),
-                    kind="number",
+                    now(s.GROUP_AGE, how="max"),
                     width=3,
-                    height=5,
                     steps=((10, "orange"), (60, "red")),
                 ),
-                Panel(
+                number(
                     "Held back",
                     "For how long an open transaction has hidden newer records from all consumers.",
                     "s",
-                    (Query(now(s.HELD_BACK, how="max")),),
-                    kind="number",
+                    now(s.HELD_BACK, how="max"),
                     width=3,
-                    height=5,
                     steps=((10, "orange"), (60, "red")),
                 ),
-                Panel(
+                number(
                     "Dead letters",
                     "Records that could not be handled.",
                     "short",
-                    (Query(total(s.DEAD_LETTERS)),),
-                    kind="number",
+                    total(s.DEAD_LETTERS),
                     width=3,
-                    height=5,
                     steps=((1, "orange"),),
                     decimals=0,
                     needs="a record that becomes a dead letter",
                 ),
-                Panel(
+                number(
                     "99 % kept within",
                     "99 % of the kept texts had their Result within this time, over the range.",
                     "s",
-                    (Query(quantile(0.99, s.RESULT_SECONDS, window=RANGE, decision="kept")),),
-                    kind="number",
+                    quantile(0.99, s.RESULT_SECONDS, window=RANGE, decision="kept"),
                     width=3,
-                    height=5,
                     steps=((1, "orange"), (5, "red")),
                 ),
             ),

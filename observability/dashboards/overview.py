@@ -1,6 +1,6 @@
 """Overview: is it worth it, and does it work? For the owner of an installation."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import ANY, mean, quantile, rate, share, total, within
 from sprat.telemetry import signals as s
 
@@ -19,72 +19,54 @@ OVERVIEW = Dashboard(
         Row(
             "The answer, for the chosen time range",
             (
-                Panel(
+                number(
                     "Accepted",
                     "Pairs of a text and a task that the router has accepted.",
                     "short",
-                    (Query(total(s.PAIRS)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.PAIRS),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Kept by small models",
                     "Share of the Results that a small model answered. All others were escalated.",
                     "percentunit",
-                    (Query(share(total(s.RESULTS, decision="kept"), total(s.RESULTS))),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    share(total(s.RESULTS, decision="kept"), total(s.RESULTS)),
                     decimals=1,
                     see="sprat-models",
                 ),
-                Panel(
+                number(
                     "Cost",
                     "Euros for calls to the provider of the frontier model.",
                     "currencyEUR",
-                    (Query(total(s.COST_EUR)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.COST_EUR),
                     needs="a call to a provider that has a price",
                     see="sprat-frontier",
                 ),
-                Panel(
+                number(
                     "Saved by small models",
                     "What all accepted pairs would have cost at the frontier, less what was spent. The assumption is "
                     "the variable `price`: what one pair costs there. Without another choice it is the measured mean "
                     "of a call.",
                     "currencyEUR",
-                    (Query(SAVING),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    SAVING,
                     needs="a call to a provider that has a price, as the price is measured",
                 ),
-                Panel(
+                number(
                     "Ended in a Result",
                     "Results divided by accepted pairs. The promise is that every pair ends in one; those still "
                     "waiting are missing here.",
                     "percentunit",
-                    (Query(f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)"),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)",
                     decimals=2,
                     steps=((0.99, "orange"), (0.999, "green")),
                     see="sprat-operations",
                 ),
-                Panel(
+                number(
                     "Kept within 1 s",
                     "Share of the kept texts whose Result was there within a second of the text, by the broker's "
                     "clock. The objective is 99 %.",
                     "percentunit",
-                    (Query(within(1, s.RESULT_SECONDS, window="$__range", decision="kept")),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    within(1, s.RESULT_SECONDS, window="$__range", decision="kept"),
                     decimals=1,
                     steps=((0.95, "orange"), (0.99, "green")),
                     see="sprat-operations",

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
-from observability.dashboards.catalogue import DEFAULTS
-from observability.dashboards.panels import COLUMNS, INSTANT, Dashboard, Panel, Query, resolved
+from observability.dashboards.panels import COLUMNS, DEFAULTS, INSTANT, Dashboard, Panel, Query, resolved
 from observability.dashboards.promql import for_victoria_metrics
 
 _VMUI_COLUMNS: Final = 12

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from observability.dashboards import promql
+from sprat.telemetry import signals
 
 Kind = Literal["number", "lines", "stacked", "bars", "ranking", "table", "heatmap"]
 """How a panel shows its data.
@@ -74,6 +75,37 @@ class Panel:
         return "none" if self.needs else "no data"
 
 
+def number(
+    title: str,
+    description: str,
+    unit: str,
+    expr: str,
+    *,
+    legend: str = "",
+    width: int = 4,
+    decimals: int | None = None,
+    steps: tuple[tuple[float, Colour], ...] = (),
+    names: Mapping[float, str] | None = None,
+    needs: str = "",
+    see: str = "",
+) -> Panel:
+    """Return a panel that shows one number, of the size that all of them have."""
+    return Panel(
+        title,
+        description,
+        unit,
+        (Query(expr, legend),),
+        kind="number",
+        width=width,
+        height=5,
+        decimals=decimals,
+        steps=steps,
+        names=names,
+        needs=needs,
+        see=see,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Panels that answer one question."""
@@ -131,6 +163,28 @@ class Dashboard:
                 yield panel, column, line
                 column, height = column + panel.width, max(height, panel.height)
             line += height
+
+
+VARIABLES: Final = (
+    Variable("service", "Service", "The service, as `service_name`.", promql.SERVICE, signals.BUILD.prometheus),
+    Variable("task", "Task", "The task of a text.", promql.label(signals.TASK), signals.PAIRS.prometheus),
+    Variable("tenant", "Tenant", "The tenant of a text.", promql.label(signals.TENANT), signals.PAIRS.prometheus),
+    Variable(
+        "price",
+        "Price of one pair at the frontier, €",
+        "What one pair would cost if all went to the frontier. Choose the measured mean of a call, or type a number.",
+        default=promql.measured_price(),
+    ),
+)
+"""What the expressions of the dashboards may use."""
+
+DEFAULTS: Final = {variable.name: variable.default for variable in VARIABLES}
+
+
+def variables_of(dashboard: Dashboard) -> tuple[Variable, ...]:
+    """Return the variables that the dashboard's expressions use, in the order of the bar above it."""
+    used = frozenset[str]().union(*(variables_in(query.expr) for _, query in dashboard.queries))
+    return tuple(variable for variable in VARIABLES if variable.name in used)
 
 
 def variables_in(expr: str) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Privacy: what left the house, and what was masked before? For data protection officers."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import ANY, STEP, mean, quantile, rate, share, total
 from sprat.telemetry import signals as s
 
@@ -13,69 +13,51 @@ PRIVACY = Dashboard(
         Row(
             "The answer, for the chosen time range",
             (
-                Panel(
+                number(
                     "Calls with a text",
                     "Calls with which a text has left; each has an acknowledged record in the audit topic.",
                     "short",
-                    (Query(total(s.EGRESS_CALLS)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.EGRESS_CALLS),
                     decimals=0,
                     needs="a call to the provider",
                 ),
-                Panel(
+                number(
                     "Share that left",
                     "Calls divided by accepted pairs.",
                     "percentunit",
-                    (Query(share(total(s.EGRESS_CALLS), total(s.PAIRS))),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    share(total(s.EGRESS_CALLS), total(s.PAIRS)),
                     decimals=1,
                     needs="a call to the provider",
                 ),
-                Panel(
+                number(
                     "Bytes that left",
                     "Of all requests.",
                     "bytes",
-                    (Query(total(s.EGRESS_BYTES)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.EGRESS_BYTES),
                     needs="a call to the provider",
                 ),
-                Panel(
+                number(
                     "Values masked",
                     "Personal values that were replaced before a call.",
                     "short",
-                    (Query(total(s.MASKED_ITEMS)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.MASKED_ITEMS),
                     decimals=0,
                     needs="an escalated text with personal data",
                 ),
-                Panel(
+                number(
                     "Failures of the masking",
                     "Texts that could not be masked. Such a text never leaves.",
                     "short",
-                    (Query(total(s.MASKING_SECONDS, error=ANY)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.MASKING_SECONDS, error=ANY),
                     decimals=0,
                     steps=((1, "red"),),
                     needs="a masking that fails",
                 ),
-                Panel(
+                number(
                     "Declined by policy",
                     "Escalations that a policy kept inside.",
                     "short",
-                    (Query(total(s.ESCALATIONS, reason="policy")),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.ESCALATIONS, reason="policy"),
                     decimals=0,
                     needs="an escalation that the policy denies",
                 ),

@@ -1,6 +1,6 @@
 """Models: do the small models still fit the texts? For owners of a use case."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import ANY, RANGE, STEP, Matches, buckets, mean, now, rate, share, total
 from sprat.telemetry import signals as s
 
@@ -16,72 +16,50 @@ MODELS = Dashboard(
         Row(
             "The answer, for the chosen time range",
             (
-                Panel(
+                number(
                     "Predictions",
                     "Of small models, declined ones included.",
                     "short",
-                    (Query(total(s.PREDICTIONS)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.PREDICTIONS),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Kept",
                     "Share of the judged predictions with a confidence that the router kept.",
                     "percentunit",
-                    (Query(share(total(s.CONFIDENCE, decision="kept"), total(s.CONFIDENCE))),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    share(total(s.CONFIDENCE, decision="kept"), total(s.CONFIDENCE)),
                     decimals=1,
                 ),
-                Panel(
+                number(
                     "Mean confidence",
                     "Calibrated: of texts with 0.9, nine in ten answers are right.",
                     "percentunit",
-                    (Query(mean(s.CONFIDENCE, window=RANGE)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    mean(s.CONFIDENCE, window=RANGE),
                     decimals=1,
                 ),
-                Panel(
+                number(
                     "Declined",
                     "Share of the predictions in which the model gives no answer: a language or target that it does "
                     "not serve, a text that is too long or that breaks it.",
                     "percentunit",
-                    (
-                        Query(
-                            share(
-                                f"({total(s.PREDICTIONS)} - {total(s.PREDICTIONS, reason='none')})",
-                                total(s.PREDICTIONS),
-                            )
-                        ),
+                    share(
+                        f"({total(s.PREDICTIONS)} - {total(s.PREDICTIONS, reason='none')})",
+                        total(s.PREDICTIONS),
                     ),
-                    kind="number",
-                    width=4,
-                    height=5,
                     decimals=1,
                 ),
-                Panel(
+                number(
                     "Languages",
                     "Languages of accepted texts, as their senders said.",
                     "short",
-                    (Query(f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)"),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)",
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Versions that answer",
                     "Versions of models that run now. More than one of a model: an update is under way.",
                     "short",
-                    (Query(f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})"),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})",
                     decimals=0,
                 ),
             ),

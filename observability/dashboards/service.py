@@ -1,6 +1,6 @@
 """One service: how is it, and what does it do? For those who look after it."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row
+from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
 from observability.dashboards.promql import (
     ANY,
     CHOSEN,
@@ -25,65 +25,47 @@ SERVICE_PAGE = Dashboard(
         Row(
             "The answer",
             (
-                Panel(
+                number(
                     "Ready",
                     "Processes of the service that are ready.",
                     "short",
-                    (Query(now(s.READY, service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    now(s.READY, service=CHOSEN),
                     steps=((1, "green"),),
                     decimals=0,
                 ),
-                Panel(
+                number(
                     "Records a second",
                     "Polled, over the range; skipped ones included.",
                     "reqps",
-                    (Query(rate(s.CONSUMED, window=RANGE, service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    rate(s.CONSUMED, window=RANGE, service=CHOSEN),
                 ),
-                Panel(
+                number(
                     "95 % of records within",
                     "From the poll to the commit, over the range.",
                     "s",
-                    (Query(quantile(0.95, s.PROCESS_SECONDS, window=RANGE, service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    quantile(0.95, s.PROCESS_SECONDS, window=RANGE, service=CHOSEN),
                 ),
-                Panel(
+                number(
                     "Dead letters",
                     "Records of the range that this service could not handle.",
                     "short",
-                    (Query(total(s.DEAD_LETTERS, service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    total(s.DEAD_LETTERS, service=CHOSEN),
                     steps=((1, "orange"),),
                     decimals=0,
                     needs="a record that becomes a dead letter",
                 ),
-                Panel(
+                number(
                     "CPU",
                     "Cores in use, over the range.",
                     "short",
-                    (Query(rate(s.CPU_SECONDS, window=RANGE, service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    rate(s.CPU_SECONDS, window=RANGE, service=CHOSEN),
                     decimals=2,
                 ),
-                Panel(
+                number(
                     "Memory",
                     "Resident memory of the largest process.",
                     "bytes",
-                    (Query(now(s.MEMORY_BYTES, how="max", service=CHOSEN)),),
-                    kind="number",
-                    width=4,
-                    height=5,
+                    now(s.MEMORY_BYTES, how="max", service=CHOSEN),
                 ),
             ),
         ),

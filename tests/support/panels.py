@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from observability.dashboards.catalogue import DASHBOARDS
+from observability.dashboards.generate import DASHBOARDS
 from observability.dashboards.source import Source, Window
 
 

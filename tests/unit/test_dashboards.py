@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from observability.dashboards import grafana, pages, promql
-from observability.dashboards.catalogue import DASHBOARDS, DEFAULTS
 from observability.dashboards.draw import formatted, named
-from observability.dashboards.generate import committed, generated
-from observability.dashboards.panels import COLUMNS, Dashboard, Query, variables_in
+from observability.dashboards.generate import DASHBOARDS, committed, generated
+from observability.dashboards.panels import COLUMNS, DEFAULTS, Dashboard, Query, variables_in
 from observability.dashboards.source import Series
 from sprat.telemetry import signals
 from support.promql import declared, selected, undeclared

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sprat_local.processes import logged_child
 from sprat_local.processes.embedded_server import EmbeddedServer
-from sprat_local.processes.http_probe import http_status
+from sprat_local.processes.ports import http_status
 
 _START_TIMEOUT_S = 20
 _FIRST_FAILURE = 500

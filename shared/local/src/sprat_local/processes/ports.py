@@ -1,5 +1,6 @@
-"""Free ports on the loopback interface, and claims on fixed ones."""
+"""Ports on the loopback interface: free ones, claims on fixed ones, and whether a server answers."""
 
+import http.client
 import os
 import secrets
 import socket
@@ -16,6 +17,7 @@ _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _IANA_EPHEMERAL = (49_152, 65_535)
 _TRIES = 200
 _POLL_S = 0.02
+_ANSWERS_S = 0.5
 _returned: set[int] = set()
 """Ports that were returned in this process: a server may listen on one only seconds later."""
 
@@ -127,3 +129,15 @@ class PortClaims:
         """Release all claims."""
         while self._locks:
             self._locks.pop().release()
+
+
+def http_status(port: int, path: str) -> int | None:
+    """Return the HTTP status with which a server answers; None if it does not answer within half a second."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=_ANSWERS_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

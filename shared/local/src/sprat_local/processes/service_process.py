@@ -14,9 +14,8 @@ from pathlib import Path
 from sprat.retry import Backoff
 from sprat_local.notices import Notice, OnNotice
 from sprat_local.processes import logged_child
-from sprat_local.processes.http_probe import http_status
 from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line
-from sprat_local.processes.ports import free_port
+from sprat_local.processes.ports import free_port, http_status
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
