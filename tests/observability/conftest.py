@@ -1,4 +1,4 @@
-"""One observed installation for all proofs, with steady mixed traffic. The files run in the order of the Makefile."""
+"""One observed installation for all proofs, with steady mixed traffic. In the Makefile's order a fault comes once."""
 
 from collections.abc import Iterator
 

@@ -10,15 +10,27 @@ from observability.dashboards.draw import draw
 from observability.dashboards.source import Window
 from sprat_local.observe.programs import PROMETHEUS
 from support.observed import ObservedRun
+from support.observed_faults import FAULTS, noticed
 from support.panels import empty_queries
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # by itself it injects every fault
 
 IMAGES = "SPRAT_DASHBOARD_IMAGES"
 """A folder for pictures of the dashboards over this run."""
 
 
-def test_every_query_of_every_panel_returns_data(run: ObservedRun) -> None:
+@pytest.fixture
+def eventful_run(run: ObservedRun) -> ObservedRun:
+    """Return the run after every fault: those that the tests of the alerts have not injected are injected here."""
+    for name in FAULTS:
+        if name not in run.noticed:
+            with noticed(run, name):
+                pass
+    return run
+
+
+def test_every_query_of_every_panel_returns_data(eventful_run: ObservedRun) -> None:
+    run = eventful_run
     url, window = run.url(PROMETHEUS), Window(run.began_s, time.time())
     if folder := os.environ.get(IMAGES):
         draw(url, Path(folder), window)

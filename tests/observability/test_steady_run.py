@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from typing import Any
 
@@ -21,8 +20,8 @@ from support.traffic import record
 pytestmark = pytest.mark.timeout(240)
 
 SERVICES = {"router", "intent", "ner", "translation", "frontier"}
-WARM_S = 40
-"""Of traffic, before anything is asked: two hundred texts of all kinds."""
+WARM_TEXTS = 240
+"""Of all kinds, before anything is asked."""
 PART = 12
 """So many consecutive letters and digits of a secret are a leak."""
 
@@ -30,7 +29,7 @@ PART = 12
 @pytest.fixture(scope="module")
 def settled_run(run: ObservedRun) -> ObservedRun:
     """Return the run after some traffic, when everything has its Results."""
-    time.sleep(max(0.0, run.began_s + WARM_S - time.time()))
+    wait_until(lambda: run.traffic.sent >= WARM_TEXTS, 120, lambda: run.traffic.sent)
     run.settle()
     return run
 
@@ -138,14 +137,6 @@ def test_a_text_is_found_by_its_id_with_every_hop(settled_run: ObservedRun) -> N
         return bool(found)
 
     wait_until(answered, 30, lambda: f"no Result for {id}")
-    time.sleep(3)  # the spans are exported
-    everything = run.spans()
-    spans = {each["spanId"]: each for each in everything if each["traceId"] == found[0]}
-    roots = [each for each in spans.values() if not each.get("parentSpanId")]
-    assert [(each["service"], each["name"]) for each in roots] == [("sprat-router", f"accept {topics.texts}")]
-    assert [each["name"] for each in spans.values() if each.get("parentSpanId", "") not in {"", *spans}] == []
-    assert id in {attributes_of(each).get("messaging.message.id") for each in roots}
-
     names = {
         "texts": topics.texts,
         "predictions": topics.predictions("translation"),
@@ -153,6 +144,23 @@ def test_a_text_is_found_by_its_id_with_every_hop(settled_run: ObservedRun) -> N
         "answers": topics.frontier_answers,
         "results": name,
     }
+
+    def complete() -> bool:
+        """Return whether each service has exported its last span of the trace, and the polls that its spans link to."""
+        mine = [each for each in run.spans() if each["traceId"] == found[0]]
+        polls = {each["spanId"] for each in run.spans() if each["name"] == "poll"}
+        links = {link["spanId"] for each in mine for link in each.get("links", ())}
+        hops = {(service, hop.format(**names)) for service, hop in HOPS}
+        return hops <= {(each["service"], each["name"]) for each in mine} and links <= polls
+
+    wait_until(complete, 30, lambda: sorted(each["name"] for each in run.spans() if each["traceId"] == found[0]))
+    everything = run.spans()
+    spans = {each["spanId"]: each for each in everything if each["traceId"] == found[0]}
+    roots = [each for each in spans.values() if not each.get("parentSpanId")]
+    assert [(each["service"], each["name"]) for each in roots] == [("sprat-router", f"accept {topics.texts}")]
+    assert [each["name"] for each in spans.values() if each.get("parentSpanId", "") not in {"", *spans}] == []
+    assert id in {attributes_of(each).get("messaging.message.id") for each in roots}
+
     last = next(each for each in spans.values() if each["name"] == f"send {name}")
     way = [last]
     while parent := way[-1].get("parentSpanId"):
@@ -177,9 +185,14 @@ def test_a_text_is_found_by_its_id_with_every_hop(settled_run: ObservedRun) -> N
             assert found[0] in {back["traceId"] for back in polls[link["spanId"]]["links"]}, each["name"]
 
     if run.runs(JAEGER):
-        (trace,) = httpx.get(run.url(JAEGER, f"/api/traces/{found[0]}"), timeout=10).json()["data"]
-        assert {each["spanID"] for each in trace["spans"]} == spans.keys()
-        warnings = [warning for each in trace["spans"] for warning in each["warnings"] or ()]
+
+        def shown() -> list[dict[str, Any]]:
+            answer = httpx.get(run.url(JAEGER, f"/api/traces/{found[0]}"), timeout=10).json()
+            return [each for trace in answer["data"] or () for each in trace["spans"]]
+
+        # The collector hands a trace on a second or two after its first span.
+        wait_until(lambda: {each["spanID"] for each in shown()} == spans.keys(), 20, shown)
+        warnings = [warning for each in shown() for warning in each["warnings"] or ()]
         # A record may be polled before its sender knows that it is acknowledged; Jaeger takes that for two clocks.
         assert [warning for warning in warnings if not warning.startswith("clock skew adjustment disabled")] == []
 

@@ -226,6 +226,8 @@ class ObservedRun:
     faults: Path
     """Files in it are faults of services."""
     began_s: float = field(default_factory=time.time)
+    noticed: set[str] = field(default_factory=set)
+    """The faults that were injected, and whose alerts have fired."""
 
     def url(self, program: Program, path: str = "") -> str:
         """Return an address of a program."""
@@ -241,7 +243,10 @@ class ObservedRun:
         """Pause the traffic, and wait until every text has its Results and Prometheus has seen them."""
         self.traffic.pause()
         asyncio.run(settled(self.installation.bootstrap, self.installation.topics))
-        time.sleep(3 * SCRAPE_S + 1)
+        # A service counts what Kafka has acknowledged a moment later, and measures the groups every half second.
+        seen = time.time() + 1
+        scraped = "min(timestamp(up{job='sprat'}))"
+        wait_until(lambda: self.prometheus.value(scraped) > seen, 20, lambda: self.prometheus.query(scraped))
 
     def alertmanager_alerts(self) -> set[str]:
         """Return the names of the alerts that Alertmanager knows as active."""

@@ -12,6 +12,7 @@ from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from support import frontier_parts as parts
 from support.spans import RECORD
+from support.stream import eventually
 
 OUTPUT = IntentOutput(label="transfer")
 SENDING = "send sprat.audit.egress.v1"
@@ -238,7 +239,7 @@ async def test_a_shared_call_belongs_to_the_trace_of_the_record_that_started_it(
     first = asyncio.create_task(traced("t-1"))
     await service.provider.wait_for_calls(1)
     others = [asyncio.create_task(traced(f"t-{n}")) for n in range(2, 4)]
-    await asyncio.sleep(0.05)  # they join the call
+    await eventually(lambda: len(spans.named("mask")) == 3)  # the step in which a text is masked joins the call, too
     service.provider.gate.set()
     assert spans.of(await first) == ["mask", "chat large"]
     assert [spans.of(await other) for other in others] == [["mask"], ["mask"]]
