@@ -3,6 +3,7 @@
 Nothing runs in the cluster. The model's service is a process of this test, started where KEDA has asked for a pod.
 """
 
+import base64
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,7 @@ from sprat_local.processes import logged_child
 from sprat_local.processes.logged_child import LoggedChild
 from sprat_local.processes.ports import free_ports
 from support.cluster import NAMESPACE, PROGRAMS, Cluster, eventually
-from support.helm import CHART, RELEASE, Object, helm, needs
+from support.helm import CHART, RELEASE, Object, environment, helm, needs
 from support.keda import Keda, running_keda
 from support.readme import ROOT
 from support.secured_kafka import PASSWORD, USER, Keys, SecuredKafka
@@ -44,10 +45,10 @@ class Stream:
     environment: dict[str, str]
     folder: Path
 
-    def start(self, service: str, port: int) -> LoggedChild:
+    def start(self, service: str, port: int, environment: dict[str, str] | None = None) -> LoggedChild:
         """Start a service, and return when it is ready."""
         argv = [sys.executable, "-m", f"sprat_{service}"]
-        own = os.environ | self.environment | {"SPRAT_HEALTH_PORT": str(port)}
+        own = os.environ | (environment or self.environment) | {"SPRAT_HEALTH_PORT": str(port)}
         child = logged_child.start(service, argv, self.folder / f"{service}.log", env=own)
         child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60)
         return child
@@ -147,6 +148,7 @@ async def test_texts_that_wait_give_a_model_its_first_pod(
         "SPRAT_KAFKA__BOOTSTRAP": stream.bootstrap,
         "SPRAT_KAFKA__PREFIX": stream.topics.prefix,
         "SPRAT_KAFKA__PARTITIONS": PARTITIONS,
+        "SPRAT_REDIS__URL": stream.environment["SPRAT_REDIS__URL"],
     }
     with installed(cluster, {"settings": settings, "autoscaling": {"prometheus": stream.prometheus}}, tmp_path):
         await texts_wait_and_are_answered(cluster, stream, keda)
@@ -185,8 +187,8 @@ async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Ke
     (_, trigger) = cluster.get("scaledobject", MODEL)["spec"]["triggers"]
     assert abs((keda.metric(MODEL, "age") or 0) - stream.value(trigger["metadata"]["query"])) < 5
 
-    # The pod answers them, and goes again.
-    model = stream.start("intent", port)
+    # The pod answers them, and goes again: a process with the variables of the Deployment.
+    model = stream.start("intent", port, variables(cluster, MODEL))
     try:
         eventually(lambda: keda.metric(MODEL, "lag") == 0)
         eventually(lambda: keda.metric(MODEL, "age") == 0)
@@ -196,6 +198,16 @@ async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Ke
     finally:
         stop(model)
     assert replicas(cluster, f"{RELEASE}-router") == 1
+
+
+def variables(cluster: Cluster, name: str) -> dict[str, str]:
+    """Return the variables that a container of a Deployment would have."""
+    found = environment(cluster.get("deployment", name)["spec"]["template"])
+    for variable, value in found.items():
+        if isinstance(value, dict):
+            secret = cluster.get("secret", value["secretKeyRef"]["name"])["data"]
+            found[variable] = base64.b64decode(secret[value["secretKeyRef"]["key"]]).decode()
+    return found
 
 
 def condition(cluster: Cluster, name: str, type: str) -> str | None:

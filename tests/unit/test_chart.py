@@ -476,6 +476,13 @@ def test_settings_of_a_service_go_before_those_of_all_and_secrets_stay_reference
 
 
 @rendered
+def test_the_job_of_the_topics_has_no_secret_but_that_of_kafka(production: list[Object]) -> None:
+    own = environment(pod_templates(production)["Job sprat-topics"])
+    assert {"SPRAT_KAFKA__BOOTSTRAP", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_KAFKA__SSL_CAFILE"} <= own.keys()
+    assert all(name.startswith("SPRAT_KAFKA__") for name in own)
+
+
+@rendered
 def test_a_model_of_its_own_has_a_deployment_a_group_and_a_volume() -> None:
     objects = template("--values", str(AIR_GAPPED), "--set", "autoscaling.enabled=true")
     deployment = of_kind(objects, "Deployment")["sprat-intent-hr"]["spec"]

@@ -64,7 +64,7 @@ sprat.dev/deployment: {{ .service.name }}
 {{- end -}}
 
 {{/* The environment of a container, each name once; a later layer goes before an earlier one. `more` is what the chart
-itself knows. */}}
+itself knows; with `only`, names that begin so. */}}
 {{- define "sprat.environment" -}}
 {{- $found := dict -}}
 {{- $files := dict -}}
@@ -84,8 +84,11 @@ itself knows. */}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $only := .only | default "" }}
 {{- range $name, $variable := $found }}
+{{- if hasPrefix $only $name }}
 - {{ toJson $variable }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
