@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Mapping
+from itertools import chain
 
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 
 from sprat.telemetry import instruments
+from sprat.telemetry.histograms import HistogramReader
 from sprat.telemetry.signals import METRICS
 
 Point = HistogramDataPoint | NumberDataPoint
@@ -88,13 +90,10 @@ class Metrics:
 
     def _read(self) -> dict[str, Series]:
         data = self._reader.get_metrics_data()
-        if data is None:
-            return {}
+        collected = [] if data is None else [scope for each in data.resource_metrics for scope in each.scope_metrics]
         return {
             metric.name: {frozenset(point.attributes.items()): point for point in metric.data.data_points}
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
+            for metric in chain(HistogramReader().read(), *(scope.metrics for scope in collected))
             if not metric.name.startswith("sprat.test.")  # what tests declare for themselves
         }
 

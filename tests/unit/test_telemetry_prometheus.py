@@ -8,13 +8,14 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import format_span_id, format_trace_id, set_span_in_context, use_span
+from opentelemetry.trace import format_span_id, format_trace_id, use_span
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sprat.telemetry import instruments
+from sprat.telemetry.histograms import HistogramReader
 from sprat.telemetry.prometheus import PrometheusPage
-from sprat.telemetry.signals import METRICS, MODEL
+from sprat.telemetry.signals import METRICS, MODEL, TASK
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
 RESOURCE = Resource({"service.name": "sprat-intent", "sprat.model.name": "hr", "service.version": "1.2.3"})
@@ -33,13 +34,13 @@ def meter(reader):
 
 
 @pytest.fixture
-def histogram(meter):
-    return meter.create_histogram("sprat.a.duration", "s", "Seconds.", explicit_bucket_boundaries_advisory=BOUNDARIES)
+def histogram():
+    return instruments.Histogram("sprat.test.duration", "s", "Seconds.", (TASK,), boundaries=BOUNDARIES)
 
 
 @pytest.fixture
-def page(reader):
-    return PrometheusPage(reader, RESOURCE)
+def page(reader, histogram):
+    return PrometheusPage(reader, RESOURCE, HistogramReader([histogram]))
 
 
 @pytest.fixture
@@ -59,7 +60,8 @@ def all_metrics(metrics):
                 metric.record(0.5, **labels)
             case instruments.Gauge():
                 metric.set(1, **labels)
-    return PrometheusPage(metrics._reader, RESOURCE)
+    declared = [metric for metric in METRICS if isinstance(metric, instruments.Histogram)]
+    return PrometheusPage(metrics._reader, RESOURCE, HistogramReader(declared))
 
 
 def openmetrics(page):
@@ -123,22 +125,22 @@ def test_promtool_finds_nothing_wrong(all_metrics):
 
 def test_a_histogram_is_cumulative_with_sum_and_count(page, histogram):
     for value in (0.05, 0.1, 0.5, 9.0):
-        histogram.record(value, {"sprat.task": "intent"})
+        histogram.record(value, task="intent")
     (family,) = [each for each in openmetrics(page) if each.type == "histogram"]
     labels = SERVICE | {"sprat_task": "intent"}
     assert [(each.name, each.labels, each.value) for each in family.samples] == [
         *(
-            ("sprat_a_duration_seconds_bucket", {**labels, "le": le}, count)
+            ("sprat_test_duration_seconds_bucket", {**labels, "le": le}, count)
             for le, count in (("0.1", 2), ("1.0", 3), ("5.0", 3), ("+Inf", 4))
         ),
-        ("sprat_a_duration_seconds_sum", labels, 9.65),
-        ("sprat_a_duration_seconds_count", labels, 4),
+        ("sprat_test_duration_seconds_sum", labels, 9.65),
+        ("sprat_test_duration_seconds_count", labels, 4),
     ]
 
 
 def test_an_exemplar_names_the_span_in_its_own_bucket(page, histogram, span):
     histogram.record(0.05)
-    histogram.record(2.0, context=set_span_in_context(span))
+    histogram.record(2.0, span.get_span_context())
     with use_span(span):
         histogram.record(70.0)
     found = exemplars(page)
@@ -149,25 +151,27 @@ def test_an_exemplar_names_the_span_in_its_own_bucket(page, histogram, span):
 
 
 def test_an_exemplar_is_there_for_every_scraper_until_a_later_one_comes(page, histogram, span):
-    histogram.record(2.0, context=set_span_in_context(span))
+    histogram.record(2.0, span.get_span_context())
     assert exemplars(page) == exemplars(page)
-    histogram.record(3.0, context=set_span_in_context(span))
+    histogram.record(3.0, span.get_span_context())
     assert {le: each.value for le, each in exemplars(page).items()} == {"5.0": 3.0}
 
 
 def test_exemplars_of_different_series_are_apart(page, histogram, span):
     for task in ("intent", "ner"):
-        histogram.record(2.0, {"sprat.task": task})
-    histogram.record(3.0, {"sprat.task": "ner"}, set_span_in_context(span))
+        histogram.record(2.0, task=task)
+    histogram.record(3.0, span.get_span_context(), task="ner")
     (family,) = [each for each in openmetrics(page) if each.type == "histogram"]
     assert {each.labels["sprat_task"] for each in family.samples if each.exemplar is not None} == {"ner"}
 
 
 def test_the_older_format_has_no_exemplars(page, histogram, span):
-    histogram.record(2.0, context=set_span_in_context(span))
+    histogram.record(2.0, span.get_span_context())
     body, _ = page("")
     assert b"trace_id" not in body
-    assert b'sprat_a_duration_seconds_bucket{le="5.0",service_name="sprat-intent",sprat_model_name="hr"} 1.0\n' in body
+    assert (
+        b'sprat_test_duration_seconds_bucket{le="5.0",service_name="sprat-intent",sprat_model_name="hr"} 1.0\n' in body
+    )
 
 
 def test_a_label_can_hold_anything(page, meter):

@@ -1,6 +1,7 @@
 """The life of a service process: connect, build, consume, drain, stop. `__main__` passes a `build` function."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 S = TypeVar("S", bound=ServiceSettings)
 Build = Callable[[ServiceContext, S], Awaitable[Subscription]]
 
+_COLLECT_AFTER = 5_000, 20, 20
+"""Thresholds of the garbage collector: new objects, collections of the first generation, and of the second."""
 CONNECT_S = 120.0
 CLOSE_S = 8.0
 """How long closing the connections may take after the drain: an unresponsive broker must not block a stop."""
@@ -63,6 +66,7 @@ def run_service(
         configure_logs(name, settings.log_level, settings.log_format, model)
         telemetry = configure_telemetry(name, version, model, settings.kafka.max_records)
         watch_process()
+        _collect_seldom()
         code = asyncio.run(_run(name, version, model, settings, build, telemetry))
     except UserError as error:
         print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - for the user, before there are logs
@@ -73,6 +77,17 @@ def run_service(
         logging.shutdown()
         os._exit(code)
     return code
+
+
+def _collect_seldom() -> None:
+    """Look for cyclic garbage less often, and never among what was imported.
+
+    A batch makes thousands of objects that live until it is committed: with Python's thresholds, collections took an
+    eighth of the router's CPU, most of it for objects that are still in use.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def client_id(name: str, model: str | None) -> str:

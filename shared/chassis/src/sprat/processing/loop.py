@@ -153,7 +153,7 @@ class LoopContext:
                 labels = {} if item.error is None else {"error": item.error}
                 signals.PROCESS_SECONDS.record(
                     finished_s - item.polled_s,
-                    None if item.span is None else item.span.context,
+                    None if item.span is None else item.span.link,
                     operation="process",
                     destination=item.record.topic,
                     group=self.tracing.group,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Value
@@ -60,44 +60,44 @@ def count_text(text: TextSubmitted) -> None:
         signals.PAIRS.add(1, task=task, tenant=text.tenant)
 
 
-def count_sent(message: Message, appended_ms: int | None, context: Context) -> None:
+def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> None:
     """Count a message that Kafka has acknowledged.
 
     Args:
         message: what was published.
         appended_ms: when the broker appended it, epoch milliseconds; None where that is not known.
-        context: of the span that becomes the exemplar.
+        span: becomes the exemplar.
     """
     match message:
         case Prediction():
             reason = message.declined.code if message.declined else NONE
             signals.PREDICTIONS.add(1, task=message.task, language=message.submitted.language, reason=reason)
         case FrontierRequested():
-            _record_confidence(message.prediction, "escalated", context)
+            _record_confidence(message.prediction, "escalated", span)
         case Result():
-            _count_result(message, appended_ms, context)
+            _count_result(message, appended_ms, span)
         case _:
             pass
 
 
-def _count_result(result: Result, appended_ms: int | None, context: Context) -> None:
+def _count_result(result: Result, appended_ms: int | None, span: SpanContext) -> None:
     task, decision = result.task, result.route.decision
     signals.RESULTS.add(
         1, task=task, tenant=result.tenant, decision=decision, reason=result.route.reason, status=result.status
     )
     if appended_ms is not None:
         seconds = max(0, appended_ms - result.origin.appended_at) / 1000
-        signals.RESULT_SECONDS.record(seconds, context, task=task, decision=decision)
+        signals.RESULT_SECONDS.record(seconds, span, task=task, decision=decision)
     for stage, spent_ms in result.timings_ms.items():
         if stage not in SMALL_STAGES:
-            signals.STAGE_SECONDS.record(spent_ms / 1000, context, task=task, stage=stage)
+            signals.STAGE_SECONDS.record(spent_ms / 1000, span, task=task, stage=stage)
     if decision == "kept":
-        _record_confidence(result, decision, context)
+        _record_confidence(result, decision, span)
 
 
-def _record_confidence(answer: Prediction | Result, decision: str, context: Context) -> None:
+def _record_confidence(answer: Prediction | Result, decision: str, span: SpanContext) -> None:
     if answer.confidence is not None and answer.model is not None:
         model, version = answer.model.name, answer.model.version
         signals.CONFIDENCE.record(
-            answer.confidence, context, task=answer.task, model=model, model_version=version, decision=decision
+            answer.confidence, span, task=answer.task, model=model, model_version=version, decision=decision
         )

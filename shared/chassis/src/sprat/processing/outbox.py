@@ -115,7 +115,7 @@ def _settle(pairs: Sequence[tuple[WorkItem, PendingRecord]], unacknowledged: fro
         each.span.end()
         if each.message is not None:
             appended_ms = None if acknowledged is None else acknowledged.timestamp_ms
-            count_sent(each.message, appended_ms, each.span.context)
+            count_sent(each.message, appended_ms, each.span.link)
 
 
 def _sending(item: WorkItem, topic: str) -> DeclaredSpan:

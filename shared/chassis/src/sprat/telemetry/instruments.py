@@ -1,21 +1,24 @@
 """The kinds of signals that can be declared: attributes, metrics and spans. `signals.py` declares all of them.
 
-A metric is bound to OpenTelemetry's global meter: without a provider it costs almost nothing, and it may be emitted
-before a provider is set.
+Counters, gauges and histograms keep their values here, from the first on, whether a provider is set or not: the SDK's
+own instruments cost three to five times as much for each value, and there are several for each text. What counts and
+what goes up and down is bound to OpenTelemetry's global meter, which reads it; `histograms.py` gives the readers the
+distributions, for which the SDK has no such way.
 """
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 OTHER: Final = "other"
 """The value of an attribute outside its allowed values, or beyond the number of values that it may have."""
@@ -77,14 +80,39 @@ class Attribute:
             self._seen, self.limit = before
 
 
-class Series(dict[str, str]):
-    """The attributes of a time series, and its sum where the metric is a counter."""
+class Exemplar(NamedTuple):
+    """A value, and the span in which it was recorded."""
 
-    __slots__ = ("total",)
+    value: float
+    time_ns: int
+    """Since the epoch."""
+    span: SpanContext
+
+
+class Series(dict[str, str]):
+    """The attributes of a time series, with its values where they are added up."""
+
+    __slots__ = ("buckets", "exemplars", "since_ns", "total")
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
         super().__init__(attributes)
+        self.since_ns = time.time_ns()
         self.total = 0.0
+        """The sum of a counter, or of a histogram's values."""
+        self.buckets: list[int] = []
+        """Of a histogram: how many values are in each."""
+        self.exemplars: dict[int, Exemplar] = {}
+        """Of a histogram: the latest one of each bucket."""
+
+
+class Distribution(NamedTuple):
+    """A time series of a histogram at one moment."""
+
+    series: Series
+    buckets: list[int]
+    """How many values are in each."""
+    total: float
+    exemplars: dict[int, Exemplar]
 
 
 @dataclass(slots=True, eq=False)
@@ -96,12 +124,15 @@ class Metric:
     """In UCUM; what is counted stands in braces."""
     description: str
     attributes: tuple[Attribute, ...] = ()
-    series: dict[tuple[tuple[str, str], ...], Series] = field(default_factory=dict, repr=False)
-    """Every combination of labels that was emitted → its time series; several may have one, such as `other`."""
+    series: dict[tuple[str, ...], Series] = field(default_factory=dict, repr=False)
+    """Every combination of labels that was emitted, all keys and then all values → its time series; several may have
+    one, such as `other`."""
     _by_attributes: dict[tuple[tuple[str, str], ...], Series] = field(default_factory=dict, repr=False)
 
     kind: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
+    recording: ClassVar[bool] = True
+    """Whether values are kept, by all metrics of the process."""
 
     def __post_init__(self) -> None:
         """Bind it to the meter."""
@@ -121,7 +152,7 @@ class Metric:
         Raises:
             TypeError: the metric does not have an attribute with such a key.
         """
-        key = tuple(labels.items())
+        key = (*labels, *labels.values())
         found = self.series.get(key)
         if found is None:
             by_key = {attribute.key: attribute for attribute in self.attributes}
@@ -153,21 +184,59 @@ _MAX_REMEMBERED = 10_000
 """Combinations of labels whose attributes are remembered: unbounded values must not fill the memory."""
 
 
+ExemplarFilter = Literal["trace_based", "always_on", "always_off"]
+
+
 @dataclass(slots=False, eq=False)
 class Histogram(Metric):
     """A distribution: how many values were at most each boundary."""
 
     boundaries: Sequence[float] = ()
     kind = "histogram"
+    exemplar_filter: ClassVar[ExemplarFilter] = "trace_based"
+    """Which values become exemplars, of all histograms of the process, as `OTEL_METRICS_EXEMPLAR_FILTER` has it."""
 
     def _bind(self) -> None:
-        self._histogram = _METER.create_histogram(
+        self._recording = threading.Lock()
+        self._instrument: metrics.Histogram | None = None
+        HISTOGRAMS.append(self)
+
+    def record_by_sdk(self) -> None:
+        """Let the SDK keep the values from now on: it can choose the buckets by itself."""
+        self._instrument = _METER.create_histogram(
             self.name, self.unit, self.description, explicit_bucket_boundaries_advisory=list(self.boundaries)
         )
 
-    def record(self, value: float, context: Context | None = None, /, **labels: str) -> None:
-        """Record a value. The span in the context, or the current one, becomes its exemplar."""
-        self._histogram.record(value, self.attributes_of(labels), context)
+    def record(self, value: float, span: SpanContext | None = None, /, **labels: str) -> None:
+        """Record a value. The span, or else the current one, becomes its exemplar if it is sampled."""
+        if not Metric.recording:
+            return
+        series = self.attributes_of(labels)
+        if span is None:
+            span = trace.get_current_span().get_span_context()
+        if self._instrument is not None:
+            self._instrument.record(value, series, trace.set_span_in_context(NonRecordingSpan(span), Context()))
+            return
+        bucket = bisect_left(self.boundaries, value)
+        seen = (
+            span.trace_flags.sampled if self.exemplar_filter == "trace_based" else self.exemplar_filter == "always_on"
+        )
+        with self._recording:
+            if not series.buckets:
+                series.buckets = [0] * (len(self.boundaries) + 1)
+            series.buckets[bucket] += 1
+            series.total += value
+            if seen:
+                series.exemplars[bucket] = Exemplar(value, time.time_ns(), span)
+
+    def distributions(self) -> list[Distribution]:
+        """Return every time series as it is now."""
+        with self._recording:
+            return [
+                Distribution(each, [*each.buckets], each.total, {**each.exemplars})
+                for each in self._by_attributes.values()
+                if each.buckets
+            ]
 
     @contextmanager
     def timed(self, **labels: str) -> Iterator[None]:
@@ -179,6 +248,10 @@ class Histogram(Metric):
             self.record(time.perf_counter() - began, error=type(error).__name__, **labels)
             raise
         self.record(time.perf_counter() - began, **labels)
+
+
+HISTOGRAMS: Final[list[Histogram]] = []
+"""All that were declared."""
 
 
 class _Observed(Metric):
@@ -215,7 +288,8 @@ class Gauge(_Observed):
 
     def set(self, value: float, **labels: str) -> None:
         """Set the value of one time series."""
-        self._values[tuple(self.attributes_of(labels).items())] = value
+        if Metric.recording:
+            self._values[tuple(self.attributes_of(labels).items())] = value
 
     def replace(self, observations: Observations) -> None:
         """Set the values of these time series, and end all others; of those that are `other`, show the largest."""
@@ -240,10 +314,7 @@ class UpDownCounter(Gauge):
 
 
 class Counter(_Observed):
-    """A sum that only grows: added up here, or kept elsewhere, such as by the kernel, and watched.
-
-    The SDK's own counter costs three times as much for each addition, and there are several for each text.
-    """
+    """A sum that only grows: added up here, or kept elsewhere, such as by the kernel, and watched."""
 
     kind = "counter"
     suffix = "_total"
@@ -258,6 +329,8 @@ class Counter(_Observed):
 
     def add(self, amount: float, **labels: str) -> None:
         """Add to the sum of one time series."""
+        if not Metric.recording:
+            return
         series = self.attributes_of(labels)
         with self._adding:
             series.total += amount
@@ -298,7 +371,7 @@ class SpanType:
         """
         names = self._names
         named: dict[str, Any] = {names[key]: value for key, value in values.items() if value is not None}
-        for name in self._templates & named.keys():
+        for name in self._templates & named.keys() if self._templates else ():
             named |= {f"{name}.{item}": count for item, count in named.pop(name).items()}
         return named
 

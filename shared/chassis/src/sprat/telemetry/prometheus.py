@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
+from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
@@ -22,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from sprat.telemetry.histograms import HistogramReader
 from sprat.telemetry.instruments import prometheus_name
 
 LABELLED: Final = ("service.name", "sprat.model.name")
@@ -32,15 +34,16 @@ Page = Callable[[str], tuple[bytes, str]]
 
 
 class PrometheusPage(Collector):
-    """Renders what a reader collects. It may be called from any thread."""
+    """Renders what readers collect. It may be called from any thread."""
 
-    def __init__(self, reader: InMemoryMetricReader, resource: Resource) -> None:
+    def __init__(
+        self, reader: InMemoryMetricReader, resource: Resource, histograms: HistogramReader | None = None
+    ) -> None:
         self._reader = reader
         self._lock = threading.Lock()
         self._target = _labels(resource.attributes)
         self._constant = _labels({name: value for name, value in resource.attributes.items() if name in LABELLED})
-        self._exemplars: dict[tuple[object, ...], dict[int, core.Exemplar]] = {}
-        """Series → bucket → its latest exemplar. The SDK gives each only once: a second scraper would not see it."""
+        self._histograms = histograms or HistogramReader()
 
     def __call__(self, accept: str) -> tuple[bytes, str]:
         """Return the page and its content type: OpenMetrics where the header `Accept` names it, else Prometheus text.
@@ -60,6 +63,7 @@ class PrometheusPage(Collector):
         for resource in data.resource_metrics if data is not None else ():
             for scope in resource.scope_metrics:
                 yield from map(self._family, scope.metrics)
+        yield from map(self._family, self._histograms.read())
 
     def _family(self, metric: Metric) -> core.Metric:
         counts = isinstance(metric.data, Sum) and metric.data.is_monotonic
@@ -74,23 +78,19 @@ class PrometheusPage(Collector):
         return family
 
     def _add_histogram(self, family: core.Metric, labels: dict[str, str], point: HistogramDataPoint) -> None:
-        exemplars = self._latest(family.name, point)
+        exemplars = {bisect_left(point.explicit_bounds, each.value): each for each in point.exemplars if each.trace_id}
         names = (*map(floatToGoString, point.explicit_bounds), "+Inf")
         for index, count in enumerate(accumulate(point.bucket_counts)):
             at_most = {**labels, "le": names[index]}
-            family.add_sample(f"{family.name}_bucket", at_most, count, exemplar=exemplars.get(index))
+            exemplar = _exemplar(exemplars[index]) if index in exemplars else None
+            family.add_sample(f"{family.name}_bucket", at_most, count, exemplar=exemplar)
         family.add_sample(f"{family.name}_sum", labels, point.sum)
         family.add_sample(f"{family.name}_count", labels, point.count)
 
-    def _latest(self, name: str, point: HistogramDataPoint) -> Mapping[int, core.Exemplar]:
-        """Return the latest exemplars of a series, by the index of their bucket."""
-        series = self._exemplars.setdefault((name, *sorted((point.attributes or {}).items())), {})
-        for each in sorted(point.exemplars, key=lambda exemplar: exemplar.time_unix_nano):
-            if each.trace_id and each.span_id:
-                trace = {"trace_id": f"{each.trace_id:032x}", "span_id": f"{each.span_id:016x}"}
-                bucket = bisect_left(point.explicit_bounds, each.value)
-                series[bucket] = core.Exemplar(trace, each.value, each.time_unix_nano / 1e9)
-        return series
+
+def _exemplar(exemplar: Exemplar) -> core.Exemplar:
+    trace = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
+    return core.Exemplar(trace, exemplar.value, exemplar.time_unix_nano / 1e9)
 
 
 def _labels(attributes: Mapping[str, object]) -> dict[str, str]:

@@ -5,9 +5,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import set_logger_provider
@@ -25,7 +25,9 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanLimits, SynchronousMultiSpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from sprat.telemetry.instruments import MAX_SERIES
+from sprat.telemetry import instruments
+from sprat.telemetry.histograms import HistogramExporter
+from sprat.telemetry.instruments import HISTOGRAMS, MAX_SERIES, ExemplarFilter, Metric
 from sprat.telemetry.logs import OtlpHandler
 from sprat.telemetry.prometheus import PrometheusPage
 from sprat.telemetry.spans import SpanPipeline, export_spans
@@ -117,6 +119,7 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
         UserError: a variable is wrong, or an exporter is not installed.
     """
     telemetry = make_telemetry(service, version, model, max_links)
+    _configure_metrics(recording=telemetry.meters is not None)
     if telemetry.meters is not None:
         metrics.set_meter_provider(telemetry.meters)
     if telemetry.tracers is not None:
@@ -126,6 +129,16 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
         set_logger_provider(telemetry.loggers)
         logging.getLogger().addHandler(OtlpHandler(telemetry.loggers))
     return telemetry
+
+
+def _configure_metrics(*, recording: bool) -> None:
+    """Set for the declared metrics what the SDK's own instruments read from the variables."""
+    Metric.recording = recording
+    filters: Mapping[str, ExemplarFilter] = {name: name for name in get_args(ExemplarFilter)}
+    instruments.Histogram.exemplar_filter = filters[variable("OTEL_METRICS_EXEMPLAR_FILTER").lower() or "trace_based"]
+    if variable("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION").lower().startswith("base2_exponential"):
+        for histogram in HISTOGRAMS:
+            histogram.record_by_sdk()
 
 
 def make_telemetry(service: str, version: str, model: str | None = None, max_links: int = _SDK_LINKS) -> Telemetry:
@@ -140,7 +153,7 @@ def make_telemetry(service: str, version: str, model: str | None = None, max_lin
     resource = _resource(service, version, model)
     spans: list[Any] = [PausedExporter(_fast(each)) for each in exporters("traces")]
     lines: list[Any] = [PausedExporter(each) for each in exporters("logs")]
-    measurements = exporters("metrics")
+    measurements: list[Any] = [HistogramExporter(each) for each in exporters("metrics")]
 
     # No provider is shut down at exit: `Telemetry.shutdown` does it, within its time.
     # The metrics bound their series by themselves; the SDK would take all labels of the later ones away.
@@ -148,7 +161,10 @@ def make_telemetry(service: str, version: str, model: str | None = None, max_lin
         (ObservableCounter, ObservableGauge, ObservableUpDownCounter, Histogram), 2 * MAX_SERIES
     )
     reader = InMemoryMetricReader(cardinality_limits=limits)
-    readers = [reader, *(PeriodicExportingMetricReader(each, cardinality_limits=limits) for each in measurements)]
+    readers = [
+        reader,
+        *(PeriodicExportingMetricReader(each, cardinality_limits=limits) for each in measurements),
+    ]
     meters = MeterProvider(readers, resource, shutdown_on_exit=False)
     tracers = loggers = pipeline = None
     if spans:

@@ -23,7 +23,6 @@ from sprat.telemetry.instruments import SpanType, Value
 from sprat_contracts import Traceparent
 
 SCOPE: Final = InstrumentationScope("sprat")
-_NO_SPAN: Final = Context()
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 
@@ -111,13 +110,13 @@ class DeclaredSpan:
     __slots__ = (
         "_attributes",
         "_status",
+        "_traceparent",
         "began_ns",
         "link",
         "links",
         "name",
         "parent",
         "recorded",
-        "traceparent",
         "type",
     )
 
@@ -138,8 +137,7 @@ class DeclaredSpan:
         self.link = context
         """The context by which other spans link to it."""
         self.parent = parent
-        self.traceparent = traceparent or traceparent_of(context)
-        """What a record continues that the span causes."""
+        self._traceparent = traceparent
         self.recorded = recorded
         """Whether it is exported when it ends, and may have children."""
         self.links = links
@@ -150,11 +148,11 @@ class DeclaredSpan:
             self._attributes = dict(span_type.constants)
 
     @property
-    def context(self) -> Context:
-        """The OpenTelemetry context in which the span is the current one: it makes a recorded span an exemplar."""
-        if not self.recorded:
-            return _NO_SPAN
-        return trace.set_span_in_context(NonRecordingSpan(self.link), Context())
+    def traceparent(self) -> Traceparent:
+        """What a record continues that the span causes."""
+        if self._traceparent is None:
+            self._traceparent = traceparent_of(self.link)
+        return self._traceparent
 
     def set(self, **attributes: Value) -> None:
         """Set attributes, until the span ends.
