@@ -80,7 +80,7 @@ def run_service(
 
 
 def _collect_seldom() -> None:
-    """Look for cyclic garbage less often, and never among what was imported.
+    """Make the garbage collector run less often, and never on what was imported.
 
     A batch makes thousands of objects that live until it is committed: with Python's thresholds, collections took an
     eighth of the router's CPU, most of it for objects that are still in use.
