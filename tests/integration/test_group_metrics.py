@@ -19,8 +19,9 @@ from sprat_operations.topics import create_topics
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_router.group_metrics import GroupMetrics
+from sprat_testing.service import running
 from support.cli_records import environment, sprat
-from support.stream import SECRET, eventually, producing, publish, read_all, running, settings_for, transaction
+from support.stream import SECRET, eventually, producing, publish, read_all, settings_for, transaction
 from support.system import POLICY
 
 LAG, AGE, MEMBERS = "sprat.group.lag", "sprat.group.oldest.age", "sprat.group.members"

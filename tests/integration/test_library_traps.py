@@ -20,8 +20,9 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
+from sprat_testing.service import running
 from support.metrics import Metrics
-from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, running, settings_for
+from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, settings_for
 
 
 def text(body: str) -> bytes:

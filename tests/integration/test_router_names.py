@@ -4,7 +4,8 @@ import json
 from functools import partial
 
 from sprat_router.__main__ import RouterSettings, build
-from support.stream import SECRET, eventually, made_topics, publish, running, settings_for
+from sprat_testing.service import running
+from support.stream import SECRET, eventually, made_topics, publish, settings_for
 
 
 async def test_a_typo_in_the_policy_is_in_the_log_once(kafka, prefix, tmp_path, caplog):

@@ -14,8 +14,9 @@ from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
+from sprat_testing.service import running
 from support.secured_kafka import PASSWORD, SecuredKafka
-from support.stream import SECRET, FakeModel, running
+from support.stream import SECRET, FakeModel
 from support.system import POLICY
 
 BAD_PASSWORD = "a-wrong-word"

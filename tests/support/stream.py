@@ -3,8 +3,8 @@
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -15,13 +15,8 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
-from sprat.cache import RedisCache
-from sprat.context import ServiceContext
-from sprat.kafka.publisher import Publisher
 from sprat.model import Answer, Question
-from sprat.runtime import stop_work, work_until_cancelled
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
-from sprat.telemetry.tracing import Tracing
 from sprat_contracts import IntentOutput, Topics
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_operations.topics import create_topics
@@ -41,39 +36,6 @@ def settings_for(bootstrap: str, prefix: str, redis_url: str = "redis://127.0.0.
 async def made_topics(settings: ServiceSettings) -> Topics:
     await create_topics(settings.kafka.client(), settings.kafka.topics)
     return settings.kafka.topics
-
-
-@asynccontextmanager
-async def running(
-    name: str,
-    settings: ServiceSettings,
-    build: Callable[[ServiceContext, Any], Awaitable[Any]],
-    *,
-    exporting: bool = False,
-    model: str | None = None,
-) -> AsyncIterator[ServiceContext]:
-    """Run a service inside the test, until the block ends; it is stopped as SIGTERM would.
-
-    `exporting` makes spans, which the fixture `spans` reads.
-    """
-    context = ServiceContext(
-        name,
-        "0.test",
-        settings,
-        Publisher(settings.kafka, f"test-{name}"),
-        RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
-        AsyncExitStack(),
-        Tracing(exporting=exporting),
-        model,
-    )
-    work = asyncio.create_task(work_until_cancelled(context, settings, build))
-    try:
-        await eventually(lambda: bool(context.consumers) or work.done())
-        if work.done():
-            work.result()
-        yield context
-    finally:
-        await stop_work(context, work)
 
 
 @asynccontextmanager

@@ -26,7 +26,8 @@ from sprat_intent.__main__ import build as build_intent
 from sprat_local.processes.ports import free_port
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
-from support.stream import SECRET, eventually, lag, made_topics, running
+from sprat_testing.service import running
+from support.stream import SECRET, eventually, lag, made_topics
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
 ALLOWED = "acme-bank"

@@ -262,6 +262,8 @@ class Installation:
         for spec in specs:
             if not spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
+        if self.options.early:
+            self._start_on_kafka(specs)
         self._backing.wait()
         self._reached("kafka and redis")
         embedded = self.options.bootstrap is None
@@ -269,16 +271,23 @@ class Installation:
             self.kafka, self.topics, self.options.data if embedded else None, self._on_notice
         )
         self._reached("topics")
-        secret, policy = environment.load_or_create_secret(self.folder), self.options.policy.absolute()
-        shared = environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
-        self._launch_builder.share(shared | (self.observers.variables() if self.observers is not None else {}))
-        for spec in specs:
-            if spec.needs_kafka:
-                self.start_service(spec.name, wait=False)
+        if not self.options.early:
+            self._start_on_kafka(specs)
         if self.observers is not None:
             self.observers.wait()
         self.wait_ready()
         self._reached("services")
+
+    def _start_on_kafka(self, specs: Iterable[ServiceSpec]) -> None:
+        """Start the services that use Kafka and Redis, whose addresses are known; they wait for what is not there."""
+        secret, policy = environment.load_or_create_secret(self.folder), self.options.policy.absolute()
+        embedded = self.options.bootstrap is None
+        shared = environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
+        observed = self.observers.variables() if self.observers is not None else {}
+        self._running_builder().share(shared | observed)
+        for spec in specs:
+            if spec.needs_kafka:
+                self.start_service(spec.name, wait=False)
 
     def _write_targets(self, processes: Iterable[ServiceProcess]) -> None:
         if self.observers is not None:

@@ -65,6 +65,8 @@ class Options:
     """Service → module to run instead of its own. Tests start services with a kill switch."""
     observability: Observability | None = None
     """How it is observed; None: not at all."""
+    early: bool = False
+    """Start the services together with Kafka, and let them wait for it: ready sooner where there are few."""
     restart: bool = True
     """Restart what dies. Tests of faults turn it off."""
     ready_timeout_s: float = 60.0

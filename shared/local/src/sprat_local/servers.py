@@ -6,7 +6,7 @@ from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
 from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
 from sprat_local.processes.background import ConcurrentStarts
-from sprat_local.processes.ports import PortClaims
+from sprat_local.processes.ports import PortClaims, free_port
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.redis import EmbeddedRedis
 
@@ -64,5 +64,7 @@ class BackingServers:
         self._claims.release()
 
     def _usual(self, port: int) -> int | None:
-        """Return this port if it is wanted and free; None stands for any port."""
-        return port if self._options.usual_ports and self._claims.claim(port) else None
+        """Return this port if it is wanted and free; None stands for any port, chosen when the server starts."""
+        if self._options.usual_ports and self._claims.claim(port):
+            return port
+        return free_port() if self._options.early else None  # the services must know it before

@@ -1,0 +1,219 @@
+"""The mode without models, as one process: the real router, fixed small models, and the real frontier service.
+
+`python -m sprat_testing.fixed`. Only what computes an answer is replaced, by the answers of a file: contracts, policy,
+declines, masking, budgets and audit are those of Sprat. The frontier service loads when the others are ready: its hard
+cases wait in Kafka so long.
+"""
+
+import asyncio
+import importlib
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from sprat.channels import Channels
+from sprat.context import ServiceContext, Subscription
+from sprat.errors import Rejected
+from sprat.health import HealthServer, LoopProgress
+from sprat.kafka.publisher import OutRecord
+from sprat.model import DEFAULT_MODEL, Answer
+from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
+from sprat.registry.model_table import model_key
+from sprat.settings import load_settings
+from sprat.telemetry.logs import configure_logs
+from sprat_contracts import (
+    TASKS,
+    Declined,
+    Envelope,
+    Message,
+    ModelAnnounced,
+    Prediction,
+    TextSubmitted,
+    Topics,
+    Traceparent,
+    encode,
+)
+from sprat_inference.card import Calibration, Card, label_set_hash
+from sprat_inference.serving import announcement
+from sprat_inference.specialist import SpecialistHandler
+from sprat_router.__main__ import RouterSettings
+from sprat_router.__main__ import build as build_router
+from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, VARIABLE, AnswersFile
+from sprat_testing.service import running
+
+NAME = "fixed"
+_VERSION = "f1ced00000000000"
+
+
+def card(task: str, labels: tuple[str, ...]) -> Card:
+    """Return the card of a fixed model; only an intent has labels."""
+    named = labels if task == "intent" else None
+    return Card(
+        name=f"fixed-{task}",
+        version=_VERSION,
+        task=task,
+        reader="fixed/1",
+        labels=named,
+        label_set=None if named is None else label_set_hash(named),
+        languages=(),
+        max_tokens=8192,
+        licence="Apache-2.0",
+        made_of=(),
+        scores=(),
+        calibration=Calibration(
+            method="none", fitted_on="nothing", outside_share=0, longest_code_points=20_000, parameters={}
+        ),
+        keep_at=0.5,
+        keep_at_rule="none: the answers are a test's own",
+        files={},
+    )
+
+
+class FixedSpecialist(SpecialistHandler):
+    """Answers one task from the file; it serves every language and target."""
+
+    def __init__(self, topics: Topics, card: Card, answers: AnswersFile) -> None:
+        super().__init__(topics, card, DEFAULT_MODEL, owns_from=0)
+        self._answers = answers
+
+    def declines(self, text: TextSubmitted, options: object) -> None:
+        """Decline nothing by itself: a fixed answer may."""
+
+    def receive(self, received: Received[TextSubmitted]) -> Outcome:
+        """Decide on a record, with the fixed answer where a model would be asked."""
+        step = super().receive(received)
+        return self._answer(received, step) if isinstance(step, Ask) else step
+
+    def _answer(self, received: Received[TextSubmitted], ask: Ask) -> Outcome:
+        text = ask.question.text
+        fixed = self._answers.current().find(text, self.card.task, "small")
+        if fixed is None:
+            return self._predict(received, declined=Declined(code=NO_ANSWER, detail=NO_ANSWER_DETAIL))
+        if fixed.declined is not None:
+            return self._predict(received, declined=Declined(code=fixed.declined, detail="the test declines"))
+        answer = Answer(fixed.output(text, ask.question.target), fixed.confidence)
+        return self.answered(received, ask, Answered(answer, cached=False, timings_ms={}))
+
+
+class FixedHandler:
+    """Answers all tasks of a text at once: a `Handler`."""
+
+    def __init__(self, specialists: tuple[FixedSpecialist, ...]) -> None:
+        self._specialists = specialists
+
+    def message_type(self, topic: str) -> type[Message]:
+        """Return the type of the records of `topic`: it reads texts only."""
+        return TextSubmitted
+
+    def malformed(self, rejected: Rejected) -> Outcome:
+        """Skip the record: the router writes the dead letter."""
+        return Outcome(skipped="invalid")
+
+    def receive(self, received: Received[TextSubmitted]) -> Outcome:
+        """Answer every task that the text asks for."""
+        events = tuple(event for each in self._specialists for event in each.receive(received).events)
+        return Outcome(events, skipped=None if events else "not_asked")
+
+    def oversized(self, received: Received[TextSubmitted], emit: Emit) -> Outcome:
+        """Decline in place of an answer that is too large for its topic."""
+        task = emit.message.task if isinstance(emit.message, Prediction) else ""
+        return next(each.oversized(received, emit) for each in self._specialists if each.card.task == task)
+
+
+class FixedModels:
+    """Announces the fixed models and answers for them."""
+
+    def __init__(self, answers: AnswersFile) -> None:
+        self._answers = answers
+        self._labels: tuple[str, ...] = ()
+
+    async def build(self, context: ServiceContext, settings: RouterSettings) -> Subscription:
+        """Announce a model of each task, and return the subscription that answers."""
+        topics = context.topics
+        await context.wait_for_topics(topics.models, topics.texts)
+        self._labels = self._answers.current().all_labels()
+        await self._announce(context, TASKS)
+        handler = FixedHandler(
+            tuple(FixedSpecialist(topics, card(task, self._labels), self._answers) for task in TASKS)
+        )
+
+        async def announce_new_labels() -> None:
+            """Announce labels that were given since: a frontier model may answer with announced labels only."""
+            labels = self._answers.current().all_labels()
+            if labels != self._labels:
+                self._labels = labels
+                await self._announce(context, ("intent",))
+
+        loop = context.batch_loop(handler, refresh=announce_new_labels)
+        return Subscription(_channels(topics), context.group, loop.handle, loop.release, _VERSION)
+
+    async def _announce(self, context: ServiceContext, tasks: Sequence[str]) -> None:
+        """Announce models that own every text: nobody else has answered on this Kafka."""
+        source = f"/{context.settings.kafka.prefix}/{NAME}"
+        records = []
+        for task in tasks:
+            model = announcement(card(task, self._labels), DEFAULT_MODEL).model_copy(update={"owns_from": 0})
+            id = str(uuid.uuid4())
+            value, headers = encode(model, Envelope(id=id, source=source, traceparent=Traceparent.root(source, id)))
+            records.append(OutRecord(context.topics.models, model_key(task, DEFAULT_MODEL), value, headers))
+        await context.publisher.publish(records)
+
+
+def _channels(topics: Topics) -> Channels:
+    return Channels(
+        service=NAME,
+        description="Answers every task with fixed answers.",
+        reads={topics.texts: TextSubmitted},
+        follows={topics.models: ModelAnnounced},
+        writes={**{topics.predictions(task): Prediction for task in TASKS}, topics.models: ModelAnnounced},
+    )
+
+
+async def serve(settings: RouterSettings, answers: AnswersFile) -> int:
+    """Run all until a signal or a failure; return the exit code."""
+    own = settings.model_copy(update={"health_port": 0, "lag_every_s": 0.0})
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    contexts: list[ServiceContext] = []
+    progress = LoopProgress(
+        started=True, assigned=lambda: bool(contexts) and all(c.progress.ready for c in contexts[:2])
+    )
+    health = HealthServer(settings.health_host, settings.health_port, progress, lambda: {"service": NAME})
+    async with AsyncExitStack() as stack:
+        serving = asyncio.create_task(health.serve_bound())
+        stack.callback(serving.cancel)
+        contexts += await asyncio.gather(
+            stack.enter_async_context(running("router", own, build_router, version=version("sprat-router"))),
+            stack.enter_async_context(running(NAME, own, FixedModels(answers).build, version=version("sprat-testing"))),
+        )
+        contexts.append(await stack.enter_async_context(_frontier(own, answers)))
+        waiting = [asyncio.create_task(end.wait()), *(asyncio.create_task(c.failure.wait()) for c in contexts)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+    return 1 if any(context.failure.error is not None for context in contexts) else 0
+
+
+@asynccontextmanager
+async def _frontier(settings: RouterSettings, answers: AnswersFile) -> AsyncIterator[ServiceContext]:
+    """Run the frontier service; its modules are imported on a thread, beside the event loop."""
+    module = await asyncio.to_thread(importlib.import_module, "sprat_testing.fixed_frontier")
+    build = module.FixedFrontier(answers).build
+    async with running("frontier", settings, build, version=version("sprat-frontier"), timeout_s=120) as context:
+        yield context
+
+
+def main() -> int:
+    """Run until a signal; return the exit code."""
+    settings = load_settings(RouterSettings)
+    configure_logs(NAME, settings.log_level, settings.log_format)
+    return asyncio.run(serve(settings, AnswersFile(Path(os.environ[VARIABLE]))))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""The frontier service with a provider that answers from the test's file; masking, policy and audit are the real ones.
+
+Imported when the other services are ready: the detectors of personal data take a second to load.
+"""
+
+from typing import Any
+
+from sprat.context import ServiceContext, Subscription
+from sprat_contracts import Usage
+from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.channels import channels
+from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_frontier.escalation import SystemClock
+from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.redaction import Redactor
+from sprat_frontier.settings import FrontierSettings, Price
+from sprat_policy import load_policy
+from sprat_router.__main__ import RouterSettings
+from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, AnswersFile
+
+MODEL = "fixed-frontier"
+_IN_FLIGHT = 64
+_BYTES_PER_TOKEN = 4
+_SETTINGS = FrontierSettings(
+    base_url="http://127.0.0.1:1/v1",  # nobody calls it
+    model=MODEL,
+    provider="fixed",
+    region="local",
+    prices={MODEL: Price(input_eur=0.4, output_eur=2.0)},
+    max_retries=0,
+)
+
+
+class FixedProvider:
+    """A `Provider` that answers what the test has given for the text as it leaves: masked where it is masked."""
+
+    name, region, model = _SETTINGS.provider, _SETTINGS.region, _SETTINGS.model
+
+    def __init__(self, answers: AnswersFile) -> None:
+        self._answers = answers
+
+    def prepare(self, question: FrontierQuestion) -> PreparedRequest:
+        """Write the request: the text alone."""
+        body: dict[str, Any] = {"text": question.text}
+        return PreparedRequest(question, body, len(question.text.encode()))
+
+    async def ask(self, prepared: PreparedRequest) -> ProviderAnswer:
+        """Return the fixed answer.
+
+        Raises:
+            ProviderError: there is none, it declines, or the service does not accept it.
+        """
+        question = prepared.question
+        fixed = self._answers.current().find(question.text, question.task, "frontier")
+        if fixed is None:
+            raise ProviderError(NO_ANSWER, NO_ANSWER_DETAIL)
+        if fixed.declined is not None:
+            raise ProviderError(fixed.declined, "the test declines")
+        written = fixed.written()
+        usage = Usage(
+            input_tokens=prepared.bytes_out // _BYTES_PER_TOKEN + 1, output_tokens=len(written) // _BYTES_PER_TOKEN + 1
+        )
+        try:
+            return ProviderAnswer(parse(question, written), MODEL, usage)
+        except InvalidAnswerError as error:
+            raise ProviderError("invalid_answer", str(error), usage=usage) from None
+
+
+class NoStore:
+    """An `AnswerStore` that keeps nothing: an answer that the test changes counts at once."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Find nothing."""
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Keep nothing."""
+
+
+class FixedFrontier:
+    """Builds the service."""
+
+    def __init__(self, answers: AnswersFile) -> None:
+        self._answers = answers
+
+    async def build(self, context: ServiceContext, settings: RouterSettings) -> Subscription:
+        """Build the handler with the real detectors of personal data."""
+        policy = load_policy(settings.policy)
+        redactor = Redactor.load(_SETTINGS.tagger, policy.perimeter)
+        context.stack.callback(redactor.close)
+        handler = FrontierHandler(
+            _SETTINGS,
+            topics=context.topics,
+            policies=policy,
+            masker=redactor,
+            store=NoStore(),
+            provider=FixedProvider(self._answers),
+            audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
+            hash=context.keyed_hash,
+            clock=SystemClock(),
+        )
+        context.stack.push_async_callback(handler.drain, 0.0)
+        loop = context.concurrent_loop(handler, _IN_FLIGHT)
+        return Subscription(channels(context.topics), context.group, loop.handle, loop.release)

@@ -1,0 +1,362 @@
+"""`Sprat`: an installation for tests, with what a test does to it and asks of it."""
+
+import asyncio
+import concurrent.futures
+import tempfile
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+from aiokafka import AIOKafkaProducer
+
+from sprat.errors import UserError
+from sprat.kafka.lag import LagMeter
+from sprat.settings import KafkaSettings
+from sprat_contracts import TASKS, Result, Topics
+from sprat_operations.dead_letters import DeadLetter
+from sprat_testing.answers import FixedAnswer, FixedAnswers
+from sprat_testing.outcomes import Outcomes, RecordPlace
+from sprat_testing.texts import Text
+
+T = TypeVar("T")
+
+Models = Literal["fixed", "shipped"]
+Backend = Literal["embedded", "containers"]
+
+_CONNECT_S = 30.0
+_MAX_REQUEST = 4 * 1024 * 1024
+_UNSET: Any = object()
+
+
+class Running(Protocol):
+    """An installation that a backend starts and stops."""
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach its Kafka."""
+        ...
+
+    def start(self) -> None:
+        """Start it and wait until texts are answered."""
+        ...
+
+    def stop(self) -> None:
+        """Stop it and remove its data."""
+        ...
+
+    def kill(self, service: str) -> None:
+        """Kill a service; it is started again."""
+        ...
+
+    def report(self) -> str:
+        """Return what happened that was not as it should be; empty if nothing did."""
+        ...
+
+
+class Sprat:
+    """Sprat for tests, from `start` to `stop`. Also a context manager.
+
+    All methods block, and may be called from any thread: in an asynchronous test, through `asyncio.to_thread`.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Models = "fixed",
+        backend: Backend = "embedded",
+        policy: Path | str | None = None,
+        labels: Sequence[str] = (),
+        services: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Plan an installation.
+
+        Args:
+            models: `fixed` answers what the test says, without any model; `shipped` runs the models that Sprat ships.
+            backend: `embedded` runs processes on this machine; `containers` needs Docker and Sprat's images.
+            policy: the policy file; None: the one of Sprat's demo.
+            labels: with fixed answers, labels of the intent model beside those of its answers.
+            services: of the shipped ones, those to run; None: all.
+            environment: variables for all services.
+
+        Raises:
+            UserError: the backend is not possible with these models, or not installed.
+        """
+        self._fixed = models == "fixed"
+        self._labels = tuple(labels)
+        self._given: tuple[FixedAnswer, ...] = ()
+        self._folder = tempfile.TemporaryDirectory(prefix="sprat-testing-") if self._fixed else None
+        answers = None if self._folder is None else Path(self._folder.name) / "answers.json"
+        self._answers_file = answers
+        policy = None if policy is None else Path(policy)
+        if backend == "containers":
+            raise UserError("not yet")
+        from sprat_testing.embedded import Embedded  # noqa: PLC0415 - the other backend does not need it
+
+        self._running: Running = Embedded(
+            answers=answers, policy=policy, services=services, environment=environment or {}
+        )
+        self._outcomes = Outcomes()
+        self._loop = _Loop()
+        self._producer: AIOKafkaProducer | None = None
+
+    def start(self) -> None:
+        """Start it and return when texts are answered.
+
+        Raises:
+            UserError: it cannot start; the message says why. Nothing is left running.
+        """
+        self._write_answers()
+        try:
+            self._running.start()
+            self._loop.start()
+            self._loop.run(self._connect(), _CONNECT_S)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it, and remove all that it has written."""
+        if self._producer is not None:
+            self._loop.run(self._producer.stop(), _CONNECT_S)
+            self._producer = None
+        self._loop.stop()
+        self._running.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach its Kafka."""
+        return self._running.kafka
+
+    @property
+    def bootstrap(self) -> str:
+        """The address of its Kafka, for the program under test: `127.0.0.1:31234`."""
+        return self.kafka.bootstrap
+
+    @property
+    def topics(self) -> Topics:
+        """The names of its topics."""
+        return self.kafka.topics
+
+    @property
+    def answers(self) -> tuple[FixedAnswer, ...]:
+        """The answers that hold now. Set them back to an earlier value, or to `()`, to forget others."""
+        return self._given
+
+    @answers.setter
+    def answers(self, given: tuple[FixedAnswer, ...]) -> None:
+        self._given = given
+        self._write_answers()
+
+    def answer(
+        self,
+        contains: str = "",
+        *,
+        equals: str | None = None,
+        intent: str | None = _UNSET,
+        ner: Sequence[tuple[str, str]] = _UNSET,
+        translation: str = _UNSET,
+        declines: str | None = None,
+        confidence: float = 0.99,
+        frontier: bool = False,
+    ) -> None:
+        """Answer every text that is published from now on and contains, or equals, this text.
+
+        Of several answers that fit, the last one counts. A text that none fits is declined with the code `no_answer`.
+
+        Args:
+            contains: what the text contains; empty: any text.
+            equals: the whole text, in place of `contains`.
+            intent: the label; None: outside every intent.
+            ner: text and label of each named entity, in the order of the text.
+            translation: the translation.
+            declines: the code with which all tasks are declined, such as `language`.
+            confidence: of the small model, 0 to 1. Below the policy's `keep_at` the text is a hard case.
+            frontier: whether this is the frontier model's answer to a hard case. It sees the text as it leaves Sprat:
+                masked where the policy or the text says so.
+
+        Raises:
+            UserError: no answer is given, or Sprat runs with the shipped models.
+        """
+        if not self._fixed:
+            raise UserError('the shipped models answer for themselves: Sprat(models="fixed") takes answers')
+        fields: dict[str, dict[str, Any]] = {}
+        if declines is not None:
+            fields = {task: {"declined": declines} for task in TASKS}
+        if intent is not _UNSET:
+            fields["intent"] = {"label": intent}
+        if ner is not _UNSET:
+            fields["ner"] = {"entities": tuple(ner)}
+        if translation is not _UNSET:
+            fields["translation"] = {"translation": translation}
+        if not fields:
+            raise UserError("an answer is missing: intent=, ner=, translation= or declines=")
+        by: Literal["small", "frontier"] = "frontier" if frontier else "small"
+        common = {"contains": contains, "equals": equals, "confidence": confidence, "by": by}
+        self.answers += tuple(FixedAnswer(task=task, **common, **each) for task, each in fields.items())
+
+    def publish(self, text: Text) -> str:
+        """Publish a text, wait until Kafka has it, and return its id.
+
+        Raises:
+            ValidationError: it is not a valid text.
+        """
+        value, headers = text.record()
+        self.publish_record(value, headers=headers, key=text.key)
+        return text.id
+
+    def publish_record(
+        self, value: bytes | None, *, headers: Sequence[tuple[str, bytes]] = (), key: bytes | None = None
+    ) -> RecordPlace:
+        """Publish any bytes on the topic of texts, wait until Kafka has them, and return where they are.
+
+        Raises:
+            KafkaError: Kafka does not take them.
+        """
+        if self._producer is None:
+            raise UserError("Sprat is not running: use it as a context manager, or call start()")
+        sending = self._producer.send_and_wait(self.topics.texts, value, key, headers=list(headers))
+        sent = self._loop.run(sending, _CONNECT_S)
+        return RecordPlace(sent.topic, sent.partition, sent.offset)
+
+    def result(self, of: Text | str | RecordPlace, task: str | None = None, *, timeout: float = 10.0) -> Result:
+        """Wait for the Result of a text and a task, and return it.
+
+        Args:
+            of: the text, its id, or the place of its record.
+            task: the task, where the text asks for several.
+            timeout: seconds.
+
+        Raises:
+            AssertionError: there is none in time; the message says what there is instead.
+            UserError: the text asks for several tasks, and `task` is None.
+        """
+        key = of.id if isinstance(of, Text) else of
+        found = self._outcomes.wait(lambda: self._outcomes.results(key, task), timeout)
+        if not found:
+            raise AssertionError(self._no_result(key, task, timeout))
+        requested = found[0].message.requested
+        if task is None and len(requested) > 1:
+            raise UserError(f"this text asks for {', '.join(requested)}: say which with task=")
+        return found[0].message
+
+    def results(self, of: Text | str | RecordPlace | None = None, task: str | None = None) -> list[Result]:
+        """Return the Results that are there now: all, or those of a text. A redelivered one is there twice."""
+        key = of.id if isinstance(of, Text) else of
+        return [event.message for event in self._outcomes.results(key, task)]
+
+    def dead_letter(self, of: Text | str | RecordPlace, *, timeout: float = 10.0) -> DeadLetter:
+        """Wait for the dead letter of a record: the original bytes, and the reason.
+
+        Raises:
+            AssertionError: there is none in time; the message says what there is instead.
+        """
+        key = of.id if isinstance(of, Text) else of
+        found = self._outcomes.wait(lambda: self._outcomes.letters(key), timeout)
+        if not found:
+            there = ", ".join(f"{event.message.task}: {event.message.status}" for event in self._outcomes.results(key))
+            raise AssertionError(f"no dead letter of {key} after {timeout:g} s; its Results: {there or 'none'}")
+        return found[0]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters that are there now."""
+        return self._outcomes.letters()
+
+    def settle(self, *, timeout: float = 60.0) -> None:
+        """Wait until everything published so far has ended: no consumer group has lag.
+
+        Raises:
+            AssertionError: a group still has lag after `timeout` seconds.
+        """
+        self._loop.run(self._settle(timeout), timeout + _CONNECT_S)
+
+    def kill(self, service: str) -> None:
+        """Kill a service as a power cut would; it is started again. With fixed answers, all of them are `router`."""
+        self._running.kill(service)
+
+    async def _connect(self) -> None:
+        following = asyncio.Event()
+        follower = asyncio.create_task(self._outcomes.follow(self.kafka, following.set))
+        self._loop.keep(follower)
+        producer = AIOKafkaProducer(**self.kafka.client(), acks="all", max_request_size=_MAX_REQUEST)
+        await producer.start()
+        self._producer = producer
+        waiting = asyncio.create_task(following.wait())
+        await asyncio.wait({waiting, follower}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if follower.done():
+            follower.result()
+
+    async def _settle(self, timeout_s: float) -> None:
+        lag: Mapping[str, int] = {}
+        try:
+            async with asyncio.timeout(timeout_s), LagMeter(self.kafka.client(), self.topics) as meter:
+                quiet = 0
+                while quiet < 2:  # a record may go from one group to another between two looks
+                    measured = await meter.measure()
+                    lag = {name: group.lag for name, group in measured.groups.items() if group.lag}
+                    quiet = 0 if lag else quiet + 1
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise AssertionError(f"not settled after {timeout_s:g} s; records that wait, by group: {lag}") from None
+
+    def _no_result(self, of: str | RecordPlace, task: str | None, timeout: float) -> str:
+        lines = [f"no Result of {of}{f' for {task}' if task else ''} after {timeout:g} s"]
+        lines += [f"dead letter: {letter.reason.code}: {letter.reason.detail}" for letter in self._outcomes.letters(of)]
+        lines += [f"there is one for {event.message.task}" for event in self._outcomes.results(of)]
+        report = self._running.report()
+        return "\n".join(lines + ([report] if report else []))
+
+    def _write_answers(self) -> None:
+        if self._answers_file is not None:
+            FixedAnswers(answers=self._given, labels=self._labels).write(self._answers_file)
+
+
+class _Loop:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._kept: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sprat-testing", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """Run a coroutine and return its result."""
+        if self._loop is None:
+            raise UserError("Sprat is not running: use it as a context manager, or call start()")
+        future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(timeout_s)
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Cancel this task when the loop stops."""
+        self._kept.append(task)
+
+    def stop(self) -> None:
+        if self._loop is None or self._thread is None:
+            return
+        self.run(self._cancel(), _CONNECT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+    async def _cancel(self) -> None:
+        for task in self._kept:
+            task.cancel()
+        await asyncio.gather(*self._kept, return_exceptions=True)
+        self._kept.clear()

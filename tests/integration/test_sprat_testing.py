@@ -1,0 +1,128 @@
+"""`sprat-testing` as its users have it: the fixture, fixed answers through the real router and frontier service."""
+
+import json
+
+import pytest
+from confluent_kafka import Producer
+
+from sprat.errors import UserError
+from sprat_testing import Sprat, Text
+
+ALLOWED = {"tenant": "acme-bank", "frontier": "redact"}
+
+
+def test_a_fixed_answer_is_a_result_of_the_contract(sprat: Sprat) -> None:
+    sprat.answer("balance", intent="balance", confidence=0.9)
+    text = Text("what is my balance", fields={"reference": {"ticket": "7"}})
+    assert sprat.publish(text) == text.id
+    result = sprat.result(text)
+    assert (result.status, result.source, result.route.decision) == ("answered", "small", "kept")
+    assert (result.output.label, result.confidence) == ("balance", 0.9)
+    assert result.reference == {"ticket": "7"}
+    assert result.model.name == "fixed-intent"
+
+
+def test_all_tasks_of_a_text_are_answered(sprat: Sprat) -> None:
+    sprat.answer("Berlin", ner=[("Anna", "PER"), ("Berlin", "LOC")], translation="Anna wohnt in Berlin", intent=None)
+    text = Text("Anna lives in Berlin", {"intent": {}, "ner": {}, "translation": {"target": "de"}})
+    sprat.publish(text)
+    assert sprat.result(text, "intent").output.label is None
+    entities = sprat.result(text, "ner").output.entities
+    assert [(each.start, each.end, each.text, each.label) for each in entities] == [
+        (0, 4, "Anna", "PER"),
+        (14, 20, "Berlin", "LOC"),
+    ]
+    translated = sprat.result(text, "translation").output
+    assert (translated.text, translated.target) == ("Anna wohnt in Berlin", "de")
+    with pytest.raises(UserError, match="intent, ner, translation: say which"):
+        sprat.result(text)
+
+
+def test_an_unsure_answer_that_may_not_leave_is_degraded(sprat: Sprat) -> None:
+    sprat.answer("lawyer", intent="complaint", confidence=0.3)
+    text = Text("you will hear from my lawyer")
+    sprat.publish(text)
+    result = sprat.result(text, timeout=30)
+    assert (result.status, result.output.label, result.declined.code) == ("degraded", "complaint", "policy")
+
+
+def test_a_hard_case_leaves_masked_and_comes_back_from_the_frontier(sprat: Sprat) -> None:
+    sprat.answer("lawyer", intent="complaint", confidence=0.3)
+    sprat.answer("lawyer", intent="legal_threat", frontier=True)
+    sprat.answer("anna@example.com", intent="complaint", frontier=True)  # it does not see this
+    text = Text("my lawyer will write from anna@example.com", fields=ALLOWED)
+    sprat.publish(text)
+    result = sprat.result(text, timeout=30)
+    assert (result.status, result.source, result.output.label) == ("answered", "frontier", "legal_threat")
+    assert result.egress.left
+    assert result.egress.masked == {"EMAIL": 1}
+    assert result.cost_eur > 0
+
+
+def test_declines_are_escalated_and_end_unanswered(sprat: Sprat) -> None:
+    sprat.answer("hyvää", declines="language")
+    text = Text("hyvää huomenta")
+    sprat.publish(text)
+    result = sprat.result(text, timeout=30)
+    assert (result.status, result.route.reason, result.output) == ("unanswered", "declined", None)
+
+
+def test_a_text_without_an_answer_ends_unanswered_and_says_what_to_do(sprat: Sprat) -> None:
+    text = Text("nobody has said what this means", fields=ALLOWED)
+    sprat.answer("something else", intent="greet")
+    sprat.publish(text)
+    result = sprat.result(text, timeout=30)
+    assert result.status == "unanswered"
+    assert "sprat.answer" in result.declined.detail
+
+
+def test_the_last_answer_counts_and_another_test_does_not_see_it(sprat: Sprat) -> None:
+    assert sprat.answers == ()
+    sprat.answer("cat", intent="animal")
+    sprat.answer(equals="the cat", intent="pet")
+    texts = [Text("a cat"), Text("the cat")]
+    labels = []
+    for text in texts:
+        sprat.publish(text)
+        labels.append(sprat.result(text).output.label)
+    assert labels == ["animal", "pet"]
+
+
+def test_bad_bytes_become_a_dead_letter(sprat: Sprat) -> None:
+    place = sprat.publish_record(b"no JSON", headers=[("team", b"crm")], key=b"k")
+    letter = sprat.dead_letter(place)
+    assert (letter.reason.code, letter.reason.service) == ("invalid_json", "router")
+    assert (letter.key, letter.value, letter.original_headers) == (b"k", b"no JSON", [("team", b"crm")])
+    assert letter in sprat.dead_letters()
+
+
+def test_any_client_may_publish(sprat: Sprat) -> None:
+    sprat.answer("balance", intent="balance")
+    producer = Producer({"bootstrap.servers": sprat.bootstrap})
+    value = json.dumps({"text": "what is my balance", "tasks": {"intent": {}}, "reference": {"from": "confluent"}})
+    producer.produce(sprat.topics.texts, value)
+    producer.flush(10)
+    sprat.settle()
+    assert [each.status for each in sprat.results() if each.reference == {"from": "confluent"}] == ["answered"]
+
+
+def test_what_does_not_come_is_a_failure_that_says_what_came_instead(sprat: Sprat) -> None:
+    sprat.answer("balance", intent="balance")
+    text = Text("what is my balance")
+    sprat.publish(text)
+    sprat.result(text)
+    with pytest.raises(AssertionError, match=r"no Result of .* for ner after 0.1 s\nthere is one for intent"):
+        sprat.result(text, "ner", timeout=0.1)
+    with pytest.raises(AssertionError, match=r"no dead letter of .*; its Results: intent: answered"):
+        sprat.dead_letter(text, timeout=0.1)
+
+
+def test_a_killed_installation_comes_back_and_loses_nothing(sprat: Sprat) -> None:
+    sprat.answer("balance", intent="balance")
+    texts = [Text(f"balance {number}") for number in range(50)]
+    for number, text in enumerate(texts):
+        sprat.publish(text)
+        if number == 20:
+            sprat.kill("router")
+    for text in texts:
+        assert sprat.result(text, timeout=60).status == "answered"
