@@ -190,7 +190,7 @@ def says_what_to_do(said: str) -> None:
     """`each line that is not ✓ says what to do`."""
     lines = said.splitlines()
     assert not [line for line in lines if line.startswith("✗")]
-    asks = [number for number, line in enumerate(lines) if line.startswith("!")]
+    asks = [number for number, line in enumerate(lines) if line.startswith(("!", "-"))]
     assert all(lines[number + 1].lstrip().startswith("→ ") for number in asks)
     assert sum(line.startswith("✓") for line in lines) > 5
 
