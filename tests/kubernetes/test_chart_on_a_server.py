@@ -79,20 +79,28 @@ class Release:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def helm(self, command: str, *options: str, chart: bool = True) -> str:
-        """Run helm; end the Job of the topics, which it waits for, as soon as it is there."""
+    def helm(self, command: str, *options: str, chart: bool = True, topics: bool = True) -> str:
+        """Run helm; end the Job of the topics, which it waits for, as soon as it is there, and return what helm says.
+
+        With `topics` false that Job fails, and so must helm.
+        """
         more = (str(CHART), "--values", str(PRODUCTION)) if chart else ()
         arguments = (command, RELEASE, *more, "--namespace", NAMESPACE, *options)
         done: list[Any] = []
         run = threading.Thread(target=lambda: done.append(helm(*arguments, KUBECONFIG=str(self.cluster.kubeconfig))))
         run.start()
         if command in {"install", "upgrade"}:
-            eventually(lambda: self.cluster.run("get", "job", "sprat-topics").returncode == 0 or not run.is_alive())
+            eventually(lambda: self.waits() or not run.is_alive())
             self.before = self.generations()
-            self.cluster.end_job("sprat-topics")
+            self.cluster.end_job("sprat-topics", failed=not topics)
         run.join()
-        assert done[0].returncode == 0, done[0].stderr[-3000:]
-        return str(done[0].stdout)
+        assert (done[0].returncode == 0) == topics, done[0].stderr[-3000:]
+        return str(done[0].stdout if topics else done[0].stderr)
+
+    def waits(self) -> bool:
+        """Return whether a Job of this command is there; one that failed earlier stays until then."""
+        found = self.cluster.run("get", "job", "sprat-topics", "--output=json")
+        return found.returncode == 0 and "conditions" not in json.loads(found.stdout)["status"]
 
     def generations(self) -> dict[str, int]:
         """Return Deployment → how often its specification has changed."""
@@ -172,6 +180,13 @@ def test_a_change_of_the_policy_changes_router_and_frontier(release: Release, tm
         release.cluster.get("configmap", "sprat-policy")["data"]["policy.yaml"].strip()
         == policy.read_text("utf-8").strip()
     )
+
+
+def test_topics_that_cannot_be_made_stop_an_upgrade_and_leave_the_job_with_its_log(release: Release) -> None:
+    said = release.helm("upgrade", "--set", "images.tag=0.2.0", "--timeout", "60s", topics=False)
+    assert "sprat-topics" in said
+    assert release.changed() == set()
+    assert release.cluster.get("job", "sprat-topics")["status"]["failed"] == 1
 
 
 def test_keda_may_change_the_replicas_and_an_upgrade_leaves_them(release: Release) -> None:

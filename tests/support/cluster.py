@@ -63,22 +63,20 @@ class Cluster:
         text = "---\n".join(yaml.safe_dump(each) for each in objects)
         return self.run("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-", text=text)
 
-    def end_job(self, name: str) -> None:
-        """Say of a Job what the controller of Jobs would say once its pod has succeeded."""
+    def end_job(self, name: str, *, failed: bool = False) -> None:
+        """Say of a Job what the controller of Jobs would say once its pods have succeeded, or failed too often."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        done = [
-            {"type": type, "status": "True", "lastTransitionTime": now} for type in ("SuccessCriteriaMet", "Complete")
-        ]
-        status = {
+        types = ("FailureTarget", "Failed") if failed else ("SuccessCriteriaMet", "Complete")
+        status: Object = {
             "startTime": now,
-            "completionTime": now,
-            "succeeded": 1,
-            "conditions": done,
+            "conditions": [
+                {"type": type, "status": "True", "lastTransitionTime": now, "reason": "Test"} for type in types
+            ],
             "uncountedTerminatedPods": {},
         }
-        self.kubectl(
-            "patch", "job", name, "--subresource=status", "--type=merge", f"--patch={json.dumps({'status': status})}"
-        )
+        status |= {"failed": 1} if failed else {"succeeded": 1, "completionTime": now}
+        patch = json.dumps({"status": status})
+        self.kubectl("patch", "job", name, "--subresource=status", "--type=merge", f"--patch={patch}")
 
 
 def eventually(look: Callable[[], Any], timeout_s: float = 60.0) -> Any:

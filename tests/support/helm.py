@@ -21,7 +21,7 @@ RELEASE = "sprat"
 Object = dict[str, Any]
 
 # PyYAML's own loader takes a second for the dashboards and rules of one rendering.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @functools.cache
@@ -57,11 +57,17 @@ def helm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 @functools.cache
-def template(*options: str) -> list[Object]:
-    """Return the objects that the chart renders to; the caller does not change them."""
+def rendering(*options: str) -> str:
+    """Return what the chart renders to, as text."""
     done = helm("template", RELEASE, str(CHART), "--namespace", "sprat", *options)
     assert done.returncode == 0, done.stderr[-2000:]
-    return [each for each in yaml.load_all(done.stdout, _LOADER) if each]
+    return done.stdout
+
+
+@functools.cache
+def template(*options: str) -> list[Object]:
+    """Return the objects that the chart renders to; the caller does not change them."""
+    return [each for each in yaml.load_all(rendering(*options), LOADER) if each]
 
 
 def refusal(*options: str) -> str:

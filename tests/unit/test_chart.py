@@ -7,6 +7,8 @@ import copy
 import ipaddress
 import json
 import re
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -19,6 +21,7 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import prometheus_name
 from support.helm import (
     CHART,
+    LOADER,
     RELEASE,
     VALUES,
     Object,
@@ -28,6 +31,7 @@ from support.helm import (
     of_kind,
     pod_templates,
     refusal,
+    rendering,
     template,
 )
 from support.readme import CONFIGURATION, DOCS, ROOT
@@ -202,23 +206,22 @@ EVERYTHING = [
 @rendered
 def test_every_value_is_used() -> None:
     assert OTHER.keys() == set(paths(DEFAULTS))
-    base = json.dumps(template(*EVERYTHING))
     for name, options in OTHER.items():
-        more = ["--set", "simulator.enabled=false"] if name == "networkPolicy.frontier" else []
-        before = json.dumps(template(*EVERYTHING, *more)) if more else base
-        assert json.dumps(template(*EVERYTHING, *more, *options)) != before, f"{name} changes nothing"
+        # The simulator takes the place of what this one is for.
+        base = [*EVERYTHING, "--set=simulator.enabled=false"] if name == "networkPolicy.frontier" else EVERYTHING
+        assert rendering(*base, *options) != rendering(*base), f"{name} changes nothing"
 
 
 @rendered
 @each_values
-def test_it_lints(values: Any) -> None:
+def test_it_lints(values: Path) -> None:
     done = helm("lint", "--strict", str(CHART), "--values", str(values))
     assert done.returncode == 0, done.stdout
 
 
 @rendered
 @each_values
-def test_images_ports_volumes_and_variables_are_used_and_declared(values: Any) -> None:
+def test_images_ports_volumes_and_variables_are_used_and_declared(values: Path) -> None:
     objects = template("--values", str(values))
     pods = pod_templates(objects)
     assert len(pods) >= len(SERVICES) + 2
@@ -240,7 +243,7 @@ def test_images_ports_volumes_and_variables_are_used_and_declared(values: Any) -
 
 @rendered
 @each_values
-def test_a_pod_has_no_rights_and_time_to_stop(values: Any) -> None:
+def test_a_pod_has_no_rights_and_time_to_stop(values: Path) -> None:
     for name, pod in pod_templates(template("--values", str(values))).items():
         (container,) = pod["spec"]["containers"]
         assert container["securityContext"] == {
@@ -261,7 +264,7 @@ def test_a_pod_has_no_rights_and_time_to_stop(values: Any) -> None:
 
 @rendered
 @each_values
-def test_only_the_frontier_may_leave(values: Any) -> None:
+def test_only_the_frontier_may_leave(values: Path) -> None:
     objects = template("--values", str(values))
     for name, pod in pod_templates(objects).items():
         labels = pod["metadata"]["labels"]
@@ -340,6 +343,16 @@ def test_alerts_rules_and_dashboards_are_those_of_the_repository(production: lis
     for path in (ROOT / "observability/grafana/dashboards").glob("*.json"):
         assert json.loads(dashboards.pop(path.name)) == json.loads(path.read_text("utf-8")), path.name
     assert not dashboards
+
+
+@rendered
+def test_a_package_of_the_chart_is_whole_without_the_repository(tmp_path: Path, production: list[Object]) -> None:
+    assert helm("package", str(CHART), "--destination", str(tmp_path)).returncode == 0
+    (package,) = tmp_path.iterdir()
+    with tarfile.open(package) as archive:
+        assert not [name for name in archive.getnames() if "/tests" in name]
+    done = helm("template", RELEASE, str(package), "--namespace", "sprat", "--values", str(PRODUCTION))
+    assert [each for each in yaml.load_all(done.stdout, LOADER) if each] == production
 
 
 @rendered
@@ -449,7 +462,7 @@ def test_an_upgrade_restarts_what_has_changed_and_nothing_else(options: list[str
 
 
 @rendered
-def test_a_new_version_of_the_chart_restarts_no_service_by_itself(tmp_path: Any) -> None:
+def test_a_new_version_of_the_chart_restarts_no_service_by_itself(tmp_path: Path) -> None:
     before = pod_templates(template("--set", _KAFKA))
     text = json.dumps(before)
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
