@@ -9,22 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.cluster import NAMESPACE, PROGRAMS, Cluster, eventually
-from support.helm import CHART, RELEASE, VALUES, Object, helm, needs, of_kind, pod_templates, template
+from support.helm import CHART, RELEASE, VALUES, VERSION, Object, helm, needs, of_kind, pod_templates, template
 
 pytestmark = needs(*PROGRAMS)
 each_values = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 AIR_GAPPED, LAPTOP, PRODUCTION = VALUES
+OLDEST = (
+    yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
+)
 CUSTOM = ("ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule")
 
 
 @each_values
-def test_the_schemas_of_kubernetes_accept_every_object(values: Path) -> None:
+@pytest.mark.parametrize("version", [OLDEST, VERSION])
+def test_the_schemas_of_kubernetes_accept_every_object(values: Path, version: str) -> None:
     validate = pytest.importorskip("kubernetes_validate", reason="make test-kubernetes installs kubernetes-validate")
     for each in template("--values", str(values)):
         if each["kind"] not in CUSTOM:
-            validate.validate(each, "1.37", strict=True)
+            validate.validate(each, version, strict=True)
 
 
 @each_values

@@ -17,6 +17,8 @@ CHART = FOLDER / "chart"
 VALUES = sorted((FOLDER / "values").glob("*.yaml"))
 BUILD = ROOT / "tests" / "kubernetes" / "build.sh"
 RELEASE = "sprat"
+VERSION = "1.37"
+"""Of Kubernetes. Helm renders for an old one where nothing says which."""
 
 Object = dict[str, Any]
 
@@ -59,7 +61,7 @@ def helm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 @functools.cache
 def rendering(*options: str) -> str:
     """Return what the chart renders to, as text."""
-    done = helm("template", RELEASE, str(CHART), "--namespace", "sprat", *options)
+    done = helm("template", RELEASE, str(CHART), "--namespace", "sprat", "--kube-version", VERSION, *options)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -72,7 +74,16 @@ def template(*options: str) -> list[Object]:
 
 def refusal(*options: str) -> str:
     """Return what helm says of values that the chart refuses."""
-    done = helm("template", RELEASE, str(CHART), "--set", "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092", *options)
+    done = helm(
+        "template",
+        RELEASE,
+        str(CHART),
+        "--kube-version",
+        VERSION,
+        "--set",
+        "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092",
+        *options,
+    )
     assert done.returncode != 0, "the chart accepts this"
     return done.stderr
 

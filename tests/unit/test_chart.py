@@ -24,6 +24,7 @@ from support.helm import (
     LOADER,
     RELEASE,
     VALUES,
+    VERSION,
     Object,
     environment,
     helm,
@@ -215,7 +216,7 @@ def test_every_value_is_used() -> None:
 @rendered
 @each_values
 def test_it_lints(values: Path) -> None:
-    done = helm("lint", "--strict", str(CHART), "--values", str(values))
+    done = helm("lint", "--strict", "--kube-version", VERSION, str(CHART), "--values", str(values))
     assert done.returncode == 0, done.stdout
 
 
@@ -351,7 +352,17 @@ def test_a_package_of_the_chart_is_whole_without_the_repository(tmp_path: Path, 
     (package,) = tmp_path.iterdir()
     with tarfile.open(package) as archive:
         assert not [name for name in archive.getnames() if "/tests" in name]
-    done = helm("template", RELEASE, str(package), "--namespace", "sprat", "--values", str(PRODUCTION))
+    done = helm(
+        "template",
+        RELEASE,
+        str(package),
+        "--namespace",
+        "sprat",
+        "--kube-version",
+        VERSION,
+        "--values",
+        str(PRODUCTION),
+    )
     assert [each for each in yaml.load_all(done.stdout, LOADER) if each] == production
 
 
