@@ -42,6 +42,7 @@ SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text("ut
 TEMPLATES = {path.name: path.read_text("utf-8") for path in sorted((CHART / "templates").iterdir())}
 PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 SERVICES = ("router", "frontier", "intent", "ner", "translation")
 FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations"}
 """Values with fields that the user names, or that Kubernetes does."""
@@ -136,13 +137,24 @@ def test_no_value_and_no_template_names_a_host_of_images() -> None:
         assert not re.search(r"registry\.|docker\.io|ghcr\.io|quay\.io", json.dumps(own)), path.name
 
 
-def test_the_samples_of_the_compose_file_and_of_the_chart_are_answered_alike() -> None:
-    compose = yaml.safe_load((ROOT / "compose/compose.yaml").read_text("utf-8"))["services"]["simulator"]["environment"]
+def test_the_simulator_answers_as_that_of_the_compose_file() -> None:
+    compose = COMPOSE["simulator"]["environment"]
     chart = dict(re.findall(r"name: (SPRAT_SIMULATOR_\w+), value: \"?([^\"}]+)\"?}", TEMPLATES["simulator.yaml"]))
     assert chart.keys() == compose.keys()
-    assert {**chart, "SPRAT_SIMULATOR_GOLD": ""} == {
-        k: str(v) for k, v in {**compose, "SPRAT_SIMULATOR_GOLD": ""}.items()
-    }
+    for name in chart.keys() - {"SPRAT_SIMULATOR_GOLD"}:
+        assert chart[name] == str(compose[name])
+
+
+def test_memory_is_what_was_measured_and_its_limit_is_that_of_the_containers() -> None:
+    measured_mb = json.loads((DOCS / "figures" / "machine.json").read_text("utf-8"))["rss_mb"]
+    services = DEFAULTS["models"] | {name: DEFAULTS[name] for name in ("router", "frontier")}
+    assert services.keys() == measured_mb.keys()
+    for name, service in services.items():
+        resources = service["resources"]
+        requested_mb = int(resources["requests"]["memory"].removesuffix("Mi")) * 1.048576
+        assert measured_mb[name] <= requested_mb <= 2 * measured_mb[name], name
+        assert resources["limits"]["memory"] == COMPOSE[name]["mem_limit"].replace("m", "Mi"), name
+        assert "cpu" not in resources["limits"], name
 
 
 # What the chart renders to.
@@ -504,6 +516,15 @@ def test_the_job_of_the_topics_has_no_secret_but_that_of_kafka(production: list[
     own = environment(pod_templates(production)["Job sprat-topics"])
     assert {"SPRAT_KAFKA__BOOTSTRAP", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_KAFKA__SSL_CAFILE"} <= own.keys()
     assert all(name.startswith("SPRAT_KAFKA__") for name in own)
+
+
+@rendered
+def test_the_frontier_asks_the_simulator_as_in_the_compose_file() -> None:
+    chart = environment(pod_templates(template("--values", str(LAPTOP)))["Deployment sprat-frontier"])
+    for name, value in COMPOSE["frontier"]["environment"].items():
+        if name in {f"SPRAT_FRONTIER__{each}" for each in ("MODEL", "PROVIDER", "REGION", "PRICES")}:
+            assert chart[name] == value.removeprefix(f"${{{name}:-").removesuffix("}"), name
+    assert chart["SPRAT_FRONTIER__BASE_URL"] == "http://sprat-simulator:8080/v1"
 
 
 @rendered
