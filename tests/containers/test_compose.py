@@ -32,6 +32,10 @@ async def test_the_demo_keeps_its_promise_with_the_same_counts_as_on_processes(c
     assert {task: each.kept for task, each in report.tasks.items()} == KEPT
 
 
+def test_the_services_use_the_redis_of_the_installation(compose: Compose) -> None:
+    assert int(compose("exec", "--no-TTY", "redis", "redis-cli", "dbsize").split()[-1]) > 0
+
+
 def test_the_containers_have_no_rights_that_they_do_not_need(compose: Compose) -> None:
     for service in SERVICES:
         (container,) = compose("ps", "--quiet", service).split()

@@ -179,6 +179,20 @@ async def test_nothing_reachable_is_told_for_each_with_what_to_do(examine):
     assert "topics" not in checks
 
 
+async def test_a_redis_that_refuses_commands_says_why(examine):
+    async def refuse(reader, writer):
+        writer.write(b"-DENIED Redis is running in protected mode. In this mode it is of no use here.\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        _, checks = await examine(SPRAT_REDIS__URL=f"redis://127.0.0.1:{port}/0")
+    found = checks["redis"][0]["found"]
+    assert found.startswith(f"127.0.0.1:{port} refuses commands: DENIED Redis is running in protected mode; nothing is")
+
+
 async def test_keys_are_never_shown_and_half_a_frontier_is_broken(topics, examine):
     _, checks = await examine(
         SPRAT_FRONTIER__BASE_URL="https://models.internal/v1", SPRAT_FRONTIER__API_KEY="hidden-word"

@@ -81,6 +81,11 @@ def test_a_container_has_limits_and_no_rights(name: str, service: dict[str, Any]
     assert service.get("read_only") or name in {"kafka", "grafana"}, "these two write into their root"
 
 
+def test_redis_lets_other_containers_in_whatever_image_it_is() -> None:
+    command = " ".join(LOADED["compose.yaml"]["services"]["redis"]["command"])
+    assert "--protected-mode no" in command, "without a password it refuses them; only Docker's own image has it off"
+
+
 def test_ports_are_open_to_this_machine_alone_and_documented() -> None:
     ports = [port for _, service in containers() for port in service.get("ports", [])]
     assert len(ports) == 5

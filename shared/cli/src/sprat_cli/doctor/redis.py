@@ -11,6 +11,7 @@ from sprat.settings import RedisSettings
 from sprat_cli.doctor.check import Check, ok, unknown, warning
 
 _TIMEOUT_S = 2.0
+_MOST_CHARACTERS = 160
 _LOSES = "nothing is lost without it: answers are computed again; what depends on budgets is declined"
 
 
@@ -33,6 +34,9 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
         yield await _policy(client)
     except AuthenticationError:
         yield warning("redis", f"{where} refuses the password; {_LOSES}", "correct it in SPRAT_REDIS__URL")
+    except ResponseError as error:
+        # Such as "DENIED Redis is running in protected mode because …": the first sentence says why.
+        yield warning("redis", f"{where} refuses commands: {_first_sentence(error)}; {_LOSES}", "let services in")
     except (RedisError, OSError) as error:
         away = f"{where} cannot be reached ({type(error).__name__})"
         if "url" in settings.model_fields_set:
@@ -43,6 +47,10 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
             yield unknown("redis", f"{away}, and SPRAT_REDIS__URL is not set here: the services may have another", fix)
     finally:
         await client.aclose()
+
+
+def _first_sentence(error: ResponseError) -> str:
+    return str(error).partition(". ")[0][:_MOST_CHARACTERS]
 
 
 def _speed(where: str, took_ms: float, timeout_ms: float) -> Check:
