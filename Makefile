@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-observability test-containers test-kubernetes mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -57,6 +57,9 @@ test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and K
 	tests/kubernetes/build.sh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group kubernetes
 	$(BIN)/python -m pytest -rs tests/unit/test_chart.py tests/kubernetes
+
+test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup and restore, without a network; SPRAT_UPGRADE_FROM names the first version
+	$(BIN)/python -m pytest -rs tests/deploy
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants
