@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -114,6 +114,9 @@ bench: $(STAMP) $(KAFKA) ## measure and fill docs/benchmarks.md; SPRAT_DATA name
 
 bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks.md; SPRAT_DATA as above, SPACY a Python that has spaCy
 	$(BIN)/python -m tests.bench.models $(if $(SPACY),--spacy $(SPACY))
+
+bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fill docs/deploy/sizing.md; two minutes on an idle machine
+	$(BIN)/python -m tests.bench.sizing
 
 bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks.md; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save

@@ -1,7 +1,7 @@
-"""The page of all figures, `docs/benchmarks.md`: its prose is written by hand, its tables by this module.
+"""The pages with figures, `docs/benchmarks.md` and `docs/deploy/sizing.md`: prose by hand, tables by this module.
 
-Each measurement saves its figures as JSON under `docs/figures` and has the page filled again. A test compares the page
-with the files, so no figure is ever edited by hand.
+Each measurement saves its figures as JSON under `docs/figures` and has the pages filled again. A test compares the
+pages with the files, so no figure is ever edited by hand.
 """
 
 import json
@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import model_tables, privacy_tables
+from tests.bench import model_tables, privacy_tables, sizing_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
+PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md")
 FIGURES: Final = ROOT / "docs/figures"
 
 _GENERATED: Final = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?:(?!<!-- ).)*<!-- end of figures -->", re.DOTALL)
@@ -35,9 +36,10 @@ def read(name: str) -> Any:
 
 
 def save(name: str, figures: object) -> None:
-    """Write the figures of one measurement and fill the page with all of them."""
+    """Write the figures of one measurement and fill the pages with all of them."""
     (FIGURES / f"{name}.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(filled(PAGE.read_text("utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8")), encoding="utf-8")
 
 
 def filled(page: str) -> str:
@@ -68,6 +70,7 @@ def generated() -> dict[str, str]:
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "machine": "\n".join(_machine(read("machine"))),
+        **sizing_tables.markdown(read("sizing")),
     }
 
 
