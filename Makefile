@@ -51,6 +51,7 @@ test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic 
 
 test-containers: $(STAMP) ## the promise on containers, with kills and upgrades; skipped where there is no engine or image
 	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/containers
+	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/e2e/test_promises.py --sprat-backend containers
 
 # The programs are built once, into the user's cache.
 test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and KEDA on a real Kafka; needs Go, etcd, kubectl and Prometheus

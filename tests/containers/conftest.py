@@ -1,11 +1,11 @@
 """One installation of containers for all tests of this folder."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from support.compose import Compose, unavailable
+from sprat_testing.containers import unavailable
+from support.compose import Compose
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +13,9 @@ def compose() -> Iterator[Compose]:
     """Return an installation that is ready; it and its data are removed afterwards."""
     if reason := unavailable():
         pytest.skip(reason)
-    found = Compose(f"sprat-test-{secrets.token_hex(3)}")
+    found = Compose()
     try:
-        found.up()
+        found.start()
         yield found
     finally:
-        found("down", "--volumes", "--timeout", "5")
+        found.stop()

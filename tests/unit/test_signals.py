@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 from collections import Counter as Count
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from opentelemetry.metrics import CallbackOptions
 
+import sprat_testing.plugin
 from observability.registry.generate import attributes, generated, own_attributes, spans
 from sprat.telemetry import instruments, signals
 from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, UpDownCounter
@@ -345,7 +347,8 @@ def test_a_page_names_only_metrics_that_exist(page: Path) -> None:
     }
     labels = {name.replace(".", "_") for name in ATTRIBUTES}
     packages = {path.name for path in ROOT.glob("*/*/src/*")} | {path.name for path in ROOT.glob("*/src/*")}
-    assert named - {metric.prometheus for metric in signals.METRICS} - labels - packages == set()
+    fixtures = {name for name, _ in inspect.getmembers(sprat_testing.plugin) if name.startswith("sprat_")}
+    assert named - {metric.prometheus for metric in signals.METRICS} - labels - packages - fixtures == set()
 
 
 def test_every_kind_of_span_can_fail() -> None:

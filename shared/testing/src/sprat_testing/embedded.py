@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_local.installation import Installation
-from sprat_local.notices import Notice
+from sprat_local.notices import Notice, OnProgress
 from sprat_local.options import POLICY, Options, Simulation
+from sprat_operations.services import SERVICES
 from sprat_testing.answers import VARIABLE
 
 FIXED_SERVICE = "router"
@@ -26,8 +28,16 @@ class Embedded:
         policy: Path | None,
         services: Sequence[str] | None,
         environment: Mapping[str, str],
+        on_progress: OnProgress,
     ) -> None:
-        """Plan it; `answers` is the file of fixed answers, None for the shipped models."""
+        """Plan it; `answers` is the file of fixed answers, None for the shipped models.
+
+        Raises:
+            UserError: a service of the shipped models is not installed.
+        """
+        wanted = [spec for spec in SERVICES if services is None or spec.name in services]
+        if answers is None and not all(spec.is_installed for spec in wanted):
+            raise UserError("the shipped models are not installed: pip install 'sprat-testing[models]'")
         self._notices: list[Notice] = []
         options = Options(
             policy=policy or POLICY,
@@ -45,7 +55,7 @@ class Embedded:
                 redis=_NO_REDIS,
                 early=True,
             )
-        self._installation = Installation(options, on_notice=self._notices.append)
+        self._installation = Installation(options, on_notice=self._notices.append, on_progress=on_progress)
 
     @property
     def kafka(self) -> KafkaSettings:

@@ -3,8 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from sprat.kafka.clients import make_consumer
 from sprat.settings import KafkaSettings
@@ -22,6 +22,10 @@ class RecordPlace(NamedTuple):
     offset: int
 
 
+Of = str | RecordPlace | Mapping[str, str]
+"""What names a text: its id, its place, or a part of its reference."""
+
+
 class Outcomes:
     """All Results and dead letters so far. Any thread may ask; one follows Kafka."""
 
@@ -29,6 +33,7 @@ class Outcomes:
         self._results: list[Event[Result]] = []
         self._letters: list[DeadLetter] = []
         self._changed = threading.Condition()
+        self._consumer: Any = None
 
     async def follow(self, kafka: KafkaSettings, following: Callable[[], object]) -> None:
         """Read the topics of results and of dead letters from their beginning, until cancelled.
@@ -45,12 +50,18 @@ class Outcomes:
             fetch_max_wait_ms=100,
         )
         await consumer.start()
+        self._consumer = consumer
         following()
         try:
             async for record in consumer:
                 self.add(record, is_letter=record.topic == topics.dead_letters)
         finally:
             await consumer.stop()
+
+    async def is_complete(self) -> bool:
+        """Return whether everything that Kafka has now is here."""
+        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        return all([await self._consumer.position(partition) >= end for partition, end in ends.items()])
 
     def add(self, record: KafkaRecord, *, is_letter: bool) -> None:
         """Add a record. What is neither, because a test wrote it there, is left out."""
@@ -61,8 +72,8 @@ class Outcomes:
                 self._results.append(decode(record, Result))
             self._changed.notify_all()
 
-    def results(self, of: str | RecordPlace | None = None, task: str | None = None) -> list[Event[Result]]:
-        """Return the Results so far: all, or those of a text by its id or place."""
+    def results(self, of: Of | None = None, task: str | None = None) -> list[Event[Result]]:
+        """Return the Results so far: all, or those of a text."""
         with self._changed:
             return [
                 event
@@ -84,7 +95,9 @@ class Outcomes:
             return now
 
 
-def _is_result_of(result: Result, of: str | RecordPlace) -> bool:
+def _is_result_of(result: Result, of: Of) -> bool:
+    if isinstance(of, Mapping):
+        return of.items() <= (result.reference or {}).items()
     if isinstance(of, RecordPlace):
         return (result.origin.partition, result.origin.offset) == (of.partition, of.offset)
     return result.text_id == of

@@ -2,7 +2,7 @@
 
 | option of pytest | values |
 |---|---|
-| `--sprat-models` | `fixed` (default): what the test answers; `shipped`: the models that Sprat ships |
+| `--sprat-models` | `fixed` (default): what the test answers; `shipped` (default of containers): Sprat's models |
 | `--sprat-backend` | `embedded` (default): processes on this machine; `containers`: Docker, with Sprat's images |
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("sprat", "Sprat")
-    group.addoption("--sprat-models", choices=("fixed", "shipped"), default="fixed", help="Who answers.")
+    group.addoption("--sprat-models", choices=("fixed", "shipped"), help="Who answers.")
     group.addoption("--sprat-backend", choices=("embedded", "containers"), default="embedded", help="Where Sprat runs.")
 
 
@@ -37,6 +37,9 @@ def sprat_session(request: pytest.FixtureRequest, sprat_options: Mapping[str, An
         "models": request.config.getoption("--sprat-models"),
         "backend": request.config.getoption("--sprat-backend"),
     }
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:  # a worker of pytest-xdist has none
+        chosen["on_progress"] = terminal.write_line
     with Sprat(**{**chosen, **sprat_options}) as running:
         yield running
 

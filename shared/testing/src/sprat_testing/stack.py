@@ -2,6 +2,8 @@
 
 import asyncio
 import concurrent.futures
+import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -14,9 +16,10 @@ from sprat.errors import UserError
 from sprat.kafka.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Result, Topics
+from sprat_local.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
-from sprat_testing.outcomes import Outcomes, RecordPlace
+from sprat_testing.outcomes import Of, Outcomes, RecordPlace
 from sprat_testing.texts import Text
 
 T = TypeVar("T")
@@ -25,6 +28,7 @@ Models = Literal["fixed", "shipped"]
 Backend = Literal["embedded", "containers"]
 
 _CONNECT_S = 30.0
+_PAUSE_S = 0.2
 _MAX_REQUEST = 4 * 1024 * 1024
 _UNSET: Any = object()
 
@@ -63,40 +67,42 @@ class Sprat:
     def __init__(
         self,
         *,
-        models: Models = "fixed",
+        models: Models | None = None,
         backend: Backend = "embedded",
         policy: Path | str | None = None,
         labels: Sequence[str] = (),
         services: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        on_progress: OnProgress = discard_progress,
     ) -> None:
         """Plan an installation.
 
         Args:
             models: `fixed` answers what the test says, without any model; `shipped` runs the models that Sprat ships.
+                None: `fixed`, or `shipped` in containers.
             backend: `embedded` runs processes on this machine; `containers` needs Docker and Sprat's images.
             policy: the policy file; None: the one of Sprat's demo.
             labels: with fixed answers, labels of the intent model beside those of its answers.
             services: of the shipped ones, those to run; None: all.
-            environment: variables for all services.
+            environment: variables for all services; with containers, those of the Compose file.
+            timeout: how long `result` and `dead_letter` wait where they are not told otherwise, in seconds.
+            on_progress: receives lines such as "fetching Apache Kafka", which takes a while, once.
 
         Raises:
             UserError: the backend is not possible with these models, or not installed.
         """
-        self._fixed = models == "fixed"
+        chosen = models or ("fixed" if backend == "embedded" else "shipped")
+        if (chosen, backend) == ("fixed", "containers"):
+            raise UserError("fixed answers are embedded: containers run the models of their images, models='shipped'")
+        self._fixed = chosen == "fixed"
+        self._timeout = timeout
         self._labels = tuple(labels)
         self._given: tuple[FixedAnswer, ...] = ()
-        self._folder = tempfile.TemporaryDirectory(prefix="sprat-testing-") if self._fixed else None
-        answers = None if self._folder is None else Path(self._folder.name) / "answers.json"
-        self._answers_file = answers
-        policy = None if policy is None else Path(policy)
-        if backend == "containers":
-            raise UserError("not yet")
-        from sprat_testing.embedded import Embedded  # noqa: PLC0415 - the other backend does not need it
-
-        self._running: Running = Embedded(
-            answers=answers, policy=policy, services=services, environment=environment or {}
-        )
+        folder = Path(tempfile.gettempdir()) / f"sprat-testing-{secrets.token_hex(8)}"
+        self._answers_file = folder / "answers.json" if self._fixed else None
+        file, more = None if policy is None else Path(policy), environment or {}
+        self._running = _backend(backend, self._answers_file, file, services, more, on_progress)
         self._outcomes = Outcomes()
         self._loop = _Loop()
         self._producer: AIOKafkaProducer | None = None
@@ -107,9 +113,15 @@ class Sprat:
         Raises:
             UserError: it cannot start; the message says why. Nothing is left running.
         """
-        self._write_answers()
+        if self._answers_file is not None:
+            self._answers_file.parent.mkdir(mode=0o700)
+            self._write_answers()
         try:
             self._running.start()
+        except BaseException:
+            self._remove_answers()
+            raise
+        try:
             self._loop.start()
             self._loop.run(self._connect(), _CONNECT_S)
         except BaseException:
@@ -123,8 +135,7 @@ class Sprat:
             self._producer = None
         self._loop.stop()
         self._running.stop()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._remove_answers()
 
     def __enter__(self) -> Self:
         self.start()
@@ -229,19 +240,19 @@ class Sprat:
         sent = self._loop.run(sending, _CONNECT_S)
         return RecordPlace(sent.topic, sent.partition, sent.offset)
 
-    def result(self, of: Text | str | RecordPlace, task: str | None = None, *, timeout: float = 10.0) -> Result:
+    def result(self, of: Text | Of, task: str | None = None, *, timeout: float | None = None) -> Result:
         """Wait for the Result of a text and a task, and return it.
 
         Args:
-            of: the text, its id, or the place of its record.
+            of: the text, its id, its reference or a part of it, or the place of its record.
             task: the task, where the text asks for several.
-            timeout: seconds.
+            timeout: seconds; None: that of this installation.
 
         Raises:
             AssertionError: there is none in time; the message says what there is instead.
             UserError: the text asks for several tasks, and `task` is None.
         """
-        key = of.id if isinstance(of, Text) else of
+        key, timeout = of.id if isinstance(of, Text) else of, self._timeout if timeout is None else timeout
         found = self._outcomes.wait(lambda: self._outcomes.results(key, task), timeout)
         if not found:
             raise AssertionError(self._no_result(key, task, timeout))
@@ -250,18 +261,18 @@ class Sprat:
             raise UserError(f"this text asks for {', '.join(requested)}: say which with task=")
         return found[0].message
 
-    def results(self, of: Text | str | RecordPlace | None = None, task: str | None = None) -> list[Result]:
+    def results(self, of: Text | Of | None = None, task: str | None = None) -> list[Result]:
         """Return the Results that are there now: all, or those of a text. A redelivered one is there twice."""
         key = of.id if isinstance(of, Text) else of
         return [event.message for event in self._outcomes.results(key, task)]
 
-    def dead_letter(self, of: Text | str | RecordPlace, *, timeout: float = 10.0) -> DeadLetter:
+    def dead_letter(self, of: Text | str | RecordPlace, *, timeout: float | None = None) -> DeadLetter:
         """Wait for the dead letter of a record: the original bytes, and the reason.
 
         Raises:
             AssertionError: there is none in time; the message says what there is instead.
         """
-        key = of.id if isinstance(of, Text) else of
+        key, timeout = of.id if isinstance(of, Text) else of, self._timeout if timeout is None else timeout
         found = self._outcomes.wait(lambda: self._outcomes.letters(key), timeout)
         if not found:
             there = ", ".join(f"{event.message.task}: {event.message.status}" for event in self._outcomes.results(key))
@@ -273,7 +284,7 @@ class Sprat:
         return self._outcomes.letters()
 
     def settle(self, *, timeout: float = 60.0) -> None:
-        """Wait until everything published so far has ended: no consumer group has lag.
+        """Wait until everything published so far has ended, and `results` and `dead_letters` have all of it.
 
         Raises:
             AssertionError: a group still has lag after `timeout` seconds.
@@ -305,21 +316,44 @@ class Sprat:
                 while quiet < 2:  # a record may go from one group to another between two looks
                     measured = await meter.measure()
                     lag = {name: group.lag for name, group in measured.groups.items() if group.lag}
-                    quiet = 0 if lag else quiet + 1
-                    await asyncio.sleep(0.2)
+                    quiet = quiet + 1 if not lag and await self._outcomes.is_complete() else 0
+                    await asyncio.sleep(_PAUSE_S)
         except TimeoutError:
             raise AssertionError(f"not settled after {timeout_s:g} s; records that wait, by group: {lag}") from None
 
-    def _no_result(self, of: str | RecordPlace, task: str | None, timeout: float) -> str:
+    def _no_result(self, of: Of, task: str | None, timeout: float) -> str:
         lines = [f"no Result of {of}{f' for {task}' if task else ''} after {timeout:g} s"]
-        lines += [f"dead letter: {letter.reason.code}: {letter.reason.detail}" for letter in self._outcomes.letters(of)]
+        letters = [] if isinstance(of, Mapping) else self._outcomes.letters(of)
+        lines += [f"dead letter: {letter.reason.code}: {letter.reason.detail}" for letter in letters]
         lines += [f"there is one for {event.message.task}" for event in self._outcomes.results(of)]
         report = self._running.report()
         return "\n".join(lines + ([report] if report else []))
 
-    def _write_answers(self) -> None:
+    def _remove_answers(self) -> None:
         if self._answers_file is not None:
+            shutil.rmtree(self._answers_file.parent)
+
+    def _write_answers(self) -> None:
+        if self._answers_file is not None and self._answers_file.parent.exists():
             FixedAnswers(answers=self._given, labels=self._labels).write(self._answers_file)
+
+
+def _backend(
+    backend: Backend,
+    answers: Path | None,
+    policy: Path | None,
+    services: Sequence[str] | None,
+    environment: Mapping[str, str],
+    on_progress: OnProgress,
+) -> Running:
+    """Return the planned installation; only what it needs is imported."""
+    if backend == "containers":
+        from sprat_testing.containers import SpratStack  # noqa: PLC0415 - as the docstring says
+
+        return SpratStack(policy=policy, services=services, variables=environment)
+    from sprat_testing.embedded import Embedded  # noqa: PLC0415 - as above
+
+    return Embedded(answers=answers, policy=policy, services=services, environment=environment, on_progress=on_progress)
 
 
 class _Loop:
