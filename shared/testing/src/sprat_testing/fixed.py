@@ -7,11 +7,12 @@ cases wait in Kafka so long.
 
 import asyncio
 import importlib
+import logging
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL, Answer
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
 from sprat.registry.model_table import model_key
+from sprat.runtime import describe
 from sprat.settings import load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat_contracts import (
@@ -44,6 +46,8 @@ from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, VARIABLE, AnswersFile
 from sprat_testing.service import running
+
+log = logging.getLogger(__name__)
 
 NAME = "fixed"
 _VERSION = "f1ced00000000000"
@@ -136,7 +140,7 @@ class FixedModels:
         topics = context.topics
         await context.wait_for_topics(topics.models, topics.texts)
         self._labels = self._answers.current().all_labels()
-        await self._announce(context, TASKS)
+        await self._announce(context, TASKS, self._labels)
         handler = FixedHandler(
             tuple(FixedSpecialist(topics, card(task, self._labels), self._answers) for task in TASKS)
         )
@@ -145,18 +149,19 @@ class FixedModels:
             """Announce labels that were given since: a frontier model may answer with announced labels only."""
             labels = self._answers.current().all_labels()
             if labels != self._labels:
+                await self._announce(context, ("intent",), labels)
                 self._labels = labels
-                await self._announce(context, ("intent",))
 
         loop = context.batch_loop(handler, refresh=announce_new_labels)
         return Subscription(_channels(topics), context.group, loop.handle, loop.release, _VERSION)
 
-    async def _announce(self, context: ServiceContext, tasks: Sequence[str]) -> None:
+    @staticmethod
+    async def _announce(context: ServiceContext, tasks: Sequence[str], labels: tuple[str, ...]) -> None:
         """Announce models that own every text: nobody else has answered on this Kafka."""
         source = f"/{context.settings.kafka.prefix}/{NAME}"
         records = []
         for task in tasks:
-            model = announcement(card(task, self._labels), DEFAULT_MODEL).model_copy(update={"owns_from": 0})
+            model = announcement(card(task, labels), DEFAULT_MODEL).model_copy(update={"owns_from": 0})
             id = str(uuid.uuid4())
             value, headers = encode(model, Envelope(id=id, source=source, traceparent=Traceparent.root(source, id)))
             records.append(OutRecord(context.topics.models, model_key(task, DEFAULT_MODEL), value, headers))
@@ -180,9 +185,7 @@ async def serve(settings: RouterSettings, answers: AnswersFile) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
     contexts: list[ServiceContext] = []
-    progress = LoopProgress(
-        started=True, assigned=lambda: bool(contexts) and all(c.progress.ready for c in contexts[:2])
-    )
+    progress = LoopProgress(started=True, assigned=lambda: bool(contexts) and all(c.progress.ready for c in contexts))
     health = HealthServer(settings.health_host, settings.health_port, progress, lambda: {"service": NAME})
     async with AsyncExitStack() as stack:
         serving = asyncio.create_task(health.serve_bound())
@@ -191,21 +194,26 @@ async def serve(settings: RouterSettings, answers: AnswersFile) -> int:
             stack.enter_async_context(running("router", own, build_router, version=version("sprat-router"))),
             stack.enter_async_context(running(NAME, own, FixedModels(answers).build, version=version("sprat-testing"))),
         )
-        contexts.append(await stack.enter_async_context(_frontier(own, answers)))
-        waiting = [asyncio.create_task(end.wait()), *(asyncio.create_task(c.failure.wait()) for c in contexts)]
+        waiting = [
+            asyncio.create_task(end.wait()),
+            asyncio.create_task(serve_frontier(own, answers)),
+            *(asyncio.create_task(context.failure.wait()) for context in contexts),
+        ]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-    return 1 if any(context.failure.error is not None for context in contexts) else 0
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("stopping: %s", describe(outcome))
+    return 0 if end.is_set() else 1
 
 
-@asynccontextmanager
-async def _frontier(settings: RouterSettings, answers: AnswersFile) -> AsyncIterator[ServiceContext]:
-    """Run the frontier service; its modules are imported on a thread, beside the event loop."""
+async def serve_frontier(settings: RouterSettings, answers: AnswersFile) -> None:
+    """Run the frontier service until it fails; its modules are imported on a thread, beside the event loop."""
     module = await asyncio.to_thread(importlib.import_module, "sprat_testing.fixed_frontier")
     build = module.FixedFrontier(answers).build
     async with running("frontier", settings, build, version=version("sprat-frontier"), timeout_s=120) as context:
-        yield context
+        await context.failure.wait()
 
 
 def main() -> int:
