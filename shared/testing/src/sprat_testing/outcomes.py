@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from sprat.kafka.clients import make_consumer
+from sprat.kafka.clients import close_in_time, make_consumer
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Event, KafkaRecord, Result, decode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
@@ -56,7 +56,7 @@ class Outcomes:
             async for record in consumer:
                 self.add(record, is_letter=record.topic == topics.dead_letters)
         finally:
-            await consumer.stop()
+            await close_in_time(consumer.stop)
 
     async def is_complete(self) -> bool:
         """Return whether everything that Kafka has now is here."""

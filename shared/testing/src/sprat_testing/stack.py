@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 from aiokafka import AIOKafkaProducer
 
 from sprat.errors import UserError
+from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, Result, Topics
@@ -131,7 +132,7 @@ class Sprat:
     def stop(self) -> None:
         """Stop it, and remove all that it has written."""
         if self._producer is not None:
-            self._loop.run(self._producer.stop(), _CONNECT_S)
+            self._loop.run(close_in_time(self._producer.stop), _CONNECT_S)
             self._producer = None
         self._loop.stop()
         self._running.stop()
