@@ -1,14 +1,25 @@
-"""`sprat-testing` as its users have it: the fixture, fixed answers through the real router and frontier service."""
+"""`sprat-testing` as its users have it: fixed answers through the real services, the page about it, and the example."""
 
+import inspect
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+import sprat_testing
 from sprat.errors import UserError
 from sprat_testing import Sprat, Text
+from support.readme import ROOT, commands, programs
 
 ALLOWED = {"tenant": "acme-bank", "frontier": "redact"}
+EXAMPLE = ROOT / "examples" / "consumer-tests"
 
 
 def test_a_fixed_answer_is_a_result_of_the_contract(sprat: Sprat) -> None:
@@ -126,3 +137,43 @@ def test_a_killed_installation_comes_back_and_loses_nothing(sprat: Sprat) -> Non
             sprat.kill("router")
     for text in texts:
         assert sprat.result(text, timeout=60).status == "answered"
+
+
+def run(command: list[str], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=folder, env=environment | {"PATH": path}, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_example_and_the_first_test_of_the_page_pass(tmp_path: Path) -> None:
+    folder = tmp_path / "consumer-tests"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".pytest_cache"))
+    (folder / "test_page.py").write_text(programs()["testing-first"], "utf-8")
+    tests = sum(len(re.findall(r"^def test_", file.read_text("utf-8"), re.MULTILINE)) for file in folder.glob("test_*"))
+    said = run(commands((folder / "README.md").read_text("utf-8"))[-1].split(), folder)
+    assert f"{tests} passed" in said
+    assert tests > 4
+
+
+def test_the_context_manager_of_the_page_prints_the_label(
+    sprat: Sprat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It starts one more; here it gets the one that runs."""
+    options: dict[str, object] = {}
+    monkeypatch.setattr(sprat_testing, "Sprat", lambda **named: options.update(named) or nullcontext(sprat))
+    exec(programs()["testing-context"], {})
+    assert capsys.readouterr().out == "balance\n"
+    assert set(options) <= set(inspect.signature(Sprat).parameters)
+
+
+def test_the_options_of_the_page_are_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest, "fixture", lambda **_: lambda function: function)
+    namespace: dict[str, object] = {}
+    exec(programs()["testing-options"], namespace)
+    options = namespace["sprat_options"]()
+    assert options
+    assert set(options) <= set(inspect.signature(Sprat).parameters)
