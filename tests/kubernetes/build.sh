@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Build what the tests of the chart run: helm, a Kubernetes API server, KEDA's operator, and fetch the definitions of
-# custom resources. All from Go modules at fixed versions, once, into the user's cache. Needs Go; etcd and kubectl are
-# not built. About 15 minutes on two cores, and up to 2.5 GB of memory.
+# Build what the tests of the chart run: helm, a Kubernetes API server and its controllers, KEDA's operator and its server
+# of metrics, and fetch the definitions of custom resources. All from Go modules at fixed versions, once, into the user's
+# cache. Needs Go; etcd and kubectl are not built. About 20 minutes on two cores, and up to 2.5 GB of memory.
 #
 #   tests/kubernetes/build.sh          builds what is missing
 #   tests/kubernetes/build.sh --where  prints the folder of the programs
@@ -63,12 +63,18 @@ if [ ! -d "$folder/crds" ]; then
     chmod u+w "$work"/crds/*
     mv "$work/crds" "$folder/crds"
 fi
-if [ ! -x "$folder/kube-apiserver" ]; then
-    module k8s.io/kubernetes $KUBERNETES
-    build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "-X k8s.io/component-base/version.gitVersion=$KUBERNETES"
-fi
+for name in kube-apiserver kube-controller-manager; do
+    if [ ! -x "$folder/$name" ]; then
+        module k8s.io/kubernetes $KUBERNETES
+        build $name k8s.io/kubernetes/cmd/$name "-X k8s.io/component-base/version.gitVersion=$KUBERNETES"
+    fi
+done
 if [ ! -x "$folder/keda" ]; then
     module github.com/kedacore/keda/v2 $KEDA
     build keda github.com/kedacore/keda/v2/cmd/operator
+fi
+if [ ! -x "$folder/keda-adapter" ]; then
+    module github.com/kedacore/keda/v2 $KEDA
+    build keda-adapter github.com/kedacore/keda/v2/cmd/adapter
 fi
 echo "$folder"

@@ -22,7 +22,7 @@ from sprat_local.processes.logged_child import LoggedChild
 from sprat_local.processes.ports import free_ports
 from support.cluster import NAMESPACE, PROGRAMS, Cluster, eventually
 from support.helm import CHART, RELEASE, Object, environment, helm, needs
-from support.keda import Keda, running_keda
+from support.keda import Keda, running_controllers, running_keda
 from support.readme import ROOT
 from support.secured_kafka import PASSWORD, USER, Keys, SecuredKafka
 from support.stream import SECRET, made_topics, publish, settings_for
@@ -31,6 +31,7 @@ pytestmark = needs(*PROGRAMS, "keda", "prometheus")
 
 PARTITIONS = 8
 WAITING = 1_000
+TEXT = b'{"text": "please move 20 euros to my savings account", "tasks": {"intent": {}}}'
 LAG, AGE_S = 100, 5
 MODEL = f"{RELEASE}-intent"
 
@@ -128,6 +129,10 @@ def installed(cluster: Cluster, values: Object, folder: Path) -> Iterator[None]:
         yield
     finally:
         helm("uninstall", RELEASE, "--namespace", NAMESPACE, **where)
+        # KEDA takes its mark from each first; what has the same name would go with it.
+        eventually(lambda: not cluster.get("scaledobjects")["items"])
+        # What a cluster's garbage collector removes.
+        cluster.kubectl("delete", "hpa,replicasets,pods", "--all", "--wait=false")
         cluster.kubectl("delete", "secret", "sprat")
 
 
@@ -144,14 +149,19 @@ def wanted(cluster: Cluster, name: str) -> Object | None:
 async def test_texts_that_wait_give_a_model_its_first_pod(
     cluster: Cluster, stream: Stream, keda: Keda, tmp_path: Path
 ) -> None:
+    with installed(cluster, values_for(stream), tmp_path):
+        await texts_wait_and_are_answered(cluster, stream, keda)
+
+
+def values_for(stream: Stream) -> Object:
+    """Return the values of a release that reads this stream."""
     settings = {
         "SPRAT_KAFKA__BOOTSTRAP": stream.bootstrap,
         "SPRAT_KAFKA__PREFIX": stream.topics.prefix,
         "SPRAT_KAFKA__PARTITIONS": PARTITIONS,
         "SPRAT_REDIS__URL": stream.environment["SPRAT_REDIS__URL"],
     }
-    with installed(cluster, {"settings": settings, "autoscaling": {"prometheus": stream.prometheus}}, tmp_path):
-        await texts_wait_and_are_answered(cluster, stream, keda)
+    return {"settings": settings, "autoscaling": {"prometheus": stream.prometheus}}
 
 
 async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Keda) -> None:
@@ -170,7 +180,7 @@ async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Ke
     assert hpa["behavior"]["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 120}]
 
     # Nothing waits: no pod. The router stays.
-    eventually(lambda: keda.metric(MODEL, "lag") == 0 and replicas(cluster, MODEL) == 0)
+    eventually(lambda: keda.metric(MODEL, "lag-texts") == 0 and replicas(cluster, MODEL) == 0)
     assert keda.metric(MODEL, "age") == 0
     # Of a service that has never run in this installation, nobody measures an age: it counts as 0.
     assert keda.metric(f"{RELEASE}-translation", "age") == 0
@@ -178,26 +188,50 @@ async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Ke
     assert replicas(cluster, f"{RELEASE}-router") == 1
 
     # Texts wait: a metric from Kafka, one from the router's measurement, and a pod.
-    text = b'{"text": "please move 20 euros to my savings account", "tasks": {"intent": {}}}'
-    await publish(stream.bootstrap, stream.topics.texts, [text] * WAITING)
+    await publish(stream.bootstrap, stream.topics.texts, [TEXT] * WAITING)
     eventually(lambda: replicas(cluster, MODEL) == 1)
     # KEDA wants no more replicas than there are partitions, however much waits.
-    eventually(lambda: keda.metric(MODEL, "lag") == LAG * PARTITIONS)
+    eventually(lambda: keda.metric(MODEL, "lag-texts") == LAG * PARTITIONS)
     eventually(lambda: (keda.metric(MODEL, "age") or 0) > AGE_S)
-    (_, trigger) = cluster.get("scaledobject", MODEL)["spec"]["triggers"]
+    (*_, trigger) = cluster.get("scaledobject", MODEL)["spec"]["triggers"]
     assert abs((keda.metric(MODEL, "age") or 0) - stream.value(trigger["metadata"]["query"])) < 5
 
     # The pod answers them, and goes again: a process with the variables of the Deployment.
     model = stream.start("intent", port, variables(cluster, MODEL))
     try:
-        eventually(lambda: keda.metric(MODEL, "lag") == 0)
+        eventually(lambda: keda.metric(MODEL, "lag-texts") == 0)
         eventually(lambda: keda.metric(MODEL, "age") == 0)
         eventually(lambda: replicas(cluster, MODEL) == 0)
-        # A router's lag is that in all topics that it reads.
-        eventually(lambda: keda.metric(f"{RELEASE}-router", "lag") == 0)
+        # A router has triggers for all topics that it reads.
+        eventually(lambda: keda.metric(f"{RELEASE}-router", "lag-predictions-intent") == 0)
     finally:
         stop(model)
     assert replicas(cluster, f"{RELEASE}-router") == 1
+
+
+@needs("kube-controller-manager", "keda-adapter")
+async def test_kubernetes_adds_pods_as_kedas_metrics_say(
+    cluster: Cluster, stream: Stream, keda: Keda, tmp_path: Path
+) -> None:
+    with installed(cluster, values_for(stream), tmp_path), running_controllers(cluster, keda):
+        stop(stream.start("intent", *free_ports(1)))
+        # The router has committed nothing yet, and Kafka is full of other topics' records: they are not its own.
+        eventually(lambda: len(pods(cluster, "intent")) == 0 and len(pods(cluster, "router")) == 1)
+        assert keda.metric(f"{RELEASE}-router", "lag-texts") == 0
+        await publish(stream.bootstrap, stream.topics.texts, [TEXT] * WAITING)
+        # 0 to 1 by KEDA. The rest by Kubernetes: the metric asks for eight, and two more are allowed in a minute.
+        eventually(lambda: len(pods(cluster, "intent")) == 3)
+        hpa = cluster.get("hpa", f"keda-hpa-{MODEL}")["status"]
+        (lag,) = [each["external"]["current"] for each in hpa["currentMetrics"] if "kafka" in str(each)]
+        assert "averageValue" in lag
+        limited = next(each for each in hpa["conditions"] if each["type"] == "ScalingLimited")
+        assert (hpa["desiredReplicas"], limited["reason"]) == (3, "ScaleUpLimit")
+
+
+def pods(cluster: Cluster, deployment: str) -> list[Object]:
+    """Return the pods that controllers have made for a Deployment, and the restricted profile has let in."""
+    found = cluster.get("pods", f"--selector=sprat.dev/deployment={deployment}")
+    return list(found["items"])
 
 
 def variables(cluster: Cluster, name: str) -> dict[str, str]:
@@ -256,6 +290,6 @@ async def test_keda_asks_a_secured_kafka_as_the_services_do(
     try:
         with installed(cluster, values, tmp_path):
             eventually(lambda: condition(cluster, MODEL, "Active") == "True")
-            eventually(lambda: keda.metric(MODEL, "lag") == PARTITIONS)
+            eventually(lambda: keda.metric(MODEL, "lag-texts") == PARTITIONS)
     finally:
         cluster.kubectl("delete", "secret", "files")

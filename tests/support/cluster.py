@@ -95,8 +95,7 @@ def running_cluster() -> Iterator[Cluster]:
     client, peer, port = free_ports(3)
     token = secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f"{token},admin,1,system:masters\n", "utf-8")
-    key = folder / "service-accounts.pem"
-    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    _make_certificate(folder)
     url = f"https://127.0.0.1:{port}"
     cluster = Cluster(folder / "kubeconfig", url, token)
     cluster.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(url, token)), "utf-8")
@@ -104,7 +103,7 @@ def running_cluster() -> Iterator[Cluster]:
     children: list[LoggedChild] = []
     try:
         children.append(_start_etcd(folder, client, peer))
-        children.append(_start_server(folder, client, port, key))
+        children.append(_start_server(folder, client, port))
         children[-1].wait_until(lambda: _answers(url, token), START_S)
         _prepare(cluster)
         yield cluster
@@ -113,6 +112,13 @@ def running_cluster() -> Iterator[Cluster]:
             child.process.terminate()
             child.process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_certificate(folder: Path) -> None:
+    """Make the server's certificate as a client of other servers, its own authority; its key signs tokens, too."""
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-days", "2", "-subj", "/CN=aggregator"]
+    files = ["-keyout", str(folder / "own.key"), "-out", str(folder / "own.crt")]
+    subprocess.run([*new, *files], check=True, capture_output=True)
 
 
 def _start_etcd(folder: Path, client: int, peer: int) -> LoggedChild:
@@ -131,7 +137,8 @@ def _start_etcd(folder: Path, client: int, peer: int) -> LoggedChild:
     return logged_child.start("etcd", argv, folder / "etcd.log", env=own)
 
 
-def _start_server(folder: Path, etcd: int, port: int, key: Path) -> LoggedChild:
+def _start_server(folder: Path, etcd: int, port: int) -> LoggedChild:
+    key, certificate = folder / "own.key", folder / "own.crt"
     argv = [
         str(program("kube-apiserver")),
         f"--etcd-servers=http://127.0.0.1:{etcd}",
@@ -145,6 +152,14 @@ def _start_server(folder: Path, etcd: int, port: int, key: Path) -> LoggedChild:
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--disable-admission-plugins=ServiceAccount",  # there is no controller that makes them
+        # How it asks the server of KEDA's metrics in somebody's name.
+        f"--proxy-client-cert-file={certificate}",
+        f"--proxy-client-key-file={key}",
+        f"--requestheader-client-ca-file={certificate}",
+        "--requestheader-allowed-names=aggregator",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
     ]
     return logged_child.start("kube-apiserver", argv, folder / "kube-apiserver.log")
 

@@ -16,9 +16,11 @@ import promql_parser
 import pytest
 import yaml
 
+from sprat.kafka.lag import topics_read_by
 from sprat.runtime import CLOSE_S
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import prometheus_name
+from sprat_contracts import Topics
 from support.helm import (
     CHART,
     LOADER,
@@ -429,15 +431,15 @@ def test_each_service_scales_on_lag_and_on_age_between_its_bounds(production: li
     for name, each in scaled.items():
         assert each["spec"]["scaleTargetRef"] == {"name": name}
         assert "replicas" not in deployments[name]["spec"], "an upgrade would undo what KEDA has set"
-        lag, age = each["spec"]["triggers"]
+        *lags, age = each["spec"]["triggers"]
         service = name.removeprefix("sprat-")
-        group = f"sprat.{service}" if service in {"router", "frontier"} else f"sprat.{service}.default"
-        assert (lag["type"], lag["metadata"]["consumerGroup"]) == ("kafka", group)
-        assert lag["metadata"].get("topic") == {"router": None, "frontier": "sprat.frontier.requests.v1"}.get(
-            service, "sprat.texts.v1"
-        )
+        group = service if service in {"router", "frontier"} else f"{service}.default"
+        topics = {lag["metadata"]["topic"] for lag in lags}
+        assert topics == set(topics_read_by(group, Topics()))
+        assert len({lag["name"] for lag in lags}) == len(lags)
+        assert {(lag["type"], lag["metadata"]["consumerGroup"]) for lag in lags} == {("kafka", f"sprat.{group}")}
         assert (age["type"], age["metricType"]) == ("prometheus", "Value")
-        assert age["metadata"]["query"] == f'max({AGE}{{{GROUP}="{group}"}})'
+        assert age["metadata"]["query"] == f'max({AGE}{{{GROUP}="sprat.{group}"}})'
         promql_parser.parse(age["metadata"]["query"])
 
 
