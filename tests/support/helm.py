@@ -42,7 +42,7 @@ def program(name: str) -> str | None:
 def needs(*names: str) -> pytest.MarkDecorator:
     """Return the mark of tests that need these programs: skipped, and said why, where one is missing."""
     missing = [name for name in names if program(name) is None]
-    reason = f"not installed: {', '.join(missing)}; tests/kubernetes/build.sh builds them"
+    reason = f"not installed: {', '.join(missing)}; tests/kubernetes/build.sh builds all but etcd, kubectl, prometheus"
     return pytest.mark.skipif(bool(missing), reason=reason)
 
 
