@@ -42,7 +42,7 @@ types: $(STAMP) ## mypy alone
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
 
 # One observed installation for all of them, so one after the other.
 test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic and faults: its signals, alerts and dashboards; needs Prometheus and others

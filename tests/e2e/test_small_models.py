@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from sprat_local.redis import EmbeddedRedis
 from support.up_process import UpProcess
 
 NEWS = (
@@ -24,8 +26,14 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def bootstrap() -> Iterator[str]:
-    up = UpProcess()
+def redis() -> Iterator[str]:
+    with EmbeddedRedis() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def bootstrap(redis: str) -> Iterator[str]:
+    up = UpProcess("--redis", redis)
     try:
         up.wait_ready()
         yield up.bootstrap
@@ -76,3 +84,19 @@ def test_bad_input_ends_in_a_result(bootstrap: str, text: str, task: str) -> Non
 def test_an_unsupported_target_is_escalated(bootstrap: str) -> None:
     result = send(bootstrap, "Where is my order?", "--task", "translation=fi")
     assert (result["route"]["decision"], result["output"]) == ("escalated", None)
+
+
+def test_redis_holds_no_value_of_a_text_also_where_nothing_may_leave(bootstrap: str, redis: str) -> None:
+    text = "Erika Mustermann moved to Regensburg. Where is my order?"
+    for task in ("ner", "translation=de", "intent"):
+        answers = [send(bootstrap, text, "--task", task)]
+        while not answers[-1]["cached"]:  # a Redis that is slow for a moment is a miss
+            assert len(answers) < 10, f"{task} does not come from Redis"
+            answers.append(send(bootstrap, text, "--task", task))
+        assert not answers[0]["cached"]
+        assert answers[0]["output"] == answers[-1]["output"]
+    with Redis.from_url(redis) as client:
+        held = [part for key in client.scan_iter() for part in (key, client.get(key))]
+    assert len(held) >= 6
+    for word in (b"Erika", b"Mustermann", b"Regensburg", b"order", b"Bestellung", b"PER"):
+        assert not any(word in part for part in held), word

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from conftest import Redis
 from sprat.cache import RedisCache
 from sprat.runtime import CLOSE_S
+from sprat.sealing import Seal
 from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
 from sprat_local.processes.ports import free_port
@@ -19,6 +20,8 @@ from sprat_local.redis import EmbeddedRedis
 from support.metrics import Metrics
 from support.spans import RECORD, Spans
 from support.stream import eventually
+
+SEAL = Seal(SecretStr("a secret for the tests"))
 
 
 def cache(
@@ -29,7 +32,7 @@ def cache(
     clock: Callable[[], float] = time.monotonic,
     **more: object,
 ) -> RedisCache:
-    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", name=name, retries=retries, clock=clock)
+    return RedisCache(RedisSettings(url=SecretStr(url), **more), "test:", SEAL, name=name, retries=retries, clock=clock)
 
 
 def failures(metrics: Metrics) -> int:

@@ -11,6 +11,7 @@ from sprat.cache import RedisCache
 from sprat.context import ServiceContext
 from sprat.errors import Fatal, UserError
 from sprat.runtime import stop_work, work_until_cancelled
+from sprat.sealing import Seal
 from sprat.settings import TelemetrySettings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
@@ -38,7 +39,7 @@ class Publisher:
 
 def chassis_with(publisher):
     settings = settings_for("h:1", "test")
-    cache = RedisCache(settings.redis, "test:")
+    cache = RedisCache(settings.redis, "test:", Seal(settings.secret))
     return ServiceContext("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sprat.cache import RedisCache
 from sprat.context import ServiceContext
+from sprat.sealing import Seal
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute
 from sprat.telemetry.tracing import Tracing
@@ -26,7 +27,13 @@ async def context():
     settings = settings_for("h:1", "test")
     async with AsyncExitStack() as stack:
         yield ServiceContext(
-            "test", "0", settings, None, RedisCache(settings.redis, "test:"), stack, Tracing(exporting=False)
+            "test",
+            "0",
+            settings,
+            None,
+            RedisCache(settings.redis, "test:", Seal(settings.secret)),
+            stack,
+            Tracing(exporting=False),
         )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from sprat.cache import RedisCache
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
+from sprat.sealing import Seal
 from sprat.settings import ServiceSettings
 from sprat_frontier.channels import channels
 from sprat_frontier.egress_audit import KafkaEgressAudit
@@ -48,6 +49,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     store = RedisCache(
         settings.redis.model_copy(update=store_settings),
         f"{settings.kafka.prefix}:",
+        Seal(settings.secret),
         name="frontier",
         retries=STORE_RETRIES,
     )

@@ -1,6 +1,7 @@
 """Keyed hashes, and the cache of answers on Redis.
 
-Redis is an accelerator: slow, unreachable or holding something invalid is a counted miss, never an error.
+Redis is an accelerator: slow, unreachable or holding something invalid is a counted miss, never an error. It is not
+trusted: what it holds is encrypted, and only what a service of this installation wrote under the same key is read.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sprat.sealing import NotSealed, Seal
 from sprat.settings import RedisSettings
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _RETRY_S = 0.3
 _CONNECTIONS = 8
+_REPORT_S = 60.0
 
 
 class KeyedHash:
@@ -69,6 +72,7 @@ class RedisCache:
     also occurs when this process was busy and Redis was well. An operation in the first pause waits for its end and is
     then tried. A Redis that is unreachable for longer costs no more than without retries.
 
+    Keys hold the tenant (they are hashes over all that an answer depends on), and each value is sealed to its key.
     `name` tells this cache from others in metrics and spans.
     """
 
@@ -76,6 +80,7 @@ class RedisCache:
         self,
         settings: RedisSettings,
         namespace: str,
+        seal: Seal,
         *,
         name: Literal["answers", "frontier"] = "answers",
         retries: int = 0,
@@ -87,6 +92,7 @@ class RedisCache:
         self._retries = retries
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
+        self._seal = seal
         # Waits for a free connection; redis-py's default pool would raise instead.
         pool = BlockingConnectionPool.from_url(
             settings.url.get_secret_value(),
@@ -103,6 +109,8 @@ class RedisCache:
         """Since the last success."""
         self._reported = False
         """Whether the log says that it fails, and not yet that it works again."""
+        self._rejected_at = -math.inf
+        """When the log last said that values were rejected."""
 
     @property
     def most_s(self) -> float:
@@ -113,13 +121,17 @@ class RedisCache:
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of all keys with one MGET, each attempt within the time-out."""
         found: list[Any] | None = None
+        names = [self._namespace + key for key in keys]
         if keys and await self._available():
-            names = [self._namespace + key for key in keys]
             found = await self._attempt("MGET", len(keys), lambda: self._redis.mget(names))
-        values = [None] * len(keys) if found is None else found
-        hits = _present(values)
+        sealed = [None] * len(keys) if found is None else found
+        values = [
+            None if each is None else self._unsealed(name, each) for name, each in zip(names, sealed, strict=True)
+        ]
+        present, hits = _present(sealed), _present(values)
         self._count("hit", hits)
-        self._count("miss", len(keys) - hits)
+        self._count("rejected", present - hits)
+        self._count("miss", len(keys) - present)
         return values
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
@@ -146,8 +158,22 @@ class RedisCache:
     async def _set(self, values: Mapping[str, bytes]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for key, value in values.items():
-            pipeline.set(self._namespace + key, value, ex=self._ttl_s)
+            name = self._namespace + key
+            pipeline.set(name, self._seal.seal(name, value, self._ttl_s), ex=self._ttl_s)
         await pipeline.execute()
+
+    def _unsealed(self, name: str, sealed: bytes) -> bytes | None:
+        try:
+            return self._seal.unseal(name, sealed)
+        except NotSealed as error:
+            if self._clock() > self._rejected_at + _REPORT_S:
+                self._rejected_at = self._clock()
+                log.warning(
+                    "the cache %s holds a value that was not written by this installation under this key: %s; ignored",
+                    self._name,
+                    error,
+                )
+            return None
 
     async def _available(self) -> bool:
         """Return whether to try Redis. Where a miss costs money, wait for the end of the first pause."""

@@ -26,6 +26,7 @@ from sprat.kafka.rebalance import Assignment
 from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.model import DEFAULT_MODEL
 from sprat.retry import Deadline, retry_until
+from sprat.sealing import Seal
 from sprat.settings import ServiceSettings, load_settings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs, log_unhandled_errors
@@ -105,7 +106,7 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
         version,
         settings,
         Publisher(settings.kafka, client_id(name, model)),
-        RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
+        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.secret)),
         stack,
         Tracing(exporting=telemetry.tracers is not None),
         model,

@@ -9,6 +9,7 @@ from sprat.cache import RedisCache
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.publisher import Publisher
 from sprat.runtime import stop_work, work_until_cancelled
+from sprat.sealing import Seal
 from sprat.settings import ServiceSettings
 from sprat.telemetry.tracing import Tracing
 
@@ -47,7 +48,7 @@ async def running(
         version,
         settings,
         Publisher(settings.kafka, f"sprat-{name}"),
-        RedisCache(settings.redis, f"{settings.kafka.prefix}:"),
+        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.secret)),
         AsyncExitStack(),
         Tracing(exporting=exporting),
         model,

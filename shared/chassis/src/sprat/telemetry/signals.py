@@ -84,7 +84,12 @@ CACHE = Attribute(
     "Which cache: `answers` of small models, or of the `frontier`.",
     ("answers", "frontier"),
 )
-CACHE_RESULT = Attribute("result", "sprat.cache.result", "What a look-up found.", ("hit", "miss"))
+CACHE_RESULT = Attribute(
+    "result",
+    "sprat.cache.result",
+    "What a look-up found; `rejected`: a value that was forged, moved to another key, or sealed with another secret.",
+    ("hit", "miss", "rejected"),
+)
 ENTITY_TYPE = Attribute(
     "type", "sprat.masked.type", "The type of a masked value: `IBAN`, `PERSON`.", limit=100, examples=("IBAN", "PERSON")
 )
