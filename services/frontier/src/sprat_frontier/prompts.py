@@ -3,11 +3,16 @@
 The text is only in the user's message, as a string in a JSON object, so it cannot pretend to end; the schema is made of
 the announced labels and never of the text. A text can make the answer wrong; it cannot make it anything but one of
 the announced labels, spans of the text itself, or a translation.
+
+Nothing else of the record leaves but its languages, and of these only language, script and region, as the registry
+has them: whatever else stands in a tag could be a name.
 """
 
 import json
 from dataclasses import dataclass
 from typing import Any
+
+from langcodes import Language, LanguageTagError
 
 from sprat_contracts import Declined, FrontierRequested, ReasonCode, TranslationOptions
 
@@ -16,7 +21,7 @@ NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 
 TASKS = ("intent", "ner", "translation")
 
-PROMPT_VERSION = "2"
+PROMPT_VERSION = "3"
 """Part of the key of every stored answer: increase it with any change of the prompts or of the schemas."""
 
 _DATA = (
@@ -37,6 +42,7 @@ _TRANSLATION = (
     "You translate. {data}Answer in JSON with the field `text`: the whole text translated into the language with the "
     "BCP 47 tag {target}. Keep the paragraphs, numbers, names, addresses and codes as they are; add nothing."
 )
+_UNDETERMINED = "und"
 _NER_TOKENS_PER_CHARACTER = 2
 _TRANSLATION_TOKENS_PER_CHARACTER = 2
 _FRAME_TOKENS = 256
@@ -66,6 +72,8 @@ class FrontierQuestion:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.task == "translation" and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
+        if self.target is not None and registered(self.target) is None:
+            return Declined(code=ReasonCode.TARGET, detail="the target is not language[-script][-region]")
         return None
 
 
@@ -77,6 +85,16 @@ class Prompt:
     user: str
     schema: dict[str, Any]
     max_tokens: int
+
+
+def registered(tag: str) -> str | None:
+    """Return language, script and region of a tag; None where one of them is not in IANA's registry."""
+    try:
+        given = Language.get(tag, normalize=False)
+    except LanguageTagError:
+        return None
+    bare = Language.make(language=given.language, script=given.script, territory=given.territory)
+    return bare.to_tag() if given.language and bare.is_valid() else None
 
 
 def question_of(request: FrontierRequested) -> FrontierQuestion:
@@ -99,7 +117,8 @@ def question_of(request: FrontierRequested) -> FrontierQuestion:
 
 def prompt_for(question: FrontierQuestion) -> Prompt:
     """Write the prompt of a question without a `problem`."""
-    user = json.dumps({"language": question.language, "text": question.text}, ensure_ascii=False)
+    language = registered(question.language) or _UNDETERMINED
+    user = json.dumps({"language": language, "text": question.text}, ensure_ascii=False)
     labels = json.dumps(question.labels, ensure_ascii=False)
     if question.task == "intent":
         system = _INTENT.format(data=_DATA, labels=labels)
@@ -111,7 +130,7 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
         tokens = _FRAME_TOKENS + _NER_TOKENS_PER_CHARACTER * len(question.text)
         return Prompt(_NER.format(data=_DATA, labels=labels), user, schema, tokens)
     tokens = _FRAME_TOKENS + _TRANSLATION_TOKENS_PER_CHARACTER * len(question.text)
-    system = _TRANSLATION.format(data=_DATA, target=question.target)
+    system = _TRANSLATION.format(data=_DATA, target=registered(question.target or ""))
     return Prompt(system, user, _object(text={"type": "string"}), tokens)
 
 
