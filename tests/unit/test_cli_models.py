@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -70,6 +71,18 @@ def test_rubbish_is_refused(download, tmp_path, name):
     assert result.exit_code == 2
     assert result.stderr.startswith("sprat: ")
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("name", ["../opus.npz", "/opus.npz", "inner/opus.npz"])
+def test_files_outside_the_folder_are_not_read(download, tmp_path, name):
+    (download / "inner").mkdir()
+    for copy in (tmp_path / "opus.npz", download / "inner" / "opus.npz"):
+        shutil.copyfile(download / "opus.npz", copy)
+    decoder = (download / "decoder.yml").read_text()
+    (download / "decoder.yml").write_text(decoder.replace("opus.npz", name))
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "decoder.yml names a file outside this folder" in result.stderr
 
 
 def test_a_model_for_several_languages_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Corrected texts are written to a file, and `sprat train` reads the same texts from it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -27,6 +28,25 @@ def test_texts_come_back_as_they_were(tmp_path: Path, suffix: str):
     write_rows(path, rows_of([example(text) for text in texts]), overwrite=False)
     read = read_labelled(path)
     assert (read.texts, set(read.labels)) == (tuple(texts), {"transfer"})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_no_cell_begins_as_a_formula_and_texts_come_back_as_they_were(tmp_path: Path, suffix: str):
+    texts = (
+        "+49 is the number",
+        "- first, call me",
+        "@anna where is it",
+        "-2+3+cmd|' /C calc'!A0",
+        "'- quoted",
+        "''+ twice",
+    )
+    path = tmp_path / f"out.{suffix}"
+    write_rows(path, rows_of([example(text) for text in texts]), overwrite=False)
+    separator = "," if suffix == "csv" else "\t"
+    with path.open(newline="") as file:
+        cells = [cell for row in csv.reader(file, delimiter=separator) for cell in row]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    assert read_labelled(path).texts == texts
 
 
 def test_a_tab_or_a_line_break_does_not_go_into_a_tsv(tmp_path: Path):

@@ -1,8 +1,7 @@
 """The router's decisions: which tasks of a text nobody serves, and which predictions are kept or escalated."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from sprat.errors import Rejected
 from sprat.processing.handler import Received, origin_of
@@ -25,9 +24,6 @@ DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_MAX_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +76,14 @@ def unserved(text: TextSubmitted, received: Received[Message], models: ModelTabl
 def unknown_tasks(text: TextSubmitted) -> Rejected | None:
     """Return one rejection for all unknown tasks; None where there are none.
 
-    Task names are the upstream's own words: the rejection quotes only a few, and only those that look like names.
+    It counts them and quotes none: task names are the upstream's own words, and one may be a person's name.
     """
     unknown = text.tasks.unknown
     if not unknown:
         return None
-    return Rejected(ReasonCode.UNKNOWN_TASK, f"tasks: unknown: {_quoted(unknown)}; known are {', '.join(TASKS)}")
-
-
-def _quoted(names: Iterable[str]) -> str:
-    names = tuple(names)
-    shown = [name for name in names if _PLAIN_NAME.fullmatch(name)][:_MAX_NAMES]
-    if len(shown) < len(names):
-        shown.append(f"{len(names) - len(shown)} {'more' if shown else 'not shown'}")
-    return ", ".join(shown)
+    similar = {task: None for name in unknown for task in get_close_matches(name, TASKS, n=1)}
+    hint = f", did you mean {' or '.join(similar)}?" if similar else ""
+    return Rejected(ReasonCode.UNKNOWN_TASK, f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(TASKS)}")
 
 
 def _declined_prediction(text: TextSubmitted, received: Received[Message], task: str, model: str) -> Prediction:

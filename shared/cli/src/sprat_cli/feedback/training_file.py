@@ -10,7 +10,7 @@ from typing import Any, Final
 from sprat.errors import UserError
 from sprat_contracts import IntentOutput
 from sprat_operations.feedback import CorrectedText
-from sprat_training.datasets.rows import label_problem, text_problem
+from sprat_training.datasets.rows import label_problem, protected_cell, text_problem
 
 FORMATS: Final = (".csv", ".tsv", ".jsonl")
 COLUMNS: Final = ("text", "label", "language")
@@ -72,8 +72,13 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, overwrite: bool
             else:
                 writer = csv.DictWriter(file, COLUMNS, dialect="excel-tab" if path.suffix == ".tsv" else "excel")
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a table holds it: somebody else wrote the text, and a spreadsheet may open the file."""
+    return protected_cell(value) if isinstance(value, str) else value

@@ -80,6 +80,9 @@ def _vocabulary_files(source: Path) -> list[str]:
         files = [*decoder["models"], *decoder["vocabs"]]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"{source / 'decoder.yml'}: names no models and vocabs ({type(error).__name__})") from None
+    outside = [name for name in files if not isinstance(name, str) or Path(name).name != name]
+    if outside:
+        raise UserError(f"{source}: decoder.yml names a file outside this folder; {_DOWNLOAD}")
     missing = [name for name in files if not (source / name).is_file()]
     if missing:
         raise UserError(f"{source}: decoder.yml names {', '.join(missing)}, which is not there; {_DOWNLOAD}")

@@ -20,6 +20,7 @@ _SPREADSHEET_ERRORS: Final = frozenset(
     {"#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
 )
 _FORMULA_STARTS: Final = ("=", "+", "-", "@")
+_PROTECTED: Final = re.compile(r"'+[=+\-@]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class TableRow:
     line: int
     """Line of the file where the row begins; differs from `number` below a text with line breaks."""
     cells: list[str]
+
+
+def protected_cell(text: str) -> str:
+    """Return a text as a table may hold it: with an apostrophe before what a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) or _PROTECTED.match(text) else text
+
+
+def cell_text(cell: str) -> str:
+    """Return the text of a cell, without the apostrophe of `protected_cell`."""
+    return cell[1:] if _PROTECTED.match(cell) else cell
 
 
 def normalised_text(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from sprat.errors import UserError
 from sprat_training.datasets.columns import known_columns
-from sprat_training.datasets.rows import MAX_TEXT, FileProblems, TableRow
+from sprat_training.datasets.rows import MAX_TEXT, FileProblems, TableRow, cell_text
 
 TAB_SUFFIXES: Final = (".tsv", ".tab")
 MAX_BYTES: Final = 2_000_000_000
@@ -158,7 +158,7 @@ def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProbl
         if (lines := reader.line_num - lines_before) > _MAX_ROW_LINES:
             problems.fail(number, str(len(cells)), _open_quote(f"it goes on for {lines} lines"), line=line)
         if any(map(str.strip, cells)):
-            yield TableRow(number, line, cells)
+            yield TableRow(number, line, [*map(cell_text, cells)])
 
 
 def _tab_separated(text: str, lines_above: int) -> Iterator[TableRow]:
@@ -166,7 +166,7 @@ def _tab_separated(text: str, lines_above: int) -> Iterator[TableRow]:
     for number, line in enumerate(text.split("\n"), start=1):
         cells = [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]
         if any(map(str.strip, cells)):
-            yield TableRow(number, lines_above + number, cells)
+            yield TableRow(number, lines_above + number, [*map(cell_text, cells)])
 
 
 def _unquoted(cell: str) -> str:
