@@ -9,7 +9,7 @@ from redis.asyncio import Redis as Client
 
 from conftest import Redis
 from sprat.cache import RedisCache
-from sprat.sealing import NotSealed, Seal
+from sprat.sealing import Seal
 from sprat.settings import RedisSettings
 from support.metrics import Metrics
 
@@ -120,21 +120,3 @@ async def test_values_of_another_secret_are_a_counted_miss(
     assert await cache.get("a") is None
     assert metrics.value("sprat.cache.lookups", result="rejected") == 1
     await other.close()
-
-
-def test_each_changed_bit_is_noticed() -> None:
-    seal = Seal(SECRET)
-    sealed = seal.seal("a", VALUE, 60)
-    assert seal.unseal("a", sealed) == VALUE
-    for bit in range(8 * len(sealed)):
-        changed = bytearray(sealed)
-        changed[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(NotSealed):
-            seal.unseal("a", bytes(changed))
-
-
-@pytest.mark.parametrize("length", range(40))
-def test_a_value_that_was_cut_is_noticed(length: int) -> None:
-    seal = Seal(SECRET)
-    with pytest.raises(NotSealed):
-        seal.unseal("a", seal.seal("a", VALUE, 60)[:length])
