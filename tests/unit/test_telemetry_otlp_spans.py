@@ -40,6 +40,40 @@ def test_it_writes_what_opentelemetry_writes(spans: Spans) -> None:
     assert encode(every) == encode_spans(every).SerializeToString()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "ü🙂",
+        "x" * 127,
+        "x" * 128,
+        "x" * 20_000,
+        0,
+        1,
+        127,
+        128,
+        -1,
+        2**63 - 1,
+        -(2**63),
+        0.0,
+        -0.5,
+        1e300,
+        True,
+        False,
+        ("a", "b"),
+        (),
+        (1, -2),
+    ],
+    ids=lambda value: repr(value)[:12],
+)
+def test_every_value_is_written_as_opentelemetry_writes_it(spans: Spans, value: object) -> None:
+    with spans.record():
+        pass
+    (span,) = spans._exporter.get_finished_spans()
+    span._attributes = {"sprat.a": value, "messaging.message.id": value, "sprat.b": value}
+    assert encode([span, span]) == encode_spans([span, span]).SerializeToString()
+
+
 def test_nothing_is_a_request_of_nothing() -> None:
     assert encode([]) == encode_spans([]).SerializeToString()
 
