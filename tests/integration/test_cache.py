@@ -192,6 +192,26 @@ async def test_a_stop_of_the_frontier_has_time_to_keep_a_paid_answer() -> None:
     await kept.close()
 
 
+async def test_a_long_outage_is_in_the_log_each_minute_also_soon_after_a_short_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, clock=clock)
+        await kept.put("a", b"1")
+        for outage_s in (1.1, 200):
+            server.pause()
+            try:
+                for _ in range(int(outage_s // 20) + 1):
+                    assert await kept.get("a") is None
+                    clock.ahead_s += 20
+            finally:
+                server.resume()
+            assert await kept.get("a") == b"1"
+        assert sum("fails: timeout" in each for each in caplog.messages) == 4, "once, and then at 60, 120 and 180 s"
+        await kept.close()
+
+
 async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

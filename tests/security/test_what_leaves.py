@@ -3,12 +3,25 @@
 import json
 
 import pytest
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
+from sprat.processing.measure import count_sent
 from sprat_frontier.prompts import question_of, registered
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
+from support.metrics import Metrics
 
-SMUGGLED = ["de-x-anna-schmidt", "de-anna-schmid", "anna", "Ann-Erik", "en-a-erika-muster", "de-DE-1996-x-4711"]
+SMUGGLED = [
+    "de-x-anna-schmidt",
+    "de-anna-schmid",
+    "anna",
+    "Ann-Erik",
+    "en-a-erika-muster",
+    "de-DE-1996-x-4711",
+    "x-anna-schmidt",
+    "X-4711",
+    "x-erika-muster",
+]
 
 
 def sent(**fields: object) -> str:
@@ -31,6 +44,9 @@ def sent(**fields: object) -> str:
         ("en-Anna", None),
         ("a", None),
         ("xx", None),
+        ("x-anna", None),
+        ("X-4711", None),
+        ("i-klingon", None),
     ],
 )
 def test_of_a_tag_only_registered_language_script_and_region_remain(tag: str, expected: str | None) -> None:
@@ -52,7 +68,7 @@ def test_nothing_leaves_in_the_target(tag: str) -> None:
     assert "anna" not in body
 
 
-@pytest.mark.parametrize("tag", ["anna", "Ann-Erik", "de-anna-schmid"])
+@pytest.mark.parametrize("tag", ["anna", "Ann-Erik", "de-anna-schmid", "x-anna-schmidt"])
 def test_a_target_that_is_no_language_is_declined(tag: str) -> None:
     problem = question_of(
         parts.request("Where is it?", task="translation", tasks={"translation": {"target": tag}})
@@ -64,3 +80,10 @@ def test_a_target_that_is_no_language_is_declined(tag: str) -> None:
 def test_id_key_tenant_and_unknown_fields_do_not_leave() -> None:
     body = sent(task="intent", id="id-4711-planted", key="planted", tenant="tenant-planted", unknown="planted")
     assert "planted" not in body
+
+
+def test_of_a_language_metrics_have_the_first_part_alone(metrics: Metrics) -> None:
+    request = parts.request("Where is it?", language="de-x-anna-schmidt")
+    count_sent(request.prediction, None, INVALID_SPAN_CONTEXT)
+    assert metrics.value("sprat.predictions", language="de") == 1
+    assert "anna" not in str(metrics.series("sprat.predictions"))

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from sprat.sealing import NotSealed, Seal
+from sprat.sealing import Expired, NotSealed, Seal
 
 SECRET = SecretStr("the secret of this installation")
 VALUE = b'0.999\n{"label": "transfer"}'
@@ -48,7 +48,7 @@ def test_a_value_past_its_time_is_refused(seal: Seal, clock: Clock) -> None:
     clock.now_s += 59.9
     assert seal.unseal("a", sealed) == VALUE
     clock.now_s += 0.1
-    with pytest.raises(NotSealed, match="its time is over"):
+    with pytest.raises(Expired, match="its time is over"):
         seal.unseal("a", sealed)
 
 

@@ -1,11 +1,15 @@
 """Histograms: kept by Sprat, and given to the SDK's readers and exporters as its own would be."""
 
+import io
+import sys
 import threading
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk import metrics as sdk
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    ConsoleMetricExporter,
     HistogramDataPoint,
     InMemoryMetricReader,
     MetricExportResult,
@@ -14,7 +18,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
 from sprat.telemetry.histograms import HistogramExporter, HistogramReader
-from sprat.telemetry.instruments import OTHER, Attribute, Histogram, Metric
+from sprat.telemetry.instruments import OTHER, Attribute, Distribution, Histogram, Metric
 from sprat.telemetry.signals import TASK
 
 SAMPLED = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
@@ -121,18 +125,28 @@ def test_nothing_is_kept_where_telemetry_is_switched_off(histogram: Histogram, m
     assert histogram.series == {}
 
 
-def test_values_of_several_threads_are_all_counted(histogram: Histogram) -> None:
-    def record() -> None:
-        for _ in range(2_000):
-            histogram.record(0.5)
+def test_nothing_is_lost_where_threads_record_while_others_read() -> None:
+    shop = Attribute("shop", "sprat.test.shop", "A shop.", limit=10_000)
+    histogram = Histogram("sprat.test.price", "{EUR}", "Price.", (shop,), boundaries=(1,))
+    reader, per_thread = HistogramReader([histogram], DELTA), 3_000
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
 
-    threads = [threading.Thread(target=record) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (point,) = points(HistogramReader([histogram]))
-    assert (point.count, point.sum) == (8_000, 4_000.0)
+        def record(number: int) -> None:
+            for each in range(per_thread):
+                histogram.record(0.5, shop=f"{number}-{each % 1_200}")  # a new series, and then the same ones again
+
+        threads = [threading.Thread(target=record, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        counted = 0
+        while any(thread.is_alive() for thread in threads):
+            counted += sum(point.count for point in points(reader))
+    finally:
+        sys.setswitchinterval(interval)
+    counted += sum(point.count for point in points(reader))
+    assert counted == 4 * per_thread
 
 
 class Exporter:
@@ -152,7 +166,9 @@ def test_an_exporter_gets_them_beside_what_the_sdk_collects(
     histogram: Histogram, temporality: AggregationTemporality
 ) -> None:
     reader = InMemoryMetricReader()
-    sdk.MeterProvider([reader], shutdown_on_exit=False).get_meter("other").create_counter("a").add(1)
+    provider = sdk.MeterProvider([reader], shutdown_on_exit=False)
+    provider.get_meter("other").create_counter("a").add(1)
+    provider.get_meter("sprat").create_counter("sprat.test.sales").add(1)
     data, exporter = reader.get_metrics_data(), Exporter(temporality)
     assert data is not None
     wrapped = HistogramExporter(exporter, [histogram])
@@ -160,8 +176,35 @@ def test_an_exporter_gets_them_beside_what_the_sdk_collects(
     assert wrapped.export(data) is MetricExportResult.SUCCESS
     (resource,) = exporter.given[0].resource_metrics
     scopes = {scope.scope.name: [metric.name for metric in scope.metrics] for scope in resource.scope_metrics}
-    assert scopes["other"] == ["a"]
-    assert "sprat.test.duration" in scopes["sprat"]
-    (found,) = [each for scope in resource.scope_metrics for each in scope.metrics if each.name != "a"]
+    assert scopes == {"other": ["a"], "sprat": ["sprat.test.sales", "sprat.test.duration"]}
+    (encoded,) = encode_metrics(exporter.given[0]).resource_metrics
+    assert sum(len(scope.metrics) for scope in encoded.scope_metrics) == 3, "none is lost on its way"
+    (found,) = [
+        each for scope in resource.scope_metrics for each in scope.metrics if each.name == "sprat.test.duration"
+    ]
     assert found.data.aggregation_temporality is temporality
     assert wrapped.given is exporter.given, "all else is the exporter's"
+
+
+def test_no_series_begins_after_it_was_read(histogram: Histogram, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributions = histogram.distributions
+
+    def with_a_new_one() -> list[Distribution]:
+        """Return the series with one that has begun since the reading did."""
+        histogram.record(0.5, SAMPLED, task="ner")
+        return distributions()
+
+    monkeypatch.setattr(histogram, "distributions", with_a_new_one)
+    reader = HistogramReader([histogram], DELTA, once=True)
+    for _ in range(2):
+        (point,) = points(reader)
+        assert point.start_time_unix_nano <= point.time_unix_nano
+        assert len(point.exemplars) == 1
+    monkeypatch.undo()
+    assert points(reader) == []
+
+
+def test_the_console_gets_them_too(histogram: Histogram) -> None:
+    histogram.record(0.5)
+    exporter = HistogramExporter(ConsoleMetricExporter(out=io.StringIO()), [histogram])
+    assert exporter._preferred_temporality is None

@@ -8,7 +8,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBasedTraceIdRatio
 
 from sprat.errors import UserError
-from sprat.telemetry.providers import PausedExporter, Telemetry, make_telemetry
+from sprat.telemetry.instruments import Metric
+from sprat.telemetry.providers import PausedExporter, Telemetry, configure_telemetry, make_telemetry
 
 TRACES = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "100"}
 
@@ -43,6 +44,21 @@ def test_metrics_are_always_there_and_nothing_else(made):
 
 def test_a_disabled_sdk_makes_nothing(made):
     assert made({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}) == Telemetry()
+
+
+@pytest.mark.parametrize("signal", ["TRACES", "METRICS", "LOGS"])
+@pytest.mark.parametrize("exporters", ["console", "otlp,console"])
+def test_every_exporter_can_be_asked_for(made, signal, exporters, capsys):
+    telemetry = made({f"OTEL_{signal}_EXPORTER": exporters, "OTEL_EXPORTER_OTLP_TIMEOUT": "100"})
+    assert telemetry.meters is not None
+
+
+def test_a_disabled_sdk_reads_no_other_variable(monkeypatch):
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monkeypatch.setenv("OTEL_METRICS_EXEMPLAR_FILTER", "rubbish")
+    monkeypatch.setattr(Metric, "recording", True)
+    assert configure_telemetry("intent", "1.2.3") == Telemetry()
+    assert not Metric.recording
 
 
 def test_a_wrong_value_makes_nothing_and_is_named(made):

@@ -9,11 +9,11 @@ has them: whatever else stands in a tag could be a name.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from langcodes import Language
-from langcodes.tag_parser import LanguageTagError
 
 from sprat_contracts import Declined, FrontierRequested, ReasonCode, TranslationOptions
 
@@ -44,6 +44,9 @@ _TRANSLATION = (
     "BCP 47 tag {target}. Keep the paragraphs, numbers, names, addresses and codes as they are; add nothing."
 )
 _UNDETERMINED = "und"
+_TAG = re.compile(
+    r"(?P<language>[A-Za-z]{2,3})(-(?P<script>[A-Za-z]{4}))?(-(?P<region>[A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9-]*)?"
+)
 _NER_TOKENS_PER_CHARACTER = 2
 _TRANSLATION_TOKENS_PER_CHARACTER = 2
 _FRAME_TOKENS = 256
@@ -90,12 +93,13 @@ class Prompt:
 
 def registered(tag: str) -> str | None:
     """Return language, script and region of a tag; None where one of them is not in IANA's registry."""
-    try:
-        given = Language.get(tag, normalize=False)
-    except LanguageTagError:
+    parts = _TAG.fullmatch(tag)
+    if parts is None:
         return None
-    bare = Language.make(language=given.language, script=given.script, territory=given.territory)
-    return bare.to_tag() if given.language and bare.is_valid() else None
+    language, script, region = parts["language"].lower(), parts["script"], parts["region"]
+    # Not by `Language.get`: it keeps every tag that it has ever read.
+    bare = Language(language, script=script and script.title(), territory=region and region.upper())
+    return bare.to_tag() if bare.is_valid() else None
 
 
 def question_of(request: FrontierRequested) -> FrontierQuestion:

@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sprat.sealing import NotSealed, Seal
+from sprat.sealing import Expired, NotSealed, Seal
 from sprat.settings import RedisSettings
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
@@ -109,8 +109,8 @@ class RedisCache:
         """Since the last success."""
         self._reported = False
         """Whether the log says that it fails, and not yet that it works again."""
-        self._rejected_at = -math.inf
-        """When the log last said that values were rejected."""
+        self._reported_at = self._rejected_at = -math.inf
+        """When the log last said that it fails, and that values were rejected."""
 
     @property
     def most_s(self) -> float:
@@ -125,13 +125,21 @@ class RedisCache:
         if keys and await self._available():
             found = await self._attempt("MGET", len(keys), lambda: self._redis.mget(names))
         sealed = [None] * len(keys) if found is None else found
-        values = [
-            None if each is None else self._unsealed(name, each) for name, each in zip(names, sealed, strict=True)
-        ]
-        present, hits = _present(sealed), _present(values)
+        values: list[bytes | None] = []
+        rejected = 0
+        for name, value in zip(names, sealed, strict=True):
+            try:
+                values.append(None if value is None else self._seal.unseal(name, value))
+            except Expired:  # Redis keeps it for a moment longer than the writer's clock says
+                values.append(None)
+            except NotSealed as error:
+                values.append(None)
+                rejected += 1
+                self._report_rejected(error)
+        hits = _present(values)
         self._count("hit", hits)
-        self._count("rejected", present - hits)
-        self._count("miss", len(keys) - present)
+        self._count("rejected", rejected)
+        self._count("miss", len(keys) - hits - rejected)
         return values
 
     async def put_many(self, values: Mapping[str, bytes]) -> None:
@@ -162,18 +170,14 @@ class RedisCache:
             pipeline.set(name, self._seal.seal(name, value, self._ttl_s), ex=self._ttl_s)
         await pipeline.execute()
 
-    def _unsealed(self, name: str, sealed: bytes) -> bytes | None:
-        try:
-            return self._seal.unseal(name, sealed)
-        except NotSealed as error:
-            if self._clock() > self._rejected_at + _REPORT_S:
-                self._rejected_at = self._clock()
-                log.warning(
-                    "the cache %s holds a value that was not written by this installation under this key: %s; ignored",
-                    self._name,
-                    error,
-                )
-            return None
+    def _report_rejected(self, error: NotSealed) -> None:
+        if self._clock() > self._rejected_at + _REPORT_S:
+            self._rejected_at = self._clock()
+            log.warning(
+                "the cache %s holds a value that this installation did not write under this key: %s; ignored",
+                self._name,
+                error,
+            )
 
     async def _available(self) -> bool:
         """Return whether to try Redis. Where a miss costs money, wait for the end of the first pause."""
@@ -216,7 +220,8 @@ class RedisCache:
 
     def _pause(self, error: Exception) -> None:
         now = self._clock()
-        if now > self._resume_at + 60:
+        if now > self._reported_at + _REPORT_S:
+            self._reported_at = now
             cause = f"{_code(error)} ({type(error).__name__})"
             log.warning("the cache %s fails: %s; continuing without it", self._name, cause)
             self._reported = True

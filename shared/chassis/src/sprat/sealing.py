@@ -17,7 +17,11 @@ _NONCE, _EXPIRY = 12, 8
 
 
 class NotSealed(ValueError):
-    """A value that this installation did not write under this name, or whose time is over."""
+    """A value that this installation did not write under this name."""
+
+
+class Expired(NotSealed):
+    """A value of this installation whose time is over."""
 
 
 class Seal:
@@ -45,7 +49,8 @@ class Seal:
         """Return the value.
 
         Raises:
-            NotSealed: it was not written under this name with this secret, or its time is over.
+            NotSealed: it was not written under this name with this secret.
+            Expired: its time is over.
         """
         version, nonce, encrypted = sealed[:1], sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         if version != _VERSION or len(nonce) != _NONCE:
@@ -55,7 +60,7 @@ class Seal:
         except InvalidTag:
             raise NotSealed("changed, moved, or sealed with another secret") from None
         if int.from_bytes(opened[:_EXPIRY], "big") <= self._clock() * 1000:
-            raise NotSealed("its time is over")
+            raise Expired("its time is over")
         return opened[_EXPIRY:]
 
     def _cipher(self, name: str) -> AESGCM:

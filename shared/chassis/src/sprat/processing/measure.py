@@ -8,6 +8,7 @@ from opentelemetry.trace import SpanContext
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Value
 from sprat_contracts import FrontierAnswered, FrontierRequested, Message, ModelRef, Prediction, Result, TextSubmitted
+from sprat_contracts.languages import primary_subtag
 
 SMALL_STAGES = ("wait", "cache", "model")
 """What the service of a small model measures by the batch: to record it for each Result costs more than all else."""
@@ -71,7 +72,9 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
     match message:
         case Prediction():
             reason = message.declined.code if message.declined else NONE
-            signals.PREDICTIONS.add(1, task=message.task, language=message.submitted.language, reason=reason)
+            signals.PREDICTIONS.add(
+                1, task=message.task, language=primary_subtag(message.submitted.language), reason=reason
+            )
         case FrontierRequested():
             _record_confidence(message.prediction, "escalated", span)
         case Result():

@@ -1,7 +1,7 @@
 """The declared histograms as the SDK's data, for `/metrics` and for the exporters: its own readers do not see them."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,32 +42,36 @@ class HistogramReader:
         self._once = once
         self._read_ns = 0
         self._last: dict[int, Distribution] = {}
-        """Where differences are asked for: the identity of a series → what was read last."""
+        """The identity of a series → what was read last."""
 
     def read(self) -> list[Metric]:
         """Return each histogram that has values."""
-        since_ns, self._read_ns = self._read_ns, time.time_ns()
-        return [
+        read = [(each, each.distributions()) for each in self._histograms]
+        now_ns = time.time_ns()  # after the values: no series began later
+        found = [
             Metric(each.name, each.description, each.unit, Histogram(points, self._temporality))
-            for each in self._histograms
-            if (points := [*self._points(each, since_ns)])
+            for each, distributions in read
+            if (points := [*self._points(each, distributions, now_ns)])
         ]
+        self._read_ns = now_ns
+        self._last = {id(each.series): each for _, distributions in read for each in distributions}
+        return found
 
-    def _points(self, histogram: instruments.Histogram, since_ns: int) -> Iterator[HistogramDataPoint]:
-        for read in histogram.distributions():
-            buckets, total, began_ns = read.buckets, read.total, read.series.since_ns
-            if self._temporality is AggregationTemporality.DELTA:
-                before = self._last.get(id(read.series))
-                self._last[id(read.series)] = read
-                if before is not None:
-                    buckets = [new - old for new, old in zip(buckets, before.buckets, strict=True)]
-                    total -= before.total
-                    began_ns = since_ns
+    def _points(
+        self, histogram: instruments.Histogram, distributions: Iterable[Distribution], now_ns: int
+    ) -> Iterator[HistogramDataPoint]:
+        for each in distributions:
+            buckets, total, since_ns = each.buckets, each.total, each.series.since_ns
+            before = self._last.get(id(each.series))
+            if before is not None and self._temporality is AggregationTemporality.DELTA:
+                buckets = [new - old for new, old in zip(buckets, before.buckets, strict=True)]
+                total, since_ns = total - before.total, self._read_ns
+            given = before.exemplars if before is not None and self._once else {}
             if count := sum(buckets):
                 yield HistogramDataPoint(
-                    attributes=read.series,
-                    start_time_unix_nano=began_ns,
-                    time_unix_nano=self._read_ns,
+                    attributes=each.series,
+                    start_time_unix_nano=since_ns,
+                    time_unix_nano=now_ns,
                     count=count,
                     sum=total,
                     bucket_counts=buckets,
@@ -75,9 +79,9 @@ class HistogramReader:
                     min=None,  # type: ignore[arg-type] # optional in OTLP, and nothing here reads it
                     max=None,  # type: ignore[arg-type]
                     exemplars=[
-                        _exemplar(each)
-                        for each in read.exemplars.values()
-                        if not self._once or each.time_ns >= since_ns
+                        _exemplar(latest)
+                        for bucket, latest in each.exemplars.items()
+                        if latest is not given.get(bucket)
                     ],
                 )
 
@@ -87,15 +91,23 @@ class HistogramExporter:
 
     def __init__(self, exporter: Any, histograms: Sequence[instruments.Histogram] = HISTOGRAMS) -> None:
         self._exporter = exporter
-        temporality = exporter._preferred_temporality.get(metrics.Histogram, AggregationTemporality.CUMULATIVE)  # noqa: SLF001 - the SDK's readers ask it in the same way
+        # The SDK's readers ask an exporter in the same way; that for the console has no preference.
+        preferred = exporter._preferred_temporality or {}  # noqa: SLF001
+        temporality = preferred.get(metrics.Histogram, AggregationTemporality.CUMULATIVE)
         self._histograms = HistogramReader(histograms, temporality, once=True)
 
     def export(self, data: MetricsData, timeout_millis: float = 10_000, **options: Any) -> Any:
         """Return the exporter's result."""
         (resource,) = data.resource_metrics  # of this process
-        declared = ScopeMetrics(SCOPE, self._histograms.read(), "")
-        whole = replace(resource, scope_metrics=[*resource.scope_metrics, declared])
-        return self._exporter.export(MetricsData([whole]), timeout_millis=timeout_millis, **options)
+        declared = self._histograms.read()
+        # In the scope of the other declared metrics: OpenTelemetry's encoder keeps one of two that are equal.
+        scopes = [each for each in resource.scope_metrics if each.scope.name == SCOPE.name]
+        own = scopes[0] if scopes else ScopeMetrics(SCOPE, [], "")
+        others = [each for each in resource.scope_metrics if each is not own]
+        whole = [*others, replace(own, metrics=[*own.metrics, *declared])]
+        return self._exporter.export(
+            MetricsData([replace(resource, scope_metrics=whole)]), timeout_millis=timeout_millis, **options
+        )
 
     def __getattr__(self, name: str) -> Any:
         """Return what else the exporter has."""

@@ -234,7 +234,7 @@ class Histogram(Metric):
         with self._recording:
             return [
                 Distribution(each, [*each.buckets], each.total, {**each.exemplars})
-                for each in self._by_attributes.values()
+                for each in tuple(self._by_attributes.values())  # other threads add to it
                 if each.buckets
             ]
 

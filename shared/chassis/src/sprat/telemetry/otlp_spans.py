@@ -27,6 +27,8 @@ def with_fast_encoding(exporter: Any) -> Any:
 
 
 class _FastExporter:
+    """Encodes and sends. The exporter's metrics of itself and its limit of a request's size, 64 MiB, are left out."""
+
     def __init__(self, exporter: Any, client: Any) -> None:
         self._exporter = exporter
         self._client = client
@@ -91,7 +93,7 @@ def _attribute(name: str, value: Any) -> bytes:
 
 _attribute_once = functools.lru_cache(maxsize=4096)(_attribute)
 _REPEATED = {str, tuple}
-"""Types of values that are the same in many spans; numbers are not, and 1 would be taken for True."""
+"""Types of values that are the same in many spans, tuples of strings alone; 1 would be taken for True."""
 
 
 @functools.cache

@@ -5,9 +5,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import set_logger_provider
@@ -119,8 +119,9 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
         UserError: a variable is wrong, or an exporter is not installed.
     """
     telemetry = make_telemetry(service, version, model, max_links)
-    _configure_metrics(recording=telemetry.meters is not None)
+    Metric.recording = telemetry.meters is not None
     if telemetry.meters is not None:
+        _configure_metrics()
         metrics.set_meter_provider(telemetry.meters)
     if telemetry.tracers is not None:
         trace.set_tracer_provider(telemetry.tracers)
@@ -131,11 +132,10 @@ def configure_telemetry(service: str, version: str, model: str | None = None, ma
     return telemetry
 
 
-def _configure_metrics(*, recording: bool) -> None:
-    """Set for the declared metrics what the SDK's own instruments read from the variables."""
-    Metric.recording = recording
-    filters: Mapping[str, ExemplarFilter] = {name: name for name in get_args(ExemplarFilter)}
-    instruments.Histogram.exemplar_filter = filters[variable("OTEL_METRICS_EXEMPLAR_FILTER").lower() or "trace_based"]
+def _configure_metrics() -> None:
+    """Set for the declared metrics what the SDK's own instruments read from the variables, which were checked."""
+    chosen = variable("OTEL_METRICS_EXEMPLAR_FILTER").lower() or "trace_based"
+    instruments.Histogram.exemplar_filter = cast("ExemplarFilter", chosen)
     if variable("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION").lower().startswith("base2_exponential"):
         for histogram in HISTOGRAMS:
             histogram.record_by_sdk()

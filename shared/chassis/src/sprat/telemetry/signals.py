@@ -34,7 +34,11 @@ TENANT = Attribute(
     examples=("default", "acme-bank"),
 )
 LANGUAGE = Attribute(
-    "language", "sprat.language", "The language of the text as its sender said.", limit=50, examples=("en", "de-AT")
+    "language",
+    "sprat.language",
+    "The language of the text as its sender said, without script and region.",
+    limit=50,
+    examples=("en", "de"),
 )
 MODEL = Attribute(
     "model", "sprat.model.name", "The name of the model that answered.", limit=50, examples=("default", "hr")
@@ -87,7 +91,7 @@ CACHE = Attribute(
 CACHE_RESULT = Attribute(
     "result",
     "sprat.cache.result",
-    "What a look-up found; `rejected`: a value that was forged, moved to another key, or sealed with another secret.",
+    "What a look-up found; `rejected`: a value that was changed, or moved to another key.",
     ("hit", "miss", "rejected"),
 )
 ENTITY_TYPE = Attribute(
