@@ -203,6 +203,21 @@ async def test_after_a_defect_in_masking_nothing_leaves_and_the_error_has_no_tex
     assert "Zoë" not in caplog.text
 
 
+async def test_while_no_text_can_be_masked_the_log_says_so_once_a_minute(caplog):
+    frontier = parts.FrontierHarness(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
+    for number in range(3):
+        await frontier.answer(redact_request(id=f"t-{number}"))
+    (line,) = caplog.messages
+    assert line.startswith("a text could not be masked and stays here: NotVerified: the detector broken failed: ")
+    assert line.endswith("RuntimeError; 1 since the last such line")
+
+
+async def test_a_language_without_detector_is_a_limit_and_no_fault_in_the_log(caplog):
+    answered = await parts.FrontierHarness().answer(redact_request(language="fi"))
+    assert answered.declined.code == "masking"
+    assert caplog.messages == []
+
+
 async def test_a_failing_provider_leaves_counts_and_no_value_in_the_records():
     away = ProviderError("http_400", "HTTP status 400")
     frontier = parts.FrontierHarness(parts.FakeProvider(lambda _: away))

@@ -8,6 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sprat.kafka.publisher import Acknowledged
 from sprat_contracts import IntentOutput, Topics, Usage
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from support import frontier_parts as parts
@@ -220,6 +221,35 @@ async def test_the_span_of_a_failed_call_has_the_code_and_not_the_reason(spans, 
     assert call.status.description is None
     assert call.events == ()
     assert [secret for secret in SECRETS if secret in spans.words] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (
+            ProviderError("unauthorised", "HTTP status 403"),
+            ["the provider refuses the calls: unauthorised: HTTP status 403; 1 since the last such line"],
+        ),
+        (
+            ProviderError("no_such_model", "HTTP status 404"),
+            ["the provider refuses the calls: no_such_model: HTTP status 404; 1 since the last such line"],
+        ),
+        (ProviderError("http_400", "HTTP status 400"), []),  # refused for what it asks
+    ],
+)
+async def test_refused_calls_are_logged_with_their_status_once_a_minute(caplog, error, lines):
+    service = frontier(lambda _: error)
+    for number in range(3):
+        await service.answer(parts.request(f"text {number}", id=f"t-{number}"))
+    assert caplog.messages == lines
+
+
+def test_a_fault_is_logged_again_after_a_minute_with_how_many_there_were(caplog):
+    now = [0.0]
+    faults = FaultLog("it fails", clock=lambda: now[0])
+    for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0):
+        faults.add("why")
+    assert caplog.messages == ["it fails: why; 1 since the last such line", "it fails: why; 3 since the last such line"]
 
 
 async def test_without_a_traced_record_no_span_is_made(spans):

@@ -24,6 +24,7 @@ from sprat_contracts import (
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
 from sprat_frontier.escalation import Escalation, escalation_of
+from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.protocols import (
     AnswerStore,
@@ -39,7 +40,7 @@ from sprat_frontier.protocols import (
 )
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
-from sprat_privacy import NotRestorable, NotVerified
+from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})
@@ -83,6 +84,7 @@ class FrontierHandler:
         self._clock = clock
         self._limiter = limiter or CallLimiter(settings)
         self._calls = SingleFlight()
+        self._masking_faults = FaultLog("a text could not be masked and stays here")
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
         """Return the message type of its one topic."""
@@ -216,6 +218,8 @@ class FrontierHandler:
                 masked = await self._masker.mask(question.text, question.language)
                 span.set(masked=masked.counts)
         except NotVerified as error:
+            if not isinstance(error, LanguageNotCovered):  # a limit of the installation, no fault
+                self._masking_faults.add(f"{type(error).__name__}: {error.reason}")
             return replace(escalation, masking_failure=error.reason)
         return escalation.with_masked(masked)
 

@@ -4,10 +4,14 @@ from time import perf_counter
 
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
+from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, Provider, ProviderAnswer, ProviderError
 from sprat_frontier.provider import server_of
 from sprat_frontier.settings import FrontierSettings
+
+_CREDENTIAL = frozenset({"unauthorised", "no_such_model"})
+"""Of a call that is refused whatever it asks. No breaker opens, which would log it."""
 
 
 class ObservedProvider:
@@ -24,6 +28,7 @@ class ObservedProvider:
         self._provider = provider
         self._price = settings.price_of_model()
         self._server, self._port = server_of(settings.base_url)
+        self._refusals = FaultLog("the provider refuses the calls")
 
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request."""
@@ -55,6 +60,8 @@ class ObservedProvider:
                 signals.COST_EUR.add(cost, task=question.task, tenant=question.tenant, **call)
         # Outside the span, which names an error that leaves it by its class.
         if isinstance(reply, ProviderError):
+            if reply.code in _CREDENTIAL:
+                self._refusals.add(str(reply))
             raise reply
         return reply
 

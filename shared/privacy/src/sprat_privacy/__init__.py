@@ -5,7 +5,7 @@ The package exports masking itself. Detectors are imported from their modules, b
 """
 
 from sprat_privacy.detection import Detection, Detector, NameDetector, resolve
-from sprat_privacy.errors import MaskingFailed, NotRestorable, NotVerified
+from sprat_privacy.errors import LanguageNotCovered, MaskingFailed, NotRestorable, NotVerified
 from sprat_privacy.masked_text import MaskedSpan, MaskedText
 from sprat_privacy.masking import REVISION, mask
 from sprat_privacy.restoring import restore, restore_text
@@ -14,6 +14,7 @@ __all__ = [
     "REVISION",
     "Detection",
     "Detector",
+    "LanguageNotCovered",
     "MaskedSpan",
     "MaskedText",
     "MaskingFailed",

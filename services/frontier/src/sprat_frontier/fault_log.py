@@ -1,0 +1,31 @@
+"""Faults that may come with every text: in the log they are one line a minute."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+_QUIET_S = 60.0
+
+
+class FaultLog:
+    """Logs one kind of fault, at most once a minute. `what` begins the line."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
+        self._clock = clock
+        self._count = 0
+        self._logged_at = -math.inf
+
+    def add(self, cause: str) -> None:
+        """Count a fault, and log it with their number unless there was a line in the last minute.
+
+        `cause` holds nothing of a text.
+        """
+        self._count += 1
+        now = self._clock()
+        if now - self._logged_at >= _QUIET_S:
+            log.warning("%s: %s; %d since the last such line", self._what, cause, self._count)
+            self._count, self._logged_at = 0, now
