@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -24,8 +23,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
+from sprat.errors import UserError
 from sprat_local.observe.configuration import Addresses, collector_layers, collector_overrides
-from sprat_local.observe.programs import COLLECTOR
+from sprat_local.observe.programs import COLLECTOR, HOW_TO_GET, find_programs
 from sprat_local.observe.server import ObservingServer
 from sprat_local.observe.stack import SHIPPED
 from sprat_local.processes.ports import free_ports
@@ -53,12 +53,10 @@ HARMLESS = {
 
 
 def find_collector() -> str:
-    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path.home() / "go" / "bin")])
-    for name in ("otelcol-contrib", "otelcol"):
-        path = shutil.which(name, path=folders)
-        if path is not None:
-            return path
-    pytest.skip("no otelcol is installed: observability/README.md says how to get it")
+    try:
+        return str(find_programs()[COLLECTOR])
+    except (UserError, KeyError):
+        pytest.skip(f"no otelcol is installed: {HOW_TO_GET}")
 
 
 @dataclass(frozen=True)

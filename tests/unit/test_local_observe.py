@@ -4,6 +4,7 @@ import html
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ import yaml
 
 from sprat.errors import UserError
 from sprat_local.installation import Installation
-from sprat_local.notices import discard_notice
+from sprat_local.notices import Notice, discard_notice
 from sprat_local.observe import configuration, dashboards, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
@@ -69,6 +70,43 @@ def test_programs_are_found_on_the_path_and_where_go_installs_them(tmp_path):
 def test_without_any_program_the_error_names_all_and_where_to_read_on(tmp_path):
     with pytest.raises(UserError, match=r"none of prometheus, .*jaeger, otelcol is installed; docs/observability\.md"):
         find_programs({"PATH": str(tmp_path), "GOPATH": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("script", "notices"),
+    [
+        ("#!/bin/sh\n[ $# = 4 ] && [ $1 = validate ] && [ -f ${2#--config=} ]\n", []),
+        (
+            "#!/bin/sh\necho \"processors: unknown type: 'redaction'\" >&2; exit 1\n",
+            [
+                Notice(
+                    "otelcol",
+                    "warning",
+                    "{path} cannot run Sprat's configuration and is not started; "
+                    "the distribution otelcol-contrib can: docs/observability.md says how to get it",
+                )
+            ],
+        ),
+    ],
+    ids=["has all components", "the core distribution"],
+)
+def test_a_collector_that_cannot_run_the_shipped_layers_is_left_out_with_a_notice(
+    script, notices, tmp_path, monkeypatch
+):
+    path = executable(tmp_path / "otelcol")
+    path.write_text(script)
+    executable(tmp_path / "prometheus")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("GOPATH", str(tmp_path))
+    monkeypatch.delenv("GOBIN", raising=False)
+    said: list[Notice] = []
+    watching = Observers(Observability(), Supervisor(said.append), said.append, usual_ports=False, restart=False)
+
+    watching.find()
+
+    assert said == [replace(each, text=each.text.format(path=path)) for each in notices]
+    assert (COLLECTOR in watching._programs) is not bool(notices)
+    assert PROMETHEUS in watching._programs
 
 
 def test_prometheus_loads_rules_but_not_their_tests(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from sprat.errors import UserError
 
 HOW_TO_GET = "docs/observability.md says how to get it"
+_VALIDATE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ def find_programs(environment: Mapping[str, str] = os.environ) -> dict[Program, 
         names = ", ".join(program.name for program in PROGRAMS)
         raise UserError(f"--observe: none of {names} is installed; {HOW_TO_GET}")
     return found
+
+
+def collector_accepts(path: Path, layers: Iterable[Path]) -> bool:
+    """Return whether a collector has all that its configuration names: its distributions differ in their components."""
+    argv = [str(path), "validate", *(f"--config={layer}" for layer in layers)]
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, timeout=_VALIDATE_S).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _go_folders(environment: Mapping[str, str]) -> Iterable[str]:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from sprat.retry import Deadline
-from sprat_local.notices import OnNotice
+from sprat_local.notices import Notice, OnNotice
 from sprat_local.observe import configuration, dashboards, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
     COLLECTOR,
+    HOW_TO_GET,
     JAEGER,
     PROGRAMS,
     PROMETHEUS,
     VICTORIA_METRICS,
     Program,
+    collector_accepts,
     find_programs,
 )
 from sprat_local.observe.server import ObservingServer
@@ -67,6 +69,7 @@ class Observers:
         restart: bool,
     ) -> None:
         self._options = options
+        self._on_notice = on_notice
         self._claims = PortClaims()
         self._starts = ConcurrentStarts(supervisor, on_notice, restart=restart)
         self._servers: list[ObservingServer] = []
@@ -99,12 +102,23 @@ class Observers:
         return configuration.service_variables(self._addresses)
 
     def find(self) -> None:
-        """Find the installed programs.
+        """Find the installed programs. A collector that lacks what the shipped layers need is left out, with a notice.
 
         Raises:
             UserError: nothing is installed.
         """
-        self._programs = find_programs()
+        programs = find_programs()
+        path = programs.get(COLLECTOR)
+        if path is not None and not collector_accepts(
+            path, configuration.collector_layers(self._options.configuration)
+        ):
+            del programs[COLLECTOR]
+            text = (
+                f"{path} cannot run Sprat's configuration and is not started; "
+                f"the distribution otelcol-contrib can: {HOW_TO_GET}"
+            )
+            self._on_notice(Notice(COLLECTOR.name, "warning", text))
+        self._programs = programs
 
     def begin_start(self, folder: Path, logs: Path) -> None:
         """Begin to start what was found, and return at once; `folder` is for what they write."""
