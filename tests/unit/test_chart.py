@@ -148,15 +148,29 @@ def test_the_simulator_answers_as_that_of_the_compose_file() -> None:
 
 
 def test_memory_is_what_was_measured_and_its_limit_is_that_of_the_containers() -> None:
-    measured_mb = json.loads((DOCS / "figures" / "machine.json").read_text("utf-8"))["rss_mb"]
+    machine_mb = figures("machine")["rss_mb"]
+    peak_mb = figures("sizing")["memory_peak_mb"]
     services = DEFAULTS["models"] | {name: DEFAULTS[name] for name in ("router", "frontier")}
-    assert services.keys() == measured_mb.keys()
+    assert services.keys() == machine_mb.keys()
+    measured_mb = {name: max(machine_mb[name], peak_mb[name]) for name in services}
     for name, service in services.items():
         resources = service["resources"]
         requested_mb = int(resources["requests"]["memory"].removesuffix("Mi")) * 1.048576
         assert measured_mb[name] <= requested_mb <= 2 * measured_mb[name], name
         assert resources["limits"]["memory"] == COMPOSE[name]["mem_limit"].replace("m", "Mi"), name
         assert "cpu" not in resources["limits"], name
+
+
+def test_the_lag_of_a_model_is_what_one_core_answers_in_2_to_8_seconds() -> None:
+    cpu_s = {row["kind"]: row["cpu_s_per_1000"][row["service"]] / 1000 for row in figures("sizing")["rows"]}
+    for name, model in DEFAULTS["models"].items():
+        assert 2 <= model["scaling"]["lag"] * cpu_s[name] <= 8, name
+
+
+def figures(name: str) -> dict[str, Any]:
+    """Return the measurements that a page of the documents shows."""
+    found: dict[str, Any] = json.loads((DOCS / "figures" / f"{name}.json").read_text("utf-8"))
+    return found
 
 
 # What the chart renders to.
@@ -279,6 +293,44 @@ def test_a_pod_has_no_rights_and_time_to_stop(values: Path) -> None:
 
 @rendered
 @each_values
+def test_a_drained_node_takes_one_pod_of_a_service_at_a_time(values: Path) -> None:
+    objects = template("--values", str(values))
+    budgets = of_kind(objects, "PodDisruptionBudget")
+    # The simulator is for trials.
+    deployments = {name: each for name, each in of_kind(objects, "Deployment").items() if "simulator" not in name}
+    assert budgets.keys() == deployments.keys()
+    for name, each in deployments.items():
+        assert budgets[name]["spec"]["selector"] == each["spec"]["selector"], name
+        assert budgets[name]["spec"]["maxUnavailable"] == 1, name
+
+
+@rendered
+def test_pods_are_spread_over_the_nodes_that_take_pods(production: list[Object]) -> None:
+    for name, each in of_kind(production, "Deployment").items():
+        zones, nodes = sorted(
+            each["spec"]["template"]["spec"]["topologySpreadConstraints"],
+            key=lambda one: one["whenUnsatisfiable"],
+            reverse=True,
+        )
+        assert (zones["topologyKey"], zones["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "ScheduleAnyway")
+        assert (nodes["topologyKey"], nodes["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+        for constraint in (zones, nodes):
+            assert constraint["nodeTaintsPolicy"] == "Honor", name
+            assert constraint["labelSelector"] == each["spec"]["selector"], name
+
+
+@rendered
+def test_what_helm_leaves_after_an_uninstall_is_found_by_the_command_of_the_page() -> None:
+    command = re.search(r"delete (\S+) --selector (\S+)=(\S+)", PAGE[PAGE.index("## Uninstall") :])
+    assert command
+    kinds, label, release = command.groups()
+    hooks = [each for each in template("--values", str(LAPTOP)) if "helm.sh/hook" in str(each["metadata"])]
+    assert {each["kind"].lower() for each in hooks} == set(kinds.split(","))
+    assert {each["metadata"]["labels"][label] for each in hooks} == {release}
+
+
+@rendered
+@each_values
 def test_only_the_frontier_may_leave(values: Path) -> None:
     objects = template("--values", str(values))
     for name, pod in pod_templates(objects).items():
@@ -323,9 +375,16 @@ def leads_outside(rule: Object) -> bool:
         (["--set", "secrets.SPRAT_SECRET=null"], "SPRAT_SECRET"),
         (["--set", "frontier.settings.SPRAT_FRONTIER__API_KEY=abc"], "SPRAT_FRONTIER__API_KEY"),
         (["--set", "settings.SPRAT_KAFKA__INSTANCE_ID=abc"], "SPRAT_KAFKA__INSTANCE_ID"),
+        (["--set", "settings.OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer abc"], "OTEL_EXPORTER_OTLP_HEADERS"),
+        (["--set", "models.ner.settings.OTEL_EXPORTER_OTLP_LOGS_HEADERS=a=b"], "OTEL_EXPORTER_OTLP_LOGS_HEADERS"),
+        (["--set", "settings.SPRAT_REDIS__URL=redis://:abc@redis:6379/0"], "at '/settings/SPRAT_REDIS__URL'"),
+        (["--set", "settings.SPRAT_REDIS__URL=redis://redis?password=abc"], "at '/settings/SPRAT_REDIS__URL'"),
+        (["--set", "frontier.settings.HTTPS_PROXY=http://user:abc@proxy"], "at '/frontier/settings/HTTPS_PROXY'"),
         (["--set-json", 'networkPolicy.egress=[{"ports":[{"port":443}]}]'], "the whole world"),
         (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"0.0.0.0/0"}}]}]'], "the whole world"),
         (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"::/0"}}]}]'], "the whole world"),
+        (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"128.0.0.0/1"}}]}]'], "the whole world"),
+        (["--set-json", "networkPolicy.ingress=[{}]"], "name who may"),
         (["--set", "monitoring.interval=30s"], "interval"),
         (["--set", "monitoring.enabled=true,monitoring.settings.late_second=60"], "no such setting"),
     ],
