@@ -175,70 +175,86 @@ def figures(name: str) -> dict[str, Any]:
 
 # What the chart renders to.
 
-OTHER: dict[str, list[str]] = {
-    "images.prefix": ["--set", "images.prefix=registry.example/team/sprat"],
-    "images.tag": ["--set", "images.tag=other"],
-    "images.pullPolicy": ["--set", "images.pullPolicy=Always"],
-    "images.pullSecrets": ["--set", "images.pullSecrets={registry}"],
-    "settings": ["--set", "settings.OTEL_SDK_DISABLED=true"],
-    "secrets": ["--set", "secrets.SPRAT_SECRET.name=other"],
-    "certificates.ca": ["--set", "certificates.ca=ca"],
-    "certificates.client": ["--set", "certificates.client=client"],
-    "policy": ["--set", "policy=tasks: {}"],
-    "modelsVolume": ["--set-json", 'modelsVolume={"persistentVolumeClaim":{"claimName":"models"}}'],
-    "SERVICE.tag": ["--set", "router.tag=other"],
-    "SERVICE.replicas.min": ["--set", "router.replicas.min=2"],
-    "SERVICE.replicas.max": ["--set", "router.replicas.max=4"],
-    "SERVICE.resources": ["--set", "router.resources.limits.cpu=2"],
-    "SERVICE.settings": ["--set", "router.settings.SPRAT_LAG_EVERY_S=5"],
-    "SERVICE.secrets": ["--set-json", 'router.secrets={"OTEL_EXPORTER_OTLP_HEADERS":{"name":"a","key":"b"}}'],
-    "SERVICE.scaling": ["--set", "router.scaling.lag=5"],
-    "SERVICE.task": ["--set", "models.intent.task=ner"],
-    "SERVICE.model": ["--set", "models.intent.model=other"],
-    "simulator.enabled": ["--set", "simulator.enabled=false"],
-    "simulator.resources": ["--set", "simulator.resources.limits.cpu=2"],
-    "topics.create": ["--set", "topics.create=false"],
-    "topics.replicationFactor": ["--set", "topics.replicationFactor=3"],
-    "pods.annotations": ["--set", "pods.annotations.other=yes"],
-    "pods.nodeSelector": ["--set", "pods.nodeSelector.disk=ssd"],
-    "pods.tolerations": ["--set-json", 'pods.tolerations=[{"key":"other"}]'],
-    "pods.priorityClassName": ["--set", "pods.priorityClassName=other"],
-    "pods.whenUnsatisfiable": ["--set", "pods.whenUnsatisfiable=DoNotSchedule"],
-    "autoscaling.enabled": ["--set", "autoscaling.enabled=false"],
-    "autoscaling.prometheus": ["--set", "autoscaling.prometheus=http://other:9090"],
-    "autoscaling.pollingSeconds": ["--set", "autoscaling.pollingSeconds=7"],
-    "autoscaling.cooldownSeconds": ["--set", "autoscaling.cooldownSeconds=7"],
-    "networkPolicy.enabled": ["--set", "networkPolicy.enabled=false"],
-    "networkPolicy.egress": ["--set-json", 'networkPolicy.egress=[{"to":[{"podSelector":{}}]}]'],
-    "networkPolicy.frontier": ["--set-json", 'networkPolicy.frontier=[{"to":[{"podSelector":{}}]}]'],
-    "networkPolicy.ingress": ["--set-json", 'networkPolicy.ingress=[{"from":[{"podSelector":{}}]}]'],
-    "monitoring.enabled": ["--set", "monitoring.enabled=false"],
-    "monitoring.labels": ["--set", "monitoring.labels.other=yes"],
-    "monitoring.interval": ["--set", "monitoring.interval=5s"],
-    "monitoring.runbooks": ["--set", "monitoring.runbooks=https://other"],
-    "monitoring.settings": ["--set", "monitoring.settings.late_seconds=7"],
-    "dashboards.enabled": ["--set", "dashboards.enabled=false"],
-    "dashboards.labels": ["--set", "dashboards.labels.other=yes"],
-    "dashboards.annotations": ["--set", "dashboards.annotations.other=yes"],
+CHANGED: dict[str, tuple[str, str]] = {
+    "images.prefix": ('images.prefix="registry.example/team/sprat"', "image: registry.example/team/sprat/"),
+    "images.tag": ('images.tag="0.0.7"', "/intent:0.0.7"),
+    "images.pullPolicy": ('images.pullPolicy="Always"', "imagePullPolicy: Always"),
+    "images.pullSecrets": ('images.pullSecrets=["registry"]', "- name: registry"),
+    "settings": ("settings.OTEL_SDK_DISABLED=true", "OTEL_SDK_DISABLED"),
+    "secrets": ('secrets.SPRAT_SECRET.name="of-all"', '"name":"of-all"'),
+    "certificates.ca": ('certificates.ca="authority"', "secretName: authority"),
+    "certificates.client": ('certificates.client="mutual"', "secretName: mutual"),
+    "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
+    "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
+    "SERVICE.tag": ('router.tag="0.0.8"', "/router:0.0.8"),
+    "SERVICE.replicas.min": ("router.replicas.min=2", "minReplicaCount: 2"),
+    "SERVICE.replicas.max": ("router.replicas.max=4", "maxReplicaCount: 4"),
+    "SERVICE.resources": ("router.resources.limits.cpu=3", '"cpu":3'),
+    "SERVICE.settings": ("router.settings.SPRAT_LAG_EVERY_S=5", "SPRAT_LAG_EVERY_S"),
+    "SERVICE.secrets": ('router.secrets.OTEL_EXPORTER_OTLP_HEADERS={"name": "a", "key": "b"}', "OTLP_HEADERS"),
+    "SERVICE.scaling": ("router.scaling.lag=5", 'lagThreshold: "5"'),
+    "SERVICE.task": ('models.translation.task="ner"', "consumerGroup: sprat.translation.default"),
+    "SERVICE.model": ('models.intent.model="other"', "consumerGroup: sprat.intent.other"),
+    "simulator.resources": ("simulator.resources.limits.cpu=7", '"cpu":7'),
+    "topics.replicationFactor": ("topics.replicationFactor=3", "--replication-factor"),
+    "pods.annotations": ('pods.annotations.other="noted"', "other: noted"),
+    "pods.nodeSelector": ('pods.nodeSelector.disk="ssd"', '"disk":"ssd"'),
+    "pods.tolerations": ('pods.tolerations=[{"key": "spot"}]', '"key":"spot"'),
+    "pods.priorityClassName": ('pods.priorityClassName="business"', "priorityClassName: business"),
+    "pods.whenUnsatisfiable": ('pods.whenUnsatisfiable="DoNotSchedule"', "whenUnsatisfiable: DoNotSchedule"),
+    "autoscaling.prometheus": ('autoscaling.prometheus="http://other:9090"', 'serverAddress: "http://other:9090"'),
+    "autoscaling.pollingSeconds": ("autoscaling.pollingSeconds=7", "pollingInterval: 7"),
+    "autoscaling.cooldownSeconds": ("autoscaling.cooldownSeconds=8", "cooldownPeriod: 8"),
+    "networkPolicy.egress": ('networkPolicy.egress=[{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]}]', "192.0.2.1/32"),
+    "networkPolicy.ingress": (
+        'networkPolicy.ingress=[{"from": [{"ipBlock": {"cidr": "192.0.2.2/32"}}]}]',
+        "192.0.2.2/32",
+    ),
+    "monitoring.labels": ('monitoring.labels.other="watched"', "other: watched"),
+    "monitoring.interval": ('monitoring.interval="5s"', "interval: 5s"),
+    "monitoring.runbooks": ('monitoring.runbooks="https://other"', "https://other"),
+    "monitoring.settings": ("monitoring.settings.late_seconds=77", "vector(77)"),
+    "dashboards.labels": ('dashboards.labels.other="shown"', "other: shown"),
+    "dashboards.annotations": ('dashboards.annotations.other="filed"', "other: filed"),
 }
-"""Each value → options that give it another content than `EVERYTHING` has."""
+SWITCHED_OFF = {
+    "topics.create": ("topics.create=false", "kind: Job"),
+    "autoscaling.enabled": ("autoscaling.enabled=false", "kind: ScaledObject"),
+    "networkPolicy.enabled": ("networkPolicy.enabled=false", "kind: NetworkPolicy"),
+    "monitoring.enabled": ("monitoring.enabled=false", "kind: PodMonitor"),
+    "dashboards.enabled": ("dashboards.enabled=false", "grafana_dashboard:"),
+}
+WITHOUT_SIMULATOR = {
+    "simulator.enabled": ("simulator.enabled=false", "image: sprat/simulator:"),
+    # The simulator takes the place of what this one is for.
+    "networkPolicy.frontier": (
+        'networkPolicy.frontier=[{"to": [{"ipBlock": {"cidr": "192.0.2.3/32"}}]}]',
+        "192.0.2.3/32",
+    ),
+}
+"""Each value → another content than `EVERYTHING` has, and a text that is rendered with one of the two contents only.
+Each text belongs to its value alone, so that one rendering is enough for all of a table."""
 EVERYTHING = [
-    f"--set={each}"
+    f"--set-json={each}"  # as the tables: helm lets --set go before --set-json, whatever their order
     for each in (
-        "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092",
-        "autoscaling.enabled=true,autoscaling.prometheus=http://prometheus:9090",
-        "monitoring.enabled=true,dashboards.enabled=true,simulator.enabled=true",
+        'settings.SPRAT_KAFKA__BOOTSTRAP="kafka:9092"',
+        'autoscaling={"enabled": true, "prometheus": "http://prometheus:9090"}',
+        "monitoring.enabled=true",
+        "dashboards.enabled=true",
+        "simulator.enabled=true",
     )
 ]
 
 
 @rendered
 def test_every_value_is_used() -> None:
-    assert OTHER.keys() == set(paths(DEFAULTS))
-    for name, options in OTHER.items():
-        # The simulator takes the place of what this one is for.
-        base = [*EVERYTHING, "--set=simulator.enabled=false"] if name == "networkPolicy.frontier" else EVERYTHING
-        assert rendering(*base, *options) != rendering(*base), f"{name} changes nothing"
+    tables = (CHANGED, SWITCHED_OFF, WITHOUT_SIMULATOR)
+    assert sorted(name for table in tables for name in table) == paths(DEFAULTS)
+    before = rendering(*EVERYTHING)
+    for table in tables:
+        after = rendering(*EVERYTHING, *(f"--set-json={option}" for option, _ in table.values()))
+        for name, (_, text) in table.items():
+            assert (text in before) != (text in after), f"{name} changes nothing"
 
 
 @rendered
