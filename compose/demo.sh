@@ -8,5 +8,5 @@ export SPRAT_SECRET=${SPRAT_SECRET:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n
 export SPRAT_KAFKA_PORT=$((20000 + RANDOM % 10000)) # nobody on this machine needs it; it must be free
 compose() { "${DOCKER:-docker}" compose --project-directory . "$@"; }
 trap 'compose down --volumes --timeout 5 >/dev/null 2>&1' EXIT
-compose up --detach --wait --no-build >/dev/null 2>&1 || { compose ps --all; compose logs --tail 20; exit 2; } >&2
+compose up --detach --wait >/dev/null 2>&1 || { compose ps --all; compose logs --tail 20; exit 2; } >&2
 compose run --rm --no-TTY cli demo --running "$@"

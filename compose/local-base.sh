@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make the images that compose/ names of others on a machine that reaches Debian's packages and Python's, but no container
-# registry: the base of Sprat's images, Apache Kafka and Redis. Then print the lines for compose/.env.
+# registry: the base of Sprat's images, Apache Kafka and Redis. Then print the lines for compose/.env, and how the
+# images of Sprat are built on this base.
 #
 #   make setup                  # brings Kafka's jars and a Java runtime, which the Kafka image is made of
 #   sudo compose/local-base.sh
@@ -64,4 +65,5 @@ VOLUME /data
 CMD ["redis-server"]
 DOCKERFILE
 
-printf 'BASE_IMAGE=%s\nKAFKA_IMAGE=%s\nREDIS_IMAGE=%s\n' "$base" "$kafka" "$redis"
+printf 'KAFKA_IMAGE=%s\nREDIS_IMAGE=%s\n' "$kafka" "$redis"
+echo "then: make images BASE_IMAGE=$base" >&2

@@ -59,11 +59,11 @@ async def test_a_service_is_upgraded_under_traffic_and_nothing_is_repeated(compo
     build = [str(DOCKER), "build", "--quiet", "--tag", f"sprat/{service}:{tag}", "-"]
     subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
     compose.variables[f"SPRAT_{service.upper()}_TAG"] = tag
-    report = await compose.demo(("up", "--detach", "--wait", "--no-deps", "--no-build", service))
+    report = await compose.demo(("up", "--detach", "--wait", "--no-deps", service))
     check(report, repeated=False)
     assert tag in compose("ps", "--format", "{{.Image}}", service)
 
 
 async def test_down_and_up_keep_what_was_sent(compose: Compose) -> None:
-    report = await compose.demo(("down",), ("up", "--detach", "--wait", "--no-build"), pause_s=0)
+    report = await compose.demo(("down",), ("up", "--detach", "--wait"), pause_s=0)
     check(report, repeated=False)

@@ -13,6 +13,7 @@ from support.readme import DOCS, ROOT
 PAGE = DOCS / "deploy/air-gapped.md"
 VERIFY = chapter(PAGE, "Verify")
 RUN = chapter(PAGE, "Run processes")
+NO_OTHER_FILE = "find . ! -type d ! -path ./SHA256SUMS | sort | diff - <(cut -c67- SHA256SUMS | sort)"
 NO_NETWORK = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 """A network of its own, with nothing but the loopback interface."""
 
@@ -86,6 +87,15 @@ def test_a_changed_missing_or_additional_file_is_noticed(bundle: Path, tmp_path:
     person.follow("sha256sum SHA256SUMS")
     said = person.follow("sha256sum --check --strict --quiet SHA256SUMS")
     assert (said.out, said.err) == ("", "")
+    said = person.follow(NO_OTHER_FILE)
+    assert (said.out, said.err) == ("", "")
+
+    (folder / "wheels/sprat-9.9-py3-none-any.whl").touch()
+    (folder / "wheels/a link").symlink_to("/etc/hostname")
+    person.run("sha256sum --check --strict --quiet SHA256SUMS")  # it looks at no file but those that it lists
+    said = person.run(NO_OTHER_FILE, code=1)
+    added = [line.removeprefix("< ") for line in said.out.splitlines() if line.startswith("<")]
+    assert added == ["./wheels/a link", "./wheels/sprat-9.9-py3-none-any.whl"]
 
     wheel = next(folder.glob("wheels/sprat_encoder-*.whl"))
     content = bytearray(wheel.read_bytes())

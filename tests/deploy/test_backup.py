@@ -51,7 +51,7 @@ async def test_a_copy_of_the_data_folder_goes_on_where_the_installation_was(tmp_
         first.stop_service("intent")  # the next texts are in hand when the backup is made
         await submit(first.bootstrap, first.topics, lambda number: event(COUNT + number), COUNT, over_s=0)
         assert await results(first) == ids_of(*range(COUNT))
-    person.follow("tar -czf sprat-data.tar.gz sprat-data")
+    person.follow("(umask 077; tar -czf sprat-data.tar.gz sprat-data)")
     with installed(data) as lost:  # what happens after the backup
         await submit(lost.bootstrap, lost.topics, lambda number: event(2 * COUNT + number), 1, over_s=0)
         await settled(lost.bootstrap, lost.topics, MODELS)

@@ -64,6 +64,11 @@ def test_an_image_is_sprats_own_or_has_one_variable_with_a_name_and_a_tag(name: 
         assert IMAGE.fullmatch(image), f"{image}: one variable with a default of name and tag, and no host"
 
 
+def test_up_builds_no_image() -> None:
+    """Else a mistyped tag would deploy whatever the checkout has, under that tag."""
+    assert [name for name, service in containers() if "build" in service] == []
+
+
 def test_each_image_of_the_dockerfile_runs_somewhere_and_is_made_and_labelled() -> None:
     targets = {
         name for name in re.findall(r" AS (\w+)$", DOCKERFILE, re.MULTILINE) if f"title=sprat-{name} " in DOCKERFILE

@@ -104,7 +104,7 @@ class SpratStack:
         if reason := unavailable(self.services):
             raise UserError(f"containers cannot run here: {reason}")
         try:
-            self("up", "--detach", "--wait", "--no-build", *self.services)
+            self("up", "--detach", "--wait", *self.services)
         except BaseException as error:
             if isinstance(error, UserError):
                 error.add_note(self.report())
