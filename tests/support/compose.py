@@ -5,6 +5,7 @@ The images come from `make images`; those of Kafka and Redis are the ones that c
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sprat_local.demo.report import DemoReport
 from sprat_local.demo.samples import load_samples
@@ -31,7 +32,7 @@ class Compose(SpratStack):
 
     async def demo(self, *during: Sequence[str], pause_s: float = 3.0) -> DemoReport:
         """Send the samples through it; while they are under way, run these `docker compose` commands with a pause."""
-        target = await DemoTarget.running(self.kafka)
+        target = replace(await DemoTarget.running(self.kafka), alone=True)
         counts = [(0, 1)]
         demo = Demo(target, load_samples(DEMO_FOLDER), lambda *count: counts.append(count), timeout_s=UP_S)
         work = asyncio.create_task(demo.run())

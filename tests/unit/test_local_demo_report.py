@@ -81,6 +81,38 @@ def test_an_unexpected_result_is_a_breach() -> None:
     assert not summary.ok
 
 
+def test_where_others_publish_only_the_own_texts_count() -> None:
+    texts = [published("s-1"), published_broken()]
+    another = record(RESULTS, result("s-1", text_source="/crm"), "r-9")
+    another.headers = [header for header in another.headers if header[0] != "traceparent"]
+    others = [another, dead_letter_for(published_broken(offset=99))]
+    own = [record(RESULTS, result("s-1")), dead_letter_for(texts[1])]
+
+    assert not report(texts, observe(*own, *others)).ok
+    assert report(texts, observe(*own, *others).of(texts)) == report(texts, observe(*own))
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        pytest.param(
+            record(RESULTS, result("s-1", "ner", output=None, status="unanswered"), "r-9"),
+            "s-1, ner",
+            id="a task that it does not ask for",
+        ),
+        pytest.param(dead_letter_for(published("s-1")), "a dead letter for a valid record", id="its dead letter"),
+        pytest.param(
+            dead_letter_for(published("s-1", 99)), "a dead letter for a valid record", id="a dead letter with its trace"
+        ),
+    ],
+)
+def test_what_is_too_much_of_an_own_text_counts_where_others_publish(more: Record, problem: str) -> None:
+    texts = [published("s-1")]
+    summary = report(texts, observe(record(RESULTS, result("s-1")), more).of(texts))
+
+    assert summary.problems[0].startswith(problem)
+
+
 @pytest.mark.parametrize(
     ("letters", "problem"),
     [

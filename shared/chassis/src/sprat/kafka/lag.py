@@ -79,6 +79,10 @@ class GroupLag:
         """Records that the group has not committed, in all partitions."""
         return sum(each.lag for each in self.partitions)
 
+    def until(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Return how many of the records before these ends the group has not committed."""
+        return sum(max(0, ends.get(each.partition, each.end) - each.start) for each in self.partitions)
+
     @property
     def oldest_age_s(self) -> float | None:
         """The age of the oldest record that waits in any partition; None: not measured in all of them."""

@@ -29,7 +29,7 @@ def demo(
         typer.Option(
             "--running",
             help="Use the installation that runs at --bootstrap, such as compose's, instead of starting one. It must "
-            "have the samples' policy, and the simulator as its frontier.",
+            "have the samples' policy, and the simulator as its frontier. Texts of others may go through it meanwhile.",
         ),
     ] = False,
     bootstrap: Bootstrap = None,

@@ -162,6 +162,22 @@ class Observations:
         self._result_topics = {topics.results(task) for task in TASKS}
         self._prediction_topics = {topics.predictions(task) for task in TASKS}
 
+    def of(self, published: Iterable[PublishedRecord]) -> "Observations":
+        """Return what belongs to these records, without what belongs to other people's."""
+        texts, positions, traces = set(), set(), set()
+        for each in published:
+            texts.add(each.identity)
+            positions.add(each.position)
+            traces.add(trace_id(each.record.headers))
+        own = Observations(self.topics)
+        own.results |= {pair: found for pair, found in self.results.items() if (pair.source, pair.id) in texts}
+        own.predictions, own.traces, own.unreadable = self.predictions, self.traces, self.unreadable
+        for position, letters in self.dead_letters.items():
+            # A letter may contain a record that a service has written for the text: the trace is the text's.
+            if position in positions or any(trace_id(each.headers) in traces - {""} for each in letters):
+                own.dead_letters[position] = letters
+        return own
+
     def add(self, record: KafkaRecord) -> None:
         """Add a record of any topic of the installation."""
         trace = trace_id(record.headers)

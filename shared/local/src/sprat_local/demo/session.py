@@ -5,11 +5,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -152,7 +152,8 @@ class Demo:
             lag = await self._final_lag()
             await reader.catch_up(_LAG_TIMEOUT_S)
         run = RunFacts(self._cold_start_s, self._target.phases, per_s, lag, timed_out)
-        return make_report(self._published, self._observations, run)
+        observed = self._observations if self._target.alone else self._observations.of(self._published)
+        return make_report(self._published, observed, run)
 
     async def _publish(self, records: Sequence[SampleRecord]) -> float:
         """Publish the first text alone to time the cold start, then the others at a steady rate.
@@ -181,38 +182,44 @@ class Demo:
         self._published.append(PublishedRecord(record, topic, sent.partition, sent.offset, sent.timestamp))
 
     async def _wait_complete(self) -> bool:
-        """Wait until everything published has its Results and dead letters; False if nothing new arrives in time."""
-        count, last = self._observed(), time.monotonic()
+        """Wait until everything published has its Results and dead letters; False if none arrives in time."""
+        count, last = self._arrived(), time.monotonic()
         while not is_complete(self._published, self._observations):
             await asyncio.sleep(0.01 if len(self._published) == 1 else 0.1)
             self._report_count()
-            if self._observed() != count:
-                count, last = self._observed(), time.monotonic()
+            if self._arrived() != count:
+                count, last = self._arrived(), time.monotonic()
             if time.monotonic() - last > self._timeout_s:
                 return False
         return True
 
     async def _final_lag(self) -> dict[str, int]:
-        """Return the lag of every group when all are 0, or what it is after the timeout."""
+        """Return the lag of every group when all are 0, or what it is after the timeout.
+
+        Where others publish as well, only what was there at the first look counts: theirs goes on arriving.
+        """
         target = self._target
+        ends: Mapping[TopicPartition, int] = {}
         deadline = time.monotonic() + _LAG_TIMEOUT_S
         async with LagMeter(target.kafka.client(), target.topics, groups=target.groups) as meter:
             while True:
                 snapshot = await meter.measure()
-                lag = {f"{target.topics.prefix}.{name}": each.lag for name, each in snapshot.groups.items()}
+                ends = snapshot.ends if target.alone or not ends else ends
+                lag = {f"{target.topics.prefix}.{name}": each.until(ends) for name, each in snapshot.groups.items()}
                 if not any(lag.values()) or time.monotonic() > deadline:
                     return lag
                 await asyncio.sleep(0.1)
 
-    def _observed(self) -> int:
-        return len(self._observations.results) + len(self._observations.dead_letters)
+    def _arrived(self) -> int:
+        """Return how many of the expected Results and dead letters are there."""
+        pairs, positions = expected_pairs(self._published), expected_dead_letters(self._published)
+        done = sum(bool(self._observations.results.get(pair)) for pair in pairs)
+        return done + sum(bool(self._observations.dead_letters.get(each)) for each in positions)
 
     def _report_count(self) -> None:
         total = len(self._samples.broken) + sum(len(sample.submitted["tasks"]) for sample in self._samples.texts)
         total += sum(len(broken.accepted_tasks) for broken in self._samples.broken)
-        pairs, positions = expected_pairs(self._published), expected_dead_letters(self._published)
-        done = sum(bool(self._observations.results.get(pair)) for pair in pairs)
-        self._on_count(done + sum(bool(self._observations.dead_letters.get(each)) for each in positions), total)
+        self._on_count(self._arrived(), total)
 
 
 def process_age_s() -> float:

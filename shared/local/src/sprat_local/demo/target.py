@@ -32,6 +32,8 @@ class DemoTarget:
     """Consumer groups of its services, without the prefix."""
     phases: dict[str, float] = field(default_factory=dict)
     """Phase of the start → seconds until its end, where the demo started it."""
+    alone: bool = False
+    """Whether nobody else publishes to it."""
 
     @property
     def topics(self) -> Topics:
@@ -48,6 +50,7 @@ class DemoTarget:
             {state.name: state.partitions or 0 for state in installation.topic_states},
             tuple(group for group in groups if group),
             installation.phases,
+            alone=True,
         )
 
     @classmethod
