@@ -41,7 +41,7 @@ types: $(STAMP) ## mypy alone
 	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
-test: $(STAMP) $(KAFKA) ## all tests, on a real Kafka and a real Redis
+test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below need more
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
 
 # One observed installation for all of them, so one after the other.

@@ -4,16 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from sprat_testing.containers import unavailable
 from support.compose import Compose
 
 
 @pytest.fixture(scope="session")
 def compose() -> Iterator[Compose]:
     """Return an installation that is ready; it and its data are removed afterwards."""
-    if reason := unavailable():
-        pytest.skip(reason)
     found = Compose()
+    if reason := found.unavailable():
+        pytest.skip(reason)
     try:
         found.start()
         yield found

@@ -1,11 +1,13 @@
 """An installation of containers for tests: the stack of `sprat_testing`, with the traffic of the demo through it.
 
-The images come from `make images`; those of Kafka and Redis are the ones that compose/.env names, if there is one.
+The images come from `make images`, or are the ones that compose/.env names, as those of Kafka and Redis.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+
+from dotenv import dotenv_values
 
 from sprat_local.demo.report import DemoReport
 from sprat_local.demo.samples import load_samples
@@ -15,7 +17,7 @@ from sprat_local.options import DEMO_FOLDER
 from sprat_testing.containers import SERVICES, SpratStack, docker
 from support.readme import ROOT
 
-__all__ = ["DOCKER", "SERVICES", "Compose"]
+__all__ = ["DOCKER", "SERVICES", "Compose", "images"]
 
 DOCKER = docker()
 UP_S = 300
@@ -23,12 +25,19 @@ UNDER_WAY = 40
 """Results and dead letters, of 421, after which the commands run: the others are on their way, or still to be sent."""
 
 
+def images() -> dict[str, str]:
+    """Return what compose/.env says about images."""
+    own = dotenv_values(ROOT / "compose" / ".env")
+    return {
+        name: value for name in ("SPRAT_IMAGES", "SPRAT_TAG", "KAFKA_IMAGE", "REDIS_IMAGE") if (value := own.get(name))
+    }
+
+
 class Compose(SpratStack):
     """One installation of containers."""
 
     def __init__(self) -> None:
-        env_file = ROOT / "compose" / ".env"
-        super().__init__(env_file=env_file if env_file.exists() else None)
+        super().__init__(variables=images())
 
     async def demo(self, *during: Sequence[str], pause_s: float = 3.0) -> DemoReport:
         """Send the samples through it; while they are under way, run these `docker compose` commands with a pause."""

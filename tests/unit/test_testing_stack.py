@@ -49,6 +49,16 @@ def test_the_reason_is_the_clients_own(temporary: Path, monkeypatch: pytest.Monk
     assert unavailable() == "docker info: no engine"
 
 
+def test_an_image_of_another_that_is_missing_is_named(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """case "$*" in
+      *config*) grep KAFKA_IMAGE "$3" | cut -d= -f2;;
+      "image inspect"*) echo "no such image" >&2; exit 1;;
+    esac"""
+    monkeypatch.setenv("DOCKER", client(temporary, script))
+    assert unavailable(variables={"KAFKA_IMAGE": "own/kafka:1"}) == "docker image inspect own/kafka:1: no such image"
+    assert [each.name for each in temporary.iterdir()] == ["docker"]
+
+
 def test_what_does_not_become_ready_is_removed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = temporary / "calls"
     script = f'echo "$@" >> {calls}; case "$*" in *" up "*) echo not healthy >&2; exit 1;; esac'

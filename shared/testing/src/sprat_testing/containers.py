@@ -39,15 +39,13 @@ class SpratStack:
         policy: Path | None = None,
         services: Sequence[str] | None = None,
         variables: Mapping[str, str] | None = None,
-        env_file: Path | None = None,
     ) -> None:
         """Plan it.
 
         Args:
             policy: the policy file; None: the one of Sprat's demo.
             services: those to run; None: all. Kafka, Redis and the topics are always there.
-            variables: of the Compose file.
-            env_file: more of them; `variables` and those of the environment count first.
+            variables: of the Compose file; those of the environment count first.
 
         Raises:
             UserError: testcontainers is not installed.
@@ -71,7 +69,7 @@ class SpratStack:
         self._env_file = Path(tempfile.gettempdir()) / f"{self.variables['COMPOSE_PROJECT_NAME']}.env"
         self._compose = DockerCompose(
             FOLDER,
-            env_file=[*([] if env_file is None else [str(env_file)]), str(self._env_file)],
+            env_file=str(self._env_file),
             docker_command_path=docker(),
         )
 
@@ -101,7 +99,7 @@ class SpratStack:
         Raises:
             UserError: something is missing, or does not become ready. Nothing is left running.
         """
-        if reason := unavailable(self.services):
+        if reason := self.unavailable():
             raise UserError(f"containers cannot run here: {reason}")
         try:
             self("up", "--detach", "--wait", *self.services)
@@ -110,6 +108,17 @@ class SpratStack:
                 error.add_note(self.report())
             self.stop()
             raise
+
+    def unavailable(self) -> str | None:
+        """Return why it cannot run here, such as an image that is missing; None where it can."""
+        try:
+            for arguments in (["compose", "version"], ["info"]):
+                if reason := _refused(*arguments):
+                    return reason
+            images = sorted({*self("config", "--images", *self.services).split()})
+            return next((reason for image in images if (reason := _refused("image", "inspect", image))), None)
+        finally:
+            self._env_file.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop all containers and remove them with their data."""
@@ -127,15 +136,17 @@ class SpratStack:
         return "\n".join(line for line in lines if '"level": "warning"' in line or '"level": "error"' in line)[-_LAST:]
 
 
-def unavailable(services: Sequence[str] = SERVICES) -> str | None:
-    """Return why containers of these services cannot run here; None where they can."""
-    images, tag = os.environ.get("SPRAT_IMAGES", "sprat"), os.environ.get("SPRAT_TAG", "0.1.0")
-    needed = [["compose", "version"], ["info"], *(["image", "inspect", f"{images}/{name}:{tag}"] for name in services)]
-    for arguments in needed:
-        try:
-            done = subprocess.run([docker(), *arguments], capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            return f"there is no program {docker()}: the variable DOCKER names the client"
-        if done.returncode:
-            return f"docker {' '.join(arguments)}: {(done.stderr.strip().splitlines() or ['it fails'])[-1]}"
+def unavailable(services: Sequence[str] = SERVICES, variables: Mapping[str, str] | None = None) -> str | None:
+    """Return why containers of these services, and what they need, cannot run here; None where they can."""
+    return SpratStack(services=services, variables=variables).unavailable()
+
+
+def _refused(*arguments: str) -> str | None:
+    """Return what the client says where a command fails."""
+    try:
+        done = subprocess.run([docker(), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return f"there is no program {docker()}: the variable DOCKER names the client"
+    if done.returncode:
+        return f"docker {' '.join(arguments)}: {(done.stderr.strip().splitlines() or ['it fails'])[-1]}"
     return None
