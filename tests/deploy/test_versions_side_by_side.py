@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -154,14 +155,20 @@ def installation(earlier: dict[str, str], errors: list[str]) -> Iterator[Install
 
 
 async def test_versions_run_side_by_side_through_an_upgrade_and_back(
-    installation: Installation, errors: list[str]
+    installation: Installation, errors: list[str], earlier: dict[str, str]
 ) -> None:
+    def is_earlier(process: str) -> bool:
+        own = Path(f"/proc/{installation.processes[process].pid}/environ").read_text("utf-8").split("\0")
+        return f"PYTHONPATH={earlier['PYTHONPATH']}" in own
+
     def add_beside(service: str) -> None:
         installation.start_service(service, instance=2)
+        assert (is_earlier(service), is_earlier(instance_name(service, 2))) == (True, False)
 
     def put_back(service: str) -> None:
         installation.stop_service(instance_name(service, 2))
         installation.start_service(service)
+        assert is_earlier(service)
 
     async with traffic_through(installation) as traffic:
         await traffic.goes_on()
