@@ -14,6 +14,15 @@ KEPT = {"intent": 241, "ner": 11, "translation": 9}
 """As `make demo` prints it."""
 
 
+MOST_MEMORY_MB = dict.fromkeys(SERVICES, 250) | {"translation": 300}
+"""The aim is 250 for all; translation misses it, as docs/deploy/sizing.md says."""
+
+
+def image_of(compose: Compose, service: str) -> str:
+    """Return the name and tag of the image that a service runs."""
+    return compose("ps", "--format", "{{.Image}}", service).strip()
+
+
 def check(report, *, repeated: bool) -> None:
     """Check that nothing was lost or doubled; after a kill, a Result may be there twice under one id."""
     print(
@@ -44,6 +53,22 @@ def test_the_containers_have_no_rights_that_they_do_not_need(compose: Compose) -
         assert said == "10001:10001 true [ALL] [no-new-privileges:true]\n"
 
 
+@pytest.mark.parametrize(("service", "most_mb"), [("router", 200), ("intent", 420)])
+def test_an_image_is_not_larger_than_promised(compose: Compose, service: str, most_mb: int) -> None:
+    said = subprocess.check_output(
+        [str(DOCKER), "image", "inspect", "--format", "{{.Size}}", image_of(compose, service)]
+    )
+    assert 50 < int(said) / 1e6 <= most_mb
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_after_the_samples_a_container_needs_no_more_memory_than_promised(compose: Compose, service: str) -> None:
+    (container,) = compose("ps", "--quiet", service).split()
+    stats = [str(DOCKER), "stats", "--no-stream", "--format", "{{.MemUsage}}", container]
+    said = subprocess.check_output(stats, text=True).partition("MiB")[0]
+    assert 20 < float(said) * 2**20 / 1e6 <= MOST_MEMORY_MB[service]
+
+
 @pytest.mark.parametrize("service", [*SERVICES, "redis", "kafka"])
 async def test_a_killed_container_loses_nothing(compose: Compose, service: str) -> None:
     began = time.monotonic()
@@ -54,9 +79,11 @@ async def test_a_killed_container_loses_nothing(compose: Compose, service: str) 
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_is_upgraded_under_traffic_and_nothing_is_repeated(compose: Compose, service: str) -> None:
-    tag = "0.1.0-next"
-    dockerfile = f"FROM sprat/{service}:0.1.0\nLABEL org.opencontainers.image.version={tag}\n"
-    build = [str(DOCKER), "build", "--quiet", "--tag", f"sprat/{service}:{tag}", "-"]
+    running = image_of(compose, service)
+    name, _, old = running.rpartition(":")
+    tag = f"{old}-next"
+    dockerfile = f"FROM {running}\nLABEL org.opencontainers.image.version={tag}\n"
+    build = [str(DOCKER), "build", "--quiet", "--tag", f"{name}:{tag}", "-"]
     subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
     compose.variables[f"SPRAT_{service.upper()}_TAG"] = tag
     report = await compose.demo(("up", "--detach", "--wait", "--no-deps", service))
