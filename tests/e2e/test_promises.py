@@ -179,7 +179,9 @@ def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(system: Sp
     place = submit(system, text(tasks={"intent": {}, "sentiment": {"x": 1}}))
     assert system.result(place).status == "answered"
     reason = system.dead_letter(place).reason
-    assert (reason.code, "sentiment" in reason.detail) == ("unknown_task", True)
+    assert reason.code == "unknown_task"
+    assert "1 unknown" in reason.detail
+    assert "sentiment" not in reason.detail, "a name may be anything"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(system: Sp
     [
         pytest.param(text("mikä on tilini saldo?", language="fi"), "intent", "declined", "answered", id="language"),
         pytest.param(
-            text(tasks={"translation": {"target": "xx"}}), "translation", "no_service", "answered", id="target"
+            text(tasks={"translation": {"target": "fi"}}), "translation", "no_service", "answered", id="target"
         ),
         pytest.param(text(tasks={"ner": {}}), "ner", "no_service", "answered", id="task that no model serves"),
         pytest.param(text(tasks={"intent": {"model": "hr"}}), "intent", "no_service", "unanswered", id="model"),

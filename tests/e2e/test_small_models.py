@@ -87,13 +87,16 @@ def test_an_unsupported_target_is_escalated(bootstrap: str) -> None:
 
 
 def test_redis_holds_no_value_of_a_text_also_where_nothing_may_leave(bootstrap: str, redis: str) -> None:
-    text = "Erika Mustermann moved to Regensburg. Where is my order?"
-    for task in ("ner", "translation=de", "intent"):
+    asked = {
+        "ner": "Erika Mustermann moved to Regensburg",
+        "translation=de": "Where is my order?",
+        "intent": "Where is my order?",
+    }
+    for task, text in asked.items():
         answers = [send(bootstrap, text, "--task", task)]
         while not answers[-1]["cached"]:  # a Redis that is slow for a moment is a miss
             assert len(answers) < 10, f"{task} does not come from Redis"
             answers.append(send(bootstrap, text, "--task", task))
-        assert not answers[0]["cached"]
         assert answers[0]["output"] == answers[-1]["output"]
     with Redis.from_url(redis) as client:
         held = [part for key in client.scan_iter() for part in (key, client.get(key))]

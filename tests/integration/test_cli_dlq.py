@@ -17,6 +17,7 @@ from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
+from sprat_testing.service import running
 from support.letters import dlq
 from support.stream import (
     FakeModel,
@@ -27,7 +28,6 @@ from support.stream import (
     publish,
     read_all,
     read_until,
-    running,
     settings_for,
 )
 from support.system import POLICY

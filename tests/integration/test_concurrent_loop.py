@@ -14,6 +14,7 @@ from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
+from sprat_testing.service import running
 from support.metrics import Metrics
 from support.stream import (
     eventually,
@@ -22,7 +23,6 @@ from support.stream import (
     position_is,
     publish,
     read_all,
-    running,
     settings_for,
     transaction,
 )

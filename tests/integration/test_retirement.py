@@ -22,6 +22,7 @@ from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
+from sprat_testing.service import running
 from support.stream import (
     SECRET,
     FakeModel,
@@ -32,7 +33,6 @@ from support.stream import (
     publish,
     read_all,
     read_until,
-    running,
     settings_for,
 )
 

@@ -14,6 +14,7 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import Prediction, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
+from sprat_testing.service import running
 from support.metrics import Metrics
 from support.stream import (
     FakeModel,
@@ -23,7 +24,6 @@ from support.stream import (
     position_is,
     publish,
     read_all,
-    running,
     settings_for,
     transaction,
 )
