@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import support.logs
+from sprat.telemetry.instruments import HISTOGRAMS
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
 from support.metrics import Metrics
@@ -94,6 +95,14 @@ def prefix() -> str:
 def metrics() -> Metrics:
     """Return the metrics that this test emits. Ask for it before anything emits: what comes earlier is lost."""
     return Metrics()
+
+
+@pytest.fixture(autouse=True)
+def own_histograms() -> Iterator[None]:
+    """Forget the histograms that a test declares: all later exports of the process would send them."""
+    declared = [*HISTOGRAMS]
+    yield
+    HISTOGRAMS[:] = declared
 
 
 @pytest.fixture
