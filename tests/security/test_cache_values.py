@@ -11,21 +11,12 @@ from conftest import Redis
 from sprat.cache import RedisCache
 from sprat.sealing import Seal
 from sprat.settings import RedisSettings
+from support.clock import Clock
 from support.metrics import Metrics
 
 SECRET = SecretStr("the secret of this installation")
 VALUE = b'0.999\n{"label": "transfer"}'
 PLANTED = b"Anna Schmidt"
-
-
-class Clock:
-    """Seconds since the epoch, as a test sets them."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from sprat import retry
 from sprat.errors import Fatal, Retryable
-from sprat.retry import retry_until
+from sprat.retry import OnceAMinute, retry_until
 
 QUICK = 0.01
 
@@ -48,3 +48,9 @@ async def test_at_the_deadline_it_ends_with_the_last_reason(messages) -> None:
     with pytest.raises(Fatal, match="no success for 0 s; last failure: absent"):
         await retry_until(failing("absent"), Retryable, 0)
     assert messages() == []
+
+
+def test_a_line_is_due_at_once_and_then_once_a_minute():
+    now = [0.0]
+    line = OnceAMinute(lambda: now[0])
+    assert [line.due() for now[0] in (0.0, 0.1, 59.9, 60.0, 119.9, 500.0)] == [True, False, False, True, False, True]

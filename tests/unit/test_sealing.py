@@ -4,19 +4,10 @@ import pytest
 from pydantic import SecretStr
 
 from sprat.sealing import Expired, NotSealed, Seal
+from support.clock import Clock
 
 SECRET = SecretStr("the secret of this installation")
 VALUE = b'0.999\n{"label": "transfer"}'
-
-
-class Clock:
-    """Seconds since the epoch, as a test sets them."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Faults that may come with every text: in the log they are one line a minute."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+from sprat.retry import OnceAMinute
 
-_QUIET_S = 60.0
+log = logging.getLogger(__name__)
 
 
 class FaultLog:
@@ -15,9 +14,8 @@ class FaultLog:
 
     def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
-        self._clock = clock
+        self._line = OnceAMinute(clock)
         self._count = 0
-        self._logged_at = -math.inf
 
     def add(self, cause: str) -> None:
         """Count a fault, and log it with their number unless there was a line in the last minute.
@@ -25,7 +23,6 @@ class FaultLog:
         `cause` holds nothing of a text.
         """
         self._count += 1
-        now = self._clock()
-        if now - self._logged_at >= _QUIET_S:
+        if self._line.due():
             log.warning("%s: %s; %d since the last such line", self._what, cause, self._count)
-            self._count, self._logged_at = 0, now
+            self._count = 0

@@ -19,6 +19,7 @@ from sprat.kafka.clients import NO_ANSWER, cancel_requests
 from sprat.kafka.connection_errors import may_be_refused
 from sprat.kafka.lag import REQUIRED_GROUPS, LagMeter, LagSnapshot, StableOffsets, limit_to_owned
 from sprat.registry.model_table import ModelTable
+from sprat.retry import OnceAMinute
 from sprat.runtime import describe
 from sprat.telemetry.signals import GROUP_AGE, GROUP_LAG, GROUP_MEMBERS, HELD_BACK, KAFKA_REACHABLE
 
@@ -28,7 +29,6 @@ ROUND_S: Final = 5.0
 """How long a round may take. A slower one counts as failed."""
 LOOK_S: Final = 1.0
 """How often the assignment is looked at between two rounds, seconds."""
-_LOG_S: Final = 60.0
 _GAUGES = (GROUP_LAG, GROUP_AGE, GROUP_MEMBERS, HELD_BACK)
 
 
@@ -57,7 +57,7 @@ class GroupMetrics:
         self._stable = StableOffsets()
         self._denied: set[str] = set()
         self._publishing = False
-        self._logged_at = -_LOG_S
+        self._failure = OnceAMinute()
 
     async def run(self) -> None:
         """Measure until cancelled. A failure is logged, at most once a minute, and never raised."""
@@ -116,8 +116,7 @@ class GroupMetrics:
         for gauge in _GAUGES:
             gauge.replace([])
         KAFKA_REACHABLE.set(0)
-        if time.monotonic() - self._logged_at >= _LOG_S:
-            self._logged_at = time.monotonic()
+        if self._failure.due():
             expected = isinstance(error, (*NO_ANSWER, asyncio.CancelledError))
             log.warning("groups cannot be measured: %s", type(error).__name__ if expected else describe(error))
         await self._close()

@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sprat.retry import OnceAMinute
 from sprat.sealing import Expired, NotSealed, Seal
 from sprat.settings import RedisSettings
 from sprat.telemetry import signals
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _RETRY_S = 0.3
 _CONNECTIONS = 8
-_REPORT_S = 60.0
 
 
 class KeyedHash:
@@ -109,8 +109,7 @@ class RedisCache:
         """Since the last success."""
         self._reported = False
         """Whether the log says that it fails, and not yet that it works again."""
-        self._reported_at = self._rejected_at = -math.inf
-        """When the log last said that it fails, and that values were rejected."""
+        self._failure, self._rejection = OnceAMinute(clock), OnceAMinute(clock)
 
     @property
     def most_s(self) -> float:
@@ -171,8 +170,7 @@ class RedisCache:
         await pipeline.execute()
 
     def _report_rejected(self, error: NotSealed) -> None:
-        if self._clock() > self._rejected_at + _REPORT_S:
-            self._rejected_at = self._clock()
+        if self._rejection.due():
             log.warning(
                 "the cache %s holds a value that this installation did not write under this key: %s; ignored",
                 self._name,
@@ -220,8 +218,7 @@ class RedisCache:
 
     def _pause(self, error: Exception) -> None:
         now = self._clock()
-        if now > self._reported_at + _REPORT_S:
-            self._reported_at = now
+        if self._failure.due():
             cause = f"{_code(error)} ({type(error).__name__})"
             log.warning("the cache %s fails: %s; continuing without it", self._name, cause)
             self._reported = True

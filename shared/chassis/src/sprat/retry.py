@@ -6,6 +6,7 @@ hand.
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REPORT_EVERY_S = 60.0
-"""How often a retry logs a reason that does not change."""
+"""How often a reason that does not change is logged again."""
 
 
 class Deadline:
@@ -58,6 +59,22 @@ class Backoff:
     def reset(self) -> None:
         """Start again with the first pause, after a success."""
         self._attempts = 0
+
+
+class OnceAMinute:
+    """Limits the lines about something that goes on: a log of every occurrence would hide all else."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = -math.inf
+
+    def due(self) -> bool:
+        """Return whether this is the first time, or a minute since the last time that it was due."""
+        now = self._clock()
+        if now - self._last < REPORT_EVERY_S:
+            return False
+        self._last = now
+        return True
 
 
 async def retry_until(

@@ -51,7 +51,7 @@ class SpratStack:
             UserError: testcontainers is not installed.
         """
         try:
-            from testcontainers.compose import DockerCompose  # noqa: PLC0415 - an extra
+            from testcontainers.compose import DockerCompose  # noqa: PLC0415 - an extra, which the embedded backend does not need
         except ImportError:
             raise UserError("containers need testcontainers: pip install 'sprat-testing[containers]'") from None
         self.services = tuple(services) if services is not None else (*SERVICES, SIMULATOR)
@@ -103,7 +103,7 @@ class SpratStack:
             raise UserError(f"containers cannot run here: {reason}")
         try:
             self("up", "--detach", "--wait", *self.services)
-        except BaseException as error:
+        except BaseException as error:  # Ctrl-C, too: no container may be left running
             if isinstance(error, UserError):
                 error.add_note(self.report())
             self.stop()

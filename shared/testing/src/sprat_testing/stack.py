@@ -119,13 +119,13 @@ class Sprat:
             self._write_answers()
         try:
             self._running.start()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nothing may be left
             self._remove_answers()
             raise
         try:
             self._loop.start()
             self._loop.run(self._connect(), _CONNECT_S)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: no process may be left running
             self.stop()
             raise
 

@@ -77,7 +77,7 @@ class HistogramReader:
                     bucket_counts=buckets,
                     explicit_bounds=histogram.boundaries,
                     min=None,  # type: ignore[arg-type] # optional in OTLP, and nothing here reads it
-                    max=None,  # type: ignore[arg-type]
+                    max=None,  # type: ignore[arg-type] # as min
                     exemplars=[
                         _exemplar(latest)
                         for bucket, latest in each.exemplars.items()

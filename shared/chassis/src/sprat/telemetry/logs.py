@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from sprat.model import display_name
+from sprat.retry import OnceAMinute
 from sprat.telemetry.spans import current_traceparent, span_context
 from sprat_contracts import Traceparent
 
@@ -26,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _NAMES_A_SPAN = frozenset({"trace_id", "span_id"})
-_QUIET_S = 60.0
 _NOISY = ("httpx", "httpcore", "openai", "uvicorn", "faststream", "asyncio", "urllib3", "grpc")
 
 
@@ -123,8 +124,7 @@ class ExportReport(logging.Handler):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
-        self._clock = clock
-        self._reported: dict[str, float] = {}
+        self._reported: defaultdict[str, OnceAMinute] = defaultdict(lambda: OnceAMinute(clock))
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Report it, without a lock: to log inside one could wait for a thread that waits for this one."""
@@ -135,10 +135,8 @@ class ExportReport(logging.Handler):
         """Log one line, unless there was one in the last minute."""
         exporting = "export" in record.name or "_shared_internal" in record.name
         about = "export" if exporting else str(record.msg)
-        now = self._clock()
-        if now - self._reported.get(about, float("-inf")) < _QUIET_S:
+        if not self._reported[about].due():
             return
-        self._reported[about] = now
         if exporting:
             log.warning("telemetry is not exported: %s; this is reported once a minute", _reason(record))
         else:
