@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from conftest import Redis
 from sprat.cache import RedisCache
+from sprat.keys import Keys
 from sprat.runtime import CLOSE_S
 from sprat.sealing import Seal
 from sprat.settings import RedisSettings
@@ -21,7 +22,7 @@ from support.metrics import Metrics
 from support.spans import RECORD, Spans
 from support.stream import eventually
 
-SEAL = Seal(SecretStr("a secret for the tests"))
+SEAL = Seal(Keys(SecretStr("a secret for the tests")))
 
 
 def cache(

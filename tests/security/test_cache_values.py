@@ -9,6 +9,7 @@ from redis.asyncio import Redis as Client
 
 from conftest import Redis
 from sprat.cache import RedisCache
+from sprat.keys import Keys
 from sprat.sealing import Seal
 from sprat.settings import RedisSettings
 from support.clock import Clock
@@ -27,7 +28,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def cache(redis_server: Redis, prefix: str, clock: Clock) -> AsyncIterator[RedisCache]:
     settings = RedisSettings.model_validate({"url": redis_server.url, "timeout_s": 5, "ttl_s": 60})
-    made = RedisCache(settings, f"{prefix}:", Seal(SECRET, clock))
+    made = RedisCache(settings, f"{prefix}:", Seal(Keys(SECRET), clock))
     yield made
     await made.close()
 
@@ -106,7 +107,7 @@ async def test_values_of_another_secret_are_a_counted_miss(
     other = RedisCache(
         RedisSettings.model_validate({"url": redis_server.url, "timeout_s": 5}),
         f"{prefix}:",
-        Seal(SecretStr("another")),
+        Seal(Keys(SecretStr("another"))),
     )
     await other.put("a", VALUE)
     assert await cache.get("a") is None

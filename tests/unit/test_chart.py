@@ -58,7 +58,7 @@ SET_BY_THE_CHART = {
     "SPRAT_TRANSLATION__MODEL",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
 }
-SECRET = {"SPRAT_SECRET", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_FRONTIER__API_KEY"}
+SECRET = {"SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_FRONTIER__API_KEY"}
 """Never in `settings`: values files are read by many."""
 AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), signals.GROUP.name.replace(".", "_")
 AIR_GAPPED, LAPTOP, PRODUCTION = VALUES

@@ -39,7 +39,7 @@ class Publisher:
 
 def chassis_with(publisher):
     settings = settings_for("h:1", "test")
-    cache = RedisCache(settings.redis, "test:", Seal(settings.secret))
+    cache = RedisCache(settings.redis, "test:", Seal(settings.keys))
     return ServiceContext("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
 
 

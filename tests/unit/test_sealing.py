@@ -3,10 +3,12 @@
 import pytest
 from pydantic import SecretStr
 
+from sprat.keys import Keys
 from sprat.sealing import Expired, NotSealed, Seal
 from support.clock import Clock
 
 SECRET = SecretStr("the secret of this installation")
+OTHER = SecretStr("the next secret of this installation")
 VALUE = b'0.999\n{"label": "transfer"}'
 
 
@@ -17,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def seal(clock: Clock) -> Seal:
-    return Seal(SECRET, clock)
+    return Seal(Keys(SECRET), clock)
 
 
 def test_a_value_comes_back_and_cannot_be_read(seal: Seal) -> None:
@@ -29,7 +31,7 @@ def test_a_value_comes_back_and_cannot_be_read(seal: Seal) -> None:
 
 def test_a_value_of_another_name_or_secret_is_refused(seal: Seal, clock: Clock) -> None:
     sealed = seal.seal("a", VALUE, 60)
-    for other, name in ((seal, "b"), (seal, ""), (Seal(SecretStr("another"), clock), "a")):
+    for other, name in ((seal, "b"), (seal, ""), (Seal(Keys(OTHER), clock), "a")):
         with pytest.raises(NotSealed, match="changed, moved, or sealed with another secret"):
             other.unseal(name, sealed)
 
@@ -57,3 +59,17 @@ def test_each_changed_bit_is_noticed(seal: Seal) -> None:
 def test_a_value_that_was_cut_is_noticed(seal: Seal, length: int) -> None:
     with pytest.raises(NotSealed):
         seal.unseal("a", seal.seal("a", VALUE, 60)[:length])
+
+
+def test_during_a_rotation_what_either_service_sealed_is_read_by_both(clock: Clock) -> None:
+    before, after = Seal(Keys(SECRET, OTHER), clock), Seal(Keys(OTHER, SECRET), clock)
+    for writer in (before, after):
+        sealed = writer.seal("a", VALUE, 60)
+        assert before.unseal("a", sealed) == after.unseal("a", sealed) == VALUE
+
+
+def test_it_seals_with_the_current_secret_alone(clock: Clock) -> None:
+    sealed = Seal(Keys(OTHER, SECRET), clock).seal("a", VALUE, 60)
+    assert Seal(Keys(OTHER), clock).unseal("a", sealed) == VALUE
+    with pytest.raises(NotSealed):
+        Seal(Keys(SECRET), clock).unseal("a", sealed)

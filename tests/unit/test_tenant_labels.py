@@ -31,7 +31,7 @@ async def context():
             "0",
             settings,
             None,
-            RedisCache(settings.redis, "test:", Seal(settings.secret)),
+            RedisCache(settings.redis, "test:", Seal(settings.keys)),
             stack,
             Tracing(exporting=False),
         )

@@ -49,7 +49,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     store = RedisCache(
         settings.redis.model_copy(update=store_settings),
         f"{settings.kafka.prefix}:",
-        Seal(settings.secret),
+        Seal(settings.keys),
         name="frontier",
         retries=STORE_RETRIES,
     )

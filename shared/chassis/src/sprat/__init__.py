@@ -2,7 +2,7 @@
 
 Read in this order:
 
-1. `errors`, `settings`, `retry`, `lifecycle`: what all other modules use.
+1. `errors`, `settings`, `keys`, `retry`, `lifecycle`: what all other modules use.
 2. `kafka`: consume, publish, commit.
 3. `registry`: which model serves which texts.
 4. `processing`: from a record to acknowledged results and a committed offset.

@@ -38,7 +38,8 @@ _CONNECTIONS = 8
 class KeyedHash:
     """HMAC-SHA-256 over a sequence of strings. Without the secret, a hash reveals nothing of the text.
 
-    The strings are hashed as a JSON array, so that no two sequences have the same input.
+    The strings are hashed as a JSON array, so that no two sequences have the same input. The key is the current secret
+    alone: after a rotation, nothing is found under an earlier hash.
     """
 
     def __init__(self, secret: SecretStr) -> None:

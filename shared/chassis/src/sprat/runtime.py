@@ -106,7 +106,7 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
         version,
         settings,
         Publisher(settings.kafka, client_id(name, model)),
-        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.secret)),
+        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.keys)),
         stack,
         Tracing(exporting=telemetry.tracers is not None),
         model,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sprat.errors import UserError
+from sprat.keys import Keys
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -149,8 +150,13 @@ class ServiceSettings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     secret: Annotated[
-        SecretStr, Field(min_length=16, description="Key of all keyed hashes; the same for all services.")
+        SecretStr,
+        Field(min_length=16, description="All keys are derived from it; the same for all services."),
     ]
+    previous_secret: Annotated[
+        SecretStr | None,
+        Field(min_length=16, description="Another valid secret during a rotation: for reading, never for writing."),
+    ] = None
     health_host: Annotated[str, Field(description="Address of /livez and /readyz.")] = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -158,6 +164,17 @@ class ServiceSettings(BaseSettings):
     drain_s: Annotated[
         float, Field(gt=0, le=50, description="How long a stop or a rebalance may wait for work in hand.")
     ] = 20.0
+
+    @field_validator("previous_secret", mode="before")
+    @classmethod
+    def _not_given(cls, value: object) -> object:
+        """Read an empty variable, as Compose passes one on that is not set, as none."""
+        return None if value == "" else value
+
+    @property
+    def keys(self) -> Keys:
+        """The keys derived from the secret."""
+        return Keys(self.secret, self.previous_secret)
 
 
 def load_settings(settings_type: type[S]) -> S:

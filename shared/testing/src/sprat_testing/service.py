@@ -48,7 +48,7 @@ async def running(
         version,
         settings,
         Publisher(settings.kafka, f"sprat-{name}"),
-        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.secret)),
+        RedisCache(settings.redis, f"{settings.kafka.prefix}:", Seal(settings.keys)),
         AsyncExitStack(),
         Tracing(exporting=exporting),
         model,
