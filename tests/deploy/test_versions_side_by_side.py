@@ -1,7 +1,8 @@
 """Services of an earlier commit and of this one side by side, under traffic: through an upgrade, and all the way back.
 
-Each of the two steps leaves the router and all others on different versions for a while, once in each direction. The
-upgrade starts new instances beside the old ones, in the same groups; the way back stops one and starts the other.
+One kind of service at a time changes its version, in an order that leads through every mixture of two versions of the
+router, the specialists and the frontier service. The upgrade starts new instances beside the old ones, in the same
+groups; the way back stops one and starts the other.
 """
 
 import asyncio
@@ -25,8 +26,11 @@ from support.old_version import NoHistoryError, earlier_commit, variables_of
 from support.stream import eventually, read_all
 from support.traffic import record, settled, submit
 
-OTHERS = ("intent", "ner", "translation", "frontier")
-ALL = ("router", *OTHERS)
+SPECIALISTS = ("intent", "ner", "translation")
+KINDS = (("frontier",), SPECIALISTS, ("router",))
+ALL = tuple(service for kind in KINDS for service in kind)
+ORDER = (0, 1, 0, 2, 1, 0, 1)
+"""Which of `KINDS` changes its version next; the last step makes all of them new."""
 SOURCE = "/tests/upgrade"
 SURE = "please move {} euros from checking to my savings account"
 HARD = "för över {} euro till mitt sparkonto"
@@ -34,7 +38,7 @@ PER_S = 25
 ENDED = 25
 """Pairs that end in each state, of texts that were published in it."""
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(480)
 
 
 def tasks_of(number: int) -> dict[str, dict[str, str]]:
@@ -170,17 +174,25 @@ async def test_versions_run_side_by_side_through_an_upgrade_and_back(
         installation.start_service(service)
         assert is_earlier(service)
 
+    new: frozenset[str] = frozenset()
+    mixtures = set()
     async with traffic_through(installation) as traffic:
         await traffic.goes_on()
-        for services in (("router",), OTHERS):
-            await each(services, add_beside)
-            await traffic.goes_on()  # both versions in one group
-            await each(services, installation.stop_service)
-            await traffic.goes_on()  # first the router is new and all others are old
-        for services in (("router",), OTHERS):
-            await each(services, put_back)
-            await traffic.goes_on()  # first the router is old and all others are new
+        for services in (KINDS[index] for index in ORDER):
+            if new.issuperset(services):
+                await each(services, put_back)
+            else:
+                await each(services, add_beside)
+                await traffic.goes_on()  # both versions in one group
+                await each(services, installation.stop_service)
+            new ^= frozenset(services)
+            mixtures.add(new)
+            await traffic.goes_on()
+        await each(ALL, put_back)
+        await traffic.goes_on()
 
+    assert new == frozenset(ALL)
+    assert len(mixtures) == 2 ** len(KINDS) - 1, "each mixture of versions was there"
     assert traffic.ended == Counter(traffic.pairs())
     assert await read_all(installation.bootstrap, installation.topics.dead_letters) == []
     assert errors == []
