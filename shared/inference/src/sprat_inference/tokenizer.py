@@ -2,14 +2,19 @@
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from tokenizers import Tokenizer
 
 from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.unigram import UnigramTokenizer
+
+Read = TypeVar("Read")
+Encode = Callable[[list[str]], list[list[int]]]
+"""Texts to their ids, special tokens included and nothing cut off."""
 
 CODE_POINTS_PER_TOKEN = 16
 """A text is cut after this many code points per token that the model reads, so that tokenising a text of 20,000 takes
@@ -23,7 +28,7 @@ SPECIAL_TOKENS = 2
 class GuardedTokenizer:
     """A tokenizer that returns no empty sequence, no id beyond the vocabulary, and no more ids than the model reads."""
 
-    tokenizer: Tokenizer
+    encode: Encode
     max_tokens: int
     """The longest sequence of ids, the special tokens included."""
     highest_id: int
@@ -38,10 +43,9 @@ class GuardedTokenizer:
         Raises:
             BrokenArtefact: when either file cannot be read, or the tokenizer has ids that the model lacks.
         """
-        tokenizer, highest = load_tokenizer(folder)
-        tokenizer.enable_truncation(max_tokens)
-        words = tokenizer.pre_tokenizer.pre_tokenize_str("x") if tokenizer.pre_tokenizer else [("x", (0, 1))]
-        return cls(tokenizer, max_tokens, highest, sum(len(word) for word, _ in words) - 1)
+        encode, words, highest = _load(folder)
+        pieces = words.pre_tokenizer.pre_tokenize_str("x") if words.pre_tokenizer else [("x", (0, 1))]
+        return cls(encode, max_tokens, highest, sum(len(piece) for piece, _ in pieces) - 1)
 
     def upper_bound(self, text: str) -> int:
         """Return an upper bound of the number of tokens of `text`, without tokenising it.
@@ -58,12 +62,23 @@ class GuardedTokenizer:
         """Return the ids of each text, special tokens included, and for each text whether its end was cut off."""
         limit = self.max_tokens * CODE_POINTS_PER_TOKEN
         cut = [replace_surrogates(text[:limit]) for text in texts]
-        encodings = self.tokenizer.encode_batch_fast(cut)
-        ids = [encoding.ids for encoding in encodings]
-        truncated = [
-            len(text) > limit or bool(encoding.overflowing) for text, encoding in zip(texts, encodings, strict=True)
-        ]
-        return ids, truncated
+        whole = self.encode(cut)
+        truncated = [len(text) > limit or len(ids) > self.max_tokens for text, ids in zip(texts, whole, strict=True)]
+        return [self._shortened(ids) for ids in whole], truncated
+
+    def _shortened(self, ids: list[int]) -> list[int]:
+        """Return no more than the model reads; the last special token stays the last."""
+        return ids if len(ids) <= self.max_tokens else [*ids[: self.max_tokens - 1], ids[-1]]
+
+
+def _load(folder: Path) -> tuple[Encode, Tokenizer, int]:
+    """Return what computes ids, what splits a text into words, and the highest id."""
+    small = _read(folder, UnigramTokenizer.read)
+    if small is not None:
+        _check_ids(folder, small.highest_id)
+        return lambda texts: list(map(small.ids, texts)), small.words, small.highest_id
+    tokenizer, highest = load_tokenizer(folder)
+    return lambda texts: [each.ids for each in tokenizer.encode_batch_fast(texts)], tokenizer, highest
 
 
 def load_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
@@ -72,19 +87,9 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     Raises:
         BrokenArtefact: when it cannot be read, or has ids that the model's `vocabulary.json` lacks.
     """
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:
-        raise BrokenArtefact(
-            f"{folder / 'tokenizer.json'}: cannot be read ({error}); write the artefact again"
-        ) from error
+    tokenizer = _read(folder, Tokenizer.from_str)
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-    rows = _vocabulary_size(folder / "vocabulary.json")
-    if not 0 <= highest < rows:
-        raise BrokenArtefact(
-            f"{folder}: tokenizer.json has ids up to {highest}, the model has {rows} entries; they belong to "
-            "different models: write the artefact again"
-        )
+    _check_ids(folder, highest)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     # Without this, the characters "[SEP]" in a user's text would become the special token.
@@ -98,6 +103,23 @@ def replace_surrogates(text: str) -> str:
     The contract rejects such texts; callers that do not use the contract may pass them.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _read(folder: Path, reader: Callable[[str], Read]) -> Read:
+    path = folder / "tokenizer.json"
+    try:
+        return reader(path.read_text(encoding="utf-8"))
+    except Exception as error:
+        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from error
+
+
+def _check_ids(folder: Path, highest: int) -> None:
+    rows = _vocabulary_size(folder / "vocabulary.json")
+    if not 0 <= highest < rows:
+        raise BrokenArtefact(
+            f"{folder}: tokenizer.json has ids up to {highest}, the model has {rows} entries; they belong to "
+            "different models: write the artefact again"
+        )
 
 
 def _vocabulary_size(path: Path) -> int:
