@@ -55,3 +55,9 @@ def test_the_wilson_interval_of_nothing_is_everything() -> None:
     assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
     assert wilson(50, 50).high == pytest.approx(1)
     assert wilson(8, 10).low == pytest.approx(0.490, abs=0.001)
+
+
+@pytest.mark.parametrize("count", [1, 50, 10_000, 10_000_000])
+def test_an_interval_never_seems_to_end_at_both_sides_of_certainty(count: int) -> None:
+    assert "(100.0% to" not in str(wilson(count, count))
+    assert "to 0.0%)" not in str(wilson(0, count))

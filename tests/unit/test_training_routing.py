@@ -48,10 +48,12 @@ def test_intervals_contain_the_value_and_shrink_with_more_texts():
     assert many.high - many.low < (few.high - few.low) / 3
 
 
-def test_intervals_are_as_wide_as_wilsons():
-    counted, drawn = wilson(300, 400), assess(outcomes()).small.accuracy
-    assert drawn.low == pytest.approx(counted.low, abs=0.01)
-    assert drawn.high == pytest.approx(counted.high, abs=0.01)
+def test_an_accuracy_has_wilsons_interval_even_where_every_answer_is_right():
+    assert assess(outcomes()).small.accuracy == wilson(300, 400)
+    right = TextOutcomes(np.ones(50, bool), np.full(50, 0.9), np.full(50, 0.98), np.zeros(50))
+    assessment = assess(right)
+    assert str(assessment.small.accuracy) == "100.0% (92.8% to 100.0%)"
+    assert assessment.frontier.accuracy.low == pytest.approx(wilson(49, 50).low)
 
 
 def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():

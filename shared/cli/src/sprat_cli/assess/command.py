@@ -43,9 +43,10 @@ Examples:
 
 \b
 FILE holds texts with their right labels that the model was not trained on. The frontier's answers are in a file like
-it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. The intervals
-are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or to --output. --write changes the
-keep_at of the model that texts ask for by the name after --as, which may be left out only for the shipped model.
+it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Intervals of
+shares are Wilson's, those of costs are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or
+to --output. --write changes the keep_at of the model that texts ask for by the name after --as, which may be left out
+only for the shipped model.
 
 \b
 --frontier takes the same path as the frontier service: it needs --policy, and sends a text only as the rules of

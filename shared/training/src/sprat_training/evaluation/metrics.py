@@ -38,11 +38,16 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%})"
+        # The ends are rounded outwards: an interval that seems to end at 100 % or at 0 % on both sides says too much.
+        low, high = math.floor(self.low * 1000) / 1000, math.ceil(self.high * 1000) / 1000
+        return f"{self.value:.1%} ({low:.1%} to {high:.1%})"
 
 
 def wilson(right: float, count: float) -> Interval:
-    """Return Wilson's score interval for `right` of `count`; 0 to 1 where nothing was counted."""
+    """Return Wilson's score interval for `right` of `count`; 0 to 1 where nothing was counted.
+
+    Where all or none are right, it still has a width, as a bootstrap has not (Wilson 1927; Brown, Cai, DasGupta 2001).
+    """
     if count <= 0:
         return Interval(0.0, 0.0, 1.0)
     share, square = right / count, Z_95**2

@@ -28,7 +28,7 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     page.add_picture(
         accuracy_against_share(assessment, choice).svg(),
         "A router that escalates at random lies on the straight line between the small model and the frontier. "
-        "The band is the 95 % bootstrap interval.",
+        "The band is the 95 % interval (Wilson).",
     )
     if assessment.costs_known:
         page.add_heading("Accuracy against cost")

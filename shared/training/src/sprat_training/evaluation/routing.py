@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
-from sprat_training.evaluation.metrics import Doubles, Flags, Interval
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
 
 STEPS: Final = 100
 """A threshold is a whole number of hundredths."""
@@ -102,7 +102,11 @@ class ThresholdChoice:
 
 
 def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
-    """Compute all ways, with bootstrap intervals: the texts are drawn with replacement, `RESAMPLES` times."""
+    """Compute all ways, with 95 % intervals: Wilson's for shares of right answers.
+
+    Costs have no known distribution, so theirs are bootstrapped: the texts are drawn with replacement, `RESAMPLES`
+    times.
+    """
     count = len(outcomes)
     thresholds = [step / STEPS for step in range(STEPS + 1)]
     escalated = [np.zeros(count, bool), np.ones(count, bool), *(outcomes.confidence < at for at in thresholds)]
@@ -170,8 +174,9 @@ def _results(outcomes: TextOutcomes, escalated: Flags, seed: int) -> list[Strate
     draws = _draw_counts(len(outcomes), seed)
     right = np.where(escalated, outcomes.frontier_right[:, None], outcomes.small_right[:, None])
     cost = np.where(escalated, outcomes.frontier_eur[:, None], 0.0) * _MILLION
-    columns = zip(escalated.mean(axis=0), _intervals(right, draws), _intervals(cost, draws), strict=True)
-    return [StrategyResult(float(share), accuracy, euros) for share, accuracy, euros in columns]
+    columns = zip(escalated.mean(axis=0), right.sum(axis=0), _intervals(cost, draws), strict=True)
+    # Where the frontier's accuracy is assumed, `count` is a fraction: the interval is that of as many real answers.
+    return [StrategyResult(float(share), wilson(float(count), len(outcomes)), euros) for share, count, euros in columns]
 
 
 def _draw_counts(count: int, seed: int) -> NDArray[np.float32]:
