@@ -153,7 +153,7 @@ def measured(task: TrainingTask, data: Path, folder: Path, encoder: Path | None)
         "keep_at": result.card.keep_at,
         "kept_share": kept.share,
         "kept_right": kept.right.value,
-        "leaked": len(result.leaked_rows),
+        "leaked": len(result.sources.leaked_rows),
         "suspected": len(result.label_issues),
         "seconds": wall,
         "cpu_seconds": cpu,
@@ -171,7 +171,7 @@ def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
         for (text, label), flip in zip(rows, wrong, strict=True)
     ]
     result, *_ = run(planted_rows, None, folder, encoder)
-    used = {row - 2 for row in result.data.rows}
+    used = {row - 2 for row in result.sources.data.rows}
     there = {int(place) for place in np.flatnonzero(wrong)} & used
     listed = {each.row - 2 for each in result.label_issues}
     found = listed & there
@@ -191,7 +191,7 @@ def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tu
         write(test_file, test)
     output = folder / f"model-{time.monotonic_ns()}"
     config = TrainingConfig(
-        file=file, output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
+        files=(file,), output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
     )
     started, cpu = time.monotonic(), time.process_time()
     result = train(config, no_progress)

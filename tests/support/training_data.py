@@ -26,7 +26,8 @@ def clusters(
 def labelled(rows: Sequence[tuple[str, str]], name: str = "hr.csv", first_row: int = 2) -> LabelledTexts:
     """Return rows of text and label as if read from a file."""
     texts, labels = zip(*rows, strict=True)
-    return LabelledTexts(Path(name), texts, labels, tuple(range(first_row, len(rows) + first_row)), ("text", "label"))
+    numbers = tuple(range(first_row, len(rows) + first_row))
+    return LabelledTexts(Path(name), texts, labels, numbers, ("text", "label"), (Path(name),) * len(rows))
 
 
 def enough(label: str, count: int = MIN_TEXTS) -> list[tuple[str, str]]:

@@ -1,13 +1,11 @@
 """What is fitted of a file, what is found in it, and what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from sprat.errors import UserError
-from sprat_training.config import TrainingConfig
-from sprat_training.data import prepare, read_test
+from sprat_training.data import check_test, merge_spellings, prepare
+from sprat_training.datasets.reader import joined, read_labelled
 from support.dataset_files import write_file
 from support.training_data import enough, labelled
 
@@ -96,7 +94,7 @@ def test_the_error_shows_no_labels_of_a_test_that_may_be_texts(tmp_path):
     data, _ = prepare(labelled([*enough("a"), *enough("b")]))
     test = write_file(tmp_path, "test.csv", "text,label\nhello,My name is Anna\nbye,I am Ben\n")
     with pytest.raises(UserError, match=r'row 2, column "label": no text is trained with this label; correct it'):
-        read_test(TrainingConfig(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test), data)
+        check_test(read_labelled(test), data)
 
 
 def test_too_many_texts_are_refused_with_a_way_out_and_sampled_evenly():
@@ -110,7 +108,26 @@ def test_too_many_texts_are_refused_with_a_way_out_and_sampled_evenly():
 
 def test_rows_of_the_test_that_are_trained_on_are_left_out_and_listed(tmp_path):
     data, _ = prepare(labelled([*enough("a"), *enough("b")]))
-    test = write_file(tmp_path, "test.csv", "text,label\nA text 0,a\nnew,b\nunrelated,oos\n")
-    config = TrainingConfig(file=Path("hr.csv"), output=tmp_path, name="hr", test_file=test)
-    rows, leaked = read_test(config, data)
+    test = write_file(tmp_path, "test.csv", "text,label\nA text 0,a\nnew,b\n")
+    rows, leaked = check_test(read_labelled(test), data)
     assert (rows.texts, leaked) == (("new",), (2,))
+
+
+def test_a_later_file_corrects_an_earlier_one_and_counts_are_over_all_files():
+    first = labelled([*enough("a"), *enough("b", 3), ("right", "a"), ("wrong", "a"), ("wrong", "b")])
+    second = labelled([("b text 8", "b"), ("Wrong", "b"), ("right", "a")], "corrected.csv")
+    data, summary = prepare(joined([first, second]))
+    assert data.labels == ("a", "b")
+    assert [(text.rows, text.labels, [str(path) for path in text.paths]) for text in summary.corrected] == [
+        ((11, 12, 3), ("b",), ["hr.csv", "hr.csv", "corrected.csv"])
+    ]
+    assert [text.rows for text in summary.repeats] == [(10, 4)]
+    assert summary.conflicts == ()
+    assert data.labels[data.gold[data.texts.index("Wrong")]] == "b"
+
+
+def test_labels_that_differ_by_case_are_merged_into_the_most_frequent_spelling_on_request():
+    data = labelled([*enough("Gehalt"), ("x", "GEHALT"), ("y", "gehalt "), ("z", "OOS")])
+    merged = merge_spellings(data, ["oos"])
+    assert set(merged.labels) == {"Gehalt", "oos"}
+    assert merged.texts == data.texts

@@ -2,7 +2,9 @@
 
 import pytest
 
+from sprat.errors import UserError
 from sprat_training.datasets.reader import read_labelled, read_texts
+from sprat_training.datasets.rows import RowProblem
 from support.dataset_files import error_of, write_file
 
 
@@ -61,23 +63,31 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         ),
         pytest.param(
             "a.csv",
-            "text,label\nfine,a\ngr\xfc\xdfe,b\n".encode("latin-1"),
+            "text,label\nfine é,a\n".encode() + "gr\xfc\xdfe,b\n".encode("latin-1"),
             'row 3, column "text": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
-            id="Latin-1",
+            id="Latin-1 below UTF-8",
         ),
         pytest.param(
             "a.csv",
-            b"text,label\n\xfcber,a\n",
+            b"text,label\n\xfcber,a\n\xc3\xa9,b\n",
             'row 2, column "text": byte 0xfc is not UTF-8, after 0',
             id="first byte",
         ),
         pytest.param(
-            "a.csv", b'label;text\na;"one; two";\xfc\n', 'row 2, column "3": byte 0xfc is not UTF-8', id="cell too many"
+            "a.csv",
+            b'label;text\na;"one; two";\xfc\n\xc3\xa9',
+            'row 2, column "3": byte 0xfc is not UTF-8',
+            id="cell too many",
         ),
-        pytest.param("a.tsv", b'text\tlabel\n"open\t\xfc\n', 'row 2, column "label": byte 0xfc is not', id="TSV byte"),
-        pytest.param("a.csv", b"hi,a\nho,\xfc\n", 'row 2, column "2": byte 0xfc is not UTF-8', id="byte without names"),
-        pytest.param("a.jsonl", b'{"text": "\xfc"}', "row 1: byte 0xfc is not UTF-8", id="byte in JSON"),
-        pytest.param("a.csv", "text,label\nhi,a\n".encode("utf-16"), "row 1: UTF-16; save it as UTF-8", id="UTF-16"),
+        pytest.param(
+            "a.tsv", b'text\tlabel\n"open\t\xfc\n\xc3\xa9', 'row 2, column "label": byte 0xfc is not', id="TSV byte"
+        ),
+        pytest.param(
+            "a.csv", b"hi,a\nho,\xfc\n\xc3\xa9", 'row 2, column "2": byte 0xfc is not UTF-8', id="byte without names"
+        ),
+        pytest.param("a.jsonl", b'{"text": "\xfc\xc3\xa9"}', "row 1: byte 0xfc is not UTF-8", id="byte in JSON"),
+        pytest.param("a.csv", b"\xff\xfet\0e", "line 1: it is not UTF-16; name another --encoding", id="UTF-16 cut"),
+        pytest.param("a.csv", b"text,label\nhi\x81,a\n", 'row 2, column "text": byte 0x81 is not', id="no encoding"),
         pytest.param("a.csv", b"\xef\xbb\xbf", "the file is empty", id="byte order mark alone"),
         pytest.param("a.csv", ",\n,\n", "row 1: every row is blank; it needs a row for each", id="commas alone"),
         pytest.param(
@@ -91,7 +101,7 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         ),
         pytest.param(
             "a.csv",
-            b"sep=;\ntext;label\nhi;\xfc\n",
+            b"sep=;\ntext;label\nhi;\xfc\n\xc3\xa9",
             'row 2 (line 3), column "label": byte 0xfc is not UTF-8',
             id="byte below a separator's line",
         ),
@@ -182,9 +192,9 @@ def test_the_error_of_a_bad_file_names_row_and_column_and_what_to_do(tmp_path, n
     assert error_of(write_file(tmp_path, name, content)).startswith(message)
 
 
-def test_of_many_problems_the_first_five_are_listed(tmp_path):
-    message = error_of(write_file(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 9))
-    assert message.count("\n") == 5
+def test_of_many_problems_the_first_twenty_are_listed(tmp_path):
+    message = error_of(write_file(tmp_path, "a.csv", "text,label\n" + "hi,\n" * 24))
+    assert message.count("\n") == 20
     assert message.endswith("and 4 more")
 
 
@@ -198,3 +208,49 @@ def test_texts_without_labels_are_read_by_line_or_from_their_column(tmp_path):
     assert read_texts(write_file(tmp_path, "a.txt", "one, two\n\nthree\n")).texts == ("one, two", "three")
     assert read_texts(write_file(tmp_path, "b.csv", "text,label\nhi,a\n")).texts == ("hi",)
     assert read_texts(write_file(tmp_path, "c.csv", "hi\nho\n")).texts == ("hi", "ho")
+
+
+GERMAN = (
+    "Frage;Kategorie;Datum\r\nWo ist die Gehaltsabrechnung für März?;Lohn;1.4.\r\n"
+    ";;2.4.\r\n\r\nIch möchte Urlaub;Urlaub;\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("utf-8", None), ("utf-8-sig", None), ("utf-16", "UTF-16"), ("cp1252", "Windows-1252")],
+)
+def test_a_file_is_read_as_a_spreadsheet_writes_it(tmp_path, encoding, said):
+    read = read_labelled(write_file(tmp_path, "a.csv", GERMAN.encode(encoding)))
+    assert read.texts == ("Wo ist die Gehaltsabrechnung für März?", "Ich möchte Urlaub")
+    assert (read.labels, read.rows) == (("Lohn", "Urlaub"), (2, 5))
+    (finding,) = read.findings
+    assert (finding.encoding, finding.blank_rows, finding.unused_columns) == (said, 2, ("Datum",))
+
+
+def test_another_encoding_is_read_where_it_is_named(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text;label\nцена;a\n".encode("koi8-r"))
+    assert read_labelled(path, encoding="koi8-r").texts == ("цена",)
+    with pytest.raises(UserError, match=r"a\.csv: line 2: it is not ascii; name another --encoding"):
+        read_labelled(path, encoding="ascii")
+    for wrong in ("klingon", "hex"):
+        with pytest.raises(UserError, match=f"--encoding {wrong}: no such encoding"):
+            read_labelled(path, encoding=wrong)
+
+
+@pytest.mark.parametrize("names", ["Nachricht;Kategorie", "Énoncé;Catégorie", "ENONCE;CATEGORIE", "mensaje;intención"])
+def test_names_of_columns_are_known_in_four_languages(tmp_path, names):
+    read = read_labelled(write_file(tmp_path, "a.csv", f"id;{names}\n1;hi;greeting\n"))
+    assert (read.texts, read.labels) == (("hi",), ("greeting",))
+
+
+def test_rows_that_cannot_be_used_are_left_out_where_a_list_takes_them(tmp_path):
+    path = write_file(tmp_path, "a.csv", "text,label\nhi,a\n,a\nho,b,c\nhey,\nbye,b\n")
+    bad: list[RowProblem] = []
+    read = read_labelled(path, bad_rows=bad)
+    assert read.texts == ("hi", "bye")
+    assert [(problem.row, problem.column, problem.cells) for problem in bad] == [
+        (3, "text", ("", "a")),
+        (4, None, ("ho", "b", "c")),
+        (5, "label", ("hey", "")),
+    ]

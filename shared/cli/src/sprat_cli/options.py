@@ -28,6 +28,10 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the labels. [default: found]")
 ]
+Encoding = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252."),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`."),

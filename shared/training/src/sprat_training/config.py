@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.tables import AUTO
 
 OnTrainingProgress = Callable[[str, int, int], None]
 """Is called with the name of the step, the work done, and the whole work of that step."""
@@ -18,11 +19,18 @@ def no_progress(_step: str, _done: int, _total: int) -> None:
 class TrainingConfig:
     """The inputs, the output and the parameters of one training."""
 
-    file: Path
+    files: tuple[Path, ...]
+    """Where a later one labels the text of an earlier one, its label counts."""
     output: Path
     """Folder of the artefact."""
     name: str
     columns: ColumnNames = field(default_factory=ColumnNames)
+    encoding: str = AUTO
+    """Of all files, as `read_text` takes it."""
+    skip_bad_rows: Path | None = None
+    """Where rows that cannot be used are written; None refuses files with such rows."""
+    merge_case: bool = False
+    """Take labels that differ by case or white space alone as one."""
     outside_file: Path | None = None
     """Texts outside every label."""
     outside_label: str = "oos"
@@ -41,3 +49,8 @@ class TrainingConfig:
     """Fit only so many texts."""
     licence: str = "LicenseRef-own-data"
     threads: int = 2
+
+    @property
+    def source(self) -> str:
+        """Return the names of the files, for a sentence."""
+        return " and ".join(file.name for file in self.files)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
-from sprat_training.config import TrainingConfig
-from sprat_training.datasets.reader import JSON_SUFFIXES, LabelledTexts, read_labelled, read_texts
+from sprat_training.datasets.reader import JSON_SUFFIXES, FileFindings, LabelledTexts
 from sprat_training.datasets.rows import look_like_texts, normalised_text
 
 MIN_TEXTS: Final = 5
@@ -27,8 +26,10 @@ class RepeatedText:
     """One text that occurs in several rows."""
 
     rows: tuple[int, ...]
+    paths: tuple[Path, ...]
+    """The file of each row."""
     labels: tuple[str, ...]
-    """Distinct labels, the most frequent first."""
+    """Distinct labels, the most frequent first; where a later file corrects an earlier one, its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +41,33 @@ class DataSummary:
     repeats: tuple[RepeatedText, ...]
     """Texts that occur several times with one label: each counts once."""
     conflicts: tuple[RepeatedText, ...]
-    """Texts that occur with several labels. The most frequent label is used; on a tie the text is left out."""
+    """Texts that occur with several labels in one file. The most frequent is used; on a tie the text is left out."""
+    corrected: tuple[RepeatedText, ...]
+    """Texts to which a later file gives another label, which is used."""
     small_labels: Mapping[str, int]
     """Labels with fewer than `FEW_TEXTS` texts → texts."""
     dropped_labels: Mapping[str, int]
     """Labels left out because they have fewer than `MIN_TEXTS` texts, as the user asked → texts."""
     similar_labels: tuple[tuple[str, ...], ...]
     """Groups of labels that differ only by case or white space, the label for "outside" included."""
+    files: tuple[FileFindings, ...]
     sampled_from: int | None
     """Distinct texts in the file, where only a sample of them is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Distinct texts with one label each. `texts`, `gold` and `rows` are parallel."""
+    """Distinct texts with one label each. `texts`, `gold`, `rows` and `paths` are parallel."""
 
     path: Path
+    """The file, or the first of several."""
     texts: tuple[str, ...]
     gold: NDArray[np.int64]
     """Index of each text's label in `labels`."""
     rows: tuple[int, ...]
-    """Numbers of the rows in the file."""
+    """Numbers of the rows in their files."""
+    paths: tuple[Path, ...]
+    """The file of each row."""
     labels: tuple[str, ...]
     """All labels, sorted."""
 
@@ -80,7 +87,7 @@ def prepare(
     """
     if len(set(data.labels)) < 2:
         raise UserError(_too_few_labels(data, data.labels[:1]))
-    indexes, repeats, conflicts = _distinct(data)
+    indexes, repeats, conflicts, corrected = _distinct(data)
     counts = _texts_per_label(data.labels[index] for index in indexes)
     too_small = {label: count for label, count in counts.items() if count < MIN_TEXTS}
     too_small |= dict.fromkeys(set(data.labels) - set(counts), 0)
@@ -104,8 +111,18 @@ def prepare(
     gold = np.array([numbers[label] for label in kept.labels], dtype=np.int64)
     small = {label: count for label, count in _texts_per_label(kept.labels).items() if count < FEW_TEXTS}
     sampled_from = distinct if len(indexes) < distinct else None
-    summary = DataSummary(len(data), tuple(repeats), tuple(conflicts), small, too_small, similar, sampled_from)
-    return TrainingData(data.path, kept.texts, gold, kept.rows, labels), summary
+    summary = DataSummary(
+        rows=len(data),
+        repeats=tuple(repeats),
+        conflicts=tuple(conflicts),
+        corrected=tuple(corrected),
+        small_labels=small,
+        dropped_labels=too_small,
+        similar_labels=similar,
+        files=data.findings,
+        sampled_from=sampled_from,
+    )
+    return TrainingData(data.path, kept.texts, gold, kept.rows, kept.paths, labels), summary
 
 
 def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:
@@ -121,48 +138,55 @@ def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledText
     return data.take(inside), data.take(outside)
 
 
-def outside_texts(config: TrainingConfig, data: TrainingData, outside_rows: LabelledTexts) -> tuple[str, ...]:
-    """Return the distinct texts outside every label: those of the file itself and those of `--out-of-scope`.
+def merge_spellings(data: LabelledTexts, like: Iterable[str] = ()) -> LabelledTexts:
+    """Return the rows with one spelling for labels that differ only by case, white space or character width.
+
+    Args:
+        data: the rows.
+        like: spellings that are used wherever a label is one of them but for case; else the most frequent one is used.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for label in data.labels:
+        counts.setdefault(normalised_text(label), Counter())[label] += 1
+    spelling = {form: max(sorted(spellings), key=spellings.__getitem__) for form, spellings in counts.items()}
+    spelling |= {normalised_text(label): label for label in like}
+    return replace(data, labels=tuple(spelling[normalised_text(label)] for label in data.labels))
+
+
+def outside_texts(data: TrainingData, *sources: LabelledTexts) -> tuple[str, ...]:
+    """Return the distinct texts outside every label: those of the files themselves and those of `--out-of-scope`.
 
     Raises:
-        UserError: one of them has a label in the file that is fitted.
+        UserError: one of them has a label in the files that are fitted.
     """
-    labelled = {normalised_text(text) for text in data.texts}
-    sources = [outside_rows]
-    if config.outside_file is not None:
-        sources.append(read_texts(config.outside_file, config.columns.text))
+    labelled = {normalised_text(text): index for index, text in enumerate(data.texts)}
     for source in sources:
-        for row, text in zip(source.rows, source.texts, strict=True):
-            if normalised_text(text) in labelled:
+        for index, text in enumerate(source.texts):
+            if (found := labelled.get(normalised_text(text))) is not None:
                 raise UserError(
-                    f"{source.path}: row {row}: {config.file} gives the same text a label; it is either outside or "
+                    f"{source.place(index)}: {data.paths[found]} gives the same text a label; it is either outside or "
                     "not: delete one of them"
                 )
     return tuple({normalised_text(text): text for source in sources for text in source.texts}.values())
 
 
-def read_test(config: TrainingConfig, data: TrainingData) -> tuple[LabelledTexts, tuple[int, ...]]:
-    """Read the test file, without texts outside every label.
-
-    Returns:
-        The rows whose text is not trained on, and the numbers of the rows whose text is.
+def check_test(test: LabelledTexts, data: TrainingData) -> tuple[LabelledTexts, tuple[int, ...]]:
+    """Return the rows of a test whose text is not trained on, and the numbers of the rows whose text is.
 
     Raises:
         UserError: it has a label that no text is trained with, or every text of it is trained on.
     """
-    assert config.test_file is not None  # noqa: S101 - for the type checker
-    test, _ = split_outside(read_labelled(config.test_file, config.columns), config.outside_label)
     trained_on = {normalised_text(text) for text in data.texts}
-    for row, label in zip(test.rows, test.labels, strict=True):
+    for index, label in enumerate(test.labels):
         if label not in data.labels:
             shown = "this label" if look_like_texts(test.labels) else f'the label "{label}"'
             raise UserError(
-                f'{test.path}: row {row}, column "{test.columns[1]}": no text is trained with {shown}; '
-                f"correct it, or add texts with it to {config.file}"
+                f'{test.place(index)}, column "{test.columns[1]}": no text is trained with {shown}; '
+                f"correct it, or add texts with it to {data.path}"
             )
     leaks = [normalised_text(text) in trained_on for text in test.texts]
     if all(leaks):
-        raise UserError(f"{test.path}: every text of it is in {config.file}, too; a test needs texts of its own")
+        raise UserError(f"{test.path}: every text of it is in {data.path}, too; a test needs texts of its own")
     leaked_rows = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
     return test.take([index for index, leak in enumerate(leaks) if not leak]), leaked_rows
 
@@ -180,24 +204,35 @@ def quoted_group(labels: Sequence[str]) -> str:
     return " = ".join(f'"{label}"' for label in labels)
 
 
-def _distinct(data: LabelledTexts) -> tuple[list[int], list[RepeatedText], list[RepeatedText]]:
-    """Return the index of one row per text, the repeats and the conflicts."""
+def _distinct(
+    data: LabelledTexts,
+) -> tuple[list[int], list[RepeatedText], list[RepeatedText], list[RepeatedText]]:
+    """Return the index of one row per text, the repeats, the conflicts, and what a later file corrects."""
     by_text: dict[str, list[int]] = {}
     for index, text in enumerate(data.texts):
         by_text.setdefault(normalised_text(text), []).append(index)
     kept: list[int] = []
     repeats: list[RepeatedText] = []
     conflicts: list[RepeatedText] = []
+    corrected: list[RepeatedText] = []
     for indexes in by_text.values():
         if len(indexes) == 1:
             kept.append(indexes[0])
             continue
-        votes = Counter(data.labels[index] for index in indexes).most_common()
-        repeated = RepeatedText(tuple(data.rows[index] for index in indexes), tuple(label for label, _ in votes))
-        (repeats if len(votes) == 1 else conflicts).append(repeated)
+        last = [index for index in indexes if data.paths[index] == data.paths[indexes[-1]]]
+        votes = Counter(data.labels[index] for index in last).most_common()
+        found = corrected if any(data.labels[index] not in dict(votes) for index in indexes) else repeats
+        found = found if len(votes) == 1 else conflicts
+        found.append(
+            RepeatedText(
+                tuple(data.rows[index] for index in indexes),
+                tuple(data.paths[index] for index in indexes),
+                tuple(label for label, _ in votes),
+            )
+        )
         if len(votes) == 1 or votes[0][1] > votes[1][1]:
-            kept.append(next(index for index in indexes if data.labels[index] == votes[0][0]))
-    return kept, repeats, conflicts
+            kept.append(next(index for index in last if data.labels[index] == votes[0][0]))
+    return kept, repeats, conflicts, corrected
 
 
 def _sampled(indexes: Sequence[int], labels: Sequence[str], count: int) -> list[int]:
@@ -222,7 +257,7 @@ def _texts_per_label(labels: Iterable[str]) -> dict[str, int]:
 def _too_few_texts(data: LabelledTexts, too_small: Mapping[str, int], similar: Sequence[tuple[str, ...]]) -> str:
     subject = "1 label has" if len(too_small) == 1 else f"{len(too_small)} labels have"
     first = next(index for index, label in enumerate(data.labels) if label in too_small)
-    problem = f"{data.path}: row {data.rows[first]}: {subject} fewer than {MIN_TEXTS} different texts"
+    problem = f"{data.place(first)}: {subject} fewer than {MIN_TEXTS} different texts"
     if look_like_texts(data.labels):
         column = data.columns[1]
         hint = f'most rows have one of their own; is "{column}" the column of labels? Else name it: --label-column NAME'
@@ -233,7 +268,7 @@ def _too_few_texts(data: LabelledTexts, too_small: Mapping[str, int], similar: S
     if groups := [quoted_group(group) for group in similar if not too_small.keys().isdisjoint(group)]:
         listed = ", ".join(groups[:_MAX_LISTED])
         hints += f"; differing by case or white space alone, to be written one way: {listed}"
-    if data.rows[first] == 1 and data.path.suffix.lower() not in JSON_SUFFIXES:
+    if data.rows[first] == 1 and data.paths[first].suffix.lower() not in JSON_SUFFIXES:
         hints += "; is row 1 the columns' names? Then name them: --text-column NAME --label-column NAME"
     return f"{problem}: {shown}{more}; add texts, merge labels, or leave these out with --drop-small{hints}"
 

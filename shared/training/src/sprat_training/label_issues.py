@@ -5,6 +5,7 @@ on average in the rows that carry it. Each label has its own threshold, so the h
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ class LabelIssue:
 
     index: int
     """Of the text in the training data."""
+    path: Path
     row: int
     """In the file."""
     label: str
@@ -50,6 +52,7 @@ def find_label_issues(data: TrainingData, logits: Floats) -> tuple[LabelIssue, .
     return tuple(
         LabelIssue(
             index=int(index),
+            path=data.paths[index],
             row=data.rows[index],
             label=data.labels[data.gold[index]],
             likely_label=data.labels[likely[index]],

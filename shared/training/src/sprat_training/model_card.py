@@ -154,7 +154,7 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
 
 
 def _works(config: TrainingConfig) -> list[Work]:
-    files = [(config.file, "head, calibration, scores")]
+    files = [(file, "head, calibration, scores") for file in config.files]
     if config.outside_file is not None:
         files.append((config.outside_file, "calibration: texts outside every label"))
     if config.test_file is not None:
@@ -173,7 +173,7 @@ def _works(config: TrainingConfig) -> list[Work]:
 
 
 def _fitted_on(config: TrainingConfig, data: TrainingData, validation: CrossValidation, outside_texts: int) -> str:
-    sentence = f"{len(data.texts):,} texts of {config.file.name}, each by a head that had not seen it"
+    sentence = f"{len(data.texts):,} texts of {config.source}, each by a head that had not seen it"
     if validation.labels_held_out:
         sentence += "; as texts outside every label, the texts of labels that the head did not know"
     elif len(validation.outside):

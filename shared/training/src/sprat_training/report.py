@@ -10,6 +10,7 @@ from typing import Final
 from sprat_training.data import DataSummary, RepeatedText, quoted_group
 from sprat_training.figures import TrainingFigures
 from sprat_training.html_report import HtmlPage, Plot, Scale
+from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
 _MAX_ROWS: Final = 6
@@ -25,8 +26,15 @@ _MIN_TEXTS_DRAWN: Final = 12
 
 def findings(result: TrainingResult) -> list[str]:
     """Return what was found in the data, one sentence each; empty where nothing was."""
-    summary = result.summary
-    return [*_repeats(summary), *_similar(summary), *_small(summary), *_unused(result), *_label_issues(result)]
+    summary = result.sources.summary
+    return [
+        *_files(result.sources),
+        *_repeats(summary),
+        *_similar(summary),
+        *_small(summary),
+        *_unused(result),
+        *_label_issues(result),
+    ]
 
 
 def serve_command(result: TrainingResult) -> str:
@@ -36,16 +44,16 @@ def serve_command(result: TrainingResult) -> str:
 
 def excerpt(result: TrainingResult, index: int) -> str:
     """Return the beginning of a text on one line."""
-    text = " ".join(result.data.texts[index].split())
+    text = " ".join(result.sources.data.texts[index].split())
     return text if len(text) <= _MAX_EXCERPT else text[: _MAX_EXCERPT - 1] + "…"
 
 
 def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     """Return the report, an HTML file."""
     card, config = result.card, result.config
-    page = HtmlPage(f"intent/{card.name}, trained on {config.file.name}")
+    page = HtmlPage(f"intent/{card.name}, trained on {config.source}")
     page.add_paragraph(
-        f"Version {card.version}; {len(result.data.texts):,} texts, {len(result.data.labels)} labels; "
+        f"Version {card.version}; {len(result.sources.data.texts):,} texts, {len(result.sources.data.labels)} labels; "
         f"made of {', '.join(work.name for work in card.made_of)}; licence {card.licence}."
     )
     _add_accuracy(page, result)
@@ -144,19 +152,21 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
 def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> None:
     page.add_heading("Findings in the data")
     page.add_list(findings(result) or ["No problems found."])
-    if result.summary.conflicts:
+    if result.sources.summary.conflicts:
         page.add_paragraph("Texts with several labels:")
-        page.add_list([_conflict(text) for text in result.summary.conflicts[:_REPORT_CONFLICTS]])
+        page.add_list([_conflict(text) for text in result.sources.summary.conflicts[:_REPORT_CONFLICTS]])
     if not result.label_issues:
         return
     page.add_paragraph(
         "Labels that are likely wrong, the likeliest first: a head that was not fitted on the row gives another label "
         "at least the probability that this label has on average in the rows that carry it."
     )
+    several = len(result.config.files) > 1
     page.add_table(
-        ("row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
+        (*(("file",) if several else ()), "row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
         [
             (
+                *((each.path.name,) if several else ()),
                 f"{each.row}",
                 each.label,
                 each.likely_label,
@@ -165,11 +175,28 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
             )
             for each in result.label_issues[:_REPORT_ISSUES]
         ],
-        numbers=(0, 3),
+        numbers=(1, 4) if several else (0, 3),
     )
 
 
+def _files(sources: Sources) -> Iterator[str]:
+    for file in sources.summary.files:
+        name = file.path.name
+        if file.encoding is not None:
+            yield f"{name} is read as {file.encoding}; if its letters look wrong, name another --encoding"
+        if file.unused_columns:
+            yield f"{name}: columns that are not read: {', '.join(file.unused_columns)}"
+        if file.blank_rows:
+            yield f"{name}: {_count(file.blank_rows, 'row has', 'rows have')} neither text nor label and are skipped"
+    if sources.bad_rows:
+        rows = len({(problem.path, problem.row) for problem in sources.bad_rows})
+        yield f"{_count(rows, 'row is', 'rows are')} left out, because they cannot be used"
+
+
 def _repeats(summary: DataSummary) -> Iterator[str]:
+    if summary.corrected:
+        texts = _count(len(summary.corrected), "text has another label", "texts have another label")
+        yield f"{texts} in a later file, which is used"
     if summary.repeats:
         rows = sum(len(text.rows) - 1 for text in summary.repeats)
         yield f"{_count(rows, 'row repeats', 'rows repeat')} a text with the same label; each text counts once"
@@ -203,10 +230,10 @@ def _small(summary: DataSummary) -> Iterator[str]:
 
 
 def _unused(result: TrainingResult) -> Iterator[str]:
-    if result.summary.sampled_from:
-        texts = len(result.data.texts)
-        yield f"{texts:,} of {result.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
-    if leaked := result.leaked_rows:
+    if result.sources.summary.sampled_from:
+        texts = len(result.sources.data.texts)
+        yield f"{texts:,} of {result.sources.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
+    if leaked := result.sources.leaked_rows:
         subject = _count(len(leaked), "row of the test is", "rows of the test are")
         yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}"
     if result.truncated:
@@ -220,7 +247,13 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
 
 
 def _conflict(text: RepeatedText) -> str:
-    return f"rows {_rows(text.rows)}: {', '.join(text.labels)}"
+    files = dict.fromkeys(text.paths)
+    rows = [
+        _rows([row for row, path in zip(text.rows, text.paths, strict=True) if path == file])
+        + (f" of {file.name}" if len(files) > 1 else "")
+        for file in files
+    ]
+    return f"rows {', '.join(rows)}: {', '.join(text.labels)}"
 
 
 def _rows(rows: Sequence[int]) -> str:

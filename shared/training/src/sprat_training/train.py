@@ -9,13 +9,14 @@ from sprat_inference.card import Card
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import LabelCalibrator
 from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import DataSummary, TrainingData, outside_texts, prepare, read_test, split_outside
-from sprat_training.datasets.reader import LabelledTexts, read_labelled
+from sprat_training.data import TrainingData
+from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.figures import TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import LabelIssue, find_label_issues
 from sprat_training.model_card import describe, with_figures, write_model
+from sprat_training.sources import Sources, read_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,12 @@ class TrainingResult:
 
     config: TrainingConfig
     card: Card
-    data: TrainingData
-    summary: DataSummary
+    sources: Sources
     label_issues: tuple[LabelIssue, ...]
     figures: TrainingFigures
     """By heads that were not fitted on the texts."""
     test: TrainingFigures | None
     """On the test file."""
-    leaked_rows: tuple[int, ...]
-    """Rows of the test file whose text is trained on, too; they are left out of its figures."""
     labels_held_out: bool
     """Whether held-out labels took the place of texts outside every label."""
     truncated: int
@@ -45,12 +43,8 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     Raises:
         UserError: the files or the output folder cannot be used.
     """
-    rows, outside_rows = split_outside(read_labelled(config.file, config.columns), config.outside_label)
-    data, summary = prepare(
-        rows, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
-    )
-    outside = outside_texts(config, data, outside_rows)
-    test, leaked_rows = (None, ()) if config.test_file is None else read_test(config, data)
+    sources = read_sources(config)
+    data, outside, test = sources.data, sources.outside, sources.test
     base = load_base(config.encoder, threads=config.threads)
     _check_languages(config, base)
 
@@ -68,12 +62,10 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     return TrainingResult(
         config=config,
         card=write_model(config.output, base, validation.head, card),
-        data=data,
-        summary=summary,
+        sources=sources,
         label_issues=find_label_issues(data, validation.logits),
         figures=figures,
         test=test_figures,
-        leaked_rows=leaked_rows,
         labels_held_out=validation.labels_held_out,
         truncated=encoded.truncated,
     )

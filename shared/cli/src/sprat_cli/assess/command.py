@@ -16,7 +16,7 @@ from sprat_cli.assess.answers import (
     text_outcomes,
 )
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
-from sprat_cli.options import Bootstrap, Json, LabelColumn, Prefix, TextColumn
+from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
@@ -70,6 +70,7 @@ def assess(
     model: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="The artefact of an intent model.")],
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    encoding: Encoding = "auto",
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in FILE and in answers.")
     ] = "oos",
@@ -163,7 +164,7 @@ def assess(
     )
     source.check(budget=budget is not None)
     escalates = policy is not None and _escalates_outside(policy, name)
-    data = read_labelled(file, columns)
+    data = read_labelled(file, columns, encoding=encoding)
     loaded = load_small_model(model, threads)
     if write and policy and name is None:
         check_task_keep_at(policy, loaded.card.name)

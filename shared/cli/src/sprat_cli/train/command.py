@@ -8,7 +8,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Json, LabelColumn, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.summary import summary_json, summary_lines
@@ -22,12 +22,14 @@ EPILOG = """\b
 Examples:
   sprat train intent hr.csv
   sprat train intent hr.csv --text-column Question --label-column Topic --language de --output hr-2
+  sprat train intent hr.csv corrected.csv --merge-case --skip-bad-rows bad.csv
   sprat train intent hr.csv --test hr-test.csv --out-of-scope chatter.txt --accuracy 0.98
   sprat train intent hr.jsonl --json | jq '.likely_wrong[] | .row'
 
 \b
-FILE has a text and its label in each row, UTF-8: .csv (comma, semicolon or tab), .tsv, or .jsonl. It needs at least two
-labels, and five different texts of each. The artefact is a folder; the report is written beside it, FOLDER-report.html.
+FILE has a text and its label in each row: .csv (comma, semicolon or tab), .tsv, or .jsonl. All files together need at
+least two labels, and five different texts of each. Where files give a text different labels, that of the last file
+counts. The artefact is a folder; the report is written beside it, FOLDER-report.html.
 Rows are numbered as a spreadsheet numbers them. Texts are not shown in the report and the terminal unless you give
 --show-texts.
 
@@ -53,16 +55,29 @@ def _train() -> None:
 
 @app.command("intent", epilog=EPILOG, short_help="Fit a model of what the writer of a text wants.")
 def intent(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects."),
+    ],
     *,
     output: Annotated[
-        Path | None, typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the file's name]")
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the first file's name]"),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the file's name]")
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the first file's name]"),
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    encoding: Encoding = "auto",
+    merge_case: Annotated[
+        bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
+    ] = False,
+    skip_bad_rows: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Leave out rows that cannot be used, listed in FILE."),
+    ] = None,
     out_of_scope: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
     ] = None,
@@ -97,14 +112,17 @@ def intent(
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
     if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
         raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
-    model_name = name or _OUTSIDE_A_NAME.sub("-", file.stem).strip("-._")[:_MAX_NAME] or "mine"
+    model_name = name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
     folder = output or Path(model_name)
     check_output(folder, force=force)
     config = TrainingConfig(
-        file=file,
+        files=tuple(files),
         output=folder,
         name=model_name,
         columns=ColumnNames(text_column, label_column),
+        encoding=encoding,
+        skip_bad_rows=skip_bad_rows,
+        merge_case=merge_case,
         outside_file=out_of_scope,
         outside_label=outside_label,
         test_file=test,

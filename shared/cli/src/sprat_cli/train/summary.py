@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from sprat_cli.terminal import faint, paint, printable, table
+from sprat_training.data import RepeatedText
 from sprat_training.figures import TrainingFigures
 from sprat_training.report import excerpt, findings, serve_command
 from sprat_training.train import TrainingResult
@@ -15,10 +16,10 @@ _TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> list[str]:
     """Return the lines for a terminal; texts of the file are among them only with `show_texts`."""
-    config, data = result.config, result.data
+    config, data = result.config, result.sources.data
     figures = result.test or result.figures
     lines = [
-        f"{config.file}: {result.summary.rows:,} rows, {len(data.texts):,} texts, {len(data.labels)} labels",
+        f"{config.source}: {result.sources.summary.rows:,} rows, {len(data.texts):,} texts, {len(data.labels)} labels",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
         *_label_issues(result, show_texts=show_texts),
         "",
@@ -35,7 +36,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
 
 def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
     """Return the fields of `--json`: numbers of rows, never texts."""
-    card, summary = result.card, result.summary
+    card, summary = result.card, result.sources.summary
     return {
         "type": "trained",
         "name": card.name,
@@ -45,30 +46,61 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
         "keep_at": card.keep_at,
         "keep_at_rule": card.keep_at_rule,
         "rows": summary.rows,
-        "texts": len(result.data.texts),
-        "labels": len(result.data.labels),
+        "texts": len(result.sources.data.texts),
+        "labels": len(result.sources.data.labels),
         "scores": {score.name: score.value for score in card.scores},
+        "files": [
+            {
+                "file": str(file.path),
+                "encoding": file.encoding or "UTF-8",
+                "blank_rows": file.blank_rows,
+                "unused_columns": file.unused_columns,
+            }
+            for file in summary.files
+        ],
         "repeated": [text.rows for text in summary.repeats],
-        "several_labels": [{"rows": text.rows, "labels": text.labels} for text in summary.conflicts],
+        "several_labels": [_repeated(text) for text in summary.conflicts],
+        "corrected": [_repeated(text) for text in summary.corrected],
         "few_texts": summary.small_labels,
         "alike_labels": summary.similar_labels,
-        "leaked_test_rows": result.leaked_rows,
+        "leaked_test_rows": result.sources.leaked_rows,
+        "bad_rows": [
+            {"file": str(each.path), "row": each.row, "column": each.column, "problem": each.problem}
+            for each in result.sources.bad_rows
+        ],
         "likely_wrong": [
-            {"row": each.row, "given": each.label, "believed": each.likely_label, "doubt": each.margin}
+            {
+                "file": str(each.path),
+                "row": each.row,
+                "given": each.label,
+                "believed": each.likely_label,
+                "doubt": each.margin,
+            }
             for each in result.label_issues
         ],
     }
+
+
+def _repeated(text: RepeatedText) -> dict[str, object]:
+    return {"rows": text.rows, "files": [str(path) for path in text.paths], "labels": text.labels}
 
 
 def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
     issues = result.label_issues
     if not issues:
         return []
+    several = len(result.config.files) > 1
     head, *rest = table(
         [
-            ("ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
+            (*(["FILE"] if several else []), "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
             *(
-                (str(each.row), each.label, each.likely_label, *([excerpt(result, each.index)] if show_texts else []))
+                (
+                    *([each.path.name] if several else []),
+                    str(each.row),
+                    each.label,
+                    each.likely_label,
+                    *([excerpt(result, each.index)] if show_texts else []),
+                )
                 for each in issues[:_MAX_ISSUES]
             ),
         ]

@@ -1,20 +1,43 @@
 """Which columns hold the texts and the labels: as the user named them, else by well-known names, else the only two."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sprat_training.datasets.rows import FileProblems, TableRow
 
-TEXT_NAMES: Final = ("text", "utterance", "message", "sentence", "query", "question", "instruction", "body", "comment")
-LABEL_NAMES: Final = ("label", "intent", "category", "class", "topic", "target", "tag")
+_TEXT_WORDS: Final = """
+    text utterance message sentence query question instruction body comment
+    nachricht anfrage frage satz äußerung kommentar
+    texte phrase énoncé demande requête commentaire
+    texto mensaje frase pregunta consulta comentario
+"""
+_LABEL_WORDS: Final = """
+    label intent category class topic target tag
+    kategorie klasse absicht thema etikett
+    étiquette catégorie classe intention thème sujet
+    etiqueta categoría clase intención tema
+"""
+
+
+def folded(name: str) -> str:
+    """Return the form of a column's name that is compared: without case, accents and white space at its ends."""
+    decomposed = unicodedata.normalize("NFKD", name.strip().casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+TEXT_NAMES: Final = tuple(map(folded, _TEXT_WORDS.split()))
+"""Well-known names in English, German, French and Spanish, the most certain first."""
+LABEL_NAMES: Final = tuple(map(folded, _LABEL_WORDS.split()))
 HEAD_ROWS: Final = 2_000
 """Rows from which the columns are decided."""
 
 _NAME_SHAPE: Final = re.compile(r"[^\W\d]+(?:[ ./-][^\W\d]+){0,2}[ _-]?\d{0,2}")
 """One to three words of letters, then at most a small number: Thema, customer_text, Text der Mail, Q 12."""
 _MAX_NAME: Final = 32
+_SHOWN_NAMES: Final = 7
 _MAX_SHOWN: Final = 300
 _NAME_THEM: Final = "name them: --text-column NAME --label-column NAME, or by number, from 1"
 _HIDDEN: Final = (
@@ -51,13 +74,19 @@ class TableColumns:
         """Return the names of the columns that are read."""
         return tuple(self.names[index] for index in (self.text, self.label) if index is not None)
 
+    @property
+    def unused_names(self) -> tuple[str, ...]:
+        """Return the names of the columns that are not read; none where the columns have no names."""
+        used = {self.text, self.label}
+        return tuple(name for index, name in enumerate(self.names) if self.has_names and name and index not in used)
+
 
 def known_columns(names: Sequence[str]) -> tuple[int | None, int | None]:
     """Return the indexes of the texts' and of the labels' column that have a well-known name; None where none has."""
-    folded = [name.strip().casefold() for name in names]
+    found = [folded(name) for name in names]
 
     def first_of(known: Sequence[str]) -> int | None:
-        return next((folded.index(name) for name in known if name in folded), None)
+        return next((found.index(name) for name in known if name in found), None)
 
     return first_of(TEXT_NAMES), first_of(LABEL_NAMES)
 
@@ -83,10 +112,10 @@ def find_columns(
     """
     first = head[0]
     names = [cell.strip() for cell in first.cells]
-    folded = [name.casefold() for name in names]
     known_text, known_label = known_columns(names)
+    found = [name.casefold() for name in names]
     named = [column.strip().casefold() for column in (user_columns.text, user_columns.label) if column is not None]
-    has_names = known_text is not None or known_label is not None or any(name in folded for name in named)
+    has_names = known_text is not None or known_label is not None or any(name in found for name in named)
     text = known_text if user_columns.text is None else _index_of(user_columns.text, head, problems)
     label = known_label if user_columns.label is None else _index_of(user_columns.label, head, problems)
     if not has_names and text is None and label is None and len(names) == (2 if with_labels else 1):
@@ -127,10 +156,11 @@ def _undetermined(head: Sequence[TableRow], text: int | None, *, with_labels: bo
             "or name the file .tsv where it is a tab"
         )
     missing, known = ("texts", TEXT_NAMES) if text is None else ("labels", LABEL_NAMES)
+    known_names = f"known: {', '.join(known[:_SHOWN_NAMES])}, …"
     listing = _listing(head)
     if listing is None:
-        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} (known: {', '.join(known)})"
-    return f"which column holds the {missing}? There are {listing}; {_NAME_THEM} (known: {', '.join(known)})"
+        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} ({known_names})"
+    return f"which column holds the {missing}? There are {listing}; {_NAME_THEM} ({known_names})"
 
 
 def _listing(head: Sequence[TableRow]) -> str | None:

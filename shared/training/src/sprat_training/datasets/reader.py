@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,21 +16,35 @@ from sprat_training.datasets.columns import (
     known_columns,
     safe_listing,
 )
-from sprat_training.datasets.rows import FileProblems, TableRow, label_problem, text_problem
-from sprat_training.datasets.tables import TAB_SUFFIXES, read_text, table_rows
+from sprat_training.datasets.rows import FileProblems, RowProblem, TableRow, label_problem, text_problem
+from sprat_training.datasets.tables import AUTO, TAB_SUFFIXES, read_text, table_rows
 
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
 
-Entry = tuple[int, int, str, str]
-"""Row, line, text, label."""
+Entry = tuple[int, int, str, str, Sequence[str]]
+"""Row, line, text, label, and the row as it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFindings:
+    """What was noticed when a file was read."""
+
+    path: Path
+    encoding: str | None
+    """None for UTF-8."""
+    blank_rows: int
+    """Rows that were skipped, as they hold neither text nor label."""
+    unused_columns: tuple[str, ...]
+    """Names of the columns or fields that are not read; empty where they may be texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledTexts:
-    """Texts with their labels, in the order of the file. `texts`, `labels` and `rows` are parallel."""
+    """Texts with their labels, in the order of the files. `texts`, `labels`, `rows` and `paths` are parallel."""
 
     path: Path
+    """The file, or the first of several."""
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     """Empty strings where only texts were read."""
@@ -38,37 +52,72 @@ class LabelledTexts:
     """Numbers of the rows as a spreadsheet shows them: a row of column names is row 1."""
     columns: tuple[str, ...]
     """For messages: the column of the texts and, where there is one, that of the labels."""
+    paths: tuple[Path, ...]
+    """The file of each row."""
+    findings: tuple[FileFindings, ...] = ()
+    """One for each file."""
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    def place(self, index: int) -> str:
+        """Return file and row for a message."""
+        return f"{self.paths[index]}: row {self.rows[index]}"
+
     def take(self, indexes: Sequence[int]) -> "LabelledTexts":
         """Return some of the rows."""
-        return LabelledTexts(
-            self.path,
-            tuple(self.texts[index] for index in indexes),
-            tuple(self.labels[index] for index in indexes),
-            tuple(self.rows[index] for index in indexes),
-            self.columns,
+        return replace(
+            self,
+            texts=tuple(self.texts[index] for index in indexes),
+            labels=tuple(self.labels[index] for index in indexes),
+            rows=tuple(self.rows[index] for index in indexes),
+            paths=tuple(self.paths[index] for index in indexes),
         )
 
 
-def read_labelled(path: Path, columns: ColumnNames = ColumnNames()) -> LabelledTexts:  # noqa: B008 - frozen
+def joined(files: Sequence[LabelledTexts]) -> LabelledTexts:
+    """Return the rows of several files, one after the other."""
+    return LabelledTexts(
+        files[0].path,
+        tuple(chain.from_iterable(each.texts for each in files)),
+        tuple(chain.from_iterable(each.labels for each in files)),
+        tuple(chain.from_iterable(each.rows for each in files)),
+        files[0].columns,
+        tuple(chain.from_iterable(each.paths for each in files)),
+        tuple(chain.from_iterable(each.findings for each in files)),
+    )
+
+
+def read_labelled(
+    path: Path,
+    columns: ColumnNames = ColumnNames(),  # noqa: B008 - frozen
+    *,
+    encoding: str = AUTO,
+    bad_rows: list[RowProblem] | None = None,
+) -> LabelledTexts:
     """Read texts with labels. Blank rows are skipped; white space around a label is removed.
+
+    Args:
+        path: of the file.
+        columns: as the user named them.
+        encoding: as `read_text` takes it.
+        bad_rows: where it is a list, rows that cannot be used are left out and their problems added to it.
 
     Raises:
         UserError: the file cannot be read; one line for each of the first problems, with row, column and what to do.
     """
-    return _read(path, columns, with_labels=True)
+    return _read(path, columns, encoding, bad_rows, with_labels=True)
 
 
-def read_texts(path: Path, column: str | None = None) -> LabelledTexts:
+def read_texts(
+    path: Path, column: str | None = None, *, encoding: str = AUTO, bad_rows: list[RowProblem] | None = None
+) -> LabelledTexts:
     """Read texts without labels: one per line of a .txt file, else the column of texts.
 
     Raises:
         UserError: the file cannot be read, as above.
     """
-    return _read(path, ColumnNames(text=column), with_labels=False)
+    return _read(path, ColumnNames(text=column), encoding, bad_rows, with_labels=False)
 
 
 def read_column(path: Path, name: str) -> Mapping[int, Any]:
@@ -79,7 +128,7 @@ def read_column(path: Path, name: str) -> Mapping[int, Any]:
     Raises:
         UserError: the file cannot be read.
     """
-    text, suffix = read_text(path), path.suffix.lower()
+    text, suffix = read_text(path).text, path.suffix.lower()
     if suffix in JSON_SUFFIXES:
         objects = ((row, _fields(line)) for row, line in enumerate(text.split("\n"), start=1))
         return {row: fields[name] for row, fields in objects if name in fields}
@@ -118,66 +167,85 @@ def existing_columns(path: Path, columns: ColumnNames) -> ColumnNames:
     return ColumnNames(existing(columns.text, known_text), existing(columns.label, known_label))
 
 
-def _read(path: Path, columns: ColumnNames, *, with_labels: bool) -> LabelledTexts:
-    text, problems, suffix = read_text(path), FileProblems(path), path.suffix.lower()
+def _read(
+    path: Path, columns: ColumnNames, encoding: str, bad_rows: list[RowProblem] | None, *, with_labels: bool
+) -> LabelledTexts:
+    file, problems, suffix = read_text(path, encoding), FileProblems(path), path.suffix.lower()
+    unused: tuple[str, ...] = ()
     if suffix in JSON_SUFFIXES:
-        names, entries = _json_entries(text, columns, problems, with_labels=with_labels)
+        names, unused, entries = _json_entries(file.text, columns, problems, with_labels=with_labels)
     elif suffix == ".txt" and not with_labels:
-        names = ("1",)
-        entries = ((row, row, line, "") for row, line in enumerate(text.splitlines(), start=1) if line.strip())
+        lines = enumerate(file.text.splitlines(), start=1)
+        names, entries = ("1",), ((row, row, line, "", (line,)) for row, line in lines if line.strip())
     elif suffix in _TABLE_SUFFIXES:
-        names, entries = _table_entries(text, suffix, columns, problems, with_labels=with_labels)
+        names, unused, entries = _table_entries(file.text, suffix, columns, problems, with_labels=with_labels)
     else:
         raise UserError(f"{path}: name it .csv, .tsv or .jsonl, for what it holds")
-    return _checked(path, names, entries, problems, with_labels=with_labels)
-
-
-def _checked(
-    path: Path, names: tuple[str, ...], entries: Iterator[Entry], problems: FileProblems, *, with_labels: bool
-) -> LabelledTexts:
-    texts, labels, rows = [], [], []
-    table = path.suffix.lower() not in JSON_SUFFIXES
-    for row, line, text, label in entries:
-        if problem := text_problem(text, table=table):
-            problems.add(row, names[0], problem, line=line)
-        if with_labels and (problem := label_problem(label.strip())):
-            problems.add(row, names[1], problem, line=line)
-        texts.append(text)
-        labels.append(label.strip())
-        rows.append(row)
-    problems.raise_if_any()
-    if not texts:
+    usable = list(_usable(entries, names, problems, table=suffix not in JSON_SUFFIXES, with_labels=with_labels))
+    if bad_rows is None:
+        problems.raise_if_any()
+    else:
+        bad_rows += problems.found
+    if not usable and not problems.found:
         raise UserError(f"{path}: there are column names and no rows below; it needs a row for each text")
-    return LabelledTexts(path, tuple(texts), tuple(labels), tuple(rows), names)
+    return LabelledTexts(
+        path,
+        tuple(text for _, text, _ in usable),
+        tuple(label for _, _, label in usable),
+        tuple(row for row, _, _ in usable),
+        names,
+        (path,) * len(usable),
+        (FileFindings(path, file.encoding, problems.blank_rows, unused),),
+    )
+
+
+def _usable(
+    entries: Iterator[Entry], names: tuple[str, ...], problems: FileProblems, *, table: bool, with_labels: bool
+) -> Iterator[tuple[int, str, str]]:
+    """Yield row, text and label of the rows without a problem."""
+    for row, line, text, label, cells in entries:
+        if with_labels and not text.strip() and not label.strip():
+            problems.blank_rows += 1  # a spreadsheet's row with a number or a date alone
+            continue
+        wrong_text = text_problem(text, table=table)
+        wrong_label = label_problem(label.strip()) if with_labels else None
+        for name, problem in zip(names, (wrong_text, wrong_label), strict=False):
+            if problem is not None:
+                problems.add(row, name, problem, line=line, cells=cells)
+        if wrong_text is None and wrong_label is None:
+            yield row, text, label.strip()
 
 
 def _table_entries(
     text: str, suffix: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
-) -> tuple[tuple[str, ...], Iterator[Entry]]:
+) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Entry]]:
+    """Return the names of the columns that are read and of the others, and an entry for each row that is not blank."""
     rows = table_rows(text, suffix, problems)
     head = list(islice(rows, HEAD_ROWS))
     if not head:
         problems.fail(1, None, "every row is blank; it needs a row for each text")
     columns = find_columns(head, user_columns, problems, with_labels=with_labels)
     data = chain(head[1:] if columns.has_names else head, rows)
-    return columns.used_names, _entries_of(data, columns, problems)
+    return columns.used_names, _shown(columns.unused_names), _entries_of(data, columns, problems)
 
 
 def _entries_of(rows: Iterator[TableRow], columns: TableColumns, problems: FileProblems) -> Iterator[Entry]:
     for row in rows:
         if (found := len(row.cells)) != columns.count:
             hint = "is a cell missing?" if found < columns.count else "put a text that holds the separator in quotes"
-            problems.add(row.number, None, f"{found} columns, row 1 has {columns.count}; {hint}", line=row.line)
+            problem = f"{found} columns, row 1 has {columns.count}; {hint}"
+            problems.add(row.number, None, problem, line=row.line, cells=row.cells)
             continue
         label = "" if columns.label is None else row.cells[columns.label].strip()
-        yield row.number, row.line, row.cells[columns.text], label
+        yield row.number, row.line, row.cells[columns.text], label, row.cells
 
 
 def _json_entries(
     text: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
-) -> tuple[tuple[str, ...], Iterator[Entry]]:
-    """Return the names of the fields that are read, and an entry for each line that is not blank."""
+) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Entry]]:
+    """Return the names of the fields that are read and of the others, and an entry for each line that is not blank."""
     lines = [(row, line) for row, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    problems.blank_rows = lines[-1][0] - len(lines)
     row, line = lines[0]
     if line.lstrip()[:1] == "[":
         problems.fail(row, None, 'a JSON array; write one object per line (JSON Lines), as {"text": …, "label": …}')
@@ -195,7 +263,13 @@ def _json_entries(
         elif name not in names:
             problems.fail(row, name, f"there is no such field; there are: {listing}")
     used_names = tuple(name for _, _, name in fields if name is not None)
-    return used_names, _entries_of_lines(lines, used_names, problems)
+    unused = _shown([name for name in names if name not in used_names])
+    return used_names, unused, _entries_of_lines(lines, used_names, problems)
+
+
+def _shown(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names for a message; none where they may be texts."""
+    return tuple(names) if safe_listing(names) else ()
 
 
 def _entries_of_lines(lines: list[tuple[int, str]], names: tuple[str, ...], problems: FileProblems) -> Iterator[Entry]:
@@ -203,9 +277,9 @@ def _entries_of_lines(lines: list[tuple[int, str]], names: tuple[str, ...], prob
         fields = _json_object(row, line, problems)
         if fields is None:
             continue
-        cells = [_json_string(row, name, fields, problems) for name in names]
+        cells = [_json_string(row, line, name, fields, problems) for name in names]
         if None not in cells:
-            yield row, row, cells[0] or "", (cells[1] or "") if len(cells) > 1 else ""
+            yield row, row, cells[0] or "", (cells[1] or "") if len(cells) > 1 else "", (line,)
 
 
 def _json_object(row: int, line: str, problems: FileProblems) -> dict[str, Any] | None:
@@ -213,28 +287,28 @@ def _json_object(row: int, line: str, problems: FileProblems) -> dict[str, Any] 
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         where = f" after {error.pos} characters" if isinstance(error, json.JSONDecodeError) else ""
-        problems.add(row, None, f"not JSON{where}; write one object per line")
+        problems.add(row, None, f"not JSON{where}; write one object per line", cells=(line,))
         return None
     if not isinstance(value, dict):
-        problems.add(row, None, "not a JSON object; write one object per line")
+        problems.add(row, None, "not a JSON object; write one object per line", cells=(line,))
         return None
     return value
 
 
-def _json_string(row: int, name: str, fields: dict[str, Any], problems: FileProblems) -> str | None:
+def _json_string(row: int, line: str, name: str, fields: dict[str, Any], problems: FileProblems) -> str | None:
     value = fields.get(name)
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     problem = "missing" if name not in fields else "null" if value is None else "not a string"
-    problems.add(row, name, f"{problem}; write a string there, or delete the line")
+    problems.add(row, name, f"{problem}; write a string there, or delete the line", cells=(line,))
     return None
 
 
 def _first_row(path: Path) -> tuple[list[str], bool]:
     """Return the cells of row 1, or the names of the first object's fields; and whether columns have numbers, too."""
-    text, suffix = read_text(path), path.suffix.lower()
+    text, suffix = read_text(path).text, path.suffix.lower()
     if suffix in JSON_SUFFIXES:
         return list(_fields(next(line for line in text.split("\n") if line.strip()))), False
     first = next(table_rows(text, suffix, FileProblems(path)), None)

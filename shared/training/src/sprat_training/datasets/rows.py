@@ -12,7 +12,7 @@ from sprat.errors import UserError
 MAX_TEXT: Final = 20_000
 """Code points that the contract allows in a text."""
 MAX_LABEL: Final = 200
-MAX_LISTED: Final = 5
+MAX_LISTED: Final = 20
 """Problems of one file that are listed; the others are counted."""
 
 _LABEL_SHAPE: Final = re.compile(r"[^\W\d_]{1,32}(?:[_./-][^\W\d_]{1,32}){0,7}[_-]?\d{0,2}")
@@ -103,15 +103,45 @@ def _damage(text: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """What is wrong with a row of a file, and what to do."""
+
+    path: Path
+    row: int
+    """As a spreadsheet numbers it, from 1."""
+    line: int | None
+    """Line of the file, where it is known."""
+    column: str | None
+    """Name or number of the column, where the problem is in one cell."""
+    problem: str
+    cells: tuple[str, ...] = ()
+    """The row as it was read."""
+
+    def __str__(self) -> str:
+        where = f"row {self.row}" + (f" (line {self.line})" if self.line not in (None, self.row) else "")
+        if self.column is not None:
+            where += f', column "{self.column}"'
+        return f"{self.path}: {where}: {self.problem}"
+
+
 class FileProblems:
-    """Collects the problems of one file, as lines such as `hr.csv: row 12, column "label": empty; …`."""
+    """Collects what is wrong in one file, as lines such as `hr.csv: row 12, column "label": empty; …`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lines: list[str] = []
-        self._count = 0
+        self._found: list[RowProblem] = []
+        self.blank_rows = 0
+        """Rows without text and label that were skipped."""
 
-    def add(self, row: int, column: str | None, problem: str, *, line: int | None = None) -> None:
+    @property
+    def found(self) -> tuple[RowProblem, ...]:
+        """The problems, in the order of the file."""
+        return tuple(self._found)
+
+    def add(
+        self, row: int, column: str | None, problem: str, *, line: int | None = None, cells: Sequence[str] = ()
+    ) -> None:
         """Record a problem.
 
         Args:
@@ -119,14 +149,9 @@ class FileProblems:
             column: name or number of the column, where the problem is in one cell.
             problem: what is wrong, and what to do.
             line: line of the file; mentioned only where it differs from the row.
+            cells: the row.
         """
-        self._count += 1
-        if self._count > MAX_LISTED:
-            return
-        where = f"row {row}" + (f" (line {line})" if line not in (None, row) else "")
-        if column is not None:
-            where += f', column "{column}"'
-        self._lines.append(f"{self._path}: {where}: {problem}")
+        self._found.append(RowProblem(self._path, row, line, column, problem, tuple(cells)))
 
     def fail(self, row: int, column: str | None, problem: str, *, line: int | None = None) -> NoReturn:
         """Record a problem after which the file cannot be read any further, and raise.
@@ -144,6 +169,13 @@ class FileProblems:
         Raises:
             UserError: one line for each of the first `MAX_LISTED` problems, and the number of the others.
         """
-        if self._count:
-            more = [f"{self._path}: and {self._count - MAX_LISTED} more"] if self._count > MAX_LISTED else []
-            raise UserError("\n".join(self._lines + more))
+        if self._found:
+            raise UserError("\n".join(problem_lines(self._found)))
+
+
+def problem_lines(problems: Sequence[RowProblem]) -> list[str]:
+    """Return a line for each of the first `MAX_LISTED` problems of a file, and the number of the others."""
+    lines = [str(problem) for problem in problems[:MAX_LISTED]]
+    if len(problems) > MAX_LISTED:
+        lines.append(f"{problems[0].path}: and {len(problems) - MAX_LISTED} more")
+    return lines

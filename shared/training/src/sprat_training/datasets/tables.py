@@ -4,12 +4,15 @@ Written by hand around the standard library's `csv`: data-frame readers say neit
 in which cell a byte is not UTF-8, and the user needs that to correct the file.
 """
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from sprat.errors import UserError
 from sprat_training.datasets.columns import known_columns
@@ -17,12 +20,16 @@ from sprat_training.datasets.rows import MAX_TEXT, FileProblems, TableRow, cell_
 
 TAB_SUFFIXES: Final = (".tsv", ".tab")
 MAX_BYTES: Final = 2_000_000_000
+AUTO: Final = "auto"
+"""The encoding is found."""
 
 _EMPTY: Final = "the file is empty; it needs a row for each text, with its label"
 _USE_UTF_8: Final = 'save it as UTF-8 (in a spreadsheet: "CSV UTF-8")'
 _WORKBOOK_SUFFIXES: Final = (".xlsx", ".xls", ".ods", ".numbers")
 _ARCHIVE_SUFFIXES: Final = (".gz", ".zip", ".bz2", ".xz", ".zst")
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_UTF_8_SEQUENCE: Final = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""A character of several bytes that other encodings hardly ever give."""
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _OLE_MAGIC: Final = b"\xd0\xcf\x11\xe0"
 _SEPARATORS: Final = (",", ";", "\t")
@@ -32,11 +39,25 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t|])"?[ \t]*\r?(?:\n|\Z)', re.I
 """A first line such as `sep=;`, which tells spreadsheets the separator and which they do not show."""
 
 
-def read_text(path: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """The content of a file."""
+
+    text: str
+    encoding: str | None
+    """Its name, for messages; None for UTF-8, which needs none."""
+
+
+def read_text(path: Path, encoding: str = AUTO) -> FileText:
     """Return the whole file as text; line ends stay as they are.
 
+    Args:
+        path: of the file.
+        encoding: a name that Python knows; `auto` reads UTF-8, UTF-16 with its byte order mark, and else Windows-1252,
+            which is what a spreadsheet of western Europe writes.
+
     Raises:
-        UserError: there is no such file, or it is of another kind, empty, or not UTF-8.
+        UserError: there is no such file, or it is of another kind, empty, or in another encoding.
     """
     suffix = path.suffix.lower()
     if suffix in _WORKBOOK_SUFFIXES:
@@ -52,16 +73,10 @@ def read_text(path: Path) -> str:
         )
     if not raw.strip():
         raise UserError(f"{path}: {_EMPTY}")
-    if raw[:2] in _UTF_16_MARKS:
-        raise UserError(f"{path}: row 1: UTF-16; {_USE_UTF_8}")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        _fail_at_byte(path, raw, error.start)
-        raise AssertionError("unreachable") from None
-    if not text.strip():
+    found = _decoded(path, raw) if encoding.lower() == AUTO else _decoded_as(path, raw, encoding)
+    if not found.text.strip():
         raise UserError(f"{path}: {_EMPTY}")
-    return text
+    return found
 
 
 def table_rows(text: str, suffix: str, problems: FileProblems) -> Iterator[TableRow]:
@@ -79,7 +94,7 @@ def table_rows(text: str, suffix: str, problems: FileProblems) -> Iterator[Table
     body, mark = _without_separator_line(text)
     lines_above = 0 if mark is None else 1
     if separator == "\t":
-        yield from _tab_separated(body, lines_above)
+        yield from _tab_separated(body, lines_above, problems)
     else:
         yield from _quoted_csv(body, lines_above, separator, problems)
 
@@ -97,7 +112,33 @@ def _read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _fail_at_byte(path: Path, raw: bytes, at: int) -> None:
+def _decoded(path: Path, raw: bytes) -> FileText:
+    if raw[:2] in _UTF_16_MARKS:
+        return _decoded_as(path, raw, "UTF-16")
+    try:
+        return FileText(raw.decode("utf-8-sig"), None)
+    except UnicodeDecodeError as error:
+        # Bytes that UTF-8 alone writes beside bytes that it never writes: the file is broken, not in another encoding.
+        if _UTF_8_SEQUENCE.search(raw) is None:
+            with suppress(UnicodeDecodeError):
+                return FileText(raw.decode("cp1252"), "Windows-1252")
+        _fail_at_byte(path, raw, error.start)
+
+
+def _decoded_as(path: Path, raw: bytes, encoding: str) -> FileText:
+    try:
+        name = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+        return FileText(raw.decode(name), encoding)
+    except LookupError:
+        raise UserError(
+            f"--encoding {encoding}: no such encoding; name one that Python knows, as utf-8, cp1252 or utf-16, or auto"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}: line {line}: it is not {encoding}; name another --encoding, or auto") from None
+
+
+def _fail_at_byte(path: Path, raw: bytes, at: int) -> NoReturn:
     """Raise an error that says in which row and column the first byte is that is not UTF-8."""
     before = raw[:at].decode("utf-8-sig")
     suffix = path.suffix.lower()
@@ -145,7 +186,7 @@ def _separator_of(text: str, suffix: str) -> str:
 def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProblems) -> Iterator[TableRow]:
     csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_TEXT))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    number = 0
+    number = blank = 0
     while True:
         number, lines_before = number + 1, reader.line_num
         line = lines_above + lines_before + 1
@@ -158,15 +199,24 @@ def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProbl
         if (lines := reader.line_num - lines_before) > _MAX_ROW_LINES:
             problems.fail(number, str(len(cells)), _open_quote(f"it goes on for {lines} lines"), line=line)
         if any(map(str.strip, cells)):
+            problems.blank_rows += blank
+            blank = 0
             yield TableRow(number, line, [*map(cell_text, cells)])
+        else:
+            blank += 1  # counted where a row follows: line ends at the end of a file are no rows
 
 
-def _tab_separated(text: str, lines_above: int) -> Iterator[TableRow]:
+def _tab_separated(text: str, lines_above: int, problems: FileProblems) -> Iterator[TableRow]:
     """Yield rows where tabs separate and lines end, whatever quotes a text holds; cells quoted whole are unquoted."""
+    blank = 0
     for number, line in enumerate(text.split("\n"), start=1):
         cells = [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]
         if any(map(str.strip, cells)):
+            problems.blank_rows += blank
+            blank = 0
             yield TableRow(number, lines_above + number, [*map(cell_text, cells)])
+        else:
+            blank += 1
 
 
 def _unquoted(cell: str) -> str:

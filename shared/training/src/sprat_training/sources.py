@@ -1,0 +1,124 @@
+"""The files of a training: read, checked against each other, and refused with all that is wrong in them at once."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.data import (
+    DataSummary,
+    TrainingData,
+    check_test,
+    merge_spellings,
+    outside_texts,
+    prepare,
+    split_outside,
+)
+from sprat_training.datasets.reader import LabelledTexts, joined, read_labelled, read_texts
+from sprat_training.datasets.rows import RowProblem, problem_lines, protected_cell
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is fitted, and what it is measured on."""
+
+    data: TrainingData
+    summary: DataSummary
+    outside: tuple[str, ...]
+    """Distinct texts outside every label."""
+    test: LabelledTexts | None
+    """Without texts outside every label and without texts that are trained on."""
+    leaked_rows: tuple[int, ...]
+    """Rows of the test whose text is trained on."""
+    bad_rows: tuple[RowProblem, ...]
+    """Rows that were left out, as the user asked."""
+
+
+def read_sources(config: TrainingConfig) -> Sources:
+    """Read the files of a training.
+
+    Raises:
+        UserError: with a line for each problem of each file, so that all can be corrected in one go.
+    """
+    errors: list[str] = []
+    bad_rows: list[RowProblem] = []
+    read = partial(read_labelled, columns=config.columns, encoding=config.encoding, bad_rows=bad_rows)
+    files, test, given_outside = [], None, None
+    for file in config.files:
+        with _collected(errors):
+            files.append(read(file))
+    if config.test_file is not None:
+        with _collected(errors):
+            test = read(config.test_file)
+    if config.outside_file is not None:
+        with _collected(errors):
+            column = config.columns.text
+            given_outside = read_texts(config.outside_file, column, encoding=config.encoding, bad_rows=bad_rows)
+    if bad_rows and config.skip_bad_rows is None:
+        for _, of_file in groupby(bad_rows, key=lambda problem: problem.path):
+            errors += problem_lines(list(of_file))
+        errors.append("correct these rows, or leave them out with --skip-bad-rows FILE, which writes them to that file")
+    sources = None
+    if len(files) == len(config.files) and any(files):
+        with _collected(errors):
+            sources = _checked(config, joined(files), given_outside, test, errors)
+    if errors or sources is None:
+        raise UserError("\n".join(errors or [f"{config.files[0]}: no row of it can be used"]))
+    if config.skip_bad_rows is not None:
+        _write_bad_rows(config.skip_bad_rows, bad_rows)
+    return Sources(*sources, tuple(bad_rows))
+
+
+def _checked(
+    config: TrainingConfig,
+    rows: LabelledTexts,
+    given_outside: LabelledTexts | None,
+    test: LabelledTexts | None,
+    errors: list[str],
+) -> tuple[TrainingData, DataSummary, tuple[str, ...], LabelledTexts | None, tuple[int, ...]]:
+    """Check the files against each other; problems of the test are added to `errors`, those of the rest are raised."""
+    if config.merge_case:
+        rows = merge_spellings(rows, [config.outside_label])
+    inside, outside_rows = split_outside(rows, config.outside_label)
+    data, summary = prepare(
+        inside, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
+    )
+    leaked: tuple[int, ...] = ()
+    if test is not None:
+        with _collected(errors):
+            if config.merge_case:
+                test = merge_spellings(test, [*data.labels, config.outside_label])
+            test, leaked = check_test(split_outside(test, config.outside_label)[0], data)
+    outside = outside_texts(data, outside_rows, *([] if given_outside is None else [given_outside]))
+    return data, summary, outside, test, leaked
+
+
+@contextmanager
+def _collected(errors: list[str]) -> Iterator[None]:
+    """Add an error to the list instead of raising it."""
+    try:
+        yield
+    except UserError as error:
+        errors.append(str(error))
+
+
+def _write_bad_rows(path: Path, bad_rows: list[RowProblem]) -> None:
+    """Write a row for each problem: where it is, what is wrong, and the row's own cells.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("file", "row", "column", "problem", "cells"))
+            for each in bad_rows:
+                cells = map(protected_cell, each.cells)
+                writer.writerow((protected_cell(str(each.path)), each.row, each.column or "", each.problem, *cells))
+    except OSError as error:
+        raise UserError(f"--skip-bad-rows {path}: cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,79 @@
+"""The files of one training: all problems at once, rows left out on request, labels merged on request."""
+
+import csv
+
+import pytest
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.sources import read_sources
+from support.dataset_files import write_file
+from support.training_data import enough
+
+
+def csv_of(*rows):
+    return "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+
+
+def config(folder, *contents, **options):
+    files = tuple(write_file(folder, f"{number}.csv", content) for number, content in enumerate(contents))
+    return TrainingConfig(files=files, output=folder / "model", name="hr", **options)
+
+
+def test_all_problems_of_all_files_are_said_at_once(tmp_path):
+    broken = csv_of(*enough("a"), ("", "a"), *enough("b", 3), ("hello", ""))
+    test = write_file(tmp_path, "test.csv", csv_of(("hey", "c"), ("ho", "")))
+    with pytest.raises(UserError) as caught:
+        read_sources(config(tmp_path, broken, csv_of(("", "x")), test_file=test))
+    said = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+    assert said[0] == '0.csv: row 7, column "text": empty; write the text, or delete the row'
+    assert said[1].startswith('0.csv: row 11, column "label": empty')
+    assert said[2].startswith('1.csv: row 2, column "text": empty')
+    assert said[3].startswith('test.csv: row 3, column "label": empty')
+    assert "--skip-bad-rows FILE" in said[4]
+    assert said[5].startswith('0.csv: row 8: 1 label has fewer than 5 different texts: "b" 3')
+    assert len(said) == 6
+
+
+def test_what_is_wrong_in_the_test_and_outside_is_said_beside(tmp_path):
+    test = write_file(tmp_path, "test.csv", csv_of(("hey", "c")))
+    outside = write_file(tmp_path, "outside.txt", "A text 0\n")
+    rows = csv_of(*enough("a"), *enough("b"))
+    with pytest.raises(UserError) as caught:
+        read_sources(config(tmp_path, rows, test_file=test, outside_file=outside))
+    assert 'test.csv: row 2, column "label": no text is trained with the label "c"' in str(caught.value)
+    assert "outside.txt: row 1: " in str(caught.value)
+    missing = config(tmp_path, rows, csv_of(("", "a")), test_file=tmp_path / "none.csv")
+    with pytest.raises(UserError, match=r"(?s)none\.csv: there is no such file.*1\.csv: row 2"):
+        read_sources(missing)
+
+
+def test_bad_rows_are_left_out_and_written_to_a_file(tmp_path):
+    rows = csv_of(*enough("a"), ("", "a"), *enough("b"), ("=1+1", "b"))
+    bad = tmp_path / "bad.csv"
+    sources = read_sources(config(tmp_path, rows, skip_bad_rows=bad))
+    assert len(sources.data.texts) == 10
+    assert [problem.row for problem in sources.bad_rows] == [7, 13]
+    with bad.open(encoding="utf-8-sig", newline="") as file:
+        names, *listed = csv.reader(file)
+    assert names == ["file", "row", "column", "problem", "cells"]
+    assert [row[1:3] for row in listed] == [["7", "text"], ["13", "text"]]
+    assert listed[1][4:] == ["'=1+1", "b"]
+
+
+def test_where_no_row_can_be_used_it_says_why(tmp_path):
+    with pytest.raises(UserError, match=r"0\.csv: no row of it can be used"):
+        read_sources(config(tmp_path, csv_of(("", "a")), skip_bad_rows=tmp_path / "bad.csv"))
+
+
+def test_labels_are_merged_in_all_files_and_in_the_test(tmp_path):
+    test = write_file(tmp_path, "test.csv", csv_of(("hey", "PAY"), ("joke", "OOS")))
+    first = csv_of(*enough("Pay"), ("x", "pay"), *enough("leave"))
+    sources = read_sources(
+        config(tmp_path, first, csv_of(("y", " PAY"), ("z", "Oos")), test_file=test, merge_case=True)
+    )
+    assert sources.data.labels == ("Pay", "leave")
+    assert sources.outside == ("z",)
+    assert sources.test is not None
+    assert sources.test.labels == ("Pay",)
+    assert sources.summary.similar_labels == ()
