@@ -155,7 +155,7 @@ def test_only_an_artefact_is_overwritten_and_only_on_request(file, tmp_path):
         pytest.param("text,label\n=A1,a\n", [], 'row 2, column "text": a spreadsheet formula', id="formula"),
         pytest.param("text,label\n" + "hi,a\nho,b\n", [], "labels have fewer than 5 different texts", id="few"),
         pytest.param(
-            "text,label\nhi,a\ngrüße,b\n".encode("latin-1"),
+            "text,label\nhé,a\n".encode() + "grüße,b\n".encode("latin-1"),
             [],
             'row 3, column "text": byte 0xfc is not UTF-8, after 2 characters of the line; save it as UTF-8',
             id="encoding",
