@@ -129,11 +129,15 @@ class TextSubmitted(Message):
     def _can_be_carried(self) -> "TextSubmitted":
         """Reject unknown fields that would not reach the last message unchanged."""
         parts = (self, self.tasks, *self.tasks.known.values())
-        for value in [value for part in parts for value in (part.model_extra or {}).values()]:
-            if _deeper(value, MAX_DEPTH):
-                raise PydanticCustomError("too_deep", f"unknown fields nest more than {MAX_DEPTH} levels deep")
-            if not _finite(value):
+        level = [value for part in parts for value in (part.model_extra or {}).values()]
+        depth = 0
+        while level:
+            if any(isinstance(value, float) and not isfinite(value) for value in level):
                 raise PydanticCustomError("not_finite", "a number in an unknown field is not finite, which is no JSON")
+            if depth == MAX_DEPTH and any(isinstance(value, dict | list) for value in level):
+                raise PydanticCustomError("too_deep", f"unknown fields nest more than {MAX_DEPTH} levels deep")
+            level = [inner for outer in level for inner in _inside(outer)]
+            depth += 1
         return self
 
     @field_validator("frontier", mode="before")
@@ -142,24 +146,8 @@ class TextSubmitted(Message):
         return rule if rule in ("allow", "redact") else "deny"
 
 
-def _deeper(value: object, levels: int) -> bool:
-    """Return whether a JSON value has more than `levels` levels of arrays and objects."""
-    containers = _containers([value])
-    for _ in range(levels):
-        containers = _containers(
-            inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)
-        )
-    return bool(containers)
-
-
-def _finite(value: object) -> bool:
-    """Return whether all numbers in a JSON value are finite; it nests no deeper than MAX_DEPTH."""
-    if isinstance(value, float):
-        return isfinite(value)
+def _inside(value: object) -> Iterable[object]:
+    """Return the values directly inside a JSON array or object; nothing for other values."""
     if isinstance(value, dict):
-        return all(map(_finite, value.values()))
-    return all(map(_finite, value)) if isinstance(value, list) else True
-
-
-def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
-    return [value for value in values if isinstance(value, dict | list)]
+        return value.values()
+    return value if isinstance(value, list) else ()
