@@ -12,7 +12,7 @@ from sprat_contracts.wire import WireError, decode
 
 LARGE = 512 * 1024 - 200
 MOST_S = 1.5
-"""About eight times what the slowest takes; with 64 rounds for each field it took as much for a quarter of the bytes."""
+"""About eight times what the slowest takes."""
 
 
 def later(value: str) -> bytes:
@@ -65,7 +65,9 @@ def test_an_empty_level_counts(innermost: str) -> None:
     levels = MAX_DEPTH if innermost == "1" else MAX_DEPTH - 1
     decode(Record("texts", 0, 0, 0, None, later("[" * levels + innermost + "]" * levels)), TextSubmitted)
     with pytest.raises(WireError, match="64 levels"):
-        decode(Record("texts", 0, 0, 0, None, later("[" * (levels + 1) + innermost + "]" * (levels + 1))), TextSubmitted)
+        decode(
+            Record("texts", 0, 0, 0, None, later("[" * (levels + 1) + innermost + "]" * (levels + 1))), TextSubmitted
+        )
 
 
 def test_a_hundred_thousand_fields_cost_no_more_than_as_many_values() -> None:

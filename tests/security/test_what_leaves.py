@@ -1,4 +1,4 @@
-"""What of a record leaves besides its text: two language tags, checked, and nothing else."""
+"""What of a record leaves besides its text: two language tags, checked, its model's labels, and nothing else."""
 
 import json
 
@@ -6,8 +6,13 @@ import pytest
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from sprat.processing.measure import count_sent
+from sprat_cli.doctor.check import CheckStatus
+from sprat_cli.doctor.models import check_policy
+from sprat_contracts import FrontierRequested, ModelAnnounced
 from sprat_frontier.prompts import question_of, registered
 from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.redaction import Redactor
+from sprat_policy import PatternRule, Policy, PrivacyPolicy, TermRule
 from support import frontier_parts as parts
 from support.metrics import Metrics
 
@@ -77,9 +82,96 @@ def test_a_target_that_is_no_language_is_declined(tag: str) -> None:
     assert (problem.code, problem.detail) == ("target", "the target is not language[-script][-region]")
 
 
-def test_id_key_tenant_and_unknown_fields_do_not_leave() -> None:
-    body = sent(task="intent", id="id-4711-planted", key="planted", tenant="tenant-planted", unknown="planted")
-    assert "planted" not in body
+PLANTED = "Erika-Mustermann-4711"
+
+
+def record(task: str) -> FrontierRequested:
+    """Return a record with a planted value in every field but the text, its language and target, and the labels."""
+    options = {"intent": {}, "ner": {}, "translation": {"target": "de"}}[task]
+    made = parts.request(
+        "Where is it?",
+        task=task,
+        tasks={task: {**options, "model": PLANTED, "later": PLANTED}, "mood": {"later": PLANTED}},
+        id=PLANTED,
+        key=PLANTED,
+        tenant=PLANTED,
+        reference={PLANTED: PLANTED},
+        deadline_ms=4711,
+        unknown={PLANTED: [PLANTED]},
+    )
+    rest: dict[str, object] = {
+        "text_source": PLANTED,
+        "output": {"label": PLANTED, "alternatives": []},
+        "confidence": 0.4711,
+        "model": {"name": PLANTED, "version": PLANTED},
+        "declined": {"code": PLANTED, "detail": PLANTED},
+        "timings_ms": {PLANTED: 4711},
+        "later": PLANTED,
+    }
+    whole = made.model_dump(mode="json") | {"reasons": [PLANTED], "label_set": PLANTED, "later": PLANTED}
+    whole["prediction"] |= rest
+    return FrontierRequested.model_validate_json(json.dumps(whole))
+
+
+@pytest.mark.parametrize("task", ["intent", "ner", "translation"])
+def test_nothing_of_a_record_leaves_but_text_checked_tags_and_labels(task: str) -> None:
+    planted = record(task)
+    assert planted.model_dump_json().count("4711") > 20
+    body = json.dumps(OpenAIProvider(parts.settings()).prepare(question_of(planted)).body, ensure_ascii=False)
+    assert "Where is it?" in body
+    assert not [word for word in ("Erika", "Mustermann", "4711") if word.lower() in body.lower()]
+
+
+LABELS = {
+    "projekt_adler_frage": True,
+    "ProjektAdlers": True,
+    "kunde k-123456": True,
+    "refund_anna@example.com": True,
+    "refDE89370400440532013000": True,
+    "adler": False,
+    "transfer": False,
+}
+RULES = PrivacyPolicy(
+    terms=(TermRule(type="PROJECT", words=("Projekt Adler",)),),
+    patterns=(PatternRule(type="CUSTOMER", pattern="K-[0-9]{6}", ignore_case=True),),
+)
+
+
+@pytest.mark.parametrize("task", ["intent", "ner"])
+@pytest.mark.parametrize("label", LABELS)
+async def test_under_redact_a_label_with_a_term_or_a_value_stays_and_its_case_is_declined(
+    label: str, task: str
+) -> None:
+    frontier = parts.FrontierHarness(redactor=Redactor(parts.DETECTORS, RULES, "1"))
+    request = parts.request(task=task, labels=("balance", label), tenant="masked", frontier="redact")
+    answered = await frontier.answer(request)
+    if LABELS[label]:
+        assert answered.declined is not None
+        assert answered.declined.code == "policy"
+        assert answered.declined.detail == (
+            f"label 2 of {task}/default holds a term of the policy or a personal value, and labels are not masked; "
+            "give the model other labels"
+        )
+        assert (frontier.provider.questions, frontier.audit.records) == ([], [])
+    else:
+        assert len(frontier.provider.questions) == 1
+
+
+async def test_under_allow_labels_leave_as_the_text_does() -> None:
+    frontier = parts.FrontierHarness(redactor=Redactor(parts.DETECTORS, RULES, "1"))
+    await frontier.answer(parts.request(labels=("projekt_adler", "balance")))
+    assert frontier.provider.questions[0].labels == ("projekt_adler", "balance")
+
+
+def test_doctor_warns_of_such_labels_with_the_name_of_the_model_and_quotes_none() -> None:
+    announced = ModelAnnounced(
+        task="intent", model="hr", version="1", owns_from=1, labels=("leave", "projekt_adler", "K-123456"), card={}
+    )
+    (line,) = check_policy(Policy(perimeter=RULES), [announced])
+    assert line.status is CheckStatus.warning
+    assert line.finding.startswith("intent/hr: labels 2 and 3 of 3 with a term of the policy or a personal value")
+    assert not any(word in line.finding + line.fix for word in ("adler", "123456"))
+    assert list(check_policy(Policy(), [announced])) == []
 
 
 def test_of_a_language_metrics_have_the_first_part_alone(metrics: Metrics) -> None:

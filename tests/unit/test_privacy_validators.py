@@ -122,6 +122,39 @@ def test_other_texts_are_not_personal_ip_addresses(text: str) -> None:
     assert found(text, "IP") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "card «00:1B:44:11:3A:B7».",
+        "at «00-1b-44-11-3a-b7», port 3",
+        "(«001b.4411.3ab7»)",
+        "«10:20:30:40:50:60»",
+        "MAC «10-20-30-40-50-60»",
+        "bssid=«a4:83:e7:00:00:01»",
+    ],
+)
+def test_a_mac_address_is_found(text: str) -> None:
+    assert "MAC" in types_of_marked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "00:00:00:00:00:00",
+        "ff-ff-ff-ff-ff-ff",
+        "03-11-19-24-36-42",
+        "00:1B:44:11:3A",
+        "00:1B:44:11:3A:B7:C8",
+        "00:1B-44:11-3A:B7",
+        "2001:db8:0:1:2:3:4:5",
+        "1234.5678.9012.3456",
+        "12:30:45",
+    ],
+)
+def test_other_texts_are_not_mac_addresses(text: str) -> None:
+    assert found(text, "MAC") == []
+
+
 IBANS = [
     "DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "gb29 nwbk 6016 1331 9268 19",
     "FR14 2004 1010 0505 0001 3M02 606", "NL91ABNA0417164300", "ES91 2100 0418 4502 0005 1332",
@@ -145,7 +178,8 @@ def test_an_iban_is_found_in_any_notation(iban: str) -> None:
         "DE88370400440532013000",
         "XX89370400440532013000",
         "DE8937040044053201300",
-        "ADE89370400440532013000",
+        "ADE88370400440532013000",
+        "DE893704004405320130001",
         "DE89 3704",
     ],
 )

@@ -4,11 +4,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sprat.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
 from sprat_policy import effective_rule
 from sprat_privacy import MaskedText, restore
+from sprat_privacy.labels import numbered
 
 
 class SystemClock:
@@ -54,6 +56,8 @@ class Escalation:
     """Under `redact`: the masked text, and what restores it."""
     masking_failure: str | None = None
     """Under `redact`: why the text could not be masked, if so."""
+    labels_to_keep: tuple[int, ...] = ()
+    """Under `redact`: the labels that must not leave, counted from 1."""
     started_s: float = field(default_factory=time.perf_counter)
 
     def with_masked(self, masked: MaskedText) -> "Escalation":
@@ -83,7 +87,19 @@ class Escalation:
             return Declined(code=ReasonCode.POLICY, detail=f"the tenant lets nothing go to the region {region}")
         if self.rule != "allow" and self.masked is None:
             return Declined(code=ReasonCode.MASKING, detail=self.masking_failure or "the text is not masked")
+        if self.labels_to_keep:
+            return Declined(code=ReasonCode.POLICY, detail=self._labels_stay())
         return self.question.problem()
+
+    def _labels_stay(self) -> str:
+        prediction = self.request.prediction
+        options = prediction.submitted.tasks.known.get(prediction.task)
+        model = DEFAULT_MODEL if options is None else options.model
+        verb = "holds" if len(self.labels_to_keep) == 1 else "hold"
+        return (
+            f"{numbered(self.labels_to_keep)} of {prediction.task}/{model} {verb} a term of the policy or a personal "
+            "value, and labels are not masked; give the model other labels"
+        )
 
     def timings_ms(self, call_ms: float | None = None) -> dict[str, float]:
         """Return the time since the start, and that of the paid call where there was one."""

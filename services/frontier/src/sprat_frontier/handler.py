@@ -221,7 +221,9 @@ class FrontierHandler:
             if not isinstance(error, LanguageNotCovered):  # a limit of the installation, no fault
                 self._masking_faults.add(f"{type(error).__name__}: {error.reason}")
             return replace(escalation, masking_failure=error.reason)
-        return escalation.with_masked(masked)
+        return replace(
+            escalation.with_masked(masked), labels_to_keep=self._masker.labels_to_keep(escalation.question.labels)
+        )
 
     async def _stored(self, escalation: Escalation, key: str) -> PaidAnswer | None:
         if escalation.masking_failure is not None:

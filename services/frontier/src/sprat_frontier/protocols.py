@@ -52,6 +52,10 @@ class TextMasker(Protocol):
         """
         ...
 
+    def labels_to_keep(self, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """Return which labels must not leave, counted from 1."""
+        ...
+
 
 EgressAudit = Callable[[EgressRecord], Awaitable[None]]
 """Writes a record and returns when Kafka has acknowledged it; raises when it cannot."""

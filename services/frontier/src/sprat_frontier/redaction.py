@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ from sprat_privacy import REVISION, Detector, MaskedText, MaskingFailed, NameDet
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.labels import labels_to_keep
 
 
 class Redactor:
@@ -26,6 +28,7 @@ class Redactor:
 
     def __init__(self, detectors: Sequence[Detector], policy: PrivacyPolicy, tagger_version: str) -> None:
         self._detectors = (*detectors, Terms.of(policy))
+        self._labels_to_keep = lru_cache(maxsize=256)(partial(labels_to_keep, policy=policy))
         self._validators_alone = policy.validators_alone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="frontier-masking")
         versioned = json.dumps([REVISION, tagger_version, policy.model_dump(mode="json")], sort_keys=True)
@@ -53,6 +56,10 @@ class Redactor:
             NotVerified: the text must not leave.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._mask, text, language)
+
+    def labels_to_keep(self, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """Return which labels must not leave, counted from 1."""
+        return self._labels_to_keep(labels)
 
     def close(self) -> None:
         """Stop the thread; texts that wait for it are not masked."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sprat.errors import UserError
+from sprat_cli.chosen_policy import policy_for_masking
 
 if TYPE_CHECKING:
     from sprat_privacy import Detector
@@ -37,13 +38,13 @@ def shipped_tagger() -> Path:
 
 
 def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
-    """Load the detectors: validators, the policy's terms and, unless `alone`, the tagger.
+    """Load the detectors: validators, the terms of the policy given or of `SPRAT_POLICY`, unless `alone` the tagger.
 
     Raises:
         UserError: the policy or the tagger cannot be used, or a package is missing.
     """
     try:
-        return _load(policy, tagger, alone=alone)
+        return _load(policy_for_masking(policy), tagger, alone=alone)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise

@@ -34,7 +34,7 @@ Encoding = Annotated[
 ]
 PolicyFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`."),
+    typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`. [SPRAT_POLICY]"),
 ]
 TaggerFolder = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat_contracts import ModelAnnounced
@@ -51,9 +51,10 @@ class PolicySection(BaseModel):
 
 
 @lru_cache(maxsize=1024)
-def _compile(pattern: str) -> Any:
+def _compile(pattern: str, *, ignore_case: bool) -> Any:
     options = re2.Options()
     options.log_errors = False
+    options.case_sensitive = not ignore_case
     options.max_mem = _MAX_MEMORY
     return re2.compile(pattern, options)
 
@@ -64,9 +65,9 @@ def _check_word(word: str) -> str:
     return word
 
 
-def _check_pattern(pattern: str) -> str:
+def _check_pattern(pattern: str, info: ValidationInfo) -> str:
     try:
-        program = compile_pattern(pattern)
+        program = compile_pattern(pattern, ignore_case=info.data.get("ignore_case", False))
     except re2.error as error:
         reason = error.args[0] if error.args else None
         message = reason.decode() if isinstance(reason, bytes) else "not a regular expression"
@@ -158,7 +159,7 @@ class TermRule(PolicySection):
         Field(
             min_length=1,
             max_length=10_000,
-            description="a list of words or phrases; case and white space do not matter",
+            description="a list of words or phrases; case, spaces, `-` and `_` between their words do not matter",
         ),
     ]
 
@@ -167,6 +168,9 @@ class PatternRule(PolicySection):
     """A pattern whose matches must not leave the perimeter."""
 
     type: TermType
+    ignore_case: Annotated[
+        bool, Field(description="true or false: whether it matches in capitals and in small letters")
+    ] = False
     pattern: Annotated[
         str,
         Field(
@@ -268,13 +272,13 @@ def unannounced_models(policy: Policy, announced: Iterable[ModelAnnounced]) -> t
     return tuple(unannounced)
 
 
-def compile_pattern(pattern: str) -> Any:
+def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Any:
     """Compile a pattern of the policy with RE2, which never backtracks: time is linear in the text.
 
     Raises:
         re2.error: not a regular expression, or too large.
     """
-    return _compile(pattern)
+    return _compile(pattern, ignore_case=ignore_case)
 
 
 def _closest(name: str, candidates: Iterable[str]) -> str | None:

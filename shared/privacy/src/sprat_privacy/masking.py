@@ -1,7 +1,8 @@
 """Replace personal data and secrets of a text by placeholders, and verify that none of it is left.
 
 text
-  │  1 detect       run each detector (most search a folded text: see `normalisation`); trim white space
+  │  1 detect       run each detector (most search a folded text: see `normalisation`), on a text with HTML's character
+  │                 references also on the text that a browser shows; trim white space
   │  2 occurrences  find every other place of the detected values, widened to whole words
   │  3 resolve      merge detections that overlap into one span: see `detection`
   │  4 number       give each value its placeholder: `[PERSON_1]`, the same for the same value
@@ -23,9 +24,9 @@ from sprat_privacy.detection import Detection, Detector, resolve
 from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
 from sprat_privacy.errors import LanguageNotCovered, NotVerified
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
-from sprat_privacy.normalisation import Comparison, comparison_for, normal_form, normal_text
+from sprat_privacy.normalisation import Comparison, comparison_for, decode_references, normal_form, normal_text
 
-REVISION: Final = "sprat-perimeter/2"
+REVISION: Final = "sprat-perimeter/3"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 _OCCURRENCE: Final = "occurrence"
@@ -60,6 +61,13 @@ def mask(
     """
     usable = _usable(primary_subtag(language), detectors, validators_alone)
     detections = [each for detector in usable for each in _detect(text, language, detector)]
+    if (shown := decode_references(text)) is not None:
+        detections += (
+            replace(each, start=start, end=end)
+            for detector in usable
+            for each in _detect(shown.text, language, detector)
+            for start, end in [shown.original(each.start, each.end)]
+        )
     spans = resolve(_occurrences(text, detections)) if detections else []
     masked = _replace(text, spans)
     _verify(masked, {text[each.start : each.end] for each in detections})

@@ -1,4 +1,4 @@
-"""Two normalised forms of a text, each with the origin of every character.
+"""Other readings of a text, each with the origin of every character.
 
 *Folding* is for detectors. It works character by character, so that every offset has an exact origin: NFKC (full-width
 and other compatibility forms), digits of every script to 0–9, spaces of every kind to a space, hyphens and dashes of
@@ -6,11 +6,17 @@ every kind to `-`. Invisible characters (zero-width characters, soft hyphens, di
 combining marks are dropped, so that they cannot split a number. Letters do not change: a Cyrillic `А` is not an `A`.
 
 The *normal form* is for comparing values: two spans of a text are the same value if their normal forms are equal.
+
+*Decoding* replaces HTML's character references, as `&#64;` or `&nbsp;`, by what a browser shows.
 """
 
+import html
+import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html.entities import html5
 from typing import Final, Literal
 
 from sprat_privacy.entity_types import ADDRESSES, NUMBERS, SECRETS
@@ -38,6 +44,66 @@ class FoldedText:
         if self.origins is None or self.ends is None:
             return start, end
         return self.origins[start], self.ends[end - 1]
+
+    def with_spaces(self, offsets: Sequence[int]) -> "FoldedText":
+        """Return the text with a space before each of these offsets, which ascend and are neither 0 nor its end.
+
+        A span of it that begins or ends with such a space has no origin.
+        """
+        origins = self.origins or range(len(self.text))
+        ends = self.ends or range(1, len(self.text) + 1)
+        pieces: list[str] = []
+        from_: list[int] = []
+        to: list[int] = []
+        last = 0
+        for offset in (*offsets, len(self.text)):
+            pieces.append(self.text[last:offset])
+            from_ += (*origins[last:offset], origins[offset - 1])
+            to += (*ends[last:offset], ends[offset - 1])
+            last = offset
+        return FoldedText(" ".join(pieces), tuple(from_[:-1]), tuple(to[:-1]))
+
+
+_REFERENCE: Final = re.compile(
+    r"&(?:amp;|#38;|#[xX]26;)?(?:#[0-9]{1,7}+;?|#[xX][0-9A-Fa-f]{1,6}+;?|[A-Za-z][A-Za-z0-9]{1,31}+;)"
+)
+"""A character reference, itself written with one for its `&` or not. Browsers read numbers without `;`, too."""
+
+
+def decode_references(text: str) -> FoldedText | None:
+    """Return the text with its character references decoded, those of references once; None if it has none.
+
+    What a browser does not show as a character (surrogates, unknown names) stays as it is.
+    """
+    pieces: list[str] = []
+    origins: list[int] = []
+    ends: list[int] = []
+    last = 0
+    for match in _REFERENCE.finditer(text):
+        start, end = match.span()
+        shown = _shown(match.group())
+        if shown is None:
+            continue
+        pieces += (text[last:start], shown)
+        origins += (*range(last, start), *(start for _ in shown))
+        ends += (*range(last + 1, start + 1), *(end for _ in shown))
+        last = end
+    if not last:
+        return None
+    pieces.append(text[last:])
+    origins += range(last, len(text))
+    ends += range(last + 1, len(text) + 1)
+    return FoldedText("".join(pieces), tuple(origins), tuple(ends))
+
+
+@lru_cache(maxsize=1024)
+def _shown(reference: str) -> str | None:
+    """Return what a character reference stands for; None if for nothing."""
+    single = re.sub(r"^&(?:amp|#38|#[xX]26);(?=.)", "&", reference)
+    if single[1] != "#" and single[1:] not in html5:
+        return None
+    shown = html.unescape(single)
+    return shown if shown and "\ufffd" not in shown else None
 
 
 def fold(text: str) -> FoldedText:
@@ -102,7 +168,7 @@ def comparison_for(value: str, type: str) -> Comparison:
 
 def normal_form(value: str, comparison: Comparison) -> str:
     """Return what two equal values have in common; empty for a value of separators alone."""
-    return "".join(_normal(character, comparison) for character in value)
+    return "".join(normal_character(character, comparison) for character in value)
 
 
 def normal_text(text: str, comparison: Comparison) -> FoldedText:
@@ -111,7 +177,7 @@ def normal_text(text: str, comparison: Comparison) -> FoldedText:
     origins: list[int] = []
     ends: list[int] = []
     for offset, character in enumerate(text):
-        form = _normal(character, comparison)
+        form = normal_character(character, comparison)
         if form:
             forms.append(form)
             origins.extend([offset] * len(form))
@@ -120,7 +186,7 @@ def normal_text(text: str, comparison: Comparison) -> FoldedText:
 
 
 @lru_cache(maxsize=16384)
-def _normal(character: str, comparison: Comparison) -> str:
+def normal_character(character: str, comparison: Comparison) -> str:
     """Return the normal form of one character.
 
     Decomposed (NFKD), so that a letter with an accent equals its precomposed character.

@@ -94,8 +94,8 @@ class FrontierSource:
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
         if self.url is not None and self.policy is None:
             raise UserError(
-                "--frontier sends texts to a provider: it needs --policy FILE, which says what may be sent, and "
-                f"--tenant NAME whose rules hold ({DEFAULT_TENANT} otherwise)"
+                "--frontier sends texts to a provider: it needs --policy FILE or SPRAT_POLICY, which says "
+                f"what may be sent, and --tenant NAME whose rules hold ({DEFAULT_TENANT} otherwise)"
             )
 
     def broker(self) -> tuple[KafkaSettings, SecretStr] | None:

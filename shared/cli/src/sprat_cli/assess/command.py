@@ -16,6 +16,7 @@ from sprat_cli.assess.answers import (
     text_outcomes,
 )
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
+from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
@@ -49,11 +50,11 @@ to --output. --write changes the keep_at of the model that texts ask for by the 
 only for the shipped model.
 
 \b
---frontier takes the same path as the frontier service: it needs --policy, and sends a text only as the rules of
---tenant allow, to a region that they name, always masked, also by the policy's own terms and patterns. A text that
-cannot be masked is not sent. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its
-egress records on Kafka, the first before anything is sent; without a broker there are none. The API key is read from
-SPRAT_FRONTIER__API_KEY.
+--frontier takes the same path as the frontier service: it needs --policy or SPRAT_POLICY, and sends a text only as the
+rules of --tenant allow, to a region that they name, always masked, also by the policy's own terms and patterns. A text
+that cannot be masked is not sent. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has
+its egress records on Kafka, the first before anything is sent; without a broker there are none. The API key is read
+from SPRAT_FRONTIER__API_KEY.
 
 \b
 Exit codes:
@@ -84,7 +85,7 @@ def assess(
     url: Annotated[
         str | None,
         typer.Option(
-            "--frontier", metavar="URL", show_default=False, help="Ask an OpenAI-compatible API now; needs --policy."
+            "--frontier", metavar="URL", show_default=False, help="Ask an OpenAI-compatible API now; needs a policy."
         ),
     ] = None,
     frontier_model: Annotated[
@@ -117,7 +118,9 @@ def assess(
     policy: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Your policy: what may be sent, and what happens to outside texts."
+            metavar="FILE",
+            show_default=False,
+            help="Your policy: what may be sent, and what happens to outside texts. [SPRAT_POLICY]",
         ),
     ] = None,
     tenant: Annotated[
@@ -141,7 +144,8 @@ def assess(
     """Measure a model, a frontier model and the router between them on your own texts."""
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget exclude each other")
-    if write and (policy is None or (accuracy is None and budget is None)):
+    given, policy = policy, policy_for_masking(policy)
+    if write and (given is None or (accuracy is None and budget is None)):
         raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
     if name is not None:
         _check_name(name)

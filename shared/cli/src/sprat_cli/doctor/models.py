@@ -8,6 +8,7 @@ from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_operations.models import advised_keep_at, group_of, serving_advice
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
+from sprat_privacy.labels import labels_to_keep, numbered
 
 
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
@@ -58,9 +59,22 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
             _fix(name, announced),
         )
     for each in announced:
+        yield from _labels(policy, each)
         advised = advised_keep_at(each)
         if each.task in TASKS and advised is not None:
             yield from _compared(policy, each, advised)
+
+
+def _labels(policy: Policy, announced: ModelAnnounced) -> Iterator[Check]:
+    """Warn of labels that must not leave; they are not quoted, as they may be in a log then."""
+    kept = labels_to_keep(announced.labels or (), policy.perimeter)
+    if kept:
+        yield warning(
+            "policy",
+            f"{announced.task}/{announced.model}: {numbered(kept)} of {len(announced.labels or ())} with a term of the "
+            "policy or a personal value; under `redact` its hard cases do not leave (declined: policy)",
+            f"give the model other labels; `sprat models show {announced.task}/{announced.model}` lists them",
+        )
 
 
 def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:

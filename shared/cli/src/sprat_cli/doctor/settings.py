@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings
+from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_policy import Policy, load_policy
@@ -28,7 +29,6 @@ class _ServiceVariables(BaseSettings):
     )
 
     secret: SecretStr = SecretStr("")
-    policy: Path | None = None
     frontier__base_url: str = ""
     frontier__model: str = ""
     frontier__region: str = ""
@@ -38,7 +38,7 @@ class _ServiceVariables(BaseSettings):
 
 def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
     """Read the policy file given, else the one of `SPRAT_POLICY`; None if there is none or it is invalid."""
-    return _policy(_ServiceVariables().policy if given is None else given)
+    return _policy(chosen_policy(given))
 
 
 def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:

@@ -1,19 +1,20 @@
-"""Personal web addresses and IP addresses.
+"""Personal web addresses, IP addresses and MAC addresses.
 
 A web address is personal if it leads to a person or grants access: credentials in the address; the path of a user, a
 profile or a share; a path on a social network; a long random segment (whoever has the address has what it shows); a
 query or fragment with a key, a session or a person. Other web addresses are not masked. Nor are the IP addresses
-(versions 4 and 6) that identify nobody: loopback and unspecified.
+(versions 4 and 6) that identify nobody: loopback and unspecified; nor such MAC addresses: all zeros, all ones.
 """
 
 import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText
+from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText, any_word
 
 URL = "URL"
 IP = "IP"
+MAC = "MAC"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}+\Z")
 _BARE = re.compile(r"(?<![\w@./-])(?:[A-Za-z0-9-]{1,63}+\.){1,6}+[A-Za-z]{2,24}+(?::[0-9]{1,5})?(?=[/?])")
@@ -140,3 +141,25 @@ def _is_personal_ip(version: type[IPv4Address] | type[IPv6Address], written: str
     except AddressValueError:
         return False
     return not (address.is_loopback or address.is_unspecified)
+
+
+_MAC = re.compile(
+    r"(?<![\w:.-])(?:[0-9A-Fa-f]{2}(?P<by>[:-])(?:[0-9A-Fa-f]{2}(?P=by)){4}[0-9A-Fa-f]{2}"
+    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?!\w|[:.-]\w)"
+)
+_MAC_WORDS = any_word(
+    "mac", "mac address*", "mac-adress*", "hardware address*", "ethernet", "wlan", "wifi", "wi-fi", "bssid"
+)
+
+
+def find_mac_addresses(source: PreparedText) -> Iterator[Hit]:
+    """Find every MAC address (EUI-48), in pairs or, as Cisco writes it, in three groups.
+
+    One of digits alone without colons could be any number: it needs a word for it near it.
+    """
+    text = source.text
+    for match in _MAC.finditer(text):
+        digits = re.sub(r"[^0-9A-Fa-f]", "", match.group())
+        certain = match["by"] == ":" or not digits.isdigit() or source.near(match.start(), match.end(), _MAC_WORDS)
+        if certain and digits.lower() not in {"0" * 12, "f" * 12}:
+            yield Hit(match.start(), match.end(), MAC)

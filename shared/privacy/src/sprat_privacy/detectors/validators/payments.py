@@ -1,13 +1,15 @@
 """IBANs and payment cards.
 
-IBANs of every registered country (ISO 13616) by their structure and their two check digits. Cards (ISO/IEC 7812) by a
+IBANs of every registered country (ISO 13616) by their structure and their two check digits, also where letters touch
+them. Cards (ISO/IEC 7812) by a
 brand's first digits, its lengths and the Luhn digit; after a context word, cards of any brand.
 """
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
-from stdnum import iban, luhn
+from stdnum import iban, luhn, numdb
 
 from sprat_privacy.detectors.validators.context_words import CARD_WORDS
 from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText, any_word
@@ -15,7 +17,7 @@ from sprat_privacy.detectors.validators.prepared_text import Hit, PreparedText, 
 IBAN = "IBAN"
 CARD = "CARD"
 
-_IBAN_START = re.compile(r"(?<![^\W_])[A-Za-z]{2}[ -]?[0-9]{2}")
+_IBAN_START = re.compile(r"[A-Za-z]{2}[ -]?[0-9]{2}")
 _IBAN_PIECE = re.compile(r"(?: - |[ .\-/]{0,2})([A-Za-z0-9]{1,34})")
 _SHORTEST_IBAN = 15
 _LONGEST_IBAN = 34
@@ -26,9 +28,36 @@ def find_ibans(source: PreparedText) -> Iterator[Hit]:
     """Find every valid IBAN; after the word IBAN also one with a mistyped digit."""
     text = source.text
     for begin in _IBAN_START.finditer(text):
-        hit = _iban_at(source, begin.start())
-        if hit is not None:
+        hit = (
+            not text[begin.start() - 1 : begin.start()].isalnum() and _iban_at(source, begin.start())
+        ) or _glued_iban_at(source, begin.start())
+        if hit:
             yield hit
+
+
+def _glued_iban_at(source: PreparedText, start: int) -> Hit | None:
+    """Read an IBAN of its country's length that letters touch: `refDE89…`, `…3000please`."""
+    text = source.text
+    length = _iban_length(text[start : start + 2].upper())
+    compact = ""
+    at = start
+    while len(compact) < length and (piece := _IBAN_PIECE.match(text, at)):
+        taken = piece[1][: length - len(compact)]
+        compact += taken
+        at = piece.start(1) + len(taken)
+    if not length or len(compact) < length or source.is_isolated(start, at) or text[at : at + 1].isdigit():
+        return None
+    if not source.may_check(IBAN):
+        return Hit(start, at, IBAN, 0.5)
+    return Hit(start, at, IBAN) if iban.is_valid(compact, check_country=False) else None
+
+
+@lru_cache(maxsize=1024)
+def _iban_length(country: str) -> int:
+    """Return how many characters the IBANs of a country have; 0 if it has none."""
+    ((_, registered),) = numdb.get("iban").info(country)[:1] or [("", {})]
+    structure = registered.get("bban", "")
+    return 4 + sum(map(int, re.findall(r"[0-9]+", structure))) if structure else 0
 
 
 def _iban_at(source: PreparedText, start: int) -> Hit | None:

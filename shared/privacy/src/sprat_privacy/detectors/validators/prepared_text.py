@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from sprat_contracts.languages import primary_subtag
@@ -15,6 +15,14 @@ whatever looks like the type is masked unchecked."""
 BEFORE = 48
 AFTER = 24
 """How many characters before and after a number a context word may be."""
+
+_GLUED = re.compile(
+    r"(?<![^\W_])[^\W\d_]{3,}+(?=\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6})"
+    r"|[^\W\d_](?=\+ ?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6})"
+    r"|(?:[0-9][ .\-/()]{0,2}){6}[0-9](?=[^\W\d_]{3,}+(?![0-9]))"
+)
+"""A word directly before a number of seven digits or more, any letter before the `+` of one, or a number directly
+before a word. Words have three letters at least: `AB1234567` is a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,11 @@ class PreparedText:
     def may_check(self, type: str) -> bool:
         """Use one of the checks of a type; return False if none is left."""
         return self.budgets.setdefault(type, CheckBudget()).spend()
+
+    def with_numbers_apart(self) -> "PreparedText | None":
+        """Return the text with a space between each number and the words that touch it; None where none does."""
+        cuts = [match.end() for match in _GLUED.finditer(self.text)] if self.has_digits else []
+        return replace(self, folded=self.folded.with_spaces(cuts)) if cuts else None
 
     def is_spent(self, type: str) -> bool:
         """Return whether a type has no checks left."""

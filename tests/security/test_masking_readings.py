@@ -1,0 +1,226 @@
+"""What hides a value from a reader that takes a text as it is written: words run together, entities, other separators.
+
+For each: the value is masked, what is masked is exactly the value or the word around it, and the original comes back.
+"""
+
+import html
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sprat_policy import PatternRule, PrivacyPolicy, TermRule
+from sprat_privacy import MaskedText, mask, restore_text
+from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.normalisation import decode_references
+
+POLICY = PrivacyPolicy(
+    terms=(
+        TermRule(type="PROJECT", words=("Projekt Adler", "BlueHeron", "Œuvre d'or", "IT")),
+        TermRule(type="CLIENT", words=("Müller & Söhne", "ACME")),
+    ),
+    patterns=(
+        PatternRule(type="CUSTOMER", pattern="K-[0-9]{6}", ignore_case=True),
+        PatternRule(type="CASE", pattern="AZ[0-9]{4}"),
+    ),
+)
+IBAN = "DE89370400440532013000"
+
+
+def masked(text: str, language: str = "de") -> MaskedText:
+    made = mask(text, language, [Validators(), Terms.of(POLICY)], validators_alone=["de", "en"])
+    assert restore_text(made.text, made) == text
+    return made
+
+
+def values(text: str, type: str) -> list[str]:
+    made = masked(text)
+    return [made.value(span) for span in made.spans if span.type == type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Projekt-Adler",
+        "projekt_adler",
+        "ProjektAdler",
+        "projektAdler",
+        "PROJEKT ADLER",
+        "Projekt\u00a0Adler",
+        "Projekt\u202fAdler",
+        "Projekt\u2011Adler",
+        "Projekt – Adler",
+        "Projekt\u00ad-\u200bAdler",
+        "Projekt\n\t Adler",
+        "Projekt-Adlers",
+        "ProjektAdlern",
+        "Projekt&nbsp;Adler",
+        "Projekt&#45;Adler",
+        "blue heron",
+        "BLUE_HERON",
+        "BlueHerons",
+        "blueheron",
+        "Müller&Söhne",
+        "müller-&-söhne",
+        "M&uuml;ller &amp; S&ouml;hne",
+        "k-123456",
+        "ACMEs",
+    ],
+)
+def test_a_term_or_a_pattern_is_masked_however_it_is_joined(value: str) -> None:
+    made = masked(f"Zu ({value}): wann?")
+    assert [made.value(span) for span in made.spans] == [value]
+    assert made.text in {"Zu ([PROJECT_1]): wann?", "Zu ([CLIENT_1]): wann?", "Zu ([CUSTOMER_1]): wann?"}
+
+
+@pytest.mark.parametrize(
+    "value", ["meinProjektAdlerPlan", "projekt_adler_plan", "AcmeBank", "ACME2026", "HTTPAcme", "itTeam"]
+)
+def test_a_term_in_a_name_of_several_words_is_masked(value: str) -> None:
+    made = masked(f"Datei {value}.")
+    assert "dler" not in made.text
+    assert "cme" not in made.text.lower()
+    assert made.spans
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Acmeville",
+        "projektadler",
+        "Projekt Adlerhorst",
+        "Pro-jekt Adler",
+        "ITs",
+        "mit",
+        "it's bitten",
+        "az1234",
+        "Blue Her-on",
+    ],
+)
+def test_part_of_another_word_is_no_term(text: str) -> None:
+    made = masked(text)
+    assert [made.value(span) for span in made.spans if "bitten" not in text] == []
+    assert "bitten" in made.text or made.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "type", "value"),
+    [
+        (f"ref{IBAN} bitte", "IBAN", f"ref{IBAN}"),
+        (f"REF{IBAN}", "IBAN", f"REF{IBAN}"),
+        (f"{IBAN}Danke", "IBAN", f"{IBAN}Danke"),
+        ("kontoDE89 3704 0044 0532 0130 00bis", "IBAN", "kontoDE89 3704 0044 0532 0130 00bis"),
+        ("iban_DE89-3704-0044-0532-0130-00.", "IBAN", "DE89-3704-0044-0532-0130-00"),
+        ("Karte4111111111111111", "CARD", "Karte4111111111111111"),
+        ("VISA4111 1111 1111 1111bis 12/28", "CARD", "VISA4111 1111 1111 1111bis"),
+        ("mailanna@example.com", "EMAIL", "mailanna@example.com"),
+        ("anna@example.comDanke", "EMAIL", "anna@example.comDanke"),
+        ("Tel+49 30 901820", "PHONE", "+49 30 901820"),
+        ("mobil0170/1234567", "PHONE", "mobil0170/1234567"),
+        ("01701234567abends", "PHONE", "01701234567abends"),
+        ("Steuernummer12345678995", "TAX_ID", None),
+    ],
+)  # fmt: skip
+def test_a_value_that_letters_touch_is_masked(text: str, type: str, value: str | None) -> None:
+    made = masked(text)
+    if value is None:
+        assert not any(character.isdigit() for character in made.text.replace(f"[{type}_1]", "")), made.text
+    else:
+        assert [made.value(span) for span in made.spans] == [value]
+        assert made.spans[0].type == type
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "build a1b2c3d4e5f60718293a4b5c6d7e8f90",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "AB1234567",
+        "ABDE88370400440532013000",
+        "model GPT4 in Q3 2026, item A4711",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ],
+)
+def test_codes_are_no_glued_values(text: str) -> None:
+    assert masked(text, "en").text == text
+
+
+@pytest.mark.parametrize(
+    "sign", ["&#64;", "&#x40;", "&#X40;", "&commat;", "&#64", "&amp;#64;", "&#38;#64;", "&#x26;commat;", "&amp;commat;"]
+)
+def test_an_address_with_an_entity_is_masked(sign: str) -> None:
+    made = masked(f"Von anna{sign}example&period;com an uns")
+    assert made.text == "Von [EMAIL_1] an uns"
+    assert made.counts == {"EMAIL": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE89&nbsp;3704&nbsp;0044&nbsp;0532&nbsp;0130&nbsp;00",
+        "DE89&#160;3704&#160;0044&#160;0532&#160;0130&#160;00",
+        "DE89&#8203;3704&#8203;0044&#8203;0532&#8203;0130&#8203;00",
+        "&#68;&#69;89370400440532013000",
+        "DE89&amp;nbsp;3704 0044 0532 0130 00",
+    ],
+)
+def test_a_number_with_entities_is_masked(text: str) -> None:
+    made = masked(f"x {text} 👍🏽 y")
+    assert made.text == "x [IBAN_1] 👍🏽 y"
+    assert (made.spans[0].start, made.spans[0].end) == (2, 2 + len(text)), "offsets are code points of the original"
+
+
+@pytest.mark.parametrize(
+    "text", ["AT&T and R&D;", "a &; b &# c &#; d", "&unknown; &#xD800; &#0;", "x?a=1&b=2&copy=3", "&amp;amp;", "&&#64"]
+)
+def test_what_is_no_entity_or_hides_nothing_changes_nothing(text: str) -> None:
+    assert masked(text).text == text
+
+
+PIECES = st.sampled_from(
+    ["anna", "&#64;", "&commat;", "@", "example.com", "&nbsp;", "&amp;", "&amp;#64;", "&", ";", "#", " ", "ü", "&uuml;",
+     "👍", "&#x1F44D;", "ref", IBAN, "Projekt", "Adler", "-", "_", "s", "&#0;", "&lt;", "tel", "0170 1234567",
+     "+49 30 901820", "K-123456", "k-123456", "4111111111111111",
+     "\u200b", "\u0301", "ACME", "[PERSON_1]", "00:1b:44:11:3a:b7"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_whatever_is_masked_is_restored_exactly(text: str) -> None:
+    if not text:
+        return
+    made = masked(text)
+    assert made.unmasked() == text
+    assert all(0 <= span.start < span.end <= len(text) for span in made.spans)
+
+
+@given(st.text(max_size=40))
+def test_a_decoded_text_is_what_a_browser_shows_and_knows_where_it_comes_from(text: str) -> None:
+    written = html.escape(text)
+    shown = decode_references(written)
+    if shown is None:
+        assert html.escape(text) == text or "&" not in written
+        return
+    for at in range(len(shown.text)):
+        start, end = shown.original(at, at + 1)
+        assert html.unescape(written[start:end])[:1] in {shown.text[at], "&"}
+    starts = [shown.original(at, at + 1)[0] for at in range(len(shown.text))]
+    assert starts == sorted(starts)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            PIECES,
+            st.sampled_from(["Mü", "Mu\u0308", "ller", "\u0323", "&", "Söhne", "œuvre", "D’or", "Ⅰ", "١", "ß", "1"]),
+        ),
+        max_size=10,
+    ).map("".join)
+)
+def test_no_term_is_passed_over_because_its_first_letters_seem_not_to_be_there(text: str) -> None:
+    rules = (TermRule(type="A", words=("Müller & Söhne", "Œuvre d’or", "١-Adler", "ßA", "Ⅰ", "Projekt Adler")),)
+    quick = Terms.of(PrivacyPolicy(terms=rules))
+    assert quick.beginnings
+    assert quick.find(text, "de") == replace(quick, beginnings=None).find(text, "de")
