@@ -5,8 +5,9 @@ from typing import Any
 
 from contracts.generators.examples import degraded, examples
 from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
-from contracts.generators.operations import Operation, operations, service_channels
+from contracts.generators.operations import Operation, operations
 from contracts.generators.paths import CONTRACTS
+from sprat.channels import service_channels
 from sprat_contracts import Message, Topic, Topics
 
 DEAD_LETTER = "DeadLetter"

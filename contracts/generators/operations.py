@@ -11,10 +11,6 @@ from pydantic import BaseModel
 from sprat.channels import Channels
 from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, Topics
-from sprat_frontier.channels import channels as frontier_channels
-from sprat_inference.serving import specialist_channels
-from sprat_router.channels import channels as router_channels
 
 
 class NoMessage(BaseModel):
@@ -32,12 +28,6 @@ class Operation:
     message: str | None
     """Name of the payload's schema; None for records of any kind."""
     description: str
-
-
-def service_channels(topics: Topics) -> tuple[Channels, ...]:
-    """Return the channels of every service."""
-    specialists = (specialist_channels(task, topics) for task in TASKS)
-    return (*specialists, router_channels(topics), frontier_channels(topics))
 
 
 def operations(channels: Channels) -> Iterator[tuple[Operation, dict[str, Any]]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sprat.channels import Channels
+from sprat.channels import Channels, frontier_channels, router_channels, specialist_channels
 from sprat.model import Answer
 from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat.processing.records import receive
@@ -20,10 +20,7 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.topics import Topics
-from sprat_frontier.channels import channels as frontier_channels
-from sprat_inference.serving import specialist_channels
 from sprat_inference.specialist import SpecialistHandler
-from sprat_router.channels import channels as router_channels
 from support import frontier_parts
 from support.router_records import announced, router
 from support.stream import card

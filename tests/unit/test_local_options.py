@@ -2,27 +2,19 @@
 
 import pytest
 
+from sprat.channels import service_channels
 from sprat.kafka.lag import topics_read_by
 from sprat_contracts import TASKS, Topics
-from sprat_frontier.channels import channels as frontier_channels
-from sprat_inference.serving import specialist_channels
 from sprat_local.options import model_name
-from sprat_operations.services import FRONTIER, SERVICES
-from sprat_router.channels import channels as router_channels
+from sprat_operations.services import SERVICES
 
 TOPICS = Topics("other")
 
 
 def test_each_group_reads_what_its_service_declares() -> None:
-    declared = {
-        "router": router_channels(TOPICS),
-        **{task: specialist_channels(task, TOPICS) for task in TASKS},
-        FRONTIER: frontier_channels(TOPICS),
-    }
+    declared = {channels.service: tuple(channels.reads) for channels in service_channels(TOPICS)}
 
-    assert {spec.name: topics_read_by(spec.group_name("hr"), TOPICS) for spec in SERVICES if spec.group} == {
-        name: tuple(channels.reads) for name, channels in declared.items()
-    }
+    assert {spec.name: topics_read_by(spec.group_name("hr"), TOPICS) for spec in SERVICES if spec.group} == declared
 
 
 def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from sprat.channels import router_channels
 from sprat.errors import Fatal, Rejected
 from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
 from sprat_contracts.ids import RESULT, derive
-from sprat_router.channels import channels
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -165,7 +165,7 @@ def test_every_topic_of_the_router_has_its_message() -> None:
     assert handler.message_type(TOPICS.texts).__name__ == "TextSubmitted"
     assert handler.message_type(TOPICS.predictions("ner")) is Prediction
     assert handler.message_type(TOPICS.frontier_answers) is FrontierAnswered
-    assert len(channels(TOPICS).reads) == 5
+    assert len(router_channels(TOPICS).reads) == 5
 
 
 def test_a_message_that_the_router_does_not_read_stops_the_service() -> None:

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.cache import RedisCache
+from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.sealing import Seal
 from sprat.settings import ServiceSettings
-from sprat_frontier.channels import channels
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import SERVICE, FrontierHandler
@@ -68,7 +68,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)
     loop = context.concurrent_loop(handler, MAX_IN_FLIGHT)
-    return Subscription(channels(context.topics), context.group, loop.handle, loop.release)
+    return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)
 
 
 if __name__ == "__main__":

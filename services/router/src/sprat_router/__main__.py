@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sprat.channels import router_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
@@ -14,7 +15,6 @@ from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_policy import load_policy
-from sprat_router.channels import channels
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck
@@ -55,7 +55,7 @@ async def build(
     if settings.lag_every_s:
         measure_groups(context, settings, table)
     loop = context.batch_loop(handler, refresh=refresh)
-    return Subscription(channels(context.topics), context.group, loop.handle, loop.release)
+    return Subscription(router_channels(context.topics), context.group, loop.handle, loop.release)
 
 
 def measure_groups(context: ServiceContext, settings: RouterSettings, models: ModelTable) -> None:

@@ -3,6 +3,7 @@
 Its only state is the table of models; every record holds what its next step needs.
 """
 
+from sprat.channels import router_channels
 from sprat.errors import Fatal, Rejected
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.registry.model_table import ModelTable
@@ -19,7 +20,6 @@ from sprat_contracts import (
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_policy import Policy
-from sprat_router.channels import channels
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
 
@@ -35,7 +35,7 @@ class RouterHandler:
         self._policy = policy
         self._models = models
         self._question_hash = question_hash
-        self._types = channels(topics).reads
+        self._types = router_channels(topics).reads
 
     def message_type(self, topic: str) -> type[Message]:
         """Return the message type of one of the router's topics."""

@@ -1,12 +1,30 @@
-"""The topics of a service, declared once: the running service subscribes to them, the AsyncAPI document shows them."""
+"""The topics of every service, declared once.
+
+Running services subscribe to them, the AsyncAPI document shows them, `sprat lag` measures their groups, and
+`sprat acls` grants the rights that they need.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Final
 
-from sprat_contracts import Message
+from sprat_contracts import (
+    TASKS,
+    EgressRecord,
+    FrontierAnswered,
+    FrontierRequested,
+    Message,
+    ModelAnnounced,
+    Prediction,
+    Result,
+    TextSubmitted,
+    Topics,
+)
+
+ROUTER: Final = "router"
+FRONTIER: Final = "frontier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +44,53 @@ class Channels:
     def payload(self) -> Any:
         """The message, or the union of the messages, that the group reads: a type, for FastStream."""
         return reduce(or_, dict.fromkeys(self.reads.values()))
+
+
+def router_channels(topics: Topics) -> Channels:
+    """Return the topics that the router reads and writes."""
+    return Channels(
+        service=ROUTER,
+        description="Judges texts, keeps or escalates predictions, concludes what the frontier said.",
+        reads={
+            topics.texts: TextSubmitted,
+            **{topics.predictions(task): Prediction for task in TASKS},
+            topics.frontier_answers: FrontierAnswered,
+        },
+        follows={topics.models: ModelAnnounced},
+        writes={
+            **{topics.results(task): Result for task in TASKS},
+            topics.frontier_requests: FrontierRequested,
+            topics.dead_letters: None,
+        },
+    )
+
+
+def specialist_channels(task: str, topics: Topics) -> Channels:
+    """Return the topics that the service for `task` reads and writes; the service is named after the task."""
+    return Channels(
+        service=task,
+        description=f"Answers {task} with a small model.",
+        reads={topics.texts: TextSubmitted},
+        follows={topics.models: ModelAnnounced},
+        writes={topics.predictions(task): Prediction, topics.models: ModelAnnounced, topics.dead_letters: None},
+    )
+
+
+def frontier_channels(topics: Topics) -> Channels:
+    """Return the topics that the frontier service reads and writes."""
+    return Channels(
+        service=FRONTIER,
+        description="Asks a frontier model about hard cases, within policy, budget and deadline.",
+        reads={topics.frontier_requests: FrontierRequested},
+        writes={
+            topics.frontier_answers: FrontierAnswered,
+            topics.egress: EgressRecord,
+            topics.dead_letters: None,
+        },
+    )
+
+
+def service_channels(topics: Topics) -> tuple[Channels, ...]:
+    """Return the channels of every service that uses Kafka."""
+    specialists = (specialist_channels(task, topics) for task in TASKS)
+    return (*specialists, router_channels(topics), frontier_channels(topics))

@@ -6,7 +6,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field
 
-from sprat.channels import Channels
+from sprat.channels import specialist_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import UserError
 from sprat.kafka.offsets import set_initial_offsets
@@ -16,7 +16,7 @@ from sprat.registry.announcements import ModelsReader, announce
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
 from sprat.settings import Section
-from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted, Topics
+from sprat_contracts import ModelAnnounced, Topics
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card
 from sprat_inference.specialist import SpecialistHandler
@@ -101,17 +101,6 @@ async def serve_model(
     loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns)
     channels = specialist_channels(card.task, context.topics)
     return Subscription(channels, group, loop.handle, loop.release, card.version)
-
-
-def specialist_channels(task: str, topics: Topics) -> Channels:
-    """Return the topics that the service for `task` reads and writes; the service is named after the task."""
-    return Channels(
-        service=task,
-        description=f"Answers {task} with a small model.",
-        reads={topics.texts: TextSubmitted},
-        follows={topics.models: ModelAnnounced},
-        writes={topics.predictions(task): Prediction, topics.models: ModelAnnounced, topics.dead_letters: None},
-    )
 
 
 def announcement(card: Card, name: str) -> ModelAnnounced:

@@ -5,10 +5,10 @@ Imported when the other services are ready: the detectors of personal data take 
 
 from typing import Any
 
+from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.channels import channels
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import FrontierHandler
@@ -102,4 +102,4 @@ class FixedFrontier:
         )
         context.stack.push_async_callback(handler.drain, 0.0)
         loop = context.concurrent_loop(handler, _IN_FLIGHT)
-        return Subscription(channels(context.topics), context.group, loop.handle, loop.release)
+        return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)

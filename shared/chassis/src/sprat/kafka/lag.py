@@ -22,11 +22,10 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from sprat.channels import FRONTIER, ROUTER, service_channels
 from sprat.kafka.cluster import EARLIEST, READ_UNCOMMITTED, Cluster, ConsumerGroup
 from sprat_contracts import TASKS, Topics
 
-ROUTER: Final = "router"
-FRONTIER: Final = "frontier"
 REQUIRED_GROUPS: Final = (ROUTER, FRONTIER)
 """The groups, without the prefix, that every installation needs: without them texts get no Result."""
 
@@ -323,12 +322,11 @@ def _lag(
 
 def topics_read_by(group: str, topics: Topics) -> tuple[str, ...]:
     """Return the topics that the group of a Sprat service reads, named without the prefix; none for other groups."""
-    if group == ROUTER:
-        return (topics.texts, *(topics.predictions(task) for task in TASKS), topics.frontier_answers)
-    if group == FRONTIER:
-        return (topics.frontier_requests,)
-    task, _, model = group.partition(".")
-    return (topics.texts,) if task in TASKS and model else ()
+    service, _, model = group.partition(".")
+    for channels in service_channels(topics):
+        if channels.service == service and bool(model) == (service in TASKS):
+            return tuple(channels.reads)
+    return ()
 
 
 def limit_to_owned(measured: LagSnapshot, withdrawn: OwnTexts) -> LagSnapshot:
