@@ -1,10 +1,12 @@
 """A real broker that lets in whom it knows: SASL and TLS listeners, users with and without rights."""
 
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -46,9 +48,11 @@ def _certificate(path: Path, subject: str) -> tuple[Path, Path]:
 class SecuredKafka(EmbeddedKafka):
     """Beside the plain listener, where everybody may do everything: SASL_SSL, SASL_PLAINTEXT and SSL ones."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, users: Collection[str] = ()) -> None:
+        """Let in more users with the same password, who have no right until they get one."""
         super().__init__()
         self.keys = keys
+        self.users = users
         self.ports = {name: free_port() for name in ("SASL_SSL", "SASL_PLAINTEXT", "SSL")}
 
     def address(self, protocol: str) -> str:
@@ -86,7 +90,7 @@ class SecuredKafka(EmbeddedKafka):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
             kind = ScramCredentialInfo(mechanism, _ITERATIONS)
-            known = [UserScramCredentialUpsertion(user, kind, PASSWORD.encode()) for user in (USER, GUEST)]
+            known = [UserScramCredentialUpsertion(user, kind, PASSWORD.encode()) for user in (USER, GUEST, *self.users)]
             # One mechanism at a time: a request may name a user once.
             for done in admin.alter_user_scram_credentials(known).values():
                 done.result(10)
@@ -94,10 +98,40 @@ class SecuredKafka(EmbeddedKafka):
     def permit(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
         """Give the guest a right to everything of a kind whose name begins with `name`."""
         literal = kind is ResourceType.BROKER  # what librdkafka calls the cluster
-        pattern = ResourcePatternType.LITERAL if literal else ResourcePatternType.PREFIXED
-        acl = AclBinding(kind, name, pattern, f"User:{GUEST}", "*", operation, AclPermissionType.ALLOW)
+        self.add_acl(kind, name, operation, prefixed=not literal)
+
+    def add_acl(
+        self,
+        kind: ResourceType,
+        name: str,
+        operation: AclOperation,
+        principal: str = f"User:{GUEST}",
+        *,
+        prefixed: bool = False,
+        allows: bool = True,
+    ) -> AclBinding:
+        """Add an entry to the access control lists."""
+        pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+        permission = AclPermissionType.ALLOW if allows else AclPermissionType.DENY
+        acl = AclBinding(kind, name, pattern, principal, "*", operation, permission)
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for done in admin.create_acls([acl]).values():
+            done.result(10)
+        return acl
+
+    def remove_acl(self, acl: AclBinding) -> None:
+        """Remove an entry from the access control lists."""
+        about = AclBindingFilter(
+            acl.restype,
+            acl.name,
+            acl.resource_pattern_type,
+            acl.principal,
+            acl.host,
+            acl.operation,
+            acl.permission_type,
+        )
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for done in admin.delete_acls([about]).values():
             done.result(10)
 
     def settings(self, protocol: str = "SASL_SSL", **changes: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ COMMANDS = {
     "topics": CommandEntry(
         "sprat_cli.topics.command:app", "Create the topics, or compare them with what they should be."
     ),
+    "acls": CommandEntry("sprat_cli.acls.command:app", "Print the least rights on Kafka by role, check or add them."),
     "models": CommandEntry("sprat_cli.models.command:app", "Show the models that are served, or add your own."),
     "lag": CommandEntry("sprat_cli.lag.command:lag", "Show the lag of each consumer group, and when it will be 0."),
     "top": CommandEntry("sprat_cli.top.command:top", "Watch a running installation, live."),

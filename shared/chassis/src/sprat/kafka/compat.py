@@ -29,7 +29,12 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import NoError, NotCoordinatorForGroupError, for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from aiokafka.protocol.admin import (
+    CreateAclsRequest,
+    DescribeAclsRequest,
+    DescribeGroupsRequest,
+    ListGroupsRequest,
+)
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -158,6 +163,20 @@ def group_request(group: str) -> Any:
     aiokafka 0.14 cannot parse an answer about several groups: it expects one field too few in each.
     """
     return DescribeGroupsRequest([group])
+
+
+_ANY: int = 1
+"""Any type, pattern, operation or permission, in a filter of access control lists."""
+
+
+def acl_list_request() -> Any:
+    """Return a request for every entry of the access control lists."""
+    return DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
+
+
+def acl_creation_request(*entry: Any) -> Any:
+    """Return a request that adds an entry: the fields of `acl_list_request`'s filter, with their values."""
+    return CreateAclsRequest(*entry)
 
 
 def offsets_request(isolation: int, topics: list[tuple[str, list[tuple[int, ...]]]]) -> Any:

@@ -1,0 +1,182 @@
+"""`sprat acls print|check|apply`: the least rights on Kafka of every role, against the entries of the broker."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from sprat.kafka.clients import client_arguments
+from sprat.settings import KafkaSettings
+from sprat_cli.app import group_help, make_app
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.terminal import faint, paint, printable, say, say_json
+from sprat_operations.acls import add_missing, read_entries
+from sprat_operations.rights import (
+    ROLES,
+    Finding,
+    Principal,
+    Right,
+    acl_commands,
+    compare,
+    parse_principals,
+    quota_command,
+    removal_command,
+)
+
+_ROLES = "\n".join(f"  {name:12} {role.purpose}" for name, role in ROLES.items())
+_ADMIN = "admin.properties holds the settings of a client that may alter the cluster, for Kafka's own tools."
+_PRINT = f"""\b
+Examples:
+  sprat acls print --principal upstream=User:crm --principal consumer=User:crm
+  sprat acls print --principal router=User:sprat-router --json | jq -r .operation
+
+\b
+Roles:
+{_ROLES}
+
+\b
+{_ADMIN}
+Quotas hold for each broker. docs/kafka-security.md says why they are as they are.
+
+\b
+Exit codes:
+  0  printed
+  2  wrong usage"""
+_CHECK = """\b
+Examples:
+  sprat acls check --principal router=User:sprat-router --principal upstream=User:crm
+  sprat acls check --principal auditor=User:audit --json | jq 'select(.type == "missing")'
+
+\b
+Name every user: what others may do to the topics and groups of this installation is reported as "unknown". An
+entry that is wider than what the role needs is "excessive", one that denies what it needs is "denied". Super users need
+no entry, and none limits them: look at super.users in server.properties. It needs the right to describe the cluster.
+
+\b
+Exit codes:
+  0  the entries are as they should be
+  1  some are missing, or permit more, or deny what is needed
+  2  wrong usage, or Kafka cannot be reached, has no authorizer, or does not let you"""
+_APPLY = """\b
+Examples:
+  sprat acls apply --principal router=User:sprat-router --dry-run
+  sprat acls apply --principal router=User:sprat-router --principal upstream=User:crm
+
+\b
+It adds entries and removes none; running it again does no harm. `sprat acls print` has the commands for quotas. It
+needs the right to alter the cluster.
+
+\b
+Exit codes:
+  0  nothing is missing any more; with --dry-run: nothing is missing
+  1  with --dry-run: some are missing; an entry denies what is needed
+  2  wrong usage, or Kafka cannot be reached, has no authorizer, or does not let you"""
+_COLOURS = {"missing": "red", "denied": "red", "excessive": "yellow", "unknown": "yellow"}
+
+app = make_app(
+    no_args_is_help=True,
+    help="Print the least rights on Kafka of every role, compare them with the broker's, add those that are missing.",
+    epilog=group_help(
+        "acls", "print --principal upstream=User:crm", "check --principal router=User:sprat-router --json"
+    ),
+)
+
+Principals = Annotated[
+    list[str],
+    typer.Option("--principal", metavar="ROLE=User:NAME", show_default=False, help="A user and its role; repeatable."),
+]
+
+
+@app.command("print", epilog=_PRINT, short_help="Print the rights as commands of Kafka.")
+def print_(principal: Principals, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """Print the least rights of users by their roles, and their quotas, as commands of Kafka. It asks no broker."""
+    kafka = kafka_settings(bootstrap, prefix)
+    for each in parse_principals(principal, kafka.topics):
+        if as_json:
+            _say_rights(each, kafka)
+            continue
+        for role in each.roles:
+            say(faint(f"# {role}, {printable(each.name)}: {ROLES[role].purpose}"))
+        for command in acl_commands(each, kafka.topics, kafka.bootstrap):
+            say(printable(command))
+        if (quota := quota_command(each, kafka.bootstrap)) is not None:
+            say(printable(quota))
+
+
+def _say_rights(principal: Principal, kafka: KafkaSettings) -> None:
+    for right in principal.rights(kafka.topics):
+        say_json({"type": "right", "principal": principal.name, "roles": principal.roles, **_as_json(right)})
+    if (quota := principal.quota()) is not None:
+        say_json({"type": "quota", "principal": principal.name, "roles": principal.roles, **quota.settings()})
+
+
+@app.command(epilog=_CHECK, short_help="Compare the rights with the broker's entries.")
+def check(principal: Principals, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """Compare the least rights of users with the entries of the broker."""
+    kafka = kafka_settings(bootstrap, prefix)
+    principals = parse_principals(principal, kafka.topics)
+    with explain_kafka_errors(kafka):
+        found = asyncio.run(_compared(kafka, principals))
+    _finish(kafka, principals, found, as_json=as_json)
+
+
+@app.command(epilog=_APPLY, short_help="Add the entries that are missing.")
+def apply(
+    principal: Principals,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is missing, and change nothing.")] = False,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Add the entries that users lack for their roles; no entry is removed."""
+    kafka = kafka_settings(bootstrap, prefix)
+    principals = parse_principals(principal, kafka.topics)
+    with explain_kafka_errors(kafka):
+        found = asyncio.run(_compared(kafka, principals))
+        missing = [each for each in found if each.kind == "missing"]
+        if not dry_run and missing:
+            asyncio.run(add_missing(client_arguments(kafka), missing))
+            for each in missing:
+                line = {"type": "added", "principal": each.principal, **_as_json(each.right)}
+                if as_json:
+                    say_json(line)
+                else:
+                    say(f"{paint('added', 'green')}  {printable(each.principal)}: {printable(str(each.right))}")
+    left = [each for each in found if each.kind == "denied" or (dry_run and each.kind == "missing")]
+    _finish(kafka, principals, left, as_json=as_json)
+
+
+async def _compared(kafka: KafkaSettings, principals: Sequence[Principal]) -> list[Finding]:
+    return compare(principals, await read_entries(client_arguments(kafka)), kafka.topics)
+
+
+def _finish(kafka: KafkaSettings, principals: Sequence[Principal], found: Sequence[Finding], *, as_json: bool) -> None:
+    for each in found:
+        if as_json:
+            say_json(_finding(each))
+            continue
+        say(f"{paint(each.kind, _COLOURS[each.kind])}  {printable(each.principal)}: {printable(str(each.right))}")
+        if each.entry is not None:
+            say(f"  → {printable(removal_command(each.entry, kafka.bootstrap))}")
+    if any(each.kind == "missing" for each in found) and not as_json:
+        say("→ add what is missing: sprat acls apply, with the same --principal")
+    if not found and not as_json:
+        count = len(principals)
+        say(paint(f"{count} user{'s have' if count != 1 else ' has'} what their roles need", "green"))
+    raise typer.Exit(1 if found else 0)
+
+
+def _finding(each: Finding) -> dict[str, Any]:
+    entry = None
+    if each.entry is not None:
+        entry = {"principal": each.entry.principal, "host": each.entry.host, "allows": each.entry.allows}
+        entry |= _as_json(each.entry.right)
+    return {"type": each.kind, "principal": each.principal, **_as_json(each.right), "entry": entry}
+
+
+def _as_json(right: Right) -> dict[str, Any]:
+    pattern = "prefixed" if right.prefixed else "literal"
+    return {"resource": right.resource, "name": right.name, "pattern": pattern, "operation": right.operation}

@@ -1,0 +1,84 @@
+"""The entries of Kafka's access control lists: read them, and add those that are missing."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, get_args
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import SecurityDisabled, for_code
+
+from sprat.errors import UserError
+from sprat.kafka.clients import close_in_time
+from sprat.kafka.compat import acl_creation_request, acl_list_request
+from sprat_operations.rights import Entry, Finding, Operation, Resource, Right
+
+# The numbers of Kafka's protocol, in the order of org.apache.kafka.common.resource.ResourceType and .acl.AclOperation.
+_RESOURCES: Final = dict(enumerate(get_args(Resource), start=2))
+_OPERATIONS: Final = dict(enumerate(get_args(Operation), start=2))
+_LITERAL, _PREFIXED = 3, 4
+_DENY, _ALLOW = 2, 3
+
+
+@asynccontextmanager
+async def _connected(client: Mapping[str, Any]) -> AsyncIterator[Any]:
+    connection = AIOKafkaClient(**client)
+    try:
+        await connection.bootstrap()
+        yield connection
+    finally:
+        await close_in_time(connection.close)
+
+
+async def read_entries(client: Mapping[str, Any]) -> frozenset[Entry]:
+    """Return every entry; `client` holds the arguments of an aiokafka client.
+
+    Raises:
+        UserError: the broker has no authorizer.
+        KafkaError: Kafka does not answer, or this user may not describe the cluster.
+    """
+    async with _connected(client) as connection:
+        answer = await connection.send(connection.get_random_node(), acl_list_request())
+    _check(answer.error_code)
+    return frozenset(
+        Entry(
+            principal,
+            Right(_RESOURCES[resource], name, _OPERATIONS[operation], prefixed=pattern == _PREFIXED),
+            host,
+            allows=permission == _ALLOW,
+        )
+        for resource, name, pattern, entries in answer.resources
+        for principal, host, operation, permission in entries
+        if resource in _RESOURCES and operation in _OPERATIONS
+    )
+
+
+async def add_missing(client: Mapping[str, Any], findings: Iterable[Finding]) -> None:
+    """Permit what the findings say is missing; nothing else is changed.
+
+    Raises:
+        UserError: the broker has no authorizer.
+        KafkaError: Kafka does not answer, or this user may not alter the cluster.
+    """
+    resources = {name: number for number, name in _RESOURCES.items()}
+    operations = {name: number for number, name in _OPERATIONS.items()}
+    async with _connected(client) as connection:
+        for each in findings:
+            if each.kind != "missing":
+                continue
+            right = each.right
+            pattern = _PREFIXED if right.prefixed else _LITERAL
+            place = resources[right.resource], right.name, pattern
+            request = acl_creation_request(*place, each.principal, "*", operations[right.operation], _ALLOW)
+            answer = await connection.send(connection.get_random_node(), request)
+            for error, _message in answer.creation_responses:
+                _check(error)
+
+
+def _check(error: int) -> None:
+    if for_code(error) is SecurityDisabled:
+        raise UserError(
+            "this Kafka has no authorizer, so everybody who reaches it may do everything: set in server.properties of "
+            "every broker and controller authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        )
+    if error:
+        raise for_code(error)

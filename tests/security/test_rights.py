@@ -1,0 +1,360 @@
+"""The rights that `sprat acls` grants: with exactly these everything works, and everything else is refused."""
+
+import asyncio
+import gc
+import json
+import shlex
+import subprocess
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    UnknownMemberIdError,
+    for_code,
+)
+from confluent_kafka.admin import AclOperation, ResourceType
+from typer.testing import CliRunner
+
+from sprat.kafka.clients import client_arguments
+from sprat.kafka.cluster import Cluster
+from sprat.kafka.lag import LagMeter
+from sprat.settings import KafkaSettings
+from sprat_cli.main import app
+from sprat_contracts import TASKS, Topics
+from sprat_local.kafka import jars, jvm
+from support.cli_records import environment
+from support.frontier_parts import simulator
+from support.secured_kafka import Keys, SecuredKafka
+from support.secured_system import rows, said, serving_by_rights
+from support.stream import eventually
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+PREFIX = "rights"
+TOPICS = Topics(PREFIX, 2)
+USERS = {
+    "upstream": "crm",
+    "router": "the-router",
+    "intent": "the-intent",
+    "ner": "the-ner",
+    "translation": "the-translation",
+    "frontier": "the-frontier",
+    "consumer": "billing",
+    "reviewer": "agent",
+    "auditor": "audit",
+    "operator": "on-call",
+}
+PRINCIPALS = [word for role, user in USERS.items() for word in ("--principal", f"{role}=User:{user}")]
+RESULTS = {TOPICS.results(task) for task in TASKS}
+PREDICTIONS = {TOPICS.predictions(task) for task in TASKS}
+ALL = {topic.name for topic in TOPICS.table()}
+# Written by hand, and not with the code under test.
+WRITES = {
+    "upstream": {TOPICS.texts},
+    "router": RESULTS | {TOPICS.frontier_requests, TOPICS.dead_letters},
+    **{task: {TOPICS.predictions(task), TOPICS.models, TOPICS.dead_letters} for task in TASKS},
+    "frontier": {TOPICS.frontier_answers, TOPICS.egress, TOPICS.dead_letters},
+    "consumer": set(),
+    "reviewer": {TOPICS.feedback},
+    "auditor": set(),
+    "operator": ALL - RESULTS - {TOPICS.dead_letters, TOPICS.egress},
+}
+READS = {
+    "upstream": set(),
+    "router": PREDICTIONS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.models},
+    **{task: {TOPICS.texts, TOPICS.models} for task in TASKS},
+    "frontier": {TOPICS.frontier_requests},
+    "consumer": RESULTS,
+    "reviewer": set(),
+    "auditor": {TOPICS.egress},
+    "operator": ALL,
+}
+GROUPS = {
+    "upstream": set(),
+    "router": {"rights.router"},
+    **{task: {f"rights.{task}.other"} for task in TASKS},
+    "frontier": {"rights.frontier"},
+    "consumer": {"billing", "billing.second"},
+    "reviewer": set(),
+    "auditor": set(),
+    "operator": set(),
+}
+EVERY_GROUP = sorted({"payroll", *(group for groups in GROUPS.values() for group in groups)})
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    with SecuredKafka(Keys(tmp_path_factory.mktemp("keys")), USERS.values()) as broker:
+        yield broker
+    gc.collect()  # transports of refused connections, which aiokafka leaves
+
+
+@pytest.fixture(scope="module")
+def run(broker, tmp_path_factory):
+    """Return a way to run a command as the user of a role; None: as a super user."""
+    folder = tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+
+        def run(role, *arguments):
+            user = {} if role is None else {"SASL_USERNAME": USERS[role]}
+            env = environment("", PREFIX, SPRAT_KAFKA__PARTITIONS="2") | broker.settings(**user)
+            return CliRunner().invoke(app, list(arguments), env=env)
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def granted(run):
+    """Create the topics as the operator, and grant everybody what `sprat acls` says."""
+    missing = rows_of(run(None, "acls", "check", *PRINCIPALS, "--json"), 1)
+    assert {each["type"] for each in missing} == {"missing"}
+    dry = rows_of(run(None, "acls", "apply", *PRINCIPALS, "--dry-run", "--json"), 1)
+    assert dry == missing
+    assert len(rows(run(None, "acls", "apply", *PRINCIPALS, "--json"))) == len(missing)
+    assert run("operator", "topics", "create").exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def services(granted, broker, redis_server):
+    with simulator() as provider, serving_by_rights(broker, PREFIX, USERS, redis_server.url, provider.base_url):
+        yield
+
+
+@pytest.fixture(scope="module")
+def results(services, broker):
+    """Return the Results of a text of the upstream, as the consumer reads them in its group."""
+
+    async def answered():
+        text = {
+            "text": "hello there",
+            "tasks": {"intent": {}, "ner": {}, "translation": {"target": "de"}},
+            "tenant": "acme-bank",
+            "frontier": "allow",
+        }
+        async with writing(broker, "upstream", enable_idempotence=True) as producer:
+            await producer.send_and_wait(TOPICS.texts, json.dumps(text).encode())
+            await producer.send_and_wait(TOPICS.texts, b"no JSON")
+        consumer = AIOKafkaConsumer(
+            *RESULTS, **client(broker, "consumer"), group_id="billing.second", auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        found = {}
+        try:
+            async with asyncio.timeout(30):
+                while len(found) < len(TASKS):
+                    result = json.loads((await consumer.getone()).value)
+                    found[result["task"]] = result
+            await consumer.commit()
+        finally:
+            await consumer.stop()
+        return found
+
+    return asyncio.run(answered())
+
+
+def kafka_settings(broker, role):
+    given = {
+        name.removeprefix("SPRAT_KAFKA__").lower(): value
+        for name, value in broker.settings(SASL_USERNAME=USERS[role]).items()
+    }
+    return KafkaSettings.model_validate({**given, "prefix": PREFIX, "partitions": 2})
+
+
+def client(broker, role):
+    return client_arguments(kafka_settings(broker, role))
+
+
+@asynccontextmanager
+async def writing(broker, role, **more):
+    producer = AIOKafkaProducer(**client(broker, role), **more)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+def rows_of(result, code):
+    assert result.exit_code == code, said(result)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_texts_are_answered_by_small_models_and_by_the_frontier(results):
+    assert {task: result["source"] for task, result in results.items()} == {
+        "intent": "small",
+        "ner": "frontier",
+        "translation": "frontier",
+    }
+    assert {result["status"] for result in results.values()} == {"answered"}
+
+
+def test_the_auditor_sums_up_and_verifies(results, run):
+    assert rows(run("auditor", "audit", "--json"))[-1]["calls"] == 2
+    assert run("auditor", "audit", "verify").exit_code == 0
+
+
+def test_a_reviewer_corrects_a_result(results, run):
+    which = ("--text-id", results["intent"]["text_id"], "--source", results["intent"]["text_source"])
+    assert rows(run("reviewer", "feedback", *which, "--task", "intent", "--label", "leave", "--by", "agent", "--json"))
+
+
+def test_the_operator_looks_at_everything(results, run):
+    checks = rows(run("operator", "doctor", "--json"))
+    found = {check["about"]: check["found"] for check in checks}
+    assert {check["about"] for check in checks if check["mend"]} == {"secret", "policy", "frontier", "redis"}
+    assert "settings that matter here are as they should be" in found["brokers"]
+    assert "as Kafka's" in found["clock"]
+    lag = run("operator", "lag", "--over", "0.5", "--json")
+    assert {each["group"] for each in rows(lag)} >= {"router", "frontier", "intent.default"}
+    assert "deny" not in lag.stderr
+    *steps, _ = rows(run("operator", "trace", results["ner"]["text_id"], "--json"))
+    assert {step["type"] for step in steps} >= {"text", "prediction", "request", "egress", "answer", "result"}
+    assert rows(run("operator", "watch", "--since", "1h", "--count", "1", "--json"))
+    assert rows(run("operator", "topics", "list", "--json"))
+
+
+def test_the_operator_replays_a_dead_letter(results, run):
+    letters = rows(run("operator", "dlq", "list", "--json"))
+    assert [letter["code"] for letter in letters] == ["invalid_json"]
+    assert rows(run("operator", "dlq", "replay", letters[0]["letter"], "--yes", "--json"))[-1]["sent"] == 1
+
+
+async def test_the_router_measures_every_group_and_age(results, broker):
+    async with LagMeter(client(broker, "router"), TOPICS) as meter:
+        measured = await meter.with_ages(await meter.measure(known=["ner.never"]))
+    assert meter.denied == set()
+    assert measured.groups.keys() >= {"router", "frontier", "ner.never"}
+
+
+def test_the_operator_retires_a_model(results, run):
+    (retired,) = rows(run("operator", "models", "retire", "intent/default", "--yes", "--wait", "20", "--json"))
+    assert retired["texts_left"] == 0
+
+
+@pytest.mark.parametrize("role", USERS)
+async def test_a_role_writes_its_own_topics_alone(role, services, broker):
+    accepted = set()
+    async with writing(broker, role) as producer:
+        for topic in sorted(ALL):
+            try:
+                await producer.send_and_wait(topic, b"forged", b"forged")
+                accepted.add(topic)
+            except TopicAuthorizationFailedError:
+                pass
+    assert accepted == WRITES[role]
+
+
+@pytest.mark.parametrize("role", USERS)
+async def test_a_role_reads_its_own_topics_alone(role, services, broker):
+    async with Cluster(client(broker, role)) as cluster:
+        counts = await cluster.partition_counts(ALL)
+        seen = {topic for topic, count in counts.items() if isinstance(count, int)}
+        _, refused = await cluster.append_times({TopicPartition(topic, 0): 0 for topic in seen})
+    assert seen - refused == READS[role]
+
+
+@pytest.mark.parametrize("role", USERS)
+async def test_a_role_commits_for_its_own_groups_alone(role, services, broker):
+    readable = sorted(READS[role]) or [TOPICS.texts]
+    joined = set()
+    for group in EVERY_GROUP:
+        consumer = AIOKafkaConsumer(**client(broker, role), group_id=group, enable_auto_commit=False)
+        try:
+            await consumer.start()
+            partition = TopicPartition(readable[0], 0)
+            consumer.assign([partition])
+            await consumer.commit({partition: 0})
+            joined.add(group)
+        except (CommitFailedError, UnknownMemberIdError):  # it may, but for the service that is a member
+            joined.add(group)
+        except (GroupAuthorizationFailedError, TopicAuthorizationFailedError):
+            pass
+        finally:
+            await consumer.stop()
+    assert joined == GROUPS[role]
+
+
+@pytest.mark.parametrize("role", USERS)
+def test_a_role_neither_changes_rights_nor_topics(role, services, run, broker):
+    refused = run(role, "acls", "apply", "--principal", f"upstream=User:{USERS[role]}-too")
+    assert "ClusterAuthorizationFailedError" in said(refused)
+    assert refused.exit_code == 2
+
+    async def tried():
+        admin = AIOKafkaAdminClient(**client(broker, role))
+        await admin.start()
+        try:
+            made = await admin.create_topics([NewTopic(f"{PREFIX}.more.v1", 1, 1)])
+            deleted = await admin.delete_topics([TOPICS.texts])
+        finally:
+            await admin.close()
+        return {for_code(code) for _, code, *_ in (*made.topic_errors, *deleted.topic_error_codes)}
+
+    assert asyncio.run(tried()) == {TopicAuthorizationFailedError}
+
+
+def test_what_was_granted_is_right_and_what_is_added_is_found(granted, run, broker):
+    good = run("operator", "acls", "check", *PRINCIPALS)
+    assert "10 users have what their roles need" in said(good)
+    assert good.exit_code == 0
+    added = [
+        broker.add_acl(ResourceType.TOPIC, "*", AclOperation.WRITE, "User:crm"),
+        broker.add_acl(ResourceType.TOPIC, PREFIX, AclOperation.ALL, "User:*", prefixed=True),
+        broker.add_acl(ResourceType.TOPIC, TOPICS.egress, AclOperation.DESCRIBE, "User:the-frontier", allows=False),
+        broker.add_acl(ResourceType.TOPIC, "payroll", AclOperation.WRITE, "User:stranger"),
+    ]
+    try:
+        found = rows_of(run("operator", "acls", "check", *PRINCIPALS, "--json"), 1)
+        assert [(each["type"], each["principal"], each["name"], each["operation"]) for each in found] == [
+            ("unknown", "User:*", PREFIX, "All"),
+            ("excessive", "User:crm", "*", "Write"),
+            ("denied", "User:the-frontier", TOPICS.egress, "Write"),
+        ]
+        shown = said(run("operator", "acls", "check", *PRINCIPALS))
+        assert "--remove --deny-principal User:the-frontier --operation Describe" in shown
+        assert run(None, "acls", "apply", *PRINCIPALS).exit_code == 1  # what is denied must be removed by hand
+    finally:
+        for each in added:
+            broker.remove_acl(each)
+
+
+def test_the_printed_quota_is_what_kafka_takes(broker, run, tmp_path):
+    """Kafka's own tool sets the quotas and shows them; the one for rights is not among the embedded broker's files."""
+    printed = said(run(None, "acls", "print", "--principal", "consumer=User:billing")).splitlines()
+    (quota,) = [line for line in printed if line.startswith("kafka-configs.sh")]
+    (tmp_path / "admin.properties").touch()
+    words = shlex.split(quota)
+    words[words.index("--bootstrap-server") + 1] = broker.bootstrap
+
+    def configure(*arguments):
+        command = jvm.command(jars.class_path(print), "kafka.admin.ConfigCommand", *arguments)
+        environment = jvm.environment()
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+
+    configure(*words[1:])
+    shown = configure("--bootstrap-server", broker.bootstrap, "--describe", "--entity-type", "users")
+    assert "consumer_byte_rate=8388608.0, request_percentage=25.0" in shown
+
+
+def test_a_broker_without_an_authorizer_is_named(kafka, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("check", "apply"):
+        env = environment(kafka.bootstrap, PREFIX)
+        result = CliRunner().invoke(app, ["acls", command, "--principal", "upstream=User:crm"], env=env)
+        assert result.exit_code == 2
+        assert "has no authorizer, so everybody who reaches it may do everything" in said(result)
+
+
+async def test_nothing_is_left_waiting(results, broker):
+    """The forged records of the other tests end as dead letters or are skipped: no service stopped."""
+    async with LagMeter(client(broker, "operator"), TOPICS, groups=["router", "frontier"]) as meter:
+
+        async def quiet():
+            return not sum(group.lag for group in (await meter.measure()).groups.values())
+
+        await eventually(quiet)

@@ -1,0 +1,212 @@
+"""Rights: what follows from the topics of the services, and how entries of the broker are judged."""
+
+import shlex
+
+import pytest
+
+from sprat.channels import Channels, service_channels
+from sprat.errors import UserError
+from sprat_contracts import TASKS, Message, Topics
+from sprat_operations import rights
+from sprat_operations.rights import (
+    CLUSTER,
+    ROLES,
+    Entry,
+    Principal,
+    Right,
+    acl_commands,
+    compare,
+    parse_principals,
+    quota_command,
+    removal_command,
+)
+
+TOPICS = Topics("sprat", 2)
+TEXTS = TOPICS.texts
+UPSTREAM = Principal("User:crm", ("upstream",))
+WRITES_TEXTS = Entry("User:crm", Right("topic", TEXTS, "Write"))
+
+
+def judged(*entries: Entry, principal: Principal = UPSTREAM) -> list[tuple[str, str]]:
+    return [(each.kind, each.principal) for each in compare([principal], entries, TOPICS)]
+
+
+@pytest.mark.parametrize("channels", service_channels(TOPICS), ids=lambda channels: channels.service)
+def test_a_service_may_use_the_topics_that_it_declares(channels: Channels) -> None:
+    granted = ROLES[channels.service].rights(TOPICS, "any")
+    topics = {(right.name, right.operation) for right in granted if right.resource == "topic"}
+
+    assert {name for name, operation in topics if operation == "Write"} == {*channels.writes}
+    assert {(name, "Read") for name in (*channels.reads, *channels.follows)} <= topics
+
+
+def test_a_topic_that_a_service_declares_tomorrow_is_among_its_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    tomorrow = Channels("frontier", "", {TOPICS.frontier_requests: Message}, {TOPICS.egress: None}, {"new": Message})
+    monkeypatch.setattr(rights, "frontier_channels", lambda _: tomorrow)
+
+    assert {str(right) for right in ROLES["frontier"].rights(TOPICS, "any")} == {
+        "Read on topic sprat.frontier.requests.v1",
+        "Read on topic new",
+        "Write on topic sprat.audit.egress.v1",
+        "Read on group sprat.frontier",
+    }
+
+
+def test_every_service_that_uses_kafka_has_a_role() -> None:
+    assert {channels.service for channels in service_channels(TOPICS)} <= ROLES.keys()
+    assert ROLES.keys() - {"router", "frontier", *TASKS} == {"upstream", "consumer", "reviewer", "auditor", "operator"}
+
+
+def test_a_right_that_another_one_includes_is_not_granted() -> None:
+    granted = Principal("User:x", ("router",)).rights(TOPICS)
+    on_texts = [right.operation for right in granted if right.name == TEXTS]
+
+    assert on_texts == ["Read"]  # `Describe` is part of it
+
+
+def test_what_is_granted_is_enough() -> None:
+    assert judged(WRITES_TEXTS) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("User:crm", Right("topic", TEXTS, "All")),
+        Entry("User:crm", Right("topic", "*", "Write")),
+        Entry("User:crm", Right("topic", "sprat.", "Write", prefixed=True)),
+        Entry("User:crm", Right("topic", "spr", "All", prefixed=True)),
+    ],
+    ids=str,
+)
+def test_a_wider_entry_is_enough_and_too_much(entry: Entry) -> None:
+    assert judged(entry) == [("excessive", "User:crm")]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("User:crm", Right("topic", "sprat.results.", "Read", prefixed=True)),
+        Entry("User:crm", Right("topic", TEXTS, "Read")),
+        Entry("User:crm", Right("group", "sprat.router", "Read")),
+        Entry("User:crm", Right("group", "*", "Read")),
+        Entry("User:crm", Right("cluster", CLUSTER, "Alter")),
+    ],
+    ids=str,
+)
+def test_what_the_role_does_not_need_is_excessive(entry: Entry) -> None:
+    assert judged(WRITES_TEXTS, entry) == [("excessive", "User:crm")]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("User:crm", Right("topic", TEXTS, "Describe")),
+        Entry("User:crm", Right("topic", TEXTS, "Write"), host="10.0.0.7"),
+        Entry("User:crm", Right("topic", "payroll", "All")),
+        Entry("User:crm", Right("topic", "sprat2.", "All", prefixed=True)),
+        Entry("User:other", Right("topic", "payroll", "All")),
+        Entry("User:other", Right("cluster", CLUSTER, "Describe")),
+        Entry("User:crm", Right("transactional-id", "crm", "Write", prefixed=True)),
+        Entry("User:crm", Right("topic", "payroll", "Write"), allows=False),
+    ],
+    ids=str,
+)
+def test_what_the_role_needs_anyway_and_what_is_not_of_the_installation_is_left_alone(entry: Entry) -> None:
+    assert judged(WRITES_TEXTS, entry) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("User:crm", Right("topic", TEXTS, "Write"), allows=False),
+        Entry("User:*", Right("topic", TEXTS, "All"), allows=False),
+        Entry("User:crm", Right("topic", "*", "Describe"), allows=False),
+        Entry("User:crm", Right("topic", "sprat.", "Write", prefixed=True), allows=False),
+    ],
+    ids=str,
+)
+def test_a_denial_wins_over_what_is_granted(entry: Entry) -> None:
+    assert judged(WRITES_TEXTS, entry) == [("denied", "User:crm")]
+
+
+def test_a_denial_of_a_part_is_found() -> None:
+    specialist = Principal("User:i", ("intent",))
+    granted = [Entry("User:i", right) for right in specialist.rights(TOPICS)]
+    denial = Entry("User:i", Right("group", "sprat.intent.default", "Read"), allows=False)
+
+    assert judged(*granted, principal=specialist) == []
+    assert judged(*granted, denial, principal=specialist) == [("denied", "User:i")]
+
+
+def test_what_everybody_may_serves_the_user_but_is_nobodys_right() -> None:
+    assert judged(Entry("User:*", Right("topic", TEXTS, "Write"))) == [("unknown", "User:*")]
+
+
+def test_a_user_whom_nobody_named_is_unknown() -> None:
+    assert judged(WRITES_TEXTS, Entry("User:old", Right("topic", TEXTS, "Write"))) == [("unknown", "User:old")]
+
+
+def test_each_right_that_lacks_is_missing() -> None:
+    assert [str(each.right) for each in compare([Principal("User:a", ("consumer",))], [], TOPICS)] == [
+        "Read on group a",
+        "Read on group a.*",
+        *(f"Read on topic sprat.results.{task}.v1" for task in TASKS),
+    ]
+
+
+def test_a_user_with_two_roles_has_the_rights_of_both_and_the_larger_quota() -> None:
+    (both,) = parse_principals(["upstream=User:crm", "consumer=User:crm"], TOPICS)
+
+    assert {right.operation for right in both.rights(TOPICS)} == {"Read", "Write"}
+    assert quota_command(both, "kafka:9092") == (
+        "kafka-configs.sh --bootstrap-server kafka:9092 --command-config admin.properties --alter --add-config "
+        "producer_byte_rate=1048576,consumer_byte_rate=8388608,request_percentage=25 --entity-type users "
+        "--entity-name crm"
+    )
+
+
+def test_services_and_operators_have_no_quota() -> None:
+    assert {name for name, role in ROLES.items() if role.quota is None} == {"router", "frontier", "operator", *TASKS}
+    (mixed,) = parse_principals(["upstream=User:x", "operator=User:x"], TOPICS)
+    assert quota_command(mixed, "kafka:9092") is None
+
+
+def test_the_groups_of_a_certificates_user_have_its_common_name() -> None:
+    (certified,) = parse_principals(["consumer=User:CN=billing,OU=apps,O=Acme"], TOPICS)
+
+    assert {right.name for right in certified.rights(TOPICS) if right.resource == "group"} == {"billing", "billing."}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("crm", "must be ROLE=User:NAME"),
+        ("upstream=crm", "must be ROLE=User:NAME"),
+        ("upstream=User:*", "must be ROLE=User:NAME"),
+        ("boss=User:crm", "there is no role boss; there are upstream, router,"),
+        ("consumer=User:sprat", "are those of the services"),
+        ("consumer=User:sprat.app", "are those of the services"),
+        ("consumer=User:the app", "cannot be that of a group"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        parse_principals([given], TOPICS)
+
+
+def test_commands_are_quoted_for_a_shell() -> None:
+    (command,) = acl_commands(Principal("User:CN=a b;rm -rf", ("upstream",)), TOPICS, "kafka:9092")
+
+    assert "User:CN=a b;rm -rf" in shlex.split(command)
+    assert shlex.split(command)[-4:] == ["--operation", "Write", "--topic", TEXTS]
+
+
+def test_the_command_that_removes_names_all_of_an_entry() -> None:
+    entry = Entry("User:x", Right("cluster", CLUSTER, "All"), host="10.0.0.7", allows=False)
+    prefixed = Entry("User:x", Right("group", "sprat.", "Read", prefixed=True))
+
+    assert removal_command(entry, "kafka:9092") == (
+        "kafka-acls.sh --bootstrap-server kafka:9092 --command-config admin.properties --remove --deny-principal "
+        "User:x --deny-host 10.0.0.7 --operation All --cluster"
+    )
+    assert removal_command(prefixed, "k:1").endswith("--operation Read --group sprat. --resource-pattern-type prefixed")
