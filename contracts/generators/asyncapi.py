@@ -9,6 +9,7 @@ from contracts.generators.operations import Operation, operations
 from contracts.generators.paths import CONTRACTS
 from sprat.channels import service_channels
 from sprat_contracts import Message, Topic, Topics
+from sprat_contracts.topics import TOMBSTONES_MS
 
 DEAD_LETTER = "DeadLetter"
 _DESCRIPTION = (
@@ -89,6 +90,8 @@ def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
     settings: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_batch_bytes}
     if topic.retention_ms is not None:
         settings["retention.ms"] = topic.retention_ms
+    else:
+        settings["delete.retention.ms"] = TOMBSTONES_MS
     settings |= {name: config[name] for name in ("compression.type", "message.timestamp.type")}
     return {
         "address": topic.name,

@@ -99,6 +99,16 @@ async def test_a_frontier_with_work_is_not_said_to_hang(topics, producer, join, 
     assert err == ""
 
 
+async def test_a_model_that_nobody_serves_while_texts_wait_is_named(topics, producer, join, run):
+    await fill(producer, topics.texts, 2)
+    service = await join("ner.hr", topics.texts, {0: 0})
+    await service.stop()
+    code, _, err = await run("lag", "--over", "0.5", "--group", "ner.hr")
+    assert code == 1
+    assert err.startswith("2 texts have come, and no service runs for ner/hr")
+    assert "sprat models retire ner/hr" in err
+
+
 async def test_of_a_retired_model_only_the_texts_from_before_count(topics, producer, join, run, kafka):
     await fill(producer, topics.texts, 2)
     service = await join("intent.hr", topics.texts, {0: 1, 1: 0})
@@ -114,6 +124,10 @@ async def test_of_a_retired_model_only_the_texts_from_before_count(topics, produ
     await again.stop()
     code, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
     assert (code, out.splitlines()[1].split()) == (0, ["intent.hr", "0", "0", "0/s", "0/s", "nobody,", "retired"])
+    _, out, _ = await run("lag", "--over", "0.5")
+    assert "intent.hr" not in out
+    _, out, _ = await run("lag", "--over", "0.5", "--all")
+    assert "intent.hr" in out
     _, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr", "--json")
     assert (json.loads(out.splitlines()[0])["retired"], json.loads(out.splitlines()[0])["lag"]) == (True, 0)
     await producer.send_and_wait(topics.models, None, key=b"intent/hr")

@@ -64,6 +64,15 @@ def test_the_brokers_clock_holds_on_every_topic() -> None:
         assert ("retention.ms" in config) == (topic.cleanup == "delete")
 
 
+def test_a_tombstone_outlives_the_texts_before_it_and_the_offsets_of_its_group() -> None:
+    kept_ms = {topic.name: topic.config().get("delete.retention.ms") for topic in Topics().table()}
+    texts_ms = next(topic.retention_ms for topic in Topics().table() if topic.name == "sprat.texts.v1")
+    offsets_ms = 7 * DAY_MS  # the default of offsets.retention.minutes, from the day on which the service stops
+
+    assert int(kept_ms.pop("sprat.models.v1") or 0) > (texts_ms or 0) + offsets_ms
+    assert set(kept_ms.values()) == {None}
+
+
 def test_the_brokers_limit_leaves_room_for_a_batch_of_librdkafka_and_for_the_largest_record() -> None:
     for topic in Topics().table():
         assert int(topic.config()["max.message.bytes"]) == max(topic.max_record_bytes, 1024 * KIB)

@@ -11,6 +11,10 @@ from sprat_contracts.results import FeedbackGiven, Result
 from sprat_contracts.texts import TextSubmitted
 
 DAY_MS = 86_400_000
+TOMBSTONES_MS = 30 * DAY_MS
+"""How long a compacted topic keeps a tombstone, at least: longer than the texts that came before it, and than the
+broker keeps the offsets of the group that read them. Else the group of a withdrawn model would look like one whose
+service is down."""
 KIB = 1024
 SMALLEST_BATCH_LIMIT = KIB * KIB
 DEFAULT_PREFIX = "sprat"
@@ -44,7 +48,9 @@ class Topic:
             "max.message.bytes": str(self.max_batch_bytes),
             "message.timestamp.type": "LogAppendTime",
         }
-        return settings if self.retention_ms is None else settings | {"retention.ms": str(self.retention_ms)}
+        if self.retention_ms is None:
+            return settings | {"delete.retention.ms": str(TOMBSTONES_MS)}
+        return settings | {"retention.ms": str(self.retention_ms)}
 
 
 @dataclass(frozen=True, slots=True)

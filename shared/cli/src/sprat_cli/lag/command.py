@@ -32,7 +32,8 @@ It measures twice. COMING and GOING are records a second between the two; DRAINE
 this pace, "steady" if the lag is only the records of the last few seconds. OLDEST is how long ago the first of them was
 appended, by Kafka's clock; ? if you may not read the topic. Partitions without lag are left out, unless --all.
 COMMITTED is the next offset a group reads; - if it has committed nothing in a partition yet. "retired" marks the group
-of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them.
+of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them. Once none
+is left and its service has stopped, the group is left out, unless --all or --group asks for it.
 
 \b
 A group is named without the prefix here, and with it in metrics and in Kafka's own tools; --group takes both. While the
@@ -68,6 +69,10 @@ _FRONTIER_WAITS = (
     "the frontier may well be at work: it finishes no hard case before the provider answers or the deadline passes; "
     "runbook SpratProviderDown, metric sprat_breaker"
 )
+_NOBODY_SERVES = (
+    "{lag:,} texts have come, and no service runs for {model}: those that ask for it wait, however long. Start its "
+    "service, or retire it, so that new texts are escalated: sprat models retire {model}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,18 @@ class Row:
     def keeps_up(self) -> bool:
         """Whether the lag is 0, falls, or holds only what has just arrived."""
         return keeps_up(self.pace, len(self.measured.group.members))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is the group of a withdrawn model that has nothing left to do, and whose service has stopped."""
+        return self.retired and not self.pace.lag and not self.measured.group.members
+
+    @property
+    def model_waited_for(self) -> str | None:
+        """The model, as `task/model`, whose texts wait although no service runs for it; None where there is none."""
+        task, _, model = self.measured.group.name.partition(".")
+        waits = self.whole and not self.retired and self.pace.lag and not self.measured.group.members
+        return f"{task}/{model}" if waits and task in TASKS and model else None
 
     @property
     def seems_to_hang(self) -> bool:
@@ -118,6 +135,7 @@ def lag(
         if not asked or name in asked
         for row in _rows(before.groups.get(name), each, after.at_s - before.at_s, retired=name in withdrawn)
     ]
+    rows = [row for row in rows if asked or every or as_json or not row.is_over]
     shown = [row for row in rows if row.whole or every or row.pace.lag or as_json]
     for line in map(_json, shown) if as_json else ():
         say_json(line)
@@ -125,6 +143,9 @@ def lag(
         _show(shown)
     if any(row.seems_to_hang and row.measured.group.name == FRONTIER for row in rows):
         remark(_FRONTIER_WAITS)
+    for row in rows:
+        if (model := row.model_waited_for) is not None:
+            remark(_NOBODY_SERVES.format(lag=row.pace.lag, model=printable(model)))
     missing = _missing(after.groups, asked)
     for name in missing:
         remark(
