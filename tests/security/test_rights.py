@@ -140,7 +140,11 @@ def results(services, broker):
             await producer.send_and_wait(TOPICS.texts, json.dumps(text).encode())
             await producer.send_and_wait(TOPICS.texts, b"no JSON")
         consumer = AIOKafkaConsumer(
-            *RESULTS, **client(broker, "consumer"), group_id="billing.second", auto_offset_reset="earliest"
+            *RESULTS,
+            **client(broker, "consumer"),
+            group_id="billing.second",
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         await consumer.start()
         found = {}
@@ -263,7 +267,9 @@ async def test_a_role_commits_for_its_own_groups_alone(role, services, broker):
     readable = sorted(READS[role]) or [TOPICS.texts]
     joined = set()
     for group in EVERY_GROUP:
-        consumer = AIOKafkaConsumer(**client(broker, role), group_id=group, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            **client(broker, role), group_id=group, enable_auto_commit=False, isolation_level="read_committed"
+        )
         try:
             await consumer.start()
             partition = TopicPartition(readable[0], 0)
