@@ -69,6 +69,13 @@ def test_up_builds_no_image() -> None:
     assert [name for name, service in containers() if "build" in service] == []
 
 
+def test_an_image_of_sprat_is_never_pulled_unless_somebody_says_so() -> None:
+    """Else a mistyped tag runs what anybody has put under that name at Docker's default registry."""
+    own = {name: service for name, service in containers() if service["image"].startswith("${SPRAT_IMAGES")}
+    assert own.keys() == {*SERVICES, "topics", "cli"}
+    assert {service.get("pull_policy") for service in own.values()} == {"${SPRAT_PULL_POLICY:-never}"}
+
+
 def test_each_image_of_the_dockerfile_runs_somewhere_and_is_made_and_labelled() -> None:
     targets = {
         name for name in re.findall(r" AS (\w+)$", DOCKERFILE, re.MULTILINE) if f"title=sprat-{name} " in DOCKERFILE
