@@ -361,6 +361,19 @@ def test_only_the_frontier_may_leave(values: Path) -> None:
         assert leaves == wanted, name
 
 
+def blocks(*addresses: str) -> str:
+    """Return the value that lets all services reach these blocks of addresses, each by a rule of its own."""
+    return f"networkPolicy.egress={json.dumps([{'to': [{'ipBlock': {'cidr': each}}]} for each in addresses])}"
+
+
+@rendered
+def test_the_private_networks_and_single_addresses_may_be_named_together() -> None:
+    private = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
+    single = [f"192.0.2.{last}/32" for last in range(200)]
+    twice = ("10.0.0.0/8",) * 4
+    assert template("--values", str(PRODUCTION), "--set-json", blocks(*private, *single, *twice, "2001:db8::/64"))
+
+
 def selects(policy: Object, labels: dict[str, str]) -> bool:
     """Return whether a NetworkPolicy is for pods with these labels."""
     return policy["podSelector"].get("matchLabels", {}).items() <= labels.items()
@@ -400,6 +413,9 @@ def leads_outside(rule: Object) -> bool:
         (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"0.0.0.0/0"}}]}]'], "the whole world"),
         (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"::/0"}}]}]'], "the whole world"),
         (["--set-json", 'networkPolicy.egress=[{"to":[{"ipBlock":{"cidr":"128.0.0.0/1"}}]}]'], "the whole world"),
+        (["--set-json", blocks(*(f"{first}.0.0.0/8" for first in range(1, 6)))], "together too large"),
+        (["--set-json", blocks(*(f"{first}.0.0.0/9" for first in range(1, 10)))], "together too large"),
+        (["--set-json", blocks("8.0.0.0/8", "9.0.0.0/8", "2000::/8", "2100::/8", "2200::/8")], "together too large"),
         (["--set-json", "networkPolicy.ingress=[{}]"], "name who may"),
         (["--set", "monitoring.interval=30s"], "interval"),
         (["--set", "monitoring.enabled=true,monitoring.settings.late_second=60"], "no such setting"),
