@@ -2,15 +2,17 @@
 # Collect what a machine without a network needs to run Sprat, into a folder with the hash of every file.
 #
 #   compose/bundle.sh FOLDER python          # wheels of Sprat and of all it needs, weights included, and Apache Kafka
-#   compose/bundle.sh FOLDER images          # the container images that compose/ names
-#   compose/bundle.sh FOLDER python images   # both
+#   compose/bundle.sh FOLDER images          # the container images that compose.yaml names
+#   compose/bundle.sh FOLDER images telemetry  # and those of compose.observability.yaml
+#   compose/bundle.sh FOLDER python images   # several parts, in any order
 #
 # `python` needs make setup and PYTHON, the Python of the other machine (default: the one of .venv; same system and
-# processor). `images` needs make images, DOCKER, and the images of others that compose/.env names.
+# processor). `images` needs make images, DOCKER, and the images of others under the names in compose/.env (or their
+# defaults); so does `telemetry`: docker pull them first.
 # docs/deploy/air-gapped.md says what to do with the folder.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-[ $# -ge 2 ] || { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
@@ -40,18 +42,30 @@ for name in (*(jar.file_name for jar in jars.pinned()), "complete"):
 PYTHON
 }
 
+# Print the names of the images that Compose files name: without arguments those of compose.yaml and of your
+# compose.override.yaml. They depend on no secret.
+names() {
+    SPRAT_SECRET=${SPRAT_SECRET:-unused} GRAFANA_PASSWORD=${GRAFANA_PASSWORD:-unused} "$docker" compose \
+        --project-directory compose "$@" --profile simulator --profile tools config --images | sort --unique
+}
+
 collect_images() {
-    compose=("$docker" compose --project-directory compose --profile simulator --profile tools)
-    # The names do not depend on the secret.
-    SPRAT_SECRET=${SPRAT_SECRET:-unused} "${compose[@]}" config --images | sort --unique >"$folder/images.txt"
+    names >"$folder/images.txt"
     xargs "$docker" save --output "$folder/images.tar" <"$folder/images.txt"
+}
+
+collect_telemetry() {
+    names --file compose/compose.yaml --file compose/compose.observability.yaml |
+        comm -23 - <(names --file compose/compose.yaml) >"$folder/telemetry.txt"
+    xargs "$docker" save --output "$folder/telemetry.tar" <"$folder/telemetry.txt"
 }
 
 for part in "$@"; do
     case $part in
         python) collect_python ;;
         images) collect_images ;;
-        *) echo "there is no part $part: python, images" >&2; exit 2 ;;
+        telemetry) collect_telemetry ;;
+        *) echo "there is no part $part: python, images, telemetry" >&2; exit 2 ;;
     esac
 done
 # What Compose and Kubernetes start from, and these pages. The chart holds files of others by links; not every medium keeps
