@@ -1,5 +1,6 @@
 """`sprat demo`: the promise is kept, and the figures show it."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,16 @@ from typing import Any
 
 import psutil
 import pytest
+
+from conftest import Kafka, Redis
+from sprat.settings import KafkaSettings
+from sprat_local.demo.samples import Samples, load_samples
+from sprat_local.demo.session import Demo
+from sprat_local.demo.target import DemoTarget
+from sprat_local.options import DEMO_FOLDER
+from sprat_operations.topics import list_topics
+from support.system import System, whole_system
+from support.traffic import record
 
 
 @dataclass(frozen=True)
@@ -124,3 +135,46 @@ def test_a_file_that_cannot_be_written_is_reported_before_the_work(tmp_path: Pat
 
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+
+
+PREFIX = "beside"
+TEXTS, BROKEN = 40, 6
+
+
+async def send_beside(system: System) -> None:
+    """Publish texts of others and broken records, also the demo's own texts and ids under another source, for ever."""
+    own = [sample for sample in load_samples(DEMO_FOLDER).texts if set(sample.submitted["tasks"]) == {"intent"}]
+    while True:
+        for sample in own:
+            value, headers = record("/tests/others", sample.id, sample.submitted)
+            await system.submit(value, headers)
+            await system.submit(b"not JSON")
+            await asyncio.sleep(0.02)
+
+
+async def test_beside_other_traffic_the_demo_counts_its_own_texts_alone(kafka: Kafka, redis_server: Redis) -> None:
+    whole = load_samples(DEMO_FOLDER)
+    samples = Samples(
+        tuple(each for each in whole.texts if set(each.submitted["tasks"]) == {"intent"})[:TEXTS],
+        tuple(each for each in whole.broken if not each.accepted_tasks)[:BROKEN],
+    )
+    async with whole_system(kafka.bootstrap, redis_server.url, PREFIX) as system:
+        settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=PREFIX, partitions=system.topics.partitions)
+        states = await list_topics(settings.client(), settings.topics)
+        partitions = {state.name: state.partitions or 0 for state in states}
+        beside = asyncio.create_task(send_beside(system))
+        try:
+            report = await Demo(
+                DemoTarget(settings, partitions, ("router", "intent.default", "frontier")),
+                samples,
+                lambda *_: None,
+            ).run()
+        finally:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
+        assert report.problems == ()
+        assert (report.pairs, report.results, report.dead_letters) == (TEXTS, TEXTS, BROKEN)
+        assert (report.lost, report.duplicated_ids, report.several_ids) == (0, 0, 0)
+        others = [event for _, event in system.results if event.message.text_source == "/tests/others"]
+        assert len(others) > TEXTS / 4
+        assert len(system.letters) > 2 * BROKEN
