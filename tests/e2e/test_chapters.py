@@ -72,11 +72,12 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert "intent/hr" not in person.run("sprat models list").out
 
     assert person.left == []
-    # `--frontier URL` has its test in tests/integration/test_cli_assess.py.
+    # `--frontier URL` is tested in tests/integration/test_cli_assess.py, files as they are in test_cli_train.py.
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap"),
+        *("--encoding", "--merge-case", "--skip-bad-rows"),
     }
 
 
