@@ -42,12 +42,17 @@ for jar in jars.class_path().split(":"):
 shutil.copytree(jvm.java().parent.parent, target / "java", symlinks=True)
 PYTHON
 cp compose/local-kafka.sh "$work/kafka/"
+cat >"$work/kafka/kafka-configs.sh" <<'CONFIGS'
+#!/bin/sh
+exec /opt/java/bin/java ${KAFKA_HEAP_OPTS--Xmx256m} -XX:-UsePerfData -cp '/opt/jars/*' kafka.admin.ConfigCommand "$@"
+CONFIGS
 DOCKER_BUILDKIT=1 "$docker" build --quiet --tag "$kafka" --file - "$work/kafka" <<DOCKERFILE
 FROM $base
 RUN useradd --uid 1000 --create-home appuser && install -d -o appuser -g appuser /var/lib/kafka/data
 COPY java /opt/java
 COPY jars /opt/jars
 COPY --chmod=755 local-kafka.sh /opt/local-kafka.sh
+COPY --chmod=755 kafka-configs.sh /opt/kafka/bin/kafka-configs.sh
 USER appuser
 VOLUME /var/lib/kafka/data
 CMD ["/opt/local-kafka.sh"]

@@ -7,7 +7,7 @@ env | grep '^KAFKA_' | grep -v '^KAFKA_\(HEAP_\|JVM_PERFORMANCE_\)\?OPTS=' | whi
     printf '%s=%s\n' "$(tr 'A-Z_' 'a-z.' <<<"${name#KAFKA_}")" "$value"
 done >"$properties"
 log_dirs=$(sed -n 's/^log\.dirs=//p' "$properties")
-java=(/opt/java/bin/java ${KAFKA_HEAP_OPTS--Xmx256m} -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError
+java=(/opt/java/bin/java ${KAFKA_HEAP_OPTS--Xmx256m} ${KAFKA_OPTS-} -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp '/opt/jars/*')
 if [ ! -e "$log_dirs/meta.properties" ]; then
     "${java[@]}" kafka.tools.StorageTool format --cluster-id "$CLUSTER_ID" --config "$properties"

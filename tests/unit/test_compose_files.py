@@ -1,15 +1,22 @@
 """What the compose files name is used and documented: images, ports, variables, volumes, settings."""
 
+import os
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
+from sprat_contracts import Topics
+from sprat_operations.rights import ROLES, parse_principals
+from support.compose import DOCKER
 from support.readme import CONFIGURATION, DOCS, ROOT
 
 FOLDER = ROOT / "compose"
-FILES = {name: (FOLDER / name).read_text("utf-8") for name in ("compose.yaml", "compose.observability.yaml")}
+TLS = "compose.kafka-tls.yaml"
+FILES = {name: (FOLDER / name).read_text("utf-8") for name in ("compose.yaml", "compose.observability.yaml", TLS)}
 LOADED: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text in FILES.items()}
 PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
@@ -24,14 +31,14 @@ NOT_IN_FILES = {"COMPOSE_PROFILES"}
 
 
 def containers() -> list[tuple[str, dict[str, Any]]]:
-    """Return all containers with an image of their own; the second file adds variables to those of the first."""
+    """Return all containers with an image of their own; the other files add to those of the first."""
     return [
         (name, service) for file in LOADED.values() for name, service in file["services"].items() if "image" in service
     ]
 
 
 def variables() -> dict[str, str]:
-    """Return variable → default, of both files."""
+    """Return variable → default, of all files."""
     return {name: default for text in FILES.values() for name, default in VARIABLE.findall(text)}
 
 
@@ -115,7 +122,7 @@ def test_volumes_and_networks_are_declared_used_and_documented() -> None:
         }
         assert declared == used
     for file in LOADED.values():
-        for volume in file["volumes"]:
+        for volume in file.get("volumes", {}):
             assert f"`{volume}`" in PAGE
 
 
@@ -139,3 +146,56 @@ def test_settings_of_services_are_known() -> None:
 def test_every_container_is_described() -> None:
     for name, _ in containers():
         assert name in PAGE.lower(), name
+
+
+def test_the_files_of_the_tls_layer_are_there_or_made_by_its_script() -> None:
+    script = (FOLDER / "kafka-tls.sh").read_text("utf-8")
+    mounts = [each for service in LOADED[TLS]["services"].values() for each in service.get("volumes", [])]
+    assert {each["source"] for each in mounts} == {"./kafka-tls/ca.crt", "./kafka-tls/broker.pem", "./kafka-jaas.conf"}
+    for mount in mounts:
+        path = mount["source"].removeprefix("./")
+        assert (FOLDER / path).exists() or f">{path}" in script or f"-out {path}" in script
+        assert mount["read_only"]
+
+
+def test_each_container_of_the_tls_layer_has_a_user_of_its_own() -> None:
+    services = LOADED[TLS]["services"]
+    known = set(re.findall(r"`(SPRAT_\w+)`", CONFIGURATION.read_text("utf-8")))
+    users = {}
+    for name in {*SERVICES, "cli", "topics"} - {"simulator"}:
+        settings = services[name]["environment"]
+        assert settings.keys() <= known
+        assert settings["SPRAT_KAFKA__SECURITY_PROTOCOL"] == "SASL_SSL"
+        users[name] = settings["SPRAT_KAFKA__SASL_USERNAME"]
+        assert f"{{KAFKA_{users[name].upper()}_PASSWORD:?" in settings["SPRAT_KAFKA__SASL_PASSWORD"]
+    assert len({*users.values()}) == len(users)
+    assert users["topics"] in LOADED[TLS]["services"]["kafka"]["environment"]["KAFKA_SUPER_USERS"]
+
+
+def test_the_users_of_the_tls_layer_have_passwords_rights_and_quotas() -> None:
+    services = LOADED[TLS]["services"]
+    (script,) = services["users"]["command"]
+    passwords = re.findall(r'settings (\w+) "SCRAM-SHA-512=password=\$\$(\w+)\\n"', script)
+    assert [user.upper() for user, _ in passwords] == [variable for _, variable in passwords]
+    assert {variable for _, variable in passwords} <= services["users"]["environment"].keys()
+    (command,) = services["topics"]["command"]
+    granted = re.findall(r"--principal (\w+=User:\w+)", command)
+    principals = parse_principals(granted, Topics())
+    assert {each.user for each in principals} | {"admin"} == {user for user, _ in passwords}
+    assert set(ROLES) - {role for each in principals for role in each.roles} == {"reviewer", "auditor"}
+    for each in principals:
+        quota = each.quota()
+        printed = "" if quota is None else "".join(f"{name}={value}\\n" for name, value in quota.settings().items())
+        assert re.findall(rf"settings {each.user} '([^']*)'", script) == ([printed] if printed else [])
+
+
+@pytest.mark.parametrize("layers", [(), (TLS,), (TLS, "compose.observability.yaml")], ids=str)
+def test_docker_compose_takes_the_files(layers: tuple[str, ...]) -> None:
+    compose = [DOCKER, "compose"]
+    if not shutil.which(DOCKER) or subprocess.run([*compose, "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker compose is not here")
+    files = [word for name in ("compose.yaml", *layers) for word in ("--file", str(FOLDER / name))]
+    required = {name: "x" * 20 for name, default in variables().items() if not default}
+    command = [*compose, *files, "config", "--quiet"]
+    ended = subprocess.run(command, env=os.environ | required, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
