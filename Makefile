@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ types: $(STAMP) ## mypy alone
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below need more
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
+
+test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
+	$(BIN)/python -m pytest -rs tests/attacks
 
 # One observed installation for all of them, so one after the other.
 test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic and faults: its signals, alerts and dashboards; needs Prometheus and others

@@ -31,7 +31,18 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 _HERE = Path(__file__).parent
-_KINDS = ("unit", "contract", "integration", "e2e", "observability", "bench", "containers", "kubernetes", "deploy")
+_KINDS = (
+    "unit",
+    "contract",
+    "integration",
+    "e2e",
+    "observability",
+    "bench",
+    "containers",
+    "kubernetes",
+    "deploy",
+    "attacks",
+)
 
 
 @dataclass(frozen=True)

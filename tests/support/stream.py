@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -108,21 +109,32 @@ async def produce_raw(
     at = bytes(batch).index(headers[0][0].encode())
     batch[at : at + len(name)] = name
     struct.pack_into(">I", batch, 17, calc_crc32c(bytes(batch[21:])))
+    return (await send_batches(bootstrap, topic, [bytes(batch)]))[0]
+
+
+async def send_batches(bootstrap: str, topic: str, batches: Iterable[bytes]) -> list[RecordMetadata]:
+    """Send batches as they are into partition 0, and return where the first record of each is."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap)
     await client.bootstrap()
+    sent = []
     try:
         await client._wait_on_metadata(topic)
         node = client.cluster.leader_for_partition(TopicPartition(topic, 0))
         await client.ready(node)
-        request = ProduceRequest(
-            transactional_id=None, required_acks=-1, timeout=5000, topics=[(topic, [(0, bytes(batch))])]
-        )
-        response = await client.send(node, request)
+        for batch in batches:
+            request = ProduceRequest(
+                transactional_id=None, required_acks=-1, timeout=20_000, topics=[(topic, [(0, batch)])]
+            )
+            response = await client.send(node, request)
+            ((_, ((partition, error, offset, timestamp, *_),)),) = response.topics
+            if error:
+                raise for_code(error)(topic)
+            sent.append(
+                RecordMetadata(topic, partition, TopicPartition(topic, partition), offset, timestamp, None, None)
+            )
     finally:
         await client.close()
-    ((_, ((partition, error, offset, timestamp, *_),)),) = response.topics
-    assert error == 0
-    return RecordMetadata(topic, partition, TopicPartition(topic, partition), offset, timestamp, None, None)
+    return sent
 
 
 async def read_all(bootstrap: str, *topics: str) -> list[ConsumerRecord]:

@@ -16,6 +16,7 @@ from sprat_policy import Policy
 
 KAFKA = KafkaSettings()
 FINE = {
+    "queued.max.request.bytes": "67108864",
     "socket.request.max.bytes": "104857600",
     "group.max.session.timeout.ms": "1800000",
     "group.min.session.timeout.ms": "6000",
@@ -55,7 +56,7 @@ async def checked(checks):
 
 async def test_brokers_whose_settings_fit_are_one_good_line():
     (line,) = await checked(check_brokers(KAFKA, Admin({1: FINE, 2: FINE}), [1, 2]))
-    assert line == (CheckStatus.ok, "6 settings that matter here are as they should be", "")
+    assert line == (CheckStatus.ok, "7 settings that matter here are as they should be", "")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ async def test_brokers_whose_settings_fit_are_one_good_line():
         ("group.min.session.timeout.ms", "60000", CheckStatus.broken, "group.min.session.timeout.ms=30000 or less"),
         ("offsets.retention.minutes", "1440", CheckStatus.warning, "offsets.retention.minutes=10080 or more"),
         ("auto.create.topics.enable", "true", CheckStatus.warning, "auto.create.topics.enable=false"),
+        ("queued.max.request.bytes", "-1", CheckStatus.warning, "queued.max.request.bytes=a quarter of the heap"),
         ("unclean.leader.election.enable", "true", CheckStatus.broken, "unclean.leader.election.enable=false"),
     ],
 )

@@ -98,7 +98,7 @@ async def test_the_consumers_of_a_process_use_the_check(monkeypatch: pytest.Monk
 
 
 def test_header_names_of_any_bytes_are_read_without_loss() -> None:
-    (record,) = compat.TolerantMemoryRecords(raw_batch(NAME)).next_batch()
+    (record,) = compat.BoundedMemoryRecords(raw_batch(NAME)).next_batch()
     ((name, value),) = record.headers
     assert name.encode("utf-8", "surrogateescape") == NAME
     assert (record.key, record.value, value) == (b"key", b"value", b"content")
@@ -111,14 +111,14 @@ def test_aiokafkas_own_reader_still_fails_on_them() -> None:
 
 
 def test_header_names_in_utf_8_are_read_as_before() -> None:
-    (record,) = compat.TolerantMemoryRecords(raw_batch(b"plan\xc3\xa4")).next_batch()
+    (record,) = compat.BoundedMemoryRecords(raw_batch(b"plan\xc3\xa4")).next_batch()
     assert list(record.headers) == [("planä", b"content")]
 
 
-def test_the_fetchers_of_a_process_use_the_tolerant_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fetchers_of_a_process_use_the_bounded_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)
-    compat.install_tolerant_records()
-    assert fetcher.MemoryRecords is compat.TolerantMemoryRecords
+    compat.install_bounded_records()
+    assert fetcher.MemoryRecords is compat.BoundedMemoryRecords
     assert "MemoryRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
 
 

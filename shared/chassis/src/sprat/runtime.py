@@ -18,7 +18,7 @@ from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
-from sprat.kafka.compat import install_offset_checks, install_tolerant_records, on_consumer_created
+from sprat.kafka.compat import install_bounded_records, install_offset_checks, on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
 from sprat.kafka.publisher import Publisher
@@ -170,7 +170,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
         Fatal: Kafka does not answer, or does not let this service in.
         UserError: Kafka refuses the settings, or a setting is wrong.
     """
-    install_tolerant_records()
+    install_bounded_records()
     install_offset_checks()
     signals.TENANT.limit = settings.telemetry.tenants
 

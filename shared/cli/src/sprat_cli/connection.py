@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from sprat.errors import UserError
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
+from sprat_operations import local_run
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 _OS_ERRORS = (
@@ -43,12 +44,17 @@ class CommandSettings(ServiceSettings):
 
 
 def load_command_settings() -> CommandSettings:
-    """Read the settings.
+    """Read the settings. Where they name the Redis of this user's `sprat up`, its password is added.
 
     Raises:
         UserError: naming each variable that is wrong, and why.
     """
-    return load_settings(CommandSettings)
+    settings = load_settings(CommandSettings)
+    run = local_run.find(settings.redis.url.get_secret_value())
+    if run is None:
+        return settings
+    redis = settings.redis.model_copy(update={"url": SecretStr(run.redis_url)})
+    return settings.model_copy(update={"redis": redis})
 
 
 def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> KafkaSettings:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic_settings import SettingsError
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_local.options import SIMULATED, Options
+from sprat_local.processes import private
 from sprat_local.processes.ports import HOST, free_port
 from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.services import FRONTIER, SIMULATOR, ServiceSpec
@@ -113,15 +113,7 @@ def load_or_create_secret(folder: Path) -> str:
     """
     if secret := os.environ.get("SPRAT_SECRET"):
         return secret
-    path = folder / "secret"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii")
-    secret = secrets.token_urlsafe(32)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secret)
-    return secret
+    return private.load_or_create_password(folder / "secret")
 
 
 class LaunchBuilder:

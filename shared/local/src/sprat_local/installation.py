@@ -27,13 +27,14 @@ from sprat_local.notices import (
 )
 from sprat_local.observe.stack import Observers, Target
 from sprat_local.options import Options, choose_services, model_names, service_table
+from sprat_local.processes import private
 from sprat_local.processes.background import BackgroundCall
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
 from sprat_local.servers import BackingServers
 from sprat_operations.services import ServiceSpec, instance_name
-from sprat_operations.topics import TopicState, create_topics
+from sprat_operations.topics import TopicState, create_topics, keep_compressed, list_topics
 
 _PREFIX = "sprat-run-"
 _SERVICES_GRACE_S = 2.5
@@ -253,7 +254,7 @@ class Installation:
         if self.observers is not None:
             self.observers.find()
         self._folder = DataFolder.acquire(self.options.data, _PREFIX)
-        self.logs.mkdir(exist_ok=True)
+        private.make_folder(self.logs)
         self._launch_builder = LaunchBuilder(self.options, self.logs)
         # Kafka, Redis and the simulator need nothing else: they start concurrently.
         self._backing.begin_start(self.folder, self.logs)
@@ -316,6 +317,14 @@ class Installation:
         self.phases[phase] = time.monotonic() - self._began
 
 
+async def _topics(kafka: KafkaSettings, topics: Topics, *, own: bool) -> tuple[TopicState, ...]:
+    """Create missing topics; in an own broker, also correct what an earlier version has set."""
+    states = await create_topics(kafka.client(), topics)
+    return (
+        await list_topics(kafka.client(), topics) if own and await keep_compressed(kafka.client(), states) else states
+    )
+
+
 def _make_topics(
     kafka: KafkaSettings, topics: Topics, data: Path | None, on_notice: OnNotice
 ) -> tuple[TopicState, ...]:
@@ -333,7 +342,9 @@ def _make_topics(
     with capture_refusals(kafka) as captured:
         try:
             # On another thread: the caller's may have a running event loop.
-            states = BackgroundCall(lambda: asyncio.run(create_topics(kafka.client(), topics)), "sprat-topics").result()
+            states = BackgroundCall(
+                lambda: asyncio.run(_topics(kafka, topics, own=data is not None)), "sprat-topics"
+            ).result()
         except (KafkaError, UserError):
             if captured.refusal is None:
                 raise

@@ -1,14 +1,15 @@
-"""A Redis as a child process, on the loopback interface, without persistence."""
+"""A Redis as a child process, on the loopback interface, with a password and without persistence."""
 
 import importlib.util
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from sprat_local.notices import LocalError, StartError
-from sprat_local.processes import logged_child
+from sprat_local.processes import logged_child, private
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.ports import HOST
@@ -44,17 +45,22 @@ def redis_program(wheels: Sequence[str] = _WHEELS) -> Path:
 
 
 class EmbeddedRedis(EmbeddedServer):
-    """Redis on a free loopback port, without persistence: its content is lost when it stops or is killed."""
+    """Redis on a free loopback port, without persistence: its content is lost when it stops or is killed.
+
+    Every user of the machine reaches the port, so it asks for a password. The server reads it from a file that nobody
+    else can read: of a command line, everybody would.
+    """
 
     name = "Redis"
 
-    def __init__(self, port: int | None = None, log: Path | None = None) -> None:
+    def __init__(self, port: int | None = None, log: Path | None = None, password: str | None = None) -> None:
         super().__init__(port, log)
+        self._password = password if password is not None else secrets.token_urlsafe(32)
 
     @property
     def url(self) -> str:
-        """Return its URL for clients."""
-        return f"redis://{HOST}:{self.port}/0"
+        """Return its URL for clients, with the password."""
+        return f"redis://:{self._password}@{HOST}:{self.port}/0"
 
     def start(self) -> None:
         """Start it and return when it answers; do nothing if it runs.
@@ -77,16 +83,18 @@ class EmbeddedRedis(EmbeddedServer):
 
     def _launch(self, program: Path) -> None:
         port = self._choose_port()
-        argv = [str(program), *_options(port, self.folder)]
-        child = logged_child.start(self.name, argv, self.log_path, cwd=self.folder)
-        child.wait_until(lambda: _answers(port), _START_TIMEOUT_S)
+        config = self.folder / "redis.conf"
+        private.write_text(config, _configuration(port, self.folder, self._password))
+        child = logged_child.start(self.name, [str(program), str(config)], self.log_path, cwd=self.folder)
+        child.wait_until(lambda: _answers(port, self._password), _START_TIMEOUT_S)
         self._port, self._child = port, child
 
 
-def _options(port: int, folder: Path) -> list[str]:
+def _configuration(port: int, folder: Path, password: str) -> str:
     settings = {
         "bind": HOST,
         "port": str(port),
+        "requirepass": password,
         "dir": str(folder),
         "save": "",
         "appendonly": "no",
@@ -95,13 +103,14 @@ def _options(port: int, folder: Path) -> list[str]:
         "maxmemory-policy": "allkeys-lru",
         "loglevel": "warning",
     }
-    return [part for name, value in settings.items() for part in (f"--{name}", value)]
+    quoted = {name: value.replace("\\", r"\\").replace('"', r"\"") for name, value in settings.items()}
+    return "".join(f'{name} "{value}"\n' for name, value in quoted.items())
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, password: str) -> bool:
     try:
         with socket.create_connection((HOST, port), _PROBE_TIMEOUT_S) as sock:
-            sock.sendall(b"PING\r\n")
-            return sock.recv(7) == b"+PONG\r\n"
+            sock.sendall(f"AUTH {password}\r\n".encode())
+            return sock.recv(5) == b"+OK\r\n"
     except OSError:
         return False

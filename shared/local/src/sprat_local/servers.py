@@ -1,14 +1,20 @@
 """The Kafka and the Redis of an installation: embedded where the user names no existing one."""
 
+import os
 from pathlib import Path
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
 from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
+from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims, free_port
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.redis import EmbeddedRedis
+from sprat_operations.local_run import LocalRun
+
+PASSWORD_FILE = "redis-password"  # noqa: S105 - the name of a file
+"""In the folder of the installation."""
 
 _REDIS_GRACE_S, _KAFKA_GRACE_S = 0.5, 1.5
 
@@ -23,6 +29,8 @@ class BackingServers:
         self._redis: EmbeddedRedis | None = None
         self._starts = ConcurrentStarts(supervisor, on_notice, restart=options.restart)
         self._claims = PortClaims()
+        self._folder = Path()
+        self._announced: Path | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -36,24 +44,31 @@ class BackingServers:
 
     def begin_start(self, folder: Path, logs: Path) -> None:
         """Begin to start what is embedded, and return at once."""
+        self._folder = folder
         if self._options.bootstrap is None:
             port = self._usual(USUAL_KAFKA_PORT)
             self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._starts.begin("kafka", self._kafka)
         if self._options.redis is None:
-            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT), logs / "redis.log")
+            password = private.load_or_create_password(folder / PASSWORD_FILE)
+            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT), logs / "redis.log", password)
             self._starts.begin("redis", self._redis)
 
     def wait(self) -> None:
-        """Wait until they serve.
+        """Wait until they serve; tell this user's commands the password of Redis.
 
         Raises:
             LocalError: one does not start.
         """
         self._starts.wait()
+        if self._redis is not None:
+            self._announced = LocalRun(os.getpid(), str(self._folder), self._redis.url).announce()
 
     def stop(self, *, start_timeout_s: float) -> None:
         """Stop what is embedded. A server cannot be stopped while it starts: wait for that for `start_timeout_s`."""
+        if self._announced is not None:
+            self._announced.unlink(missing_ok=True)
+            self._announced = None
         started = self._starts.have_ended(start_timeout_s)
         if self._redis is not None and started:
             self._redis.stop(grace_s=_REDIS_GRACE_S)

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from sprat.kafka.compat import install_tolerant_records
 from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import (
@@ -171,7 +170,6 @@ async def read_corrections(
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
     """
-    install_tolerant_records()
     corrections = Corrections(task)
     async for record in read_since(client, [topic], since_ms, progress=progress):
         corrections.add(record)
@@ -240,7 +238,6 @@ async def find_texts(
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
     """
-    install_tolerant_records()
     async with TopicReader(client, progress) as reader:
         async for records in reader.read_since([topic], None):
             for record in records:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sprat.errors import SpratError
-from sprat.kafka.compat import install_tolerant_records
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
@@ -218,7 +217,6 @@ async def read_dead_letters(
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
     """
-    install_tolerant_records()
     async for record in read_since(client, [topic], since_ms, progress=progress):
         try:
             yield read_dead_letter(record)
@@ -237,7 +235,6 @@ async def find_sent_replays(
     """
     if not replays:
         return {}
-    install_tolerant_records()
     since_ms = max(0, min(replay.letter.written_at for replay in replays) - _SKEW_MS)
     found: dict[ReplayKey, str] = {}
     topics = sorted({replay.topic for replay in replays})

@@ -17,6 +17,7 @@ from sprat_contracts.topics import Topic, Topics
 Status = Literal["created", "exists", "differs", "missing"]
 
 _BROKERS_DEFAULT = -1
+_COMPRESSION = "compression.type"
 _LEADERS_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
@@ -65,6 +66,33 @@ async def create_topics(
     return tuple(
         TopicState(state.name, "created", state.partitions) if _is_new(state, missing) else state for state in after
     )
+
+
+async def keep_compressed(client: Mapping[str, Any], states: Iterable[TopicState]) -> tuple[str, ...]:
+    """Let the broker keep batches as they were compressed, in topics of an earlier version that makes it unpack them.
+
+    Of the settings of the table, the others stay as they are.
+
+    Returns:
+        The names of the topics that were changed.
+
+    Raises:
+        UserError: the broker cannot be reached or refuses.
+    """
+    unpacked = [state for state in states if any(each.setting == _COMPRESSION for each in state.differences)]
+    if not unpacked:
+        return ()
+    names = tuple(state.name for state in unpacked)
+    async with _Admin(client) as admin:
+        configs = await _configs(admin, names)
+        settings = [*Topic("", None, "delete", 0, 0, 0).config()]
+        for name in names:
+            config = {each: configs[name][each] for each in settings} | {_COMPRESSION: "producer"}
+            for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)]):
+                for code, message, *_ in answer.resources:
+                    if code:
+                        raise for_code(code)(f"{name}: {message}")
+    return names
 
 
 async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicState, ...]:

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 
 from sprat.errors import Retryable
-from sprat.kafka.compat import metadata_request
+from sprat.kafka.compat import install_bounded_records, metadata_request
 from sprat.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
@@ -35,19 +35,24 @@ NO_ANSWER: Final = (KafkaError, OSError, TimeoutError)
 CLOSE_S = 1.0
 """A client of an unreachable broker would take up to 40 s to close."""
 
+_POLL_RECORDS = 100
+"""Of a poll without a number of its own: compressed records may be 1 MiB each where they are unpacked."""
+
 REQUEST_TIMEOUT_MS = 10_000
 """Of a command: a user waits for it. Services wait longer."""
 
 
 def make_consumer(client: Mapping[str, Any], *topics: str, **options: Any) -> Any:
-    """Return a consumer, not started, that reads committed records and commits nothing by itself.
+    """Return a consumer, not started, that reads committed records within limits, and commits nothing by itself.
 
     Args:
         client: the arguments of an aiokafka client, see `KafkaSettings.client`.
         topics: what to subscribe to.
         options: more arguments of `AIOKafkaConsumer`.
     """
-    return AIOKafkaConsumer(*topics, **client, isolation_level=ISOLATION_LEVEL, enable_auto_commit=False, **options)
+    install_bounded_records()
+    bounded = {"isolation_level": ISOLATION_LEVEL, "enable_auto_commit": False, "max_poll_records": _POLL_RECORDS}
+    return AIOKafkaConsumer(*topics, **client, **bounded, **options)
 
 
 def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Everything that relies on private parts of aiokafka or FastStream.
 
-* `install_tolerant_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
-  header names may hold any bytes.
+* `install_bounded_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
+  compressed batches are unpacked within limits, and header names may hold any bytes.
 * `install_offset_checks`: `aiokafka.consumer.consumer.GroupCoordinator` and its `_send_req`; an error about a whole
   group is not taken for a group without committed offsets.
 * `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
@@ -20,7 +20,11 @@ gone.
 """
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -28,7 +32,7 @@ from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import NoError, NotCoordinatorForGroupError, for_code
+from aiokafka.errors import CorruptRecordException, NoError, NotCoordinatorForGroupError, for_code
 from aiokafka.protocol.admin import (
     CreateAclsRequest,
     DescribeAclsRequest,
@@ -43,9 +47,12 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.record import MemoryRecords
-from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
+from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+from aiokafka.record.util import decode_varint_py as decode_varint
 from faststream.kafka import KafkaBroker
+
+from sprat.kafka.compression import MAX_BATCH, MAX_RECORD, MAX_RECORDS, Oversized, unpack
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
@@ -53,20 +60,24 @@ Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 _METADATA = "__cluster_metadata"
 _WITH_PREFERRED_REPLICA = 11
 _TAGS = ("tags", TaggedFields)
+_CODEC_AT, _COUNT_AT, _HEADER_BYTES = 22, 57, 61
+"""Of a batch in version 2: the byte of its attributes that holds the codec, its number of records, its records."""
 _REPLICAS = CompactArray(
     ("replica", Int32), ("end_offset", Int64), ("last_fetch_ms", Int64), ("last_caught_up_ms", Int64), _TAGS
 )
 
 
-def install_tolerant_records() -> None:
-    """Let every consumer of this process read header names of any bytes, without loss.
+def install_bounded_records() -> None:
+    """Let every consumer of this process read compressed batches within limits, and header names of any bytes.
 
-    librdkafka writes any bytes, but aiokafka decodes names strictly: `getmany` raises UnicodeDecodeError at such a
-    record on every call, and the partition never moves on. A batch that the strict, fast reader cannot decode is read
-    again by aiokafka's own reader in Python with `surrogateescape`; then `name.encode("utf-8", "surrogateescape")`
-    returns the original bytes.
+    aiokafka decompresses a whole batch, whatever its size; what is above the limits of `sprat.kafka.compression`
+    becomes a record whose value is `Oversized`.
+
+    librdkafka writes header names of any bytes, but aiokafka decodes them strictly: `getmany` raises UnicodeDecodeError
+    at such a record on every call, and the partition never moves on. From there on, a batch is read by aiokafka's own
+    reader in Python with `surrogateescape`; then `name.encode("utf-8", "surrogateescape")` returns the original bytes.
     """
-    fetcher.MemoryRecords = TolerantMemoryRecords
+    fetcher.MemoryRecords = BoundedMemoryRecords
 
 
 def install_offset_checks() -> None:
@@ -204,8 +215,8 @@ def batches(raw: bytes) -> Iterator[Any]:
         yield records.next_batch()
 
 
-class TolerantMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only
-    """Returns batches that can be read whatever their header names hold."""
+class BoundedMemoryRecords(_MemoryRecordsPy):  # type: ignore[misc]  # final for type checkers only
+    """Returns batches that can be read within limits, whatever their header names hold."""
 
     def next_batch(self, *_: Any) -> Any:
         """Return the next batch."""
@@ -225,19 +236,99 @@ class _Batch:
         return getattr(self._strict, name)
 
     def __iter__(self) -> Iterator[Any]:
-        try:
-            return iter(list(self._strict))
-        except UnicodeDecodeError:
-            return iter(list(_LenientBatch(self._raw)))
+        """Yield one record after the other: a batch of many small ones takes little memory."""
+        codec = self._strict.compression_type
+        return self._unpacked(codec) if codec else _records(self._raw)
 
     def __next__(self) -> Any:  # aiokafka reads the single record of a control batch this way
         return next(self._strict)
 
+    def _unpacked(self, codec: int) -> Iterator[Any]:
+        (count,) = struct.unpack_from(">i", self._raw, _COUNT_AT)
+        if count > MAX_RECORDS:
+            reason = f"a compressed batch of {count} records, of which {MAX_RECORDS} are read at most: none was read"
+            yield _Record(self._strict.base_offset, self._strict.max_timestamp, None, Oversized(reason))
+            return
+        header = bytearray(self._raw[:_HEADER_BYTES])
+        header[_CODEC_AT] &= ~DefaultRecordBase.CODEC_MASK
+        records, whole = unpack(codec, self._raw[_HEADER_BYTES:], MAX_BATCH)
+        raw = bytes(header) + records
+        for record in _records(raw) if whole else _CutBatch(raw):
+            size = _size(record)
+            if size <= MAX_RECORD:
+                yield record
+                continue
+            key = record.key if len(record.key or b"") <= MAX_RECORD else None
+            reason = f"{size} bytes, unpacked, of which {MAX_RECORD} are read at most; they are not kept"
+            yield _Record(record.offset, record.timestamp, key, Oversized(reason))
+
+
+def _size(record: Any) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _records(raw: bytes) -> Iterator[Any]:
+    """Yield the records of an uncompressed batch."""
+    read = 0
+    try:
+        for record in DefaultRecordBatch(raw):
+            read += 1
+            yield record
+    except UnicodeDecodeError:
+        yield from islice(_LenientBatch(raw), read, None)
+
 
 class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # as above
-    def _maybe_uncompress(self) -> None:
-        super()._maybe_uncompress()
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
         self._buffer: Any = _Bytes(self._buffer)
+
+
+class _CutBatch(_LenientBatch):
+    """A batch whose end is missing: the record that is cut is `Oversized`, and the last one."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for number in range(self._num_records):
+            began = self._pos
+            try:
+                record = self._read_msg(decode_varint)
+            except (IndexError, ValueError, CorruptRecordException):
+                record = None
+            if record is None or self._pos > len(self._buffer):
+                yield self._cut(began, self._num_records - number - 1)
+                return
+            yield record
+
+    def _cut(self, position: int, following: int) -> "_Record":
+        """Return the record that begins here, with its key where that is there."""
+        reason, key, delta = f"beyond the {MAX_BATCH} bytes that are read of a batch, unpacked", None, None
+        with suppress(IndexError):
+            size, position = decode_varint(self._buffer, position)
+            reason = f"{size} bytes, unpacked, {reason}"
+            _attributes, position = decode_varint(self._buffer, position)
+            _time, position = decode_varint(self._buffer, position)
+            delta, position = decode_varint(self._buffer, position)
+            length, position = decode_varint(self._buffer, position)
+            if 0 <= length <= min(MAX_RECORD, len(self._buffer) - position):
+                key = bytes(self._buffer[position : position + length])
+        if following:
+            reason = f"{reason}; nor can the {following} records after it be read"
+        offset = self.next_offset - 1 - following if delta is None else self.base_offset + delta
+        return _Record(offset, self.max_timestamp, key, Oversized(f"{reason}; they are not kept"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A record that was not read whole, as `aiokafka.record` returns records."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: Oversized
+    timestamp_type: int = DefaultRecordBase.LOG_APPEND_TIME
+    headers: tuple[tuple[str, bytes], ...] = ()
+    checksum: None = None
 
 
 class _Bytes(bytearray):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sprat.errors import Rejected
+from sprat.kafka.compression import Oversized
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Emit, Outcome, Received
 from sprat.telemetry.spans import DeclaredSpan
@@ -113,6 +114,8 @@ def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Messag
     Raises:
         Rejected: it is not what its topic holds.
     """
+    if isinstance(record.value, Oversized):
+        raise Rejected(ReasonCode.TOO_LARGE, record.value.reason)
     try:
         event = decode(record, message_type)
     except WireError as error:

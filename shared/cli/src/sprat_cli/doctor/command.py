@@ -12,6 +12,7 @@ from sprat_cli.connection import kafka_settings, load_command_settings
 from sprat_cli.doctor.check import Check, CheckStatus
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, say, say_json
+from sprat_operations import local_run
 
 EPILOG = """\b
 Examples:
@@ -73,6 +74,7 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
     from sprat_cli.doctor.kafka import check_cluster  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
     from sprat_cli.doctor.machine import check_machine  # noqa: PLC0415 - as above
     from sprat_cli.doctor.redis import check_redis  # noqa: PLC0415 - as above
+    from sprat_cli.doctor.rights import check_rights  # noqa: PLC0415 - as above
     from sprat_cli.doctor.settings import (  # noqa: PLC0415 - as above
         check_settings,
         check_variables,
@@ -84,6 +86,8 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
         yield check
     finding, rules = find_policy(policy)
     for check in (*check_settings(finding, rules), *check_variables()):
+        yield check
+    for check in check_rights(kafka, local_run.find(settings.redis.url.get_secret_value())):
         yield check
     async for check in check_redis(settings.redis):
         yield check

@@ -150,6 +150,12 @@ def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
             breaks=True,
         ),
         BrokerRequirement(
+            "queued.max.request.bytes",
+            lambda value: int(value) > 0,
+            "a quarter of the heap",
+            "requests that wait may fill the heap; heap, quotas and ACLs: docs/kafka-security.md",
+        ),
+        BrokerRequirement(
             "group.max.session.timeout.ms",
             lambda value: int(value) >= session,
             f"{session} or more",

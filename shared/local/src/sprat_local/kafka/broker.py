@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sprat_local.kafka import jvm, prepare, probe
 from sprat_local.notices import OnProgress, StartError, discard_progress
-from sprat_local.processes import logged_child
+from sprat_local.processes import logged_child, private
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.ports import HOST, free_port
@@ -79,7 +79,7 @@ class EmbeddedKafka(EmbeddedServer):
     def _launch(self, files: prepare.BrokerFiles, *, with_archive: bool) -> None:
         port = self._choose_port()
         config = self.folder / "server.properties"
-        config.write_text(self.configuration(port, free_port()), "utf-8")
+        private.write_text(config, self.configuration(port, free_port()))
         argv = files.command(config, with_archive=with_archive)
         child = logged_child.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
         child.wait_until(lambda: probe.is_serving(port), self._timeout_s)

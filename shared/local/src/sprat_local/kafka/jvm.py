@@ -14,7 +14,6 @@ _FLAGS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:-UsePerfData",  # leaves no file in the temporary folder
-    "-XX:+ExitOnOutOfMemoryError",
     # Java 25.0.2 does not find the adapters that it has archived ("Failed to link AdapterHandlerEntry").
     "-XX:+UnlockDiagnosticVMOptions",
     "-XX:-AOTAdapterCaching",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sprat_local.kafka import jars, jvm, probe
 from sprat_local.notices import LocalError, OnProgress, discard_progress
-from sprat_local.processes import lifeline, logged_child
+from sprat_local.processes import lifeline, logged_child, private
 from sprat_local.processes.ports import HOST, free_ports
 
 logger = logging.getLogger(__name__)
@@ -60,10 +60,11 @@ class BrokerFiles:
         The tool writes two files: the checkpoint with the features of this Kafka version, equal for all storages, and
         the ids of this one. `meta.properties` comes last, since `is_formatted` looks for it.
         """
-        log_dir.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.template / _CHECKPOINT, log_dir / _CHECKPOINT)
-        (log_dir / "meta.properties").write_text(
-            f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\ndirectory.id={_kafka_id()}\n", "utf-8"
+        private.make_folder(log_dir)
+        private.write(log_dir / _CHECKPOINT, (self.template / _CHECKPOINT).read_bytes())
+        private.write_text(
+            log_dir / "meta.properties",
+            f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\ndirectory.id={_kafka_id()}\n",
         )
 
 
@@ -106,6 +107,9 @@ def configuration(log_dir: Path, port: int, controller_port: int) -> str:
         "log.dirs": log_dir,
         "auto.create.topics.enable": "false",
         "message.max.bytes": _MAX_MESSAGE,
+        # A heap of 256 MiB: one request, and all that wait, may take a part of it.
+        "socket.request.max.bytes": 32 * 1024 * 1024,
+        "queued.max.request.bytes": 64 * 1024 * 1024,
         # One node: every copy is the only one.
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,

@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+from sprat_local.processes import private
+
 VMUI = "vmui"
 """Folder with the dashboards of VictoriaMetrics' page."""
 _LINKS = Path("prometheus") / "links.json"
@@ -21,11 +23,11 @@ def write_pages(configuration: Path, folder: Path) -> Path:
 
     A page leads on to the graphs of a dashboard, whose address is thousands of characters long.
     """
-    folder.mkdir(exist_ok=True)
+    private.make_folder(folder)
     for title, link in _links(configuration).items():
         target = html.escape(link)
         page = f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url={target}"><a href="{target}">{title}</a>'
-        (folder / _file_name(title)).write_text(page, "utf-8")
+        private.write_text(folder / _file_name(title), page)
     return folder
 
 

@@ -4,6 +4,8 @@ import html
 import re
 from pathlib import Path
 
+from sprat_local.processes import private
+
 PATH = "/consoles/runbooks"
 """Where Prometheus serves them. An alert's link is this address and the name of its file."""
 _FOLDER = "runbooks"
@@ -15,16 +17,16 @@ _LINK = re.compile(r"\[([^]]+)\]\(([^)]+)\)")
 def write_pages(configuration: Path, consoles: Path) -> None:
     """Write the runbooks into the folder of what Prometheus serves: as they are, with links from one to another."""
     folder = consoles / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     for path in (configuration / _FOLDER).glob("*.md"):
         text = _LINK.sub(_linked, html.escape(path.read_text("utf-8"), quote=False))
         head = f'<!DOCTYPE html><meta charset="utf-8"><title>{path.stem}</title>'
-        (folder / path.name).write_text(f'{head}<pre style="white-space: pre-wrap">{text}</pre>', "utf-8")
+        private.write_text(folder / path.name, f'{head}<pre style="white-space: pre-wrap">{text}</pre>')
 
 
 def write_rules(files: list[str], folder: Path, url: str) -> list[str]:
     """Return the files with rules, where one says where the runbooks are: a copy in the folder that says `url`."""
-    folder.mkdir(exist_ok=True)
+    private.make_folder(folder)
     return [_with_base(Path(name), folder, url) for name in files]
 
 
@@ -33,7 +35,7 @@ def _with_base(path: Path, folder: Path, url: str) -> str:
     if not _BASE.search(text):
         return str(path)
     own = folder / path.name
-    own.write_text(_BASE.sub(url, text), "utf-8")
+    private.write_text(own, _BASE.sub(url, text))
     return str(own)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sprat_local.processes import logged_child
+from sprat_local.processes import logged_child, private
 from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.ports import http_status
 
@@ -46,7 +46,7 @@ class ObservingServer(EmbeddedServer):
         if self.pid is not None:
             return
         port = self._choose_port()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.folder)
         child = logged_child.start(self.name, self._argv, self.log_path, cwd=self.folder, env=self._environment)
         self._child = child  # from now on `stop` ends it
 

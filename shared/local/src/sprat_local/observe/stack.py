@@ -26,6 +26,7 @@ from sprat_local.observe.programs import (
     find_programs,
 )
 from sprat_local.observe.server import ObservingServer
+from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
 from sprat_local.processes.supervisor import Supervisor
@@ -126,14 +127,14 @@ class Observers:
         ports = {program: self._port(program) for program in programs}
         self._addresses = Addresses(ports, *free_ports(3))
         self._targets = folder / "targets.json"
-        folder.mkdir(exist_ok=True)
-        self._targets.write_text("[]", "utf-8")
+        private.make_folder(folder)
+        private.write_text(self._targets, "[]")
         # Jaeger would trace itself, with the exporter that the user's variables name.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
         environment["OTEL_TRACES_SAMPLER"] = "always_off"
         for program, path in programs.items():
             home = folder / program.name
-            home.mkdir(exist_ok=True)
+            private.make_folder(home)
             server = ObservingServer(
                 program.name,
                 [str(path), *self._arguments(program, home)],
@@ -163,7 +164,7 @@ class Observers:
         if content != self._written:
             with contextlib.suppress(OSError):  # such as a full disk, which may be temporary: tried again
                 new = self._targets.with_suffix(".new")
-                new.write_text(json.dumps(content), "utf-8")
+                private.write_text(new, json.dumps(content))
                 new.replace(self._targets)  # at once: a half-written file would be an error in Prometheus' log
                 self._written = content
 
@@ -191,7 +192,7 @@ class Observers:
 
         def config(content: Mapping[str, object]) -> str:
             path = home / "config.json"
-            path.write_text(json.dumps(content, indent=2), "utf-8")
+            private.write_text(path, json.dumps(content, indent=2))
             return str(path)
 
         listen = addresses.host(program)

@@ -10,8 +10,11 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from sprat_local.notices import LocalError
+from sprat_local.processes import private
 
 _LOCK = "sprat.lock"
+_MARKS = (_LOCK, "secret")
+"""Files by which a folder is known as Sprat's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,12 @@ class DataFolder:
     def acquire(cls, folder: Path | None, prefix: str) -> Self:
         """Lock the user's folder, created if missing; without one, a new temporary folder with this name prefix.
 
-        Removes temporary folders that killed processes have left behind.
+        Nobody but its owner can read it: a folder of an earlier version is made private, with everything in it.
+        Temporary folders that killed processes have left behind are removed.
 
         Raises:
-            LocalError: the folder cannot be used, or another process holds it.
+            LocalError: the folder cannot be used, another process holds it, it is another user's or a symbolic link, or
+                others can read it and what it holds is not Sprat's.
         """
         path = _temporary_folder(prefix) if folder is None else _own_folder(folder)
         lock = _lock_of(path)
@@ -62,7 +67,8 @@ def _temporary_folder(prefix: str) -> Path:
 def _own_folder(folder: Path) -> Path:
     path = folder.absolute()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path)
+        private.take_over(path, _MARKS)
     except OSError as error:
         raise LocalError(f"the data folder {path} cannot be created: {error.strerror}") from error
     return path

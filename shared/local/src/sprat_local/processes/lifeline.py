@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Literal
 
+from sprat_local.processes import private
+
 Mechanism = Literal["parent-death signal", "watcher"]
 MECHANISM: Mechanism = "parent-death signal" if sys.platform == "linux" else "watcher"
 Child = subprocess.Popen[bytes]
@@ -38,8 +40,8 @@ def spawn(
 ) -> Child:
     """Start a program that is killed (SIGKILL) when this process dies. May be called from any thread.
 
-    It gets its own process group, so that a terminal's Ctrl-C reaches only this process, and no standard input.
-    The program is looked up on the PATH.
+    Nobody else can read the files that it makes. It gets its own process group, so that a terminal's Ctrl-C reaches
+    only this process, and no standard input. The program is looked up on the PATH.
 
     Raises:
         OSError: the child cannot be created. Where the program itself cannot be run, the child exits with 127 (Linux).
@@ -47,7 +49,14 @@ def spawn(
 
     def popen(command: Sequence[str]) -> Child:
         return subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, process_group=0
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            process_group=0,
+            umask=private.UMASK,
         )
 
     if mechanism == "watcher":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat_local.notices import Level, Notice, OnNotice, StartError
-from sprat_local.processes import lifeline
+from sprat_local.processes import lifeline, private
 
 _POLL_S = 0.02
 _LINES = 12
@@ -79,7 +79,7 @@ def start(
     name: str, argv: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> LoggedChild:
     """Start a child that dies with this process; `name` is for error messages."""
-    with log.open("ab") as file:
+    with private.open_to_append(log) as file:
         begin = file.seek(0, os.SEEK_END)
         process = lifeline.spawn(argv, cwd=cwd, env=env, stdout=file, stderr=file)
     return LoggedChild(name, process, log, begin)

@@ -22,6 +22,7 @@ from sprat_local.observe.stack import Observers
 from sprat_local.options import SIMULATED, USUAL_KAFKA_PORT, Options
 from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
+from sprat_local.servers import PASSWORD_FILE
 from sprat_local.signals import Interrupted, StopSignals
 from sprat_local.up.board import Board, LiveBoard, PlainBoard
 from sprat_operations.traffic import Traffic
@@ -116,7 +117,8 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     """Return what `sprat up` prints when everything runs; `unserved` are announced models that it does not serve."""
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
-    yield f"  Redis     {without_password(installation.redis_url)}"
+    password = "" if installation.options.redis else f"  (password in {installation.folder / PASSWORD_FILE})"
+    yield f"  Redis     {without_password(installation.redis_url)}{password}"
     yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
     yield f"  logs      {installation.logs}"
     if installation.observers is not None:
