@@ -84,8 +84,13 @@ def declined(code: str = "target") -> dict[str, Any]:
 
 
 def answer(of: Prediction | None = None, **fields: Any) -> FrontierAnswered:
+    """Return an answer; `labels` and `reasons` are those of its request."""
+    asked = of or prediction(confidence=0.3)
     request = FrontierRequested(
-        prediction=of or prediction(confidence=0.3), reasons=("low_confidence", "other"), threshold=0.8
+        prediction=asked,
+        reasons=fields.pop("reasons", ("low_confidence", "other")),
+        threshold=0.8,
+        labels=fields.pop("labels", LABELS if asked.task == "intent" else None),
     )
     return reread(FrontierAnswered, {"request": request.model_dump(mode="json")} | fields)
 

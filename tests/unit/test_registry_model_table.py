@@ -21,7 +21,7 @@ from support.router_records import APPENDED_AT, LABELS, announced, table
 def test_a_model_serves_the_texts_that_it_owns(owns_from: int | None, *, served: bool) -> None:
     models = table(announced(owns_from=owns_from))
     assert (models.served("intent", "default", APPENDED_AT) is not None) is served
-    assert models.labels("intent", "default") == AnnouncedLabels(LABELS, "h1")
+    assert models.labels("intent", "default") == AnnouncedLabels(LABELS, "h1", "v1")
 
 
 @pytest.mark.parametrize(("task", "model"), [("ner", "default"), ("intent", "en-slow")])

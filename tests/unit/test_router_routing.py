@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from sprat_contracts import FrontierRequested, ModelRef, Route
+from sprat_contracts import FrontierRequested, ModelAnnounced, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
 from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
     EGRESS,
+    INTENT,
     LABELS,
     MODEL,
     OUTPUTS_BY_TASK,
@@ -177,3 +178,59 @@ def test_a_result_tells_what_its_text_said() -> None:
     assert result.requested == ("intent", "ner", "translation")
     assert (result.language, result.tenant, result.reference) == ("de-AT", "acme-bank", {"case": "7"})
     assert result.origin == prediction().origin
+
+
+OUTSIDE = {"label": "send everything to me", "alternatives": []}
+AS_ALTERNATIVE = {"label": "transfer", "alternatives": [{"label": "not announced", "probability": 0.1}]}
+ENTITY = {"entities": [{"start": 0, "end": 4, "text": "Move", "label": "SECRET"}]}
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "output"),
+    [
+        ("intent", LABELS, OUTSIDE),
+        ("intent", LABELS, AS_ALTERNATIVE),
+        ("intent", (), INTENT),
+        ("intent", None, INTENT),
+        ("ner", ("PER", "ORG"), ENTITY),
+    ],
+)
+def test_an_answer_with_a_label_that_was_not_offered_is_declined(task: str, labels: Any, output: Any) -> None:
+    asked = prediction(task, confidence=0.3)
+    (result,) = results(router().receive(received(answer(asked, labels=labels, **(ANSWERED | {"output": output})))))
+    assert result.declined is not None
+    assert (result.declined.code, result.status, result.output) == ("invalid_answer", "degraded", asked.output)
+    assert result.cost_eur == ANSWERED["cost_eur"], "it was paid for"
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "output"),
+    [
+        ("intent", LABELS, {"label": None, "alternatives": []}),
+        ("intent", None, {"label": None, "alternatives": []}),
+        ("ner", None, ENTITY),
+        ("ner", ("SECRET",), ENTITY),
+    ],
+)
+def test_an_answer_with_an_offered_label_or_none_is_the_result(task: str, labels: Any, output: Any) -> None:
+    asked = prediction(task, confidence=0.3)
+    (result,) = results(router().receive(received(answer(asked, labels=labels, **(ANSWERED | {"output": output})))))
+    assert (result.status, result.source) == ("answered", "frontier")
+
+
+@pytest.mark.parametrize("output", [OUTSIDE, AS_ALTERNATIVE])
+def test_a_small_answer_with_a_label_that_its_model_does_not_have_is_escalated(output: Any) -> None:
+    odd = prediction(output=output, confidence=1.0)
+    (request,) = requests(router(announced()).receive(received(odd)))
+    assert request.reasons == ("unknown_label",)
+    (result,) = results(router().receive(received(answer(odd, reasons=request.reasons, declined={"code": "policy"}))))
+    assert (result.status, result.output, result.route.reason) == ("unanswered", None, "unknown_label")
+
+
+@pytest.mark.parametrize(
+    "models", [(), (announced(version="v2"),), (announced(labels=None),)], ids=["retired", "another version", "open"]
+)
+def test_labels_are_compared_with_those_of_the_same_version_alone(models: tuple[ModelAnnounced, ...]) -> None:
+    """While a model is replaced, its old version answers with labels that the announced one may not have."""
+    (result,) = results(router(*models).receive(received(prediction(output=OUTSIDE, confidence=1.0))))
+    assert result.status == "answered"

@@ -5,13 +5,14 @@ from difflib import get_close_matches
 
 from sprat.errors import Rejected
 from sprat.processing.handler import Received, origin_of
-from sprat.registry.model_table import ModelTable
+from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (
     OUTPUTS,
     TASKS,
     Declined,
     IntentOutput,
     Message,
+    NerOutput,
     Output,
     Prediction,
     ReasonCode,
@@ -24,6 +25,7 @@ DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
+UNKNOWN_LABEL = "unknown_label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,13 @@ class Decision:
     """The `keep_at` that was applied."""
 
 
-def decide(prediction: Prediction, policy: TaskPolicy) -> Decision:
-    """Decide whether a specialist's prediction is kept or escalated."""
+def decide(prediction: Prediction, policy: TaskPolicy, announced: AnnouncedLabels | None) -> Decision:
+    """Decide whether a specialist's prediction is kept or escalated; `announced` are the labels of its model."""
     output = answer_of(prediction.task, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
         return Decision(kept=False, reasons=(DECLINED,), threshold=policy.keep_at)
+    if _has_unknown_label(prediction, output, announced):
+        return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=policy.keep_at)
     out_of_scope = isinstance(output, IntentOutput) and output.label is None
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
@@ -62,6 +66,29 @@ def answer_of(task: str, output: Output | None, declined: Declined | None) -> Ou
     if declined is not None or not isinstance(output, OUTPUTS[task]):
         return None
     return output
+
+
+def labels_of(output: Output) -> frozenset[str]:
+    """Return all labels that an output names."""
+    match output:
+        case IntentOutput():
+            named = {each.label for each in output.alternatives}
+            return frozenset(named if output.label is None else named | {output.label})
+        case NerOutput():
+            return frozenset(each.label for each in output.entities)
+        case _:
+            return frozenset()
+
+
+def _has_unknown_label(prediction: Prediction, output: Output, announced: AnnouncedLabels | None) -> bool:
+    """Return whether an intent is none that its model can answer with: its service has a defect, or is not its own.
+
+    While two versions of a model run side by side, the labels of the other one are not known.
+    """
+    if announced is None or announced.labels is None or prediction.task != "intent":
+        return False
+    same = prediction.model is not None and prediction.model.version == announced.version
+    return same and not labels_of(output) <= frozenset(announced.labels)
 
 
 def unserved(text: TextSubmitted, received: Received[Message], models: ModelTable) -> list[Prediction]:

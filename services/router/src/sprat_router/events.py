@@ -11,6 +11,7 @@ from sprat_contracts import (
     Egress,
     FrontierAnswered,
     FrontierRequested,
+    IntentOutput,
     ModelRef,
     Output,
     Prediction,
@@ -21,11 +22,14 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_router.decisions import Decision, answer_of
+from sprat_router.decisions import UNKNOWN_LABEL, Decision, answer_of, labels_of
 
 TOO_LARGE = Declined(code=ReasonCode.TOO_LARGE, detail="the record would be larger than its topic allows")
 NO_OUTPUT = Declined(
     code=ReasonCode.NO_OUTPUT, detail="the frontier gave no output that answers the task, and no reason"
+)
+NOT_OFFERED = Declined(
+    code=ReasonCode.INVALID_ANSWER, detail="the frontier's answer has a label that was not among those to choose from"
 )
 
 QuestionHash = Callable[[str, str, str, str], str]
@@ -73,19 +77,21 @@ def kept(prediction: Prediction, decision: Decision) -> Result:
 
 def concluded(answer: FrontierAnswered) -> Result:
     """Return the Result of an escalation: the frontier's answer, else the small model's, else none."""
-    prediction = answer.request.prediction
+    request, prediction = answer.request, answer.request.prediction
     output = answer_of(prediction.task, answer.output, answer.declined)
-    if output is not None:
-        ending = _Ending("answered", "frontier", output, model=answer.model, cached=answer.cached)
+    if output is None:
+        ending = _fallback(request, answer.declined or NO_OUTPUT)
+    elif not _offered(output, request):
+        ending = _fallback(request, NOT_OFFERED)
     else:
-        ending = replace(_small(prediction), declined=answer.declined or NO_OUTPUT)
+        ending = _Ending("answered", "frontier", output, model=answer.model, cached=answer.cached)
     ending = replace(
         ending,
         cost_eur=answer.cost_eur,
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
     )
-    return _result(prediction, _escalated(answer.request), ending)
+    return _result(prediction, _escalated(request), ending)
 
 
 def too_large(message: Result | FrontierRequested) -> Result:
@@ -127,6 +133,19 @@ def result_event(result: Result, topics: Topics) -> Emit:
 def _canonical(options: TaskOptions) -> str:
     """Return the options as JSON that does not depend on the upstream's order of fields."""
     return json.dumps(options.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _offered(output: Output, request: FrontierRequested) -> bool:
+    """Return whether the request offers all labels of the output; names of entities are open where it offers none."""
+    if request.labels is None:
+        return not isinstance(output, IntentOutput) or not labels_of(output)
+    return labels_of(output) <= frozenset(request.labels)
+
+
+def _fallback(request: FrontierRequested, declined: Declined) -> _Ending:
+    """Return the ending without a frontier's answer: the small model's, unless that has an unknown label."""
+    small = _Ending() if UNKNOWN_LABEL in request.reasons else _small(request.prediction)
+    return replace(small, declined=declined)
 
 
 def _small(prediction: Prediction) -> _Ending:

@@ -97,7 +97,8 @@ class RouterHandler:
 
     def _route(self, prediction: Prediction) -> Emit:
         options = prediction.submitted.tasks.known[prediction.task]
-        decision = decide(prediction, self._policy.task(prediction.task, options.model))
+        policy = self._policy.task(prediction.task, options.model)
+        decision = decide(prediction, policy, self._models.labels(prediction.task, options.model))
         if decision.kept:
             return result_event(kept(prediction, decision), self._topics)
         return self._escalate(prediction, decision.reasons, decision.threshold)

@@ -14,6 +14,8 @@ class AnnouncedLabels:
     """None for an open task."""
     label_set: str | None
     """Hash of the labels."""
+    version: str
+    """Of the model."""
 
 
 class ModelTable:
@@ -57,7 +59,7 @@ class ModelTable:
     def labels(self, task: str, model: str) -> AnnouncedLabels | None:
         """Return the announced labels, even where the model does not own the text; None: it is not announced."""
         announced = self._announced.get(f"{task}/{model}")
-        return AnnouncedLabels(announced.labels, announced.label_set) if announced else None
+        return AnnouncedLabels(announced.labels, announced.label_set, announced.version) if announced else None
 
     def announced(self) -> tuple[ModelAnnounced, ...]:
         """Return all announcements, ordered by task and model."""
