@@ -5,6 +5,7 @@ from typing import Any
 from contracts.generators.examples import TEXT_ID, TEXT_SOURCE, examples
 from sprat_contracts import Envelope, Message, Result, TextSubmitted, Traceparent, encode, ids
 from sprat_contracts import dead_letters as dead
+from sprat_contracts.wire import SIGNATURE
 
 TIME = "2026-01-01T00:00:00.000Z"
 _STAGES = {"prediction.made": ids.PREDICTION, "frontier.requested": ids.REQUEST, "frontier.answered": ids.ANSWER}
@@ -25,6 +26,10 @@ def headers_schema(message: type[Message]) -> dict[str, Any]:
     }
     if message is not TextSubmitted:
         properties["ce_tenant"] = _text("The text's tenant, to filter by without decoding.")
+    if message.signed:
+        properties[SIGNATURE] = _text(
+            "HMAC of the installation over topic, key, `ce_` headers and value. Services ignore a record without one."
+        )
     if message is Result:
         properties["ce_status"] = _text("The result's status, to filter by without decoding.")
     schema: dict[str, Any] = {"type": "object", "properties": properties}

@@ -229,14 +229,25 @@ OPERATIONS = Dashboard(
                     "Another service's records: normal, unless `invalid` grows.",
                     "reqps",
                     (Query(rate(s.SKIPPED, s.REASON, service=CHOSEN), "{{sprat_reason}}"),),
-                    width=12,
+                ),
+                Panel(
+                    "Refused records by topic and reason",
+                    "In each minute: not signed with this installation's secret, or its replay's header is not.",
+                    "short",
+                    (
+                        Query(
+                            total(s.REFUSED, s.DESTINATION, s.REASON, window=STEP, service=CHOSEN),
+                            "{{messaging_destination_name}}: {{sprat_reason}}",
+                        ),
+                    ),
+                    kind="bars",
+                    needs="a record that another writer than Sprat's services has written",
                 ),
                 Panel(
                     "Ready",
                     "1 while a process of the service is ready. Two instances add up to 2.",
                     "short",
                     (Query(now(s.READY, SERVICE, service=CHOSEN), "{{service_name}}"),),
-                    width=12,
                     decimals=0,
                 ),
             ),

@@ -12,11 +12,12 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from confluent_kafka import Producer
 
+from sprat.kafka.publisher import OutRecord
 from sprat_contracts import TASKS
 from sprat_testing import RecordPlace, Sprat, Text
 from sprat_testing.containers import SIMULATOR, unavailable
 from support.compose import images
-from support.stream import produce_empty, produce_raw, read_all
+from support.stream import SECRET, SIGNATURES, produce_empty, produce_raw, read_all
 
 SERVICES = (SIMULATOR, "router", "intent", "frontier")
 ALLOWED = "acme-bank"
@@ -32,7 +33,7 @@ def system(request: pytest.FixtureRequest) -> Iterator[Sprat]:
     backend = request.config.getoption("--sprat-backend")
     if backend == "containers" and (reason := unavailable(SERVICES, images())):
         pytest.skip(reason)
-    variables = images() if backend == "containers" else {}
+    variables = {"SPRAT_SECRET": SECRET} | (images() if backend == "containers" else {})
     with Sprat(models="shipped", backend=backend, services=SERVICES, environment=variables, timeout=60) as running:
         yield running
 
@@ -140,11 +141,18 @@ async def test_a_header_name_that_is_not_utf_8_does_not_block_its_partition(syst
     assert system.result(after).status == "answered"
 
 
-def test_a_replay_for_nobody_is_a_dead_letter_and_not_skipped_by_all(system: Sprat) -> None:
+def test_a_signed_replay_for_nobody_is_a_dead_letter_and_not_skipped_by_all(system: Sprat) -> None:
     for service in (b"nobody", b"ner", b"frontier"):
-        letter = system.dead_letter(submit(system, text(), [("sprat_replay_for", service)], refused=True))
+        value = json.dumps(text()).encode()
+        replay = OutRecord(system.topics.texts, None, value, [("sprat_replay_for", service)])
+        headers = list(SIGNATURES.sign_replay(replay).headers)
+        letter = system.dead_letter(submit(system, value, headers, refused=True))
         assert letter.reason.code == "unknown_service"
         assert letter.reason.detail.startswith("header sprat_replay_for: names no service")
+
+
+def test_a_replay_that_nobody_has_signed_is_a_first_text(system: Sprat) -> None:
+    assert system.result(submit(system, text(SURE), [("sprat_replay_for", b"nobody")])).status == "answered"
 
 
 async def test_a_record_of_nothing_is_one_dead_letter_of_nothing(system: Sprat) -> None:

@@ -162,3 +162,27 @@ async def test_a_letter_that_is_not_there_is_a_mistake(settings, run) -> None:
     await made_topics(settings)
     assert (await run("show", "0:5", "--raw"))[0] == 2
     assert (await run("replay", "0:5"))[0] == 2
+
+
+async def test_without_the_secret_a_replay_is_shown_and_not_sent(settings, run, kafka) -> None:
+    topics = await made_topics(settings)
+    reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "1")
+    await publish(kafka.bootstrap, topics.dead_letters, [TEXT], reason.headers(()))
+    code, out = await run("replay", SPRAT_SECRET="")
+    assert code == 0
+    assert "would replay" in out
+    code, _ = await run("replay", "--yes", SPRAT_SECRET="")
+    assert code == 2
+    assert await read_all(kafka.bootstrap, topics.texts) == []
+
+
+async def test_a_letter_of_an_earlier_version_is_replayed_and_honoured(settings, run, kafka, metrics) -> None:
+    """It was written before anything was signed: the replay's own signature counts."""
+    topics = await made_topics(settings)
+    reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "0.0.9")
+    model = FakeModel()
+    async with running("intent", settings, serving(model)):
+        await publish(kafka.bootstrap, topics.dead_letters, [TEXT], reason.headers(()))
+        await run("replay", "--yes")
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+    assert metrics.value("sprat.records.refused") is None

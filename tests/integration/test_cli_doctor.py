@@ -4,14 +4,16 @@ import asyncio
 import json
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.registry.announcements import announcement_record
 from sprat.settings import KafkaSettings
-from sprat_contracts import Envelope, ModelAnnounced, Traceparent, encode
+from sprat_contracts import ModelAnnounced
 from sprat_local.processes.ports import free_port
 from sprat_operations.models import withdraw
 from support.cli_records import environment, sprat
+from support.stream import SECRET, SIGNATURES, publish
 
 
 @pytest.fixture
@@ -20,13 +22,13 @@ def examine(kafka, redis_server, prefix, tmp_path):
         settings = {
             "SPRAT_KAFKA__PARTITIONS": "2",
             "SPRAT_REDIS__URL": redis_server.url,
-            "SPRAT_SECRET": "a-secret-that-must-not-be-shown",
             "SPRAT_HEALTH_PORT": "0",
         }
         env = environment(kafka.bootstrap, prefix, **(settings | more))
         code, out, err = await sprat("doctor", *arguments, "--json", env=env, cwd=tmp_path)
         assert err == ""
         assert "may-see" not in out
+        assert SECRET not in out
         checks = {}
         for row in map(json.loads, out.splitlines()):
             checks.setdefault(row["about"], []).append(row)
@@ -49,17 +51,14 @@ async def join(kafka, topics, group):
 
 
 async def announce(kafka, topics, model, text=b"{}"):
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    value, headers = encode(model, Envelope("id", "/test", Traceparent.root("/test", "id")))
-    await producer.send_and_wait(topics.models, value, f"{model.task}/{model.model}".encode(), headers=headers)
-    await producer.send_and_wait(topics.texts, text)
-    await producer.stop()
+    record = announcement_record(topics, model, "test", None, SIGNATURES)
+    await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
+    await publish(kafka.bootstrap, topics.texts, [text])
 
 
 async def retire(kafka, topics, task, model):
     settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=topics.prefix)
-    await withdraw(settings.client(), settings, task, model)
+    await withdraw(settings.client(), settings, task, model, SIGNATURES)
 
 
 async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, examine):

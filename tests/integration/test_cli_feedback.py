@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import Kafka
-from sprat.registry.model_table import model_key
+from sprat.registry.announcements import announcement_record
 from sprat_cli.main import app
 from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, Traceparent, decode, encode
 from sprat_inference.serving import announcement
 from support.cli_records import environment
-from support.stream import card, made_topics, producing, publish, read_all, settings_for
+from support.stream import SIGNATURES, card, made_topics, producing, publish, read_all, settings_for
 
 
 @pytest.fixture
@@ -92,10 +92,8 @@ async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
 
 
 async def announce(kafka, topics, model: str, *labels: str) -> None:
-    value, headers = encode(
-        announcement(card(labels=labels), model), Envelope("m-1", "/test", Traceparent.root("/", model))
-    )
-    await publish(kafka.bootstrap, topics.models, [value], headers, model_key("intent", model))
+    record = announcement_record(topics, announcement(card(labels=labels), model), "test", None, SIGNATURES)
+    await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
 async def test_a_label_of_another_model_than_the_text_asked_for_is_remarked(kafka, topics, run):

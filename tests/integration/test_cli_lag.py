@@ -7,11 +7,13 @@ import signal
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from sprat.registry.announcements import tombstone_record
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics, Traceparent
 from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, kept, result_record, sprat, start_sprat
+from support.stream import SIGNATURES
 
 TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
@@ -114,7 +116,7 @@ async def test_of_a_retired_model_only_the_texts_from_before_count(topics, produ
     service = await join("intent.hr", topics.texts, {0: 1, 1: 0})
     settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=topics.prefix)
     await service.stop()
-    await withdraw(settings.client(), settings, "intent", "hr")
+    await withdraw(settings.client(), settings, "intent", "hr", SIGNATURES)
     await fill(producer, topics.texts, 5)
     code, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
     assert code == 1
@@ -130,7 +132,8 @@ async def test_of_a_retired_model_only_the_texts_from_before_count(topics, produ
     assert "intent.hr" in out
     _, out, _ = await run("lag", "--over", "0.5", "--group", "intent.hr", "--json")
     assert (json.loads(out.splitlines()[0])["retired"], json.loads(out.splitlines()[0])["lag"]) == (True, 0)
-    await producer.send_and_wait(topics.models, None, key=b"intent/hr")
+    first = tombstone_record(topics, "intent", "hr", None, SIGNATURES)
+    await producer.send_and_wait(first.topic, None, key=first.key, headers=first.headers)
     code, _, _ = await run("lag", "--over", "0.5", "--group", "intent.hr")
     assert code == 1, "no record says where its own texts end: any may wait for it"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from sprat.registry.model_table import model_key
+from sprat.registry.announcements import announcement_record, tombstone_record
 from sprat.registry.retirement import owned_until
-from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, encode
+from sprat_contracts import ModelAnnounced, Topics
 from sprat_inference.artefact import load_artefact
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, sprat
-from support.stream import read_all
+from support.stream import SIGNATURES, publish, read_all
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 
@@ -26,8 +26,8 @@ async def topics(kafka, prefix):
 
 @pytest.fixture
 def run(kafka, prefix, tmp_path):
-    async def run(*arguments):
-        return await sprat("models", *arguments, env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
+    async def run(*arguments, **more):
+        return await sprat("models", *arguments, env=environment(kafka.bootstrap, prefix, **more), cwd=tmp_path)
 
     return run
 
@@ -36,13 +36,11 @@ async def announce(kafka, topics, **changes):
     card = load_artefact(SHIPPED).card
     given = {"task": "intent", "version": card.version, "labels": card.labels, "languages": ("en",), "owns_from": 1}
     announced = ModelAnnounced(**given | {"card": card.model_dump(mode="json")} | changes)
-    envelope = Envelope(id="1", source="test", traceparent=Traceparent.root("test", "1"))
-    value, headers = encode(announced, envelope)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    key = model_key(announced.task, announced.model)
-    await producer.send_and_wait(topics.models, value, key=key, headers=headers)
-    await producer.stop()
+    await send(kafka, announcement_record(topics, announced, "test", None, SIGNATURES))
+
+
+async def send(kafka, record):
+    await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
 async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix):
@@ -116,12 +114,28 @@ async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka,
     assert "no such model is announced; there are: none" in said
 
 
+async def test_without_the_secret_nothing_is_withdrawn_and_it_says_where_that_is(kafka, topics, run):
+    await announce(kafka, topics, model="hr")
+    code, _, said = await run("retire", "intent/hr", "--yes", SPRAT_SECRET="")
+    assert code == 2
+    assert "SPRAT_SECRET is not set" in said
+    assert "DIR/secret" in said
+    assert len(await read_all(kafka.bootstrap, topics.models)) == 1
+    code, listed, _ = await run("list", SPRAT_SECRET="")
+    assert code == 0
+    assert "intent/hr" in listed, "without it, announcements are shown as they are"
+
+
+async def test_what_was_not_signed_with_the_secret_is_not_listed(kafka, topics, run):
+    await announce(kafka, topics, model="hr")
+    code, _, said = await run("list", SPRAT_SECRET="another secret of sixteen letters")
+    assert code == 1
+    assert "its signature is not this installation's" in said
+
+
 async def test_a_retirement_that_was_cut_short_is_finished_by_another(kafka, topics, run):
     await announce(kafka, topics, model="hr")
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    await producer.send_and_wait(topics.models, value=None, key=model_key("intent", "hr"))
-    await producer.stop()
+    await send(kafka, tombstone_record(topics, "intent", "hr", None, SIGNATURES))
     code, said, _ = await run("retire", "intent/hr", "--yes")
     assert code == 0
     assert said.startswith("intent/hr is withdrawn")

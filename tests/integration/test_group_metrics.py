@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sprat.kafka.cluster import Cluster
 from sprat.kafka.lag import LagMeter
-from sprat.registry.model_table import ModelTable, model_key
-from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, encode
+from sprat.registry.announcements import announcement_record
+from sprat.registry.model_table import ModelTable
+from sprat_contracts import ModelAnnounced, Topics
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics
@@ -21,7 +22,7 @@ from sprat_router.__main__ import build as build_router
 from sprat_router.group_metrics import GroupMetrics
 from sprat_testing.service import running
 from support.cli_records import environment, sprat
-from support.stream import SECRET, eventually, producing, publish, read_all, settings_for, transaction
+from support.stream import SECRET, SIGNATURES, eventually, producing, publish, read_all, settings_for, transaction
 from support.system import POLICY
 
 LAG, AGE, MEMBERS = "sprat.group.lag", "sprat.group.oldest.age", "sprat.group.members"
@@ -63,8 +64,8 @@ async def committed(bootstrap: str, group: str, topic: str, offsets: dict[int, i
 
 async def announce(bootstrap: str, topics: Topics, task: str, model: str) -> None:
     announced = ModelAnnounced(task=task, model=model, version="1", owns_from=1)
-    value, headers = encode(announced, Envelope(id="1", source="/test", traceparent=Traceparent.root("/test", "1")))
-    await publish(bootstrap, topics.models, [value], headers, model_key(task, model))
+    record = announcement_record(topics, announced, "test", None, SIGNATURES)
+    await publish(bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
 @asynccontextmanager
@@ -204,7 +205,7 @@ async def test_only_what_a_retired_model_still_owns_counts(kafka, topics, metric
     await committed(at, f"{topics.prefix}.crm", topics.texts, {0: 0, 1: 0})
     async with running("router", settings, build_router):
         await eventually(lambda: metrics.value(LAG, group=f"{topics.prefix}.intent.hr") == 2)
-        await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
+        await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr", SIGNATURES)
         await append(at, topics.texts, 5)
         # Of a group that reads nothing all texts count, so that the measurement is known to be a later one; the router
         # has read the withdrawal before the texts.

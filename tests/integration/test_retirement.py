@@ -9,11 +9,12 @@ from aiokafka import AIOKafkaProducer
 
 from conftest import Kafka
 from sprat.errors import Fatal
-from sprat.kafka.publisher import Publisher
+from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.announcements import ModelsReader, Ownership, announce
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import READ_EVERY_S, RetirementFollower, owned_until
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
+from sprat_contracts.wire import SIGNATURE
 from sprat_inference.serving import announcement, serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
@@ -25,6 +26,7 @@ from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
 from support.stream import (
     SECRET,
+    SIGNATURES,
     FakeModel,
     card,
     eventually,
@@ -71,7 +73,7 @@ async def test_a_service_that_goes_on_after_the_retirement_leaves_new_texts_to_t
     ):
         await publish(kafka.bootstrap, topics.texts, texts("one", "two"))
         await read_until(kafka.bootstrap, [topics.results("intent")], 2)
-        ends = await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
+        ends = await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr", SIGNATURES)
         await publish(kafka.bootstrap, topics.texts, texts("three", "four", "five"))
         await read_until(kafka.bootstrap, [topics.frontier_requests], 3)
         await eventually(lambda: _has_read(context, 5))
@@ -99,7 +101,7 @@ async def test_what_a_stopped_service_had_left_when_it_was_retired_is_answered_o
             await eventually(lambda: _all_committed(kafka.bootstrap, prefix, topics.texts))
         await publish(kafka.bootstrap, topics.texts, texts("left", "behind"))
         await eventually(lambda: _all_committed(kafka.bootstrap, prefix, topics.texts, "router"))
-        await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr")
+        await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr", SIGNATURES)
         await publish(kafka.bootstrap, topics.texts, texts("after"))
         await read_until(kafka.bootstrap, [topics.frontier_requests], 1)
         async with running("intent", settings, build_hr):
@@ -143,10 +145,10 @@ class Hr:
         self._stack = stack
 
     async def announce(self) -> Ownership:
-        return await announce(self.settings, self._publisher, announcement(card(), "hr"), "intent")
+        return await announce(self.settings, self._publisher, announcement(card(), "hr"), "intent", SIGNATURES)
 
     async def retire(self):
-        return await withdraw(self.settings.client(), self.settings, "intent", "hr")
+        return await withdraw(self.settings.client(), self.settings, "intent", "hr", SIGNATURES)
 
     async def texts(self, *bodies: str):
         await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
@@ -155,7 +157,7 @@ class Hr:
     async def followed(self, owns_from: int, clock=time.monotonic, read_every_s=0.0) -> RetirementFollower:
         follower = RetirementFollower(KEY, owns_from, clock, read_every_s=read_every_s)
         reader = ModelsReader(
-            self.settings, lambda record: follower.apply(record.key, record.announced, record.retirement)
+            self.settings, SIGNATURES, lambda seen: follower.apply(seen.key, seen.announced, seen.retirement)
         )
         self._stack.push_async_callback(reader.stop)
         await follower.start(reader)
@@ -219,7 +221,7 @@ async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retir
         """Lets a service announce the model, and a text arrive, before the second tombstone."""
 
         async def send_and_wait(self, topic, *, headers=(), **record):
-            if headers and not raced:
+            if owned_until(headers) is not None and not raced:
                 raced.append((await hr.announce(), *await hr.texts("for the model")))
             return await super().send_and_wait(topic, headers=list(headers), **record)
 
@@ -242,8 +244,9 @@ async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr)
     assert [owned_until(each.headers) for each in said[-2:]] == [ends, ends]
     compacted = hr.settings.model_copy(update={"prefix": f"{hr.settings.prefix}.compacted"})
     async with of_hr(compacted) as again:
-        last = said[-1]
-        await publish(compacted.bootstrap, again.topics.models, [last.value], last.headers, key=last.key)
+        headers = [header for header in said[-1].headers if header[0] != SIGNATURE]
+        last = SIGNATURES.sign(OutRecord(again.topics.models, said[-1].key, said[-1].value, headers))
+        await publish(compacted.bootstrap, last.topic, [last.value], last.headers, key=last.key)
         for _ in range(2):
             assert (await again.announce()).left == ends == {0: 2, 1: 0}
         assert len(await read_all(compacted.bootstrap, again.topics.models)) == 1, "it is said already"

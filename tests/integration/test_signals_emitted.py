@@ -22,6 +22,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import ReadableSpan
 
 from conftest import Kafka
+from sprat.kafka.publisher import OutRecord
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
@@ -31,7 +32,7 @@ from support.logs import own_logs
 from support.metrics import Metrics
 from support.secrets_generator import planted
 from support.spans import Spans
-from support.stream import eventually, publish
+from support.stream import SIGNATURES, eventually, publish
 from support.system import ALLOWED, System, whole_system
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -162,14 +163,17 @@ async def decline(system: System) -> None:
 
 
 async def reject(system: System) -> None:
-    """By the router, alone for one of several tasks, and by the service that reads the requests."""
+    """By the router, alone for one of several tasks, and by the service that reads the requests; forged, by nobody."""
     await system.letter(await system.submit(f"not JSON, says {MARK}".encode(), key=MARK.encode()))
     unknown = await submit(system, text("what is my balance", tasks={"intent": {}, "astrology": {"of": MARK}}))
     _, reason = await system.letter(unknown)
     assert reason.code == "unknown_task"
     await system.result(unknown)
     requests = system.topics.frontier_requests
-    await publish(system.bootstrap, requests, [f"not JSON, says {MARK}".encode()], key=MARK.encode())
+    forged = OutRecord(requests, MARK.encode(), f"not JSON, says {MARK}".encode())
+    await publish(system.bootstrap, requests, [forged.value], key=forged.key)
+    signed = SIGNATURES.sign(forged)
+    await publish(system.bootstrap, requests, [signed.value], signed.headers, key=signed.key)
 
 
 # What is emitted, and what is declared.
@@ -278,8 +282,11 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
     assert planted_in(str([(each.body, each.attributes, each.event_name) for each in run.records])) == []
 
 
-LIFECYCLE = ("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.retry", "sprat_router.group_metrics")
-"""Loggers of what is about a service, not about records."""
+LIFECYCLE = (
+    *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.retry", "sprat_router.group_metrics"),
+    "sprat.signatures",
+)
+"""Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 
 
 async def test_each_line_about_records_names_a_trace_and_a_span(run: Run) -> None:

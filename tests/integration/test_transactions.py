@@ -75,7 +75,7 @@ async def test_the_models_are_read_to_an_end_that_holds_an_aborted_transaction(k
     await producer.abort_transaction()
     await producer.stop()
     seen: list[object] = []
-    reader = ModelsReader(settings.kafka, seen.append)
+    reader = ModelsReader(settings.kafka, None, seen.append)
     try:
         await reader.start()
     finally:

@@ -25,6 +25,7 @@ from sprat_contracts import (
     encode,
 )
 from sprat_contracts.ids import RESULT, derive
+from support.stream import SECRET
 
 
 def kept(text_id="text-1", text_source="/test", task="intent", appended_at=1_000, **changes):
@@ -112,9 +113,14 @@ def dead_letter_headers(record, code: str):
 
 
 def environment(bootstrap: str, prefix: str, **more: str) -> dict[str, str]:
-    """An environment of a test's own: nothing of the person's settings, no colour asked for."""
+    """A test's own environment: the secret of the tests, nothing of the person's settings, no colour asked for."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
-    return clean | {"SPRAT_KAFKA__BOOTSTRAP": bootstrap, "SPRAT_KAFKA__PREFIX": prefix} | more
+    return clean | {
+        "SPRAT_KAFKA__BOOTSTRAP": bootstrap,
+        "SPRAT_KAFKA__PREFIX": prefix,
+        "SPRAT_SECRET": SECRET,
+        **more,
+    }
 
 
 async def start_sprat(*arguments: str, env: dict[str, str], cwd, stdin=asyncio.subprocess.DEVNULL):

@@ -11,7 +11,7 @@ from sprat_contracts import Topics
 from support import owner_files
 from support.chapters import Chapter, Person, Said, environment
 from support.letters import plain_record, rejected
-from support.stream import publish, settings_for
+from support.stream import SECRET, publish, settings_for
 from support.traffic import DEFAULTS, settled
 from support.up_process import UpProcess
 
@@ -41,7 +41,8 @@ class Desk:
 def at_desk(followed: Chapter, folder: Path) -> Iterator[Desk]:
     """Follow the first two commands of the chapter; end what they started with the block, as Ctrl-C does."""
     owner_files.write_all(folder)
-    person = Person(followed, folder, environment())
+    # "Set it before `sprat up`": what is retired or replayed is signed.
+    person = Person(followed, folder, environment(SPRAT_SECRET=SECRET))
     trained = person.follow("sprat train intent hr.csv")
     _, _, *arguments = shlex.split(person.take("sprat up --model intent/hr=hr").command)
     # "Your policy, which `sprat up` takes with `--policy`".

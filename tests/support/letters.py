@@ -32,9 +32,9 @@ async def rejected(
         await publish(settings.kafka.bootstrap, topic, [record.value], headers, record.key, partition)
 
 
-async def dlq(bootstrap: str, prefix: str, *arguments: str):
+async def dlq(bootstrap: str, prefix: str, *arguments: str, **more: str):
     """Run `sprat dlq` in a thread of its own, as it has a loop of its own; give exit code and output."""
-    env = environment(bootstrap, prefix)
+    env = environment(bootstrap, prefix, **more)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["dlq", *arguments], env=env)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     out = result.stdout

@@ -16,13 +16,16 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
+from sprat.keys import Keys
 from sprat.model import Answer, Question
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
+from sprat.signatures import Signatures
 from sprat_contracts import IntentOutput, Topics
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_operations.topics import create_topics
 
 SECRET = "a secret for the tests"
+SIGNATURES = Signatures(Keys(SecretStr(SECRET)))
 
 
 def settings_for(bootstrap: str, prefix: str, redis_url: str = "redis://127.0.0.1:1/0", **more: Any) -> ServiceSettings:

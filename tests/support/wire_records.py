@@ -3,9 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Emit
 from sprat.processing.records import event_record
+from sprat.signatures import Signatures
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, Traceparent
+from support.stream import SIGNATURES
 
 TRACE_CONTEXT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -41,3 +44,17 @@ def published(emit: Emit, cause: Envelope, offset: int = 0) -> Record:
     """Return the record that the loop makes of what a handler emits, as the next service reads it."""
     out = event_record(emit, cause, cause.traceparent, "/sprat/test")
     return Record(out.topic, 0, offset, 1_767_225_600_000 + offset, out.key, out.value, tuple(out.headers))
+
+
+def signed(record: Record, signatures: Signatures = SIGNATURES) -> Record:
+    """Return a record with the signature of the installation."""
+    return replace(record, headers=tuple(signatures.sign(_out(record)).headers))
+
+
+def signed_replay(record: Record, signatures: Signatures = SIGNATURES) -> Record:
+    """Return a record with the signature of a replay."""
+    return replace(record, headers=tuple(signatures.sign_replay(_out(record)).headers))
+
+
+def _out(record: Record) -> OutRecord:
+    return OutRecord(record.topic, record.key, record.value, record.headers)

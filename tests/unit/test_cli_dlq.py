@@ -15,6 +15,7 @@ from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import SkippedReplay, plan
+from support.stream import SIGNATURES
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
@@ -123,7 +124,7 @@ def test_a_letter_for_machines_names_the_text_by_where_it_stood():
 
 
 def test_a_plan_names_the_first_and_counts_the_rest(capsys):
-    planned = plan([letter(number) for number in range(25)], (), TOPICS)
+    planned = plan([letter(number) for number in range(25)], (), TOPICS, SIGNATURES)
     run = Run(
         KafkaSettings(), replace(planned, left_out=[SkippedReplay(letter(9), "at_limit", "three times")]), as_json=False
     )

@@ -3,13 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
+from sprat.keys import Keys
+from sprat.signatures import Signatures
 from sprat_contracts import DeadLetterReason, Record, Topics, decode
 from sprat_contracts.texts import TextSubmitted
 from sprat_contracts.wire import read_envelope
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import Plan, plan, skip_sent
-from support.wire_records import event, plain
+from support.stream import SECRET, SIGNATURES
+from support.wire_records import event, plain, signed
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
@@ -26,7 +30,7 @@ def letter(record: Record | None = None, offset: int = 0, **changes) -> DeadLett
 
 
 def planned(*letters: DeadLetter, known: tuple[DeadLetter, ...] = ()) -> Plan:
-    return plan(letters, [*letters, *known], TOPICS)
+    return plan(letters, [*letters, *known], TOPICS, SIGNATURES)
 
 
 def codes(made: Plan) -> list[str]:
@@ -55,7 +59,9 @@ def test_a_cloudevent_is_replayed_as_it_came():
     original = event(ce_tenant="shop", x_odd=b"\xff\x00")
     record = replayed(planned(letter(original)))
     assert record.headers[: len(original.headers)] == original.headers
-    assert dict(record.headers[len(original.headers) :]) == {"sprat_replays": b"1", "sprat_replay_for": b"intent"}
+    added = dict(record.headers[len(original.headers) :])
+    assert added.pop("sprat_replay_signature").startswith(b"v1=")
+    assert added == {"sprat_replays": b"1", "sprat_replay_for": b"intent"}
     assert (record.key, record.value) == (original.key, original.value)
 
 
@@ -82,8 +88,42 @@ def test_what_the_router_rejected_goes_to_all():
     ],
 )
 def test_other_topics_are_replayed_to_whoever_reads_them(topic, service, replay_for):
-    (replay,) = planned(letter(event(), topic=topic, service=service)).replays
+    made = planned(letter(signed(replace(event(), topic=topic)), topic=topic, service=service))
+    (replay,) = made.replays
     assert (replay.topic, replay.replay_for) == (topic, replay_for)
+    assert SIGNATURES.accepts(replayed(made)), "it keeps its signature"
+
+
+def test_only_the_texts_go_back_unsigned_unless_the_services_accept_it():
+    here = {"topic": TOPICS.predictions("ner"), "service": "router"}
+    unsigned = letter(event(), **here)
+    forged = letter(signed(event(ce_id="t-2")), offset=1, **here)
+    assert codes(planned(unsigned, forged)) == ["not_signed", "not_signed"]
+    accepting = Signatures(Keys(SecretStr(SECRET)), accept_unsigned=True)
+    made = plan([unsigned, forged], [], TOPICS, accepting)
+    assert [replay.letter for replay in made.replays] == [unsigned]
+    assert codes(made) == ["not_signed"], "a wrong signature is never sent"
+
+
+def test_a_replay_is_signed_for_its_service_and_its_record():
+    record = replayed(planned(letter(plain(key=b"k"))))
+    assert SIGNATURES.accepts_replay(record)
+    others = [(name, b"ner" if name == "sprat_replay_for" else value) for name, value in record.headers]
+    again = [(name, b"2" if name == "sprat_replays" else value) for name, value in record.headers]
+    renamed = [(name, b"t-2" if name == "ce_id" else value) for name, value in record.headers]
+    for forged in (
+        *(replace(record, headers=tuple(headers)) for headers in (others, again, renamed)),
+        replace(record, value=b"{}"),
+        replace(record, key=b"l"),
+        replace(record, key=None),
+        replace(record, topic="other.texts.v1"),
+    ):
+        assert not SIGNATURES.accepts_replay(forged)
+
+
+def test_a_plan_without_the_secret_is_to_be_shown_alone():
+    (replay,) = plan([letter()], [], TOPICS, None).replays
+    assert "sprat_replay_signature" not in dict(replay.headers)
 
 
 @pytest.mark.parametrize(

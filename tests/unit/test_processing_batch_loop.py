@@ -18,6 +18,7 @@ from sprat.processing.outbox import Outbox
 from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted, Topics
+from support.stream import SIGNATURES
 from support.wire_records import plain
 
 TOPICS = Topics()
@@ -104,8 +105,8 @@ def parts():
         AdmissionControl(),
         Failure(),
     )
-    outbox = Outbox("intent", "1", TOPICS, publisher)
-    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure)
+    outbox = Outbox("intent", "1", TOPICS, publisher, SIGNATURES)
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), SIGNATURES, admission, failure)
     loop = BatchLoop(context, handler)
     return SimpleNamespace(
         loop=loop, happened=happened, publisher=publisher, handler=handler, admission=admission, failure=failure

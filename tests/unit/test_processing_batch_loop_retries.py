@@ -12,6 +12,7 @@ from sprat.processing.handler import Outcome
 from sprat.processing.loop import LoopContext
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted
+from support.stream import SIGNATURES
 
 TEXTS = TopicPartition("mine.texts.v1", 0)
 
@@ -92,6 +93,7 @@ def loop(clock):
         outbox,
         lambda: consumer,
         Tracing(exporting=False),
+        SIGNATURES,
         AdmissionControl(),
         failure,
         clock=clock.monotonic,

@@ -16,10 +16,11 @@ from sprat.processing.handler import Outcome
 from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.telemetry.spans import current_traceparent
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import TextSubmitted, Traceparent
+from sprat_contracts import FrontierRequested, TextSubmitted, Traceparent
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
-from support.wire_records import plain
+from support.stream import SIGNATURES
+from support.wire_records import plain, signed_replay
 
 TOPIC = "mine.texts.v1"
 FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
@@ -112,7 +113,7 @@ class Outbox:
 def parts():
     consumer, handler, outbox = Consumer(), Handler(), Outbox()
     admission, failure = AdmissionControl(), Failure()
-    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), admission, failure)
+    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), SIGNATURES, admission, failure)
     loop = ConcurrentLoop(context, handler, capacity=4)
     return SimpleNamespace(
         loop=loop,
@@ -254,11 +255,27 @@ async def test_the_seconds_of_a_record_that_cannot_be_decoded_are_recorded_also_
 
 async def test_a_skipped_record_is_not_handled_and_has_no_span(parts, spans):
     parts.loop.context.tracing.exporting = True
-    skipped = plain(topic=TOPIC, offset=5, headers=((REPLAY_FOR, b"another"),))
+    skipped = signed_replay(plain(topic=TOPIC, offset=5, headers=((REPLAY_FOR, b"another"),)))
     await parts.loop.handle([skipped])
     await settled(lambda: parts.consumer.committed)
     assert parts.handler.asked == []
     assert spans.all == ()
+
+
+async def test_a_replay_that_is_not_signed_is_for_this_service_too(parts, metrics):
+    await parts.loop.handle([plain(topic=TOPIC, offset=5, headers=((REPLAY_FOR, b"another"),))])
+    await settled(lambda: parts.consumer.committed)
+    assert len(parts.handler.asked) == 1
+    assert metrics.value("sprat.records.refused", reason="replay", destination=TOPIC) == 1
+
+
+async def test_what_should_be_signed_and_is_not_is_skipped_before_it_is_read(parts, metrics, monkeypatch):
+    monkeypatch.setattr(parts.handler, "message_type", lambda topic: FrontierRequested)
+    await parts.loop.handle([plain(b"{not even JSON", topic=TOPIC, offset=5)])
+    await settled(lambda: parts.consumer.committed)
+    assert (parts.handler.asked, parts.outbox.letters) == ([], [])
+    assert metrics.value("sprat.records.refused", reason="unsigned", destination=TOPIC) == 1
+    assert metrics.value("sprat.skipped", reason="signature") == 1
 
 
 async def test_what_is_logged_while_a_record_is_published_names_its_trace(parts):

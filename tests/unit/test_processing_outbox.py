@@ -8,6 +8,7 @@ from sprat.processing.records import PendingRecord, WorkItem
 from sprat.settings import KafkaSettings
 from sprat.telemetry.spans import INVISIBLE
 from sprat_contracts import Topics
+from support.stream import SIGNATURES
 from support.wire_records import plain
 
 
@@ -20,7 +21,7 @@ async def test_what_is_too_large_is_not_struck_out_as_acknowledged():
     records = [PendingRecord(OutRecord("t", None, b"%d" % number), INVISIBLE) for number in range(3)]
     item = WorkItem(plain(), pending=list(records))
     publisher = Half(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
-    outbox = Outbox("router", "1.2.3", Topics(), publisher)
+    outbox = Outbox("router", "1.2.3", Topics(), publisher, SIGNATURES)
     with pytest.raises(NotAcknowledged):
         await outbox.publish([item], lambda received, emit: pytest.fail("nothing is encoded anew"))
     assert item.pending == records[1:]

@@ -10,6 +10,7 @@ from sprat.registry.retirement import Retirement, RetirementFollower, owned_unti
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, decode
 from support.router_records import announced
+from support.stream import SIGNATURES
 from support.wire_records import plain
 
 SETTINGS = KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat")
@@ -28,7 +29,7 @@ class Topic:
         self.beside = []
         """What others append just before our first announcement."""
 
-    def reader(self, settings, apply):
+    def reader(self, settings, signatures, apply):
         return Reader(self, apply)
 
     def append(self, key, message, *, at=None, ends=None):
@@ -70,7 +71,7 @@ def topic():
 
 
 async def ownership(topic):
-    return await announce(SETTINGS, topic, announced(owns_from=None), "intent", topic.reader)
+    return await announce(SETTINGS, topic, announced(owns_from=None), "intent", SIGNATURES, topic.reader)
 
 
 async def test_a_new_model_owns_the_texts_from_its_first_announcement(topic):
@@ -128,7 +129,7 @@ async def followed(topic):
 async def follow(topic, clock):
     follower = RetirementFollower(KEY, NOW, clock)
     await follower.start(
-        topic.reader(SETTINGS, lambda record: follower.apply(record.key, record.announced, record.retirement))
+        topic.reader(SETTINGS, SIGNATURES, lambda seen: follower.apply(seen.key, seen.announced, seen.retirement))
     )
     return follower
 

@@ -13,6 +13,7 @@ class ModelAnnounced(Message):
     """A service announces which model it serves, and from when on it owns the texts."""
 
     event_type: ClassVar[str] = "dev.sprat.model.announced.v1"
+    signed: ClassVar[bool] = True
 
     task: Annotated[TaskName, Field(description="The task served.")]
     model: Annotated[ModelName, Field(description="The name by which texts ask for it.")] = "default"

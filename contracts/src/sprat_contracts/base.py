@@ -34,5 +34,8 @@ class Message(Part):
     max_bytes: ClassVar[int | None] = None
     """The largest value that is read, in bytes; None where the topic's own limit is enough."""
 
+    signed: ClassVar[bool] = False
+    """Whether its records carry the installation's signature (header `sprat_signature`): services alone write them."""
+
     plain_json_allowed: ClassVar[bool] = False
     """Whether the record may have no `ce_` header at all: plain JSON."""

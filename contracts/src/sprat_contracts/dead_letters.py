@@ -13,9 +13,10 @@ SERVICE = "sprat_service"
 VERSION = "sprat_version"
 REPLAYS = "sprat_replays"
 REPLAY_FOR = "sprat_replay_for"
+REPLAY_SIGNATURE = "sprat_replay_signature"
 MAX_REPLAYS = 3
 
-_OWN_HEADERS = frozenset(
+OWN_HEADERS = frozenset(
     {
         ERROR_CODE,
         ERROR_DETAIL,
@@ -27,8 +28,10 @@ _OWN_HEADERS = frozenset(
         VERSION,
         REPLAYS,
         REPLAY_FOR,
+        REPLAY_SIGNATURE,
     }
 )
+"""What a dead letter or a replay adds to the headers of a record."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -51,7 +54,7 @@ class DeadLetterReason:
 
     def headers(self, original: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         """Return the dead letter's headers: the original ones, without those of an earlier dead letter, and these."""
-        kept = [(name, value) for name, value in original if name not in _OWN_HEADERS]
+        kept = [(name, value) for name, value in original if name not in OWN_HEADERS]
         own = {
             ERROR_CODE: self.code,
             ERROR_DETAIL: self.detail,
@@ -72,7 +75,7 @@ class DeadLetterReason:
         Raises:
             ValueError: a header is missing or not of its type; the message names it.
         """
-        values = {name: value.decode("utf-8", "replace") for name, value in headers if name in _OWN_HEADERS}
+        values = {name: value.decode("utf-8", "replace") for name, value in headers if name in OWN_HEADERS}
         values.setdefault(REPLAYS, "0")
         try:
             return cls(

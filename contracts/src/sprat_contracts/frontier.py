@@ -12,6 +12,7 @@ class FrontierRequested(Message):
     """A prediction that the router escalates, with all that the next steps need: no service keeps state."""
 
     event_type: ClassVar[str] = "dev.sprat.frontier.requested.v1"
+    signed: ClassVar[bool] = True
 
     prediction: Annotated[Prediction, Field(description="The small model's prediction, whole.")]
     reasons: Annotated[
@@ -50,6 +51,7 @@ class FrontierAnswered(Message):
     """The whole request back, with an answer or the reason why there is none."""
 
     event_type: ClassVar[str] = "dev.sprat.frontier.answered.v1"
+    signed: ClassVar[bool] = True
 
     request: Annotated[FrontierRequested, Field(description="The request, whole.")]
     output: Annotated[Output | None, Field(description="The frontier's answer; null where it declined.")] = None

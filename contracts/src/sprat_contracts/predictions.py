@@ -91,6 +91,7 @@ class Prediction(Message):
     """A small model's answer to one text and task, or why there is none."""
 
     event_type: ClassVar[str] = "dev.sprat.prediction.made.v1"
+    signed: ClassVar[bool] = True
 
     text_id: TextId
     text_source: TextSource

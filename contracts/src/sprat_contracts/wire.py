@@ -17,6 +17,9 @@ from sprat_contracts.trace_context import Traceparent
 
 M = TypeVar("M", bound=Message)
 
+SIGNATURE = "sprat_signature"
+"""The header of the installation's signature, on records that services write for each other."""
+
 _CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
 _MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
@@ -101,7 +104,8 @@ class Envelope:
     extensions: Mapping[str, str] = field(default_factory=dict)
     """`ce_` attributes beside the mandatory ones, without the prefix: tenant, status, …"""
     replay_for: str | None = None
-    """The only service that should handle this replayed record; None for all."""
+    """The only service that should handle this replayed record; None for all. Anybody can write the header: services
+    honour one with the installation's signature of the replay."""
     replays: int = 0
 
 

@@ -41,7 +41,7 @@ async def build(
 
     policy = load_policy(settings.policy)
     context.name_tenants(policy.named_tenants)
-    reader = ModelsReader(settings.kafka, apply)
+    reader = ModelsReader(settings.kafka, context.signatures, apply)
     context.stack.push_async_callback(reader.stop)
     await context.wait_for_topics(context.topics.models)
     await reader.start()

@@ -23,6 +23,7 @@ from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
 from sprat.retry import retry_until
 from sprat.settings import ServiceSettings
+from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
@@ -66,6 +67,11 @@ class ServiceContext:
     consumers: list[Consumer] = field(default_factory=list)
     checkpoint: Checkpoint = no_checkpoint
     """Observes the loops that are made afterwards; only tests set it."""
+    signatures: Signatures = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the keys of the signatures."""
+        self.signatures = Signatures.of(self.settings)
 
     @property
     def topics(self) -> Topics:
@@ -128,7 +134,8 @@ class ServiceContext:
 
     def _loop_context(self) -> LoopContext:
         return LoopContext(
-            outbox=Outbox(self.name, self.version, self.topics, self.publisher),
+            outbox=Outbox(self.name, self.version, self.topics, self.publisher, self.signatures),
+            signatures=self.signatures,
             consumer=self.consumer,
             tracing=self.tracing,
             admission=self.admission,

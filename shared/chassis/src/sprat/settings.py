@@ -157,6 +157,10 @@ class ServiceSettings(BaseSettings):
         SecretStr | None,
         Field(min_length=16, description="Another valid secret during a rotation: for reading, never for writing."),
     ] = None
+    unsigned_records: Annotated[
+        Literal["refuse", "accept"],
+        Field(description="What becomes of Sprat's own records without a signature: a version before wrote none."),
+    ] = "refuse"
     health_host: Annotated[str, Field(description="Address of /livez and /readyz.")] = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
     log_level: Literal["debug", "info", "warning", "error"] = "info"

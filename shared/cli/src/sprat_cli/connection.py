@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from sprat.errors import UserError
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
+from sprat.signatures import Signatures
 from sprat_operations import local_run
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
@@ -38,7 +39,7 @@ class UnreachableError(UserError):
 
 
 class CommandSettings(ServiceSettings):
-    """The settings of a command: those of a service, but the secret is optional, because a command hashes nothing."""
+    """The settings of a command: those of a service, but the secret is optional: most commands only read."""
 
     secret: SecretStr = SecretStr("")
 
@@ -76,6 +77,31 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
         if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise UserError(f"Kafka's address {address!r} is not HOST:PORT; example: --bootstrap 127.0.0.1:9092")
     return settings
+
+
+def reading_signatures() -> Signatures | None:
+    """Return what verifies Sprat's own records; None where this shell does not know the secret.
+
+    Raises:
+        UserError: naming each variable that is wrong, and why.
+    """
+    settings = load_command_settings()
+    return Signatures.of(settings) if settings.secret.get_secret_value() else None
+
+
+def writing_signatures() -> Signatures:
+    """Return what signs Sprat's own records.
+
+    Raises:
+        UserError: this shell does not know the secret, or a variable is wrong.
+    """
+    signatures = reading_signatures()
+    if signatures is None:
+        raise UserError(
+            "SPRAT_SECRET is not set, and services ignore what is not signed with it: set it to that of the services. "
+            "`sprat up --data DIR` keeps it in DIR/secret, Docker Compose in compose/.env"
+        )
+    return signatures
 
 
 @contextmanager

@@ -87,7 +87,7 @@ async def serve_model(
     card = model.card
     kafka = context.settings.kafka
     await context.wait_for_topics(context.topics.models, context.topics.texts)
-    ownership = await announce(kafka, context.publisher, announcement(card, name), context.name)
+    ownership = await announce(kafka, context.publisher, announcement(card, name), context.name, context.signatures)
     group = f"{context.group}.{name}"
     await set_initial_offsets(kafka, group, context.topics.texts, ownership.owns_from)
     inference = Inference(model)
@@ -95,7 +95,9 @@ async def serve_model(
     handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
     cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash)
     retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from, read_every_s=read_models_every_s)
-    reader = ModelsReader(kafka, lambda record: retirement.apply(record.key, record.announced, record.retirement))
+    reader = ModelsReader(
+        kafka, context.signatures, lambda seen: retirement.apply(seen.key, seen.announced, seen.retirement)
+    )
     context.stack.push_async_callback(reader.stop)
     await retirement.start(reader)
     loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns)

@@ -63,7 +63,7 @@ async def unserved_models(installation: Installation) -> tuple[str, ...]:
     """
     names, running = installation.models, installation.processes
     served = {f"{name.partition('.')[0]}/{names[name]}" for name in names if name in running}
-    standing = await read_registered_models(installation.kafka)
+    standing = await read_registered_models(installation.kafka, None)
     announced = [f"{each.task}/{each.model}" for each in standing.announced]
     return tuple(name for name in announced if name not in served)
 

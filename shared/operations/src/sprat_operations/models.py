@@ -14,10 +14,11 @@ from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts
 from sprat.model import DEFAULT_MODEL
-from sprat.registry.announcements import ModelsReader
+from sprat.registry.announcements import ModelsReader, tombstone_record
 from sprat.registry.model_table import ModelTable, model_key
-from sprat.registry.retirement import Ends, Retirement, owned_until_header
+from sprat.registry.retirement import Ends, Retirement
 from sprat.settings import KafkaSettings
+from sprat.signatures import Signatures
 from sprat_contracts import ModelAnnounced, Topics
 
 _TRIES: Final = 10
@@ -113,8 +114,10 @@ class RegisteredModels:
     withdrawn: OwnTexts
 
 
-async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
+async def read_registered_models(settings: KafkaSettings, signatures: Signatures | None) -> RegisteredModels:
     """Return the announced models, and the withdrawn ones whose tombstone is still on the topic.
+
+    `signatures` verify them; None: they are what the topic says, whoever wrote it.
 
     Raises:
         Fatal: the topic does not exist.
@@ -122,7 +125,9 @@ async def read_registered_models(settings: KafkaSettings) -> RegisteredModels:
         KafkaError: it refuses.
     """
     models = ModelTable()
-    reader = ModelsReader(settings, lambda seen: models.apply(seen.key, seen.announced, seen.retirement.until))
+    reader = ModelsReader(
+        settings, signatures, lambda seen: models.apply(seen.key, seen.announced, seen.retirement.until)
+    )
     try:
         await reader.start()
     finally:
@@ -140,7 +145,9 @@ class Backlog:
     """Processes that serve it."""
 
 
-async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, model: str) -> Ends:
+async def withdraw(
+    client: Mapping[str, Any], kafka: KafkaSettings, task: str, model: str, signatures: Signatures
+) -> Ends:
     """Write the tombstones of a model and return the offsets before which texts are its own, by partition.
 
     The router reads the topic of models to its end before each batch. So it escalates every text that was appended
@@ -159,19 +166,24 @@ async def withdraw(client: Mapping[str, Any], kafka: KafkaSettings, task: str, m
     """
     key = model_key(task, model)
     found = [Retirement()]
-    reader = ModelsReader(kafka, lambda seen: found.append(seen.retirement) if seen.key == key else None)
+    reader = ModelsReader(kafka, signatures, lambda seen: found.append(seen.retirement) if seen.key == key else None)
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
     consumer = make_consumer(client, group_id=None)
+
+    async def send(ends: Ends | None) -> None:
+        record = tombstone_record(kafka.topics, task, model, ends, signatures)
+        await producer.send_and_wait(record.topic, value=None, key=record.key, headers=record.headers)
+
     try:
         texts = await _partitions(client, kafka.topics.texts)
         await reader.start()
         await consumer.start()
         await producer.start()
         await consumer.end_offsets(texts)
-        await producer.send_and_wait(kafka.topics.models, value=None, key=key)
+        await send(None)
         for _ in range(_TOMBSTONE_TRIES):
             ends = {tp.partition: end for tp, end in (await consumer.end_offsets(texts)).items()}
-            await producer.send_and_wait(kafka.topics.models, value=None, key=key, headers=[owned_until_header(ends)])
+            await send(ends)
             await reader.catch_up()
             if found[-1].until is not None:
                 return found[-1].until

@@ -1,7 +1,8 @@
 """Replays of dead letters: read the letters, plan the replay, find what was replayed before, and send the rest.
 
 A replayed record is the original one, with the same key, value, source and id, on its original topic. Two headers are
-added: how often it was replayed, and for which service. `plan` and `skip_sent` are pure functions.
+added: how often it was replayed, and for which service, with the installation's signature: without it, services take
+the record for a first one. `plan` and `skip_sent` are pure functions.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from sprat.errors import SpratError
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.signatures import Signatures
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 from sprat_operations.dead_letters import DeadLetter, Headers, Subject, digest, identity_of, read_dead_letter
@@ -61,8 +63,8 @@ class SkippedReplay:
 
     letter: DeadLetter
     code: str
-    """For machines: at_limit, value_lost, too_large, foreign_topic, unknown_service, came_back, replayed, duplicate,
-    goes_to_all.
+    """For machines: at_limit, value_lost, too_large, foreign_topic, unknown_service, not_signed, came_back, replayed,
+    duplicate, goes_to_all.
     """
     why: str
 
@@ -75,19 +77,24 @@ class Plan:
     left_out: Sequence[SkippedReplay]
 
 
-def plan(chosen: Iterable[DeadLetter], known: Iterable[DeadLetter], topics: Topics) -> Plan:
-    """Plan the replay of the chosen letters; `known` are all letters that were read, the later ones in particular."""
+def plan(
+    chosen: Iterable[DeadLetter], known: Iterable[DeadLetter], topics: Topics, signatures: Signatures | None
+) -> Plan:
+    """Plan the replay of the chosen letters; `known` are all letters that were read, the later ones in particular.
+
+    Without `signatures`, the plan is to be shown alone: what it would send is neither verified nor signed.
+    """
     later = _by_subject(known)
     limits = {topic.name: topic.max_batch_bytes for topic in topics.table()}
     left_out: list[SkippedReplay] = []
     replays: dict[ReplayKey, Replay] = {}
     to_all: dict[tuple[str, Subject], str] = {}
     for letter in sorted(chosen, key=_original_order):
-        reason = _refusal(letter, topics) or _came_back(letter, later)
+        reason = _refusal(letter, topics, signatures) or _came_back(letter, later)
         if reason is not None:
             left_out.append(SkippedReplay(letter, *reason))
             continue
-        replay = _replay(letter)
+        replay = _replay(letter, signatures)
         if replay.size > limits[replay.topic]:
             left_out.append(
                 SkippedReplay(letter, "too_large", f"{replay.size:,} bytes are more than {replay.topic} takes")
@@ -139,7 +146,7 @@ def origins(topics: Topics) -> Mapping[str, Collection[str]]:
     }
 
 
-def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
+def _refusal(letter: DeadLetter, topics: Topics, signatures: Signatures | None) -> tuple[str, str] | None:
     """Return code and reason where a letter cannot be replayed; None where it can."""
     reason = letter.reason
     services = origins(topics).get(reason.topic)
@@ -151,7 +158,13 @@ def _refusal(letter: DeadLetter, topics: Topics) -> tuple[str, str] | None:
         return "value_lost", "the dead letter does not hold the value, which was too large; publish it again"
     if reason.replays >= MAX_REPLAYS:
         return "at_limit", f"replayed {reason.replays} times, {MAX_REPLAYS} is the limit; fix it and publish it again"
+    if reason.topic != topics.texts and signatures is not None and not signatures.accepts(_original(letter)):
+        return "not_signed", "its signature is missing or not this installation's: services would ignore it"
     return None
+
+
+def _original(letter: DeadLetter) -> OutRecord:
+    return OutRecord(letter.reason.topic, letter.key, letter.value, letter.original_headers)
 
 
 def _by_subject(known: Iterable[DeadLetter]) -> dict[tuple[str, Subject], list[DeadLetter]]:
@@ -175,7 +188,7 @@ def _came_back(letter: DeadLetter, later: Mapping[tuple[str, Subject], Sequence[
     return "came_back", f"replayed before, and came back as {last.place}"
 
 
-def _replay(letter: DeadLetter) -> Replay:
+def _replay(letter: DeadLetter, signatures: Signatures | None) -> Replay:
     reason = letter.reason
     replay_for = None if reason.service == ROUTER else reason.service
     headers = letter.original_headers
@@ -189,9 +202,12 @@ def _replay(letter: DeadLetter) -> Replay:
             ("ce_type", TextSubmitted.event_type.encode()),
         ]
     headers.append((REPLAYS, str(reason.replays + 1).encode()))
+    record = OutRecord(reason.topic, letter.key, letter.value, headers)
     if replay_for is not None:
-        headers.append((REPLAY_FOR, replay_for.encode()))
-    return Replay(letter, reason.topic, headers, replay_for)
+        record.headers = [*headers, (REPLAY_FOR, replay_for.encode())]
+        if signatures is not None:
+            signatures.sign_replay(record)
+    return Replay(letter, reason.topic, record.headers, replay_for)
 
 
 def _original_order(letter: DeadLetter) -> tuple[str, int, int, int]:

@@ -10,7 +10,6 @@ import importlib
 import logging
 import os
 import signal
-import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -20,24 +19,20 @@ from sprat.channels import Channels
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import Rejected
 from sprat.health import HealthServer, LoopProgress
-from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL, Answer
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
-from sprat.registry.model_table import model_key
+from sprat.registry.announcements import announcement_record
 from sprat.runtime import describe
 from sprat.settings import load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat_contracts import (
     TASKS,
     Declined,
-    Envelope,
     Message,
     ModelAnnounced,
     Prediction,
     TextSubmitted,
     Topics,
-    Traceparent,
-    encode,
 )
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.serving import announcement
@@ -158,14 +153,11 @@ class FixedModels:
     @staticmethod
     async def _announce(context: ServiceContext, tasks: Sequence[str], labels: tuple[str, ...]) -> None:
         """Announce models that own every text: nobody else has answered on this Kafka."""
-        source = f"/{context.settings.kafka.prefix}/{NAME}"
-        records = []
-        for task in tasks:
-            model = announcement(card(task, labels), DEFAULT_MODEL).model_copy(update={"owns_from": 0})
-            id = str(uuid.uuid4())
-            value, headers = encode(model, Envelope(id=id, source=source, traceparent=Traceparent.root(source, id)))
-            records.append(OutRecord(context.topics.models, model_key(task, DEFAULT_MODEL), value, headers))
-        await context.publisher.publish(records)
+        cards = [card(task, labels) for task in tasks]
+        models = [announcement(each, DEFAULT_MODEL).model_copy(update={"owns_from": 0}) for each in cards]
+        await context.publisher.publish(
+            [announcement_record(context.topics, model, NAME, None, context.signatures) for model in models]
+        )
 
 
 def _channels(topics: Topics) -> Channels:

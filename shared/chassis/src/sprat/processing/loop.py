@@ -6,19 +6,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sprat.errors import Fatal, Rejected, Retryable
 from sprat.kafka.offsets import Consumer
 from sprat.lifecycle import AdmissionControl, Failure
-from sprat.processing.handler import RecordHandler
+from sprat.processing.handler import Outcome, Received, RecordHandler
 from sprat.processing.measure import count_text, span_attributes
 from sprat.processing.outbox import Outbox
 from sprat.processing.records import WorkItem, receive, trace_context
+from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.tracing import Tracing
-from sprat_contracts import KafkaRecord, TextSubmitted, Traceparent
+from sprat_contracts import KafkaRecord, Message, TextSubmitted, Traceparent
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class LoopContext:
     consumer: Callable[[], Consumer]
     """Returns the running consumer: a loop is made before it."""
     tracing: Tracing
+    signatures: Signatures
     admission: AdmissionControl
     failure: Failure
     give_up_s: float = 300.0
@@ -92,14 +94,28 @@ class LoopContext:
             polled_s: when it was polled, seconds of the performance counter.
 
         Returns:
-            A work item with `received`; with the handler's outcome where the record cannot be decoded.
+            A work item with `received`; with the handler's outcome where the record cannot be decoded. One that should
+            be signed by this installation and is not is skipped, before anything of it is read: as a dead letter, it
+            would let whoever wrote it fill their topic.
         """
         item = WorkItem(record, polled_s=polled_s)
+        message_type = handler.message_type(record.topic)
+        if message_type.signed and not self.signatures.accepts(record):
+            self.signatures.refused(record)
+            item.outcome = Outcome(skipped="signature")
+            return item
         try:
-            item.received = receive(record, handler.message_type(record.topic))
+            item.received = self._authentic(record, receive(record, message_type))
         except Rejected as rejected:
             item.outcome = handler.malformed(rejected)
         return item
+
+    def _authentic(self, record: KafkaRecord, received: Received[Message]) -> Received[Message]:
+        """Return the record for everybody, unless it is a replay for one service that this installation has signed."""
+        if received.envelope.replay_for is None or self.signatures.accepts_replay(record):
+            return received
+        self.signatures.refused_replay(record)
+        return replace(received, envelope=replace(received.envelope, replay_for=None))
 
     @contextmanager
     def traced(self, items: Sequence[WorkItem], polled_s: float) -> Iterator[None]:

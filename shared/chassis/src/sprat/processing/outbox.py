@@ -9,6 +9,7 @@ from sprat.kafka.publisher import NotAcknowledged, Publisher, TooLarge
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.processing.measure import count_sent, span_attributes
 from sprat.processing.records import PendingRecord, WorkItem, dead_letter, event_record
+from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.spans import INVISIBLE, DeclaredSpan
 from sprat_contracts import Topics
@@ -25,6 +26,7 @@ class Outbox:
     version: str
     topics: Topics
     publisher: Publisher
+    signatures: Signatures
     _limits: dict[str, int] = field(init=False)
     _source: str = field(init=False)
 
@@ -84,9 +86,8 @@ class Outbox:
         if item.span.recorded:
             item.span.set(**span_attributes(emit.message))
         span = _sending(item, emit.topic)
-        return PendingRecord(
-            event_record(emit, item.received.envelope, span.traceparent, self._source), span, emit.message
-        )
+        record = event_record(emit, item.received.envelope, span.traceparent, self._source)
+        return PendingRecord(self.signatures.sign(record) if emit.message.signed else record, span, emit.message)
 
     async def _send(self, pairs: Sequence[tuple[WorkItem, PendingRecord]]) -> None:
         if not pairs:

@@ -10,11 +10,12 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from sprat.errors import Fatal, Retryable
 from sprat.kafka.clients import make_consumer
-from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
+from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header
 from sprat.settings import KafkaSettings
-from sprat_contracts import Envelope, ModelAnnounced, Traceparent, WireError, decode, encode
+from sprat.signatures import Signatures, Verdict
+from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, WireError, decode, encode
 from sprat_contracts.ids import derive
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Announcement:
     """The ends that the record itself carries, see `sprat.registry.retirement`."""
     retirement: Retirement = field(default_factory=Retirement)
     """The state of the model after this record."""
+    verdict: Verdict | None = None
+    """With which secret it is signed; None where that was not verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,18 @@ class ModelsReader:
 
     In between, its partitions are paused: a broker answers the requests of a connection in order, so a request for the
     end would wait behind a fetch that waits for records.
+
+    Args:
+        settings: of Kafka.
+        signatures: verify the records; None: all are read as they are, by tools that decide nothing.
+        apply: gets each record in turn.
     """
 
-    def __init__(self, settings: KafkaSettings, apply: Callable[[Announcement], object]) -> None:
+    def __init__(
+        self, settings: KafkaSettings, signatures: Signatures | None, apply: Callable[[Announcement], object]
+    ) -> None:
         self._topic = settings.topics.models
+        self._signatures = signatures
         self._apply = apply
         self._consumer = make_consumer(
             settings.client(),
@@ -68,6 +79,8 @@ class ModelsReader:
         )
         self._partitions: list[TopicPartition] = []
         self._retirements: dict[bytes | None, Retirement] = {}
+        self._refused: dict[bytes | None, ConsumerRecord] = {}
+        """The last record that was refused under each key, unless a valid one has come since."""
 
     async def start(self) -> None:
         """Connect and read to the end.
@@ -106,12 +119,25 @@ class ModelsReader:
                     for record in records:
                         self._take(record)
             self._consumer.pause(partition)
+        self._report_refused()
+
+    def _report_refused(self) -> None:
+        """Count what was refused, without what a valid record has replaced: that stays until compaction removes it."""
+        if self._signatures is not None:
+            for record in self._refused.values():
+                self._signatures.refused(record)
+        self._refused.clear()
 
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
 
     def _take(self, record: ConsumerRecord) -> None:
+        verdict = None if self._signatures is None else self._signatures.verdict(record)
+        if self._signatures is not None and not self._signatures.accepts(record):
+            self._refused[record.key] = record
+            return
+        self._refused.pop(record.key, None)
         before = self._retirements.get(record.key, Retirement())
         ends = owned_until(record.headers)
         if record.value is None:
@@ -124,10 +150,10 @@ class ModelsReader:
                 return
             after = before.after_announcement(ends)
         self._retirements[record.key] = after
-        self._apply(Announcement(record.key, announced, record.timestamp, ends, after))
+        self._apply(Announcement(record.key, announced, record.timestamp, ends, after, verdict))
 
 
-MakeReader = Callable[[KafkaSettings, Callable[[Announcement], object]], ModelsReader]
+MakeReader = Callable[[KafkaSettings, Signatures, Callable[[Announcement], object]], ModelsReader]
 
 
 async def announce(
@@ -135,6 +161,7 @@ async def announce(
     publisher: Publisher,
     model: ModelAnnounced,
     service: str,
+    signatures: Signatures,
     make_reader: MakeReader = ModelsReader,
 ) -> Ownership:
     """Announce a model and return what it owns.
@@ -143,7 +170,8 @@ async def announce(
     broker's timestamp of it becomes `owns_from`, and a second announcement carries that at once. Replicas that start
     together agree, because they use the earliest first announcement that is not stale.
 
-    Each announcement repeats the ends of the last withdrawal: compaction removes the tombstone that carried them.
+    Each announcement repeats the ends of the last withdrawal: compaction removes the tombstone that carried them. One
+    that is not signed with the current secret is announced again, so that it outlives an upgrade and a rotation.
 
     Raises:
         Fatal: the topic does not exist, or does not hold the announcement that was just written.
@@ -151,13 +179,14 @@ async def announce(
     """
     key = model_key(model.task, model.model)
     history: list[Announcement] = []
-    reader = make_reader(settings, lambda record: history.append(record) if record.key == key else None)
+    reader = make_reader(settings, signatures, lambda seen: history.append(seen) if seen.key == key else None)
     await reader.start()
     try:
         owns_from = _agreed(history, None)
         if owns_from is None:
             unowned = model.model_copy(update={"owns_from": None})
-            first = await _publish(settings, publisher, unowned, service, _left(history))
+            record = announcement_record(settings.topics, unowned, service, _left(history), signatures)
+            (first,) = await publisher.publish([record])
             await reader.catch_up()
             owns_from = _agreed(history, first.timestamp_ms)
         if owns_from is None:
@@ -166,8 +195,8 @@ async def announce(
         left = _left(history)
         last = history[-1]
         same = last.announced is not None and last.announced.model_dump() == ours.model_dump()
-        if not same or last.owned_until != left:
-            await _publish(settings, publisher, ours, service, left)
+        if not same or last.owned_until != left or last.verdict in {"previous", "unsigned"}:
+            await publisher.publish([announcement_record(settings.topics, ours, service, left, signatures)])
     finally:
         await reader.stop()
     return Ownership(owns_from, left or {})
@@ -194,12 +223,19 @@ def _agreed(history: list[Announcement], first_at: int | None) -> int | None:
     return min((record.appended_at for record in since if first_at - record.appended_at < _STALE_MS), default=None)
 
 
-async def _publish(
-    settings: KafkaSettings, publisher: Publisher, model: ModelAnnounced, service: str, left: Ends | None
-) -> Acknowledged:
-    source = f"/{settings.prefix}/{service}"
+def announcement_record(
+    topics: Topics, model: ModelAnnounced, service: str, left: Ends | None, signatures: Signatures
+) -> OutRecord:
+    """Return the signed record that announces a model; `left` is what was its own when it was last withdrawn."""
+    source = f"/{topics.prefix}/{service}"
     id = str(derive("announcement", source, f"{model.task}/{model.model}", model.version))
     value, headers = encode(model, Envelope(id=id, source=source, traceparent=Traceparent.root(source, id)))
     carried = [] if left is None else [owned_until_header(left)]
-    record = OutRecord(settings.topics.models, model_key(model.task, model.model), value, [*headers, *carried])
-    return (await publisher.publish([record]))[0]
+    record = OutRecord(topics.models, model_key(model.task, model.model), value, [*headers, *carried])
+    return signatures.sign(record)
+
+
+def tombstone_record(topics: Topics, task: str, model: str, ends: Ends | None, signatures: Signatures) -> OutRecord:
+    """Return the signed record that withdraws a model; `ends` make it the second one."""
+    headers = [] if ends is None else [owned_until_header(ends)]
+    return signatures.sign(OutRecord(topics.models, model_key(task, model), None, headers))

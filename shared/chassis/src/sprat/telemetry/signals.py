@@ -67,6 +67,9 @@ REASON = Attribute(
         "replay",
         "older",
         "served",
+        "signature",
+        "unsigned",
+        "unknown_label",
         "handle",
         "publish",
         "commit",
@@ -248,6 +251,13 @@ PROCESS_SECONDS = Histogram(
 )
 BATCH_SIZE = Histogram("sprat.batch.size", "{record}", "Records of one poll.", (GROUP,), boundaries=_SIZES)
 SKIPPED = Counter("sprat.skipped", "{record}", "Records that are another service's.", (REASON,))
+REFUSED = Counter(
+    "sprat.records.refused",
+    "{record}",
+    "Records of Sprat's own topics that are ignored because they are `unsigned` or their signature is `invalid`, and "
+    "texts with the header of a `replay` that `sprat dlq replay` did not write.",
+    (DESTINATION, REASON),
+)
 DEAD_LETTERS = Counter("sprat.dead_letters", "{record}", "Records that became dead letters, by code.", (REASON,))
 RETRIES = Counter("sprat.retries", "{retry}", "Attempts that failed and are made again.", (REASON,))
 HELD = Gauge("sprat.records.held", "{record}", "Records of a failed batch that are read again.")

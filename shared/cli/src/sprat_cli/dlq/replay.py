@@ -11,7 +11,8 @@ import typer
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat.signatures import Signatures
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures, writing_signatures
 from sprat_cli.dlq.listing import text_id
 from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read
 from sprat_cli.options import Bootstrap, Json, Prefix
@@ -171,6 +172,11 @@ newer dead letter, duplicates, incomplete records. To find out what was replayed
 first of these dead letters.
 
 \b
+SPRAT_SECRET must be that of the services: they take a replay that is not signed with it for a first record.
+Predictions, requests and answers whose own signature is missing or wrong are left out. Those that a version without
+signatures has written are sent with SPRAT_UNSIGNED_RECORDS=accept, also at the services.
+
+\b
 Consumers keep the first result with an output, so a text that was answered meanwhile does not change.
 
 \b
@@ -205,10 +211,12 @@ def replay(
     """Replay dead letters: all that match the options, or those that are named. Show first what would be sent."""
     wanted = choice(reason, service, since, until, names)
     kafka = kafka_settings(bootstrap, prefix)
+    signatures = writing_signatures() if yes else reading_signatures()
     with explain_kafka_errors(kafka):
-        planned = asyncio.run(_plan(kafka, wanted, again=again))
+        planned = asyncio.run(_plan(kafka, wanted, signatures, again=again))
         run = Run(kafka, planned, as_json=as_json_lines)
-        agreed = bool(planned.replays) and _agreed(run, yes=yes, at_most=at_most, as_json=as_json_lines)
+        asks = sys.stdin.isatty() and not as_json_lines and signatures is not None
+        agreed = bool(planned.replays) and _agreed(run, yes=yes, at_most=at_most, asks=asks)
         if agreed:
             asyncio.run(run.send())
         else:
@@ -217,23 +225,22 @@ def replay(
     raise typer.Exit(1 if run.failed or wanted.names - covered else 0)
 
 
-async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, *, again: bool) -> Plan:
+async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, signatures: Signatures | None, *, again: bool) -> Plan:
     found = await read(kafka, wanted, values=True, all_of_them=True)
     check_names(found)
-    planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics)
+    planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics, signatures)
     if again or not planned.replays:
         return planned
     with read_progress("replayed before?") as progress:
         return skip_sent(planned, await find_sent_replays(client_arguments(kafka), planned.replays, progress=progress))
 
 
-def _agreed(run: Run, *, yes: bool, at_most: int, as_json: bool) -> bool:
-    """Return whether to send: `yes` and not too many, or the user confirmed."""
+def _agreed(run: Run, *, yes: bool, at_most: int, asks: bool) -> bool:
+    """Return whether to send: `yes` and not too many, or the user confirmed, where it `asks`."""
     count = len(run.planned.replays)
     if yes and count <= at_most:
         return True
     run.show_plan()
-    asks = sys.stdin.isatty() and not as_json
     if not asks:
         if yes:
             remark(f"{count:,} are more than {at_most:,}: nothing was sent; --at-most {count} sends them")

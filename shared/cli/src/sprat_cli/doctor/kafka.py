@@ -14,7 +14,7 @@ from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, limit_to_owned
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
-from sprat_cli.connection import UnreachableError, explain_kafka_errors
+from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
@@ -61,7 +61,9 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
         yield check
     async with LagMeter(client, kafka.topics) as meter:
         measured = await meter.measure()
-    registered = await read_registered_models(kafka) if _exists(states, kafka.topics.models) else None
+    registered = None
+    if _exists(states, kafka.topics.models):
+        registered = await read_registered_models(kafka, reading_signatures())
     if registered is None:
         for check in check_groups(measured, None):
             yield check

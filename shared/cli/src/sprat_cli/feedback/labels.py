@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
+from sprat_cli.connection import reading_signatures
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
 from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
@@ -84,7 +85,10 @@ def _near(label: str, known: Collection[str]) -> str:
 async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
     """Return the labels of the intent models that are announced, without those that announce none."""
     labels: dict[bytes | None, tuple[str, Collection[str]]] = {}
+    signatures = reading_signatures()
     async for record in read_since(client_arguments(kafka), [kafka.topics.models], None):
+        if signatures is not None and not signatures.accepts(record):
+            continue
         labels.pop(record.key, None)
         try:
             announced = decode(record, ModelAnnounced).message if record.value else None

@@ -13,7 +13,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
@@ -181,7 +181,7 @@ async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> OwnTexts:
     if not any(name.partition(".")[0] in TASKS for name in measured.groups):
         return {}
     try:
-        return (await read_registered_models(kafka)).withdrawn
+        return (await read_registered_models(kafka, reading_signatures())).withdrawn
     except (Fatal, TopicAuthorizationFailedError) as error:
         remark(f"it is not known which models are retired: {error or type(error).__name__}")
         return {}

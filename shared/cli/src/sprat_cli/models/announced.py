@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sprat.errors import Fatal, SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.models.card import card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
@@ -131,7 +131,7 @@ async def registered_models(kafka: KafkaSettings) -> RegisteredModels:
         UserError: the topic of models does not exist; a user error, as in every command.
     """
     try:
-        return await read_registered_models(kafka)
+        return await read_registered_models(kafka, reading_signatures())
     except Fatal as error:
         raise UserError(str(error)) from None
 

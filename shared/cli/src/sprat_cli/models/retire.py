@@ -11,7 +11,8 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.lag import LagMeter
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat.signatures import Signatures
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
 from sprat_cli.models.announced import registered_models
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json
@@ -27,6 +28,9 @@ From then on texts that ask for it are escalated, reason no_service. Those of an
 no_labels: no service announces its labels any more. Earlier texts are still its own: leave its service running until
 this command says that it may stop, then stop it; it ignores later texts. A service that is started again announces its
 model again, and first answers the texts it had left.
+
+\b
+SPRAT_SECRET must be that of the services: they ignore a withdrawal that is not signed with it.
 
 \b
 Exit codes:
@@ -50,7 +54,7 @@ def retire(
     prefix: Prefix = None,
 ) -> None:
     """Withdraw a model, and print when its service may stop."""
-    kafka = kafka_settings(bootstrap, prefix)
+    kafka, signatures = kafka_settings(bootstrap, prefix), writing_signatures()
     task, _, model = what.partition("/")
     with explain_kafka_errors(kafka):
         known = asyncio.run(registered_models(kafka))
@@ -62,7 +66,7 @@ def retire(
     if ends is None and not yes and not _confirmed(what):
         raise UserError("nothing was withdrawn; --yes does it without asking")
     with explain_kafka_errors(kafka):
-        left = asyncio.run(_retire(kafka, task, model, ends, wait))
+        left = asyncio.run(_retire(kafka, task, model, ends, wait, signatures))
     if as_json:
         say_json({"type": "retired", "model": what, "texts_left": left.texts, "members": left.members})
     else:
@@ -84,11 +88,13 @@ def _confirmed(what: str) -> bool:
     return typer.confirm(f"Withdraw {what}?", err=True)
 
 
-async def _retire(kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float) -> Backlog:
+async def _retire(
+    kafka: KafkaSettings, task: str, model: str, ends: Ends | None, wait_s: float, signatures: Signatures
+) -> Backlog:
     """Withdraw it, unless `ends` is given because that is done, and wait for its service."""
     client = client_arguments(kafka)
     if ends is None:
-        ends = await withdraw(client, kafka, task, model)
+        ends = await withdraw(client, kafka, task, model, signatures)
     left = Backlog(0, 0)
     async with LagMeter(client, kafka.topics) as meter:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,164 @@
+"""The installation's signature on the records that its services write for each other.
+
+Whoever may write to these topics can write any record: without a signature, services would take it for one of their
+own. A signature covers the topic, the key, the value's bytes (a tombstone has none), and the headers that decide: those
+that begin with `ce_` or `sprat_`. Trace headers are left out, because agents on the way may change them, and so are
+those that a dead letter or a replay adds: a record that is replayed keeps its signature.
+
+A replay has one of its own, over the service that it is for.
+"""
+
+import hashlib
+import hmac
+import logging
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, Protocol
+
+from sprat.kafka.publisher import OutRecord
+from sprat.keys import Keys
+from sprat.retry import OnceAMinute
+from sprat.settings import ServiceSettings
+from sprat.telemetry import signals
+from sprat_contracts.dead_letters import OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
+from sprat_contracts.wire import SIGNATURE
+
+log = logging.getLogger(__name__)
+
+Verdict = Literal["current", "previous", "unsigned", "invalid"]
+"""The secret that a record is signed with; `unsigned` without a signature, `invalid` with another's."""
+
+_BY_KEY: Final[tuple[Verdict, ...]] = ("current", "previous")
+_VERSION: Final = "v1="
+_LENGTH: Final = struct.Struct(">q")
+_NULL: Final = _LENGTH.pack(-1)
+_WHY: Final = {
+    "unsigned": "it is ignored: it has no signature; where services of a version without signatures still run, set "
+    "SPRAT_UNSIGNED_RECORDS=accept until they are replaced",
+    "invalid": "it is ignored: its signature is not this installation's; services have different SPRAT_SECRETs, or "
+    "somebody else writes to this topic",
+    "replay": "it names one service, as a replay does, without the signature of `sprat dlq replay`: it is for all",
+}
+
+
+class Signable(Protocol):
+    """What is signed of a record."""
+
+    @property
+    def topic(self) -> str:
+        """Name of the topic."""
+
+    @property
+    def key(self) -> bytes | None:
+        """As it is produced."""
+
+    @property
+    def value(self) -> bytes | None:
+        """As it is produced; None is a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """In their order; a name may occur twice."""
+
+
+class Signatures:
+    """Signs and verifies records.
+
+    Args:
+        keys: of the installation.
+        accept_unsigned: whether records without a signature pass, because services run that write none.
+    """
+
+    def __init__(self, keys: Keys, *, accept_unsigned: bool = False) -> None:
+        self.accept_unsigned = accept_unsigned
+        self._record_keys = keys.accepted("record signature")
+        self._replay_keys = keys.accepted("replay signature")
+        self._reports = {reason: OnceAMinute() for reason in _WHY}
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> "Signatures":
+        """Return those that the settings describe."""
+        return cls(settings.keys, accept_unsigned=settings.unsigned_records == "accept")
+
+    def sign(self, record: OutRecord) -> OutRecord:
+        """Add the signature to a record, and return it."""
+        return _signed(record, SIGNATURE, self._record_keys[0], _covers)
+
+    def sign_replay(self, record: OutRecord) -> OutRecord:
+        """Add the signature of a replay to a record with the headers of one, and return it."""
+        return _signed(record, REPLAY_SIGNATURE, self._replay_keys[0], _covers_replay)
+
+    def verdict(self, record: Signable) -> Verdict:
+        """Return with which secret a record is signed, or that it is not."""
+        return _verdict(record, SIGNATURE, self._record_keys, _covers)
+
+    def accepts(self, record: Signable) -> bool:
+        """Return whether a record is of this installation."""
+        verdict = self.verdict(record)
+        return verdict in {"current", "previous"} or (verdict == "unsigned" and self.accept_unsigned)
+
+    def accepts_replay(self, record: Signable) -> bool:
+        """Return whether the service that a record names is to be honoured: `sprat dlq replay` wrote it."""
+        return _verdict(record, REPLAY_SIGNATURE, self._replay_keys, _covers_replay) in {"current", "previous"}
+
+    def refused(self, record: Signable) -> None:
+        """Count a record that is not accepted, and log it, at most once a minute."""
+        self._report(record.topic, self.verdict(record))
+
+    def refused_replay(self, record: Signable) -> None:
+        """Count a record whose replay is not honoured, and log it, at most once a minute."""
+        self._report(record.topic, "replay")
+
+    def _report(self, topic: str, reason: str) -> None:
+        signals.REFUSED.add(1, destination=topic, reason=reason)
+        if self._reports[reason].due():
+            log.warning("a record on %s: %s", topic, _WHY[reason])
+
+
+def _covers(header: str) -> bool:
+    return header.startswith(("ce_", "sprat_")) and header not in OWN_HEADERS and header != SIGNATURE
+
+
+def _covers_replay(header: str) -> bool:
+    return header.startswith("ce_") or header in {REPLAY_FOR, REPLAYS}
+
+
+def _signed(record: OutRecord, name: str, key: bytes, covers: Callable[[str], bool]) -> OutRecord:
+    record.headers = [*record.headers, (name, _signature(key, _signed_bytes(record, covers)))]
+    return record
+
+
+def _verdict(record: Signable, name: str, keys: Sequence[bytes], covers: Callable[[str], bool]) -> Verdict:
+    given = next((value for header, value in reversed(record.headers) if header == name), None)
+    if not given:
+        return "unsigned"
+    content = _signed_bytes(record, covers)
+    for verdict, key in zip(_BY_KEY, keys, strict=False):
+        if hmac.compare_digest(given, _signature(key, content)):
+            return verdict
+    return "invalid"
+
+
+def _signature(key: bytes, content: bytes) -> bytes:
+    return f"{_VERSION}{hmac.digest(key, content, hashlib.sha256).hex()}".encode()
+
+
+def _signed_bytes(record: Signable, covers: Callable[[str], bool]) -> bytes:
+    """Return what is signed, each part behind its length, so that no two records have the same bytes.
+
+    Headers are sorted by name; those of one name keep their order, because the last one counts.
+    """
+    headers = sorted((each for each in record.headers if covers(each[0])), key=lambda header: header[0])
+    parts: list[bytes | None] = [record.topic.encode(), record.key, record.value]
+    for name, value in headers:
+        parts += (name.encode("utf-8", "surrogateescape"), value)
+    return b"".join(_framed(parts))
+
+
+def _framed(parts: Iterable[bytes | None]) -> Iterable[bytes]:
+    for part in parts:
+        if part is None:
+            yield _NULL
+        else:
+            yield _LENGTH.pack(len(part))
+            yield part
