@@ -123,6 +123,7 @@ class SpecialistHandler:
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,
+            text_signature=envelope.signature,
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)
