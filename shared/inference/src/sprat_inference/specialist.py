@@ -63,15 +63,8 @@ class SpecialistHandler:
         return Ask(
             self.question(text, options),
             self.card.task,
-            (
-                "answer",
-                text.tenant,
-                self.card.task,
-                options.model_dump_json(),
-                text.language,
-                self.card.version,
-                text.text,
-            ),
+            text.tenant,
+            ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version),
         )
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
