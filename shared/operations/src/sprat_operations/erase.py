@@ -7,11 +7,12 @@ the time until which each stands at most.
 import base64
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import TopicAuthorizationFailedError
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -165,9 +166,14 @@ async def erase(
     search = _StockSearch(kafka, selection, hashes)
     async with TopicReader(client, progress) as reader:
         unreadable = await reader.unreadable_topics(list(search.kinds))
-        for names in search.rounds(unreadable):
-            async for records in reader.read_since(names, None):
-                search.add(records)
+        for name in search.in_order:
+            if name in unreadable:
+                continue
+            try:
+                async for records in reader.read_since([name], None):
+                    search.add(records)
+            except TopicAuthorizationFailedError:
+                unreadable[name] = "you may not read it"
     stock = Stock(search.found(), await kept_for(client, search.topics), unreadable, search.texts)
     prefixes = _prefixes(kafka.prefix, selection, hashes, stock.texts)
     await _delete_answers(redis, f"{kafka.prefix}:", prefixes, stock, dry_run=dry_run)
@@ -195,13 +201,10 @@ class _StockSearch:
         """The topics of the records found."""
         return {record.topic for record in self._records}
 
-    def rounds(self, unreadable: Collection[str]) -> Iterator[list[str]]:
-        """Return the topics to read, in two rounds."""
-        for later in (False, True):
-            names = [name for name, kind in self.kinds.items() if (kind in self._LATER) is later]
-            readable = [name for name in names if name not in unreadable]
-            if readable:
-                yield readable
+    @property
+    def in_order(self) -> list[str]:
+        """The topics in the order in which to read them."""
+        return sorted(self.kinds, key=lambda name: self.kinds[name] in self._LATER)
 
     def add(self, records: Sequence[ConsumerRecord]) -> None:
         """Keep the records of the selection. All are of one topic."""
