@@ -235,6 +235,19 @@ SERVICE_PAGE = Dashboard(
                     ),
                     width=6,
                 ),
+                Panel(
+                    "Circuit breaker before Redis",
+                    "1 for the state that it is in. While it is open, every look-up is a miss at once.",
+                    "short",
+                    (
+                        Query(
+                            now(s.CACHE_BREAKER, s.CACHE, s.BREAKER_STATE, how="max", service=CHOSEN),
+                            "{{sprat_cache_name}}, {{sprat_breaker_state}}",
+                        ),
+                    ),
+                    width=6,
+                    decimals=0,
+                ),
             ),
         ),
         Row(

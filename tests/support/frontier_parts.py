@@ -24,14 +24,14 @@ from sprat_contracts import (
     Traceparent,
     Usage,
 )
-from sprat_frontier.breaker import CircuitBreaker
+from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy import Policy, TenantGuard
+from sprat_policy import Policy
 from sprat_privacy import Detector
 from support.detectors import Words
 
@@ -187,15 +187,18 @@ class FrontierHarness:
         settings_: FrontierSettings | None = None,
         clock: Any = None,
         redactor: Redactor | None = None,
+        policies: Policy = POLICY,
+        counter: Any = None,
     ) -> None:
         self.settings = settings_ or settings()
         self.provider = provider or FakeProvider()
         self.clock = clock or FakeClock()
+        self.policies = policies
+        self.counter = counter
         self.redactor = redactor or Redactor(DETECTORS, POLICY.perimeter, "1")
         self.store = MemoryStore()
         self.audit = AuditLog()
-        self.guard = TenantGuard(POLICY, {})
-        self.breaker = CircuitBreaker(self.settings.breaker, self.settings.provider)
+        self.breaker = ProviderBreaker(self.settings.breaker, self.settings.provider)
         self.limiter = CallLimiter(self.settings, self.breaker, jitter=lambda: 0.0)
         self.restart()
 
@@ -203,14 +206,14 @@ class FrontierHarness:
         self.handler = FrontierHandler(
             self.settings,
             topics=Topics(),
-            policies=POLICY,
-            guard=self.guard,
+            policies=self.policies,
             masker=self.redactor,
             store=self.store,
             provider=self.provider,
             audit=self.audit,
             hash=keyed_hash,
             clock=self.clock,
+            counter=self.counter,
             limiter=self.limiter,
         )
 

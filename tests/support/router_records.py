@@ -18,7 +18,7 @@ from sprat_contracts import (
     Topics,
     Traceparent,
 )
-from sprat_policy import Policy, TenantGuard
+from sprat_policy import Policy
 from sprat_router.handler import RouterHandler
 
 TOPICS = Topics()
@@ -55,8 +55,7 @@ def question_hash(*parts: str) -> str:
 
 
 def router(*announced: ModelAnnounced, policy: Policy | None = None) -> RouterHandler:
-    chosen = policy or Policy()
-    return RouterHandler(TOPICS, chosen, TenantGuard(chosen, {}), table(*announced), question_hash)
+    return RouterHandler(TOPICS, policy or Policy(), table(*announced), question_hash)
 
 
 def text(**fields: Any) -> TextSubmitted:

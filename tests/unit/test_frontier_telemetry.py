@@ -180,7 +180,7 @@ async def test_masking_seconds_include_the_wait_for_the_thread(metrics):
     service = frontier()
     held = asyncio.Event()
     loop = asyncio.get_running_loop()
-    service.redactor._thread.submit(lambda: asyncio.run_coroutine_threadsafe(held.wait(), loop).result(10))
+    service.redactor._threads.submit(lambda: asyncio.run_coroutine_threadsafe(held.wait(), loop).result(10))
     masking = asyncio.create_task(service.answer(parts.request(TEXT, frontier="redact")))
     await asyncio.sleep(0.1)  # the time that must be seen
     held.set()

@@ -1,6 +1,7 @@
 """Masking: a placeholder for every occurrence of a value; and texts that must not leave at all."""
 
 import pickle
+from collections.abc import Sequence
 from inspect import ismodule
 
 import pytest
@@ -177,8 +178,8 @@ def test_the_tagger_is_not_used_for_a_language_it_does_not_cover() -> None:
 
 
 class _Tagger:
-    def find(self, text: str) -> list[Detection]:
-        return [Detection(0, 4, "PERSON", "tagger", 0.9)]
+    def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
+        return [[Detection(0, 4, "PERSON", "tagger", 0.9)] for _ in texts]
 
 
 def test_a_text_with_a_value_left_unmasked_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:

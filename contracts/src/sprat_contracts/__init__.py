@@ -1,7 +1,7 @@
 """The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
 
 Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `ids`,
-`signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
+`trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
@@ -23,7 +23,6 @@ from sprat_contracts.predictions import (
     TranslationOutput,
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
-from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
@@ -31,7 +30,6 @@ from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError
 
 __all__ = [
     "OUTPUTS",
-    "SIGNATURE_HEADER",
     "TASKS",
     "Alternative",
     "DeadLetterReason",
@@ -59,7 +57,6 @@ __all__ = [
     "Route",
     "TaskOptions",
     "Tasks",
-    "TextSignature",
     "TextSubmitted",
     "Topic",
     "Topics",
@@ -70,5 +67,4 @@ __all__ = [
     "WireError",
     "decode",
     "encode",
-    "sign",
 ]

@@ -23,8 +23,6 @@ class ReasonCode(StrEnum):
     UNKNOWN_TASK = "unknown_task"
     TASK_NOT_REQUESTED = "task_not_requested"
     UNKNOWN_SERVICE = "unknown_service"
-    FOREIGN_SOURCE = "foreign_source"
-    BAD_SIGNATURE = "bad_signature"
 
     # Both: the record becomes a dead letter, and its text and task a declined answer.
     TOO_LARGE = "too_large"
@@ -48,3 +46,5 @@ class ReasonCode(StrEnum):
     PROVIDER = "provider"
     INVALID_ANSWER = "invalid_answer"
     REFUSED = "refused"
+    QUOTA = "quota"
+    OVERLOAD = "overload"

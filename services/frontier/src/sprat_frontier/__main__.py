@@ -11,17 +11,18 @@ from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.sealing import Seal
-from sprat.settings import ServiceSettings, environment
+from sprat.settings import ServiceSettings
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy import load_guarded_policy
+from sprat_policy import load_policy
 
-MAX_IN_FLIGHT = 256
-"""Requests in progress; most of them wait for a call, or for an unavailable provider."""
+PUBLISHED_AT_ONCE = 1024
+"""Requests in progress besides those that wait or are called: mostly, their answers are on the way to Kafka. When one
+tenant floods, so many are declined at a time."""
 
 STORE_S = 1.0
 """Time-out of the answer store: longer than a cache's, because a miss is paid for."""
@@ -39,9 +40,9 @@ class FrontierServiceSettings(ServiceSettings):
 
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
-    policy, guard = load_guarded_policy(settings.policy, environment())
+    policy = load_policy(settings.policy)
     context.name_tenants(policy.named_tenants)
-    redactor = Redactor.load(settings.frontier.tagger, policy.perimeter)
+    redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)
     provider = OpenAIProvider(settings.frontier)
     context.stack.push_async_callback(provider.close)
@@ -58,17 +59,18 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         settings.frontier,
         topics=context.topics,
         policies=policy,
-        guard=guard,
         masker=redactor,
         store=store,
         provider=provider,
         audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
         hash=context.keyed_hash,
         clock=SystemClock(),
+        counter=store,
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)
-    loop = context.concurrent_loop(handler, MAX_IN_FLIGHT)
+    in_progress = settings.frontier.max_waiting + settings.frontier.concurrency + PUBLISHED_AT_ONCE
+    loop = context.concurrent_loop(handler, in_progress)
     return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)
 
 

@@ -4,7 +4,6 @@ import json
 
 from pydantic import ValidationError
 
-from sprat.cache import cache_key
 from sprat_contracts import Egress, ModelRef, Output, Usage
 from sprat_contracts.base import Part
 from sprat_frontier.answers import InvalidAnswerError, check
@@ -32,12 +31,10 @@ def answer_key(
 
     `masker_version` is empty where the text is not masked.
     """
-    return cache_key(
-        hash,
-        question.tenant,
-        question.text,
+    return hash(
         "frontier-answer",
         PROMPT_VERSION,
+        question.tenant,
         question.task,
         question.options,
         rule,
@@ -49,6 +46,7 @@ def answer_key(
         provider.model,
         endpoint,
         question.language,
+        question.text,
     )
 
 

@@ -41,7 +41,7 @@ from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
-from sprat_policy import TenantGuard, load_policy
+from sprat_policy import load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0
@@ -133,7 +133,7 @@ class _BulkEscalation:
         """Ask about all texts, several at a time."""
         policy = load_policy(policy_file)
         async with AsyncExitStack() as stack:
-            redactor = Redactor.load(settings.tagger, policy.perimeter)
+            redactor = Redactor.load(settings.tagger, policy.perimeter, settings.masking_threads)
             stack.callback(redactor.close)
             provider = OpenAIProvider(settings)
             stack.push_async_callback(provider.close)
@@ -141,7 +141,6 @@ class _BulkEscalation:
                 settings,
                 topics=Topics() if broker is None else broker.kafka.topics,
                 policies=policy,
-                guard=TenantGuard(policy, {}),
                 masker=redactor,
                 store=_MemoryStore(),
                 provider=provider,

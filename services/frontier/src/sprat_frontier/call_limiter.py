@@ -10,18 +10,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sprat.telemetry import signals
-from sprat_frontier.breaker import CircuitBreaker, NotAdmittedError, Permit
+from sprat_frontier.breaker import NotAdmittedError, Permit, ProviderBreaker
 from sprat_frontier.escalation import EscalationDeadline
+from sprat_frontier.fair_queue import FairSlots
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import FrontierSettings
-
-
-class DeadlinePassedError(Exception):
-    """No call could be made in time. The message names what it waited for."""
+from sprat_frontier.waiting_cases import DeadlinePassedError
 
 
 class CallLimiter:
-    """Limits concurrent calls, and paces retries until the deadline, at most `max_retries` of them.
+    """Limits concurrent calls, which the tenants make in turn, and paces retries until the deadline.
+
+    There are at most `max_retries` of them.
 
     Failed probes of the breaker do not count as retries: a case may wait through an outage as long as it has time.
     """
@@ -29,40 +29,45 @@ class CallLimiter:
     def __init__(
         self,
         settings: FrontierSettings,
-        breaker: CircuitBreaker | None = None,
+        breaker: ProviderBreaker | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.breaker = breaker or CircuitBreaker(settings.breaker, settings.provider)
+        self.breaker = breaker or ProviderBreaker(settings.breaker, settings.provider)
         self._settings = settings
         self._jitter = jitter
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._slots = FairSlots(settings.concurrency)
 
     @asynccontextmanager
-    async def permit(self, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
-        """Hold one of the slots and the breaker's permit for one call.
+    async def permit(self, tenant: str, question: str, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
+        """Hold one of the slots and the breaker's permit for one call of a tenant about a question.
+
+        No slot is held while the breaker is open: the others' calls need it.
 
         Raises:
             DeadlinePassedError: they come, or are sure to come, after the deadline.
         """
-        try:
-            async with asyncio.timeout(deadline.remaining_s()):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise DeadlinePassedError("no call was free in time") from None
-        try:
+        permit: Permit | None = None
+        while permit is None:
             try:
-                permit = await self.breaker.admit(deadline.remaining_s)
+                await self.breaker.ready(tenant, deadline.remaining_s)
             except NotAdmittedError:
                 raise DeadlinePassedError(
                     "the provider is unavailable; the next call comes too late for this case"
                 ) from None
             try:
-                if deadline.passed:
-                    raise DeadlinePassedError("no call could be made in time")
-                yield permit
-            finally:
-                self.breaker.release(permit)
+                async with asyncio.timeout(deadline.remaining_s()):
+                    await self._slots.acquire(tenant)
+            except TimeoutError:
+                raise DeadlinePassedError("no call was free in time") from None
+            permit = self.breaker.admit(tenant, question)
+            if permit is None:  # meanwhile, it has opened or another call probes
+                self._slots.release()
+        try:
+            if deadline.passed:
+                raise DeadlinePassedError("no call could be made in time")
+            yield permit
         finally:
+            self.breaker.release(permit)
             self._slots.release()
 
     async def pause_before_retry(self, error: ProviderError, failures: int, deadline: EscalationDeadline) -> None:

@@ -22,12 +22,13 @@ from sprat_contracts import (
     ids,
 )
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
-from sprat_frontier.call_limiter import CallLimiter, DeadlinePassedError
+from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.escalation import Escalation, escalation_of
 from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.protocols import (
     AnswerStore,
+    CallCounter,
     Clock,
     EgressAudit,
     HashFunction,
@@ -38,14 +39,16 @@ from sprat_frontier.protocols import (
     TenantPolicies,
     TextMasker,
 )
+from sprat_frontier.quota import TenantQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
-from sprat_policy import TenantGuard
-from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified
+from sprat_frontier.waiting_cases import AnswerTooLateError, DeadlinePassedError, NotCalledError, WaitingCases
+from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified, TextTooLong
 
 SERVICE = "frontier"
 NOTHING_LEFT = Egress(left=False, masked={})
-_TOO_LATE = Declined(code=ReasonCode.DEADLINE, detail="the answer did not come in time")
+_REDELIVERED_S = 2.0
+"""How long a case whose deadline has passed may wait for masking: its answer may be paid for and stored."""
 
 
 class FrontierHandler:
@@ -65,20 +68,19 @@ class FrontierHandler:
         *,
         topics: Topics,
         policies: TenantPolicies,
-        guard: TenantGuard,
         masker: TextMasker,
         store: AnswerStore,
         provider: Provider,
         audit: EgressAudit,
         hash: HashFunction,
         clock: Clock,
+        counter: CallCounter | None = None,
         limiter: CallLimiter | None = None,
     ) -> None:
         self._settings = settings
         self._price = settings.price_of_model()
         self._topics = topics
         self._policies = policies
-        self._guard = guard
         self._masker = masker
         self._store = store
         self._provider = ObservedProvider(provider, settings)
@@ -86,6 +88,8 @@ class FrontierHandler:
         self._hash = hash
         self._clock = clock
         self._limiter = limiter or CallLimiter(settings)
+        self._waiting = WaitingCases(settings.max_waiting)
+        self._quota = TenantQuota(policies, counter, hash, clock)
         self._calls = SingleFlight()
         self._masking_faults = FaultLog("a text could not be masked and stays here")
 
@@ -94,14 +98,8 @@ class FrontierHandler:
         return FrontierRequested
 
     def skip_reason(self, received: Received[FrontierRequested]) -> str | None:
-        """Return `replay` for a record that is replayed for another service, or why the text is not its tenant's.
-
-        A request for such a text ends here, without an answer: the router has refused the text, and a Result of it
-        could take the place of that of the tenant's own text with the same source and id.
-        """
-        if received.envelope.replay_for not in {None, SERVICE}:
-            return "replay"
-        return self._guard.skip_reason(received.message.prediction)
+        """Return `replay` for a record that is replayed for another service."""
+        return None if received.envelope.replay_for in {None, SERVICE} else "replay"
 
     async def handle(self, received: Received[FrontierRequested]) -> Outcome:
         """Answer or decline one request.
@@ -142,7 +140,10 @@ class FrontierHandler:
         escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s)
 
         # Mask. First, because stored answers are keyed by the masked text; masking is deterministic and sends nothing.
-        escalation = await self._masked(escalation)
+        try:
+            escalation = await self._masked(escalation)
+        except NotCalledError as error:
+            return self._not_called(escalation, error)
 
         # Stored answer. Before deadline and policy, so that a redelivered request gets the answer it has paid for.
         key = self._key(escalation)
@@ -156,29 +157,50 @@ class FrontierHandler:
             return self._declined(escalation, refusal, NOTHING_LEFT)
 
         # Single flight. The call continues after the deadline of those who wait: its answer is stored for the next one.
+        return await self._call_or_join(escalation, key)
+
+    async def _call_or_join(self, escalation: Escalation, key: str) -> FrontierAnswered:
+        """Return the answer of a call for this question, one's own or another escalation's."""
         while True:
             call = self._calls.get(key)
             if call is None:
                 call = SharedCall(asked_by=escalation.answer_id)
                 self._calls.start(key, call, self._call_provider(escalation, key, call))
-            await asyncio.wait({call.task}, timeout=escalation.deadline.remaining_s())
-            if not call.task.done():
-                return self._declined(escalation, _TOO_LATE, self._egress(escalation, call.text_left))
-            if call.task.cancelled():
-                raise Retryable("the service is stopping; the call was cancelled")
             pays = call.asked_by == escalation.answer_id
             try:
-                answer = call.task.result()
+                answer = await self._answer_of(escalation, key, call, pays=pays)
             except DeadlinePassedError as late:
-                if pays or escalation.deadline.passed:
-                    declined = Declined(code=ReasonCode.DEADLINE, detail=str(late))
-                    return self._declined(escalation, declined, self._egress(escalation, call.text_left))
-                continue  # The deadline was another escalation's; this one has more time and asks again.
+                if not (pays or escalation.deadline.passed or isinstance(late, AnswerTooLateError)):
+                    continue  # The deadline was another escalation's; this one has more time and asks again.
+                return self._not_called(escalation, late, call)
+            except NotCalledError as error:
+                return self._not_called(escalation, error, call)
             except ProviderError as error:
                 return self._provider_failed(escalation, error, pays=pays)
 
             # Restore.
             return self._restored(escalation, answer, "answered" if pays else "coalesced")
+
+    async def _answer_of(self, escalation: Escalation, key: str, call: SharedCall, *, pays: bool) -> PaidAnswer:
+        """Wait for a call's answer. The case that it was made for gives way to no other once it has begun.
+
+        Raises:
+            AnswerTooLateError: it has not ended by this escalation's deadline.
+            OverloadError: too many cases wait.
+            Retryable: the service is stopping.
+            NotCalledError: as `_call_provider` raises it.
+            ProviderError: likewise.
+        """
+        until: set[asyncio.Future[Any]] = {call.task, call.begun} if pays else {call.task}
+        with self._calls.wait_for(key, call):
+            async with self._waiting.waiting(escalation, escalation.deadline.remaining_s(), AnswerTooLateError()):
+                await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({call.task}, timeout=escalation.deadline.remaining_s())
+            if not call.task.done():
+                raise AnswerTooLateError
+        if call.task.cancelled():
+            raise Retryable("the service is stopping; the call was cancelled")
+        return call.task.result()
 
     async def _call_provider(self, escalation: Escalation, key: str, call: SharedCall) -> PaidAnswer:
         """Call until there is an answer. The deadline does not cut a call short: it is paid for anyway.
@@ -187,16 +209,19 @@ class FrontierHandler:
 
         Raises:
             DeadlinePassedError: the deadline came, or is sure to come, before another call could be made.
+            QuotaReachedError: the tenant's escalations of this minute are used up.
             ProviderError: the last call failed, and another makes no sense.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
+        tenant = escalation.question.tenant
+        await self._quota.spend(tenant)
         prepared = self._provider.prepare(escalation.question)
         failures = 0
         while True:
-            async with self._limiter.permit(escalation.deadline) as permit:
+            async with self._limiter.permit(tenant, key, escalation.deadline) as permit:
                 attempt = self._attempt_record(escalation, prepared)
                 await self._audit(attempt)
-                call.text_left = True
+                call.begin()
                 _count_egress(attempt)
                 started_s = perf_counter()
                 try:
@@ -219,15 +244,24 @@ class FrontierHandler:
             await self._limiter.pause_before_retry(failure, failures, escalation.deadline)
 
     async def _masked(self, escalation: Escalation) -> Escalation:
+        """Return the escalation with its text masked, or with the reason why it is not.
+
+        Raises:
+            DeadlinePassedError: it was not masked in time.
+            OverloadError: too many cases wait.
+        """
         if escalation.rule != "redact":
             return escalation
         question = escalation.question
+        wait_s = escalation.deadline.remaining_s() or _REDELIVERED_S
+        late = DeadlinePassedError("the text was not masked in time")
         try:
             with child_span(signals.MASK) as span, signals.MASKING_SECONDS.timed():
-                masked = await self._masker.mask(question.text, question.language)
+                async with self._waiting.waiting(escalation, wait_s, late):
+                    masked = await self._masker.mask(question.tenant, question.text, question.language)
                 span.set(masked=masked.counts)
         except NotVerified as error:
-            if not isinstance(error, LanguageNotCovered):  # a limit of the installation, no fault
+            if not isinstance(error, LanguageNotCovered | TextTooLong):  # limits, no faults
                 self._masking_faults.add(f"{type(error).__name__}: {error.reason}")
             return replace(escalation, masking_failure=error.reason)
         return replace(
@@ -296,6 +330,13 @@ class FrontierHandler:
         usage = error.usage if pays else None
         egress = self._egress(escalation, text_left=True)
         return self._declined(escalation, declined, egress, usage=usage, cost_eur=self._price.cost_eur(usage))
+
+    def _not_called(
+        self, escalation: Escalation, error: NotCalledError, call: SharedCall | None = None
+    ) -> FrontierAnswered:
+        """Decline where no call was made, or none ended in time; `call` is the one that was waited for."""
+        egress = self._egress(escalation, call is not None and call.text_left)
+        return self._declined(escalation, Declined(code=error.code, detail=str(error)), egress)
 
     def _declined(
         self, escalation: Escalation, declined: Declined, egress: Egress, call_ms: float | None = None, **cost: Any

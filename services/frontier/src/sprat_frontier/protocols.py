@@ -30,6 +30,14 @@ class AnswerStore(Protocol):
         ...
 
 
+class CallCounter(Protocol):
+    """Counts across the replicas of the service; `sprat.cache.RedisCache` does."""
+
+    async def increment(self, key: str, ttl_s: int) -> int | None:
+        """Return how often this was called for the key, by any replica; None where that cannot be told."""
+        ...
+
+
 class TenantPolicies(Protocol):
     """The rules of all tenants; `sprat_policy.Policy` is one."""
 
@@ -44,8 +52,8 @@ class TextMasker(Protocol):
     version: str
     """Changes with everything that decides what is masked."""
 
-    async def mask(self, text: str, language: str) -> MaskedText:
-        """Return the masked text, which may leave, and what restores it.
+    async def mask(self, tenant: str, text: str, language: str) -> MaskedText:
+        """Return the masked text, which may leave, and what restores it; the tenants' texts are masked in turn.
 
         Raises:
             NotVerified: the text must not leave.

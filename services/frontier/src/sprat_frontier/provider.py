@@ -32,6 +32,8 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BYTES_PER_TOKEN = 4
 _MODEL_NAME = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
+_UNAVAILABLE_STATUSES = frozenset({429, 503})
+"""With which a provider asks to wait, whatever the question."""
 _CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "rate_limited"}
 
 
@@ -158,7 +160,8 @@ def _refusal(status: int, headers: dict[str, str]) -> ProviderError:
     server = status >= 500
     code = "server_error" if server else _CODES.get(status, f"http_{status}")
     retryable = server or status in _RETRYABLE_STATUSES
-    retry_after_s = _retry_after_s(headers) if retryable else None
+    # It holds back every tenant: other failures may be the question's.
+    retry_after_s = _retry_after_s(headers) if status in _UNAVAILABLE_STATUSES else None
     return ProviderError(code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s)
 
 

@@ -70,6 +70,15 @@ class FrontierSettings(Section):
     retry_base_s: Annotated[float, Field(gt=0, le=60, description="First pause, doubled each time, with jitter.")] = 0.5
     retry_cap_s: Annotated[float, Field(gt=0, le=600, description="Longest pause, but for a Retry-After.")] = 8.0
     concurrency: Annotated[int, Field(ge=1, le=1000, description="Calls in flight.")] = 16
+    max_waiting: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Cases that wait for masking or a call; beyond, the tenant with the most is declined.",
+        ),
+    ] = 256
+    masking_threads: Annotated[int, Field(ge=1, le=64, description="Texts masked at once, each on one core.")] = 2
     temperature: Annotated[float | None, Field(ge=0, le=2, description="null: not sent; some models refuse it.")] = 0.0
     max_output_tokens: Annotated[int, Field(ge=64, le=131_072)] = 16_384
     max_wait_s: Annotated[

@@ -2,27 +2,39 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sprat.errors import SpratError
 from sprat_frontier.answer_store import PaidAnswer
-from sprat_frontier.call_limiter import DeadlinePassedError
 from sprat_frontier.protocols import ProviderError
+from sprat_frontier.waiting_cases import NotCalledError
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class SharedCall:
-    """A call that several escalations may wait for. It continues when none of them waits any longer."""
+    """A call that several escalations may wait for. Once begun, it continues when none of them waits any longer."""
 
     asked_by: str
     """Answer id of the escalation that started it, and that pays for it."""
-    text_left: bool = False
-    """Whether anything of the text has been sent."""
+    begun: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Done as soon as something of the text may have been sent."""
+    waiters: int = 0
     task: "asyncio.Task[PaidAnswer]" = field(init=False)
+
+    @property
+    def text_left(self) -> bool:
+        """Whether anything of the text has been sent."""
+        return self.begun.done()
+
+    def begin(self) -> None:
+        """Note that the text leaves now."""
+        if not self.begun.done():
+            self.begun.set_result(None)
 
 
 class SingleFlight:
@@ -43,12 +55,28 @@ class SingleFlight:
 
         def finish(task: "asyncio.Task[PaidAnswer]") -> None:
             # Registered before any waiter's callback: whoever asks again after this call finds the key free.
-            del self._calls[key]
+            self._remove(key, call)
             _log_defect(task)
 
         self._calls[key] = call
         call.task = asyncio.create_task(work, name="frontier-call")
         call.task.add_done_callback(finish)
+
+    @contextmanager
+    def wait_for(self, key: str, call: SharedCall) -> Iterator[None]:
+        """Count a waiter inside the block. A call that nobody waits for before it has begun is not made."""
+        call.waiters += 1
+        try:
+            yield
+        finally:
+            call.waiters -= 1
+            if not (call.waiters or call.text_left or call.task.done()):
+                self._remove(key, call)  # at once: whoever asks now starts another call
+                call.task.cancel()
+
+    def _remove(self, key: str, call: SharedCall) -> None:
+        if self._calls.get(key) is call:
+            del self._calls[key]
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the calls under way; cancel those that take longer."""
@@ -65,5 +93,5 @@ class SingleFlight:
 def _log_defect(task: "asyncio.Task[PaidAnswer]") -> None:
     """Retrieve the error, which asyncio reports otherwise when no waiter is left; log it only where it is a defect."""
     error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, DeadlinePassedError | ProviderError | SpratError):
+    if error is not None and not isinstance(error, NotCalledError | ProviderError | SpratError):
         log.error("a call to the provider failed unexpectedly: %s", type(error).__name__)

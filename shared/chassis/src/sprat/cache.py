@@ -31,10 +31,9 @@ from sprat.telemetry.spans import child_span
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
+_MAX_PAUSE_S = 15.0
 _RETRY_S = 0.3
 _CONNECTIONS = 8
-_GROUP = 24
-"""Hexadecimal digits: 96 bits tell apart all tenants and texts that there will be."""
 
 
 class KeyedHash:
@@ -53,20 +52,6 @@ class KeyedHash:
         return hmac.digest(self._key, message, hashlib.sha256).hex()
 
 
-def cache_key(hash: Callable[..., str], tenant: str, text: str, *parts: str) -> str:
-    """Return the key of an answer about a tenant's text: hashes of the tenant, of the text, and of all parts.
-
-    Whoever holds the secret finds all answers of a tenant, or about a text, by how their keys begin (`key_prefix`).
-    """
-    return f"{key_prefix(hash, tenant, text)}{hash(*parts, tenant, text)}"
-
-
-def key_prefix(hash: Callable[..., str], tenant: str, text: str | None = None) -> str:
-    """Return how the keys begin of all answers of a tenant, or of those about one of its texts."""
-    of_tenant = f"{hash('cache-tenant', tenant)[:_GROUP]}:"
-    return of_tenant if text is None else f"{of_tenant}{hash('cache-text', tenant, text)[:_GROUP]}:"
-
-
 class Cache(Protocol):
     """Keys to bytes."""
 
@@ -82,15 +67,15 @@ class Cache(Protocol):
 class RedisCache:
     """`Cache` on Redis: one MGET and one pipelined SET a batch.
 
-    After a failure it pauses for a second, in which everything is a miss at once: an unreachable Redis then costs one
-    time-out a second and not one a batch.
+    A failure opens its circuit breaker for a second, in which everything is a miss at once. Then one operation probes,
+    while the others still miss; each probe that fails doubles the pause, up to 15 s. So a Redis that is unreachable, or
+    that hangs, costs a time-out every 15 s and not one a batch.
 
     Where a miss costs money, `retries` is how often an operation is retried before it counts as a failure: a time-out
     also occurs when this process was busy and Redis was well. An operation in the first pause waits for its end and is
     then tried. A Redis that is unreachable for longer costs no more than without retries.
 
-    Keys hold the tenant (they are hashes over all that an answer depends on: see `cache_key`), and each value is sealed
-    to its key.
+    Keys hold the tenant (they are hashes over all that an answer depends on), and each value is sealed to its key.
     `name` tells this cache from others in metrics and spans.
     """
 
@@ -124,10 +109,13 @@ class RedisCache:
         self._redis: Redis = Redis.from_pool(pool)
         self._resume_at = -math.inf
         self._pauses = 0
-        """Since the last success."""
+        """Since the last success; none while the circuit breaker is closed."""
+        self._probing = False
+        """Whether an operation finds out, after a pause, if Redis works again."""
         self._reported = False
         """Whether the log says that it fails, and not yet that it works again."""
         self._failure, self._rejection = OnceAMinute(clock), OnceAMinute(clock)
+        self._show_state()
 
     @property
     def most_s(self) -> float:
@@ -172,6 +160,14 @@ class RedisCache:
         """Store one value."""
         await self.put_many({key: value})
 
+    async def increment(self, key: str, ttl_s: int) -> int | None:
+        """Add one to a counter that lives for so long, and return it; None where Redis does not tell.
+
+        Counters are plain: whoever writes to Redis can change them.
+        """
+        found = await self._attempt("INCR", 1, lambda: self._increment(key, ttl_s)) if await self._available() else None
+        return found[0] if found and isinstance(found[0], int) else None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
@@ -187,6 +183,13 @@ class RedisCache:
             pipeline.set(name, self._seal.seal(name, value, self._ttl_s), ex=self._ttl_s)
         await pipeline.execute()
 
+    async def _increment(self, key: str, ttl_s: int) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.incr(self._namespace + key)
+        pipeline.expire(self._namespace + key, ttl_s)
+        found: list[Any] = await pipeline.execute()
+        return found
+
     def _report_rejected(self, error: NotSealed) -> None:
         if self._rejection.due():
             log.warning(
@@ -198,16 +201,31 @@ class RedisCache:
     async def _available(self) -> bool:
         """Return whether to try Redis. Where a miss costs money, wait for the end of the first pause."""
         pause_s = self._resume_at - self._clock()
-        if pause_s > 0 and self._retries and self._pauses == 1:
-            await asyncio.sleep(pause_s)
+        if self._retries and self._pauses == 1:
+            await asyncio.sleep(pause_s)  # returns at once after the pause
             return True
-        return pause_s <= 0
+        return pause_s <= 0 and (not self._pauses or self._probe())
+
+    def _probe(self) -> bool:
+        """Return whether the caller's operation is the one that probes."""
+        if self._probing:
+            return False
+        self._probing = True
+        self._show_state()
+        return True
 
     async def _attempt(self, command: str, keys: int, operation: Callable[[], Awaitable[Any]]) -> list[Any] | None:
         """Return the values that a command finds; None, after a pause has begun, when its last attempt has failed too.
 
         A command that finds nothing because it writes returns None as well.
         """
+        try:
+            return await self._attempts(command, keys, operation)
+        finally:  # a cancelled probe, too, lets another operation probe
+            self._probing = False
+            self._show_state()
+
+    async def _attempts(self, command: str, keys: int, operation: Callable[[], Awaitable[Any]]) -> list[Any] | None:
         for left in range(0 if self._pauses else self._retries, -1, -1):
             error: Exception | None = None
             labels = {"cache": self._name, "database_operation": command}
@@ -240,8 +258,14 @@ class RedisCache:
             cause = f"{_code(error)} ({type(error).__name__})"
             log.warning("the cache %s fails: %s; continuing without it", self._name, cause)
             self._reported = True
-        self._pauses += now >= self._resume_at  # several may have failed at once
-        self._resume_at = now + _PAUSE_S
+        if now >= self._resume_at:  # several may have failed at once
+            self._resume_at = now + min(_MAX_PAUSE_S, _PAUSE_S * 2.0**self._pauses)
+            self._pauses = min(self._pauses + 1, 32)
+
+    def _show_state(self) -> None:
+        state = "half_open" if self._probing and self._pauses else "open" if self._pauses else "closed"
+        for each in ("closed", "half_open", "open"):
+            signals.CACHE_BREAKER.set(int(each == state), cache=self._name, state=each)
 
 
 def _present(values: Sequence[Any]) -> int:

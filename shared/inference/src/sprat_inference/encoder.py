@@ -40,18 +40,20 @@ class TokenEncoder:
         self._pool = ThreadPoolExecutor(threads, "encoder") if threads > 1 else None
 
     @classmethod
-    def load(cls, folder: Path, threads: int) -> Self:
+    def load(cls, folder: Path, threads: int, callers: int = 1) -> Self:
         """Load the CTranslate2 files of `folder`.
 
         Args:
             folder: the folder of the artefact.
-            threads: micro-batches computed in parallel, each on one core.
+            threads: micro-batches of one call computed in parallel, each on one core.
+            callers: threads that call it at the same time.
 
         Raises:
             RuntimeError: when CTranslate2 cannot load the files. Callers turn both into `BrokenArtefact`.
             ValueError: likewise.
         """
-        return cls(ctranslate2.Encoder(str(folder), device="cpu", inter_threads=threads, intra_threads=1), threads)
+        parallel = threads * callers
+        return cls(ctranslate2.Encoder(str(folder), device="cpu", inter_threads=parallel, intra_threads=1), threads)
 
     def encode(self, sequences: Sequence[Sequence[int]], reduce: Reduce) -> list[Vectors]:
         """Compute the states of all sequences of ids, and return the result of `reduce` for each, in order.

@@ -5,9 +5,9 @@ The package exports masking itself. Detectors are imported from their modules, b
 """
 
 from sprat_privacy.detection import Detection, Detector, NameDetector, resolve
-from sprat_privacy.errors import LanguageNotCovered, MaskingFailed, NotRestorable, NotVerified
+from sprat_privacy.errors import LanguageNotCovered, MaskingFailed, NotRestorable, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText
-from sprat_privacy.masking import REVISION, mask
+from sprat_privacy.masking import REVISION, mask, read_names
 from sprat_privacy.restoring import restore, restore_text
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "NameDetector",
     "NotRestorable",
     "NotVerified",
+    "TextTooLong",
     "mask",
+    "read_names",
     "resolve",
     "restore",
     "restore_text",

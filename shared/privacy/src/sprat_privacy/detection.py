@@ -1,6 +1,6 @@
 """What a detector is, what it returns, and how overlapping detections become one."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -43,8 +43,8 @@ class Detector(Protocol):
 class TextDetector(Protocol):
     """A detector that is not passed the language, as the tagger."""
 
-    def find(self, text: str) -> list[Detection]:
-        """Return its detections."""
+    def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
+        """Return the detections of each text, which depend on that text alone."""
         ...
 
 
@@ -58,7 +58,30 @@ class NameDetector:
 
     def find(self, text: str, language: str) -> list[Detection]:
         """Return the tagger's detections. Masking calls it only for texts in `languages`."""
-        return self.tagger.find(text)
+        return self.tagger.find_many([text])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNames:
+    """A `NameDetector` that has read one text already, with others."""
+
+    detector: NameDetector
+    text: str
+    detections: list[Detection]
+
+    @property
+    def name(self) -> str:
+        """Return the detector's name."""
+        return self.detector.name
+
+    @property
+    def languages(self) -> Collection[str]:
+        """Return the detector's languages."""
+        return self.detector.languages
+
+    def find(self, text: str, language: str) -> list[Detection]:
+        """Return the detections of that text, or read another one."""
+        return self.detections if text == self.text else self.detector.find(text, language)
 
 
 def resolve(detections: Iterable[Detection]) -> list[Detection]:

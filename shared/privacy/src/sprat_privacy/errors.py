@@ -4,6 +4,7 @@
   + MaskingFailed
     - NotVerified           the text must not leave the perimeter
       . LanguageNotCovered  because nothing detects names in its language
+      . TextTooLong         because masking it would hold up others
     - NotRestorable         the answer must not be used
 """
 
@@ -30,6 +31,10 @@ class NotVerified(MaskingFailed):
 
 class LanguageNotCovered(NotVerified):
     """No detector of names covers the text's language: a limit of this installation, not a fault in it."""
+
+
+class TextTooLong(NotVerified):
+    """Folded, the text is too long to be masked in time: a limit, not a fault."""
 
 
 class NotRestorable(MaskingFailed):

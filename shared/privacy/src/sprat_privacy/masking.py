@@ -15,19 +15,32 @@ MaskedText, or NotVerified: then the text must not leave the perimeter
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from sprat_contracts.languages import primary_subtag
-from sprat_privacy.boundaries import Cuts, is_seam
-from sprat_privacy.detection import Detection, Detector, resolve
+from sprat_privacy.boundaries import is_seam, widen
+from sprat_privacy.detection import Detection, Detector, NameDetector, ReadNames, resolve
 from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
-from sprat_privacy.errors import LanguageNotCovered, NotVerified
+from sprat_privacy.errors import LanguageNotCovered, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
-from sprat_privacy.normalisation import Comparison, comparison_for, decode_references, normal_form, normal_text
+from sprat_privacy.normalisation import (
+    Comparison,
+    comparison_for,
+    decode_references,
+    folded_exceeds,
+    normal_form,
+    normal_text,
+)
 
 REVISION: Final = "sprat-perimeter/3"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
+
+MAX_FOLDED: Final = 21_000
+"""Most characters of a folded text. Time is linear in them, and the worst text of this length takes about two seconds
+of a core; one with character references is read twice. The longest text of the contract has 20,000 code points, of
+which few fold to several."""
 
 _OCCURRENCE: Final = "occurrence"
 """Detector of a span whose value was detected elsewhere in the text."""
@@ -56,12 +69,17 @@ def mask(
         validators_alone: languages (primary tags) for which the policy accepts that no detector covers names.
 
     Raises:
-        NotVerified: a detector failed or returned an impossible span; no detector of names covers the language; or a
-            masked value would be left in the masked text. The text must not leave the perimeter then.
+        NotVerified: a detector failed or returned an impossible span; no detector of names covers the language; the
+            text is too long once folded; or a masked value would be left in the masked text. The text must not leave
+            the perimeter then.
     """
+    shown = decode_references(text)
+    for reading in (text, text if shown is None else shown.text):
+        if folded_exceeds(reading, MAX_FOLDED):
+            raise TextTooLong(f"with its compatibility forms written out, it is longer than {MAX_FOLDED:,} characters")
     usable = _usable(primary_subtag(language), detectors, validators_alone)
     detections = [each for detector in usable for each in _detect(text, language, detector)]
-    if (shown := decode_references(text)) is not None:
+    if shown is not None:
         detections += (
             replace(each, start=start, end=end)
             for detector in usable
@@ -72,6 +90,33 @@ def mask(
     masked = _replace(text, spans)
     _verify(masked, {text[each.start : each.end] for each in detections})
     return masked
+
+
+def read_names(texts: Sequence[tuple[str, str]], detectors: Sequence[Detector]) -> list[Sequence[Detector]]:
+    """Return for each text and its language the detectors with which to mask it; those of names have read it.
+
+    Reading several texts at once takes about half the time. Each text's detections depend on that text alone; where
+    reading them all fails, each is read by itself.
+    """
+    using = [list(detectors) for _ in texts]
+    for place, detector in enumerate(detectors):
+        if not isinstance(detector, NameDetector):
+            continue
+        covered = [
+            number
+            for number, (text, language) in enumerate(texts)
+            if primary_subtag(language) in detector.languages and not folded_exceeds(text, MAX_FOLDED)
+        ]
+        if len(covered) < 2:
+            continue
+        found: Sequence[list[Detection]] = ()
+        with suppress(Exception):  # the boundary to detectors: one text of them all may be the cause
+            found = detector.tagger.find_many([texts[number][0] for number in covered])
+        if len(found) < len(covered):
+            continue
+        for number, detections in zip(covered, found, strict=True):
+            using[number][place] = ReadNames(detector, texts[number][0], detections)
+    return list(using)
 
 
 def _usable(tag: str, detectors: Sequence[Detector], validators_alone: Collection[str]) -> list[Detector]:
@@ -117,35 +162,19 @@ def _occurrences(text: str, detections: Collection[Detection]) -> list[Detection
     of one word is found in upper case and capitalised too, but not in lower case: a person called Will must not mask
     the text's verbs.
     """
-    spans = _Spans(text)
+    spans: dict[_SpanKey, Detection] = {}
     values: dict[tuple[str, str], Detection] = {}
     for each in detections:
-        if (widened := spans.add(each, each.start, each.end, each.detector)) is not None:
-            values.setdefault((text[widened.start : widened.end], each.type), each)
+        start, end = widen(text, each.start, each.end)
+        spans.setdefault((start, end, each.type), replace(each, start=start, end=end))
+        values.setdefault((text[start:end], each.type), each)
         values.setdefault((text[each.start : each.end], each.type), each)
     for (value, type), source in values.items():
         for form in {value} if type in SECRETS else {value, value.upper(), value[:1].upper() + value[1:]}:
             for start in _find_all(text, form):
-                spans.add(source, start, start + len(form), _OCCURRENCE)
+                _add(spans, text, source, start, start + len(form))
     _add_equal_forms(spans, text, values)
-    return list(spans.found.values())
-
-
-class _Spans:
-    """The spans to mask, widened to cuts."""
-
-    def __init__(self, text: str) -> None:
-        self.found: dict[_SpanKey, Detection] = {}
-        self._cuts = Cuts(text)
-
-    def add(self, source: Detection, start: int, end: int, detector: str) -> Detection | None:
-        """Add a span with a value of the source's type; return it as it is added, None if it is there."""
-        start, end = self._cuts.widen(start, end)
-        if (start, end, source.type) in self.found:
-            return None
-        added = replace(source, start=start, end=end, detector=detector)
-        self.found[start, end, source.type] = added
-        return added
+    return list(spans.values())
 
 
 def _find_all(text: str, value: str) -> Iterator[int]:
@@ -158,7 +187,7 @@ def _find_all(text: str, value: str) -> Iterator[int]:
         start = text.find(value, start + (len(value) if is_whole else 1))
 
 
-def _add_equal_forms(spans: _Spans, text: str, values: dict[tuple[str, str], Detection]) -> None:
+def _add_equal_forms(spans: dict[_SpanKey, Detection], text: str, values: dict[tuple[str, str], Detection]) -> None:
     """Add the spans that equal a value in its normal form without being a copy of it."""
     by_comparison: dict[Comparison, dict[tuple[str, str], Detection]] = {}
     for (value, type), source in values.items():
@@ -174,13 +203,19 @@ def _add_equal_forms(spans: _Spans, text: str, values: dict[tuple[str, str], Det
                 start, end = normal.original(at, at + len(form))
                 is_whole = is_seam(text, start) and is_seam(text, end)
                 if is_whole:
-                    spans.add(source, start, end, _OCCURRENCE)
+                    _add(spans, text, source, start, end)
                 at = normal.text.find(form, at + (len(form) if is_whole else 1))
 
 
 def _has_words(value: str) -> bool:
     """Return whether a value has several words."""
     return sum(map(bool, _BETWEEN_WORDS.split(value))) > 1
+
+
+def _add(spans: dict[_SpanKey, Detection], text: str, source: Detection, start: int, end: int) -> None:
+    start, end = widen(text, start, end)
+    if (start, end, source.type) not in spans:
+        spans[start, end, source.type] = replace(source, start=start, end=end, detector=_OCCURRENCE)
 
 
 def _replace(text: str, spans: Sequence[Detection]) -> MaskedText:

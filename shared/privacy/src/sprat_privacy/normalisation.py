@@ -125,6 +125,18 @@ def fold(text: str) -> FoldedText:
     return FoldedText("".join(folded), tuple(origins), tuple(ends))
 
 
+def folded_exceeds(text: str, limit: int) -> bool:
+    """Return whether the folded text has more characters than this: one code point may fold to 18."""
+    if text.isascii():
+        return len(text) > limit
+    length = 0
+    for character in text:
+        length += len(_fold_character(character))
+        if length > limit:
+            return True
+    return False
+
+
 @lru_cache(maxsize=8192)
 def _fold_character(character: str) -> str:
     """Return the folded form of one character; empty if it is invisible."""

@@ -62,13 +62,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question for the model. `cache_key` holds all that the answer depends on besides tenant and text."""
+    """A question for the model. `cache_key` holds everything that the answer depends on; it is hashed before use."""
 
     question: Question
     task: str
-    tenant: str
     cache_key: tuple[str, ...]
-    """Hashed before use, as tenant and text are."""
 
 
 @dataclass(frozen=True, slots=True)

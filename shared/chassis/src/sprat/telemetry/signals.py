@@ -110,7 +110,7 @@ ESCALATION_RESULT = Attribute(
 BREAKER_STATE = Attribute(
     "state",
     "sprat.breaker.state",
-    "The state of the circuit breaker before the provider.",
+    "The state of the circuit breaker before the provider, or before Redis.",
     ("closed", "half_open", "open"),
 )
 REGION = Attribute(
@@ -250,9 +250,7 @@ PROCESS_SECONDS = Histogram(
     boundaries=SECONDS,
 )
 BATCH_SIZE = Histogram("sprat.batch.size", "{record}", "Records of one poll.", (GROUP,), boundaries=_SIZES)
-SKIPPED = Counter(
-    "sprat.skipped", "{record}", "Records that are another service's, or of a text that was refused.", (REASON,)
-)
+SKIPPED = Counter("sprat.skipped", "{record}", "Records that are another service's.", (REASON,))
 REFUSED = Counter(
     "sprat.records.refused",
     "{record}",
@@ -287,6 +285,14 @@ CACHE_SECONDS = Histogram(
     "Seconds of one operation of Redis.",
     (CACHE, DATABASE_OPERATION, ERROR),
     boundaries=SECONDS,
+)
+
+CACHE_BREAKER = Gauge(
+    "sprat.cache.breaker",
+    "{breaker}",
+    "1 for the state that the circuit breaker before Redis is in, 0 for the others. While it is open, all keys are "
+    "misses at once.",
+    (CACHE, BREAKER_STATE),
 )
 
 # The frontier: what leaves, and what it costs.

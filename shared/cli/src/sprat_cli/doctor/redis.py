@@ -6,13 +6,17 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sprat.settings import RedisSettings
 from sprat_cli.doctor.check import Check, ok, unknown, warning
 
 _TIMEOUT_S = 2.0
 _MOST_CHARACTERS = 160
-_LOSES = "nothing is lost without it: answers are computed again; what depends on budgets is declined"
+_LOSES = (
+    "nothing is lost without it: the services' circuit breakers are open, answers are computed again, and quotas are "
+    "each replica's own"
+)
 
 
 async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
@@ -38,7 +42,12 @@ async def check_redis(settings: RedisSettings) -> AsyncIterator[Check]:
         # Such as "DENIED Redis is running in protected mode because …": the first sentence says why.
         yield warning("redis", f"{where} refuses commands: {_first_sentence(error)}; {_LOSES}", "let services in")
     except (RedisError, OSError) as error:
-        away = f"{where} cannot be reached ({type(error).__name__})"
+        hangs = isinstance(error, RedisTimeoutError)
+        away = (
+            f"{where} does not answer within {_TIMEOUT_S:g} s"
+            if hangs
+            else f"{where} cannot be reached ({type(error).__name__})"
+        )
         if "url" in settings.model_fields_set:
             fix = "start one, or set SPRAT_REDIS__URL; `sprat up` brings its own"
             yield warning("redis", f"{away}; {_LOSES}", fix)

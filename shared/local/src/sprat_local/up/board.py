@@ -1,5 +1,6 @@
 """The view of a running installation: a live table on a terminal, plain lines elsewhere."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -30,7 +31,7 @@ class Board(Protocol):
         """Show a notice. Called from any thread."""
         ...
 
-    def show_traffic(self, figures: TrafficFigures) -> None:
+    def show_traffic(self, figures: TrafficFigures, *, redis_answers: bool = True) -> None:
         """Show the present figures."""
         ...
 
@@ -50,7 +51,7 @@ class PlainBoard:
         """Print it."""
         self._console.print(f"{notice.service}: {notice.text}", markup=False, highlight=False, soft_wrap=True)
 
-    def show_traffic(self, figures: TrafficFigures) -> None:
+    def show_traffic(self, figures: TrafficFigures, *, redis_answers: bool = True) -> None:
         """Print them if they have changed."""
         line = traffic_line(figures)
         if figures.results + figures.texts and line != self._last:
@@ -75,16 +76,18 @@ class LiveBoard:
         line = Text(f"{notice.service}: ", style=f"bold {_LEVEL_COLOURS[notice.level]}")
         self._console.print(line.append(notice.text, style="default"), soft_wrap=True)
 
-    def show_traffic(self, figures: TrafficFigures) -> None:
+    def show_traffic(self, figures: TrafficFigures, *, redis_answers: bool = True) -> None:
         """Redraw the table."""
-        self._live.update(Group(traffic_table(figures), _services(self._installation, figures)), refresh=True)
+        silent = {name for name, answers in (("kafka", figures.reachable), ("redis", redis_answers)) if not answers}
+        table = _services(self._installation, figures, silent)
+        self._live.update(Group(traffic_table(figures), table), refresh=True)
 
     def close(self) -> None:
         """Stop updating; the last table stays visible."""
         self._live.stop()
 
 
-def _services(installation: Installation, figures: TrafficFigures) -> RenderableType:
+def _services(installation: Installation, figures: TrafficFigures, silent: Collection[str]) -> RenderableType:
     table = borderless_table()
     table.add_column("service", header_style="dim", min_width=10)
     table.add_column("state", header_style="dim", min_width=13)
@@ -99,7 +102,7 @@ def _services(installation: Installation, figures: TrafficFigures) -> Renderable
     ]
     for process in processes:
         lag = figures.lag.get(groups.get(process.name) or "")
-        state = process.state if process.name != "kafka" or figures.reachable else ProcessState.SILENT
+        state = ProcessState.SILENT if process.name in silent else process.state
         table.add_row(
             process.name,
             Text(str(state), style=_STATE_COLOURS[state]),

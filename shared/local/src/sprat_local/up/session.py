@@ -25,6 +25,7 @@ from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
 from sprat_local.signals import Interrupted, StopSignals
 from sprat_local.up.board import Board, LiveBoard, PlainBoard
+from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations.traffic import Traffic
 
 _UPDATE_S = 1.0
@@ -96,9 +97,13 @@ class UpSession:
             await asyncio.wait({updating}, timeout=CLOSE_S)
 
     async def _update(self, traffic: Traffic) -> None:
-        while True:
-            self._board.show_traffic(await traffic.look())
-            await asyncio.sleep(_UPDATE_S)
+        redis = RedisWatch(self._installation.redis_url, self._show_notice)
+        try:
+            while True:
+                self._board.show_traffic(await traffic.look(), redis_answers=await redis.look())
+                await asyncio.sleep(_UPDATE_S)
+        finally:
+            await redis.close()
 
     async def _unserved_models(self) -> tuple[str, ...]:
         try:

@@ -39,12 +39,13 @@ class Tagger:
         self._head = head
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> Self:
+    def load(cls, folder: Path, threads: int = 1, callers: int = 1) -> Self:
         """Load the artefact in `folder`, verify it against its card, and probe it.
 
         Args:
             folder: the folder of the artefact.
-            threads: windows computed in parallel, each on one core.
+            threads: windows of one call computed in parallel, each on one core.
+            callers: threads that call it at the same time.
 
         Raises:
             BrokenArtefact: it cannot be used.
@@ -53,7 +54,7 @@ class Tagger:
         head = TokenHead.load(folder, len(card.labels or ()))
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
-            tagger = cls(card, TokenEncoder.load(folder, threads), windows, head)
+            tagger = cls(card, TokenEncoder.load(folder, threads, callers), windows, head)
             tagger.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the tagger cannot be used ({error}); run the recipe again") from error
