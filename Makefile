@@ -8,20 +8,24 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy mutants wheels images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) $(KAFKA) ## make .venv, install everything into it at the pinned versions, and fetch Apache Kafka
 
-$(STAMP): constraints.txt pyproject.toml $(MEMBERS:=/pyproject.toml)
+# Third parties, each file by its hash; what has no wheel is built by the setuptools that build.lock names.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes --no-build-isolation --requirement
+
+$(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 	@echo "creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	@$(LOCKED) requirements/build.lock
 	@echo "installing Sprat and its dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		$(MEMBERS:%=-e %) --group dev
+	@$(LOCKED) requirements/dev.lock
+	@$(PIP) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 
 # A step of its own: after a failed download, only the download is repeated.
@@ -59,7 +63,7 @@ test-containers: $(STAMP) ## the promise on containers, with kills and upgrades;
 # The programs are built once, into the user's cache.
 test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and KEDA on a real Kafka; needs Go, etcd, kubectl and Prometheus
 	tests/kubernetes/build.sh
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group kubernetes
+	$(LOCKED) requirements/kubernetes.lock
 	$(BIN)/python -m pytest -rs tests/unit/test_chart.py tests/kubernetes
 
 test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup and restore, without a network; SPRAT_UPGRADE_FROM names the first version
@@ -69,7 +73,7 @@ mutants: $(STAMP) ## break one promise at a time and check that a unit test fail
 	$(BIN)/python -m tests.mutants
 
 docs: $(STAMP) ## the documentation site, into site/; fails on a broken link
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group docs
+	$(LOCKED) requirements/docs.lock
 	$(BIN)/python docs/build_site.py
 
 # Built from a copy without the files of earlier builds; tar -h follows symbolic links.
@@ -83,11 +87,22 @@ wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-link
 	@tar -ch --exclude=__pycache__ --exclude='*.egg-info' $(foreach part,$(WHEEL_PARTS),$(MEMBERS:=/$(part))) \
 		| tar -x -C $(DIST)/.source
 	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m pip wheel --quiet \
-		--disable-pip-version-check --no-deps --build-constraint constraints.txt --wheel-dir $(DIST) \
+		--disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) \
 		$(MEMBERS:%=$(DIST)/.source/%)
 	rm -rf $(DIST)/.source
 	@large=$$(find $(DIST) -name '*.whl' -size +$(MAX_WHEEL_MB)000k); test -z "$$large" \
 		|| { echo "larger than $(MAX_WHEEL_MB) MB: $$large; move weights to a member of their own" >&2; exit 1; }
+
+lock: ## requirements/*.lock from the dependencies and constraints.txt; needs uv and an index
+	$(BIN)/python requirements/lock.py
+
+sbom: $(STAMP) ## what Sprat consists of, weights included, as CycloneDX JSON in dist/sprat.cdx.json
+	mkdir -p $(DIST)
+	$(BIN)/python requirements/sbom.py $(DIST)/sprat.cdx.json
+
+# The service knows what was found in a version until now. One that it does not know is an error, too.
+audit: $(STAMP) ## known vulnerabilities of the locked third parties; needs a network
+	$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --requirement requirements/dev.lock
 
 demo: $(STAMP) $(KAFKA) ## the whole path on this machine: 364 texts, a summary, nothing left running
 	$(BIN)/sprat demo

@@ -1,6 +1,7 @@
 """What goes into which layer of the images. The Dockerfile runs it; it needs `packaging` alone.
 
-    layers.py plan SOURCE FOLDER           writes FOLDER/plan.json, the members' dependencies, and requirements.txt
+    layers.py plan SOURCE LOCK FOLDER      writes FOLDER/plan.json, the members' dependencies, and of the lock of third
+                                           parties what images need, as FOLDER/requirements.txt
     layers.py packages PLAN SITE FOLDER    sorts the third parties installed in SITE into FOLDER/<layer>
     layers.py members PLAN SITE FOLDER     sorts the members installed in SITE into FOLDER/<image>
     layers.py weights SOURCE FOLDER        copies the weights of each member into FOLDER/<member>
@@ -59,22 +60,22 @@ Plan = Mapping[str, list[str]]
 """Member → its requirements."""
 
 
-def plan(source: Path, folder: Path) -> None:
-    """Write down what the members depend on: small files that change more rarely than the members."""
+def plan(source: Path, lock: Path, folder: Path) -> None:
+    """Write down what the members depend on: small files that change more rarely than the members.
+
+    What only an unneeded third party brings is installed, and no part of a layer.
+    """
     members: dict[str, list[str]] = {}
     for file in sorted([source / "contracts/pyproject.toml", *source.glob("*/*/pyproject.toml")]):
         project = tomllib.loads(file.read_text("utf-8"))["project"]
         name = project["name"]
         extras = project.get("optional-dependencies", {})
         members[name] = [*project["dependencies"], *(each for extra in EXTRAS.get(name, ()) for each in extras[extra])]
-    others = {
-        requirement
-        for name, requirements in members.items()
-        for requirement in requirements
-        if (name, _name(requirement)) not in NOT_NEEDED and _name(requirement) not in members
-    }
+    unneeded = {name for _, name in NOT_NEEDED}
+    entries = lock.read_text("utf-8").replace("\\\n", "\\\0").splitlines(keepends=True)
+    needed = [entry for entry in entries if entry.partition("==")[0] not in unneeded]
     (folder / "plan.json").write_text(json.dumps(members, indent=1), "utf-8")
-    (folder / "requirements.txt").write_text("\n".join(sorted(others)) + "\n", "utf-8")
+    (folder / "requirements.txt").write_text("".join(needed).replace("\0", "\n"), "utf-8")
 
 
 def packages(members: Plan, site: Path, folder: Path) -> None:
@@ -171,11 +172,13 @@ def _name(requirement: str) -> str:
 
 def main(command: str, *arguments: str) -> None:
     """Run a command of the module's description."""
-    if command in {"packages", "members"}:
+    if command == "plan":
+        plan(*map(Path, arguments))
+    elif command in {"packages", "members"}:
         read = json.loads(Path(arguments[0]).read_text("utf-8"))
         {"packages": packages, "members": members}[command](read, Path(arguments[1]), Path(arguments[2]))
     else:
-        {"plan": plan, "weights": weights}[command](Path(arguments[0]), Path(arguments[1]))
+        {"weights": weights}[command](*map(Path, arguments))
 
 
 if __name__ == "__main__":

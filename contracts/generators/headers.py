@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.generators.examples import TEXT_ID, TEXT_SOURCE, examples
-from sprat_contracts import Envelope, Message, Result, TextSubmitted, Traceparent, encode, ids
+from sprat_contracts import SIGNATURE_HEADER, Envelope, Message, Result, TextSubmitted, Traceparent, encode, ids
 from sprat_contracts import dead_letters as dead
 from sprat_contracts.wire import SIGNATURE
 
@@ -24,7 +24,11 @@ def headers_schema(message: type[Message]) -> dict[str, Any]:
         "traceparent": _text("W3C trace context: one text has one trace id on every topic."),
         "tracestate": _text("W3C trace context of the tracing systems."),
     }
-    if message is not TextSubmitted:
+    if message is TextSubmitted:
+        properties[SIGNATURE_HEADER] = _text(
+            "HMAC of tenant, source, id and value, by a key of the tenant; needed where the policy names its keys."
+        )
+    else:
         properties["ce_tenant"] = _text("The text's tenant, to filter by without decoding.")
     if message.signed:
         properties[SIGNATURE] = _text(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sprat_contracts import Traceparent, ids
+from sprat_contracts import Traceparent, ids, sign
 
 _DERIVED = (
     (ids.RESULT, "/shop/chat", "order-4711/message-3", "intent"),
@@ -18,6 +18,20 @@ _DERIVED = (
     (ids.RESULT, "/sprat.texts.v1/3", "41-1767225600000", "intent"),
     (ids.RESULT, " ", " ", ""),
 )
+_SIGNED = (
+    (
+        "acme-bank",
+        "/crm/mail",
+        "mail-4711",
+        '{"text": "what is my balance", "tasks": {"intent": {}}, "tenant": "acme-bank"}',
+    ),
+    ("default", "/crm/mail", "mail-4711", '{"text": "what is my balance", "tasks": {"intent": {}}}'),
+    ("acme-bank/", "crm/mail", "mail-4711", "{}"),
+    ("acme-bank", "/crm/mail", "mail-4711", "{}"),
+    ("Bücher & Köln", 'say "hi"\n', "日本語-🐟", '{"text": "e\u0301 is not \u00e9"}\n'),
+    ("acme-bank", "/crm/mail", "mail-4711", ""),
+)
+_SIGNING_KEYS = ("thirty-two bytes are the least of", "Schlüssel: öffentlich, nur für Beispiele")
 _PLAIN = (("sprat.texts.v1", 3, 41, 1_767_225_600_000), ("acme.texts.v1", 0, 0, 0))
 
 
@@ -40,11 +54,22 @@ def vectors() -> dict[str, Any]:
             for stage, source, id_, task in _DERIVED
         ],
         "plain_json": [_plain(*place) for place in _PLAIN],
+        "signatures": {
+            "about": "Header sprat_text_signature = `v1=` and the lower-case hex of HMAC-SHA-256 with the key's UTF-8 "
+            "over 150 bytes: the ASCII of `sprat text signature 1`, then SHA-256 of the tenant, of the source and of "
+            "the id in UTF-8, and of the value's bytes (here in UTF-8).",
+            "signed": [_signed(key, *text) for key in _SIGNING_KEYS for text in _SIGNED],
+        },
         "traceparent": [
             {"source": source, "id": id_, "traceparent": str(Traceparent.root(source, id_))}
             for _, source, id_, _ in _DERIVED[4:6]
         ],
     }
+
+
+def _signed(key: str, tenant: str, source: str, id: str, value: str) -> dict[str, str]:
+    signature = sign(key.encode(), tenant, source, id, value.encode()).decode()
+    return {"key": key, "tenant": tenant, "source": source, "id": id, "value": value, "signature": signature}
 
 
 def _plain(topic: str, partition: int, offset: int, timestamp_ms: int) -> dict[str, Any]:

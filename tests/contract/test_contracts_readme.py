@@ -17,7 +17,7 @@ from support.wire_records import TRACE_CONTEXT
 README = (Path(__file__).resolve().parents[2] / "contracts" / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 CONSOLE = [line[2:] for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-PUBLISHED, WITHOUT_PACKAGE, READ, FILTER, DERIVE = PYTHON
+PUBLISHED, WITHOUT_PACKAGE, SIGNED, READ, FILTER, DERIVE = PYTHON
 TOPICS = {topic.name for topic in Topics().table()}
 
 
@@ -116,6 +116,16 @@ def test_what_is_published_without_the_package_is_read(produced: list[Record]) -
     event = decode(record, TextSubmitted)
     assert (record.topic, event.envelope.id) == ("sprat.texts.v1", "conversation-193/message-4")
     assert list(event.message.tasks.known) == ["intent"]
+
+
+def test_what_is_signed_is_verified(produced: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "a key of at least thirty-two bytes"
+    monkeypatch.setenv("SPRAT_CRM_KEY", key)
+    run(PUBLISHED.replace("producer.produce(", f"{SIGNED}\nproducer.produce("))
+    (record,) = produced
+    envelope = decode(record, TextSubmitted).envelope
+    assert envelope.signature is not None
+    assert envelope.signature.is_by([key.encode()], "shop", envelope.source, envelope.id)
 
 
 def result_record(result: Result, offset: int) -> Record:

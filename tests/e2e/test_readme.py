@@ -16,10 +16,10 @@ import pytest_asyncio
 from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
-from sprat_contracts import Event, Result
+from sprat_contracts import Event, Result, TextSubmitted, decode
 from sprat_local.kafka.jars import class_path
 from support.readme import commands, programs
-from support.stream import SECRET, eventually
+from support.stream import SECRET, eventually, read_all
 from support.system import POLICY, System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -172,6 +172,18 @@ async def test_a_text_is_published_and_read_with_the_contracts(system: System) -
     await run(python(system, "publish-contracts"))
     assert (await ended(system, "mail-4712")).message.origin.key is not None
     assert " balance 0." in await said(python(system, "read-contracts"), "mail-4712", "small")
+
+
+async def test_a_text_is_signed_with_the_contracts(system: System) -> None:
+    key = "a key of at least thirty-two bytes"
+    await run(python(system, "publish-signed"), {"SPRAT_CRM_KEY": key})
+    await ended(system, "mail-4714")
+    records = await read_all(system.bootstrap, system.topics.texts)
+    (signed,) = [
+        decode(record, TextSubmitted) for record in records if dict(record.headers).get("ce_id") == b"mail-4714"
+    ]
+    assert signed.envelope.signature is not None
+    assert signed.envelope.signature.is_by([key.encode()], "acme-bank", "/crm/mail", "mail-4714")
 
 
 @needs_kcat

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from support.sources import ROOT
+
+POLICY = str(ROOT / "compose" / "policy.yaml")
 SPRAT = (sys.executable, "-m", "sprat_cli")
 
 
@@ -18,7 +21,9 @@ def left_alone(*arguments: str, stream: str = "stdout", folder) -> tuple[int, by
     return process.wait(30), said
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["mask", "Anna"], ["topics", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["mask", "Anna", "--policy", POLICY], ["topics", "--help"]]
+)
 def test_a_reader_who_leaves_is_no_error(arguments, tmp_path):
     assert left_alone(*arguments, folder=tmp_path) == (0, b"")
 

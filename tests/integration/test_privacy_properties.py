@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sprat_contracts import Entity, NerOutput
 from sprat_policy import PrivacyPolicy, TermRule
 from sprat_privacy import MaskedText, mask, restore, restore_text
+from sprat_privacy.boundaries import Cuts, widen
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.normalisation import fold
@@ -142,6 +143,14 @@ def test_entities_of_the_masked_text_are_in_the_original(
     for a, b, label in answered:
         if not any(span.at < b and a < span.after for span in masked.spans):
             assert any((entity.text, entity.label) == (masked.text[a:b], label) for entity in restored.entities)
+
+
+@given(TEXTS, st.data())
+def test_spans_are_widened_one_after_the_other_as_each_by_itself(text: str, data: st.DataObject) -> None:
+    cuts, ends = Cuts(text), st.integers(0, len(text))
+    for first, last in data.draw(st.lists(st.tuples(ends, ends), max_size=12)):
+        start, end = min(first, last), max(first, last)
+        assert cuts.widen(start, end) == widen(text, start, end)
 
 
 @given(TEXTS)

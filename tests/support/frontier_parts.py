@@ -31,7 +31,7 @@ from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy import Policy
+from sprat_policy import Policy, TenantGuard
 from sprat_privacy import Detector
 from support.detectors import Words
 
@@ -198,6 +198,7 @@ class FrontierHarness:
         self.redactor = redactor or Redactor(DETECTORS, POLICY.perimeter, "1")
         self.store = MemoryStore()
         self.audit = AuditLog()
+        self.guard = TenantGuard(POLICY, {})
         self.breaker = ProviderBreaker(self.settings.breaker, self.settings.provider)
         self.limiter = CallLimiter(self.settings, self.breaker, jitter=lambda: 0.0)
         self.restart()
@@ -207,6 +208,7 @@ class FrontierHarness:
             self.settings,
             topics=Topics(),
             policies=self.policies,
+            guard=self.guard,
             masker=self.redactor,
             store=self.store,
             provider=self.provider,

@@ -18,7 +18,7 @@ from sprat_contracts import (
     Topics,
     Traceparent,
 )
-from sprat_policy import Policy
+from sprat_policy import Policy, TenantGuard
 from sprat_router.handler import RouterHandler
 
 TOPICS = Topics()
@@ -55,7 +55,8 @@ def question_hash(*parts: str) -> str:
 
 
 def router(*announced: ModelAnnounced, policy: Policy | None = None) -> RouterHandler:
-    return RouterHandler(TOPICS, policy or Policy(), table(*announced), question_hash)
+    chosen = policy or Policy()
+    return RouterHandler(TOPICS, chosen, TenantGuard(chosen, {}), table(*announced), question_hash)
 
 
 def text(**fields: Any) -> TextSubmitted:

@@ -185,6 +185,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "certificates.ca": ('certificates.ca="authority"', "secretName: authority"),
     "certificates.client": ('certificates.client="mutual"', "secretName: mutual"),
     "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
+    "signingKeys": ('signingKeys={"CRM_KEY": {"name": "crm", "key": "signing"}}', '"name":"crm"'),
     "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
     "SERVICE.tag": ('router.tag="0.0.8"', "/router:0.0.8"),
     "SERVICE.replicas.min": ("router.replicas.min=2", "minReplicaCount: 2"),

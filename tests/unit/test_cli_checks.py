@@ -9,7 +9,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_topics
-from sprat_cli.doctor.settings import FrontierVariables, check_frontier
+from sprat_cli.doctor.settings import FrontierVariables, check_frontier, check_tenants
 from sprat_operations.clock import ClockSkew
 from sprat_operations.topics import Difference, TopicState
 from sprat_policy import Policy
@@ -208,3 +208,39 @@ def test_the_region_must_be_one_that_a_policy_names(tenants, mark, said):
     _, region = check_frontier(FrontierVariables("", "", "", "", has_key=True), policy(**tenants))
     assert region.status is mark
     assert said in region.finding
+
+
+TENANTS = Policy.model_validate(
+    {
+        "tenants": {
+            "acme": {"sources": ["/crm/*", "/a", "/b", "/c"], "signing_keys": ["${NEW}", "${OLD}"]},
+            "signs": {"signing_keys": ["${OTHER}"]},
+            "bound": {"sources": ["*"]},
+            "free": {},
+            "*": {},
+        }
+    }
+)
+
+
+def test_the_sources_and_keys_of_tenants_are_shown_and_no_key():
+    keys = {"NEW": "n" * 32, "OLD": "o" * 32, "OTHER": "x" * 32}
+    checks = list(check_tenants(TENANTS, keys))
+    assert [check.status for check in checks] == [CheckStatus.ok, CheckStatus.warning, CheckStatus.ok, CheckStatus.ok]
+    assert [check.finding for check in checks] == [
+        "acme: texts from /crm/*, /a, /b and 1 more alone, signed with NEW or OLD",
+        (
+            "signs: texts from any free source, signed with OTHER; another tenant may use the same sources, and so the "
+            "ids of its Results"
+        ),
+        "bound: texts from * alone, not signed",
+        "neither sources nor keys: free, all others; whoever may write texts may write theirs",
+    ]
+    assert not [key for key in keys.values() for check in checks if key in check.finding]
+
+
+def test_a_key_that_is_not_set_here_is_unknown():
+    first, *_ = check_tenants(TENANTS, {"NEW": "n" * 32, "OLD": "short", "OTHER": "x" * 32})
+    assert first.status is CheckStatus.unknown
+    assert first.finding.endswith("signed with NEW or OLD; in this shell: no key of 32 bytes in OLD")
+    assert "router and frontier do not start without these variables" in first.fix

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from sprat.errors import UserError
-from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare
+from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
 from sprat_cli.text_input import TextLines, read_lines
-from sprat_contracts import TextSubmitted
+from sprat_contracts import SIGNATURE_HEADER, TextSubmitted
+from sprat_contracts.signing import signature_of
 
 INTENT = {"tasks": {"intent": {}}}
 
@@ -133,3 +134,30 @@ def test_a_line_that_is_not_valid_is_named_and_its_text_is_not(text, said):
 def test_one_id_is_not_for_two_texts():
     with pytest.raises(UserError, match="--id is for one text, these are 2"):
         prepare(given("a", "b"), INTENT, id="x", key=None)
+
+
+def test_a_text_is_signed_for_its_own_tenant_source_and_id():
+    key = b"k" * 32
+    texts = given("one", '{"text": "two", "tenant": "nordic"}')
+    options = INTENT | {"tenant": "acme"}
+    for each, tenant in zip(
+        prepare(texts, options, id=None, key=None, source="/crm/test", sign_with=key), ("acme", "nordic"), strict=True
+    ):
+        signature = signature_of(dict(each.headers)[SIGNATURE_HEADER].decode(), each.value)
+        assert signature.is_by([key], tenant, "/crm/test", each.envelope.id)
+        assert dict(each.headers)["ce_source"] == b"/crm/test"
+
+
+def test_without_a_key_nothing_is_signed():
+    (each,) = prepare(given("one"), INTENT, id=None, key=None)
+    assert SIGNATURE_HEADER not in dict(each.headers)
+    assert each.envelope.source == SOURCE
+
+
+@pytest.mark.parametrize(("value", "has"), [(None, "is not set"), ("", "is not set"), ("short", "has 5 bytes")])
+def test_a_key_that_is_missing_or_short_is_refused_without_its_value(value, has):
+    environment = {} if value is None else {"CRM_KEY": value}
+    with pytest.raises(UserError) as caught:
+        signing_key("CRM_KEY", environment)
+    assert str(caught.value) == f"--sign-with CRM_KEY: the variable {has}; it holds a key of 32 bytes or more"
+    assert signing_key("CRM_KEY", {"CRM_KEY": "k" * 32}) == b"k" * 32

@@ -10,6 +10,7 @@ from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
 from sprat_ner.__main__ import NerSettings
+from sprat_policy import Policy
 from sprat_router.__main__ import RouterSettings
 from sprat_translation.__main__ import TranslationSettings
 
@@ -50,3 +51,11 @@ def test_a_variable_that_is_read_is_not_reported() -> None:
 def test_the_table_holds_what_the_services_read() -> None:
     services = set(read_by(*SERVICES))
     assert services - set(read_by(ServiceSettings)) == set(SERVICES_OWN)
+
+
+def test_a_key_that_the_policy_names_is_read():
+    policy = Policy.model_validate({"tenants": {"acme": {"signing_keys": ["${SPRAT_CRM_KEY}"]}}})
+    variables = {"SPRAT_CRM_KEY": "x", "SPRAT_CRM_KEYS": "x"}
+    assert [check.finding for check in check_variables(variables, policy)] == [
+        "SPRAT_CRM_KEYS is not a setting: nothing reads it"
+    ]

@@ -8,6 +8,7 @@ from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Outcome
 from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, ids
 from sprat_frontier.protocols import ProviderError
+from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
 
 OUTPUT = IntentOutput(label="transfer")
@@ -217,3 +218,12 @@ async def test_a_replay_for_another_service_is_skipped(frontier, replay_for, rea
 async def test_unknown_fields_of_the_text_survive(frontier):
     answered = await frontier.answer(parts.request(extra_field={"a": [1]}))
     assert answered.request.prediction.submitted.model_extra == {"extra_field": {"a": [1]}}
+
+
+@pytest.mark.parametrize(("tenant", "code"), [("acme", "foreign_source"), ("signs", "bad_signature")])
+def test_a_request_for_a_text_that_is_not_its_tenants_is_dropped_at_once(frontier, tenant, code):
+    rules = {"tenants": {"acme": {"sources": ["/crm/*"]}, "signs": {"signing_keys": ["${KEY}"]}, "nordic": {}}}
+    frontier.guard = TenantGuard(Policy.model_validate(rules), {})
+    frontier.restart()
+    assert frontier.handler.skip_reason(parts.received(parts.request(tenant=tenant))) == code
+    assert frontier.handler.skip_reason(parts.received(parts.request(tenant="nordic"))) is None

@@ -19,7 +19,7 @@ def specialist(task="intent", *, owns_from=0, left=None, **card):
 def key(record, **card):
     outcome = specialist(**card).receive(received(record))
     assert isinstance(outcome, Ask)
-    return outcome.cache_key
+    return outcome.tenant, outcome.question.text, outcome.cache_key
 
 
 BASE = {"tasks": {"intent": {}, "ner": {}}}

@@ -5,7 +5,7 @@ import hmac
 
 from pydantic import SecretStr
 
-from sprat.cache import KeyedHash
+from sprat.cache import KeyedHash, cache_key, key_prefix
 
 HASH = KeyedHash(SecretStr("a secret"))
 
@@ -28,3 +28,36 @@ def test_where_a_part_ends_makes_a_difference() -> None:
 
 def test_a_text_that_is_not_unicode_is_hashed_all_the_same() -> None:
     assert HASH("\ud800") != HASH("\ud801")
+
+
+def test_all_keys_of_a_tenant_and_of_a_text_begin_alike_and_no_others_do() -> None:
+    key = cache_key(HASH, "acme", "a text", "answer", "intent")
+    for prefix in (key_prefix(HASH, "acme"), key_prefix(HASH, "acme", "a text")):
+        assert key.startswith(prefix)
+        assert cache_key(HASH, "acme", "a text", "answer", "ner").startswith(prefix)
+        assert not cache_key(HASH, "other", "a text", "answer", "intent").startswith(prefix)
+    assert not cache_key(HASH, "acme", "another", "answer").startswith(key_prefix(HASH, "acme", "a text"))
+    assert not any(
+        key.startswith(key_prefix(KeyedHash(SecretStr("another")), "acme", text)) for text in (None, "a text")
+    )
+
+
+def test_that_two_tenants_have_one_text_does_not_show_in_the_keys() -> None:
+    first, second = (cache_key(HASH, tenant, "a text", "answer").split(":") for tenant in ("acme", "other"))
+    assert not {*first} & {*second}
+
+
+def test_a_key_depends_on_every_part_and_shows_none() -> None:
+    keys = {
+        cache_key(HASH, *parts)
+        for parts in (
+            ("t", "x", "a"),
+            ("t", "x", "b"),
+            ("t", "y", "a"),
+            ("u", "x", "a"),
+            ("t", "x"),
+            ("t", "x", "a", ""),
+        )
+    }
+    assert len(keys) == 6
+    assert all(set(key) <= set("0123456789abcdef:") for key in keys)

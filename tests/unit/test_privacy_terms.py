@@ -85,7 +85,7 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
             id="no word",
         ),
         pytest.param(
-            "perimeter: {terms: [{type: A, words: []}]}", ":1:38: perimeter.terms.0.words: tuple", id="no words"
+            "perimeter: {terms: [{type: A, words: []}]}", ":1:38: perimeter.terms.0.words: no entry", id="no words"
         ),
         pytest.param("perimeter: {terms: [{type: A}]}", ":1:21: perimeter.terms.0.words: field required", id="none"),
         pytest.param("perimeter: {terms: A}", ":1:20: perimeter.terms: 'A': not a list", id="no list"),

@@ -201,7 +201,7 @@ async def test_work_is_in_progress_while_a_batch_is_handled_and_no_longer(parts)
 
 class Asking(Handler):
     def receive(self, received):
-        return Ask(Question("hi", "en"), "intent", ("k",))
+        return Ask(Question("hi", "en"), "intent", "acme", ("k",))
 
 
 class Model:

@@ -68,7 +68,7 @@ async def answer(cached_inference, *texts):
     items = []
     for one in texts:
         item = WorkItem(plain(), received=received(text()))
-        cached_inference.prepare(item, Ask(Question(one, "en"), "intent", ("answer", one)))
+        cached_inference.prepare(item, Ask(Question(one, "en"), "intent", "acme", ("answer",)))
         items.append(item)
     await cached_inference.answer(items)
     return [item.outcome.skipped for item in items]

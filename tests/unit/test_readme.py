@@ -12,7 +12,7 @@ from sprat_contracts import Result, TextSubmitted, Topics
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
-from sprat_policy import load_policy
+from sprat_policy import load_guarded_policy, load_policy
 from sprat_translation.__main__ import TranslationSection
 from sprat_translation.model import TranslationModel
 from support.readme import CONFIGURATION, DOCS, PAGES, ROOT, documented_settings, programs, section, settings
@@ -53,6 +53,16 @@ def test_the_policy_shown_is_valid_and_does_what_its_comments_say(tmp_path: Path
     policy = load_policy(file)
     assert (policy.task("intent").keep_at, policy.tenant("acme-bank").frontier) == (0.72, "allow")
     assert policy.tenant("somebody else").frontier == "deny"
+
+
+def test_the_policy_of_tenants_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-tenants"], "utf-8")
+    _, guard = load_guarded_policy(file, {"SPRAT_CRM_KEY": "k" * 32})
+    refusals = [
+        guard.refusal(*text, "1", None) for text in (("acme-bank", "/else"), ("acme-bank", "/crm/1"), ("x", "/crm/1"))
+    ]
+    assert [refusal and refusal.code for refusal in refusals] == ["foreign_source", "bad_signature", "foreign_source"]
 
 
 def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:

@@ -1,14 +1,24 @@
 """The router judges texts, hands on what it does not know, and ends what is too large."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sprat.channels import router_channels
 from sprat.errors import Fatal, Rejected
-from sprat_contracts import Declined, FrontierAnswered, FrontierRequested, ModelAnnounced, Prediction, Route
-from sprat_contracts.ids import RESULT, derive
+from sprat_contracts import (
+    Declined,
+    FrontierAnswered,
+    FrontierRequested,
+    ModelAnnounced,
+    Prediction,
+    Route,
+    TextSignature,
+)
+from sprat_contracts.ids import RESULT, derive, plain_text_identity
+from sprat_policy import Policy
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -171,3 +181,41 @@ def test_every_topic_of_the_router_has_its_message() -> None:
 def test_a_message_that_the_router_does_not_read_stops_the_service() -> None:
     with pytest.raises(Fatal):
         router().receive(received(announced()))
+
+
+GUARDED = Policy.model_validate({"tenants": {"acme": {"sources": ["/crm/*"]}, "signs": {"signing_keys": ["${KEY}"]}}})
+
+
+@pytest.mark.parametrize("replay_for", [None, "intent", "nobody"])
+@pytest.mark.parametrize(("tenant", "code"), [("acme", "foreign_source"), ("signs", "bad_signature")])
+def test_a_text_that_is_not_its_tenants_is_one_dead_letter_and_nothing_else(
+    tenant: str, code: str, replay_for: str | None
+) -> None:
+    submitted = text(tenant=tenant, tasks=ALL_TASKS | {"mood": {}})
+    outcome = router(policy=GUARDED).receive(received(submitted, replay_for=replay_for))
+    assert outcome.rejected is not None
+    assert (outcome.rejected.code, outcome.events, outcome.judged) == (code, (), False)
+
+
+def test_a_text_as_plain_json_is_known_by_its_place() -> None:
+    record = received(text(tenant="signs"))
+    source, id = plain_text_identity(record.topic, record.partition, record.offset, record.appended_at)
+    plain = replace(record, envelope=replace(record.envelope, source=source, id=id))
+    outcome = router(policy=GUARDED).receive(plain)
+    assert outcome.rejected is not None
+    assert "plain JSON cannot be signed" in outcome.rejected.detail
+
+
+@pytest.mark.parametrize(("tenant", "code"), [("acme", "foreign_source"), ("signs", "bad_signature")])
+def test_the_predictions_of_such_a_text_are_dropped(tenant: str, code: str) -> None:
+    for confidence in (0.99, 0.1):
+        made = prediction(submitted=text(tenant=tenant), confidence=confidence)
+        outcome = router(policy=GUARDED).receive(received(made))
+        assert (outcome.skipped, outcome.events, outcome.rejected) == (code, (), None)
+
+
+def test_a_request_without_a_service_carries_the_texts_signature() -> None:
+    signature = TextSignature(signature="v1=0", value_sha256="0" * 64)
+    record = received(text())
+    (request,) = requests(router().receive(replace(record, envelope=replace(record.envelope, signature=signature))))
+    assert request.prediction.text_signature == signature

@@ -1,7 +1,7 @@
 """The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
 
 Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `ids`,
-`trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
+`signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
@@ -23,6 +23,7 @@ from sprat_contracts.predictions import (
     TranslationOutput,
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
+from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
@@ -30,6 +31,7 @@ from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError
 
 __all__ = [
     "OUTPUTS",
+    "SIGNATURE_HEADER",
     "TASKS",
     "Alternative",
     "DeadLetterReason",
@@ -57,6 +59,7 @@ __all__ = [
     "Route",
     "TaskOptions",
     "Tasks",
+    "TextSignature",
     "TextSubmitted",
     "Topic",
     "Topics",
@@ -67,4 +70,5 @@ __all__ = [
     "WireError",
     "decode",
     "encode",
+    "sign",
 ]

@@ -23,6 +23,8 @@ class ReasonCode(StrEnum):
     UNKNOWN_TASK = "unknown_task"
     TASK_NOT_REQUESTED = "task_not_requested"
     UNKNOWN_SERVICE = "unknown_service"
+    FOREIGN_SOURCE = "foreign_source"
+    BAD_SIGNATURE = "bad_signature"
 
     # Both: the record becomes a dead letter, and its text and task a declined answer.
     TOO_LARGE = "too_large"

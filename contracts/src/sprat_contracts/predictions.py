@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName, TimingsMs
+from sprat_contracts.signing import TextSignature
 from sprat_contracts.texts import TextSubmitted
 
 
@@ -109,3 +110,9 @@ class Prediction(Message):
     cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None
+    text_signature: Annotated[
+        TextSignature | None,
+        Field(
+            description="The text's signature, copied, so that the next services can verify it; null where it has none."
+        ),
+    ] = None

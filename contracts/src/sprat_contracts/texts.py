@@ -98,7 +98,7 @@ class TextSubmitted(Message):
             min_length=1,
             max_length=256,
             pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",
-            description="Whose budget and policy. Not authenticated: Kafka's ACLs guard the topic.",
+            description="Whose budget and policy. The policy may bind it to sources and ask for a signature.",
         ),
     ] = "default"
     frontier: Annotated[

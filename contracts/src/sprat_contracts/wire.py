@@ -13,6 +13,7 @@ from sprat_contracts.base import Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.trace_context import Traceparent
 
 M = TypeVar("M", bound=Message)
@@ -107,6 +108,8 @@ class Envelope:
     """The only service that should handle this replayed record; None for all. Anybody can write the header: services
     honour one with the installation's signature of the replay."""
     replays: int = 0
+    signature: TextSignature | None = None
+    """Of a text that is signed; not verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
         extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
         replays=replays_of(record.headers),
+        signature=signature_of(headers.get(SIGNATURE_HEADER), record.value),
     )
 
 

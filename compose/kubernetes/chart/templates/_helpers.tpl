@@ -75,7 +75,8 @@ itself knows; with `only`, names that begin so. */}}
 {{- $_ := set $files "SPRAT_KAFKA__SSL_KEYFILE" "/etc/sprat/client/tls.key" -}}
 {{- end -}}
 {{- end -}}
-{{- range $layer := list (.more | default dict) $files .root.Values.settings .root.Values.secrets .service.settings .service.secrets -}}
+{{- $keys := ternary .root.Values.signingKeys dict (.service.policy | default false) -}}
+{{- range $layer := list $keys (.more | default dict) $files .root.Values.settings .root.Values.secrets .service.settings .service.secrets -}}
 {{- range $name, $value := $layer | default dict -}}
 {{- if kindIs "map" $value -}}
 {{- $_ := set $found $name (dict "name" $name "valueFrom" (dict "secretKeyRef" $value)) -}}

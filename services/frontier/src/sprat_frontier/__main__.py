@@ -11,14 +11,14 @@ from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.sealing import Seal
-from sprat.settings import ServiceSettings
+from sprat.settings import ServiceSettings, environment
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy import load_policy
+from sprat_policy import load_guarded_policy
 
 PUBLISHED_AT_ONCE = 1024
 """Requests in progress besides those that wait or are called: mostly, their answers are on the way to Kafka. When one
@@ -40,7 +40,7 @@ class FrontierServiceSettings(ServiceSettings):
 
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
-    policy = load_policy(settings.policy)
+    policy, guard = load_guarded_policy(settings.policy, environment())
     context.name_tenants(policy.named_tenants)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)
@@ -59,6 +59,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         settings.frontier,
         topics=context.topics,
         policies=policy,
+        guard=guard,
         masker=redactor,
         store=store,
         provider=provider,

@@ -4,6 +4,7 @@ import json
 
 from pydantic import ValidationError
 
+from sprat.cache import cache_key
 from sprat_contracts import Egress, ModelRef, Output, Usage
 from sprat_contracts.base import Part
 from sprat_frontier.answers import InvalidAnswerError, check
@@ -31,10 +32,12 @@ def answer_key(
 
     `masker_version` is empty where the text is not masked.
     """
-    return hash(
+    return cache_key(
+        hash,
+        question.tenant,
+        question.text,
         "frontier-answer",
         PROMPT_VERSION,
-        question.tenant,
         question.task,
         question.options,
         rule,
@@ -46,7 +49,6 @@ def answer_key(
         provider.model,
         endpoint,
         question.language,
-        question.text,
     )
 
 

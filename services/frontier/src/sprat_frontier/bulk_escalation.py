@@ -41,7 +41,7 @@ from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
-from sprat_policy import load_policy
+from sprat_policy import TenantGuard, load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0
@@ -141,6 +141,7 @@ class _BulkEscalation:
                 settings,
                 topics=Topics() if broker is None else broker.kafka.topics,
                 policies=policy,
+                guard=TenantGuard(policy, {}),
                 masker=redactor,
                 store=_MemoryStore(),
                 provider=provider,

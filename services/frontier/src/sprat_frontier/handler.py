@@ -43,6 +43,7 @@ from sprat_frontier.quota import TenantQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
 from sprat_frontier.waiting_cases import AnswerTooLateError, DeadlinePassedError, NotCalledError, WaitingCases
+from sprat_policy import TenantGuard
 from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified, TextTooLong
 
 SERVICE = "frontier"
@@ -68,6 +69,7 @@ class FrontierHandler:
         *,
         topics: Topics,
         policies: TenantPolicies,
+        guard: TenantGuard,
         masker: TextMasker,
         store: AnswerStore,
         provider: Provider,
@@ -81,6 +83,7 @@ class FrontierHandler:
         self._price = settings.price_of_model()
         self._topics = topics
         self._policies = policies
+        self._guard = guard
         self._masker = masker
         self._store = store
         self._provider = ObservedProvider(provider, settings)
@@ -98,8 +101,14 @@ class FrontierHandler:
         return FrontierRequested
 
     def skip_reason(self, received: Received[FrontierRequested]) -> str | None:
-        """Return `replay` for a record that is replayed for another service."""
-        return None if received.envelope.replay_for in {None, SERVICE} else "replay"
+        """Return `replay` for a record that is replayed for another service, or why the text is not its tenant's.
+
+        A request for such a text ends here, without an answer: the router has refused the text, and a Result of it
+        could take the place of that of the tenant's own text with the same source and id.
+        """
+        if received.envelope.replay_for not in {None, SERVICE}:
+            return "replay"
+        return self._guard.skip_reason(received.message.prediction)
 
     async def handle(self, received: Received[FrontierRequested]) -> Outcome:
         """Answer or decline one request.

@@ -13,8 +13,8 @@ from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
-from sprat.settings import ServiceSettings
-from sprat_policy import load_policy
+from sprat.settings import ServiceSettings, environment
+from sprat_policy import load_guarded_policy
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck
@@ -39,13 +39,13 @@ async def build(
     def apply(announcement: Announcement) -> None:
         table.apply(announcement.key, announcement.announced, announcement.retirement.until)
 
-    policy = load_policy(settings.policy)
+    policy, guard = load_guarded_policy(settings.policy, environment())
     context.name_tenants(policy.named_tenants)
     reader = ModelsReader(settings.kafka, context.signatures, apply)
     context.stack.push_async_callback(reader.stop)
     await context.wait_for_topics(context.topics.models)
     await reader.start()
-    handler = RouterHandler(context.topics, policy, table, context.keyed_hash)
+    handler = RouterHandler(context.topics, policy, guard, table, context.keyed_hash)
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 
     async def refresh() -> None:

@@ -124,4 +124,5 @@ def _declined_prediction(text: TextSubmitted, received: Received[Message], task:
         confidence=None,
         model=None,
         declined=Declined(code=ReasonCode.NO_SERVICE, detail=f"no model {task}/{model} served when the text arrived"),
+        text_signature=received.envelope.signature,
     )

@@ -19,7 +19,8 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
-from sprat_policy import Policy
+from sprat_contracts.ids import plain_text_identity
+from sprat_policy import Policy, TenantGuard
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
 
@@ -30,9 +31,12 @@ FRONTIER = "frontier"
 class RouterHandler:
     """Handles the router's records; the same record, policy and announcements give the same outcome."""
 
-    def __init__(self, topics: Topics, policy: Policy, models: ModelTable, question_hash: QuestionHash) -> None:
+    def __init__(
+        self, topics: Topics, policy: Policy, guard: TenantGuard, models: ModelTable, question_hash: QuestionHash
+    ) -> None:
         self._topics = topics
         self._policy = policy
+        self._guard = guard
         self._models = models
         self._question_hash = question_hash
         self._types = router_channels(topics).reads
@@ -43,13 +47,15 @@ class RouterHandler:
 
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record."""
+        if isinstance(received.message, TextSubmitted) and (foreign := self._foreign(received.message, received)):
+            return Outcome(rejected=foreign)
         if received.envelope.replay_for not in (None, SERVICE):
             return self._replayed_for_another(received)
         match received.message:
             case TextSubmitted() as text:
                 return self._validate(text, received)
             case Prediction() as prediction:
-                return _not_requested(prediction) or Outcome(events=(self._route(prediction),))
+                return self._dropped(prediction) or _not_requested(prediction) or self._route(prediction)
             case FrontierAnswered() as answer:
                 rejected = _not_requested(answer.request.prediction)
                 return rejected or Outcome(events=(result_event(concluded(answer), self._topics),))
@@ -73,6 +79,18 @@ class RouterHandler:
         ]
         return Outcome(tuple(result_event(result, self._topics) for result in results), rejected)
 
+    def _foreign(self, text: TextSubmitted, received: Received[Message]) -> Rejected | None:
+        """Return why a text is not its tenant's."""
+        envelope = received.envelope
+        place = plain_text_identity(received.topic, received.partition, received.offset, received.appended_at)
+        return self._guard.refusal(
+            text.tenant,
+            envelope.source,
+            envelope.id,
+            envelope.signature,
+            plain=(envelope.source, envelope.id) == place,
+        )
+
     def _replayed_for_another(self, received: Received[Message]) -> Outcome:
         """Skip a replay for another service; reject one for no service: all would skip it, and its Results be lost."""
         service, text = received.envelope.replay_for, received.message
@@ -95,13 +113,18 @@ class RouterHandler:
         rejected = unknown_tasks(text)
         return Outcome(events, rejected, None if events or rejected else "served", judged=True)
 
-    def _route(self, prediction: Prediction) -> Emit:
+    def _dropped(self, prediction: Prediction) -> Outcome | None:
+        """Drop a prediction whose text is not its tenant's: the text has its dead letter, and gets no Result."""
+        reason = self._guard.skip_reason(prediction)
+        return None if reason is None else Outcome(skipped=reason)
+
+    def _route(self, prediction: Prediction) -> Outcome:
         options = prediction.submitted.tasks.known[prediction.task]
         policy = self._policy.task(prediction.task, options.model)
         decision = decide(prediction, policy, self._models.labels(prediction.task, options.model))
         if decision.kept:
-            return result_event(kept(prediction, decision), self._topics)
-        return self._escalate(prediction, decision.reasons, decision.threshold)
+            return Outcome(events=(result_event(kept(prediction, decision), self._topics),))
+        return Outcome(events=(self._escalate(prediction, decision.reasons, decision.threshold),))
 
     def _escalate(self, prediction: Prediction, reasons: tuple[str, ...], threshold: float | None) -> Emit:
         request = frontier_request(prediction, reasons, threshold, self._models)

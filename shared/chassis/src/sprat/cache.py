@@ -34,6 +34,8 @@ _PAUSE_S = 1.0
 _MAX_PAUSE_S = 15.0
 _RETRY_S = 0.3
 _CONNECTIONS = 8
+_GROUP = 24
+"""Hexadecimal digits: 96 bits tell apart all tenants and texts that there will be."""
 
 
 class KeyedHash:
@@ -50,6 +52,20 @@ class KeyedHash:
         """Return 64 hexadecimal digits."""
         message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, message, hashlib.sha256).hex()
+
+
+def cache_key(hash: Callable[..., str], tenant: str, text: str, *parts: str) -> str:
+    """Return the key of an answer about a tenant's text: hashes of the tenant, of the text, and of all parts.
+
+    Whoever holds the secret finds all answers of a tenant, or about a text, by how their keys begin (`key_prefix`).
+    """
+    return f"{key_prefix(hash, tenant, text)}{hash(*parts, tenant, text)}"
+
+
+def key_prefix(hash: Callable[..., str], tenant: str, text: str | None = None) -> str:
+    """Return how the keys begin of all answers of a tenant, or of those about one of its texts."""
+    of_tenant = f"{hash('cache-tenant', tenant)[:_GROUP]}:"
+    return of_tenant if text is None else f"{of_tenant}{hash('cache-text', tenant, text)[:_GROUP]}:"
 
 
 class Cache(Protocol):
@@ -75,7 +91,8 @@ class RedisCache:
     also occurs when this process was busy and Redis was well. An operation in the first pause waits for its end and is
     then tried. A Redis that is unreachable for longer costs no more than without retries.
 
-    Keys hold the tenant (they are hashes over all that an answer depends on), and each value is sealed to its key.
+    Keys hold the tenant (they are hashes over all that an answer depends on: see `cache_key`), and each value is sealed
+    to its key.
     `name` tells this cache from others in metrics and spans.
     """
 

@@ -1,10 +1,13 @@
 """Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or `.env`. Built once, in `__main__`."""
 
+import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -13,6 +16,9 @@ from sprat.keys import Keys
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound="ServiceSettings")
+
+
+_FILE = ".env"
 
 
 class Section(BaseModel):
@@ -140,7 +146,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SPRAT_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=_FILE,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -179,6 +185,12 @@ class ServiceSettings(BaseSettings):
     def keys(self) -> Keys:
         """The keys derived from the secret."""
         return Keys(self.secret, self.previous_secret)
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables that settings come from: those of `.env`, and before them those of the process."""
+    file = {name: value for name, value in dotenv_values(_FILE).items() if value is not None}
+    return file | os.environ
 
 
 def load_settings(settings_type: type[S]) -> S:

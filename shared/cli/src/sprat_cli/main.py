@@ -56,6 +56,9 @@ COMMANDS = {
     "audit": CommandEntry(
         "sprat_cli.audit.command:app", "Sum up what was sent to providers; compare attempts with outcomes."
     ),
+    "erase": CommandEntry(
+        "sprat_cli.erase.command:erase_command", "Delete a person's answers in Redis; list what stands in Kafka."
+    ),
     "topics": CommandEntry(
         "sprat_cli.topics.command:app", "Create the topics, or compare them with what they should be."
     ),

@@ -63,15 +63,8 @@ class SpecialistHandler:
         return Ask(
             self.question(text, options),
             self.card.task,
-            (
-                "answer",
-                text.tenant,
-                self.card.task,
-                options.model_dump_json(),
-                text.language,
-                self.card.version,
-                text.text,
-            ),
+            text.tenant,
+            ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version),
         )
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
@@ -123,6 +116,7 @@ class SpecialistHandler:
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,
+            text_signature=envelope.signature,
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)

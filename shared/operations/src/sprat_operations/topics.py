@@ -105,6 +105,25 @@ async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicS
         return await _states(admin, topics)
 
 
+async def kept_for(client: Mapping[str, Any], names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+    """Return for each topic how long its records are kept, and how much longer at most: milliseconds.
+
+    Kafka deletes a segment when its last record is that old: so the second number is how long a segment may grow. None
+    for a topic whose records are kept without end.
+
+    Raises:
+        UserError: the broker cannot be reached or refuses.
+    """
+    async with _Admin(client) as admin:
+        configs = await _configs(admin, names)
+    kept: dict[str, tuple[int, int] | None] = {}
+    for name, config in configs.items():
+        retention_ms = int(config.get("retention.ms", "-1"))
+        endless = retention_ms < 0 or "delete" not in config.get("cleanup.policy", "delete")
+        kept[name] = None if endless else (retention_ms, int(config.get("segment.ms", "0")))
+    return kept
+
+
 class _Admin:
     """An admin client for the time of a block; its errors become UserErrors."""
 

@@ -1,7 +1,7 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
 
 from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at
-from sprat_policy.load import load_policy
+from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
     IntentModelPolicy,
     IntentPolicy,
@@ -17,6 +17,7 @@ from sprat_policy.rules import (
     effective_rule,
     unannounced_models,
 )
+from sprat_policy.tenant_guard import TenantGuard
 
 __all__ = [
     "IntentModelPolicy",
@@ -26,6 +27,7 @@ __all__ = [
     "PrivacyPolicy",
     "TaskPolicies",
     "TaskPolicy",
+    "TenantGuard",
     "TenantPolicy",
     "TermRule",
     "UnannouncedModel",
@@ -33,6 +35,7 @@ __all__ = [
     "compile_pattern",
     "effective_rule",
     "keep_at_location",
+    "load_guarded_policy",
     "load_policy",
     "set_keep_at",
     "unannounced_models",

@@ -1,6 +1,6 @@
 """Read a policy file. Errors name file, line, column, field, the problem and what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,7 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
+from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_policy.rules import Policy, PolicySection
+from sprat_policy.source_globs import Claims
+from sprat_policy.tenant_guard import SigningKeys, TenantGuard
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
 
 MAX_BYTES = 256 * 1024
@@ -22,6 +25,8 @@ _MESSAGES = {
     "model_type": "not a section with fields below it",
     "dict_type": "not a section with fields below it",
     "tuple_type": "not a list",
+    "too_long": "too many entries",
+    "too_short": "no entry",
     "string_pattern_mismatch": "not of the form expected",
 }
 """Type of a pydantic error → message; for errors whose own message speaks of Python or shows a regular expression."""
@@ -36,12 +41,26 @@ def load_policy(path: Path | str) -> Policy:
     return policy_of(_read(Path(path)), path)
 
 
+def load_guarded_policy(path: Path | str, environment: Mapping[str, str]) -> tuple[Policy, TenantGuard]:
+    """Read the policy file, and the tenants' keys from the environment, for a service that judges texts.
+
+    Raises:
+        UserError: as :func:`load_policy`, and where a variable is missing or no key; the message never has its value.
+    """
+    policy, document = _read_policy(_read(Path(path)), path)
+    return policy, TenantGuard(policy, _signing_keys(policy, environment, document, path))
+
+
 def policy_of(raw: bytes, path: Path | str) -> Policy:
     """Read the content of a policy file; `path` is named in errors.
 
     Raises:
         UserError: as :func:`load_policy`.
     """
+    return _read_policy(raw, path)[0]
+
+
+def _read_policy(raw: bytes, path: Path | str) -> tuple[Policy, Document]:
     text = _decode(raw, path)
     try:
         document = read_yaml(text)
@@ -50,13 +69,65 @@ def policy_of(raw: bytes, path: Path | str) -> Policy:
     if document.data is None:
         raise UserError(f"{path}: the file is empty; it needs the sections {_known(Policy)}")
     try:
-        return Policy.model_validate(document.data)
+        policy = Policy.model_validate(document.data)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-    lines = [_describe(path, document, problem) for problem in problems[:_MAX_PROBLEMS]]
-    if len(problems) > _MAX_PROBLEMS:
-        lines.append(f"{path}: and {len(problems) - _MAX_PROBLEMS} more")
-    raise UserError("\n".join(lines))
+        _refuse(path, [_describe(path, document, problem) for problem in error.errors(include_url=False)])
+    _refuse(path, [*_shared_sources(policy, document, path)])
+    return policy, document
+
+
+def _refuse(path: Path | str, problems: Sequence[str]) -> None:
+    """Raise an error with the first problems, if there are any.
+
+    Raises:
+        UserError: a line for each.
+    """
+    if not problems:
+        return
+    more = [f"{path}: and {len(problems) - _MAX_PROBLEMS} more"] if len(problems) > _MAX_PROBLEMS else []
+    raise UserError("\n".join([*problems[:_MAX_PROBLEMS], *more]))
+
+
+def _shared_sources(policy: Policy, document: Document, path: Path | str) -> Iterator[str]:
+    """Return a line for each source that two tenants have: either could take the other's ids."""
+    for claim, other in Claims(policy.claims()).conflicts():
+        location: Location = ("tenants", claim.section, "sources", claim.place)
+        line = document.values["tenants", other.section, "sources", other.place].line
+        problem = (
+            f"{_shorten(claim.glob)}: a source can match this and {_shorten(other.glob)} of tenant {other.section} in "
+            f"line {line}; expected: sources that no other tenant has"
+        )
+        yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
+
+
+def _signing_keys(policy: Policy, environment: Mapping[str, str], document: Document, path: Path | str) -> SigningKeys:
+    """Return the keys of all tenants.
+
+    Raises:
+        UserError: a line for each variable that holds none.
+    """
+    problems: list[str] = []
+    keys: dict[str, tuple[bytes, ...]] = {}
+    for section, tenant in policy.tenants.items():
+        for place, name in enumerate(tenant.key_variables):
+            value = environment.get(name, "")
+            key = value.encode("utf-8", "surrogateescape")
+            keys[section] = (*keys.get(section, ()), key)
+            problem = (
+                f"the variable {name} is not set"
+                if not value
+                else f"the variable {name} begins or ends with white space"
+                if value != value.strip()
+                else f"the variable {name} has {len(key)} bytes"
+                if len(key) < MIN_KEY_BYTES
+                else None
+            )
+            if problem is not None:
+                location = ("tenants", section, "signing_keys", place)
+                expected = f"expected: a key of {MIN_KEY_BYTES} bytes or more, as `openssl rand -base64 32` makes one"
+                problems.append(_line(path, document.values[location], f"{_dotted(location)}: {problem}; {expected}"))
+    _refuse(path, problems)
+    return keys
 
 
 def _read(path: Path) -> bytes:
@@ -90,8 +161,11 @@ def _describe(path: Path | str, document: Document, problem: ErrorDetails) -> st
     place = document.values[present]
     if problem["type"] in ("extra_forbidden", "no_region") or "[key]" in problem["loc"]:
         place = document.keys.get(present, place)
-    name = ".".join(str(step) for step in location) or "the file"
-    return _line(path, place, f"{name}: {_explain(problem, location)}")
+    return _line(path, place, f"{_dotted(location) or 'the file'}: {_explain(problem, location)}")
+
+
+def _dotted(location: Location) -> str:
+    return ".".join(str(step) for step in location)
 
 
 def _explain(problem: ErrorDetails, location: Location) -> str:
@@ -106,7 +180,8 @@ def _explain(problem: ErrorDetails, location: Location) -> str:
         matches = get_close_matches(str(location[-1]), section.model_fields, n=1)
         hint = f"did you mean {matches[0]}? " if matches else ""
         return f"no such field; {hint}known here: {_known(section)}"
-    value = f"{_shorten(problem['input'])}: " if isinstance(problem["input"], str) else ""
+    shown = isinstance(problem["input"], str) and (field is None or field.repr)  # somebody may write a key itself there
+    value = f"{_shorten(problem['input'])}: " if shown else ""
     expected = field.description if field is not None else f"the fields {_known(section)}" if section else ""
     return f"{value}{message}; expected: {expected}" if expected else f"{value}{message}"
 

@@ -1,6 +1,6 @@
 """The policy: which answers are kept, and what may leave the perimeter. `load.py` reads it from a file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.texts import FrontierRule, ModelName
+from sprat_policy.source_globs import Claim
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -34,6 +35,12 @@ MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
 """Most steps of a compiled pattern. RE2 takes time linear in steps × characters: 0.05 s at most for 20,000 of them."""
 _MAX_MEMORY: Final = 1 << 20
+
+MAX_SOURCE: Final = 256
+MAX_SOURCES: Final = 100
+MAX_SIGNING_KEYS: Final = 2
+"""Both are valid: while one takes the place of the other, upstream systems change at their own time."""
+_OWN_SECRETS: Final = frozenset({"${SPRAT_SECRET}", "${SPRAT_PREVIOUS_SECRET}"})
 
 TermType = Annotated[
     str,
@@ -79,6 +86,12 @@ def _check_pattern(pattern: str, info: ValidationInfo) -> str:
             "no_pattern", "it matches nothing at all or white space, so it would match everywhere"
         )
     return pattern
+
+
+def _check_reference(reference: str) -> str:
+    if reference in _OWN_SECRETS:
+        raise PydanticCustomError("own_secret", "this is the secret of the services, which no tenant may know")
+    return reference
 
 
 class ModelPolicy(PolicySection):
@@ -148,6 +161,32 @@ class TenantPolicy(PolicySection):
             description="0 to 1000000: the hard cases for which the frontier model is called in a minute",
         ),
     ] = None
+    sources: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE, pattern=r"^[^\x00-\x1f\x7f]+$")], ...],
+        Field(
+            min_length=1,
+            max_length=MAX_SOURCES,
+            description="a list of the sources that its texts come from, and nobody else's, as [/crm/*]: '*' stands "
+            "for any characters, all others for themselves; left out: from any that no tenant has",
+        ),
+    ] = ()
+    signing_keys: Annotated[
+        tuple[
+            Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}$"), AfterValidator(_check_reference)], ...
+        ],
+        Field(
+            min_length=1,
+            max_length=MAX_SIGNING_KEYS,
+            repr=False,
+            description="a list of one or two variables of the environment that hold the keys that it signs its texts "
+            "with, as ['${SPRAT_CRM_KEY}']",
+        ),
+    ] = ()
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The names of the variables with its keys."""
+        return tuple(reference[2:-1] for reference in self.signing_keys)
 
     @model_validator(mode="after")
     def _check_regions(self) -> "TenantPolicy":
@@ -228,9 +267,20 @@ class Policy(PolicySection):
         """The tenants that have a section of their own."""
         return tuple(name for name in self.tenants if name != ALL_OTHERS)
 
+    def section(self, tenant: str) -> str | None:
+        """Return the name of the section with a tenant's policy: its own, else `"*"`; None where there is none."""
+        return tenant if tenant in self.tenants else ALL_OTHERS if ALL_OTHERS in self.tenants else None
+
     def tenant(self, name: str) -> TenantPolicy:
         """Return the tenant's policy, else that of `"*"`, else one that denies all."""
-        return self.tenants.get(name) or self.tenants.get(ALL_OTHERS) or TenantPolicy()
+        section = self.section(name)
+        return TenantPolicy() if section is None else self.tenants[section]
+
+    def claims(self) -> Iterator[Claim]:
+        """Return all sources of all tenants."""
+        for section, tenant in self.tenants.items():
+            for place, glob in enumerate(tenant.sources):
+                yield Claim(section, place, glob)
 
     def task(self, name: str, model: str = "default") -> TaskPolicy:
         """Return the policy for one model of a task.

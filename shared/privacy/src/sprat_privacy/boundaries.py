@@ -57,6 +57,28 @@ def widen(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+class Cuts:
+    """The cuts of one text. To widen any number of spans takes time linear in the text: none is looked for twice."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._before: dict[int, int] = {}
+        self._after: dict[int, int] = {}
+
+    def widen(self, start: int, end: int) -> tuple[int, int]:
+        """Return the smallest span around this one whose ends are cuts."""
+        return self._cut(start, -1, self._before), self._cut(end, 1, self._after)
+
+    def _cut(self, at: int, step: int, known: dict[int, int]) -> int:
+        """Return the nearest cut in one direction, and note it for all characters on the way."""
+        found = at
+        while found not in known and not is_cut(self._text, found):
+            found += step
+        cut = known.get(found, found)
+        known.update(dict.fromkeys(range(at, found + step, step), cut))
+        return cut
+
+
 def is_unspaced(character: str) -> bool:
     """Return whether a character belongs to a script without spaces between words."""
     return character >= "\u0e00" and _in_unspaced_ranges(character)

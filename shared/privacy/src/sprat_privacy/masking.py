@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Final
 
 from sprat_contracts.languages import primary_subtag
-from sprat_privacy.boundaries import is_seam, widen
+from sprat_privacy.boundaries import Cuts, is_seam
 from sprat_privacy.detection import Detection, Detector, NameDetector, ReadNames, resolve
 from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
 from sprat_privacy.errors import LanguageNotCovered, NotVerified, TextTooLong
@@ -162,19 +162,35 @@ def _occurrences(text: str, detections: Collection[Detection]) -> list[Detection
     of one word is found in upper case and capitalised too, but not in lower case: a person called Will must not mask
     the text's verbs.
     """
-    spans: dict[_SpanKey, Detection] = {}
+    spans = _Spans(text)
     values: dict[tuple[str, str], Detection] = {}
     for each in detections:
-        start, end = widen(text, each.start, each.end)
-        spans.setdefault((start, end, each.type), replace(each, start=start, end=end))
-        values.setdefault((text[start:end], each.type), each)
+        if (widened := spans.add(each, each.start, each.end, each.detector)) is not None:
+            values.setdefault((text[widened.start : widened.end], each.type), each)
         values.setdefault((text[each.start : each.end], each.type), each)
     for (value, type), source in values.items():
         for form in {value} if type in SECRETS else {value, value.upper(), value[:1].upper() + value[1:]}:
             for start in _find_all(text, form):
-                _add(spans, text, source, start, start + len(form))
+                spans.add(source, start, start + len(form), _OCCURRENCE)
     _add_equal_forms(spans, text, values)
-    return list(spans.values())
+    return list(spans.found.values())
+
+
+class _Spans:
+    """The spans to mask, widened to cuts."""
+
+    def __init__(self, text: str) -> None:
+        self.found: dict[_SpanKey, Detection] = {}
+        self._cuts = Cuts(text)
+
+    def add(self, source: Detection, start: int, end: int, detector: str) -> Detection | None:
+        """Add a span with a value of the source's type; return it as it is added, None if it is there."""
+        start, end = self._cuts.widen(start, end)
+        if (start, end, source.type) in self.found:
+            return None
+        added = replace(source, start=start, end=end, detector=detector)
+        self.found[start, end, source.type] = added
+        return added
 
 
 def _find_all(text: str, value: str) -> Iterator[int]:
@@ -187,7 +203,7 @@ def _find_all(text: str, value: str) -> Iterator[int]:
         start = text.find(value, start + (len(value) if is_whole else 1))
 
 
-def _add_equal_forms(spans: dict[_SpanKey, Detection], text: str, values: dict[tuple[str, str], Detection]) -> None:
+def _add_equal_forms(spans: _Spans, text: str, values: dict[tuple[str, str], Detection]) -> None:
     """Add the spans that equal a value in its normal form without being a copy of it."""
     by_comparison: dict[Comparison, dict[tuple[str, str], Detection]] = {}
     for (value, type), source in values.items():
@@ -203,19 +219,13 @@ def _add_equal_forms(spans: dict[_SpanKey, Detection], text: str, values: dict[t
                 start, end = normal.original(at, at + len(form))
                 is_whole = is_seam(text, start) and is_seam(text, end)
                 if is_whole:
-                    _add(spans, text, source, start, end)
+                    spans.add(source, start, end, _OCCURRENCE)
                 at = normal.text.find(form, at + (len(form) if is_whole else 1))
 
 
 def _has_words(value: str) -> bool:
     """Return whether a value has several words."""
     return sum(map(bool, _BETWEEN_WORDS.split(value))) > 1
-
-
-def _add(spans: dict[_SpanKey, Detection], text: str, source: Detection, start: int, end: int) -> None:
-    start, end = widen(text, start, end)
-    if (start, end, source.type) not in spans:
-        spans[start, end, source.type] = replace(source, start=start, end=end, detector=_OCCURRENCE)
 
 
 def _replace(text: str, spans: Sequence[Detection]) -> MaskedText:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
+from sprat.settings import environment
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.egress_audit import KafkaEgressAudit
@@ -16,7 +17,7 @@ from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings, Price
-from sprat_policy import load_policy
+from sprat_policy import load_guarded_policy
 from sprat_router.__main__ import RouterSettings
 from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, AnswersFile
 
@@ -86,13 +87,14 @@ class FixedFrontier:
 
     async def build(self, context: ServiceContext, settings: RouterSettings) -> Subscription:
         """Build the handler with the real detectors of personal data."""
-        policy = load_policy(settings.policy)
+        policy, guard = load_guarded_policy(settings.policy, environment())
         redactor = Redactor.load(_SETTINGS.tagger, policy.perimeter, _SETTINGS.masking_threads)
         context.stack.callback(redactor.close)
         handler = FrontierHandler(
             _SETTINGS,
             topics=context.topics,
             policies=policy,
+            guard=guard,
             masker=redactor,
             store=NoStore(),
             provider=FixedProvider(self._answers),

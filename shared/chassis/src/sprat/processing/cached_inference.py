@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from sprat.cache import Cache, KeyedHash
+from sprat.cache import Cache, KeyedHash, cache_key
 from sprat.errors import Fatal
 from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask, ModelHandler
@@ -75,7 +75,7 @@ class CachedInference:
     def prepare(self, item: WorkItem, ask: Ask) -> None:
         """Record the question of a work item."""
         item.ask = ask
-        item.cache_key = self.keyed_hash(*ask.cache_key)
+        item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
         item.tokens = self.model.tokens(ask.question)
 
     async def answer(self, items: Sequence[WorkItem]) -> None:

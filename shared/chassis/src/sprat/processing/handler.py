@@ -62,11 +62,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question for the model. `cache_key` holds everything that the answer depends on; it is hashed before use."""
+    """A question for the model. `cache_key` holds all that the answer depends on besides tenant and text."""
 
     question: Question
     task: str
+    tenant: str
     cache_key: tuple[str, ...]
+    """Hashed before use, as tenant and text are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,9 @@ PROCESS_SECONDS = Histogram(
     boundaries=SECONDS,
 )
 BATCH_SIZE = Histogram("sprat.batch.size", "{record}", "Records of one poll.", (GROUP,), boundaries=_SIZES)
-SKIPPED = Counter("sprat.skipped", "{record}", "Records that are another service's.", (REASON,))
+SKIPPED = Counter(
+    "sprat.skipped", "{record}", "Records that are another service's, or of a text that was refused.", (REASON,)
+)
 REFUSED = Counter(
     "sprat.records.refused",
     "{record}",

@@ -3,7 +3,7 @@
 import difflib
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,11 +12,12 @@ from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
-from sprat.settings import ServiceSettings
+from sprat.settings import ServiceSettings, environment
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
-from sprat_policy import Policy, load_policy
+from sprat_contracts.signing import MIN_KEY_BYTES
+from sprat_policy import Policy, TenantPolicy, load_policy
 
 _SHORTEST_SECRET = 16
 
@@ -46,6 +47,8 @@ def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
     settings = _ServiceVariables()
     yield _secret(settings.secret.get_secret_value())
     yield finding
+    if policy is not None:
+        yield from check_tenants(policy, environment())
     key = bool(settings.frontier__api_key.get_secret_value().strip())
     variables = FrontierVariables(
         settings.frontier__base_url,
@@ -81,6 +84,38 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "fix the file: the router does not start with it"), None
     return ok("policy", f"{path}: {len(policy.tenants)} tenants"), policy
+
+
+def check_tenants(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]:
+    """Show which tenants have sources of their own and sign their texts; check that the keys are set."""
+    for name, tenant in policy.tenants.items():
+        if not (tenant.sources or tenant.signing_keys):
+            continue
+        finding = f"{_some([name])}: {_bound(tenant)}"
+        missing = [each for each in tenant.key_variables if len(variables.get(each, "").encode()) < MIN_KEY_BYTES]
+        if missing:
+            yield unknown(
+                "tenants",
+                f"{finding}; in this shell: no key of {MIN_KEY_BYTES} bytes in {', '.join(missing)}",
+                "router and frontier do not start without these variables; export them here, too, to check them",
+            )
+        elif not tenant.sources:
+            yield warning(
+                "tenants",
+                f"{finding}; another tenant may use the same sources, and so the ids of its Results",
+                f"name its sources: tenants.{name}.sources",
+            )
+        else:
+            yield ok("tenants", finding)
+    open_ = [name for name, tenant in policy.tenants.items() if not (tenant.sources or tenant.signing_keys)]
+    if open_:
+        yield ok("tenants", f"neither sources nor keys: {_some(open_)}; whoever may write texts may write theirs")
+
+
+def _bound(tenant: TenantPolicy) -> str:
+    sources = f"texts from {_listed(tenant.sources)} alone" if tenant.sources else "texts from any free source"
+    keys = f", signed with {' or '.join(tenant.key_variables)}" if tenant.signing_keys else ", not signed"
+    return f"{sources}{keys}"
 
 
 _DEFAULT_REGION = "eu"
@@ -167,8 +202,11 @@ def _region(region: str, policy: Policy) -> Check:
 
 
 def _some(names: list[str]) -> str:
-    shown = ["all others" if name == "*" else name for name in names[:_FEW]]
-    return ", ".join(shown) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+    return _listed(["all others" if name == "*" else name for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
 
 
 SERVICES_OWN = (
@@ -204,10 +242,11 @@ _OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS")
 _LIKENESS = 0.85
 
 
-def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Warn about each variable that looks like a setting and is none."""
-    known = (*_names(ServiceSettings, _PREFIX), *SERVICES_OWN)
-    for name in sorted(environment):
+def check_variables(variables: Mapping[str, str] = os.environ, policy: Policy | None = None) -> Iterator[Check]:
+    """Warn about each variable that looks like a setting and is none, nor a key that the policy names."""
+    keys = () if policy is None else (key for tenant in policy.tenants.values() for key in tenant.key_variables)
+    known = (*_names(ServiceSettings, _PREFIX), *SERVICES_OWN, *(key.upper() for key in keys))
+    for name in sorted(variables):
         upper = name.upper()  # settings are not case-sensitive
         if not upper.startswith(_PREFIX) or upper.startswith(_OTHERS) or _is_read(upper, known):
             continue

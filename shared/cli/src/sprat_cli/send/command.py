@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from sprat.settings import environment
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.send.sending import SendRun
-from sprat_cli.send.submission import parse_reference, parse_tasks, prepare
+from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
 
@@ -20,6 +21,7 @@ Examples:
   sprat send "Anna flies to Oslo on Friday" --task ner --task translation=de
   sprat send texts.jsonl --tenant acme --frontier allow --json
   cat letter.txt | sprat send - --whole --task translation=de
+  sprat send "what is my balance" --tenant acme-bank --source /crm/test --sign-with SPRAT_CRM_KEY
 
 \b
 A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {;
@@ -89,6 +91,15 @@ def send(
     id: Annotated[
         str | None, typer.Option(show_default=False, metavar="ID", help="Of the text. [default: a new UUID]")
     ] = None,
+    source: Annotated[
+        str, typer.Option(metavar="SOURCE", help="Of the text: one that the policy gives to its tenant.")
+    ] = SOURCE,
+    sign_with: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False, metavar="VARIABLE", help="Sign for the tenant with the key in this variable or in .env."
+        ),
+    ] = None,
     key: Annotated[
         str | None, typer.Option(show_default=False, metavar="KEY", help="Of the record: equal keys keep their order.")
     ] = None,
@@ -113,7 +124,8 @@ def send(
     }
     lines = read_lines(what, sys.stdin, as_text=text, whole=whole)
     chosen = {name: value for name, value in options.items() if value is not None}
-    submissions = prepare(lines, chosen, id=id, key=key, plain=text or whole)
+    signs = None if sign_with is None else signing_key(sign_with, environment())
+    submissions = prepare(lines, chosen, id=id, key=key, plain=text or whole, source=source, sign_with=signs)
     kafka = kafka_settings(bootstrap, prefix)
     if not as_json:
         remark(f"sending {lines.description}")

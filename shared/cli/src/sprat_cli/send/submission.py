@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -11,12 +11,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from sprat.errors import UserError
 from sprat_cli.text_input import TextLines
-from sprat_contracts import TASKS, Envelope, TextSubmitted, Traceparent, WireError, decode, encode
+from sprat_contracts import (
+    SIGNATURE_HEADER,
+    TASKS,
+    Envelope,
+    TextSubmitted,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+    sign,
+)
 from sprat_contracts.languages import LanguageTag
+from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_contracts.wire import read_envelope
 
 SOURCE = "/sprat/send"
-"""The CloudEvents source of everything that is sent from the command line."""
+"""The CloudEvents source of what is sent from the command line without another."""
 
 _TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
 _INTERNAL = "sprat.cli"
@@ -86,10 +97,30 @@ def parse_reference(words: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def signing_key(variable: str, environment: Mapping[str, str]) -> bytes:
+    """Return the key that a variable holds.
+
+    Raises:
+        UserError: it is not set, or its value is too short.
+    """
+    key = environment.get(variable, "").encode("utf-8", "surrogateescape")
+    if len(key) < MIN_KEY_BYTES:
+        has = f"has {len(key)} bytes" if key else "is not set"
+        raise UserError(f"--sign-with {variable}: the variable {has}; it holds a key of {MIN_KEY_BYTES} bytes or more")
+    return key
+
+
 def prepare(
-    lines: TextLines, options: dict[str, Any], *, id: str | None, key: str | None, plain: bool = False
+    lines: TextLines,
+    options: dict[str, Any],
+    *,
+    id: str | None,
+    key: str | None,
+    plain: bool = False,
+    source: str = SOURCE,
+    sign_with: bytes | None = None,
 ) -> list[Submission]:
-    """Make the records; `options` fill in what a text leaves out.
+    """Make the records; `options` fill in what a text leaves out; `sign_with` is the key that signs them.
 
     A text that begins with `{` is a whole TextSubmitted, unless `plain`.
 
@@ -98,19 +129,32 @@ def prepare(
     """
     if id is not None and len(lines.texts) > 1:
         raise UserError(f"--id is for one text, these are {len(lines.texts)}")
-    return [_submission(where, text, options, id, key, plain=plain) for where, text in lines.texts]
+    return [
+        _submission(where, text, options, id, key, plain=plain, source=source, sign_with=sign_with)
+        for where, text in lines.texts
+    ]
 
 
 def _submission(
-    where: str, text: str, options: dict[str, Any], id: str | None, key: str | None, *, plain: bool
+    where: str,
+    text: str,
+    options: dict[str, Any],
+    id: str | None,
+    key: str | None,
+    *,
+    plain: bool,
+    source: str,
+    sign_with: bytes | None,
 ) -> Submission:
     fields = {**options, "text": text} if plain or not text.startswith("{") else {**options, **_object(where, text)}
     _check(where, fields)
     chosen = id if id is not None else str(uuid4())
-    envelope = Envelope(id=chosen, source=SOURCE, traceparent=Traceparent.root(SOURCE, chosen))
+    envelope = Envelope(id=chosen, source=source, traceparent=Traceparent.root(source, chosen))
     try:
         message = decode(_Unsent(json.dumps(fields, ensure_ascii=False).encode(), ()), TextSubmitted).message
         value, headers = encode(message, envelope)
+        if sign_with is not None:
+            headers.append((SIGNATURE_HEADER, sign(sign_with, message.tenant, source, chosen, value)))
         read_envelope(_Unsent(value, headers), TextSubmitted)
         return Submission(envelope, message, None if key is None else key.encode(), value, headers)
     except UnicodeEncodeError:
