@@ -1,6 +1,7 @@
 """How commands reach Kafka: what wins, and what is said when nothing answers."""
 
 import logging
+import os
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
@@ -8,8 +9,15 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import UnreachableError, explain_kafka_errors, kafka_settings
+from sprat_cli.connection import (
+    UnreachableError,
+    explain_kafka_errors,
+    kafka_settings,
+    reading_signatures,
+    writing_signatures,
+)
 from sprat_cli.terminal import paint, wants_colour
+from sprat_operations.local_run import LocalRun
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +43,22 @@ def test_no_secret_is_needed_and_sasl_passes_through(monkeypatch):
     arguments = client_arguments(kafka_settings("host:1", None))
     assert arguments["security_protocol"] == "SASL_PLAINTEXT"
     assert (arguments["sasl_plain_username"], arguments["sasl_plain_password"]) == ("me", "hidden")
+
+
+def test_what_must_be_signed_needs_the_secret_and_it_is_said_where_that_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPRAT_REDIS__URL", "redis://127.0.0.1:7/0")
+    monkeypatch.delenv("SPRAT_SECRET", raising=False)
+    assert reading_signatures() is None
+    with pytest.raises(UserError, match=r"DIR/secret, Docker Compose in compose/\.env"):
+        writing_signatures()
+    (tmp_path / "secret").write_text("the secret of this installation")
+    path = LocalRun(os.getpid(), str(tmp_path), "redis://:password@127.0.0.1:7/0").announce()
+    with pytest.raises(UserError) as raised:
+        writing_signatures()
+    path.unlink()
+    assert str(raised.value).endswith(f"export SPRAT_SECRET=$(cat {tmp_path}/secret)")
+    monkeypatch.setenv("SPRAT_SECRET", (tmp_path / "secret").read_text())
+    assert writing_signatures() is not None
 
 
 def test_a_wrong_variable_is_named_without_its_value(monkeypatch):

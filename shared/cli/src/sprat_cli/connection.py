@@ -2,8 +2,10 @@
 
 import logging
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -99,9 +101,16 @@ def writing_signatures() -> Signatures:
     if signatures is None:
         raise UserError(
             "SPRAT_SECRET is not set, and services ignore what is not signed with it: set it to that of the services. "
-            "`sprat up --data DIR` keeps it in DIR/secret, Docker Compose in compose/.env"
+            f"{_where_the_secret_is()}"
         )
     return signatures
+
+
+def _where_the_secret_is() -> str:
+    run = local_run.find(load_command_settings().redis.url.get_secret_value())
+    if run is not None and (file := Path(run.folder) / "secret").is_file():
+        return f"Your `sprat up` keeps it: export SPRAT_SECRET=$(cat {shlex.quote(str(file))})"
+    return "`sprat up --data DIR` keeps it in DIR/secret, Docker Compose in compose/.env"
 
 
 @contextmanager
