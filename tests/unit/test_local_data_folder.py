@@ -1,13 +1,17 @@
 """A data folder has one owner at a time, and the temporary folders of killed processes are removed."""
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sprat_local.notices import LocalError
+from sprat_local.processes import data_folder
 from sprat_local.processes.data_folder import DataFolder
 
 OWNER = """
@@ -76,3 +80,35 @@ def test_temporary_folders_of_killed_processes_are_removed_and_used_ones_kept(
         assert not folder.path.exists()
     finally:
         kill(running)
+
+
+def test_a_new_folder_that_a_process_removing_abandoned_ones_was_faster_to_lock_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    lock_of = data_folder._lock_of
+    theirs: list[FileLock] = []
+    made: list[Path] = []
+
+    def slow_lock_of(path: Path) -> FileLock:
+        """Let another process lock the first folder, and remove the second one."""
+        if path in made:
+            return lock_of(path)
+        made.append(path)
+        if len(made) == 1:
+            theirs.append(lock_of(path))
+            theirs[0].acquire(timeout=0)
+        if len(made) == 2:
+            shutil.rmtree(path)
+        return lock_of(path)
+
+    monkeypatch.setattr(data_folder, "_lock_of", slow_lock_of)
+    before = os.umask(0o022)
+    try:
+        folder = DataFolder.acquire(None, "sprat-test-")
+    finally:
+        os.umask(before)
+    assert made.index(folder.path) == 2
+    assert folder.path.is_dir()
+    folder.release()

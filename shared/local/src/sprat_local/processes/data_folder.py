@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from sprat_local.notices import LocalError
 from sprat_local.processes import private
 
 _LOCK = "sprat.lock"
+_ATTEMPTS = 5
 _MARKS = (_LOCK, "secret")
 """Files by which a folder is known as Sprat's."""
 
@@ -37,7 +39,9 @@ class DataFolder:
             LocalError: the folder cannot be used, another process holds it, it is another user's or a symbolic link, or
                 others can read it and what it holds is not Sprat's.
         """
-        path = _temporary_folder(prefix) if folder is None else _own_folder(folder)
+        if folder is None:
+            return cls._new(prefix)
+        path = _own_folder(folder)
         lock = _lock_of(path)
         try:
             lock.acquire(timeout=0)
@@ -47,7 +51,20 @@ class DataFolder:
             ) from None
         except OSError as error:
             raise LocalError(f"the data folder {path} cannot be used: {error.strerror}") from error
-        return cls(path, folder is None, lock)
+        return cls(path, temporary=False, lock=lock)
+
+    @classmethod
+    def _new(cls, prefix: str) -> Self:
+        """Lock a new temporary folder; take another one if a process that removes abandoned ones was there first."""
+        for _ in range(_ATTEMPTS):
+            path = _temporary_folder(prefix)
+            lock = _lock_of(path)
+            with suppress(Timeout, OSError):
+                lock.acquire(timeout=0)
+                if private.is_private(path):  # else it was removed, and the lock made another one
+                    return cls(path, temporary=True, lock=lock)
+                lock.release()
+        raise LocalError(f"no temporary folder can be locked; the last was {path}")
 
     def release(self) -> None:
         """Release the lock; remove the folder if it is temporary."""

@@ -21,6 +21,15 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
 
 
+def is_private(folder: Path) -> bool:
+    """Return whether nobody but its owner has rights on a folder.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return not folder.stat().st_mode & _OTHERS
+
+
 def open_to_append(path: Path) -> BinaryIO:
     """Open a file, at its end; create it if it is missing."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _FILE), "ab")
