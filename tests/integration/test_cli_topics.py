@@ -65,6 +65,20 @@ async def test_what_differs_is_listed_with_the_command_that_mends_it(kafka, pref
     assert all(each["mend"] for each in different["differences"])
 
 
+async def test_a_time_of_the_operators_own_stops_no_service_and_too_small_a_record_does(kafka, prefix, tmp_path):
+    own = {"delete.retention.ms": "86400000", "cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+    await make(kafka, f"{prefix}.models.v1", 1, {**own, "max.message.bytes": "2000000"})
+    env = environment(kafka.bootstrap, prefix)
+    code, out, _ = await sprat("topics", "create", env=env, cwd=tmp_path)
+    assert code == 0
+    assert "delete.retention.ms: 86400000, expected" in out
+    assert (await sprat("topics", "list", env=env, cwd=tmp_path))[0] == 1
+    await make(kafka, f"{prefix}x.models.v1", 1, {**own, "max.message.bytes": "1000"})
+    code, out, _ = await sprat("topics", "create", "--prefix", f"{prefix}x", env=env, cwd=tmp_path)
+    assert code == 1
+    assert "max.message.bytes: 1000, expected" in out
+
+
 def test_a_broker_that_is_not_there_is_named_in_one_line(run):
     address = f"127.0.0.1:{free_port()}"
     result = run("topics", "list", "--bootstrap", address)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -18,6 +18,8 @@ Status = Literal["created", "exists", "differs", "missing"]
 
 _BROKERS_DEFAULT = -1
 _COMPRESSION = "compression.type"
+_PROMISES_REST_ON: Final = frozenset({"partitions", "cleanup.policy", "message.timestamp.type"})
+_MAX_BATCH: Final = "max.message.bytes"
 _LEADERS_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
@@ -30,6 +32,13 @@ class Difference:
     expected: str
     actual: str
 
+    @property
+    def breaks(self) -> bool:
+        """Whether services cannot keep their promises with it; how long records are kept is the operator's choice."""
+        if self.setting == _MAX_BATCH and self.actual.isdecimal():
+            return int(self.actual) < int(self.expected)
+        return self.setting in _PROMISES_REST_ON or self.setting == _MAX_BATCH
+
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
@@ -40,6 +49,11 @@ class TopicState:
     partitions: int | None
     """How many it has; None where it is missing."""
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether services can work with it."""
+        return self.status != "missing" and not any(difference.breaks for difference in self.differences)
 
 
 async def create_topics(

@@ -15,18 +15,26 @@ from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
 from sprat_operations.topics import Difference, TopicState, create_topics, list_topics
 
-_EXITS = """\b
+_CREATE = """\b
+Examples:
+  sprat topics create
+  sprat topics create --partitions 16 --replication-factor 3
+
+\b
+Exit codes:
+  0  services can start: every topic is there; what differs is shown, as another time that records are kept
+  1  a topic cannot be used: its partitions, clean-up, timestamps or largest record; the output says what to do
+  2  wrong usage, or Kafka cannot be reached"""
+_LIST = """\b
+Examples:
+  sprat topics list
+  sprat topics list --json | jq 'select(.status != "exists")'
+
+\b
 Exit codes:
   0  every topic is there and as it should be
-  1  one is missing or differs; what differs is never changed, the output says what to do
+  1  one is missing or differs; the output says what to do
   2  wrong usage, or Kafka cannot be reached"""
-
-_CREATE = (
-    f"\b\nExamples:\n  sprat topics create\n  sprat topics create --partitions 16 --replication-factor 3\n\n{_EXITS}"
-)
-_LIST = (
-    f"\b\nExamples:\n  sprat topics list\n  sprat topics list --json | jq 'select(.status != \"exists\")'\n\n{_EXITS}"
-)
 
 _COLOURS = {"created": "green", "exists": "green", "differs": "yellow", "missing": "red"}
 _DAY_MS = 86_400_000
@@ -65,7 +73,9 @@ def create(
     with explain_kafka_errors(kafka):
         factor = -1 if replication_factor is None else replication_factor
         states = asyncio.run(create_topics(client_arguments(kafka), kafka.topics, replication_factor=factor))
-    _finish(kafka, states, as_json=as_json)
+    _show(kafka, states, as_json=as_json)
+    if not all(state.usable for state in states):
+        raise typer.Exit(1)
 
 
 @app.command("list", epilog=_LIST, short_help="Show the state of every topic.")
@@ -76,7 +86,9 @@ def list_(
     kafka = kafka_settings(bootstrap, prefix, partitions)
     with explain_kafka_errors(kafka):
         states = asyncio.run(list_topics(client_arguments(kafka), kafka.topics))
-    _finish(kafka, states, as_json=as_json)
+    _show(kafka, states, as_json=as_json)
+    if any(state.status in {"differs", "missing"} for state in states):
+        raise typer.Exit(1)
 
 
 def fix(name: str, difference: Difference, bootstrap: str) -> str:
@@ -90,7 +102,7 @@ def fix(name: str, difference: Difference, bootstrap: str) -> str:
     return f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --topic {name} --add-config {change}"
 
 
-def _finish(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool) -> None:
+def _show(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool) -> None:
     rows = list(zip(kafka.topics.table(), states, strict=True))
     if as_json:
         for topic, state in rows:
@@ -98,8 +110,6 @@ def _finish(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool
     else:
         for line in _as_table(rows, kafka.bootstrap):
             say(line)
-    if any(state.status in {"differs", "missing"} for state in states):
-        raise typer.Exit(1)
 
 
 def _as_table(rows: Sequence[tuple[Topic, TopicState]], bootstrap: str) -> list[str]:
