@@ -5,7 +5,6 @@ versions of Python that Sprat supports; what only other systems than Linux need 
 """
 
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ from packaging.utils import canonicalize_name
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 HEADER = "# Written by `make lock`; versions come from constraints.txt.\n"
-BUILD = ("packaging", "pip", "setuptools")
-"""What installs, and what builds the members."""
+BUILD = ("packaging", "pip", "setuptools", "setuptools-scm")
+"""What installs, and what builds the members and seqeval, which has no wheel."""
 SYSTEMS = ("emscripten", "win32")
 """Systems on which Sprat does not run."""
 EXTRAS = ("otel", "otel-grpc", "models")
@@ -73,4 +72,4 @@ def _locked(requirements: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

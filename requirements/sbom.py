@@ -133,8 +133,9 @@ def _declared_licence(name: str) -> Iterable[License]:
         declared = metadata(name)
     except PackageNotFoundError:  # of another version of Python
         return []
-    classifiers = [each.rpartition(" :: ")[2] for each in declared.get_all("Classifier", []) if each[:7] == "License"]
-    said = declared.get("License-Expression") or declared.get("License") or " AND ".join(classifiers)
+    classifiers = [each.rpartition(" :: ")[2] for each in declared.get_all("Classifier") or [] if each[:7] == "License"]
+    fields = [declared[field] for field in ("License-Expression", "License") if field in declared]
+    said = next(filter(None, [*fields, " AND ".join(classifiers)]), None)
     return _licence(said.splitlines()[0]) if said else []
 
 
