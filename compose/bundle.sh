@@ -45,7 +45,7 @@ PYTHON
 # Print the names of the images that Compose files name: without arguments those of compose.yaml and of your
 # compose.override.yaml. They depend on no secret.
 names() {
-    SPRAT_SECRET=${SPRAT_SECRET:-unused} GRAFANA_PASSWORD=${GRAFANA_PASSWORD:-unused} "$docker" compose \
+    SPRAT_SECRET=${SPRAT_SECRET:-unused} SPRAT_AUDIT__KEY=${SPRAT_AUDIT__KEY:-unused} GRAFANA_PASSWORD=${GRAFANA_PASSWORD:-unused} "$docker" compose \
         --project-directory compose "$@" --profile simulator --profile tools config --images | sort --unique
 }
 

@@ -171,6 +171,16 @@ FRONTIER = Dashboard(
                     "Mean, of the question (`input`) and the answer (`output`).",
                     "short",
                     (Query(mean(s.PROVIDER_TOKENS, s.TOKEN_TYPE), "{{gen_ai_token_type}}"),),
+                    width=6,
+                    needs="a call to the provider",
+                ),
+                Panel(
+                    "Calls with impossible counts",
+                    "In each minute. The provider counted more tokens than were sent or allowed; the cost is capped.",
+                    "short",
+                    (Query(total(s.USAGE_CAPPED, s.PROVIDER, window=STEP), "{{gen_ai_provider_name}}"),),
+                    kind="bars",
+                    width=6,
                     needs="a call to the provider",
                 ),
                 Panel(
@@ -184,6 +194,7 @@ FRONTIER = Dashboard(
                         ),
                     ),
                     kind="stacked",
+                    width=6,
                     needs="a call to the provider",
                 ),
                 Panel(
@@ -192,6 +203,7 @@ FRONTIER = Dashboard(
                     "short",
                     (Query(total(s.RETRIES, s.REASON, window=STEP, reason="provider_call"), "{{sprat_reason}}"),),
                     kind="bars",
+                    width=6,
                     needs="a call to the provider that is made again",
                 ),
             ),

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
+from pydantic import SecretStr
+
+from sprat.audit.keys import SigningKey
+from sprat.audit.settings import AuditSettings
 from sprat.processing.handler import Received
 from sprat_contracts import (
     EgressRecord,
@@ -35,6 +39,9 @@ from sprat_policy import Policy, TenantGuard
 from sprat_privacy import Detector
 from support.detectors import Words
 
+KEY = SigningKey.generate()
+AUDIT = AuditSettings(key=SecretStr(KEY.der_base64))
+"""Settings of the audit: a key of this test run, and no checkpoints."""
 NOW_MS = 1_760_000_000_000
 LABELS = ("transfer", "balance", "card_declined")
 POLICY = Policy.model_validate(

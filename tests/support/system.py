@@ -27,6 +27,7 @@ from sprat_local.processes.ports import free_port
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
+from support.frontier_parts import AUDIT
 from support.stream import SECRET, eventually, lag, made_topics
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
@@ -148,7 +149,7 @@ async def whole_system(
         gate = await stack.enter_async_context(
             running(
                 "frontier",
-                FrontierServiceSettings(policy=POLICY, frontier=frontier, **common),
+                FrontierServiceSettings(policy=POLICY, frontier=frontier, audit=AUDIT, **common),
                 build_frontier,
                 exporting=exporting,
             )

@@ -58,7 +58,15 @@ SET_BY_THE_CHART = {
     "SPRAT_TRANSLATION__MODEL",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
 }
-SECRET = {"SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_FRONTIER__API_KEY"}
+SECRET = {
+    "SPRAT_SECRET",
+    "SPRAT_PREVIOUS_SECRET",
+    "SPRAT_KAFKA__SASL_PASSWORD",
+    "SPRAT_FRONTIER__API_KEY",
+    "SPRAT_AUDIT__KEY",
+    "SPRAT_AUDIT__KEY_FILE",
+    "SPRAT_AUDIT__KAFKA",
+}
 """Never in `settings`: values files are read by many."""
 AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), signals.GROUP.name.replace(".", "_")
 AIR_GAPPED, LAPTOP, PRODUCTION = VALUES
@@ -187,6 +195,10 @@ CHANGED: dict[str, tuple[str, str]] = {
     "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
     "signingKeys": ('signingKeys={"CRM_KEY": {"name": "crm", "key": "signing"}}', '"name":"crm"'),
     "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
+    "checkpointsVolume": (
+        'checkpointsVolume={"persistentVolumeClaim": {"claimName": "audited"}}',
+        '"claimName":"audited"',
+    ),
     "SERVICE.tag": ('router.tag="0.0.8"', "/router:0.0.8"),
     "SERVICE.replicas.min": ("router.replicas.min=2", "minReplicaCount: 2"),
     "SERVICE.replicas.max": ("router.replicas.max=4", "maxReplicaCount: 4"),

@@ -9,7 +9,13 @@ from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_topics
-from sprat_cli.doctor.settings import FrontierVariables, check_frontier, check_tenants
+from sprat_cli.doctor.settings import (
+    FrontierVariables,
+    check_frontier,
+    check_settings,
+    check_tenants,
+    find_policy,
+)
 from sprat_operations.clock import ClockSkew
 from sprat_operations.topics import Difference, TopicState
 from sprat_policy import Policy
@@ -244,3 +250,30 @@ def test_a_key_that_is_not_set_here_is_unknown():
     assert first.status is CheckStatus.unknown
     assert first.finding.endswith("signed with NEW or OLD; in this shell: no key of 32 bytes in OLD")
     assert "router and frontier do not start without these variables" in first.fix
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url", "status"),
+    [
+        ({"eu": ("api.mistral.ai",)}, "", "ok"),
+        ({"eu": ("vllm.internal",)}, "http://vllm.internal:8000/v1", "ok"),
+        ({"eu": ("api.mistral.ai",)}, "http://vllm.internal:8000/v1", "broken"),
+        ({"local": ("api.mistral.ai",)}, "", "broken"),
+    ],
+)
+def test_the_frontiers_host_must_be_listed_in_its_region(hosts, url, status):
+    rules = policy(acme={"frontier": "allow", "regions": ["eu"]}).model_copy(update={"regions": hosts})
+    checks = {
+        each.subject: each for each in check_frontier(FrontierVariables(url, "m", "p", "eu", has_key=True), rules)
+    }
+    assert checks["hosts"].status == status
+    assert bool(checks["hosts"].fix) == (status != "ok")
+
+
+def test_a_policy_that_lists_no_hosts_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "policy.yaml"
+    for text, warned in (("tenants: {}\n", True), ("regions: {eu: [api.mistral.ai]}\n", False)):
+        file.write_text(text)
+        checks = {each.subject for each in check_settings(*find_policy(file))}
+        assert ("hosts" in checks) == warned

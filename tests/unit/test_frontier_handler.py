@@ -25,7 +25,8 @@ async def test_an_answer_has_model_tokens_cost_and_egress(frontier):
     assert (answered.model.name, answered.model.version) == ("simulated-large", "simulated-large")
     assert answered.usage.input_tokens == 1000
     assert answered.cost_eur == pytest.approx(0.00206)
-    assert answered.egress == Egress(left=True, masked={}, provider="simulated", region="eu")
+    (call_id,) = {record.call_id for record in frontier.audit.records}
+    assert answered.egress == Egress(left=True, masked={}, provider="simulated", region="eu", call_id=call_id)
     assert (answered.cached, answered.declined) == (False, None)
     assert set(answered.timings_ms) == {"frontier", "frontier_call"}
 

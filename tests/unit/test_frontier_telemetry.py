@@ -42,7 +42,7 @@ class Publisher:
 def audited():
     """Return a frontier that writes egress records as the service does, and what it has published."""
     service, publisher = frontier(), Publisher()
-    service.audit = KafkaEgressAudit(publisher, Topics(), "frontier", 1)
+    service.audit = KafkaEgressAudit(publisher, Topics(), "frontier", 1, parts.AUDIT)
     service.restart()
     return service, publisher
 

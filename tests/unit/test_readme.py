@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import Section
 from sprat_contracts import Result, TextSubmitted, Topics
@@ -63,6 +64,14 @@ def test_the_policy_of_tenants_is_valid_and_does_what_its_comments_say(tmp_path:
         guard.refusal(*text, "1", None) for text in (("acme-bank", "/else"), ("acme-bank", "/crm/1"), ("x", "/crm/1"))
     ]
     assert [refusal and refusal.code for refusal in refusals] == ["foreign_source", "bad_signature", "foreign_source"]
+
+
+def test_the_policy_of_regions_is_valid_and_lists_hosts(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-regions"], "utf-8")
+    load_policy(file).check_host("eu", "api.mistral.ai")
+    with pytest.raises(UserError):
+        load_policy(file).check_host("eu", "vllm.internal")
 
 
 def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:

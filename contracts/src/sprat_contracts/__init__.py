@@ -8,7 +8,7 @@ from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import DeadLetterReason
-from sprat_contracts.frontier import Egress, EgressRecord, FrontierAnswered, FrontierRequested, Usage
+from sprat_contracts.frontier import ChainPlace, Egress, EgressRecord, FrontierAnswered, FrontierRequested, Usage
 from sprat_contracts.predictions import (
     OUTPUTS,
     Alternative,
@@ -34,6 +34,7 @@ __all__ = [
     "SIGNATURE_HEADER",
     "TASKS",
     "Alternative",
+    "ChainPlace",
     "DeadLetterReason",
     "Declined",
     "Egress",

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sprat_contracts.base import Message, Part, Probability, TimingsMs
+from sprat_contracts.base import EpochMs, Message, Part, Probability, TimingsMs
 from sprat_contracts.predictions import Declined, ModelRef, Output, Prediction
 
 
@@ -45,6 +45,9 @@ class Egress(Part):
     )
     provider: Annotated[str | None, Field(description="Who received it; null where nothing left.")] = None
     region: Annotated[str | None, Field(description="The provider's region, as configured.")] = None
+    call_id: Annotated[
+        str | None, Field(description="The call in the audit by which it left; null where nothing left.")
+    ] = None
 
 
 class FrontierAnswered(Message):
@@ -69,6 +72,27 @@ class FrontierAnswered(Message):
     ] = None
 
 
+class ChainPlace(Part):
+    """The place of an egress record among those of its writer. The header `sprat_signature` signs the whole value."""
+
+    writer: Annotated[
+        str, Field(min_length=1, max_length=256, description="The process that wrote it; another after each start.")
+    ]
+    started_at: Annotated[EpochMs, Field(description="When the writer started, by its own clock: epoch milliseconds.")]
+    sequence: Annotated[int, Field(ge=1, description="Number among the writer's records, from 1.")]
+    previous: Annotated[
+        str, Field(description="SHA-256 of the value of the writer's record before; empty in the first.")
+    ]
+    acknowledged: Annotated[
+        int, Field(ge=0, description="Kafka had acknowledged all of the writer's records up to this number.")
+    ]
+    signed_at: Annotated[EpochMs, Field(description="When it was signed, by the writer's clock: epoch milliseconds.")]
+    checkpoint: Annotated[
+        int | None,
+        Field(ge=0, description="Number of the writer's last checkpoint before it; null where it makes none."),
+    ] = None
+
+
 class EgressRecord(Message):
     """One of the two phases of a call to an external provider, without anything of the text."""
 
@@ -81,8 +105,16 @@ class EgressRecord(Message):
     provider: Annotated[str, Field(description="The provider that receives it.")]
     region: Annotated[str, Field(description="The provider's region, as configured.")]
     model: Annotated[str, Field(description="The provider's model.")]
+    host: Annotated[str | None, Field(description="Host name of the provider's server.")] = None
+    certificate: Annotated[
+        str | None,
+        Field(description="SHA-256 of the server's TLS certificate, in an outcome; null without TLS or an answer."),
+    ] = None
     bytes_out: Annotated[int, Field(ge=0, description="Bytes of the request body.")]
     usage: Annotated[Usage | None, Field(description="Tokens; null in an attempt or without an answer.")] = None
+    usage_capped: Annotated[
+        bool, Field(description="True where the provider counted more tokens than were sent or allowed.")
+    ] = False
     cost_eur: Annotated[float, Field(ge=0, description="Cost in euros; 0 in an attempt.")] = 0.0
     masked: dict[str, int] = Field(default_factory=dict, description="Type of personal data → items masked.")
     text_hash: Annotated[
@@ -90,4 +122,7 @@ class EgressRecord(Message):
     ]
     outcome: Annotated[
         str | None, Field(description="`answered`, or the code of what went wrong; null in an attempt.")
+    ] = None
+    chain: Annotated[
+        ChainPlace | None, Field(description="Its place among the records of its writer; null where it is not signed.")
     ] = None

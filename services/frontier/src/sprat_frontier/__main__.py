@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sprat.audit.settings import AuditSettings
 from sprat.cache import RedisCache
 from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
@@ -35,12 +36,17 @@ class FrontierServiceSettings(ServiceSettings):
     """All settings of the service."""
 
     frontier: FrontierSettings = FrontierSettings()
+    audit: AuditSettings = AuditSettings()
     policy: Annotated[Path, Field(description="The policy file.")]
 
 
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
     """Build the handler with everything that it needs."""
     policy, guard = load_guarded_policy(settings.policy, environment())
+    policy.check_host(settings.frontier.region, settings.frontier.host)
+    audit = await KafkaEgressAudit.open(
+        context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
+    )
     context.name_tenants(policy.named_tenants)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)
@@ -63,7 +69,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         masker=redactor,
         store=store,
         provider=provider,
-        audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
+        audit=audit,
         hash=context.keyed_hash,
         clock=SystemClock(),
         counter=store,

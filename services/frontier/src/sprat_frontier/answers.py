@@ -1,6 +1,7 @@
 """From the model's JSON to the contract's output: parsed, checked against the question, with computed offsets."""
 
 import re
+import unicodedata
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -8,6 +9,18 @@ from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
 from sprat_frontier.entity_offsets import Mention, locate
 from sprat_frontier.prompts import FrontierQuestion
 
+_URL = re.compile(
+    r"""(?i:[a-z][a-z0-9+.-]*:/|www\.|//(?=[^\s/]*\.)|\b(?:mailto|tel|data|javascript|vbscript):)\S+
+    |[\w-]+(?:\.[\w-]+)*\.[^\W\d_][\w-]*[/?\#:]\S+
+    |[0-9]{1,3}(?:\.[0-9]{1,3}){3}[/?\#:]\S+
+    |[\w-]+(?:\.[\w-]+)*\.(?:[a-z]{2,24}|[A-Z]{2,24})(?![\w-])""",
+    re.VERBOSE,
+)
+"""What mail and chat programs make links of: with a scheme, with a path, or a host name alone. Two words with a full
+stop and no space between look like a host name only if the second has no capital."""
+_OTHER_DOTS = re.compile("(?<=[A-Za-z0-9])[\u3002\uff61](?=[A-Za-z])")
+"""Ideographic full stops that a browser reads as a dot."""
+_URL_END = ".,;:!?)]}>'\"»”’*_"
 _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -75,6 +88,9 @@ def check(question: FrontierQuestion, output: Output) -> None:
         raise InvalidAnswerError("there is no translation into the target language")
     elif _paragraphs(output.text) != _paragraphs(question.text):
         raise InvalidAnswerError("the translation's paragraphs differ from the text's")
+    elif not _urls(output.text) <= _urls(question.text):
+        # Also a URL of the text with a placeholder added: it would send the restored value to whoever owns the host.
+        raise InvalidAnswerError("the translation holds a URL that the text does not hold")
 
 
 def _check_entities(question: FrontierQuestion, output: Output) -> None:
@@ -95,3 +111,9 @@ def _entities(text: str, written: _Ner) -> NerOutput:
 
 def _paragraphs(text: str) -> int:
     return len(_PARAGRAPHS.split(text.strip()))
+
+
+def _urls(text: str) -> set[str]:
+    """Return what is a URL in the text, without punctuation at its end."""
+    plain = _OTHER_DOTS.sub(".", unicodedata.normalize("NFKC", text))
+    return {found[0].rstrip(_URL_END) for found in _URL.finditer(plain)}

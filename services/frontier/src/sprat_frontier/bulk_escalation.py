@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sprat.audit.settings import AuditSettings
 from sprat.cache import KeyedHash
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import Publisher
-from sprat.settings import KafkaSettings
+from sprat.settings import KafkaSettings, load_settings
 from sprat_contracts import (
     Declined,
     EgressRecord,
@@ -132,6 +133,7 @@ class _BulkEscalation:
     async def ask_all(self, settings: FrontierSettings, policy_file: Path, broker: Broker | None) -> Answers:
         """Ask about all texts, several at a time."""
         policy = load_policy(policy_file)
+        policy.check_host(settings.region, settings.host)
         async with AsyncExitStack() as stack:
             redactor = Redactor.load(settings.tagger, policy.perimeter, settings.masking_threads)
             stack.callback(redactor.close)
@@ -229,14 +231,26 @@ class _MemoryStore:
 async def _audit(broker: Broker | None, stack: AsyncExitStack) -> EgressAudit:
     if broker is None:
         return _no_audit
+    audit = load_settings(_AuditSettings).audit
+    audit.signing_key()  # before anything is connected
     publisher = Publisher(broker.kafka, "sprat-assess")
     await publisher.start()
     stack.push_async_callback(publisher.stop)
-    return KafkaEgressAudit(publisher, broker.kafka.topics, _SOURCE, _GIVE_UP_S)
+    return await KafkaEgressAudit.open(publisher, broker.kafka.topics, _SOURCE, _GIVE_UP_S, audit, stack)
 
 
 async def _no_audit(record: EgressRecord) -> None:
     """Write nothing: there is no broker."""
+
+
+class _AuditSettings(BaseSettings):
+    """The key that signs the egress records: one of this desk's own, or the frontier service's."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPRAT_", env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    audit: AuditSettings = AuditSettings()
 
 
 class _Environment(BaseSettings):

@@ -185,7 +185,7 @@ class FrontierHandler:
             except NotCalledError as error:
                 return self._not_called(escalation, error, call)
             except ProviderError as error:
-                return self._provider_failed(escalation, error, pays=pays)
+                return self._provider_failed(escalation, error, call.call_id, pays=pays)
 
             # Restore.
             return self._restored(escalation, answer, "answered" if pays else "coalesced")
@@ -229,8 +229,16 @@ class FrontierHandler:
         while True:
             async with self._limiter.permit(tenant, key, escalation.deadline) as permit:
                 attempt = self._attempt_record(escalation, prepared)
-                await self._audit(attempt)
-                call.begin()
+                try:
+                    await self._audit(attempt)
+                except asyncio.CancelledError:  # nobody waits any longer; the attempt is written all the same
+                    await self._audit(self._outcome_record(attempt, "not_sent"))
+                    raise
+                if escalation.deadline.passed:
+                    # Whoever asked may have been told already that nothing left.
+                    await self._audit(self._outcome_record(attempt, "not_sent"))
+                    raise DeadlinePassedError("the record of the call was not acknowledged in time")
+                call.begin(attempt.call_id)
                 _count_egress(attempt)
                 started_s = perf_counter()
                 try:
@@ -244,7 +252,7 @@ class FrontierHandler:
                     raise
                 else:
                     self._limiter.breaker.record_success(permit)
-                    paid = self._paid(escalation, answer, (perf_counter() - started_s) * 1000)
+                    paid = self._paid(escalation, answer, attempt.call_id, (perf_counter() - started_s) * 1000)
                     # Stored as soon as it is there: whatever fails from here on, nobody pays for it again.
                     await self._store_usable(escalation, key, paid)
                     await self._audit(self._outcome_record(attempt, "answered", answer))
@@ -295,14 +303,14 @@ class FrontierHandler:
         endpoint = self._settings.base_url
         return answer_key(self._hash, escalation.question, escalation.rule, masker_version, self._provider, endpoint)
 
-    def _paid(self, escalation: Escalation, answer: ProviderAnswer, call_ms: float) -> PaidAnswer:
+    def _paid(self, escalation: Escalation, answer: ProviderAnswer, call_id: str, call_ms: float) -> PaidAnswer:
         return PaidAnswer(
             asked_by=escalation.answer_id,
             output=answer.output,
             model=ModelRef(name=answer.model, version=answer.model),
             usage=answer.usage,
             cost_eur=self._price.cost_eur(answer.usage),
-            egress=self._egress(escalation, text_left=True),
+            egress=self._egress(escalation, call_id),
             call_ms=call_ms,
         )
 
@@ -331,20 +339,22 @@ class FrontierHandler:
             **cost,
         )
 
-    def _provider_failed(self, escalation: Escalation, error: ProviderError, *, pays: bool) -> FrontierAnswered:
+    def _provider_failed(
+        self, escalation: Escalation, error: ProviderError, call_id: str | None, *, pays: bool
+    ) -> FrontierAnswered:
         """Decline after a failed call; only the escalation that it was made for reports its cost."""
         own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED}
         code = error.code if own_code else ReasonCode.PROVIDER
         declined = Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
         usage = error.usage if pays else None
-        egress = self._egress(escalation, text_left=True)
+        egress = self._egress(escalation, call_id)
         return self._declined(escalation, declined, egress, usage=usage, cost_eur=self._price.cost_eur(usage))
 
     def _not_called(
         self, escalation: Escalation, error: NotCalledError, call: SharedCall | None = None
     ) -> FrontierAnswered:
         """Decline where no call was made, or none ended in time; `call` is the one that was waited for."""
-        egress = self._egress(escalation, call is not None and call.text_left)
+        egress = self._egress(escalation, None if call is None else call.call_id)
         return self._declined(escalation, Declined(code=error.code, detail=str(error)), egress)
 
     def _declined(
@@ -367,11 +377,13 @@ class FrontierHandler:
         )
         return Outcome(events=(emit,))
 
-    def _egress(self, escalation: Escalation, text_left: bool) -> Egress:  # noqa: FBT001 - the field it fills is one
-        if not text_left:
+    def _egress(self, escalation: Escalation, call_id: str | None) -> Egress:
+        """Return what left by a call; None: there was none."""
+        if call_id is None:
             return NOTHING_LEFT
         masked = dict(escalation.masked_counts)
-        return Egress(left=True, masked=masked, provider=self._provider.name, region=self._provider.region)
+        provider, region = self._provider.name, self._provider.region
+        return Egress(left=True, masked=masked, provider=provider, region=region, call_id=call_id)
 
     def _attempt_record(self, escalation: Escalation, prepared: PreparedRequest) -> EgressRecord:
         question = escalation.question
@@ -384,6 +396,7 @@ class FrontierHandler:
             provider=self._provider.name,
             region=self._provider.region,
             model=self._provider.model,
+            host=self._settings.host,
             bytes_out=prepared.bytes_out,
             masked=dict(escalation.masked_counts),
             # Of the text as it was submitted, so that its owner finds the record.
@@ -394,7 +407,10 @@ class FrontierHandler:
         self, attempt: EgressRecord, outcome: str, billed: ProviderAnswer | ProviderError | None = None
     ) -> EgressRecord:
         usage = None if billed is None else billed.usage
-        changes = {"phase": "outcome", "outcome": outcome, "usage": usage, "cost_eur": self._price.cost_eur(usage)}
+        changes: dict[str, Any] = {"phase": "outcome", "outcome": outcome, "usage": usage}
+        changes |= {"cost_eur": self._price.cost_eur(usage)}
+        if billed is not None:
+            changes |= {"certificate": billed.certificate, "usage_capped": billed.usage_capped}
         return attempt.model_copy(update=changes)
 
 

@@ -57,6 +57,7 @@ class ObservedProvider:
                 span.set(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost=cost)
                 for token_type, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
                     signals.PROVIDER_TOKENS.record(tokens, **call, token_type=token_type)
+                signals.USAGE_CAPPED.add(int(reply.usage_capped), **call)  # 0, too: alerts need a first value
                 signals.COST_EUR.add(cost, task=question.task, tenant=question.tenant, **call)
         # Outside the span, which names an error that leaves it by its class.
         if isinstance(reply, ProviderError):

@@ -89,13 +89,18 @@ class ProviderAnswer:
     model: str
     """The model's name in the provider's response."""
     usage: Usage
+    usage_capped: bool = False
+    """Whether the provider counted more than was sent or allowed."""
+    certificate: str | None = None
+    """SHA-256 of the server's TLS certificate; None without TLS."""
 
 
 class ProviderError(Exception):
     """A call without a usable answer. Contains no part of the request or of the response.
 
-    `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, refused,
-    invalid_answer. `retryable` says that the provider, not the question, is at fault. `usage` is what was billed.
+    `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,
+    refused, invalid_answer. `retryable` says that the provider, not the question, is at fault. `usage` is what was
+    billed.
     """
 
     def __init__(
@@ -106,6 +111,8 @@ class ProviderError(Exception):
         retryable: bool = False,
         retry_after_s: float | None = None,
         usage: Usage | None = None,
+        usage_capped: bool = False,
+        certificate: str | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -113,6 +120,8 @@ class ProviderError(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.usage = usage
+        self.usage_capped = usage_capped
+        self.certificate = certificate
 
 
 class Provider(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sprat.errors import UserError
@@ -23,6 +23,7 @@ from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.bounded_client import BoundedClient, UnreadableResponseError
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
@@ -87,7 +88,7 @@ class OpenAIProvider:
             timeout=settings.timeout_s,
             max_retries=0,
             # A redirect would send the text to a host that no policy allows. Loopback needs no proxy.
-            http_client=DefaultAsyncHttpxClient(
+            http_client=BoundedClient(
                 follow_redirects=False, trust_env=urlsplit(settings.base_url).hostname not in _LOOPBACK
             ),
         )
@@ -122,13 +123,13 @@ class OpenAIProvider:
         reply = await self._send(prepared)
         if isinstance(reply, ProviderError):
             raise reply
-        return _answer(prepared, reply)
+        return _answer(prepared, *reply)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _send(self, prepared: PreparedRequest) -> bytes | ProviderError:
+    async def _send(self, prepared: PreparedRequest) -> tuple[bytes, str | None] | ProviderError:
         server, port = server_of(self._settings.base_url)
         with child_span(signals.HTTP, "POST", method="POST", server=server, server_port=port) as span:
             try:
@@ -140,13 +141,17 @@ class OpenAIProvider:
             except openai.APIStatusError as error:
                 span.set(http_status=error.status_code)
                 span.fail(str(error.status_code))
-                return _refusal(error.status_code, dict(error.response.headers))
+                certificate = error.response.extensions["certificate"]
+                return _refusal(error.status_code, dict(error.response.headers), certificate)
+            except UnreadableResponseError as error:
+                span.fail(error.code)
+                return ProviderError(error.code, error.detail, certificate=error.certificate)
             except openai.APIConnectionError:
                 span.fail("unreachable")
                 return ProviderError("unreachable", "no connection, or it broke", retryable=True)
             span.set(http_status=response.status_code)
-        body: bytes = response.content
-        return body
+        http = response.http_response
+        return http.content, http.extensions["certificate"]
 
 
 def server_of(base_url: str) -> tuple[str | None, int | None]:
@@ -155,14 +160,16 @@ def server_of(base_url: str) -> tuple[str | None, int | None]:
     return address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
-def _refusal(status: int, headers: dict[str, str]) -> ProviderError:
+def _refusal(status: int, headers: dict[str, str], certificate: str | None) -> ProviderError:
     """Return the error of a status other than success; the response's body is ignored, it may echo the request."""
     server = status >= 500
     code = "server_error" if server else _CODES.get(status, f"http_{status}")
     retryable = server or status in _RETRYABLE_STATUSES
     # It holds back every tenant: other failures may be the question's.
     retry_after_s = _retry_after_s(headers) if status in _UNAVAILABLE_STATUSES else None
-    return ProviderError(code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s)
+    return ProviderError(
+        code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s, certificate=certificate
+    )
 
 
 def _retry_after_s(headers: dict[str, str]) -> float | None:
@@ -180,19 +187,23 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _answer(prepared: PreparedRequest, body: bytes) -> ProviderAnswer:
+def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> ProviderAnswer:
     """Return the answer in a response. An unusable one still has its billed tokens."""
     completion = _completion(body)
     if completion is None:
         # A proxy may have written this; another try may reach the provider.
-        raise ProviderError("garbled", "the response is not a chat completion", retryable=True)
+        raise ProviderError("garbled", "the response is not a chat completion", retryable=True, certificate=certificate)
     choice = completion.choices[0]
     content = choice.message.content or ""
-    usage = _usage(completion, prepared, content)
+    usage, capped = _usage(completion, prepared, content)
+
+    def failure(code: str, detail: str) -> ProviderError:
+        return ProviderError(code, detail, usage=usage, usage_capped=capped, certificate=certificate)
+
     if choice.message.refusal or choice.finish_reason == "content_filter":
-        raise ProviderError("refused", "the model refused to answer", usage=usage)
+        raise failure("refused", "the model refused to answer")
     if choice.finish_reason == "length":
-        raise ProviderError("invalid_answer", "the answer was cut off at its token limit", usage=usage)
+        raise failure("invalid_answer", "the answer was cut off at its token limit")
     try:
         output = parse(prepared.question, content)
     except InvalidAnswerError as error:
@@ -200,8 +211,8 @@ def _answer(prepared: PreparedRequest, body: bytes) -> ProviderAnswer:
     else:
         # The provider chooses this string, and it stands in Results and spans.
         model = completion.model if _MODEL_NAME.fullmatch(completion.model) else prepared.body["model"]
-        return ProviderAnswer(output, model, usage)
-    raise ProviderError("invalid_answer", reason, usage=usage)
+        return ProviderAnswer(output, model, usage, capped, certificate)
+    raise failure("invalid_answer", reason)
 
 
 def _completion(body: bytes) -> _Completion | None:
@@ -211,11 +222,22 @@ def _completion(body: bytes) -> _Completion | None:
         return None
 
 
-def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> Usage:
-    """Return the tokens as counted; an estimate where the server counts none, so that no call looks free."""
-    if completion.usage is not None:
-        return Usage(input_tokens=completion.usage.prompt_tokens, output_tokens=completion.usage.completion_tokens)
-    return Usage(
-        input_tokens=math.ceil(prepared.bytes_out / _BYTES_PER_TOKEN),
-        output_tokens=math.ceil(len(content.encode()) / _BYTES_PER_TOKEN),
+def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> tuple[Usage, bool]:
+    """Return the tokens as counted, at most what is possible, and whether more were counted.
+
+    A token is a byte at least, and the answer has a limit. Where the server counts none, they are estimated, so that no
+    call looks free.
+    """
+    if completion.usage is None:
+        estimate = Usage(
+            input_tokens=math.ceil(prepared.bytes_out / _BYTES_PER_TOKEN),
+            output_tokens=math.ceil(len(content.encode()) / _BYTES_PER_TOKEN),
+        )
+        return estimate, False
+    counted = completion.usage
+    usage = Usage(
+        input_tokens=min(counted.prompt_tokens, prepared.bytes_out),
+        output_tokens=min(counted.completion_tokens, prepared.body["max_tokens"]),
     )
+    capped = (usage.input_tokens, usage.output_tokens) != (counted.prompt_tokens, counted.completion_tokens)
+    return usage, capped

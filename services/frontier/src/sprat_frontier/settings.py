@@ -117,6 +117,11 @@ class FrontierSettings(Section):
                 raise ValueError(f"base_url is not the default one: say {', '.join(missing)}, too")
         return self
 
+    @property
+    def host(self) -> str:
+        """Host name of the server, as the policy pins it and the egress records name it."""
+        return urlsplit(self.base_url).hostname or ""
+
     def price_of_model(self) -> Price:
         """Return the price of the configured model.
 

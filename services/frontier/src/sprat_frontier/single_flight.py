@@ -24,6 +24,8 @@ class SharedCall:
     begun: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Done as soon as something of the text may have been sent."""
     waiters: int = 0
+    call_id: str | None = None
+    """The last call to the provider in the audit; None while nothing has been sent."""
     task: "asyncio.Task[PaidAnswer]" = field(init=False)
 
     @property
@@ -31,8 +33,9 @@ class SharedCall:
         """Whether anything of the text has been sent."""
         return self.begun.done()
 
-    def begin(self) -> None:
-        """Note that the text leaves now."""
+    def begin(self, call_id: str) -> None:
+        """Note that the text leaves now, by a call of the audit."""
+        self.call_id = call_id
         if not self.begun.done():
             self.begun.set_result(None)
 

@@ -15,7 +15,7 @@ from sprat.errors import UserError
 from sprat.keys import Keys
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
-S = TypeVar("S", bound="ServiceSettings")
+S = TypeVar("S", bound=BaseSettings)
 
 
 _FILE = ".env"

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from sprat.audit.keys import load_or_create_key
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_local.options import SIMULATED, Options
@@ -20,6 +21,7 @@ from sprat_operations.services import FRONTIER, SIMULATOR, ServiceSpec
 _SIMULATED_MODEL = "simulated-frontier"
 _SIMULATED_PROVIDER = "simulator"
 _SIMULATED_REGION = "local"
+_AUDIT = "SPRAT_AUDIT__"
 # The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -43,7 +45,8 @@ def shared_variables(
     The user's variables (TLS, SASL, telemetry, the provider's key) are passed on. An embedded broker has no TLS and no
     authentication, so for it the security protocol is reset.
     """
-    variables = single_threaded()
+    # No other service needs what signs the audit.
+    variables = {name: value for name, value in single_threaded().items() if not name.startswith(_AUDIT)}
     if embedded:
         variables["SPRAT_KAFKA__SECURITY_PROTOCOL"] = "PLAINTEXT"
     return variables | {
@@ -116,6 +119,18 @@ def load_or_create_secret(folder: Path) -> str:
     return private.load_or_create_password(folder / "secret")
 
 
+def audit_variables(folder: Path) -> dict[str, str]:
+    """Return the variables of the service that signs the audit: the user's, else with a key and checkpoints here."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(_AUDIT) and value}
+    if not variables.keys() & {f"{_AUDIT}KEY", f"{_AUDIT}KEY_FILE"}:
+        variables[f"{_AUDIT}KEY_FILE"] = str(load_or_create_key(folder / "audit").absolute())
+    if not variables.keys() & {f"{_AUDIT}CHECKPOINTS", f"{_AUDIT}KAFKA__BOOTSTRAP"}:
+        checkpoints = (folder / "audit" / "checkpoints").absolute()
+        checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
+        variables[f"{_AUDIT}CHECKPOINTS"] = str(checkpoints)
+    return variables
+
+
 class LaunchBuilder:
     """Builds the launch specifications of an installation's services."""
 
@@ -124,10 +139,12 @@ class LaunchBuilder:
         self._logs = logs
         self._simulator_port = free_port()
         self._shared = single_threaded()
+        self._audit: dict[str, str] = {}
 
-    def share(self, variables: Mapping[str, str]) -> None:
-        """Set the variables of all services that are started from now on."""
+    def share(self, variables: Mapping[str, str], audit: Mapping[str, str]) -> None:
+        """Set the variables of all services that are started from now on, and those of the one that asks a provider."""
         self._shared = dict(variables)
+        self._audit = dict(audit)
 
     def build(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
         """Return how to start a service. Variables for one service override those for all."""
@@ -141,6 +158,8 @@ class LaunchBuilder:
             special |= _simulator_environment(self._options)
         elif spec.name == FRONTIER:
             special |= _frontier_environment(self._options, self._simulator_port)
+        if spec.name == FRONTIER or spec.name in self._options.modules:
+            special |= self._audit
         model = spec.model.environment if spec.model is not None else {}
         own = self._options.service_environment.get(process_name, {})
         return LaunchSpec(

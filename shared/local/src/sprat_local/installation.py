@@ -285,7 +285,7 @@ class Installation:
         embedded = self.options.bootstrap is None
         shared = environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
         observed = self.observers.variables() if self.observers is not None else {}
-        self._running_builder().share(shared | observed)
+        self._running_builder().share(shared | observed, environment.audit_variables(self.folder))
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)

@@ -1,9 +1,9 @@
-"""Egress records: read them, match the attempts and outcomes of calls, and sum them up by route."""
+"""Egress records: read them, and sum them up by route."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import ConsumerRecord
 
@@ -13,26 +13,13 @@ from sprat_contracts import EgressRecord, WireError, decode
 from sprat_operations.result_stream import UnreadableRecord
 from sprat_operations.topic_reader import read_since
 
-MAX_OPEN: Final = 100_000
-"""Records of a phase that wait for their counterpart; beyond that the oldest is reported as unpaired. Both phases of a
-call have one key and therefore one partition, as close together as the call was long: few wait at a time."""
-
 EgressRoute = tuple[str, str, str]
 """Tenant, provider, region."""
 
 ANSWERED = "answered"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEgress:
-    """An egress record on its topic."""
-
-    record: EgressRecord
-    at_ms: int
-    """When the broker appended it: epoch milliseconds."""
-
-
-async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[StoredEgress | UnreadableRecord]:
+async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterator[EgressRecord | UnreadableRecord]:
     """Return every egress record appended at `since_ms` or later (None: all), in each partition's order.
 
     The reading ends at the end offsets of its beginning, and holds one fetch in memory.
@@ -45,70 +32,14 @@ async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterat
         yield _read(record)
 
 
-def _read(record: ConsumerRecord) -> StoredEgress | UnreadableRecord:
+def _read(record: ConsumerRecord) -> EgressRecord | UnreadableRecord:
     try:
         message = decode(record, EgressRecord).message
         if message.phase not in {"attempt", "outcome"}:
             return UnreadableRecord(record.topic, record.partition, record.offset, "neither attempt nor outcome")
     except (WireError, ValueError) as error:
         return UnreadableRecord(record.topic, record.partition, record.offset, str(error))
-    return StoredEgress(message, record.timestamp)
-
-
-@dataclass(frozen=True, slots=True)
-class UnpairedEgress:
-    """A record without its counterpart: an attempt without an outcome, or an outcome without an attempt."""
-
-    call_id: str
-    phase: str
-    at_ms: int
-    tenant: str
-    task: str
-    provider: str
-    region: str
-    model: str
-
-    @classmethod
-    def of(cls, record: EgressRecord, at_ms: int) -> "UnpairedEgress":
-        """Return the fields of a record that identify the call."""
-        return cls(
-            record.call_id,
-            record.phase,
-            at_ms,
-            record.tenant,
-            record.task,
-            record.provider,
-            record.region,
-            record.model,
-        )
-
-
-@dataclass(slots=True)
-class EgressPairing:
-    """Matches records by their call's id, in any order; keeps only those without a counterpart."""
-
-    since_ms: int = 0
-    """Epoch milliseconds. Pairs that end before it are matched, but not counted."""
-    paired: int = 0
-    max_open: int = MAX_OPEN
-    _waiting: dict[str, dict[str, UnpairedEgress]] = field(default_factory=lambda: {"attempt": {}, "outcome": {}})
-
-    def add(self, stored: StoredEgress) -> UnpairedEgress | None:
-        """Match one record; return the oldest waiting record where more than `MAX_OPEN` wait."""
-        record = stored.record
-        other = "outcome" if record.phase == "attempt" else "attempt"
-        if self._waiting[other].pop(record.call_id, None) is not None:
-            self.paired += stored.at_ms >= self.since_ms
-            return None
-        waiting = self._waiting[record.phase]
-        waiting[record.call_id] = UnpairedEgress.of(record, stored.at_ms)
-        return waiting.pop(next(iter(waiting))) if len(waiting) > self.max_open else None
-
-    def rest(self) -> list[UnpairedEgress]:
-        """Return the records that still wait, by time."""
-        return sorted(
-            (each for waiting in self._waiting.values() for each in waiting.values()), key=lambda each: each.at_ms
-        )
+    return message
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """The policy: which answers are kept, and what may leave the perimeter. `load.py` reads it from a file."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 carries no types
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from sprat.errors import UserError
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.texts import FrontierRule, ModelName
 from sprat_policy.source_globs import Claim
@@ -30,6 +32,8 @@ KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KE
 OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
+_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", re.ASCII)
+"""A name, or an address of IPv4 or IPv6."""
 MAX_WORD = 200
 MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
@@ -92,6 +96,12 @@ def _check_reference(reference: str) -> str:
     if reference in _OWN_SECRETS:
         raise PydanticCustomError("own_secret", "this is the secret of the services, which no tenant may know")
     return reference
+
+
+def _check_host(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise PydanticCustomError("no_host", "not a host name or IP address, without scheme, port and path")
+    return host.lower()
 
 
 class ModelPolicy(PolicySection):
@@ -261,6 +271,32 @@ class Policy(PolicySection):
     perimeter: Annotated[PrivacyPolicy, Field(description="the fields terms, patterns, validators_alone")] = (
         PrivacyPolicy()
     )
+
+    regions: Annotated[
+        dict[
+            Annotated[
+                str,
+                Field(
+                    pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="a region: lower-case letters, digits, hyphens"
+                ),
+            ],
+            tuple[Annotated[str, AfterValidator(_check_host)], ...],
+        ],
+        Field(default_factory=dict, description="a list of host names for each region, as eu: [api.mistral.ai]"),
+    ]
+
+    def check_host(self, region: str, host: str) -> None:
+        """Check that a provider's host is one of its region, where the policy lists the hosts of regions.
+
+        Raises:
+            UserError: it is not; nothing may be sent there.
+        """
+        if self.regions and host.lower() not in self.regions.get(region, ()):
+            raise UserError(
+                f"the policy does not list the host {host} in the region {region}: nothing is sent there; correct "
+                f"SPRAT_FRONTIER__REGION or SPRAT_FRONTIER__BASE_URL, or add to the policy: "
+                f"regions: {{{region}: [{host}]}}"
+            )
 
     @property
     def named_tenants(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sprat.audit.keys import SigningKey
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_local.processes.ports import HOST, free_port
@@ -60,6 +61,7 @@ class SpratStack:
             "COMPOSE_PROJECT_NAME": f"sprat-test-{secrets.token_hex(3)}",
             "COMPOSE_PROFILES": SIMULATOR,
             "SPRAT_SECRET": secrets.token_hex(16),
+            "SPRAT_AUDIT__KEY": SigningKey.generate().der_base64,
             "SPRAT_KAFKA_PORT": str(self._port),
             "SPRAT_MODELS_FOLDER": str(FOLDER),  # it must exist; there is no model in it
             **({} if policy is None else {"SPRAT_POLICY_FILE": str(policy.absolute())}),

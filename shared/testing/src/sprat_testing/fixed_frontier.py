@@ -5,9 +5,10 @@ Imported when the other services are ready: the detectors of personal data take 
 
 from typing import Any
 
+from sprat.audit.settings import AuditSettings
 from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
-from sprat.settings import environment
+from sprat.settings import ServiceSettings, environment, load_settings
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.egress_audit import KafkaEgressAudit
@@ -32,6 +33,12 @@ _SETTINGS = FrontierSettings(
     prices={MODEL: Price(input_eur=0.4, output_eur=2.0)},
     max_retries=0,
 )
+
+
+class _FixedSettings(ServiceSettings):
+    """What the service of the fixed answers needs beside the router's settings."""
+
+    audit: AuditSettings = AuditSettings()
 
 
 class FixedProvider:
@@ -90,6 +97,14 @@ class FixedFrontier:
         policy, guard = load_guarded_policy(settings.policy, environment())
         redactor = Redactor.load(_SETTINGS.tagger, policy.perimeter, _SETTINGS.masking_threads)
         context.stack.callback(redactor.close)
+        audit = await KafkaEgressAudit.open(
+            context.publisher,
+            context.topics,
+            context.name,
+            settings.kafka.give_up_s,
+            load_settings(_FixedSettings).audit,
+            context.stack,
+        )
         handler = FrontierHandler(
             _SETTINGS,
             topics=context.topics,
@@ -98,7 +113,7 @@ class FixedFrontier:
             masker=redactor,
             store=NoStore(),
             provider=FixedProvider(self._answers),
-            audit=KafkaEgressAudit(context.publisher, context.topics, context.name, settings.kafka.give_up_s),
+            audit=audit,
             hash=context.keyed_hash,
             clock=SystemClock(),
         )

@@ -306,6 +306,12 @@ ESCALATIONS = Counter(
     (TASK, TENANT, ESCALATION_RESULT, REASON),
 )
 COST_EUR = Counter("sprat.cost", "{EUR}", "Euros for calls to the provider.", (TASK, TENANT, PROVIDER, REQUEST_MODEL))
+USAGE_CAPPED = Counter(
+    "sprat.provider.usage.capped",
+    "{call}",
+    "Calls whose tokens the provider counted beyond what was sent or allowed; the count is capped.",
+    (PROVIDER, REQUEST_MODEL),
+)
 PROVIDER_SECONDS = Histogram(
     "gen_ai.client.operation.duration",
     "s",

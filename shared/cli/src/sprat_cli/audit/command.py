@@ -1,18 +1,24 @@
-"""`sprat audit` and `sprat audit verify`: what was sent to providers, and whether each call has an outcome."""
+"""`sprat audit` and `sprat audit verify`: what was sent to providers, and whether the record of it is whole."""
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sprat.settings import KafkaSettings
+from sprat.audit.keys import PublicKeys
+from sprat.audit.settings import AuditSettings
+from sprat.errors import UserError
+from sprat.settings import KafkaSettings, load_settings
 from sprat_cli.app import make_app
-from sprat_cli.audit.verify import EgressVerification, remark_unreadable
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options, time_before_now
+from sprat_cli.audit.verify import say_proof, say_proof_json
+from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, parse_span, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
-from sprat_cli.terminal import faint, printable, say, say_json, table
+from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_operations.audit_verification import VerificationOptions, verify_audit
 from sprat_operations.egress import EgressSum, EgressSums, read_egress
 from sprat_operations.result_stream import UnreadableRecord
 
@@ -20,7 +26,7 @@ _EXAMPLES = """\b
 Examples:
   sprat audit --since 24h
   sprat audit --since 30d --tenant acme-bank --json | jq .cost_eur
-  sprat audit verify --since 7d"""
+  sprat audit verify --public-key public.pem"""
 _SUMS = f"""{_EXAMPLES}
 
 \b
@@ -34,23 +40,35 @@ Exit codes:
   2  wrong usage, or Kafka cannot be reached"""
 _VERIFY = """\b
 Examples:
-  sprat audit verify
-  sprat audit verify --since 7d --grace 15m --json
+  sprat audit verify --public-key public.pem --checkpoints /mnt/audit
+  sprat audit verify --public-key public.pem --unsigned-before 2026-03-01 --json
 
 \b
-A call without an outcome: the service crashed, or the call is in progress; its attempt shows that something was sent.
-An outcome without an attempt was not written by a frontier service: check which programs write to the topic.
+Checked: each record's signature, its number and the hash of the one before; that outcomes repeat their attempts; the
+checkpoints, which a log whose end was removed does not reach; and that each text which left, as its answer or Result
+says, has its call, and each answered call its answer. With SPRAT_AUDIT__KAFKA__BOOTSTRAP the checkpoints are read from
+that Kafka.
+
+\b
+A call without an outcome, after which its service wrote nothing more, is counted and no finding: the service died.
 
 \b
 Exit codes:
-  0  every attempt has its outcome, and every outcome its attempt
-  1  one has not (each is named), or a record could not be read
+  0  nothing is missing or changed
+  1  something is: each finding has a place and what to do
   2  wrong usage, or Kafka cannot be reached"""
 
 Tenant = Annotated[
     list[str] | None,
     typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; can be repeated."),
 ]
+
+
+class _AuditorSettings(CommandSettings):
+    """Where the checkpoints are."""
+
+    audit: AuditSettings = AuditSettings()
+
 
 app = make_app(
     invoke_without_command=True,
@@ -86,30 +104,71 @@ def audit(
     raise typer.Exit(0 if complete else 1)
 
 
-@app.command(epilog=_VERIFY, short_help="List calls without an outcome, and outcomes without an attempt.")
+@app.command(epilog=_VERIFY, short_help="Prove that the record of what left is whole.")
 def verify(
     *,
+    public_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            show_default=False, metavar="FILE", help="Public key of a frontier service in PEM; can be repeated."
+        ),
+    ] = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(show_default=False, metavar="FOLDER", help="The checkpoints. [SPRAT_AUDIT__CHECKPOINTS]"),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="SPAN", show_default=False, help="Start this long ago: 10m, 2h, 7d. [default: all]"),
     ] = None,
     grace: Annotated[
-        str, typer.Option(metavar="SPAN", help="Skip calls that began this recently: they may be in progress.")
-    ] = "0s",
-    tenant: Tenant = None,
+        str, typer.Option(metavar="SPAN", help="How long a call may take, with its retries and its answer.")
+    ] = "20m",
+    unsigned_before: Annotated[
+        datetime | None,
+        typer.Option(
+            show_default=False,
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+            metavar="TIME",
+            help="Until then, records may be unsigned: the time of the upgrade, such as 2026-03-01T12:00:00.",
+        ),
+    ] = None,
+    retention: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", show_default=False, help="How long records are to be kept. [default: 400d]"),
+    ] = None,
+    reconcile: Annotated[
+        bool, typer.Option("--reconcile/--no-reconcile", help="Compare with answers and Results, which hold texts.")
+    ] = True,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Compare attempts with outcomes, and list each call that lacks one of the two."""
-    since_ms = None if since is None else time_before_now(since)
-    until_ms = time_before_now(grace, "--grace")
+    """Prove that the record of what left is whole, or name what is missing or changed."""
+    options = VerificationOptions(
+        since_ms=None if since is None else time_before_now(since),
+        unsigned_before_ms=0 if unsigned_before is None else int(unsigned_before.timestamp() * 1000),
+        grace_ms=parse_span(grace, "--grace") * 1000,
+        retention_ms=None if retention is None else parse_span(retention, "--retention") * 1000,
+        reconcile=reconcile,
+    )
+    if not public_key:
+        raise UserError(
+            "--public-key FILE is missing: the public key of the frontier service, as `openssl pkey -in audit-key.pem "
+            "-pubout` writes it; `sprat up --data FOLDER` keeps it in FOLDER/audit/public.pem"
+        )
+    keys, places = PublicKeys.read(public_key), load_settings(_AuditorSettings).audit
+    if checkpoints is not None:
+        places = places.model_copy(update={"checkpoints": checkpoints, "kafka": None})
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        verifying = EgressVerification(since_ms, until_ms, as_json=as_json)
-        asyncio.run(verifying.run(kafka, tenant))
-    verifying.say_end()
-    raise typer.Exit(0 if verifying.fine else 1)
+        proof = asyncio.run(verify_audit(kafka, keys, places, options))
+    if as_json:
+        say_proof_json(proof)
+    else:
+        place = str(places.checkpoints or (places.kafka.bootstrap if places.kafka else ""))
+        say_proof(proof, place, reconciled=reconcile)
+    raise typer.Exit(1 if proof.findings else 0)
 
 
 async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[EgressSums, bool]:
@@ -117,9 +176,9 @@ async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None
     async for seen in read_egress(kafka, since_ms):
         if isinstance(seen, UnreadableRecord):
             complete = False
-            remark_unreadable(seen)
-        elif not tenants or seen.record.tenant in tenants:
-            sums.add(seen.record)
+            remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {printable(seen.why)}")
+        elif not tenants or seen.tenant in tenants:
+            sums.add(seen)
     return sums, complete
 
 

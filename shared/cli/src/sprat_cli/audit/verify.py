@@ -1,87 +1,87 @@
-"""One run of `sprat audit verify`."""
+"""What `sprat audit verify` prints."""
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sprat.settings import KafkaSettings
-from sprat_cli.terminal import faint, paint, printable, remark, say, say_json
-from sprat_operations.egress import EgressPairing, UnpairedEgress, read_egress
-from sprat_operations.result_stream import UnreadableRecord
+from sprat_cli.terminal import faint, paint, printable, say, say_json
+from sprat_operations.audit_proof import AuditFinding, AuditProof
 
-LEAD_S = 3600
-"""How far before the time span to start reading, so that an outcome finds its attempt: longer than any call takes."""
-
-_SAYS = {"attempt": "call without an outcome", "outcome": "outcome without an attempt"}
-_TYPES = {"attempt": "no_outcome", "outcome": "no_attempt"}
+_SHOWN = 20
+"""Findings of one kind that are printed; `--json` has all."""
 
 
-class EgressVerification:
-    """One run: prints each unpaired record as soon as it is certain."""
-
-    def __init__(self, since_ms: int | None, until_ms: int, *, as_json: bool) -> None:
-        """Report unpaired records from `since_ms` on; attempts only until `until_ms`."""
-        self._since_ms = since_ms
-        self._until_ms = until_ms
-        self._json = as_json
-        self._pairs = EgressPairing(since_ms or 0)
-        self._alone: Counter[str] = Counter()
-        self._recent = 0
-        self._unreadable = 0
-
-    @property
-    def fine(self) -> bool:
-        """Whether every call has both an attempt and an outcome."""
-        return not self._alone.total() and not self._unreadable
-
-    async def run(self, kafka: KafkaSettings, tenants: list[str] | None) -> None:
-        """Read the records and print the unpaired ones."""
-        begin_ms = None if self._since_ms is None else max(0, self._since_ms - LEAD_S * 1000)
-        async for seen in read_egress(kafka, begin_ms):
-            if isinstance(seen, UnreadableRecord):
-                self._unreadable += 1
-                remark_unreadable(seen)
-            elif not tenants or seen.record.tenant in tenants:
-                given_up = self._pairs.add(seen)
-                if given_up is not None:
-                    self._name(given_up)
-        for alone in self._pairs.rest():
-            self._name(alone)
-
-    def _name(self, alone: UnpairedEgress) -> None:
-        if self._since_ms is not None and alone.at_ms < self._since_ms:
-            return
-        if alone.phase == "attempt" and alone.at_ms > self._until_ms:
-            self._recent += 1
-            return
-        self._alone[alone.phase] += 1
-        if self._json:
-            say_json({"type": _TYPES[alone.phase], **asdict(alone)})
-        else:
-            way = printable(f"{alone.call_id}  {alone.tenant} → {alone.provider} ({alone.region})")
-            more = faint(printable(f"· {alone.task} · {alone.model}"))
-            say(f"{_when(alone.at_ms)}  {paint(_SAYS[alone.phase], 'red')}  {way}  {more}")
-
-    def say_end(self) -> None:
-        """Print the last line."""
-        lacking = {"no_outcome": self._alone["attempt"], "no_attempt": self._alone["outcome"]}
-        if self._json:
-            counts = {**lacking, "recent": self._recent, "unreadable": self._unreadable}
-            say_json({"type": "verified", "fine": self.fine, "paired": self._pairs.paired, **counts})
-            return
-        parts = [
-            f"calls with attempt and outcome: {self._pairs.paired}",
-            f"calls without an outcome: {lacking['no_outcome']}",
-            f"outcomes without an attempt: {lacking['no_attempt']}",
-            *([f"recent calls left out: {self._recent}"] if self._recent else []),
-            *([f"records not readable: {self._unreadable}"] if self._unreadable else []),
-        ]
-        say(paint("; ".join(parts), "green" if self.fine else "red"))
+def say_proof_json(proof: AuditProof) -> None:
+    """Print findings, writers and the sum, one object a line."""
+    for finding in proof.findings:
+        say_json({"type": "finding", **asdict(finding), "advice": finding.advice})
+    for writer in proof.writers:
+        say_json({"type": "writer", **asdict(writer)})
+    say_json(
+        {
+            "type": "verified",
+            "fine": not proof.findings,
+            "findings": len(proof.findings),
+            "unsigned_until_ms": proof.unsigned_until_ms,
+            **_counts(proof),
+        }
+    )
 
 
-def remark_unreadable(seen: UnreadableRecord) -> None:
-    """Print a remark that a record cannot be read."""
-    remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {printable(seen.why)}")
+def say_proof(proof: AuditProof, checkpoints: str, *, reconciled: bool) -> None:
+    """Print what was checked, and what was found."""
+    counts = _counts(proof)
+    say(f"records of the audit: {counts['records']:,}, of which unsigned: {counts['unsigned']:,}{_until(proof)}")
+    say(f"calls with attempt and outcome: {counts['calls']:,}")
+    for many, text in (
+        (counts["interrupted"], "calls during which a service died"),
+        (counts["recent"], "calls too recent to judge"),
+        (counts["expired"], "records that are older than what is checked"),
+    ):
+        if many:
+            say(f"{text}: {many:,}")
+    say(f"checkpoints: {counts['checkpoints']:,} from {checkpoints}" if checkpoints else "checkpoints: not checked")
+    if reconciled:
+        say(f"answers and Results: {counts['answers']:,}, of which left: {counts['answers_that_left']:,}")
+    else:
+        say("answers and Results: not checked")
+    for writer in proof.writers:
+        ended = "stopped" if writer.closed else "running or killed"
+        say(
+            f"writer {printable(writer.writer)}: {writer.records:,} records, {_when(writer.first_ms)} to "
+            f"{_when(writer.last_ms)}, key {printable(writer.key_id)}, {ended}"
+        )
+    _say_findings(proof.findings)
+    if not checkpoints:
+        say(paint("without checkpoints (--checkpoints), a log whose end was removed looks whole", "yellow"))
+    found = len(proof.findings)
+    say(paint("fine: nothing is missing or changed", "green") if not found else paint(f"findings: {found:,}", "red"))
+
+
+def _say_findings(findings: list[AuditFinding]) -> None:
+    by_kind: dict[str, list[AuditFinding]] = defaultdict(list)
+    for finding in findings:
+        by_kind[finding.kind].append(finding)
+    for kind, found in by_kind.items():
+        say(f"{paint(kind, 'red')} ({len(found):,}): {found[0].advice}")
+        for finding in found[:_SHOWN]:
+            at = "" if finding.at_ms is None else f"{_when(finding.at_ms)}  "
+            say(f"  {at}{printable(finding.where)}  {faint(printable(finding.what))}")
+        if len(found) > _SHOWN:
+            say(f"  and {len(found) - _SHOWN:,} more (--json names all)")
+
+
+def _counts(proof: AuditProof) -> dict[str, Any]:
+    names = (
+        "records", "unsigned", "calls", "interrupted", "recent", "expired", "repeated_writes", "unacknowledged_gaps",
+        "checkpoints", "answers", "answers_that_left", "unreadable_answers",
+    )  # fmt: skip
+    return {name: proof.counts[name] for name in names}
+
+
+def _until(proof: AuditProof) -> str:
+    return "" if proof.unsigned_until_ms is None else f", the last one at {_when(proof.unsigned_until_ms)}"
 
 
 def _when(epoch_ms: int) -> str:

@@ -58,6 +58,12 @@ def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
         has_key=key,
     )
     yield from check_frontier(variables, policy)
+    if policy is not None and not policy.regions:
+        yield warning(
+            "hosts",
+            "the policy lists no hosts of regions: a provider is in the region that SPRAT_FRONTIER__REGION names",
+            f"list them in the policy, as regions: {{{_DEFAULT_REGION}: [{_DEFAULT_HOST}]}}",
+        )
 
 
 def _secret(secret: str) -> Check:
@@ -119,7 +125,8 @@ def _bound(tenant: TenantPolicy) -> str:
 
 
 _DEFAULT_REGION = "eu"
-"""The region of the default endpoint."""
+_DEFAULT_HOST = "api.mistral.ai"
+"""Region and host of the default endpoint."""
 _FEW = 3
 
 
@@ -163,6 +170,8 @@ def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterat
     yield _endpoint(settings, finding)
     if policy is not None:
         yield _region(settings.region or _DEFAULT_REGION, policy)
+        if policy.regions:
+            yield _host(settings, policy)
 
 
 def _endpoint(settings: FrontierVariables, finding: str) -> Check:
@@ -201,6 +210,18 @@ def _region(region: str, policy: Policy) -> Check:
     return ok("region", f"{region}: texts of {_some(sorted(willing.keys() - set(refusing)))} may go there{besides}")
 
 
+def _host(settings: FrontierVariables, policy: Policy) -> Check:
+    """Check that the policy lists the frontier's host in its region."""
+    region = settings.region or _DEFAULT_REGION
+    host = settings.host if settings.base_url else _DEFAULT_HOST
+    try:
+        policy.check_host(region, host)
+    except UserError as error:
+        finding, _, fix = str(error).partition("; ")
+        return broken("hosts", finding, fix)
+    return ok("hosts", f"the policy lists {host} in {region}")
+
+
 def _some(names: list[str]) -> str:
     return _listed(["all others" if name == "*" else name for name in names])
 
@@ -234,6 +255,11 @@ SERVICES_OWN = (
     "SPRAT_FRONTIER__BREAKER__FAILURES",
     "SPRAT_FRONTIER__BREAKER__COOLDOWN_S",
     "SPRAT_FRONTIER__BREAKER__MAX_COOLDOWN_S",
+    "SPRAT_AUDIT__KEY",
+    "SPRAT_AUDIT__KEY_FILE",
+    "SPRAT_AUDIT__CHECKPOINTS",
+    "SPRAT_AUDIT__KAFKA",
+    "SPRAT_AUDIT__CHECKPOINT_EVERY_S",
 )
 """What this repository's services read besides the common settings. Not imported: they may not be installed."""
 _PREFIX = "SPRAT_"

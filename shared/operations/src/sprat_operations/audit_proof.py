@@ -1,0 +1,485 @@
+"""What proves that the record of egress is whole: signatures, chains, pairs of records, checkpoints, answers.
+
+Nothing here reads Kafka: `AuditProof` gets records, checkpoints and answers in any order, and then names its findings.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ValidationError
+
+from sprat.audit.chain import Checkpoint, hash_of
+from sprat.audit.keys import CHECKPOINT, HEADER, RECORD, BadSignature, PublicKeys, UnknownKey
+from sprat.audit.places import StoredCheckpoint
+from sprat_contracts import ChainPlace, Egress, EgressRecord, Event, KafkaRecord, WireError, decode
+from sprat_contracts.ids import derive
+from sprat_contracts.topics import DAY_MS
+
+GRACE_MS: Final = 20 * 60_000
+"""Longer than a call, its answer and the writing of its records take, with all retries."""
+
+_REPEATED: Final = ("tenant", "task", "provider", "region", "model", "host", "bytes_out", "masked", "text_hash")
+"""Fields of an attempt that its outcome repeats."""
+
+_ADVICE: Final = {
+    "unsigned": "written by something else than a frontier service, or before the upgrade (--unsigned-before TIME)",
+    "bad_signature": "forged or changed: find out who may write to the topic",
+    "unknown_key": "signed with a key that you do not have: give all public keys (--public-key), else it is forged",
+    "unreadable": "nothing of Sprat writes such a record: find out who may write to the topic",
+    "headers": "key or headers were changed, or the record was written again by somebody",
+    "fork": "two records with one number: the private key is in other hands, or a process was copied",
+    "copy": "somebody wrote the record a second time",
+    "removed": "records were removed: find out who may delete records of the topic or change its settings",
+    "truncated": "the end of the log was removed: find out who may delete records of the topic",
+    "chain": "the record does not follow the one before: one of them was replaced",
+    "order": "the record was moved to a later place",
+    "no_attempt": "an outcome without its attempt: the attempt was removed",
+    "contradiction": "the outcome says something else than the attempt: one of them is not the service's",
+    "phase": "an attempt with an outcome, or an outcome without one: not written by a frontier service",
+    "repeated_call": "a call has one attempt and one outcome: one of them was not written by a frontier service",
+    "no_outcome": "the service went on without writing the outcome: report it, with the service's log of that time",
+    "checkpoint_signature": "a checkpoint was forged or changed: find out who may write there",
+    "checkpoint_removed": "checkpoints were removed: find out who may write there",
+    "checkpoint_differs": "checkpoint and record differ: one of them was replaced",
+    "after_end": "the writer had said that it wrote nothing more: the private key is in other hands",
+    "no_call": "a text left, as its answer says, but the call is not in the audit: its records were removed",
+    "answer_differs": "answer and call name different providers, regions, tenants or tasks: one of them was changed",
+    "no_answer": "a call was answered, but no answer or Result names it: they were removed or changed",
+    "retention": "the topic keeps less than the audit needs: set retention.ms, or say --retention SPAN",
+}
+FINDINGS: Final = tuple(_ADVICE)
+"""The kinds of findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """Something that should not be: what, where, and what to do."""
+
+    kind: str
+    where: str
+    """Topic, partition and offset; a writer and numbers of its records; a file and line."""
+    what: str
+    at_ms: int | None = None
+
+    @property
+    def advice(self) -> str:
+        """What it means, and what to do."""
+        return _ADVICE[self.kind]
+
+
+@dataclass(slots=True)
+class WriterSummary:
+    """What was seen of one writer."""
+
+    writer: str
+    key_id: str
+    records: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    checkpoints: int = 0
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    hash: str
+    previous: str
+    signed_at: int
+    appended_at: int
+    where: str
+    partition: int
+
+
+@dataclass(slots=True)
+class _Call:
+    attempt: EgressRecord | None = None
+    outcome: EgressRecord | None = None
+    where: str = ""
+    at_ms: int = 0
+
+    @property
+    def record(self) -> EgressRecord:
+        """The attempt, else the outcome."""
+        (record, *_) = filter(None, (self.attempt, self.outcome))
+        return record
+
+
+@dataclass(slots=True)
+class _Writer:
+    summary: WriterSummary
+    started_at: int
+    links: dict[int, _Link] = field(default_factory=dict)
+    acknowledged: int = 0
+    claimed_checkpoint: int = -1
+    behind: dict[int, int] = field(default_factory=dict)
+    """Partition → the highest `acknowledged` of its records so far."""
+    checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
+    checkpoint_places: dict[int, str] = field(default_factory=dict)
+    later_checkpoints: set[int] = field(default_factory=set)
+    """Numbers of those that were written during the verification."""
+
+    @property
+    def alive_until(self) -> int:
+        """The last time that it signed something."""
+        return max(
+            [self.summary.last_ms, self.started_at, *(checkpoint.at for checkpoint in self.checkpoints.values())]
+        )
+
+
+class AuditProof:
+    """One verification. Holds a few hundred bytes for each record.
+
+    Args:
+        keys: the auditor's public keys.
+        now_ms: epoch milliseconds, the time of the verification.
+        horizon_ms: what was signed before may be gone: retention has removed it, or it is not looked at.
+        unsigned_before_ms: records appended before may be unsigned.
+        grace_ms: calls younger than this may be unfinished.
+    """
+
+    def __init__(
+        self,
+        keys: PublicKeys,
+        now_ms: int,
+        *,
+        horizon_ms: int,
+        unsigned_before_ms: int = 0,
+        grace_ms: int = GRACE_MS,
+    ) -> None:
+        self._keys = keys
+        self._now_ms = now_ms
+        self._horizon_ms = horizon_ms
+        self._unsigned_before_ms = unsigned_before_ms
+        self._grace_ms = grace_ms
+        self._writers: dict[str, _Writer] = {}
+        self._calls: dict[str, _Call] = {}
+        self._named: set[str] = set()
+        """Calls that an answer or a Result names."""
+        self._answers: list[tuple[str, str, str, Egress, int]] = []
+        self.findings: list[AuditFinding] = []
+        self.counts: Counter[str] = Counter()
+        self.unsigned_until_ms: int | None = None
+
+    @property
+    def writers(self) -> list[WriterSummary]:
+        """The writers, by the time of their first record."""
+        return sorted((each.summary for each in self._writers.values()), key=lambda each: each.first_ms)
+
+    def add(self, record: KafkaRecord, *, latest: bool = False) -> None:
+        """Check a record of the audit; those of a partition come in its order.
+
+        `latest` records are so new that others which they count as acknowledged may not have been read.
+        """
+        self.counts["records"] += 1
+        where = f"{record.topic} {record.partition}@{record.offset}"
+        try:
+            event = decode(record, EgressRecord)
+        except (WireError, ValueError) as error:
+            self._find("unreadable", where, str(error), record.timestamp)
+            return
+        message = event.message
+        if message.phase not in {"attempt", "outcome"}:
+            self._find("unreadable", where, "neither attempt nor outcome", record.timestamp)
+            return
+        signature = next((value for name, value in record.headers if name == HEADER), None)
+        if signature is None or message.chain is None:
+            self._unsigned(message, where, record.timestamp)
+            return
+        try:
+            key = self._keys.check(RECORD, record.value or b"", signature)
+        except UnknownKey as error:
+            self._find("unknown_key", where, str(error), record.timestamp)
+        except BadSignature as error:
+            self._find("bad_signature", where, str(error), record.timestamp)
+        else:
+            self._signed(record, event, message.chain, key, where, latest=latest)
+
+    def _unsigned(self, message: EgressRecord, where: str, at_ms: int) -> None:
+        self.counts["unsigned"] += 1
+        self.unsigned_until_ms = max(at_ms, self.unsigned_until_ms or 0)
+        if at_ms >= self._unsigned_before_ms:
+            self._find("unsigned", where, f"{message.phase} of call {message.call_id} without a signature", at_ms)
+        else:
+            self._call(message, where, at_ms)
+
+    def _signed(
+        self,
+        record: KafkaRecord,
+        event: Event[EgressRecord],
+        place: ChainPlace,
+        key: str,
+        where: str,
+        *,
+        latest: bool,
+    ) -> None:
+        message, envelope, at_ms = event.message, event.envelope, record.timestamp
+        expected = str(derive(f"egress-{message.phase}", envelope.source, message.call_id, message.task))
+        if (record.key, envelope.extensions.get("tenant"), envelope.id) != (
+            message.text_hash.encode(),
+            message.tenant,
+            expected,
+        ):
+            self._find("headers", where, "key, ce_id or ce_tenant is not what the value says", at_ms)
+        writer = self._writer(place.writer, key, place.started_at)
+        link = _Link(hash_of(record.value or b""), place.previous, place.signed_at, at_ms, where, record.partition)
+        known = writer.links.get(place.sequence)
+        if known is not None:
+            self._again(place, known, link)
+            return
+        self._check_neighbours(writer, place.sequence, link)
+        if place.sequence <= writer.behind.get(record.partition, 0):
+            self._find("order", where, f"record {place.sequence} of {place.writer} comes after later ones", at_ms)
+        writer.behind[record.partition] = max(place.acknowledged, writer.behind.get(record.partition, 0))
+        writer.links[place.sequence] = link
+        if not latest:
+            writer.acknowledged = max(writer.acknowledged, place.acknowledged)
+        writer.claimed_checkpoint = max(writer.claimed_checkpoint, -1 if place.checkpoint is None else place.checkpoint)
+        summary = writer.summary
+        summary.records += 1
+        summary.first_ms = min(summary.first_ms or place.signed_at, place.signed_at)
+        summary.last_ms = max(summary.last_ms, place.signed_at)
+        self._call(message, where, place.signed_at)
+
+    def _writer(self, name: str, key: str, started_at: int) -> _Writer:
+        if name not in self._writers:
+            self._writers[name] = _Writer(WriterSummary(name, key), started_at)
+        return self._writers[name]
+
+    def _again(self, place: ChainPlace, known: _Link, link: _Link) -> None:
+        """Judge a second record with one number: a repeated write has the same bytes, and comes soon."""
+        at = f"record {place.sequence} of {place.writer}, which is at {known.where}"
+        if link.hash != known.hash:
+            self._find("fork", link.where, f"another {at}", link.appended_at)
+        elif link.partition != known.partition or link.appended_at - known.appended_at > self._grace_ms:
+            self._find("copy", link.where, f"again {at}", link.appended_at)
+        else:
+            self.counts["repeated_writes"] += 1
+
+    def _check_neighbours(self, writer: _Writer, sequence: int, link: _Link) -> None:
+        name = writer.summary.writer
+        before, after = writer.links.get(sequence - 1), writer.links.get(sequence + 1)
+        if before is not None and before.hash != link.previous:
+            self._find("chain", link.where, f"record {sequence} of {name} names another before it", link.appended_at)
+        if after is not None and after.previous != link.hash:
+            self._find(
+                "chain", after.where, f"record {sequence + 1} of {name} names another before it", link.appended_at
+            )
+        if sequence == 1 and link.previous:
+            self._find("chain", link.where, f"record 1 of {name} names one before it", link.appended_at)
+
+    def _call(self, message: EgressRecord, where: str, at_ms: int) -> None:
+        if message.phase == "attempt":
+            wrong = message.outcome is not None or message.usage is not None or message.cost_eur != 0
+        else:
+            wrong = message.outcome is None
+        if wrong:
+            self._find("phase", where, f"{message.phase} of call {message.call_id} has the other's fields", at_ms)
+        call = self._calls.setdefault(message.call_id, _Call(where=where, at_ms=at_ms))
+        if getattr(call, message.phase) is not None:
+            self._find("repeated_call", where, f"a second {message.phase} of call {message.call_id}", at_ms)
+            return
+        setattr(call, message.phase, message)
+        if message.phase == "attempt":
+            call.where, call.at_ms = where, at_ms
+        if call.attempt is not None and call.outcome is not None:
+            self._compare(call.attempt, call.outcome, where, at_ms)
+
+    def _compare(self, attempt: EgressRecord, outcome: EgressRecord, where: str, at_ms: int) -> None:
+        different = [name for name in _REPEATED if getattr(attempt, name) != getattr(outcome, name)]
+        writers = [each.chain.writer if each.chain else None for each in (attempt, outcome)]
+        if writers[0] != writers[1]:
+            different.append("writer")
+        if different:
+            said = f"attempt and outcome of call {attempt.call_id} differ in {', '.join(different)}"
+            self._find("contradiction", where, said, at_ms)
+        else:
+            self.counts["calls"] += 1
+
+    def add_checkpoint(self, stored: StoredCheckpoint, *, again: bool = False) -> None:
+        """Check a checkpoint. What is read `again`, after the records, only shows that it is there."""
+        if again:
+            self._note_later(stored)
+            return
+        self.counts["checkpoints"] += 1
+        try:
+            key = self._keys.check(CHECKPOINT, stored.value, stored.signature)
+            checkpoint = Checkpoint.model_validate_json(stored.value)
+        except UnknownKey as error:
+            self._find("unknown_key", stored.place, str(error))
+            return
+        except ValidationError:
+            self._find("checkpoint_signature", stored.place, "not a checkpoint of this version")
+            return
+        except BadSignature as error:
+            self._find("checkpoint_signature", stored.place, str(error))
+            return
+        writer = self._writer(checkpoint.writer, key, checkpoint.started_at)
+        writer.checkpoints[checkpoint.number] = checkpoint
+        writer.checkpoint_places[checkpoint.number] = stored.place
+        writer.summary.checkpoints += 1
+        writer.summary.closed |= checkpoint.closed
+
+    def _note_later(self, stored: StoredCheckpoint) -> None:
+        try:
+            self._keys.check(CHECKPOINT, stored.value, stored.signature)
+            checkpoint = Checkpoint.model_validate_json(stored.value)
+        except (BadSignature, ValidationError):
+            return  # a finding of the first reading, or of the next verification
+        if checkpoint.writer in self._writers:
+            self._writers[checkpoint.writer].later_checkpoints.add(checkpoint.number)
+
+    def add_answer(self, where: str, tenant: str, task: str, egress: Egress | None, at_ms: int) -> None:
+        """Note what an answer of the frontier, or a Result, says of what left."""
+        self.counts["answers"] += 1
+        if egress is None or not egress.left:
+            return
+        self.counts["answers_that_left"] += 1
+        if egress.call_id is not None:
+            self._named.add(egress.call_id)
+        self._answers.append((where, tenant, task, egress, at_ms))
+
+    def find_retention(self, topic: str, retention_ms: int, wanted_ms: int) -> None:
+        """Note for how long the topic keeps its records; -1: for ever."""
+        if 0 <= retention_ms < wanted_ms:
+            said = f"it keeps records for {retention_ms / DAY_MS:g} days, not {wanted_ms / DAY_MS:g}"
+            self._find("retention", topic, said)
+
+    def finish(self, *, checkpoints: bool, answers_since_ms: int | None) -> None:
+        """Find what is missing, when all is added.
+
+        Args:
+            checkpoints: whether the second place was read.
+            answers_since_ms: from when on all answers or Results are there; None where they were not read.
+        """
+        for writer in self._writers.values():
+            for number, checkpoint in sorted(writer.checkpoints.items()):
+                self._check_checkpoint(writer, number, checkpoint)
+            self._find_removed(writer)
+            if checkpoints:
+                self._find_removed_checkpoints(writer)
+        self._find_unfinished()
+        if answers_since_ms is not None:
+            self._reconcile(answers_since_ms)
+        self.findings.sort(key=lambda each: (FINDINGS.index(each.kind), each.at_ms or 0))
+
+    def _check_checkpoint(self, writer: _Writer, number: int, checkpoint: Checkpoint) -> None:
+        place, name = writer.checkpoint_places[number], writer.summary.writer
+        link = writer.links.get(checkpoint.sequence)
+        if link is not None and link.hash != checkpoint.hash:
+            said = f"it names another record {checkpoint.sequence} of {name} than {link.where}"
+            self._find("checkpoint_differs", place, said, checkpoint.at)
+        if checkpoint.attempts + checkpoint.outcomes != checkpoint.sequence:
+            self._find("checkpoint_differs", place, f"its counts are not those of {name}", checkpoint.at)
+        before = writer.checkpoints.get(number - 1)
+        if before is not None and (before.sequence, before.acknowledged) > (
+            checkpoint.sequence,
+            checkpoint.acknowledged,
+        ):
+            self._find("checkpoint_differs", place, f"the chain of {name} went back", checkpoint.at)
+        if checkpoint.closed and writer.links and max(writer.links) > checkpoint.sequence:
+            last = writer.links[max(writer.links)]
+            self._find("after_end", last.where, f"{name} had ended with record {checkpoint.sequence}", last.appended_at)
+
+    def _find_removed(self, writer: _Writer) -> None:
+        """Find the records that Kafka had acknowledged and that are not there, unless retention removed them."""
+        known = max([writer.acknowledged, *(each.acknowledged for each in writer.checkpoints.values())])
+        present = sorted(number for number in writer.links if number <= known)
+        last = max(writer.links, default=0)
+        self.counts["unacknowledged_gaps"] += max(0, last - known - sum(number > known for number in writer.links))
+        edge = 0
+        for number in [*present, known + 1]:
+            if number > edge + 1:
+                self._judge_run(writer, edge + 1, number - 1, at_end=number == known + 1 and last <= known)
+            edge = number
+
+    def _judge_run(self, writer: _Writer, first: int, last: int, *, at_end: bool) -> None:
+        """Judge a run of missing records by what was signed before each of them: it cannot be older than that."""
+        before = writer.links.get(first - 1)
+        begin = max(writer.started_at, before.signed_at if before else 0)
+        # A checkpoint that does not count a record yet was signed before it.
+        young = [each.sequence + 1 for each in writer.checkpoints.values() if each.at >= self._horizon_ms]
+        candidates = (
+            [first] if begin >= self._horizon_ms else [max(first, number) for number in young if number <= last]
+        )
+        start = min(candidates, default=last + 1)
+        self.counts["expired"] += start - first
+        if start > last:
+            return
+        numbers = f"record {start}" if start == last else f"records {start} to {last}"
+        self._find(
+            "truncated" if at_end else "removed",
+            writer.summary.writer,
+            f"{numbers} missing ({last - start + 1})",
+            begin,
+        )
+
+    def _find_removed_checkpoints(self, writer: _Writer) -> None:
+        claimed = max([writer.claimed_checkpoint, *writer.checkpoints])
+        there = writer.later_checkpoints.union(writer.checkpoints)
+        missing = [number for number in range(claimed + 1) if number not in there]
+        # Those of before the horizon may be gone: another Kafka has a retention, too.
+        old = [number for number, each in writer.checkpoints.items() if each.at < self._horizon_ms]
+        oldest = max(old, default=-1 if writer.started_at >= self._horizon_ms else min(writer.checkpoints, default=-1))
+        missing = [number for number in missing if number > oldest]
+        if missing:
+            said = f"{len(missing)} checkpoints missing, the first is number {missing[0]}"
+            self._find("checkpoint_removed", writer.summary.writer, said)
+
+    def _find_unfinished(self) -> None:
+        for call_id, call in self._calls.items():
+            if call.at_ms < self._horizon_ms:
+                continue
+            if call.attempt is None:
+                self._find("no_attempt", call.where, f"outcome of call {call_id}", call.at_ms)
+            elif call.outcome is None:
+                self._unfinished(call, "no_outcome", f"attempt of call {call_id}")
+
+    def _unfinished(self, call: _Call, kind: str, what: str) -> None:
+        """Judge what a call lacks: nothing of it is missing where its service died, or is still at it."""
+        place = call.record.chain
+        writer = None if place is None else self._writers.get(place.writer)
+        if writer is not None and (writer.summary.closed or writer.alive_until - call.at_ms > self._grace_ms):
+            self._find(kind, call.where, what, call.at_ms)
+        elif call.at_ms > self._now_ms - self._grace_ms:
+            self.counts["recent"] += 1
+        else:
+            self.counts["interrupted"] += 1
+
+    def _reconcile(self, since_ms: int) -> None:
+        for where, tenant, task, egress, at_ms in self._answers:
+            call = self._calls.get(egress.call_id or "")
+            if call is not None:
+                record = call.record
+                facts = (record.tenant, record.task, record.provider, record.region)
+                if facts != (tenant, task, egress.provider, egress.region):
+                    self._find("answer_differs", where, f"it names call {egress.call_id}, {call.where}", at_ms)
+            elif at_ms >= max(self._unsigned_before_ms, self._horizon_ms):
+                said = (
+                    "it says that its text left, and names no call"
+                    if egress.call_id is None
+                    else (f"it names call {egress.call_id}")
+                )
+                self._find("no_call", where, said, at_ms)
+        # A text may be asked about twice, when its answer was lost: then one of the calls has the answer.
+        answered = {self._question(call) for call_id, call in self._calls.items() if call_id in self._named}
+        for call in self._unnamed(since_ms):
+            if self._question(call) not in answered:
+                self._unfinished(call, "no_answer", f"call {call.record.call_id} was answered")
+
+    def _unnamed(self, since_ms: int) -> Iterator[_Call]:
+        """Return the answered calls of services that no answer names."""
+        for call_id, call in self._calls.items():
+            outcome = call.outcome
+            if outcome is None or outcome.outcome != "answered" or outcome.chain is None or call_id in self._named:
+                continue
+            if since_ms <= call.at_ms <= self._now_ms - self._grace_ms and outcome.chain.writer.startswith("frontier-"):
+                yield call
+
+    @staticmethod
+    def _question(call: _Call) -> tuple[str, str, str]:
+        return call.record.tenant, call.record.task, call.record.text_hash
+
+    def _find(self, kind: str, where: str, what: str, at_ms: int | None = None) -> None:
+        self.findings.append(AuditFinding(kind, where, what, at_ms))

@@ -1,0 +1,191 @@
+"""`sprat audit verify` on a real broker: written by the real writer, changed as whoever runs Kafka can change it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from sprat.audit.settings import AuditSettings
+from sprat.kafka.publisher import Publisher
+from sprat_contracts import Envelope, Traceparent, encode
+from sprat_frontier.egress_audit import KafkaEgressAudit
+from support import frontier_parts as parts
+from support.cli_records import environment, sprat
+from support.stream import SECRET, made_topics, producing, settings_for
+
+TEXTS = [f"please move {amount} euros" for amount in range(8)]
+
+
+@pytest.fixture
+def settings(kafka, prefix):
+    return settings_for(kafka.bootstrap, prefix)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The second place: a folder."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    return folder
+
+
+@asynccontextmanager
+async def frontier(settings, audit):
+    """Run the handler with the real audit on the real broker; it stops cleanly."""
+    async with AsyncExitStack() as stack:
+        publisher = Publisher(settings.kafka, "test")
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        harness = parts.FrontierHarness()
+        harness.audit = await KafkaEgressAudit.open(publisher, settings.kafka.topics, "frontier", 30, audit, stack)
+        harness.restart()
+        yield harness
+
+
+async def answer(settings, harness, texts):
+    """Answer texts, and publish the answers as the service does."""
+    answers = await asyncio.gather(*(harness.answer(parts.request(text, id=text)) for text in texts))
+    async with producing(settings.kafka.bootstrap) as producer:
+        for answered in answers:
+            value, headers = encode(answered, Envelope("a", "/test", Traceparent("1" * 32, "2" * 16)))
+            await producer.send_and_wait(settings.kafka.topics.frontier_answers, value, b"k", headers=headers)
+
+
+@pytest.fixture
+async def written(settings, place):
+    """Two replicas have answered texts, and stopped."""
+    await made_topics(settings)
+    audit = parts.AUDIT.model_copy(update={"checkpoints": place})
+    async with frontier(settings, audit) as first, frontier(settings, audit) as second:
+        await asyncio.gather(answer(settings, first, TEXTS[:4]), answer(settings, second, TEXTS[4:]))
+
+
+@pytest.fixture
+def verify(kafka, prefix, tmp_path, place):
+    (tmp_path / "public.pem").write_bytes(parts.KEY.public_pem)
+
+    async def verify(*arguments, checkpoints=True, **variables):
+        where = ("--checkpoints", str(place)) if checkpoints else ()
+        variables = environment(kafka.bootstrap, prefix) | variables
+        return await sprat(
+            "audit", "verify", "--public-key", "public.pem", *where, *arguments, env=variables, cwd=tmp_path
+        )
+
+    return verify
+
+
+@asynccontextmanager
+async def administering(settings):
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def test_what_two_replicas_have_written_verifies_and_it_says_what_was_checked(written, verify):
+    code, out, err = await verify()
+    assert (code, err) == (0, "")
+    assert "records of the audit: 16, of which unsigned: 0" in out
+    assert "calls with attempt and outcome: 8" in out
+    assert "answers and Results: 8, of which left: 8" in out
+    assert out.count(": 8 records, ") == 2
+    assert out.count(f"key {parts.KEY.id}, stopped") == 2
+    assert out.endswith("fine: nothing is missing or changed\n")
+
+
+async def test_records_that_were_deleted_are_found_with_writer_and_numbers(written, verify, settings):
+    egress = settings.kafka.topics.egress
+    async with administering(settings) as admin:
+        await admin.delete_records({TopicPartition(egress, each): RecordsToDelete(-1) for each in range(2)})
+    code, out, _ = await verify()
+    assert code == 1
+    assert "records 1 to 8 missing (8)" in out
+    assert "truncated (2): the end of the log was removed: find out who may delete records" in out
+    code, out, _ = await verify("--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert {each["kind"] for each in found if each["type"] == "finding"} == {"truncated", "no_call"}
+    assert found[-1]["fine"] is False
+    assert all(each["advice"] and each["where"] for each in found if each["type"] == "finding")
+    # Without checkpoints only the answers tell, and it says what it cannot see.
+    code, out, _ = await verify(checkpoints=False)
+    assert code == 1
+    assert "no_call (8)" in out
+    assert "without checkpoints (--checkpoints), a log whose end was removed looks whole" in out
+    assert (await verify("--no-reconcile", checkpoints=False))[0] == 0
+
+
+async def test_a_shorter_retention_of_the_topic_is_a_finding_unless_it_is_wanted(written, verify, settings):
+    resource = ConfigResource(
+        ConfigResourceType.TOPIC, settings.kafka.topics.egress, {"retention.ms": str(90 * 86_400_000)}
+    )
+    async with administering(settings) as admin:
+        await admin.alter_configs([resource])
+    code, out, _ = await verify()
+    assert code == 1
+    assert "it keeps records for 90 days, not 400" in out
+    assert (await verify("--retention", "90d"))[0] == 0
+
+
+async def test_checkpoints_on_another_kafka(settings, kafka, prefix, verify):
+    await made_topics(settings)
+    other = settings.kafka.model_copy(update={"prefix": f"{prefix}-other"})
+    async with administering(settings) as admin:
+        await admin.create_topics([NewTopic(f"{other.prefix}.audit.checkpoints.v1", 1, 1)])
+    audit: AuditSettings = parts.AUDIT.model_copy(update={"kafka": other})
+    async with frontier(settings, audit) as harness:
+        await answer(settings, harness, TEXTS[:2])
+    variables = {
+        "SPRAT_AUDIT__KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "SPRAT_AUDIT__KAFKA__PREFIX": other.prefix,
+    }
+    code, out, err = await verify(checkpoints=False, **variables)
+    assert (code, err) == (0, "")
+    assert f"checkpoints: 3 from {kafka.bootstrap}" in out
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "SPRAT_AUDIT__KEY_FILE or SPRAT_AUDIT__KEY is not set"),
+        ({"SPRAT_AUDIT__KEY_FILE": "/nowhere/key.pem"}, "/nowhere/key.pem: No such file or directory"),
+        (
+            {"SPRAT_AUDIT__KEY": parts.KEY.der_base64, "SPRAT_AUDIT__CHECKPOINTS": "/nowhere"},
+            "the checkpoints of the audit cannot be written: /nowhere: No such file or directory",
+        ),
+    ],
+    ids=["no key", "no file", "no place"],
+)
+async def test_a_frontier_that_cannot_sign_or_write_checkpoints_does_not_start(
+    variables, said, settings, kafka, prefix, tmp_path
+):
+    await made_topics(settings)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tenants: {}\n")
+    own = {
+        "SPRAT_KAFKA__BOOTSTRAP": kafka.bootstrap,
+        "SPRAT_KAFKA__PREFIX": prefix,
+        "SPRAT_REDIS__URL": "redis://127.0.0.1:1/0",
+        "SPRAT_SECRET": SECRET,
+        "SPRAT_HEALTH_PORT": "0",
+        "SPRAT_POLICY": str(policy),
+        "SPRAT_FRONTIER__API_KEY": "k",
+        "SPRAT_FRONTIER__PRICES": '{"mistral-medium-latest": {"input_eur": 0.4, "output_eur": 2}}',
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sprat_frontier", env=os.environ | own | variables, cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    last = err.decode().splitlines()[-1]
+    assert process.returncode == 2
+    assert said in last
+    assert parts.KEY.der_base64 not in err.decode()
