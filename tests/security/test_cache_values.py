@@ -113,3 +113,25 @@ async def test_values_of_another_secret_are_a_counted_miss(
     assert await cache.get("a") is None
     assert metrics.value("sprat.cache.lookups", result="rejected") == 1
     await other.close()
+
+
+async def test_nobody_can_make_a_count_that_uses_up_a_quota(
+    cache: RedisCache, intruder: Client, redis_server: Redis, prefix: str, clock: Clock, metrics: Metrics
+) -> None:
+    settings = RedisSettings.model_validate({"url": redis_server.url, "timeout_s": 5})
+    other = RedisCache(settings, f"{prefix}:", Seal(Keys(SECRET), clock))
+    try:
+        assert await other.share_count("n", 5, 60) == 0
+        assert await cache.share_count("n", 2, 60) == 5
+        assert await other.share_count("n", 6, 60) == 2, "its own count is not among those of others"
+        stored = await intruder.hvals(f"{prefix}:n")
+        await intruder.hset(f"{prefix}:n", mapping={"forged": b"1000000", "copied": stored[0]})
+        assert await cache.share_count("n", 3, 60) == 6
+        assert metrics.value("sprat.cache.lookups", cache="answers", result="rejected") == 2
+        await intruder.set(f"{prefix}:n", b"1000000")
+        assert await cache.share_count("n", 4, 60) is None, "it cannot be told"
+        assert await cache.share_count("n", 5, 60) == 0
+        assert await cache.get("another") is None
+        assert metrics.value("sprat.cache.breaker", cache="answers", state="closed") == 1
+    finally:
+        await other.close()

@@ -95,10 +95,10 @@ async def test_a_cancelled_probe_lets_another_probe(cache: RedisCache, server: E
     assert await cache.get("a") == b"1"
 
 
-async def test_a_counter_counts_and_none_says_that_it_cannot_be_told(cache: RedisCache, server: EmbeddedRedis) -> None:
-    assert [await cache.increment("n", 60) for _ in range(3)] == [1, 2, 3]
+async def test_none_says_that_the_counts_of_others_cannot_be_told(cache: RedisCache, server: EmbeddedRedis) -> None:
+    assert await cache.share_count("n", 1, 60) == 0
     server.pause()
-    assert await cache.increment("n", 60) is None
+    assert await cache.share_count("n", 2, 60) is None
 
 
 async def test_up_tells_when_redis_hangs_and_when_it_answers_again(server: EmbeddedRedis) -> None:

@@ -33,8 +33,8 @@ class AnswerStore(Protocol):
 class CallCounter(Protocol):
     """Counts across the replicas of the service; `sprat.cache.RedisCache` does."""
 
-    async def increment(self, key: str, ttl_s: int) -> int | None:
-        """Return how often this was called for the key, by any replica; None where that cannot be told."""
+    async def share_count(self, key: str, count: int, ttl_s: int) -> int | None:
+        """Store what this replica has counted, and return the sum over all others; None where that cannot be told."""
         ...
 
 

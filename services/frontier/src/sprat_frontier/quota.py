@@ -1,7 +1,8 @@
 """How many calls a tenant may cause in a minute, counted over all replicas.
 
-Redis counts for all of them. A replica counts its own as well, and the higher count holds: without Redis, and against
-somebody who writes there, the limit is each replica's own. A quota limits load: an unavailable Redis declines nothing.
+Each replica counts its own and shares the count through Redis. Without Redis, and where somebody deletes counts there,
+the limit is each replica's own; nobody else can make a count. A quota limits load: an unavailable Redis declines
+nothing.
 """
 
 from sprat_contracts import ReasonCode
@@ -27,8 +28,10 @@ class TenantQuota:
         self._hash = hash
         self._clock = clock
         self._minute = 0
-        self._counts: dict[str, int] = {}
-        """Tenant → the most that was counted in this minute, here or in Redis."""
+        self._own: dict[str, int] = {}
+        """Tenant → what this replica has counted in this minute."""
+        self._most_seen: dict[str, int] = {}
+        """Tenant → the most that all replicas were seen to have counted in this minute."""
 
     async def spend(self, tenant: str) -> None:
         """Count one escalation of the tenant.
@@ -42,18 +45,19 @@ class TenantQuota:
         minute = self._clock.now_ms() // _MINUTE_MS
         if minute != self._minute:
             self._minute = minute
-            self._counts.clear()
-        if self._counts.get(tenant, 0) < most:
-            self._counts[tenant] = self._counts.get(tenant, 0) + 1
-            counted = await self._count_all(tenant, minute)
+            self._own.clear()
+            self._most_seen.clear()
+        if self._most_seen.get(tenant, 0) < most:
+            own = self._own[tenant] = self._own.get(tenant, 0) + 1
+            counted = own + await self._count_others(tenant, minute, own)
             if minute == self._minute:
-                self._counts[tenant] = max(self._counts[tenant], counted)
+                self._most_seen[tenant] = max(counted, self._most_seen.get(tenant, 0))
             if counted <= most:
                 return
         raise QuotaReachedError(f"the tenant's {most} escalations of this minute are used up")
 
-    async def _count_all(self, tenant: str, minute: int) -> int:
-        """Return the count of all replicas, this escalation included; 0 where it cannot be told."""
+    async def _count_others(self, tenant: str, minute: int, own: int) -> int:
+        """Return the count of all other replicas; 0 where it cannot be told."""
         if self._counter is None:
             return 0
-        return await self._counter.increment(self._hash("quota", tenant, str(minute)), _KEPT_S) or 0
+        return await self._counter.share_count(self._hash("quota", tenant, str(minute)), own, _KEPT_S) or 0

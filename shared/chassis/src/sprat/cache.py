@@ -13,13 +13,14 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
+from uuid import uuid4
 
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sprat.retry import OnceAMinute
@@ -113,6 +114,8 @@ class RedisCache:
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
         self._seal = seal
+        self._process = uuid4().hex
+        """Tells the counts of this process from those of others."""
         # Waits for a free connection; redis-py's default pool would raise instead.
         pool = BlockingConnectionPool.from_url(
             settings.url.get_secret_value(),
@@ -177,13 +180,30 @@ class RedisCache:
         """Store one value."""
         await self.put_many({key: value})
 
-    async def increment(self, key: str, ttl_s: int) -> int | None:
-        """Add one to a counter that lives for so long, and return it; None where Redis does not tell.
+    async def share_count(self, key: str, count: int, ttl_s: int) -> int | None:
+        """Store what this process has counted, for so long, and return the sum over all other processes.
 
-        Counters are plain: whoever writes to Redis can change them.
+        Each process has a value of its own, sealed as all values are: who writes to Redis can delete counts, not make
+        one. None where Redis does not tell.
         """
-        found = await self._attempt("INCR", 1, lambda: self._increment(key, ttl_s)) if await self._available() else None
-        return found[0] if found and isinstance(found[0], int) else None
+        name = self._namespace + key
+        if not await self._available():
+            return None
+        found = await self._attempt("HSET", 1, lambda: self._share_count(name, count, ttl_s))
+        if found is None:
+            return None
+        total = rejected = 0
+        others = {process: sealed for process, sealed in found[-1].items() if process != self._process.encode()}
+        for process, sealed in others.items():
+            try:
+                total += int(self._seal.unseal(_count_name(name, process.decode()), sealed))
+            except Expired:
+                continue
+            except (NotSealed, UnicodeDecodeError) as error:
+                rejected += 1
+                self._report_rejected(error)
+        self._count("rejected", rejected)
+        return total
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,14 +220,20 @@ class RedisCache:
             pipeline.set(name, self._seal.seal(name, value, self._ttl_s), ex=self._ttl_s)
         await pipeline.execute()
 
-    async def _increment(self, key: str, ttl_s: int) -> list[Any]:
+    async def _share_count(self, name: str, count: int, ttl_s: int) -> list[Any] | None:
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.incr(self._namespace + key)
-        pipeline.expire(self._namespace + key, ttl_s)
-        found: list[Any] = await pipeline.execute()
+        sealed = self._seal.seal(_count_name(name, self._process), str(count).encode(), ttl_s)
+        pipeline.hset(name, self._process, sealed)
+        pipeline.expire(name, ttl_s)
+        pipeline.hgetall(name)
+        try:
+            found: list[Any] = await pipeline.execute()
+        except ResponseError:  # somebody wrote a value of another kind there; Redis itself is well
+            await self._redis.delete(name)
+            return None
         return found
 
-    def _report_rejected(self, error: NotSealed) -> None:
+    def _report_rejected(self, error: Exception) -> None:
         if self._rejection.due():
             log.warning(
                 "the cache %s holds a value that this installation did not write under this key: %s; ignored",
@@ -283,6 +309,10 @@ class RedisCache:
         state = "half_open" if self._probing and self._pauses else "open" if self._pauses else "closed"
         for each in ("closed", "half_open", "open"):
             signals.CACHE_BREAKER.set(int(each == state), cache=self._name, state=each)
+
+
+def _count_name(name: str, process: str) -> str:
+    return f"{name}:{process}"
 
 
 def _present(values: Sequence[Any]) -> int:
