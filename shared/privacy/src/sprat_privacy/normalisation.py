@@ -2,8 +2,9 @@
 
 *Folding* is for detectors. It works character by character, so that every offset has an exact origin: NFKC (full-width
 and other compatibility forms), digits of every script to 0–9, spaces of every kind to a space, hyphens and dashes of
-every kind to `-`. Invisible characters (zero-width characters, soft hyphens, direction marks, variation selectors) and
-combining marks are dropped, so that they cannot split a number. Letters do not change: a Cyrillic `А` is not an `A`.
+every kind to `-`. Invisible characters (zero-width characters, soft hyphens, direction marks, variation selectors,
+fillers, controls) and combining marks are dropped, so that they cannot split a number; characters that look blank are
+spaces. Letters do not change: a Cyrillic `А` is not an `A`.
 
 The *normal form* is for comparing values: two spans of a text are the same value if their normal forms are equal.
 
@@ -25,6 +26,15 @@ Comparison = Literal["exact", "caseless", "compact"]
 """What a comparison of values ignores: nothing; case; case and separators."""
 
 _LINE_BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
+BLANKS: Final = frozenset("\u2800\U0001d159")
+"""Signs without ink: BRAILLE PATTERN BLANK and MUSICAL SYMBOL NULL NOTEHEAD."""
+_NO_INK: Final = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+"""Controls but tabs, separators and line breaks; and what Unicode 16 calls Default_Ignorable_Code_Point: nothing is
+drawn for these, whatever their category."""
 _NAME_SEPARATORS: Final = frozenset(" -'’.·_/")
 """May be between the words of one name, or be left out. `&` and a separator between digits may not."""
 
@@ -106,9 +116,14 @@ def _shown(reference: str) -> str | None:
     return shown if shown and "\ufffd" not in shown else None
 
 
+def is_invisible(character: str) -> bool:
+    """Return whether nothing is drawn for a character, and it is neither a space nor a mark."""
+    return unicodedata.category(character) == "Cf" or _NO_INK.match(character) is not None
+
+
 def fold(text: str) -> FoldedText:
     """Fold a text for detectors. Time and memory are linear in its length."""
-    if text.isascii():
+    if text.isascii() and _NO_INK.search(text) is None:
         return FoldedText(text, None, None)
     folded: list[str] = []
     origins: list[int] = []
@@ -140,14 +155,16 @@ def folded_exceeds(text: str, limit: int) -> bool:
 @lru_cache(maxsize=8192)
 def _fold_character(character: str) -> str:
     """Return the folded form of one character; empty if it is invisible."""
+    if is_invisible(character):
+        return ""
     if character.isascii():
         return character
     if character in _LINE_BREAKS:
         return "\n"
     category = unicodedata.category(character)
-    if category in {"Cf", "Mn", "Me"}:
+    if category in {"Mn", "Me"}:
         return ""
-    if category == "Zs":
+    if category == "Zs" or character in BLANKS:
         return " "
     form = "".join(_fold_piece(piece) for piece in unicodedata.normalize("NFKC", character))
     return form if form.strip() else " "
@@ -156,7 +173,7 @@ def _fold_character(character: str) -> str:
 def _fold_piece(piece: str) -> str:
     """Fold one character of a compatibility form; it may again be a mark, a digit of its script or a dash."""
     category = unicodedata.category(piece)
-    if category in {"Cf", "Mn", "Me"}:
+    if category in {"Mn", "Me"} or is_invisible(piece):
         return ""
     if category == "Nd":
         return str(unicodedata.decimal(piece))
@@ -203,9 +220,9 @@ def normal_character(character: str, comparison: Comparison) -> str:
 
     Decomposed (NFKD), so that a letter with an accent equals its precomposed character.
     """
-    if unicodedata.category(character) == "Cf":
+    if is_invisible(character):
         return ""
-    form = unicodedata.normalize("NFKD", character)
+    form = " " if character in BLANKS else unicodedata.normalize("NFKD", character)
     if comparison == "exact":
         return form
     form = "".join(str(unicodedata.decimal(piece, piece)) for piece in form.casefold())

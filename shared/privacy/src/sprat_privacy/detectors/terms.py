@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 from sprat_policy import PrivacyPolicy, compile_pattern
 from sprat_privacy.boundaries import is_unspaced
 from sprat_privacy.detection import Detection
-from sprat_privacy.normalisation import FoldedText, fold, normal_character
+from sprat_privacy.normalisation import BLANKS, FoldedText, fold, is_invisible, normal_character
 
 _WITHIN, _MAY_BEGIN, _SEPARATED = range(3)
 """What is before a character: the same word; another one, by capitals, digits, a sign or the script; a separator."""
@@ -160,7 +160,7 @@ class _Letters(dict[int, str | None]):
 
     def __missing__(self, point: int) -> str | None:
         character = chr(point)
-        gone = _is_separator(character) or unicodedata.category(character) == "Cf"
+        gone = _is_separator(character) or is_invisible(character)
         self[point] = None if gone else str(unicodedata.decimal(character, character))
         return self[point]
 
@@ -233,4 +233,4 @@ def _kind(character: str) -> str:
 
 
 def _is_separator(character: str) -> bool:
-    return character.isspace() or character == "_" or unicodedata.category(character) == "Pd"
+    return character.isspace() or character in BLANKS or character == "_" or unicodedata.category(character) == "Pd"
