@@ -3,7 +3,17 @@
 from typing import Any
 
 from contracts.generators.examples import TEXT_ID, TEXT_SOURCE, examples
-from sprat_contracts import SIGNATURE_HEADER, Envelope, Message, Result, TextSubmitted, Traceparent, encode, ids
+from sprat_contracts import (
+    SIGNATURE_HEADER,
+    EgressRecord,
+    Envelope,
+    Message,
+    Result,
+    TextSubmitted,
+    Traceparent,
+    encode,
+    ids,
+)
 from sprat_contracts import dead_letters as dead
 from sprat_contracts.wire import SIGNATURE
 
@@ -33,6 +43,10 @@ def headers_schema(message: type[Message]) -> dict[str, Any]:
     if message.signed:
         properties[SIGNATURE] = _text(
             "HMAC of the installation over topic, key, `ce_` headers and value. Services ignore a record without one."
+        )
+    if message is EgressRecord:
+        properties[SIGNATURE] = _text(
+            "Ed25519 signature of the value, by the service that sends: `ed25519`, the id of its key, base64."
         )
     if message is Result:
         properties["ce_status"] = _text("The result's status, to filter by without decoding.")

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from sprat.audit.chain import Chain, now_ms
-from sprat.audit.keys import HEADER, RECORD, SigningKey
+from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint
 from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
+from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import FINDINGS
 from support import frontier_parts as parts
 from support.audit_log import (
@@ -51,8 +52,8 @@ def changed(record, **fields):
 def signed(record, key, **fields):
     """Return a record with another value, signed by a key."""
     other = changed(record, **fields)
-    headers = [pair for pair in record.headers if pair[0] != HEADER]
-    return replace(other, headers=(*headers, (HEADER, key.sign(RECORD, other.value))))
+    headers = [pair for pair in record.headers if pair[0] != SIGNATURE]
+    return replace(other, headers=(*headers, (SIGNATURE, key.sign(RECORD, other.value))))
 
 
 def outcomes(log):
@@ -106,13 +107,13 @@ def forge_pair_with_a_key(log):
 
 def forge_unsigned(log):
     record = attempts(log)[0]
-    plain = replace(record, headers=tuple(pair for pair in record.headers if pair[0] != HEADER))
+    plain = replace(record, headers=tuple(pair for pair in record.headers if pair[0] != SIGNATURE))
     log.add(changed(plain, call_id="forged", chain=None))
 
 
 def strip_signature(log):
     record = attempts(log)[0]
-    log.replace(record, replace(record, headers=tuple(pair for pair in record.headers if pair[0] != HEADER)))
+    log.replace(record, replace(record, headers=tuple(pair for pair in record.headers if pair[0] != SIGNATURE)))
 
 
 def change_a_value(log):

@@ -14,7 +14,7 @@ from redis.asyncio import Redis as Client
 from typer.testing import CliRunner
 
 from conftest import Kafka, Redis
-from sprat.cache import KeyedHash, RedisCache, cache_key
+from sprat.cache import RedisCache, cache_key
 from sprat.keys import Keys
 from sprat.sealing import Seal
 from sprat.settings import RedisSettings
@@ -53,7 +53,7 @@ class PersonsText(TracedText):
         """All that it causes: each kind of record."""
         text, rejected = self.text(), self.text()
         attempt = self.call("attempt", 30, tenant=self.tenant)
-        hashed = KeyedHash(SECRET)("egress-text", self.tenant, self.said)
+        hashed = Keys(SECRET).keyed_hash("egress-text", self.tenant, self.said)
         attempt = replace(
             attempt, value=(attempt.value or b"").replace(b'"text_hash":"h"', f'"text_hash":"{hashed}"'.encode())
         )
@@ -137,7 +137,7 @@ async def installation(published: Published, redis_server: Redis) -> Installatio
     settings = RedisSettings.model_validate({"url": redis_server.url, "timeout_s": 5})
     prefix = published.topics.prefix
     for secret in (SECRET, PREVIOUS):
-        cache, hash = RedisCache(settings, f"{prefix}:", Seal(Keys(secret))), KeyedHash(secret)
+        cache, hash = RedisCache(settings, f"{prefix}:", Seal(Keys(secret))), Keys(secret).keyed_hash
         before = "" if secret is SECRET else " before"
         for text in published.texts:
             keys = {

@@ -30,7 +30,7 @@ from sprat_local.kafka import jars, jvm
 from support.cli_records import environment
 from support.frontier_parts import simulator
 from support.secured_kafka import Keys, SecuredKafka
-from support.secured_system import rows, said, serving_by_rights
+from support.secured_system import PUBLIC_KEY, folder_of_commands, rows, said, serving_by_rights
 from support.stream import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -96,7 +96,7 @@ def broker(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(broker, tmp_path_factory):
     """Return a way to run a command as the user of a role; None: as a super user."""
-    folder = tmp_path_factory.mktemp("work")
+    folder = folder_of_commands(tmp_path_factory.mktemp("work"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
 
@@ -199,7 +199,15 @@ def test_texts_are_answered_by_small_models_and_by_the_frontier(results):
 
 def test_the_auditor_sums_up_and_verifies(results, run):
     assert rows(run("auditor", "audit", "--json"))[-1]["calls"] == 2
-    assert run("auditor", "audit", "verify").exit_code == 0
+    verified = run("auditor", "audit", "verify", "--public-key", PUBLIC_KEY, "--no-reconcile", "--json")
+    assert rows(verified)[-1]["calls"] == 2
+
+
+def test_who_reconciles_the_audit_reads_answers_too(results, run):
+    verify = ("audit", "verify", "--public-key", PUBLIC_KEY, "--json")
+    assert rows(run("operator", *verify))[-1]["answers_that_left"] > 0
+    refused = run("auditor", *verify)
+    assert (refused.exit_code, "check the ACLs" in said(refused)) == (2, True)
 
 
 def test_a_reviewer_corrects_a_result(results, run):

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,11 +22,14 @@ from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
+from support.frontier_parts import AUDIT, KEY
 from support.secured_kafka import PASSWORD, USER, SecuredKafka
 from support.stream import SECRET, FakeModel, card
 from support.system import POLICY
 
 BAD_PASSWORD = "a-wrong-word"
+PUBLIC_KEY = "public.pem"
+"""File in the folder of the commands: what the frontier signs the audit with."""
 CORRECTION = (
     *("feedback", "--text-id", "1", "--source", "/crm", "--task", "intent"),
     *("--label", "greet", "--by", "agent-17", "--json"),
@@ -51,9 +55,16 @@ TALKING = {
     "feedback": CORRECTION,
     "feedback export": ("feedback", "export", "--output", "corrections.csv", "--json"),
     "audit": ("audit", "--json"),
-    "audit verify": ("audit", "verify", "--json"),
+    "audit verify": ("audit", "verify", "--public-key", PUBLIC_KEY, "--json"),
+    "erase": ("erase", "--tenant", "acme-bank", "--dry-run", "--json"),
 }
 """Every command that talks to Kafka, but for `doctor`, which goes on when it cannot, and `up`."""
+
+
+def folder_of_commands(folder: Path) -> Path:
+    """Put into a folder what commands read there, and return it."""
+    (folder / PUBLIC_KEY).write_bytes(KEY.public_pem)
+    return folder
 
 
 def said(result) -> str:
@@ -115,7 +126,7 @@ def serving_by_rights(
             region="local",
             prices={"simulated-large": Price(input_eur=0.4, output_eur=2.0)},
         )
-        frontier = FrontierServiceSettings(policy=POLICY, frontier=provider, **settings("frontier"))
+        frontier = FrontierServiceSettings(policy=POLICY, frontier=provider, audit=AUDIT, **settings("frontier"))
         await stack.enter_async_context(running("frontier", frontier, build_frontier))
 
     with _on_a_thread(start):

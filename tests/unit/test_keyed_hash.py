@@ -5,21 +5,29 @@ import hmac
 
 from pydantic import SecretStr
 
-from sprat.cache import KeyedHash, cache_key, key_prefix
+from sprat.cache import cache_key, key_prefix
+from sprat.keys import KeyedHash, Keys
 
-HASH = KeyedHash(SecretStr("a secret"))
+HASH = KeyedHash(b"a key")
 
 
 def test_it_is_hmac_sha_256_of_the_parts_as_json() -> None:
-    expected = hmac.new(b"a secret", '["answer","Tromsø"]'.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.new(b"a key", '["answer","Tromsø"]'.encode(), hashlib.sha256).hexdigest()
     assert HASH("answer", "Tromsø") == expected
 
 
-def test_who_does_not_hold_the_secret_cannot_make_it() -> None:
-    others = {KeyedHash(SecretStr(secret))("answer", "text") for secret in ("another secret", "", "a secret ")}
+def test_who_does_not_hold_the_key_cannot_make_it() -> None:
+    others = {KeyedHash(key)("answer", "text") for key in (b"another key", b"", b"a key ")}
     assert len(others) == 3
     assert HASH("answer", "text") not in others
     assert HASH("answer", "text") != hashlib.sha256(b'["answer","text"]').hexdigest()
+
+
+def test_its_key_is_derived_from_the_secret_and_during_a_rotation_there_is_one_of_each() -> None:
+    old, new = SecretStr("the secret of this installation"), SecretStr("the next secret of this installation")
+    now, before = (each("text") for each in Keys(new, old).accepted_hashes)
+    assert (now, before) == (Keys(new).keyed_hash("text"), Keys(old).keyed_hash("text"))
+    assert now not in {before, KeyedHash(new.get_secret_value().encode())("text")}
 
 
 def test_where_a_part_ends_makes_a_difference() -> None:
@@ -37,9 +45,7 @@ def test_all_keys_of_a_tenant_and_of_a_text_begin_alike_and_no_others_do() -> No
         assert cache_key(HASH, "acme", "a text", "answer", "ner").startswith(prefix)
         assert not cache_key(HASH, "other", "a text", "answer", "intent").startswith(prefix)
     assert not cache_key(HASH, "acme", "another", "answer").startswith(key_prefix(HASH, "acme", "a text"))
-    assert not any(
-        key.startswith(key_prefix(KeyedHash(SecretStr("another")), "acme", text)) for text in (None, "a text")
-    )
+    assert not any(key.startswith(key_prefix(KeyedHash(b"another"), "acme", text)) for text in (None, "a text"))
 
 
 def test_that_two_tenants_have_one_text_does_not_show_in_the_keys() -> None:

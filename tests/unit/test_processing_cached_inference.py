@@ -1,9 +1,8 @@
 """The cache before the model: what is looked up, asked once, kept, and ignored where it is not an answer."""
 
 import pytest
-from pydantic import SecretStr
 
-from sprat.cache import KeyedHash
+from sprat.keys import KeyedHash
 from sprat.model import Answer, Question
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.processing.handler import Ask, Outcome
@@ -60,7 +59,7 @@ def model():
 @pytest.fixture
 def cached_inference(model):
     inference = Inference(model)
-    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(SecretStr("secret")))
+    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(b"a key"))
     inference.close()
 
 

@@ -19,20 +19,40 @@ from sprat_contracts.trace_context import Traceparent
 M = TypeVar("M", bound=Message)
 
 SIGNATURE = "sprat_signature"
-"""The header of the installation's signature, on records that services write for each other."""
+"""The header of a signature: the installation's on records that services write for each other, the frontier's on those
+of the audit."""
 
 _CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
 _MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
 
 
-class KafkaRecord(Protocol):
-    """A record as a Kafka client returns it; aiokafka's ConsumerRecord is one."""
+class RecordContent(Protocol):
+    """What a producer gives of a record."""
 
     @property
     def topic(self) -> str:
         """Name of the topic."""
         ...
+
+    @property
+    def key(self) -> bytes | None:
+        """As it is produced."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """As it is produced; None is a tombstone."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """In their order; a name may occur twice."""
+        ...
+
+
+class KafkaRecord(RecordContent, Protocol):
+    """A record as a Kafka client returns it; aiokafka's ConsumerRecord is one."""
 
     @property
     def partition(self) -> int:
@@ -47,21 +67,6 @@ class KafkaRecord(Protocol):
     @property
     def timestamp(self) -> int:
         """Epoch milliseconds, the broker's clock."""
-        ...
-
-    @property
-    def key(self) -> bytes | None:
-        """As it was produced."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """As it was produced; None is a tombstone."""
-        ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """In their order; a name may occur twice."""
         ...
 
 

@@ -19,9 +19,9 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.audit.settings import AuditSettings
-from sprat.cache import KeyedHash
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import Publisher
+from sprat.keys import Keys
 from sprat.settings import KafkaSettings, load_settings
 from sprat_contracts import (
     Declined,
@@ -149,7 +149,7 @@ class _BulkEscalation:
                 provider=provider,
                 audit=await _audit(broker, stack),
                 # Without a broker, hashes are only keys of this run's store.
-                hash=KeyedHash(SecretStr(_SOURCE) if broker is None else broker.secret),
+                hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,
                 clock=SystemClock(),
             )
             stack.push_async_callback(handler.drain, _DRAIN_S)

@@ -1,13 +1,10 @@
-"""Keyed hashes, and the cache of answers on Redis.
+"""The cache of answers on Redis, and the names of its entries.
 
 Redis is an accelerator: slow, unreachable or holding something invalid is a counted miss, never an error. It is not
 trusted: what it holds is encrypted, and only what a service of this installation wrote under the same key is read.
 """
 
 import asyncio
-import hashlib
-import hmac
-import json
 import logging
 import math
 import time
@@ -15,7 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 
-from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -37,22 +33,6 @@ _RETRY_S = 0.3
 _CONNECTIONS = 8
 _GROUP = 24
 """Hexadecimal digits: 96 bits tell apart all tenants and texts that there will be."""
-
-
-class KeyedHash:
-    """HMAC-SHA-256 over a sequence of strings. Without the secret, a hash reveals nothing of the text.
-
-    The strings are hashed as a JSON array, so that no two sequences have the same input. The key is the current secret
-    alone: after a rotation, nothing is found under an earlier hash.
-    """
-
-    def __init__(self, secret: SecretStr) -> None:
-        self._key = secret.get_secret_value().encode()
-
-    def __call__(self, *parts: str) -> str:
-        """Return 64 hexadecimal digits."""
-        message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, message, hashlib.sha256).hex()
 
 
 def cache_key(hash: Callable[..., str], tenant: str, text: str, *parts: str) -> str:

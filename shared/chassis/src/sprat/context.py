@@ -7,13 +7,14 @@ from typing import Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from sprat.cache import KeyedHash, RedisCache
+from sprat.cache import RedisCache
 from sprat.channels import Channels
 from sprat.errors import Retryable
 from sprat.health import LoopProgress
 from sprat.kafka.clients import require_topics
 from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
+from sprat.keys import KeyedHash
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.cached_inference import CachedInference
@@ -85,8 +86,8 @@ class ServiceContext:
 
     @property
     def keyed_hash(self) -> KeyedHash:
-        """Hashes with the installation's secret."""
-        return KeyedHash(self.settings.secret)
+        """Hashes with a key of the installation."""
+        return self.settings.keys.keyed_hash
 
     def consumer(self) -> Consumer:
         """Return the running consumer."""

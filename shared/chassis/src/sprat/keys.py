@@ -6,8 +6,24 @@ written with the current one, and what was written with the other is still read.
 
 import hashlib
 import hmac
+import json
 
 from pydantic import SecretStr
+
+
+class KeyedHash:
+    """HMAC-SHA-256 over a sequence of strings. Without the key, a hash reveals nothing of the text.
+
+    The strings are hashed as a JSON array, so that no two sequences have the same input.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, *parts: str) -> str:
+        """Return 64 hexadecimal digits."""
+        message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, hashlib.sha256).hex()
 
 
 class Keys:
@@ -29,6 +45,16 @@ class Keys:
     def accepted(self, purpose: str, name: str = "") -> tuple[bytes, ...]:
         """Return the keys to read with: the current one first."""
         return tuple(_derive(secret, purpose, name) for secret in self._secrets)
+
+    @property
+    def keyed_hash(self) -> KeyedHash:
+        """The hash that names things. After a rotation, nothing is found under an earlier one."""
+        return self.accepted_hashes[0]
+
+    @property
+    def accepted_hashes(self) -> tuple[KeyedHash, ...]:
+        """The hashes to search with for what is there: the current one first."""
+        return tuple(KeyedHash(key) for key in self.accepted("keyed hash"))
 
 
 def _derive(secret: bytes, purpose: str, name: str) -> bytes:

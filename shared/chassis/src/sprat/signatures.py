@@ -13,7 +13,7 @@ import hmac
 import logging
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from sprat.kafka.publisher import OutRecord
 from sprat.keys import Keys
@@ -21,7 +21,7 @@ from sprat.retry import OnceAMinute
 from sprat.settings import ServiceSettings
 from sprat.telemetry import signals
 from sprat_contracts.dead_letters import OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
-from sprat_contracts.wire import SIGNATURE
+from sprat_contracts.wire import SIGNATURE, RecordContent
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +39,6 @@ _WHY: Final = {
     "somebody else writes to this topic",
     "replay": "it names one service, as a replay does, without the signature of `sprat dlq replay`: it is for all",
 }
-
-
-class Signable(Protocol):
-    """What is signed of a record."""
-
-    @property
-    def topic(self) -> str:
-        """Name of the topic."""
-
-    @property
-    def key(self) -> bytes | None:
-        """As it is produced."""
-
-    @property
-    def value(self) -> bytes | None:
-        """As it is produced; None is a tombstone."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """In their order; a name may occur twice."""
 
 
 class Signatures:
@@ -88,24 +68,24 @@ class Signatures:
         """Add the signature of a replay to a record with the headers of one, and return it."""
         return _signed(record, REPLAY_SIGNATURE, self._replay_keys[0], _covers_replay)
 
-    def verdict(self, record: Signable) -> Verdict:
+    def verdict(self, record: RecordContent) -> Verdict:
         """Return with which secret a record is signed, or that it is not."""
         return _verdict(record, SIGNATURE, self._record_keys, _covers)
 
-    def accepts(self, record: Signable) -> bool:
+    def accepts(self, record: RecordContent) -> bool:
         """Return whether a record is of this installation."""
         verdict = self.verdict(record)
         return verdict in {"current", "previous"} or (verdict == "unsigned" and self.accept_unsigned)
 
-    def accepts_replay(self, record: Signable) -> bool:
+    def accepts_replay(self, record: RecordContent) -> bool:
         """Return whether the service that a record names is to be honoured: `sprat dlq replay` wrote it."""
         return _verdict(record, REPLAY_SIGNATURE, self._replay_keys, _covers_replay) in {"current", "previous"}
 
-    def refused(self, record: Signable) -> None:
+    def refused(self, record: RecordContent) -> None:
         """Count a record that is not accepted, and log it, at most once a minute."""
         self._report(record.topic, self.verdict(record))
 
-    def refused_replay(self, record: Signable) -> None:
+    def refused_replay(self, record: RecordContent) -> None:
         """Count a record whose replay is not honoured, and log it, at most once a minute."""
         self._report(record.topic, "replay")
 
@@ -128,7 +108,7 @@ def _signed(record: OutRecord, name: str, key: bytes, covers: Callable[[str], bo
     return record
 
 
-def _verdict(record: Signable, name: str, keys: Sequence[bytes], covers: Callable[[str], bool]) -> Verdict:
+def _verdict(record: RecordContent, name: str, keys: Sequence[bytes], covers: Callable[[str], bool]) -> Verdict:
     given = next((value for header, value in reversed(record.headers) if header == name), None)
     if not given:
         return "unsigned"
@@ -143,7 +123,7 @@ def _signature(key: bytes, content: bytes) -> bytes:
     return f"{_VERSION}{hmac.digest(key, content, hashlib.sha256).hex()}".encode()
 
 
-def _signed_bytes(record: Signable, covers: Callable[[str], bool]) -> bytes:
+def _signed_bytes(record: RecordContent, covers: Callable[[str], bool]) -> bytes:
     """Return what is signed, each part behind its length, so that no two records have the same bytes.
 
     Headers are sorted by name; those of one name keep their order, because the last one counts.

@@ -11,11 +11,12 @@ from typing import Final
 from pydantic import ValidationError
 
 from sprat.audit.chain import Checkpoint, hash_of
-from sprat.audit.keys import CHECKPOINT, HEADER, RECORD, BadSignature, PublicKeys, UnknownKey
+from sprat.audit.keys import CHECKPOINT, RECORD, BadSignature, PublicKeys, UnknownKey
 from sprat.audit.places import StoredCheckpoint
 from sprat_contracts import ChainPlace, Egress, EgressRecord, Event, KafkaRecord, WireError, decode
 from sprat_contracts.ids import derive
 from sprat_contracts.topics import DAY_MS
+from sprat_contracts.wire import SIGNATURE
 
 GRACE_MS: Final = 20 * 60_000
 """Longer than a call, its answer and the writing of its records take, with all retries."""
@@ -183,7 +184,7 @@ class AuditProof:
         if message.phase not in {"attempt", "outcome"}:
             self._find("unreadable", where, "neither attempt nor outcome", record.timestamp)
             return
-        signature = next((value for name, value in record.headers if name == HEADER), None)
+        signature = next((value for name, value in record.headers if name == SIGNATURE), None)
         if signature is None or message.chain is None:
             self._unsigned(message, where, record.timestamp)
             return

@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from sprat.audit.keys import HEADER, PublicKeys
+from sprat.audit.keys import PublicKeys
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint, topic_of
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, FrontierAnswered, KafkaRecord, Result, WireError, decode
+from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import GRACE_MS, AuditProof
 from sprat_operations.topic_reader import TopicReader, read_since
 from sprat_operations.topics import kept_for
@@ -110,5 +111,5 @@ async def _checkpoints(places: AuditSettings) -> AsyncIterator[StoredCheckpoint]
             yield stored
     if places.kafka is not None:
         async for record in read_since(client_arguments(places.kafka), [topic_of(places.kafka)], None):
-            signature = next((value for name, value in record.headers if name == HEADER), b"")
+            signature = next((value for name, value in record.headers if name == SIGNATURE), b"")
             yield StoredCheckpoint(f"{record.topic} {record.partition}@{record.offset}", record.value or b"", signature)

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import TopicAuthorizationFailedError
-from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sprat.cache import KeyedHash, key_prefix
+from sprat.cache import key_prefix
 from sprat.kafka.clients import client_arguments
+from sprat.keys import KeyedHash, Keys
 from sprat.settings import KafkaSettings, RedisSettings
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
@@ -138,7 +138,7 @@ def remarks(selection: Selection) -> list[str]:
 async def erase(
     kafka: KafkaSettings,
     redis: RedisSettings,
-    secrets: Sequence[SecretStr],
+    keys: Keys,
     selection: Selection,
     *,
     dry_run: bool = False,
@@ -151,7 +151,7 @@ async def erase(
     Args:
         kafka: the broker and the topics.
         redis: where the services keep answers.
-        secrets: those of the installation that are valid: the names of the answers are hashes with them.
+        keys: of the installation: the names of the answers are hashes with them.
         selection: whose data.
         dry_run: only count the answers.
         progress: called while the topics are read.
@@ -161,7 +161,7 @@ async def erase(
         TimeoutError: the broker returns no more records.
         KafkaError: Kafka cannot be reached or refuses.
     """
-    hashes = [KeyedHash(secret) for secret in secrets]
+    hashes = keys.accepted_hashes
     client = client_arguments(kafka)
     search = _StockSearch(kafka, selection, hashes)
     async with TopicReader(client, progress) as reader:

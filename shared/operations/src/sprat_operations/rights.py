@@ -177,7 +177,7 @@ def _reviewer(topics: Topics, _: str) -> Iterator[Right]:
 
 
 def _auditor(topics: Topics, _: str) -> Iterator[Right]:
-    yield from _on_topics([topics.egress], "Read")
+    yield from _on_topics([topics.egress], "Read", "DescribeConfigs")
 
 
 def _operator(topics: Topics, _: str) -> Iterator[Right]:
@@ -197,7 +197,7 @@ ROLES: Final[Mapping[str, Role]] = {
     FRONTIER: Role("the frontier service: reads hard cases, writes answers and the record of what left", _frontier),
     "consumer": Role("a system that reads Results, in groups NAME and NAME.… of its own", _consumer, READERS),
     "reviewer": Role("who corrects Results", _reviewer, WRITERS),
-    "auditor": Role("who reads what left: sprat audit", _auditor, READERS),
+    "auditor": Role("who reads what left: sprat audit, audit verify --no-reconcile", _auditor, READERS),
     "operator": Role("who runs the commands of sprat: doctor, lag, trace, dlq, models retire, topics", _operator),
 }
 """By name. The simulator has none: it does not use Kafka."""

@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from sprat.audit.keys import CHECKPOINT, HEADER, RECORD, SigningKey
+from sprat.audit.keys import CHECKPOINT, RECORD, SigningKey
 from sprat_contracts import ChainPlace, EgressRecord, Envelope, encode
 from sprat_contracts.base import EpochMs, Part
+from sprat_contracts.wire import SIGNATURE
 
 
 class Checkpoint(Part):
@@ -106,7 +107,7 @@ class Chain:
             checkpoint=self._checkpoints - 1 if self._checkpoints else None,
         )
         value, headers = encode(record.model_copy(update={"chain": place}), envelope)
-        headers.append((HEADER, self._key.sign(RECORD, value)))
+        headers.append((SIGNATURE, self._key.sign(RECORD, value)))
         self._sequence += 1
         self._hash = hash_of(value)
         self._phases[record.phase] += 1

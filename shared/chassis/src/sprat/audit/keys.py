@@ -14,8 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from sprat.errors import UserError
 
-HEADER: Final = "sprat_signature"
-"""The header of a record that holds the signature of its value."""
 RECORD: Final = b"sprat egress record\0"
 CHECKPOINT: Final = b"sprat audit checkpoint\0"
 """What is signed: a signature for one purpose is none for the other."""

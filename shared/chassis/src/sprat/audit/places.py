@@ -11,11 +11,11 @@ from typing import Protocol
 from aiokafka.errors import KafkaError
 
 from sprat.audit.chain import SignedCheckpoint
-from sprat.audit.keys import HEADER
 from sprat.audit.settings import AuditSettings
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.settings import KafkaSettings
+from sprat_contracts.wire import SIGNATURE
 
 
 class NotWritten(SpratError):
@@ -99,7 +99,7 @@ class CheckpointTopic:
 
     async def write(self, checkpoint: SignedCheckpoint) -> None:
         """Publish one, and wait for the acknowledgement."""
-        out = OutRecord(self._topic, checkpoint.writer.encode(), checkpoint.value, [(HEADER, checkpoint.signature)])
+        out = OutRecord(self._topic, checkpoint.writer.encode(), checkpoint.value, [(SIGNATURE, checkpoint.signature)])
         try:
             await self._publisher.publish([out])
         except SpratError as error:

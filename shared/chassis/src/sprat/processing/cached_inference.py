@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from sprat.cache import Cache, KeyedHash, cache_key
+from sprat.cache import Cache, cache_key
 from sprat.errors import Fatal
+from sprat.keys import KeyedHash
 from sprat.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask, ModelHandler
 from sprat.processing.measure import SMALL_STAGES

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
+from sprat.keys import Keys
 from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.dlq.listing import when
 from sprat_cli.options import Bootstrap, Json, Prefix
@@ -61,7 +62,7 @@ def erase_command(
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka), read_progress("reading") as progress:
         stock = asyncio.run(
-            erase(kafka, settings.redis, _secrets(settings), selection, dry_run=dry_run, progress=progress)
+            erase(kafka, settings.redis, _keys(settings), selection, dry_run=dry_run, progress=progress)
         )
     if as_json:
         for row in _rows(stock, selection, dry_run=dry_run):
@@ -80,14 +81,13 @@ def erase_command(
     raise typer.Exit(0 if stock.complete else 1)
 
 
-def _secrets(settings: CommandSettings) -> tuple[Any, ...]:
+def _keys(settings: CommandSettings) -> Keys:
     if not settings.secret.get_secret_value():
         raise UserError(
             "SPRAT_SECRET is not set: without the services' secret their answers in Redis cannot be found; set it as "
             "they have it (`sprat up` keeps its own in the file `secret` of its data folder)"
         )
-    previous = settings.previous_secret
-    return (settings.secret,) if previous is None else (settings.secret, previous)
+    return settings.keys
 
 
 def _lines(stock: Stock, *, dry_run: bool) -> Iterator[str]:
