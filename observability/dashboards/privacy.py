@@ -1,7 +1,7 @@
 """Privacy: what left the house, and what was masked before? For data protection officers."""
 
 from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
-from observability.dashboards.promql import ANY, STEP, mean, quantile, rate, share, total
+from observability.dashboards.promql import ANY, STEP, mean, now, quantile, rate, share, total
 from sprat.telemetry import signals as s
 
 PRIVACY = Dashboard(
@@ -106,7 +106,6 @@ PRIVACY = Dashboard(
                         ),
                     ),
                     kind="stacked",
-                    width=12,
                     needs="a call to the provider",
                 ),
                 Panel(
@@ -120,8 +119,14 @@ PRIVACY = Dashboard(
                         ),
                     ),
                     kind="bars",
-                    width=12,
                     needs="an escalation that the policy denies, or whose masking fails",
+                ),
+                Panel(
+                    "Overdue checkpoint of the audit",
+                    "For how long the second place has not taken what proves the end of the audit: 0, or ask why.",
+                    "s",
+                    (Query(now(s.CHECKPOINT_OVERDUE, how="max"), "overdue"),),
+                    needs="a second place of the audit",
                 ),
             ),
         ),

@@ -17,6 +17,8 @@ _CONSTANTS = (
     (re.compile(r"(\[1m\]\) / )(60)\b"), float),
     # A transaction that has been open for so many seconds hangs.
     (re.compile(r"(_held_seconds\) > )(30)\b"), float),
+    # A checkpoint that is overdue by so many seconds.
+    (re.compile(r"(_overdue_seconds\) > )(60)\b"), float),
     # Settings: seconds, and texts in an hour.
     (re.compile(r"(setting:(?:late|behind|provider)_seconds\s+expr: vector\()(\d+)\b"), float),
     (re.compile(r"(setting:judged_texts\s+expr: vector\()(\d+)\b"), float),

@@ -36,6 +36,7 @@ SETTINGS = {
     "SPRAT_LAG_EVERY_S": "0.5",
     "OTEL_BSP_SCHEDULE_DELAY": "500",
     "OTEL_BLRP_SCHEDULE_DELAY": "500",
+    "SPRAT_AUDIT__CHECKPOINT_EVERY_S": "1",
     # A breaker that tries again at once when the provider is back.
     "SPRAT_FRONTIER__BREAKER__COOLDOWN_S": "1",
     "SPRAT_FRONTIER__BREAKER__MAX_COOLDOWN_S": "2",

@@ -115,6 +115,19 @@ def faulty(name: str) -> Fault:
 
 
 @contextlib.contextmanager
+def no_checkpoints(run: ObservedRun) -> Iterator[None]:
+    """Take the folder of the checkpoints away; a file is in its place, so that nothing makes it anew."""
+    folder = run.installation.folder / "audit" / "checkpoints"
+    kept = folder.rename(folder.with_name("kept"))
+    folder.touch()
+    try:
+        yield
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+
+
+@contextlib.contextmanager
 def bad_uploads(run: ObservedRun) -> Iterator[None]:
     for _ in range(20):
         run.traffic.publish(b"{", [])
@@ -190,6 +203,7 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
         ("SpratOwnFaults sprat-intent", "SpratDeadLettersOwnFault sprat-intent model_error"),
     ),
     "hung transaction": (hung_transaction, ("SpratTransactionHangs sprat.texts.v1",)),
+    "no checkpoints": (no_checkpoints, ("SpratCheckpointsStopped",)),
     "masking fails": (faulty(MASKING), ("SpratMaskingFails",)),
     "nothing is acknowledged": (faulty(PUBLISHING), ("SpratRecordsHeld sprat-intent",)),
     "broker frozen": (kafka_frozen, ("SpratKafkaUnreachable", "SpratServiceNotReady sprat-translation")),

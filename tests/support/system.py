@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -131,6 +132,7 @@ async def whole_system(
     topics = await made_topics(ServiceSettings(**common))
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(simulating())
+        audit = AUDIT.model_copy(update={"checkpoints": Path(stack.enter_context(TemporaryDirectory()))})
         frontier = FrontierSettings(
             base_url=f"{simulator}/v1",
             model="simulated-large",
@@ -149,7 +151,7 @@ async def whole_system(
         gate = await stack.enter_async_context(
             running(
                 "frontier",
-                FrontierServiceSettings(policy=POLICY, frontier=frontier, audit=AUDIT, **common),
+                FrontierServiceSettings(policy=POLICY, frontier=frontier, audit=audit, **common),
                 build_frontier,
                 exporting=exporting,
             )

@@ -1,6 +1,7 @@
 """What the frontier shows of its work: each metric's value, each span's attributes and parent, and never a text."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
@@ -12,6 +13,7 @@ from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from support import frontier_parts as parts
+from support.audit_log import attempt
 from support.spans import RECORD
 from support.stream import eventually
 
@@ -318,3 +320,23 @@ async def test_without_a_traced_record_an_egress_record_has_a_trace_of_its_own(s
     traces = {dict(out.headers)["traceparent"] for out in publisher.records}
     assert len(traces) == 2
     assert not any(trace.startswith(b"00-00000000") for trace in traces)
+
+
+async def test_a_checkpoint_that_the_second_place_does_not_take_is_overdue_until_it_does(metrics, tmp_path):
+    def overdue_s():
+        return metrics.value("sprat.audit.checkpoint.overdue")
+
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    settings = parts.AUDIT.model_copy(update={"checkpoints": place, "checkpoint_every_s": 0.1})
+    async with AsyncExitStack() as stack:
+        audit = await KafkaEgressAudit.open(Publisher(), Topics(), "frontier", 1, settings, stack)
+        kept = place.rename(tmp_path / "kept")
+        place.touch()
+        assert overdue_s() == 0, "nothing waits for a checkpoint"
+        await audit(attempt("one"))
+        await eventually(lambda: overdue_s() > 0.3)
+        place.unlink()
+        kept.rename(place)
+        await eventually(lambda: overdue_s() == 0)
+    assert overdue_s() is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack
 from typing import Self
 
@@ -53,6 +54,8 @@ class KafkaEgressAudit:
         self._writing: set[asyncio.Task[None]] = set()
         self._checkpointing = asyncio.Lock()
         self._noted: tuple[int, int] | None = None
+        self._waiting_since_s: float | None = None
+        """When the first record was signed that waits for a checkpoint; None: none waits."""
 
     @classmethod
     async def open(
@@ -77,9 +80,18 @@ class KafkaEgressAudit:
             await audit.checkpoint()
         except NotWritten as error:
             raise UserError(f"the checkpoints of the audit cannot be written: {error}") from None
+        if place is not None:
+            stack.callback(signals.CHECKPOINT_OVERDUE.watch(lambda: [(audit.overdue_s, {})]))
         ticking = asyncio.create_task(audit.keep_checkpoints(), name="audit-checkpoints")
         stack.push_async_callback(audit.close, ticking)
         return audit
+
+    @property
+    def overdue_s(self) -> float:
+        """Seconds by which the checkpoint for the last records is overdue; 0 while it is not."""
+        if self._waiting_since_s is None:
+            return 0.0
+        return max(0.0, time.monotonic() - self._waiting_since_s - self._every_s)
 
     async def __call__(self, record: EgressRecord) -> None:
         """Write a record. A write that has begun ends, also when the caller is cancelled: its number is taken.
@@ -104,9 +116,11 @@ class KafkaEgressAudit:
             state = self._chain.state
             if state == self._noted and not closing:
                 return
+            signed_s = time.monotonic()
             await self._place.write(self._chain.checkpoint(closing=closing))
             self._chain.checkpoint_written()
             self._noted = state
+            self._waiting_since_s = None if self._chain.state == state else signed_s
 
     async def keep_checkpoints(self) -> None:
         """Write a checkpoint in each interval, until cancelled."""
@@ -150,6 +164,8 @@ class KafkaEgressAudit:
                 id=event_id, source=self._source, traceparent=traceparent, extensions={"tenant": record.tenant}
             )
             signed = self._chain.add(record, envelope)
+            if self._waiting_since_s is None:
+                self._waiting_since_s = time.monotonic()
             # One record for all tries: a second one would report an attempt that was never made.
             out = OutRecord(self._topic, record.text_hash.encode(), signed.value, signed.headers)
 

@@ -339,6 +339,11 @@ EGRESS_CALLS = Counter(
     (TENANT, PROVIDER, REGION),
 )
 EGRESS_BYTES = Counter("sprat.egress.size", "By", "Bytes that have left with calls.", (TENANT, PROVIDER, REGION))
+CHECKPOINT_OVERDUE = Gauge(
+    "sprat.audit.checkpoint.overdue",
+    "s",
+    "Seconds by which the checkpoint of the last egress records is overdue. Not there without a second place.",
+)
 MASKED_ITEMS = Counter(
     "sprat.masked.items", "{item}", "Values that were masked before a call, by type.", (ENTITY_TYPE,)
 )
