@@ -168,7 +168,8 @@ def measure() -> dict[str, Any]:
         options = Options(
             policy=policy,
             simulation=Simulation(latency_ms=150, jitter_ms=150),
-            environment={"SPRAT_LOG_LEVEL": "warning"},
+            # All escalated texts come at once: none is to be declined for those that wait.
+            environment={"SPRAT_LOG_LEVEL": "warning", "SPRAT_FRONTIER__MAX_WAITING": "2000"},
             restart=False,
         )
         with Installation(options) as installation:

@@ -155,11 +155,13 @@ def test_when_something_is_wrong(desk: Desk) -> None:
 
     deals_with_a_dead_letter(desk, person)
     trains_from_corrections(desk, person)
+    erases_a_person(person)
     assert person.left == []
     assert OPERATING.options == {
         "--model",
         *("--bootstrap", "--prefix", "--json", "--help", "--since", "--raw"),
         *("--reason", "--service", "--yes", "--at-most", "--again", "--from"),
+        *("--text-id", "--tenant", "--dry-run"),
     }
 
 
@@ -217,6 +219,11 @@ def deals_with_a_dead_letter(desk: Desk, person: Person) -> None:
     assert tree.count("  result  ") == 1
     assert "left out  0:1  replayed before, as sprat.texts.v1 " in person.run(f"{replay} --yes").out
     assert "would replay  0:1" in person.run(f"{replay} --again").out
+
+
+def erases_a_person(person: Person) -> None:
+    said = person.follow("sprat erase --key KEY", "--dry-run", KEY="order-4711").out
+    assert "sprat.texts.v1" in said
 
 
 def trains_from_corrections(desk: Desk, person: Person) -> None:

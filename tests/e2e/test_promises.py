@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from sprat.kafka.publisher import OutRecord
 from sprat_contracts import TASKS
@@ -164,10 +164,16 @@ async def test_a_record_of_nothing_is_one_dead_letter_of_nothing(system: Sprat) 
 def test_a_compressed_text_is_measured_by_what_is_in_it(system: Sprat) -> None:
     large = {"compression.type": "gzip", "message.max.bytes": 10_000_000}
     producer = Producer({"bootstrap.servers": system.bootstrap, **large})
-    refused: list[object] = []
-    producer.produce(system.topics.texts, b" " * 4_000_000, on_delivery=lambda error, _: refused.append(error))
+    taken: list[RecordPlace] = []
+
+    def delivered(error: object, message: Message) -> None:
+        assert error is None
+        taken.append(RecordPlace(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)))
+
+    producer.produce(system.topics.texts, b" " * 4_000_000, on_delivery=delivered)
     producer.flush(10)
-    assert "MSG_SIZE_TOO_LARGE" in str(refused[0])
+    letter = system.dead_letter(taken[0])
+    assert (letter.reason.code, letter.value) == ("too_large", b"")
 
 
 def test_a_burst_of_a_librdkafka_client_is_taken(system: Sprat) -> None:

@@ -247,6 +247,7 @@ async def test_with_a_broker_each_call_has_an_attempt_and_an_outcome_on_the_audi
     asking, kafka, topics, monkeypatch
 ):
     monkeypatch.setenv("SPRAT_SECRET", SECRET)
+    monkeypatch.setenv("SPRAT_AUDIT__KEY", parts.KEY.der_base64)
     given = ["--tenant", "acme", "--bootstrap", kafka.bootstrap, "--prefix", topics.prefix]
     result, bodies = await asyncio.to_thread(asking, *given)
     assert result.exit_code == 0, result.output
@@ -271,6 +272,7 @@ def test_a_broker_without_the_services_secret_is_refused(asking, monkeypatch):
 
 def test_nothing_is_sent_while_the_egress_records_cannot_be_written(asking, monkeypatch):
     monkeypatch.setenv("SPRAT_SECRET", SECRET)
+    monkeypatch.setenv("SPRAT_AUDIT__KEY", parts.KEY.der_base64)
     result, bodies = asking("--tenant", "acme", "--bootstrap", "127.0.0.1:9")
     assert result.exit_code == 2
     assert "Kafka at 127.0.0.1:9 cannot be reached" in result.stderr

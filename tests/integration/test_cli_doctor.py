@@ -77,7 +77,7 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     assert checks["models"][0]["found"] == "intent/default 01234567, 2 labels"
     assert checks["topics"][0]["found"] == f"all 13 as they should be, prefix {topics.prefix}"
     assert checks["kafka"][0]["found"].startswith(f"{kafka.bootstrap} (PLAINTEXT): 1 broker")
-    assert checks["brokers"][0]["found"] == "6 settings that matter here are as they should be"
+    assert checks["brokers"][0]["found"] == "7 settings that matter here are as they should be"
     assert checks["clock"][0]["found"].startswith("as Kafka's, give or take ")
     assert checks["copies"][0]["found"] == "1 of each record on 1 broker"
     assert checks["redis"][0]["state"] == checks["redis memory"][0]["state"] == "ok"

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from conftest import Kafka
+from sprat.audit.keys import SigningKey
 from sprat_local.processes.ports import free_port
 from support.stream import SECRET, eventually, made_topics, publish, read_until, settings_for
 
@@ -91,6 +92,7 @@ async def test_a_service_waits_for_its_topics_and_serves_as_soon_as_they_are_the
 def test_a_service_gives_up_waiting_for_its_topics(kafka: Kafka, prefix: str, service: str, topic: str) -> None:
     environment = service_environment(kafka, prefix) | {"SPRAT_KAFKA__GIVE_UP_S": "1"}
     environment["SPRAT_FRONTIER__API_KEY"] = "none"
+    environment["SPRAT_AUDIT__KEY"] = SigningKey.generate().der_base64
     environment["SPRAT_FRONTIER__PRICES"] = '{"mistral-medium-latest": {"input_eur": 0, "output_eur": 0}}'
     done = subprocess.run(
         [sys.executable, "-m", f"sprat_{service}"],

@@ -42,6 +42,7 @@ from sprat_testing.answers import AnswersFile, FixedAnswer, FixedAnswers
 from sprat_testing.fixed import FixedModels
 from sprat_testing.fixed_frontier import FixedFrontier
 from sprat_testing.service import running
+from support.frontier_parts import AUDIT
 from support.metrics import Metrics
 from support.stream import SECRET, SIGNATURES, eventually, lag, made_topics, producing, read_all, settings_for
 from support.system import POLICY
@@ -110,7 +111,7 @@ async def installation(
     async with (
         running("router", own[0], build_router),
         running("fixed", own[1], FixedModels(answers).build),
-        running("frontier", own[2], FixedFrontier(answers).build),
+        running("frontier", own[2], FixedFrontier(answers, AUDIT).build),
     ):
         yield Installation(kafka.bootstrap, topics)
 

@@ -135,6 +135,21 @@ async def test_of_equally_many_the_newcomer_gives_way(names: Names) -> None:
     assert [each.output for each in await asyncio.gather(*calls[:3])] == [OUTPUT] * 3
 
 
+async def test_long_texts_count_as_several_cases_and_one_always_fits() -> None:
+    frontier = parts.FrontierHarness(parts.FakeProvider(), parts.settings(concurrency=1, max_waiting=4))
+    frontier.provider.gate.clear()
+    called = asyncio.create_task(frontier.answer(parts.request("short", id="short")))
+    await frontier.provider.wait_for_calls(1)
+    first = asyncio.create_task(frontier.answer(parts.request("x" * 19_999, id="long")))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(frontier.answer(parts.request("y" * 2_500, id=f"o-{n}"))) for n in range(3)]
+    done, _ = await asyncio.wait(others, timeout=5, return_when=asyncio.ALL_COMPLETED)
+    codes = [each.result().declined and each.result().declined.code for each in done]
+    assert codes == ["overload"] * 3, "the long text fills the bound by itself"
+    frontier.provider.gate.set()
+    assert [each.output for each in await asyncio.gather(called, first)] == [OUTPUT] * 2
+
+
 async def test_a_declined_flood_is_not_called_later(names: Names) -> None:
     frontier = parts.FrontierHarness(parts.FakeProvider(), parts.settings(concurrency=1, max_waiting=3))
     frontier.provider.gate.clear()

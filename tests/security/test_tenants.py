@@ -38,6 +38,7 @@ from sprat_testing.answers import AnswersFile, FixedAnswer, FixedAnswers
 from sprat_testing.fixed import FixedModels
 from sprat_testing.fixed_frontier import FixedFrontier
 from sprat_testing.service import running
+from support.frontier_parts import AUDIT
 from support.metrics import Metrics
 from support.router_records import reread
 from support.stream import SIGNATURES, eventually, lag, made_topics, producing, read_all, settings_for
@@ -151,7 +152,7 @@ async def installation(kafka: Kafka, prefix: str, policy: Path) -> AsyncIterator
     file = policy.with_name("answers.json")
     ANSWERS.write(file)
     answers = AnswersFile(file)
-    builds = (build_router, FixedModels(answers).build, FixedFrontier(answers).build)
+    builds = (build_router, FixedModels(answers).build, FixedFrontier(answers, AUDIT).build)
     async with AsyncExitStack() as stack:
         contexts = [
             await stack.enter_async_context(running(name, settings, build))

@@ -75,9 +75,10 @@ class FrontierSettings(Section):
         Field(
             ge=1,
             le=10_000,
-            description="Cases that wait for masking or a call; beyond, the tenant with the most is declined.",
+            description="Cases of 2,000 characters that wait for masking or a call; beyond, the tenant with the most "
+            "is declined.",
         ),
-    ] = 256
+    ] = 1_000
     masking_threads: Annotated[int, Field(ge=1, le=64, description="Texts masked at once, each on one core.")] = 2
     temperature: Annotated[float | None, Field(ge=0, le=2, description="null: not sent; some models refuse it.")] = 0.0
     max_output_tokens: Annotated[int, Field(ge=64, le=131_072)] = 16_384

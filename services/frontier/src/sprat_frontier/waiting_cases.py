@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sprat_contracts import ReasonCode
 from sprat_frontier.escalation import Escalation
+
+_PER_CASE: Final = 2_000
+"""Code points; the longest texts count as eleven cases."""
 
 
 class NotCalledError(Exception):
@@ -40,6 +44,7 @@ class OverloadError(NotCalledError):
 @dataclass(slots=True, eq=False)
 class _Waiter:
     came_s: float
+    size: int
     limit: asyncio.Timeout
     gives_way: bool = False
 
@@ -47,14 +52,17 @@ class _Waiter:
 class WaitingCases:
     """The cases that wait for masking or for a call.
 
-    Reading never stops for them: beyond `most`, the tenant with the most waiting cases loses its newest one, so a
-    tenant's flood costs nobody else a case. Its oldest cases stay, because they are next.
+    Reading never stops for them: beyond `most`, the tenant that has the most waiting loses its newest case, so a
+    tenant's flood costs nobody else a case. Its oldest cases stay, because they are next. A long text counts as several
+    cases: together they bound the memory.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._count = 0
+        self._size = 0
         self._by_tenant: dict[str, set[_Waiter]] = {}
+        self._sizes: dict[str, int] = {}
+        """Tenant → the sizes of its cases, added up."""
 
     @asynccontextmanager
     async def waiting(self, escalation: Escalation, wait_s: float, late: DeadlinePassedError) -> AsyncIterator[None]:
@@ -68,7 +76,8 @@ class WaitingCases:
         tenant = escalation.question.tenant
         try:
             async with asyncio.timeout(wait_s) as limit:
-                case = _Waiter(escalation.started_s, limit)
+                text = escalation.request.prediction.submitted.text
+                case = _Waiter(escalation.started_s, min(1 + len(text) // _PER_CASE, self._most), limit)
                 self._enter(tenant, case)
                 try:
                     yield
@@ -81,20 +90,21 @@ class WaitingCases:
 
     def _enter(self, tenant: str, case: _Waiter) -> None:
         self._by_tenant.setdefault(tenant, set()).add(case)
-        self._count += 1
-        if self._count <= self._most:
-            return
-        # Of several tenants with the most, the one that came last: who has waited longer stays.
-        most = max(reversed(self._by_tenant), key=lambda name: len(self._by_tenant[name]))
-        newest = max(self._by_tenant[most], key=lambda each: each.came_s)
-        newest.gives_way = True
-        self._leave(most, newest)
-        newest.limit.reschedule(asyncio.get_running_loop().time())
+        self._sizes[tenant] = self._sizes.get(tenant, 0) + case.size
+        self._size += case.size
+        while self._size > self._most:
+            # Of several tenants with the most, the one that came last: who has waited longer stays.
+            most = max(reversed(self._by_tenant), key=self._sizes.__getitem__)
+            newest = max(self._by_tenant[most], key=lambda each: each.came_s)
+            newest.gives_way = True
+            self._leave(most, newest)
+            newest.limit.reschedule(asyncio.get_running_loop().time())
 
     def _leave(self, tenant: str, case: _Waiter) -> None:
         cases = self._by_tenant.get(tenant, set())
         if case in cases:
             cases.remove(case)
-            self._count -= 1
+            self._size -= case.size
+            self._sizes[tenant] -= case.size
             if not cases:
-                del self._by_tenant[tenant]
+                del self._by_tenant[tenant], self._sizes[tenant]

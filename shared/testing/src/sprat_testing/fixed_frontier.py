@@ -87,10 +87,16 @@ class NoStore:
 
 
 class FixedFrontier:
-    """Builds the service."""
+    """Builds the service.
 
-    def __init__(self, answers: AnswersFile) -> None:
+    Args:
+        answers: of the test.
+        audit: the key of the egress records; None takes that of the environment.
+    """
+
+    def __init__(self, answers: AnswersFile, audit: AuditSettings | None = None) -> None:
         self._answers = answers
+        self._audit = load_settings(_FixedSettings).audit if audit is None else audit
 
     async def build(self, context: ServiceContext, settings: RouterSettings) -> Subscription:
         """Build the handler with the real detectors of personal data."""
@@ -102,7 +108,7 @@ class FixedFrontier:
             context.topics,
             context.name,
             settings.kafka.give_up_s,
-            load_settings(_FixedSettings).audit,
+            self._audit,
             context.stack,
         )
         handler = FrontierHandler(

@@ -126,17 +126,18 @@ class PublicKeys:
 def load_or_create_key(folder: Path) -> Path:
     """Return the file of the private key in a folder, made on the first run; beside it is `public.pem`.
 
-    Only its owner can read the private key.
+    Only its owner can read either.
     """
     path = folder / "key.pem"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         key = SigningKey.generate()
-        new = folder / f".key.{os.getpid()}"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(key.pem)
-        (folder / "public.pem").write_bytes(key.public_pem)
-        new.replace(path)
+        # The private key last: where it is, the other one is, too.
+        for name, content in (("public.pem", key.public_pem), (path.name, key.pem)):
+            new = folder / f".{name}.{os.getpid()}"
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
+            new.replace(folder / name)
     return path
 
 
