@@ -61,6 +61,9 @@ def values(text: str, type: str) -> list[str]:
         "ProjektAdlern",
         "Projekt&nbsp;Adler",
         "Projekt&#45;Adler",
+        "Projekt&nbspAdler",
+        "&#00000080;rojekt Adler",
+        "K&#00000045;123456",
         "blue heron",
         "BLUE_HERON",
         "BlueHerons",
@@ -166,6 +169,7 @@ def test_an_address_with_an_entity_is_masked(sign: str) -> None:
         "DE89&#160;3704&#160;0044&#160;0532&#160;0130&#160;00",
         "DE89&#8203;3704&#8203;0044&#8203;0532&#8203;0130&#8203;00",
         "&#68;&#69;89370400440532013000",
+        "DE89&nbsp3704&#00000160;0044&#x0000000a0;0532&#000000000000160;0130&nbsp00",
         "DE89&amp;nbsp;3704 0044 0532 0130 00",
     ],
 )

@@ -128,6 +128,11 @@ LABELS = {
     "kunde k-123456": True,
     "refund_anna@example.com": True,
     "refDE89370400440532013000": True,
+    "anna&#64;example.com": True,
+    "DE89&nbsp;3704&nbsp;0044&nbsp;0532&nbsp;0130&nbsp;00": True,
+    "Projekt&nbsp;Adler": True,
+    "K&#45;123456": True,
+    "call 030 901820": True,
     "adler": False,
     "transfer": False,
 }

@@ -142,6 +142,26 @@ def test_what_everybody_may_serves_the_user_but_is_nobodys_right() -> None:
     assert judged(Entry("User:*", Right("topic", TEXTS, "Write"))) == [("unknown", "User:*")]
 
 
+@pytest.mark.parametrize(
+    "right",
+    [
+        Right("cluster", CLUSTER, "Alter"),
+        Right("cluster", CLUSTER, "AlterConfigs"),
+        Right("cluster", CLUSTER, "All"),
+        Right("user", UPSTREAM.name, "CreateTokens"),
+        Right("user", "*", "All"),
+    ],
+    ids=str,
+)
+def test_a_stranger_who_can_give_himself_rights_is_unknown(right: Right) -> None:
+    assert judged(WRITES_TEXTS, Entry("User:rogue", right)) == [("unknown", "User:rogue")]
+
+
+def test_a_stranger_on_the_cluster_without_power_is_left_alone() -> None:
+    assert judged(WRITES_TEXTS, Entry("User:metrics", Right("cluster", CLUSTER, "Describe"))) == []
+    assert judged(WRITES_TEXTS, Entry("User:gate", Right("user", "User:somebody", "CreateTokens"))) == []
+
+
 def test_a_user_whom_nobody_named_is_unknown() -> None:
     assert judged(WRITES_TEXTS, Entry("User:old", Right("topic", TEXTS, "Write"))) == [("unknown", "User:old")]
 
@@ -187,11 +207,13 @@ def test_the_groups_of_a_certificates_user_have_its_common_name() -> None:
         ("consumer=User:sprat", "are those of the services"),
         ("consumer=User:sprat.app", "are those of the services"),
         ("consumer=User:the app", "cannot be that of a group"),
+        ("consumer=User:crm and consumer=User:crm.eu", "would be those of both"),
+        ("consumer=User:CN=crm,O=Acme and consumer=User:CN=crm,O=Evil", "would be those of both"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        parse_principals([given], TOPICS)
+        parse_principals(given.split(" and "), TOPICS)
 
 
 def test_commands_are_quoted_for_a_shell() -> None:

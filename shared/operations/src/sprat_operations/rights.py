@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, permutations
 from typing import Final, Literal
 
 from sprat.channels import (
@@ -48,6 +48,8 @@ _IMPLIED_BY: Final[Mapping[str, frozenset[str]]] = {
     "Describe": frozenset({"Read", "Write", "Delete", "Alter"}),
     "DescribeConfigs": frozenset({"AlterConfigs"}),
 }
+_POWERS: Final = frozenset({"All", "Alter", "AlterConfigs", "ClusterAction"})
+"""On the cluster: to change rights, passwords and settings of brokers, or to act as a broker."""
 _MIB: Final = 1024 * 1024
 _COMMON_NAME: Final = re.compile(r"(?:^|,)\s*CN=([^,]+)")
 _GROUP_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -251,9 +253,15 @@ def parse_principals(given: Sequence[str], topics: Topics) -> tuple[Principal, .
             raise UserError(f"--principal {each}: there is no role {role}; there are {', '.join(ROLES)}")
         roles.setdefault(name, []).append(role)
     principals = tuple(Principal(name, tuple(dict.fromkeys(found))) for name, found in roles.items())
-    for principal in principals:
-        if "consumer" in principal.roles:
-            _check_groups(principal, topics)
+    consumers = [principal for principal in principals if "consumer" in principal.roles]
+    for principal in consumers:
+        _check_groups(principal, topics)
+    for principal, other in permutations(consumers, 2):
+        if f"{principal.user}.".startswith(f"{other.user}."):
+            raise UserError(
+                f"{principal.name} and {other.name}: the groups {other.user}.… would be those of both, and each could "
+                "take the other's records; give one of them another name"
+            )
     return principals
 
 
@@ -362,7 +370,7 @@ def compare(principals: Collection[Principal], entries: Collection[Entry], topic
             for entry in own
             if entry.allows
             and entry.principal == principal.name
-            and _concerns(entry.right, topics)
+            and (entry.right.resource in {"cluster", "user"} or _concerns(entry.right, topics))
             and not any(right.includes(entry.right) for right in needed)
         ]
     known = {principal.name for principal in principals}
@@ -371,15 +379,21 @@ def compare(principals: Collection[Principal], entries: Collection[Entry], topic
         for entry in entries
         if entry.allows
         and entry.principal not in known
-        and entry.right.resource != "cluster"
-        and _concerns(entry.right, topics)
+        and (_concerns(entry.right, topics) or _gives_power(entry.right, known))
     ]
     return sorted(found, key=lambda each: (each.principal, each.kind, each.right))
 
 
 def _concerns(right: Right, topics: Topics) -> bool:
-    """Return whether a right is about something of the installation, or about the cluster that holds it."""
+    """Return whether a right is about topics or groups of the installation."""
     if right.resource not in {"topic", "group"}:
-        return right.resource == "cluster"
+        return False
     own = Right(right.resource, f"{topics.prefix}.", right.operation, prefixed=True)
     return own.covers_names_of(right) or right.covers_names_of(own)
+
+
+def _gives_power(right: Right, known: Collection[str]) -> bool:
+    """Return whether who has a right can give himself others, or act as one of the users of the installation."""
+    if right.resource == "user":
+        return right.operation in {"CreateTokens", "All"} and (right.name == ANYTHING or right.name in known)
+    return right.resource == "cluster" and right.operation in _POWERS

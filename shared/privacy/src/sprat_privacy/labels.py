@@ -1,22 +1,40 @@
 """The labels of a model, which a large model is told to choose from. Not masked: a hidden one would mean nothing."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sprat_policy import PrivacyPolicy
 from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.validators.contact import LANGUAGES
 from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.normalisation import decode_references
+
+_DIGITS: Final = 5
+"""A number that one language knows and another does not has at least so many."""
 
 
 def labels_to_keep(labels: Sequence[str], policy: PrivacyPolicy) -> tuple[int, ...]:
     """Return which labels must not leave, counted from 1.
 
-    Those with a term or a pattern of the policy, or with a value whose form can be checked. Names are not looked for:
-    a label is no sentence, and the tagger takes many words by themselves for names.
+    Those with a term or a pattern of the policy, or with a value whose form can be checked in any language. Names are
+    not looked for: a label is no sentence, and the tagger takes many words by themselves for names.
     """
-    detectors = (Validators(), Terms.of(policy))
-    return tuple(
-        number for number, label in enumerate(labels, 1) if any(detector.find(label, "en") for detector in detectors)
-    )
+    validators, terms = Validators(), Terms.of(policy)
+
+    def must_stay(label: str) -> bool:
+        shown = decode_references(label)
+        readings = (label,) if shown is None else (label, shown.text)
+        return any(
+            terms.find(reading, "en") or any(validators.find(reading, each) for each in _languages(reading))
+            for reading in readings
+        )
+
+    return tuple(number for number, label in enumerate(labels, 1) if must_stay(label))
+
+
+def _languages(reading: str) -> tuple[str, ...]:
+    """Return the languages to read a label in: they decide about phone and national numbers alone."""
+    return LANGUAGES if sum(map(str.isdigit, reading)) >= _DIGITS else ("en",)
 
 
 def numbered(labels: Sequence[int]) -> str:

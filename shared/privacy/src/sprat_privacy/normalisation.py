@@ -74,10 +74,15 @@ class FoldedText:
         return FoldedText(" ".join(pieces), tuple(from_[:-1]), tuple(to[:-1]))
 
 
+_AMPERSAND: Final = "(?:amp|#0*+38|#[xX]0*+26);"
+_WITHOUT_SEMICOLON: Final = "|".join(sorted((name for name in html5 if name[-1] != ";"), key=len, reverse=True))
 _REFERENCE: Final = re.compile(
-    r"&(?:amp;|#38;|#[xX]26;)?(?:#[0-9]{1,7}+;?|#[xX][0-9A-Fa-f]{1,6}+;?|[A-Za-z][A-Za-z0-9]{1,31}+;)"
+    rf"&(?:{_AMPERSAND})?"
+    r"(?:#(?=[0-9])0*+[0-9]{0,7}+;?|#[xX](?=[0-9A-Fa-f])0*+[0-9A-Fa-f]{0,6}+;?|"
+    rf"[A-Za-z][A-Za-z0-9]{{1,31}}+;|(?:{_WITHOUT_SEMICOLON}))"
 )
-"""A character reference, itself written with one for its `&` or not. Browsers read numbers without `;`, too."""
+"""A character reference, itself written with one for its `&` or not. As browsers do, it takes numbers with any zeros
+before them, and numbers and the oldest names without `;`."""
 
 
 def decode_references(text: str) -> FoldedText | None:
@@ -109,7 +114,7 @@ def decode_references(text: str) -> FoldedText | None:
 @lru_cache(maxsize=1024)
 def _shown(reference: str) -> str | None:
     """Return what a character reference stands for; None if for nothing."""
-    single = re.sub(r"^&(?:amp|#38|#[xX]26);(?=.)", "&", reference)
+    single = re.sub(rf"^&{_AMPERSAND}(?=.)", "&", reference)
     if single[1] != "#" and single[1:] not in html5:
         return None
     shown = html.unescape(single)

@@ -192,3 +192,5 @@ _REGIONS: Final[dict[str, tuple[str, ...]]] = {
 
 
 """Primary language tag → regions."""
+LANGUAGES: Final = tuple(_REGIONS)
+"""Primary tags of all languages whose regions are known."""
