@@ -99,11 +99,13 @@ def writing_signatures() -> Signatures:
     """
     signatures = reading_signatures()
     if signatures is None:
-        raise UserError(
-            "SPRAT_SECRET is not set, and services ignore what is not signed with it: set it to that of the services. "
-            f"{_where_the_secret_is()}"
-        )
+        raise without_secret("services ignore what is not signed with it")
     return signatures
+
+
+def without_secret(why: str) -> UserError:
+    """Return the error of a command that needs the services' secret, and for what."""
+    return UserError(f"SPRAT_SECRET is not set, and {why}: set it to that of the services. {_where_the_secret_is()}")
 
 
 def _where_the_secret_is() -> str:

@@ -8,7 +8,13 @@ import typer
 
 from sprat.errors import UserError
 from sprat.keys import Keys
-from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings, load_command_settings
+from sprat_cli.connection import (
+    CommandSettings,
+    explain_kafka_errors,
+    kafka_settings,
+    load_command_settings,
+    without_secret,
+)
 from sprat_cli.dlq.listing import when
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.progress import read_progress
@@ -83,10 +89,7 @@ def erase_command(
 
 def _keys(settings: CommandSettings) -> Keys:
     if not settings.secret.get_secret_value():
-        raise UserError(
-            "SPRAT_SECRET is not set: without the services' secret their answers in Redis cannot be found; set it as "
-            "they have it (`sprat up` keeps its own in the file `secret` of its data folder)"
-        )
+        raise without_secret("answers in Redis cannot be found without it")
     return settings.keys
 
 
