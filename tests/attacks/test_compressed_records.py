@@ -45,7 +45,7 @@ async def answered(installation: Installation, texts: int) -> None:
 
 @pytest.mark.timeout(600)
 async def test_a_flood_of_them_stops_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    options = Options(data=tmp_path / "data", services=("router", "intent"), partitions=1)
+    options = Options(data=tmp_path / "data", services=("router", "intent"), partitions=1, ready_timeout_s=180)
     installation = Installation(options)
     await asyncio.to_thread(installation.start)
     try:
