@@ -72,7 +72,9 @@ def dead_letter_headers() -> dict[str, Any]:
         dead.REPLAYS: f"How often the record was replayed; at most {dead.MAX_REPLAYS} times.",
     }
     about = "The record's own headers, untouched, and these."
-    properties = {name: _text(description) for name, description in own.items()}
+    signature = "The installation's signature on the dead letter; one of an earlier version has none."
+    described = own | {dead.DEAD_LETTER_SIGNATURE: signature}
+    properties = {name: _text(description) for name, description in described.items()}
     return {"description": about, "type": "object", "properties": properties, "required": list(own)}
 
 

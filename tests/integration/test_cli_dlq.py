@@ -10,7 +10,7 @@ from sprat.context import ServiceContext, Subscription
 from sprat.model import Answer, Question
 from sprat.processing.handler import Received
 from sprat.settings import ServiceSettings
-from sprat_contracts import DeadLetterReason, NerOutput, Result, TextSubmitted, decode
+from sprat_contracts import DeadLetterReason, NerOutput, Record, Result, TextSubmitted, decode
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
 from sprat_contracts.wire import read_envelope
 from sprat_inference.serving import serve_model
@@ -31,6 +31,7 @@ from support.stream import (
     settings_for,
 )
 from support.system import POLICY
+from support.wire_records import signed_letter
 
 TEXT = b'{"text": "Please call Anna Schmidt on +49 30 901820", "tasks": {"intent": {}, "ner": {}}}'
 
@@ -141,13 +142,17 @@ async def first_place(kafka: Kafka, topic: str, value: bytes):
     return record
 
 
+def headers_of(reason: DeadLetterReason, offset: int) -> tuple[tuple[str, bytes], ...]:
+    return tuple(replace(reason, offset=offset).headers(()))
+
+
 async def test_more_than_a_hundred_are_not_sent_without_being_asked_for(settings, run, kafka) -> None:
     topics = await made_topics(settings)
     reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "1")
     async with producing(kafka.bootstrap) as producer:
         for number in range(101):
-            headers = replace(reason, offset=number).headers(())
-            await producer.send(topics.dead_letters, TEXT, headers=headers)
+            letter = signed_letter(Record(topics.dead_letters, 0, 0, 0, None, TEXT, headers_of(reason, number)))
+            await producer.send(topics.dead_letters, TEXT, headers=list(letter.headers))
     code, out = await run("replay", "--yes")
     assert (code, "81 more: 101 model_error for intent" in out) == (0, True)
     assert await read_all(kafka.bootstrap, topics.texts) == []
@@ -176,13 +181,17 @@ async def test_without_the_secret_a_replay_is_shown_and_not_sent(settings, run, 
     assert await read_all(kafka.bootstrap, topics.texts) == []
 
 
-async def test_a_letter_of_an_earlier_version_is_replayed_and_honoured(settings, run, kafka, metrics) -> None:
+async def test_a_letter_of_an_earlier_version_is_replayed_where_that_is_set_and_honoured(
+    settings, run, kafka, metrics
+) -> None:
     """It was written before anything was signed: the replay's own signature counts."""
     topics = await made_topics(settings)
     reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "0.0.9")
     model = FakeModel()
     async with running("intent", settings, serving(model)):
         await publish(kafka.bootstrap, topics.dead_letters, [TEXT], reason.headers(()))
-        await run("replay", "--yes")
+        code, out = await run("replay", "--yes", "--json")
+        assert (code, out[0]["code"], out[-1]["sent"]) == (0, "letter_unsigned", 0)
+        await run("replay", "--yes", SPRAT_UNSIGNED_RECORDS="accept")
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
     assert metrics.value("sprat.records.refused") is None

@@ -46,6 +46,7 @@ from support.frontier_parts import AUDIT
 from support.metrics import Metrics
 from support.stream import SECRET, SIGNATURES, eventually, lag, made_topics, producing, read_all, settings_for
 from support.system import POLICY
+from support.wire_records import signed_letter
 
 EASY, HARD = "please move 20 euros", "something odd"
 ALL = {"intent": {}, "ner": {}, "translation": {"target": "de"}}
@@ -202,7 +203,7 @@ async def test_a_replay_for_one_service_is_handled_by_it_alone(sprat: Installati
     origin = Record(sprat.topics.texts, 0, 7, 1_767_225_600_000, b"k", text)
     reason = DeadLetterReason("model_error", "it broke", origin.topic, 0, 7, origin.timestamp, "ner", "0.1.0")
     letter = replace(origin, topic=sprat.topics.dead_letters, headers=tuple(reason.headers(())))
-    (replay,) = plan([read_dead_letter(letter)], [], sprat.topics, SIGNATURES).replays
+    (replay,) = plan([read_dead_letter(signed_letter(letter), SIGNATURES)], [], sprat.topics, SIGNATURES).replays
     await sprat.send(OutRecord(replay.topic, b"k", text, replay.headers))
     await sprat.settled()
     assert [each.task for each in await sprat.results()] == ["ner"]

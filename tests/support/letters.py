@@ -10,6 +10,7 @@ from sprat_cli.main import app
 from sprat_contracts import DeadLetterReason, Record
 from support.cli_records import environment
 from support.stream import publish
+from support.wire_records import signed_letter
 
 
 def plain_record(topics, value: bytes = b'{"text": "Dear Anna Schmidt"}', **changes) -> Record:
@@ -28,8 +29,9 @@ async def rejected(
     for record in records:
         place = (record.topic, record.partition, record.offset, record.timestamp)
         reason = replace(DeadLetterReason(code, "tasks: Field required", *place, service, "1.2.3"), **changes)
-        headers, topic = reason.headers(record.headers), settings.kafka.topics.dead_letters
-        await publish(settings.kafka.bootstrap, topic, [record.value], headers, record.key, partition)
+        topic, headers = settings.kafka.topics.dead_letters, tuple(reason.headers(record.headers))
+        letter = signed_letter(replace(record, topic=topic, headers=headers))
+        await publish(settings.kafka.bootstrap, topic, [record.value], letter.headers, record.key, partition)
 
 
 async def dlq(bootstrap: str, prefix: str, *arguments: str, **more: str):

@@ -56,5 +56,10 @@ def signed_replay(record: Record, signatures: Signatures = SIGNATURES) -> Record
     return replace(record, headers=tuple(signatures.sign_replay(_out(record)).headers))
 
 
+def signed_letter(record: Record, signatures: Signatures = SIGNATURES) -> Record:
+    """Return a dead letter with its signature."""
+    return replace(record, headers=tuple(signatures.sign_dead_letter(_out(record)).headers))
+
+
 def _out(record: Record) -> OutRecord:
     return OutRecord(record.topic, record.key, record.value, record.headers)

@@ -16,6 +16,7 @@ from sprat_contracts import DeadLetterReason, Record, Topics
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import SkippedReplay, plan
 from support.stream import SIGNATURES
+from support.wire_records import signed_letter
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
@@ -23,7 +24,8 @@ REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_
 
 def letter(offset: int = 0, written_at: int = 5_000, **changes) -> DeadLetter:
     headers = tuple(replace(REASON, offset=41 + offset, **changes).headers(()))
-    return read_dead_letter(Record(TOPICS.dead_letters, 0, offset, written_at, b"k", b"Anna Schmidt", headers))
+    record = Record(TOPICS.dead_letters, 0, offset, written_at, b"k", b"Anna Schmidt", headers)
+    return read_dead_letter(signed_letter(record), SIGNATURES)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sprat_contracts.wire import read_envelope
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import Plan, plan, skip_sent
 from support.stream import SECRET, SIGNATURES
-from support.wire_records import event, plain, signed
+from support.wire_records import event, plain, signed, signed_letter
 
 TOPICS = Topics()
 REASON = DeadLetterReason("model_error", "it broke", TOPICS.texts, 3, 41, 1_767_225_600_000, "intent", "1.2.3")
@@ -24,9 +24,9 @@ def letter(record: Record | None = None, offset: int = 0, **changes) -> DeadLett
     record = record or plain()
     reason = replace(REASON, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp)
     headers = tuple(replace(reason, **changes).headers(record.headers))
-    return read_dead_letter(
-        Record(TOPICS.dead_letters, 0, offset, record.timestamp + 1_000 + offset, record.key, record.value, headers)
-    )
+    written_at = record.timestamp + 1_000 + offset
+    made = Record(TOPICS.dead_letters, 0, offset, written_at, record.key, record.value, headers)
+    return read_dead_letter(signed_letter(made), SIGNATURES)
 
 
 def planned(*letters: DeadLetter, known: tuple[DeadLetter, ...] = ()) -> Plan:
@@ -103,6 +103,22 @@ def test_only_the_texts_go_back_unsigned_unless_the_services_accept_it():
     made = plan([unsigned, forged], [], TOPICS, accepting)
     assert [replay.letter for replay in made.replays] == [unsigned]
     assert codes(made) == ["not_signed"], "a wrong signature is never sent"
+
+
+def test_a_letter_of_somebody_else_is_left_out_and_hides_no_other():
+    stranger = Signatures(Keys(SecretStr("what somebody else made up")))
+    real = letter()
+    forged = replace(letter(offset=1, replays=1), signed="invalid")
+    unsigned = replace(letter(offset=2, replays=1), signed="unsigned")
+    made = planned(real, forged, unsigned)
+    assert [replay.letter for replay in made.replays] == [real]
+    assert codes(made) == ["letter_wrongly_signed", "letter_unsigned"]
+    accepting = Signatures(Keys(SecretStr(SECRET)), accept_unsigned=True)
+    assert [replay.letter for replay in plan([forged, unsigned], [], TOPICS, accepting).replays] == [unsigned]
+    record = signed_letter(Record(TOPICS.dead_letters, 0, 0, 0, b"k", b"v", tuple(REASON.headers(()))), stranger)
+    assert read_dead_letter(record, SIGNATURES).signed == "invalid"
+    assert read_dead_letter(replace(record, headers=record.headers[:-1]), SIGNATURES).signed == "unsigned"
+    assert read_dead_letter(record).signed is None, "who has no secret reads it all the same"
 
 
 def test_a_replay_is_signed_for_its_service_and_its_record():

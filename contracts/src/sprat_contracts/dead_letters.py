@@ -14,6 +14,7 @@ VERSION = "sprat_version"
 REPLAYS = "sprat_replays"
 REPLAY_FOR = "sprat_replay_for"
 REPLAY_SIGNATURE = "sprat_replay_signature"
+DEAD_LETTER_SIGNATURE = "sprat_dead_letter_signature"
 MAX_REPLAYS = 3
 
 OWN_HEADERS = frozenset(
@@ -29,6 +30,7 @@ OWN_HEADERS = frozenset(
         REPLAYS,
         REPLAY_FOR,
         REPLAY_SIGNATURE,
+        DEAD_LETTER_SIGNATURE,
     }
 )
 """What a dead letter or a replay adds to the headers of a record."""

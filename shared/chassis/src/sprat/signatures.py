@@ -5,7 +5,8 @@ own. A signature covers the topic, the key, the value's bytes (a tombstone has n
 that begin with `ce_` or `sprat_`. Trace headers are left out, because agents on the way may change them, and so are
 those that a dead letter or a replay adds: a record that is replayed keeps its signature.
 
-A replay has one of its own, over the service that it is for.
+A replay has one of its own, over the service that it is for. So has a dead letter, over all its headers: what it says
+of its origin decides what a replay sends where.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from sprat.keys import Keys
 from sprat.retry import OnceAMinute
 from sprat.settings import ServiceSettings
 from sprat.telemetry import signals
-from sprat_contracts.dead_letters import OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
+from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
 from sprat_contracts.wire import SIGNATURE, RecordContent
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Signatures:
         self.accept_unsigned = accept_unsigned
         self._record_keys = keys.accepted("record signature")
         self._replay_keys = keys.accepted("replay signature")
+        self._letter_keys = keys.accepted("dead letter signature")
         self._reports = {reason: OnceAMinute() for reason in _WHY}
 
     @classmethod
@@ -68,14 +70,25 @@ class Signatures:
         """Add the signature of a replay to a record with the headers of one, and return it."""
         return _signed(record, REPLAY_SIGNATURE, self._replay_keys[0], _covers_replay)
 
+    def sign_dead_letter(self, record: OutRecord) -> OutRecord:
+        """Add the signature of a dead letter to one that is otherwise complete, and return it."""
+        return _signed(record, DEAD_LETTER_SIGNATURE, self._letter_keys[0], _covers_dead_letter)
+
     def verdict(self, record: RecordContent) -> Verdict:
         """Return with which secret a record is signed, or that it is not."""
         return _verdict(record, SIGNATURE, self._record_keys, _covers)
 
     def accepts(self, record: RecordContent) -> bool:
         """Return whether a record is of this installation."""
-        verdict = self.verdict(record)
+        return self.accepts_verdict(self.verdict(record))
+
+    def accepts_verdict(self, verdict: Verdict) -> bool:
+        """Return whether what is signed like this is of this installation."""
         return verdict in {"current", "previous"} or (verdict == "unsigned" and self.accept_unsigned)
+
+    def dead_letter_verdict(self, record: RecordContent) -> Verdict:
+        """Return with which secret a dead letter is signed, or that it is not."""
+        return _verdict(record, DEAD_LETTER_SIGNATURE, self._letter_keys, _covers_dead_letter)
 
     def accepts_replay(self, record: RecordContent) -> bool:
         """Return whether the service that a record names is to be honoured: `sprat dlq replay` wrote it."""
@@ -101,6 +114,10 @@ def _covers(header: str) -> bool:
 
 def _covers_replay(header: str) -> bool:
     return header.startswith("ce_") or header in {REPLAY_FOR, REPLAYS}
+
+
+def _covers_dead_letter(header: str) -> bool:
+    return header != DEAD_LETTER_SIGNATURE
 
 
 def _signed(record: OutRecord, name: str, key: bytes, covers: Callable[[str], bool]) -> OutRecord:

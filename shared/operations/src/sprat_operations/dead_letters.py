@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sprat.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
-from sprat_contracts.dead_letters import SERVICE
+from sprat_contracts.dead_letters import OWN_HEADERS, SERVICE
 from sprat_contracts.ids import plain_text_identity
 
 Headers = Sequence[tuple[str, bytes]]
@@ -34,6 +35,8 @@ class DeadLetter:
     """All of them, the original ones first."""
     digest: str
     """Of key and value."""
+    signed: Verdict | None = None
+    """With which secret of this installation; None where nobody has looked."""
 
     @property
     def place(self) -> str:
@@ -67,8 +70,7 @@ class DeadLetter:
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:
         """Return the headers of the original, without those that the dead letter added."""
-        added = {name for name, _ in self.reason.headers(())}
-        return [(name, value) for name, value in self.headers if name not in added]
+        return [(name, value) for name, value in self.headers if name not in OWN_HEADERS]
 
     @property
     def subject(self) -> Subject:
@@ -80,8 +82,8 @@ class DeadLetter:
         return replace(self, value=None)
 
 
-def read_dead_letter(record: KafkaRecord) -> DeadLetter:
-    """Read a record of the dead letters' topic.
+def read_dead_letter(record: KafkaRecord, signatures: Signatures | None = None) -> DeadLetter:
+    """Read a record of the dead letters' topic, and verify its signature where `signatures` are given.
 
     Raises:
         ValueError: it is not a dead letter; the message names the header that is missing or wrong.
@@ -98,6 +100,7 @@ def read_dead_letter(record: KafkaRecord) -> DeadLetter:
         value=record.value,
         headers=[(_writable(name), value) for name, value in record.headers],
         digest=digest(record.key, record.value),
+        signed=None if signatures is None else signatures.dead_letter_verdict(record),
     )
 
 

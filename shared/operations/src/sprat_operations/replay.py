@@ -22,6 +22,14 @@ FRONTIER = "frontier"
 VALUE_LOST = "the value is too large to be kept"
 """The end of a dead letter's detail where it does not hold the value of the original."""
 
+_UNSIGNED: Final = (
+    "the dead letter is not signed: anybody may have written it; if a version without signatures has, look at it with "
+    "`sprat dlq show`, and set SPRAT_UNSIGNED_RECORDS=accept for this replay"
+)
+_WRONG: Final = (
+    "the dead letter's signature is not this installation's: somebody else has written or changed it, or it is from "
+    "before a rotation of the secret"
+)
 _CHUNK: Final = 100
 _HOLD_S: Final = 20.0
 _SKEW_MS: Final = 60_000
@@ -63,8 +71,8 @@ class SkippedReplay:
 
     letter: DeadLetter
     code: str
-    """For machines: at_limit, value_lost, too_large, foreign_topic, unknown_service, not_signed, came_back, replayed,
-    duplicate, goes_to_all.
+    """For machines: letter_unsigned, letter_wrongly_signed, at_limit, value_lost, too_large, foreign_topic,
+    unknown_service, not_signed, came_back, replayed, duplicate, goes_to_all.
     """
     why: str
 
@@ -84,13 +92,13 @@ def plan(
 
     Without `signatures`, the plan is to be shown alone: what it would send is neither verified nor signed.
     """
-    later = _by_subject(known)
+    later = _by_subject(letter for letter in known if _unverified(letter, signatures) is None)
     limits = {topic.name: topic.max_batch_bytes for topic in topics.table()}
     left_out: list[SkippedReplay] = []
     replays: dict[ReplayKey, Replay] = {}
     to_all: dict[tuple[str, Subject], str] = {}
     for letter in sorted(chosen, key=_original_order):
-        reason = _refusal(letter, topics, signatures) or _came_back(letter, later)
+        reason = _unverified(letter, signatures) or _refusal(letter, topics, signatures) or _came_back(letter, later)
         if reason is not None:
             left_out.append(SkippedReplay(letter, *reason))
             continue
@@ -144,6 +152,13 @@ def origins(topics: Topics) -> Mapping[str, Collection[str]]:
         topics.frontier_requests: (FRONTIER,),
         topics.frontier_answers: (),
     }
+
+
+def _unverified(letter: DeadLetter, signatures: Signatures | None) -> tuple[str, str] | None:
+    """Return code and reason where no service of this installation has written a letter; None where one has."""
+    if signatures is None or (letter.signed is not None and signatures.accepts_verdict(letter.signed)):
+        return None
+    return ("letter_wrongly_signed", _WRONG) if letter.signed == "invalid" else ("letter_unsigned", _UNSIGNED)
 
 
 def _refusal(letter: DeadLetter, topics: Topics, signatures: Signatures | None) -> tuple[str, str] | None:
@@ -225,9 +240,14 @@ class NoLetter:
 
 
 async def read_dead_letters(
-    client: Mapping[str, Any], topic: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
+    client: Mapping[str, Any],
+    topic: str,
+    since_ms: int | None,
+    signatures: Signatures | None = None,
+    *,
+    progress: OnReadProgress = no_progress,
 ) -> AsyncIterator[DeadLetter | NoLetter]:
-    """Return every dead letter written at `since_ms` (epoch) or later, None: all.
+    """Return every dead letter written at `since_ms` (epoch) or later, None: all; verified with `signatures`.
 
     Raises:
         UserError: there is no such topic.
@@ -235,7 +255,7 @@ async def read_dead_letters(
     """
     async for record in read_since(client, [topic], since_ms, progress=progress):
         try:
-            yield read_dead_letter(record)
+            yield read_dead_letter(record, signatures)
         except ValueError as error:
             yield NoLetter(record.partition, record.offset, str(error))
 

@@ -74,10 +74,12 @@ class Outbox:
         """Return the dead letter, without its value where that does not fit: it may have been compressed."""
         topic = self.topics.dead_letters
         letter = dead_letter(item.record, rejected, topic, self.service, self.version)
+        self.signatures.sign_dead_letter(letter)
         if letter.size > self._limits[topic]:
             without_value = Rejected(rejected.code, f"{rejected.detail}; the value is too large to be kept")
             letter = dead_letter(item.record, without_value, topic, self.service, self.version)
             letter.value = b""
+            self.signatures.sign_dead_letter(letter)
         return PendingRecord(letter, _sending(item, topic))
 
     def _event(self, item: WorkItem, emit: Emit) -> PendingRecord:

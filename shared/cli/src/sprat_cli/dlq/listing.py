@@ -2,30 +2,36 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat.signatures import Verdict
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_operations.dead_letters import DeadLetter
 
+SIGNED: Final[Mapping[Verdict, str]] = {"current": "yes", "previous": "yes", "unsigned": "no", "invalid": "wrong"}
+"""What a dead letter's signature is, in a word."""
 _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
 def lines(letters: Sequence[DeadLetter]) -> list[str]:
     """Return a header line, and a line for each."""
-    cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
+    verified = any(letter.signed is not None for letter in letters)
+    signed = ("SIGNED",) if verified else ()
+    cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", *signed, "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
     cells += [
         (
             letter.place,
             when(letter.written_at),
+            *(() if letter.signed is None else (SIGNED[letter.signed],)),
             printable(letter.reason.service, 20),
             printable(letter.reason.code, 30),
             str(letter.reason.replays),
@@ -60,6 +66,8 @@ Examples:
 
 \b
 LETTER is PARTITION:OFFSET on the dead letters' topic, the name that show and replay take; they take the text's id, too.
+SIGNED is shown where SPRAT_SECRET is set: no, or wrong where the signature is not this installation's. Replay leaves
+these out.
 
 {_EXITS}"""
 COUNT = f"""\b
@@ -109,7 +117,7 @@ def list_letters(
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(read(kafka, wanted, values=False))
+        found = asyncio.run(read(kafka, wanted, reading_signatures(), values=False))
     most = limit or (len(found.chosen) if as_json_lines else _SHOWN)
     shown = found.chosen[-most:] if most else []
     if as_json_lines:

@@ -121,6 +121,7 @@ class Run:
             "planned": would_send,
             "sent": sent,
             "left_out": len(self.planned.left_out),
+            "left_out_by": Counter(each.code for each in self.planned.left_out),
             "too_large": self._refused,
         }
         say_json({"type": "summary", **counts, "sent_for": dict(self._sent)})
@@ -173,8 +174,9 @@ first of these dead letters.
 
 \b
 SPRAT_SECRET must be that of the services: they take a replay that is not signed with it for a first record.
-Predictions, requests and answers whose own signature is missing or wrong are left out. Those that a version without
-signatures has written are sent with SPRAT_UNSIGNED_RECORDS=accept, also at the services.
+Dead letters whose signature is missing or wrong are left out: no service of this installation has written them. So are
+predictions, requests and answers without their own signature. Those that a version without signatures has written are
+sent with SPRAT_UNSIGNED_RECORDS=accept, also at the services.
 
 \b
 Consumers keep the first result with an output, so a text that was answered meanwhile does not change.
@@ -226,7 +228,7 @@ def replay(
 
 
 async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, signatures: Signatures | None, *, again: bool) -> Plan:
-    found = await read(kafka, wanted, values=True, all_of_them=True)
+    found = await read(kafka, wanted, signatures, values=True, all_of_them=True)
     check_names(found)
     planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics, signatures)
     if again or not planned.replays:

@@ -10,6 +10,7 @@ import typer
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
+from sprat.signatures import Signatures
 from sprat_cli.options import time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
@@ -133,9 +134,16 @@ def choice(
 
 
 async def read(
-    kafka: KafkaSettings, wanted: DeadLetterFilter, *, values: bool, all_of_them: bool = False
+    kafka: KafkaSettings,
+    wanted: DeadLetterFilter,
+    signatures: Signatures | None = None,
+    *,
+    values: bool,
+    all_of_them: bool = False,
 ) -> SelectedDeadLetters:
     """Read the dead letters, oldest first; with `all_of_them` from the beginning, the others too.
+
+    With `signatures`, each is verified.
 
     Raises:
         UserError: there is no such topic, or the values exceed `MOST_BYTES`.
@@ -145,7 +153,8 @@ async def read(
     since_ms = None if all_of_them else wanted.since_ms
     topic = kafka.topics.dead_letters
     with read_progress("dead letters") as progress:
-        async for each in read_dead_letters(client_arguments(kafka), topic, since_ms, progress=progress):
+        letters = read_dead_letters(client_arguments(kafka), topic, since_ms, signatures, progress=progress)
+        async for each in letters:
             if isinstance(each, NoLetter):
                 found.unreadable += 1
                 remark(f"{topic} {each.partition}@{each.offset} is not readable: {printable(each.why)}")

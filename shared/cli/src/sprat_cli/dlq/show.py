@@ -11,9 +11,9 @@ from typing import Annotated, Any, Self
 import typer
 
 from sprat.errors import SpratError
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
-from sprat_cli.dlq.listing import when
+from sprat_cli.dlq.listing import SIGNED, when
 from sprat_cli.dlq.select import check_names, choice, read
 from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
 from sprat_cli.render import dead_letter_json
@@ -119,7 +119,7 @@ def show(
     wanted = choice(None, None, None, None, names)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(read(kafka, wanted, values=True))
+        found = asyncio.run(read(kafka, wanted, reading_signatures(), values=True))
     check_names(found)
     complete = True
     for letter in found.chosen:
@@ -184,6 +184,7 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
         f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'has no id'}",
         f"  trace    {letter.trace_id or 'unknown'}",
         f"  replays  {reason.replays} of {MAX_REPLAYS}",
+        *([] if letter.signed is None else [f"  signed   {SIGNED[letter.signed]}"]),
         f"  key      {_shown(original, 'key', original['key'])}",
         "  headers",
         *(f"    {printable(name)}: {_shown(original, f'header {name}', value)}" for name, value in original["headers"]),
