@@ -20,6 +20,7 @@ from sprat.cache import key_prefix
 from sprat.kafka.clients import client_arguments
 from sprat.keys import KeyedHash, Keys
 from sprat.settings import KafkaSettings, RedisSettings
+from sprat_contracts.dead_letters import ORIGIN_TOPIC
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 from sprat_operations.topics import kept_for
@@ -83,6 +84,12 @@ class StoredRecord:
     identity: Identity | None
     """Source and id of the text."""
     tenant: str | None
+    """None where it cannot be read; corrections name none."""
+
+    @property
+    def tenant_unknown(self) -> bool:
+        """Whether it may be any tenant's, because the tenant cannot be read."""
+        return self.tenant is None and self.kind is not RecordKind.feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class Stock:
     """All that was found."""
 
     records: list[StoredRecord] = field(default_factory=list)
+    tenant_unknown: list[StoredRecord] = field(default_factory=list)
+    """Of all of a tenant: records whose tenant cannot be read. They may be the tenant's."""
     kept: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
     unreadable_topics: dict[str, str] = field(default_factory=dict)
     texts: set[tuple[str, str]] = field(default_factory=set, repr=False)
@@ -122,6 +131,16 @@ class Stock:
     def by_topic(self) -> dict[str, int]:
         """Return how many records each topic holds."""
         return dict(Counter(record.topic for record in self.records))
+
+    @property
+    def count_unknown(self) -> int:
+        """Return how many of all that are listed may be any tenant's."""
+        return len(self.tenant_unknown) + sum(record.tenant_unknown for record in self.records)
+
+    @property
+    def unknown_by_topic(self) -> dict[str, int]:
+        """Return how many records of an unknown tenant each topic holds."""
+        return dict(Counter(record.topic for record in self.tenant_unknown))
 
     @property
     def complete(self) -> bool:
@@ -174,7 +193,9 @@ async def erase(
                     search.add(records)
             except TopicAuthorizationFailedError:
                 unreadable[name] = "you may not read it"
-    stock = Stock(search.found(), await kept_for(client, search.topics), unreadable, search.texts)
+    records, unknown = search.found(), search.of_unknown_tenant()
+    kept = await kept_for(client, {record.topic for record in (*records, *unknown)})
+    stock = Stock(records, unknown, kept, unreadable, search.texts)
     prefixes = _prefixes(kafka.prefix, selection, hashes, stock.texts)
     await _delete_answers(redis, f"{kafka.prefix}:", prefixes, stock, dry_run=dry_run)
     return stock
@@ -197,11 +218,6 @@ class _StockSearch:
         self._text_hashes: frozenset[str] | None = None
 
     @property
-    def topics(self) -> set[str]:
-        """The topics of the records found."""
-        return {record.topic for record in self._records}
-
-    @property
     def in_order(self) -> list[str]:
         """The topics in the order in which to read them."""
         return sorted(self.kinds, key=lambda name: self.kinds[name] in self._LATER)
@@ -211,9 +227,14 @@ class _StockSearch:
         for record in records:
             kind = self.kinds[record.topic]
             step = read_step(kind, record, self.kinds)
-            value = _json(record.value)
-            submitted = _submitted(kind, value)
-            tenant = _tenant(submitted, step.tenant, headers_of(record))
+            headers = headers_of(record)
+            readable = _json(record.value)
+            value = readable or {}
+            of_kind = self.kinds.get(headers.get(ORIGIN_TOPIC, ""), kind) if kind is RecordKind.dead_letter else kind
+            submitted = _submitted(of_kind, value)
+            tenant = _tenant(submitted, step.tenant, headers)
+            if of_kind is RecordKind.text and (readable is None or _is_structured(headers)):
+                tenant = None
             stored = StoredRecord(
                 kind, record.topic, record.partition, record.offset, record.timestamp, step.identity, tenant
             )
@@ -233,11 +254,18 @@ class _StockSearch:
     def found(self) -> list[StoredRecord]:
         """Return all records, those included whose text is one that was found."""
         identities = {record.identity for record in self._records} - {None}
-        more = [record for record in self._unsure if record.identity in identities]
-        self._records += more
-        self._unsure = []
+        self._records += [record for record in self._unsure if record.identity in identities]
+        self._unsure = [record for record in self._unsure if record.identity not in identities]
+        return self._in_order(self._records)
+
+    def of_unknown_tenant(self) -> list[StoredRecord]:
+        """Return the other records of which only the tenant is asked for, and cannot be read."""
+        unknown = (record for record in self._unsure if record.tenant_unknown)
+        return self._in_order(unknown) if self._selection.is_tenant else []
+
+    def _in_order(self, records: Iterable[StoredRecord]) -> list[StoredRecord]:
         order = {topic: number for number, topic in enumerate(self.kinds)}
-        return sorted(self._records, key=lambda each: (order[each.topic], each.partition, each.offset))
+        return sorted(records, key=lambda each: (order[each.topic], each.partition, each.offset))
 
     def _verdicts(
         self,
@@ -256,7 +284,8 @@ class _StockSearch:
         if self._query is not None:
             yield self._query.matches(identity) if identity is not None else None
         if selection.tenant is not None:
-            yield None if tenant is None else tenant == selection.tenant
+            unknown = None if selection.is_tenant or kind is RecordKind.feedback else True
+            yield unknown if tenant is None else tenant == selection.tenant
 
     def _hashes_of_texts(self) -> frozenset[str]:
         if self._text_hashes is None:
@@ -266,17 +295,23 @@ class _StockSearch:
         return self._text_hashes
 
 
-def _json(value: bytes | None) -> Mapping[str, Any]:
+def _json(value: bytes | None) -> Mapping[str, Any] | None:
+    """Return the object that a value holds; None where it holds none, or cannot be read."""
     try:
         read = json.loads(value or b"")
     except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _is_structured(headers: Mapping[str, str]) -> bool:
+    """Return whether the value is a CloudEvent in structured mode: the text is inside it."""
+    return headers.get("content-type", "").strip().lower().startswith("application/cloudevents")
 
 
 def _submitted(kind: RecordKind, value: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what was submitted, where a record holds it."""
-    if kind is RecordKind.text or (kind is RecordKind.dead_letter and "text" in value and "tasks" in value):
+    """Return what was submitted, where a record holds it; the kind of a dead letter is that of its origin."""
+    if kind is RecordKind.text:
         return value
     for path in _PATHS:
         part: Any = value

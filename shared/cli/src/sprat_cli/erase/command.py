@@ -33,6 +33,11 @@ listed with its topic, partition and offset, what it holds, and the time until w
 shortly afterwards, with the segment of the log that it is in, by the second time at the latest. No text is shown.
 
 \b
+Records whose tenant cannot be read (JSON that is broken or nested too deep, CloudEvents in structured mode, a tenant
+that is no string) may be any tenant's: --tenant lists them as "tenant unknown", and with --key or --text-id they count
+as found.
+
+\b
 It reads every topic from its beginning. SPRAT_SECRET must be that of the services, because the names in Redis are
 hashes with it, and SPRAT_PREVIOUS_SECRET too during a rotation; SPRAT_REDIS__URL must be theirs as well.
 
@@ -78,6 +83,11 @@ def erase_command(
             say(line)
         for line in remarks(selection):
             say(faint(f"not found: {line}"))
+    if selection.tenant is not None and stock.count_unknown:
+        remark(
+            f"{_records(stock.count_unknown)} whose tenant cannot be read (tenant unknown): they may be of "
+            f"{printable(selection.tenant)}"
+        )
     for topic, why in stock.unreadable_topics.items():
         remark(f"not looked at: {topic}, {why}")
     if stock.redis_error is not None:
@@ -93,16 +103,22 @@ def _keys(settings: CommandSettings) -> Keys:
     return settings.keys
 
 
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
+
+
 def _lines(stock: Stock, *, dry_run: bool) -> Iterator[str]:
-    for record in stock.records:
+    for record in (*stock.records, *stock.tenant_unknown):
         source, id = record.identity or ("", "without id")
         of = f"{id} from {source}" if source else id
-        tenant = f" · tenant {record.tenant}" if record.tenant else ""
+        tenant = " · tenant unknown" if record.tenant_unknown else f" · tenant {record.tenant}" if record.tenant else ""
         yield f"{record.topic} {record.partition}@{record.offset}  {_until(stock, record)}  {HOLDS[record.kind]}"
         yield faint(f"  {printable(of + tenant)}")
-    for topic, count in stock.by_topic.items():
-        yield f"{topic}: {count:,} record{'s' if count > 1 else ''}"
-    if not stock.records:
+    known, unknown = stock.by_topic, stock.unknown_by_topic
+    for topic in known | unknown:
+        more = f", and {unknown[topic]:,} of an unknown tenant" if topic in unknown else ""
+        yield f"{topic}: {_records(known.get(topic, 0))}{more}"
+    if not known | unknown:
         yield "no record in Kafka"
     done = "would be deleted" if dry_run else "deleted"
     count = stock.cached if dry_run else stock.deleted
@@ -118,11 +134,12 @@ def _until(stock: Stock, record: StoredRecord) -> str:
 
 def _rows(stock: Stock, selection: Selection, *, dry_run: bool) -> Iterator[dict[str, Any]]:
     """Return the lines for machines; times are epoch milliseconds."""
-    for record in stock.records:
+    unknown = [("tenant_unknown", record) for record in stock.tenant_unknown]
+    for kind, record in [*(("record", record) for record in stock.records), *unknown]:
         expiry = stock.expiry(record)
         source, id = record.identity or (None, None)
         yield {
-            "type": "record",
+            "type": kind,
             "kind": record.kind.value,
             "holds": HOLDS[record.kind],
             "topic": record.topic,
@@ -140,6 +157,7 @@ def _rows(stock: Stock, selection: Selection, *, dry_run: bool) -> Iterator[dict
         "selection": {"key": selection.key, "text_id": selection.text_id, "tenant": selection.tenant},
         "dry_run": dry_run,
         "records": stock.by_topic,
+        "tenant_unknown": stock.unknown_by_topic,
         "redis": {"searched": stock.redis_error is None, "found": stock.cached, "deleted": stock.deleted},
         "not_looked_at": stock.unreadable_topics,
         "not_found": remarks(selection),
