@@ -30,10 +30,10 @@ async def test_letters_are_listed_and_counted_by_reason_service_and_time(setting
     await rejected(settings, plain_record(topics, offset=43), service="intent", code="model_error")
     code, out = await run("list")
     assert code == 0
-    assert [line.split()[3:6] for line in out.splitlines()[1:]] == [
-        ["router", "invalid_text", "0"],
-        ["router", "invalid_text", "0"],
-        ["intent", "model_error", "0"],
+    assert [line.split()[3:7] for line in out.splitlines()[1:]] == [
+        ["yes", "router", "invalid_text", "0"],
+        ["yes", "router", "invalid_text", "0"],
+        ["yes", "intent", "model_error", "0"],
     ]
     assert "Anna" not in out
     code, out = await run("count", "--json")

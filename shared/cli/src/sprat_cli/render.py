@@ -156,11 +156,10 @@ def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
         "origin": {"topic": reason.topic, "partition": reason.partition, "offset": reason.offset},
         "origin_at": reason.timestamp_ms,
         "replays": reason.replays,
-        "signed": letter.signed,
         "text_id": event_id,
         "text_source": source,
         "trace_id": letter.trace_id,
         "written_at": letter.written_at,
         "partition": letter.partition,
         "offset": letter.offset,
-    }
+    } | ({} if letter.signed is None else {"signed": letter.signed})
