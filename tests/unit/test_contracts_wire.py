@@ -76,6 +76,12 @@ BAD = [
     pytest.param(event(content_type=""), "unsupported_content_type", "application/json", id="empty content type"),
     pytest.param(event(ce_id=b"\xff"), "invalid_header", "header ce_id: not UTF-8", id="header not UTF-8"),
     pytest.param(
+        plain(headers=(("Anna.Schmidt", b"\xff"),)),
+        "invalid_header",
+        "header *: not UTF-8",
+        id="header named by a person",
+    ),
+    pytest.param(
         plain(headers=((SECRET, b"\xff"),)), "invalid_header", "header *: not UTF-8", id="header with a name of its own"
     ),
     pytest.param(

@@ -110,6 +110,8 @@ def configuration(log_dir: Path, port: int, controller_port: int) -> str:
         # A heap of 256 MiB: one request, and all that wait, may take a part of it.
         "socket.request.max.bytes": 32 * 1024 * 1024,
         "queued.max.request.bytes": 64 * 1024 * 1024,
+        # An open transaction holds back its topic for all readers: a sender that asks for longer is refused.
+        "transaction.max.timeout.ms": 60_000,
         # One node: every copy is the only one.
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
