@@ -1,14 +1,16 @@
 """One tenant sends more than the frontier can take, or what it fails on: the others do not notice."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from sprat_contracts import IntentOutput, Output
 from sprat_frontier.breaker import ProviderBreaker
-from sprat_frontier.fair_queue import FairQueue, FairSlots
+from sprat_frontier.fair_queue import FairQueue, FairSlots, Sender
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import BATCH_CODE_POINTS, Redactor
 from sprat_policy import Policy, PrivacyPolicy
@@ -19,6 +21,23 @@ from support.metrics import Metrics
 
 OUTPUT = IntentOutput(label="transfer")
 FLOODER, OTHER = "acme", "nordic"
+OPEN = Policy.model_validate(
+    {
+        "tenants": {
+            name: {"frontier": "allow", "regions": ["eu"], "max_escalations_per_min": quota}
+            for name, quota in ((FLOODER, None), (OTHER, None), ("*", 300))
+        }
+    }
+)
+"""A policy in which a tenant without a section of its own may use the frontier, too."""
+
+
+def named(section: str) -> Sender:
+    return Sender(section, section)
+
+
+def invented(number: int) -> Sender:
+    return Sender("*", f"free-{number}")
 
 
 class Names:
@@ -64,13 +83,13 @@ class Answering(parts.FakeProvider):
 def test_tenants_take_turns_by_what_they_have_had() -> None:
     queue: FairQueue[str] = FairQueue()
     for number in range(4):
-        queue.push("a", f"a{number}")
-    queue.push("b", "b0")
+        queue.push(named("a"), f"a{number}")
+    queue.push(named("b"), "b0")
     assert [queue.pop(), queue.pop(), queue.pop()] == ["a0", "b0", "a1"]
-    queue.push("c", "c0", cost=2)
-    queue.push("c", "c1")
-    queue.discard("a", "a2")
-    queue.discard("a", "unknown")
+    queue.push(named("c"), "c0", cost=2)
+    queue.push(named("c"), "c1")
+    queue.discard(named("a"), "a2")
+    queue.discard(named("a"), "unknown")
     assert [queue.pop() for _ in range(3)] == ["c0", "a3", "c1"]
     assert not queue
 
@@ -78,25 +97,62 @@ def test_tenants_take_turns_by_what_they_have_had() -> None:
 def test_who_was_away_has_no_credit_and_what_was_had_is_not_forgotten_at_once() -> None:
     queue: FairQueue[str] = FairQueue()
     for number in range(6):
-        queue.push("a", f"a{number}")
+        queue.push(named("a"), f"a{number}")
     first = [queue.pop() for _ in range(3)]
-    queue.push("b", "b0", cost=2)
-    queue.push("b", "b1")
+    queue.push(named("b"), "b0", cost=2)
+    queue.push(named("b"), "b1")
     assert first == ["a0", "a1", "a2"]
     assert [queue.pop() for _ in range(5)] == ["b0", "a3", "a4", "b1", "a5"]
 
 
+def test_a_sections_tenants_take_turns_among_themselves_and_have_one_share_together() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for number in range(4):
+        queue.push(invented(0), f"first {number}")
+    for number in (1, 2):
+        queue.push(invented(number), f"other {number}")
+    queue.push(named("a"), "a0")
+    queue.push(named("a"), "a1")
+    assert [queue.pop() for _ in range(8)] == [
+        *("first 0", "a0", "other 1", "a1", "other 2"),
+        *("first 1", "first 2", "first 3"),
+    ]
+
+
+def test_a_queue_keeps_no_name_that_has_nothing_waiting() -> None:
+    class Name(str):
+        """A string that can be referenced weakly."""
+
+        __slots__ = ("__weakref__",)
+
+    queue: FairQueue[int] = FairQueue()
+    queue.push(named("a"), -1)
+    queue.push(named("a"), -2)
+    names = weakref.WeakSet[Name]()
+    for number in range(50):
+        name = Name(f"free-{number}")
+        names.add(name)
+        queue.push(Sender("*", name), number)
+        queue.push(Sender("*", name), -number)
+        queue.discard(Sender("*", name), -number)
+    while queue:
+        queue.pop()
+    del name
+    gc.collect()
+    assert len(names) == 0
+
+
 async def test_a_slot_that_is_given_to_a_waiter_that_gives_up_is_not_lost() -> None:
     slots = FairSlots(1)
-    await slots.acquire("a")
-    waiting = asyncio.create_task(slots.acquire("a"))
+    await slots.acquire(named("a"))
+    waiting = asyncio.create_task(slots.acquire(named("a")))
     await asyncio.sleep(0)
     slots.release()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     async with asyncio.timeout(1):
-        await slots.acquire("b")
+        await slots.acquire(named("b"))
 
 
 async def test_a_flood_is_declined_at_once_and_the_others_case_is_next(metrics: Metrics) -> None:
@@ -117,6 +173,49 @@ async def test_a_flood_is_declined_at_once_and_the_others_case_is_next(metrics: 
     assert asked.index("other") in {4, 5}, "no case of the flood but one is called before it"
     assert all(each.output == OUTPUT for each in await asyncio.gather(*flood[:20]))
     assert metrics.value("sprat.escalations", tenant=OTHER, result="declined") in {None, 0}
+
+
+async def test_invented_names_push_out_no_case_of_a_named_tenant(metrics: Metrics) -> None:
+    """300 names, one case each: together they are one share, and a named tenant's 20 cases are every second call."""
+    settings = parts.settings(concurrency=4, max_waiting=100)
+    frontier = parts.FrontierHarness(parts.FakeProvider(), settings, policies=OPEN)
+    frontier.provider.gate.clear()
+    free = [
+        asyncio.create_task(frontier.answer(parts.request(f"free {n}", tenant=f"free-{n}", id=f"f-{n}")))
+        for n in range(300)
+    ]
+    await frontier.provider.wait_for_calls(4)
+    own = [
+        asyncio.create_task(frontier.answer(parts.request(f"own {n}", tenant=FLOODER, id=f"o-{n}"))) for n in range(20)
+    ]
+    async with asyncio.timeout(30):
+        await asyncio.wait(free[104:])
+    frontier.provider.gate.set()
+    assert [each.output for each in await asyncio.gather(*own)] == [OUTPUT] * 20
+    asked = [question.text.split()[0] for question in frontier.provider.questions]
+    assert asked.index("own") in {4, 5}
+    assert asked[4:44].count("own") >= 19, "every second call"
+    declined = [each.declined for each in await asyncio.gather(*free) if each.declined]
+    assert {(each.code, each.detail) for each in declined} == {
+        ("overload", "too many cases wait, and no section of the policy has more of them than this tenant's")
+    }
+    assert metrics.value("sprat.escalations", tenant="free-0", result="answered") == 1, "metrics show names"
+
+
+async def test_one_invented_name_pushes_out_no_other(metrics: Metrics) -> None:
+    frontier = parts.FrontierHarness(parts.FakeProvider(), parts.settings(concurrency=1, max_waiting=8), policies=OPEN)
+    frontier.provider.gate.clear()
+    flood = [
+        asyncio.create_task(frontier.answer(parts.request(f"flood {n}", tenant="free-0", id=f"f-{n}")))
+        for n in range(50)
+    ]
+    await frontier.provider.wait_for_calls(1)
+    other = asyncio.create_task(frontier.answer(parts.request("other", tenant="free-1", id="o-1")))
+    await asyncio.sleep(0.05)
+    frontier.provider.gate.set()
+    assert (await other).output == OUTPUT
+    await asyncio.gather(*flood)
+    assert [question.text for question in frontier.provider.questions].index("other") in {1, 2}
 
 
 async def test_of_equally_many_the_newcomer_gives_way(names: Names) -> None:
@@ -177,6 +276,31 @@ async def test_masking_reads_many_texts_at_once_and_the_tenants_in_turn(names: N
     assert all(sum(map(len, batch[:-1])) < BATCH_CODE_POINTS for batch in names.batches)
 
 
+async def test_invented_names_have_one_turn_of_masking_together(names: Names) -> None:
+    rules = {name: {"frontier": "redact", "regions": ["eu"]} for name in (OTHER, "*")}
+    frontier = parts.FrontierHarness(redactor=masking(names), policies=Policy.model_validate({"tenants": rules}))
+    free = [
+        asyncio.create_task(
+            frontier.answer(
+                parts.request(f"Zoë {n} " + "x" * 1_900, frontier="redact", tenant=f"free-{n}", id=f"f-{n}")
+            )
+        )
+        for n in range(40)
+    ]
+    await asyncio.to_thread(names.began.wait, 10)
+    own = [
+        asyncio.create_task(
+            frontier.answer(parts.request(f"Zoë own {n} " + "x" * 1_900, frontier="redact", tenant=OTHER, id=f"o-{n}"))
+        )
+        for n in range(5)
+    ]
+    await asyncio.sleep(0.05)
+    names.free.set()
+    await asyncio.gather(*own, *free)
+    read = [text for batch in names.batches for text in batch]
+    assert max(read.index(text) for text in read if " own " in text) < 20, "every second text"
+
+
 async def test_a_deadline_holds_while_a_case_waits_for_masking(names: Names) -> None:
     clock = parts.FakeClock()
     frontier = parts.FrontierHarness(redactor=masking(names), clock=clock)
@@ -217,7 +341,7 @@ async def test_a_text_that_folds_to_too_much_is_declined_and_read_by_nothing(
     names.free.set()
     redactor = masking(names)
     with pytest.raises(Exception, match="longer than 21,000 characters") as refused:
-        await redactor.mask(FLOODER, text, "en")
+        await redactor.mask(named(FLOODER), text, "en")
     assert type(refused.value).__name__ == "TextTooLong"
     assert names.batches == []
     if len(text) <= 20_000:
@@ -230,7 +354,7 @@ async def test_a_text_that_folds_to_too_much_is_declined_and_read_by_nothing(
 async def test_the_longest_ordinary_text_is_masked(names: Names) -> None:
     names.free.set()
     text = "Zoë " + "é" * 19_996
-    assert (await masking(names).mask(FLOODER, text, "en")).text.startswith("[PERSON_1] ")
+    assert (await masking(names).mask(named(FLOODER), text, "en")).text.startswith("[PERSON_1] ")
 
 
 POISON = [
@@ -255,6 +379,28 @@ async def test_a_tenants_poison_questions_hold_back_nobody_else(error: ProviderE
     assert frontier.breaker.state == "closed"
     calls = sum(question.tenant == FLOODER for question in provider.questions)
     assert calls == 30 if not error.retryable else 3 <= calls <= 5, "its own calls wait where the provider fails"
+    for task in poison:
+        task.cancel()
+    await asyncio.gather(*poison, return_exceptions=True)
+
+
+async def test_poison_of_invented_names_opens_no_circuit_of_named_tenants() -> None:
+    """Two names open two circuits where each has one, and so that of all."""
+    bad = ProviderError("server_error", "HTTP status 500", retryable=True)
+    provider = Answering(lambda tenant, _: bad if tenant.startswith("free") else OUTPUT)
+    breaker = {"failures": 3, "cooldown_s": 60, "max_cooldown_s": 60}
+    settings = parts.settings(concurrency=2, max_retries=1, breaker=breaker)
+    frontier = parts.FrontierHarness(provider, settings, policies=OPEN)
+    poison = [
+        asyncio.create_task(frontier.answer(parts.request(f"poison {n}", tenant=f"free-{n}", id=f"p-{n}")))
+        for n in range(300)
+    ]
+    async with asyncio.timeout(5):
+        for number in range(30):
+            own = await frontier.answer(parts.request(f"{number}", tenant=OTHER, id=f"o-{number}"))
+            assert own.output == OUTPUT
+    assert frontier.breaker.state == "closed"
+    assert 3 <= sum(question.tenant != OTHER for question in provider.questions) <= 5, "one circuit for all of them"
     for task in poison:
         task.cancel()
     await asyncio.gather(*poison, return_exceptions=True)
@@ -336,6 +482,24 @@ async def test_a_quota_counts_what_would_call_in_each_minute_over_all_replicas()
     clock.ms += 60_000
     assert await codes(two, "4", "5") == [None, None]
     assert not any(FLOODER in key for key in counter.counts)
+
+
+async def test_tenants_without_a_section_share_one_quota_over_all_replicas() -> None:
+    changed = {name: policy.model_copy(update={"max_escalations_per_min": 5}) for name, policy in OPEN.tenants.items()}
+    policies = OPEN.model_copy(update={"tenants": changed})
+    counter = SharedCounter()
+    others = SharedCounter(counter)
+    counter.others.append(others)
+    one = parts.FrontierHarness(policies=policies, counter=counter)
+    two = parts.FrontierHarness(policies=policies, counter=others)
+    answered = [await codes(one, f"{n}", tenant=f"free-{n}") for n in range(300)]
+    assert answered == [[None]] * 5 + [["quota"]] * 295
+    assert await codes(two, "another", tenant="free-another") == ["quota"]
+    assert await codes(one, *"abcdef", tenant=FLOODER) == [None] * 5 + ["quota"]
+    assert await codes(one, *"abcde", tenant=OTHER) == [None] * 5
+    refused = await one.answer(parts.request("more", tenant="free-0"))
+    assert refused.declined is not None
+    assert refused.declined.detail == "the 5 escalations a minute of this tenant's section of the policy are used up"
 
 
 async def test_without_redis_the_quota_is_each_replicas_own() -> None:

@@ -7,8 +7,9 @@ closed ── failures in a row, or one Retry-After ──► open ── pause 
   │                                                  └── it fails: twice the pause, or its Retry-After
   └────────────────────────────────────────────────────── it works ───────────┘
 
-Each tenant has a circuit of its own, so that questions on which the provider fails hold back nobody else's. That of the
-provider opens with the second tenant's, or by a Retry-After.
+Each section of the policy has a circuit of its own, so that questions on which the provider fails hold back no other
+section's. That of the provider opens with the second section's, or by a Retry-After. Names of tenants would not do: who
+writes texts may invent two, where the policy has a section for all others.
 """
 
 import asyncio
@@ -157,12 +158,13 @@ class Circuit:
 class Permit:
     """Permission to make one call. Its holder records the call's result, or releases it."""
 
-    tenant: str
+    section: str
+    """Of the policy."""
     question: str
     circuit: Circuit
-    """The tenant's."""
+    """The section's."""
     own: Admission
-    """Of the tenant's circuit."""
+    """Of the section's circuit."""
     shared: Admission
     """Of the provider's circuit."""
 
@@ -181,38 +183,38 @@ class ProviderBreaker:
         self._clock = clock
         self._shared = Circuit(settings, clock, self._show)
         self._circuits: dict[str, Circuit] = {}
-        """Of the tenants that have calls in flight, or whose last call failed."""
+        """Of the sections that have calls in flight, or whose last call failed."""
         self._unrefuted: set[str] = set()
-        """Tenants whose circuits have opened since the provider last responded to anybody."""
+        """Sections whose circuits have opened since the provider last responded to anybody."""
         self._shown: BreakerState = "closed"
         self._show_state()
 
     @property
     def state(self) -> BreakerState:
-        """What is known of the provider: an open circuit of one tenant counts until another's call works."""
-        states = {self._circuits[tenant].state for tenant in self._unrefuted if tenant in self._circuits}
+        """What is known of the provider: an open circuit of one section counts until another's call works."""
+        states = {self._circuits[section].state for section in self._unrefuted if section in self._circuits}
         states.add(self._shared.state)
         return next(state for state in _WORST_FIRST if state in states)
 
-    async def ready(self, tenant: str, remaining_s: Callable[[], float]) -> None:
-        """Wait until a call of the tenant may be admitted.
+    async def ready(self, section: str, remaining_s: Callable[[], float]) -> None:
+        """Wait until a call of the section may be admitted.
 
         Raises:
             NotAdmittedError: the next probe comes after `remaining_s()`, or none has worked by then.
         """
-        # The tenant's first: one whose questions fail does not probe for the others.
-        if (circuit := self._circuits.get(tenant)) is not None:
+        # The section's first: one whose questions fail does not probe for the others.
+        if (circuit := self._circuits.get(section)) is not None:
             await circuit.ready(remaining_s)
         await self._shared.ready(remaining_s)
 
-    def admit(self, tenant: str, question: str) -> Permit | None:
+    def admit(self, section: str, question: str) -> Permit | None:
         """Return the permit for one call about a question; None where none is free."""
-        circuit = self._circuits.get(tenant) or Circuit(self._settings, self._clock, self._show)
+        circuit = self._circuits.get(section) or Circuit(self._settings, self._clock, self._show)
         if not (circuit.is_ready and self._shared.is_ready):
             return None
-        self._circuits[tenant] = circuit
+        self._circuits[section] = circuit
         circuit.calls += 1
-        return Permit(tenant, question, circuit, circuit.admit(), self._shared.admit())
+        return Permit(section, question, circuit, circuit.admit(), self._shared.admit())
 
     def record_error(self, permit: Permit, error: ProviderError) -> None:
         """Record a call without an answer: a failure where the provider is at fault, else the provider works."""
@@ -238,19 +240,19 @@ class ProviderBreaker:
         self._shared.release(permit.shared)
         circuit.calls -= 1
         if circuit.is_idle and not circuit.calls:
-            self._circuits.pop(permit.tenant, None)
+            self._circuits.pop(permit.section, None)
 
     def _record_failure(self, permit: Permit, retry_after_s: float | None, *, cause: str) -> None:
         if retry_after_s is not None or permit.shared.probe:  # of the whole provider
             self._shared.record_failure(permit.shared, permit.question, retry_after_s, cause=cause)
         if retry_after_s is not None:
-            return  # released by the holder: the tenant's questions are not at fault
+            return  # released by the holder: the section's questions are not at fault
         circuit = permit.circuit
         was_closed = circuit.state == "closed"
         circuit.record_failure(permit.own, permit.question, cause=cause)
         if circuit.state != "open" or not was_closed:
             return
-        self._unrefuted.add(permit.tenant)
+        self._unrefuted.add(permit.section)
         if len(self._unrefuted) > 1 and self._shared.state == "closed":
             self._shared.open(cause)
         self._show(cause)

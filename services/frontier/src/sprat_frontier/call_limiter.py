@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 from sprat.telemetry import signals
 from sprat_frontier.breaker import NotAdmittedError, Permit, ProviderBreaker
 from sprat_frontier.escalation import EscalationDeadline
-from sprat_frontier.fair_queue import FairSlots
+from sprat_frontier.fair_queue import FairSlots, Sender
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.waiting_cases import DeadlinePassedError
 
 
 class CallLimiter:
-    """Limits concurrent calls, which the tenants make in turn, and paces retries until the deadline.
+    """Limits concurrent calls, which the senders make in turn, and paces retries until the deadline.
 
     There are at most `max_retries` of them.
 
@@ -38,8 +38,8 @@ class CallLimiter:
         self._slots = FairSlots(settings.concurrency)
 
     @asynccontextmanager
-    async def permit(self, tenant: str, question: str, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
-        """Hold one of the slots and the breaker's permit for one call of a tenant about a question.
+    async def permit(self, sender: Sender, question: str, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
+        """Hold one of the slots and the breaker's permit for one call of a sender about a question.
 
         No slot is held while the breaker is open: the others' calls need it.
 
@@ -49,17 +49,17 @@ class CallLimiter:
         permit: Permit | None = None
         while permit is None:
             try:
-                await self.breaker.ready(tenant, deadline.remaining_s)
+                await self.breaker.ready(sender.section, deadline.remaining_s)
             except NotAdmittedError:
                 raise DeadlinePassedError(
                     "the provider is unavailable; the next call comes too late for this case"
                 ) from None
             try:
                 async with asyncio.timeout(deadline.remaining_s()):
-                    await self._slots.acquire(tenant)
+                    await self._slots.acquire(sender)
             except TimeoutError:
                 raise DeadlinePassedError("no call was free in time") from None
-            permit = self.breaker.admit(tenant, question)
+            permit = self.breaker.admit(sender.section, question)
             if permit is None:  # meanwhile, it has opened or another call probes
                 self._slots.release()
         try:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
+from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
-from sprat_policy import effective_rule
+from sprat_policy import ALL_OTHERS, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.labels import numbered
 
@@ -43,6 +44,7 @@ class Escalation:
     """A hard case, with everything that is decided about it once."""
 
     request: FrontierRequested
+    sender: Sender
     question: FrontierQuestion
     """The question to the provider; under `redact`, with the masked text."""
     rule: str
@@ -122,6 +124,7 @@ def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: C
     wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
     return Escalation(
         request=request,
+        sender=Sender(policies.section(submitted.tenant) or ALL_OTHERS, submitted.tenant),
         question=question_of(request),
         rule=effective_rule(submitted.frontier, tenant),
         regions=tuple(tenant.regions),

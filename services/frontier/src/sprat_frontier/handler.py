@@ -39,7 +39,7 @@ from sprat_frontier.protocols import (
     TenantPolicies,
     TextMasker,
 )
-from sprat_frontier.quota import TenantQuota
+from sprat_frontier.quota import SectionQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
 from sprat_frontier.waiting_cases import AnswerTooLateError, DeadlinePassedError, NotCalledError, WaitingCases
@@ -92,7 +92,7 @@ class FrontierHandler:
         self._clock = clock
         self._limiter = limiter or CallLimiter(settings)
         self._waiting = WaitingCases(settings.max_waiting)
-        self._quota = TenantQuota(policies, counter, hash, clock)
+        self._quota = SectionQuota(policies, counter, hash, clock)
         self._calls = SingleFlight()
         self._masking_faults = FaultLog("a text could not be masked and stays here")
 
@@ -218,16 +218,15 @@ class FrontierHandler:
 
         Raises:
             DeadlinePassedError: the deadline came, or is sure to come, before another call could be made.
-            QuotaReachedError: the tenant's escalations of this minute are used up.
+            QuotaReachedError: the section's escalations of this minute are used up.
             ProviderError: the last call failed, and another makes no sense.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
-        tenant = escalation.question.tenant
-        await self._quota.spend(tenant)
+        await self._quota.spend(escalation.sender.section)
         prepared = self._provider.prepare(escalation.question)
         failures = 0
         while True:
-            async with self._limiter.permit(tenant, key, escalation.deadline) as permit:
+            async with self._limiter.permit(escalation.sender, key, escalation.deadline) as permit:
                 attempt = self._attempt_record(escalation, prepared)
                 try:
                     await self._audit(attempt)
@@ -275,7 +274,7 @@ class FrontierHandler:
         try:
             with child_span(signals.MASK) as span, signals.MASKING_SECONDS.timed():
                 async with self._waiting.waiting(escalation, wait_s, late):
-                    masked = await self._masker.mask(question.tenant, question.text, question.language)
+                    masked = await self._masker.mask(escalation.sender, question.text, question.language)
                 span.set(masked=masked.counts)
         except NotVerified as error:
             if not isinstance(error, LanguageNotCovered | TextTooLong):  # limits, no faults

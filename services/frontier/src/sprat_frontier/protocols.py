@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sprat_contracts import EgressRecord, Output, Usage
+from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_policy import TenantPolicy
 from sprat_privacy import MaskedText
@@ -41,6 +42,10 @@ class CallCounter(Protocol):
 class TenantPolicies(Protocol):
     """The rules of all tenants; `sprat_policy.Policy` is one."""
 
+    def section(self, tenant: str) -> str | None:
+        """Return the name of the section with a tenant's rules; None where there is none."""
+        ...
+
     def tenant(self, name: str) -> TenantPolicy:
         """Return the rules of a tenant: its own, else the rules for all others, else deny."""
         ...
@@ -52,8 +57,8 @@ class TextMasker(Protocol):
     version: str
     """Changes with everything that decides what is masked."""
 
-    async def mask(self, tenant: str, text: str, language: str) -> MaskedText:
-        """Return the masked text, which may leave, and what restores it; the tenants' texts are masked in turn.
+    async def mask(self, sender: Sender, text: str, language: str) -> MaskedText:
+        """Return the masked text, which may leave, and what restores it; the senders' texts are masked in turn.
 
         Raises:
             NotVerified: the text must not leave.

@@ -1,4 +1,6 @@
-"""How many calls a tenant may cause in a minute, counted over all replicas.
+"""How many calls a section of the policy allows in a minute, counted over all replicas.
+
+Tenants without a section of their own share the quota of `"*"`: who invents names gets no more calls by it.
 
 Each replica counts its own and shares the count through Redis. Without Redis, and where somebody deletes counts there,
 the limit is each replica's own; nobody else can make a count. A quota limits load: an unavailable Redis declines
@@ -14,13 +16,13 @@ _KEPT_S = 120
 
 
 class QuotaReachedError(NotCalledError):
-    """The tenant's escalations of this minute are used up."""
+    """The section's escalations of this minute are used up."""
 
     code = ReasonCode.QUOTA
 
 
-class TenantQuota:
-    """Counts the escalations that cause a call, by tenant and minute of the clock. Stored answers do not count."""
+class SectionQuota:
+    """Counts the escalations that cause a call, by section and minute of the clock. Stored answers do not count."""
 
     def __init__(self, policies: TenantPolicies, counter: CallCounter | None, hash: HashFunction, clock: Clock) -> None:
         self._policies = policies
@@ -29,17 +31,17 @@ class TenantQuota:
         self._clock = clock
         self._minute = 0
         self._own: dict[str, int] = {}
-        """Tenant → what this replica has counted in this minute."""
+        """Section → what this replica has counted in this minute."""
         self._most_seen: dict[str, int] = {}
-        """Tenant → the most that all replicas were seen to have counted in this minute."""
+        """Section → the most that all replicas were seen to have counted in this minute."""
 
-    async def spend(self, tenant: str) -> None:
-        """Count one escalation of the tenant.
+    async def spend(self, section: str) -> None:
+        """Count one escalation of a section.
 
         Raises:
             QuotaReachedError: it would be one too many.
         """
-        most = self._policies.tenant(tenant).max_escalations_per_min
+        most = self._policies.tenant(section).max_escalations_per_min
         if most is None:
             return
         minute = self._clock.now_ms() // _MINUTE_MS
@@ -47,17 +49,17 @@ class TenantQuota:
             self._minute = minute
             self._own.clear()
             self._most_seen.clear()
-        if self._most_seen.get(tenant, 0) < most:
-            own = self._own[tenant] = self._own.get(tenant, 0) + 1
-            counted = own + await self._count_others(tenant, minute, own)
+        if self._most_seen.get(section, 0) < most:
+            own = self._own[section] = self._own.get(section, 0) + 1
+            counted = own + await self._count_others(section, minute, own)
             if minute == self._minute:
-                self._most_seen[tenant] = max(counted, self._most_seen.get(tenant, 0))
+                self._most_seen[section] = max(counted, self._most_seen.get(section, 0))
             if counted <= most:
                 return
-        raise QuotaReachedError(f"the tenant's {most} escalations of this minute are used up")
+        raise QuotaReachedError(f"the {most} escalations a minute of this tenant's section of the policy are used up")
 
-    async def _count_others(self, tenant: str, minute: int, own: int) -> int:
+    async def _count_others(self, section: str, minute: int, own: int) -> int:
         """Return the count of all other replicas; 0 where it cannot be told."""
         if self._counter is None:
             return 0
-        return await self._counter.share_count(self._hash("quota", tenant, str(minute)), own, _KEPT_S) or 0
+        return await self._counter.share_count(self._hash("quota", section, str(minute)), own, _KEPT_S) or 0

@@ -1,4 +1,4 @@
-"""Masking for the handler: off the event loop, several texts at a time, the tenants in turn, no text in any error."""
+"""Masking for the handler: off the event loop, several texts at a time, the senders in turn, no text in any error."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from sprat.errors import UserError
-from sprat_frontier.fair_queue import FairQueue
+from sprat_frontier.fair_queue import FairQueue, Sender
 from sprat_inference.artefact import BrokenArtefact
 from sprat_policy import PrivacyPolicy
 from sprat_privacy import (
@@ -44,7 +44,7 @@ class Redactor:
     """Masks what the tagger, the validators, and the policy's own terms and patterns detect.
 
     A thread reads the names of as many waiting texts at once as fit a turn: that takes half the time. The turns go to
-    the tenants by what they have had, in code points. The masked values stay in this process.
+    the policy's sections by what they have had, in code points. The masked values stay in this process.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class Redactor:
         detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
         return cls(detectors, policy, tagger.card.version, threads)
 
-    async def mask(self, tenant: str, text: str, language: str) -> MaskedText:
-        """Return the masked text, which may leave, and what restores it; the tenants' texts are masked in turn.
+    async def mask(self, sender: Sender, text: str, language: str) -> MaskedText:
+        """Return the masked text, which may leave, and what restores it; the senders' texts are masked in turn.
 
         Raises:
             NotVerified: the text must not leave.
         """
         waiting = _Waiting(text, language, asyncio.get_running_loop().create_future())
-        self._queue.push(tenant, waiting, len(text))
+        self._queue.push(sender, waiting, len(text))
         self._start()
         try:
             return await waiting.masked
         finally:
-            self._queue.discard(tenant, waiting)
+            self._queue.discard(sender, waiting)
 
     def labels_to_keep(self, labels: tuple[str, ...]) -> tuple[int, ...]:
         """Return which labels must not leave, counted from 1."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from sprat_contracts import ReasonCode
 from sprat_frontier.escalation import Escalation
+from sprat_frontier.fair_queue import Sender
 
 _PER_CASE: Final = 2_000
 """Code points; the longest texts count as eleven cases."""
@@ -33,12 +34,12 @@ class AnswerTooLateError(DeadlinePassedError):
 
 
 class OverloadError(NotCalledError):
-    """Too many cases wait, and most of them are of this tenant."""
+    """Too many cases wait, and no section of the policy has more of them than this tenant's."""
 
     code = ReasonCode.OVERLOAD
 
     def __init__(self) -> None:
-        super().__init__("too many cases wait, most of them of this tenant")
+        super().__init__("too many cases wait, and no section of the policy has more of them than this tenant's")
 
 
 @dataclass(slots=True, eq=False)
@@ -52,17 +53,19 @@ class _Waiter:
 class WaitingCases:
     """The cases that wait for masking or for a call.
 
-    Reading never stops for them: beyond `most`, the tenant that has the most waiting loses its newest case, so a
-    tenant's flood costs nobody else a case. Its oldest cases stay, because they are next. A long text counts as several
-    cases: together they bound the memory.
+    Reading never stops for them: beyond `most`, the section of the policy that has the most waiting loses a case, the
+    newest one of its tenant with the most. So a flood costs no other section a case, under however many names it comes.
+    The oldest cases stay, because they are next. A long text counts as several cases: together they bound the memory.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._size = 0
-        self._by_tenant: dict[str, set[_Waiter]] = {}
-        self._sizes: dict[str, int] = {}
-        """Tenant → the sizes of its cases, added up."""
+        self._by_section: dict[str, int] = {}
+        """Section → the sizes of its cases, added up."""
+        self._by_sender: dict[Sender, int] = {}
+        """Likewise."""
+        self._cases: dict[Sender, set[_Waiter]] = {}
 
     @asynccontextmanager
     async def waiting(self, escalation: Escalation, wait_s: float, late: DeadlinePassedError) -> AsyncIterator[None]:
@@ -73,38 +76,44 @@ class WaitingCases:
             OverloadError: it had to give way.
         """
         case: _Waiter | None = None
-        tenant = escalation.question.tenant
         try:
             async with asyncio.timeout(wait_s) as limit:
                 text = escalation.request.prediction.submitted.text
                 case = _Waiter(escalation.started_s, min(1 + len(text) // _PER_CASE, self._most), limit)
-                self._enter(tenant, case)
+                self._enter(escalation.sender, case)
                 try:
                     yield
                 finally:
-                    self._leave(tenant, case)
+                    self._leave(escalation.sender, case)
         except TimeoutError:
             if case is not None and case.gives_way:
                 raise OverloadError from None
             raise late from None
 
-    def _enter(self, tenant: str, case: _Waiter) -> None:
-        self._by_tenant.setdefault(tenant, set()).add(case)
-        self._sizes[tenant] = self._sizes.get(tenant, 0) + case.size
+    def _enter(self, sender: Sender, case: _Waiter) -> None:
+        self._cases.setdefault(sender, set()).add(case)
+        self._by_sender[sender] = self._by_sender.get(sender, 0) + case.size
+        self._by_section[sender.section] = self._by_section.get(sender.section, 0) + case.size
         self._size += case.size
         while self._size > self._most:
-            # Of several tenants with the most, the one that came last: who has waited longer stays.
-            most = max(reversed(self._by_tenant), key=self._sizes.__getitem__)
-            newest = max(self._by_tenant[most], key=lambda each: each.came_s)
+            # Of several with the most, the one that came last: who has waited longer stays.
+            section = max(reversed(self._by_section), key=self._by_section.__getitem__)
+            senders = (each for each in reversed(self._by_sender) if each.section == section)
+            most = max(senders, key=self._by_sender.__getitem__)
+            newest = max(self._cases[most], key=lambda each: each.came_s)
             newest.gives_way = True
             self._leave(most, newest)
             newest.limit.reschedule(asyncio.get_running_loop().time())
 
-    def _leave(self, tenant: str, case: _Waiter) -> None:
-        cases = self._by_tenant.get(tenant, set())
-        if case in cases:
-            cases.remove(case)
-            self._size -= case.size
-            self._sizes[tenant] -= case.size
-            if not cases:
-                del self._by_tenant[tenant], self._sizes[tenant]
+    def _leave(self, sender: Sender, case: _Waiter) -> None:
+        cases = self._cases.get(sender, set())
+        if case not in cases:  # it has given way
+            return
+        cases.remove(case)
+        self._size -= case.size
+        self._by_sender[sender] -= case.size
+        self._by_section[sender.section] -= case.size
+        if not cases:
+            del self._cases[sender], self._by_sender[sender]
+        if not self._by_section[sender.section]:
+            del self._by_section[sender.section]

@@ -3,6 +3,7 @@
 from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at
 from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
+    ALL_OTHERS,
     IntentModelPolicy,
     IntentPolicy,
     PatternRule,
@@ -20,6 +21,7 @@ from sprat_policy.rules import (
 from sprat_policy.tenant_guard import TenantGuard
 
 __all__ = [
+    "ALL_OTHERS",
     "IntentModelPolicy",
     "IntentPolicy",
     "PatternRule",
