@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.audit.chain import Chain, now_ms
+from sprat.audit.chain import Chain, now_ms, signed_bytes
 from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint
 from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
+from sprat_contracts.ids import derive
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import FINDINGS
 from support import frontier_parts as parts
@@ -20,6 +21,7 @@ from support.audit_log import (
     DAY_MS,
     LATER_MS,
     Log,
+    Process,
     attempt,
     audit,
     egress,
@@ -53,7 +55,7 @@ def signed(record, key, **fields):
     """Return a record with another value, signed by a key."""
     other = changed(record, **fields)
     headers = [pair for pair in record.headers if pair[0] != SIGNATURE]
-    return replace(other, headers=(*headers, (SIGNATURE, key.sign(RECORD, other.value))))
+    return replace(other, headers=(*headers, (SIGNATURE, key.sign(RECORD, signed_bytes(other.value, headers)))))
 
 
 def outcomes(log):
@@ -120,10 +122,34 @@ def change_a_value(log):
     log.replace(outcomes(log)[0], changed(outcomes(log)[0], cost_eur=0.0))
 
 
-def change_the_tenant_header(log):
+def change_headers(log, change):
     record = outcomes(log)[0]
-    headers = tuple((name, b"other" if name == "ce_tenant" else value) for name, value in record.headers)
-    log.replace(record, replace(record, headers=headers))
+    log.replace(record, replace(record, headers=tuple(change(list(record.headers)))))
+
+
+def change_the_tenant_header(log):
+    change_headers(log, lambda headers: [(name, b"x" if name == "ce_tenant" else value) for name, value in headers])
+
+
+def change_the_source_and_the_id_that_follows_from_it(log):
+    call = message(outcomes(log)[0])
+    source = "/other/somebody-else"
+    event_id = str(derive("egress-outcome", source, call.call_id, call.task)).encode()
+    forged = {"ce_source": source.encode(), "ce_id": event_id}
+    change_headers(log, lambda headers: [(name, forged.get(name, value)) for name, value in headers])
+
+
+def change_the_time_header(log):
+    past = b"2019-01-01T00:00:00Z"
+    change_headers(log, lambda headers: [(name, past if name == "ce_time" else value) for name, value in headers])
+
+
+def write_a_header_twice(log):
+    change_headers(log, lambda headers: [("ce_tenant", b"closed"), *headers])
+
+
+def add_a_header(log):
+    change_headers(log, lambda headers: [*headers, ("ce_status", b"forged")])
 
 
 def change_the_key(log):
@@ -147,17 +173,36 @@ def write_again_later(log):
     log.add(replace(log.records[0], timestamp=log.records[0].timestamp + LATER_MS))
 
 
+def write_again_soon_after_later_records(log):
+    log.add(known_to_be_there(log))
+
+
+def write_the_last_one_again_and_again(log):
+    last = stopped(log)[-1]
+    for _ in range(4):
+        log.add(last)
+
+
 def move_to_the_end(log):
-    record = next(each for each in log.records if each is not log.partitions[each.partition][-1])
-    behind = [
-        each
-        for each in log.partitions[record.partition]
-        if message(each).chain.writer == message(record).chain.writer
-        and message(each).chain.acknowledged >= message(record).chain.sequence
-    ]
-    assert behind
+    record = known_to_be_there(log)
     log.replace(record)
     log.add(record)
+
+
+def move_to_another_time(log):
+    record = stopped(log)[-1]
+    log.replace(record, replace(record, timestamp=record.timestamp + LATER_MS))
+
+
+def known_to_be_there(log):
+    """Return a record that another one of its writer, after it in its partition, counts as acknowledged."""
+    return next(
+        each
+        for each in log.records
+        for later in log.partitions[each.partition]
+        if message(later).chain.writer == message(each).chain.writer
+        and message(later).chain.acknowledged >= message(each).chain.sequence
+    )
 
 
 def contradict(log):
@@ -259,13 +304,20 @@ TAMPERING = {
     forge_unsigned: "unsigned",
     strip_signature: "unsigned",
     change_a_value: "bad_signature",
-    change_the_tenant_header: "headers",
-    change_the_key: "headers",
+    change_the_tenant_header: "bad_signature",
+    change_the_source_and_the_id_that_follows_from_it: "bad_signature",
+    change_the_time_header: "bad_signature",
+    write_a_header_twice: "bad_signature",
+    add_a_header: "bad_signature",
+    change_the_key: "key",
     write_garbage: "unreadable",
     write_another_phase: "unreadable",
     write_again_elsewhere: "copy",
     write_again_later: "copy",
+    write_again_soon_after_later_records: "copy",
+    write_the_last_one_again_and_again: "copy",
     move_to_the_end: "order",
+    move_to_another_time: "order",
     contradict: "contradiction",
     give_an_attempt_an_outcome: "phase",
     use_a_number_twice: "fork",
@@ -295,7 +347,7 @@ async def test_tampering_is_found_with_its_place_and_what_to_do(log, tamper, kin
 
 
 def test_every_kind_of_finding_is_provoked_by_a_test():
-    assert set(TAMPERING.values()) | {"retention"} == set(FINDINGS)
+    assert set(TAMPERING.values()) | {"retention", "not_judged"} == set(FINDINGS)
 
 
 def test_a_retention_below_what_is_wanted_is_a_finding():
@@ -314,6 +366,107 @@ async def test_what_retention_has_removed_is_no_finding_and_what_is_younger_is(l
     remove_everything(log)
     old = verified(log, late_ms=401 * DAY_MS)
     assert (old.findings, old.counts["expired"]) == ([], 24)
+
+
+async def test_headers_for_tracing_may_change_on_the_way_and_all_may_be_sorted(log):
+    trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    change_headers(
+        log, lambda headers: sorted((name, trace if name == "traceparent" else value) for name, value in headers)
+    )
+    assert verified(log).findings == []
+
+
+async def test_what_a_producer_repeats_before_it_knows_is_counted_and_no_finding(log):
+    log.add(stopped(log)[-1])
+    proof = verified(log)
+    assert (proof.findings, proof.counts["repeated_writes"], proof.counts["calls"]) == ([], 1, 12)
+
+
+async def test_every_copy_is_counted_also_of_those_that_are_findings(log):
+    for record in log.records:
+        log.add(record)
+    proof = verified(log)
+    assert proof.counts["repeated_writes"] == 24
+    assert {each.kind for each in proof.findings} == {"copy"}
+    assert proof.counts["calls"] == 12
+
+
+MINUTE_MS = 60_000
+START_MS = now_ms()
+
+
+async def idle_and_then_three_calls(log, idle_ms):
+    """Return when the calls were made: the process writes one call, nothing for so long, and three calls."""
+    process = Process(log, START_MS - idle_ms - MINUTE_MS)
+    await process.checkpoint(process.at_ms)
+    process.call("first", process.at_ms)
+    await process.checkpoint(process.at_ms + MINUTE_MS)
+    for number in range(3):
+        process.call(f"burst-{number}", START_MS + number)
+    await process.checkpoint(START_MS + 24_000)
+    return START_MS
+
+
+@pytest.mark.parametrize("idle_ms", [MINUTE_MS, 3 * DAY_MS])
+@pytest.mark.parametrize("removed", [slice(2, None), slice(2, 6)])
+async def test_since_a_time_nothing_may_be_missing_that_the_checkpoint_before_does_not_count(idle_ms, removed):
+    log = Log()
+    since = await idle_and_then_three_calls(log, idle_ms) - 16_000
+    assert verified(log, since_ms=since).findings == []
+    for record in log.records[removed]:
+        log.replace(record)
+    (found,) = verified(log, since_ms=since, reconcile=False).findings
+    assert found.kind == ("truncated" if removed.stop is None else "removed")
+    assert "records 3 to " in found.what
+
+
+async def test_since_a_time_what_an_earlier_checkpoint_counts_is_older_and_not_looked_at():
+    log = Log()
+    since = await idle_and_then_three_calls(log, MINUTE_MS) - 16_000
+    for record in log.records[:2]:
+        log.replace(record)
+    proof = verified(log, since_ms=since, reconcile=False)
+    assert (proof.findings, proof.counts["expired"]) == ([], 2)
+
+
+async def test_since_a_time_a_start_that_nothing_tells_of_is_not_judged_instead_of_fine():
+    log = Log()
+    since = await idle_and_then_three_calls(log, 3 * DAY_MS) - 16_000
+    for record in log.records[2:6]:
+        log.replace(record)
+    (found,) = verified(log, since_ms=since, reconcile=False, checkpoints=False).findings
+    assert (found.kind, found.what) == ("not_judged", "records 1 to 6 not there (6)")
+    assert "--checkpoints" in found.advice
+    assert [each.kind for each in verified(log, reconcile=False, checkpoints=False).findings] == ["removed"]
+    # What is read from before the time may show that nothing of it is missing.
+    log = Log()
+    since = await idle_and_then_three_calls(log, MINUTE_MS) - 16_000
+    assert verified(log, since_ms=since, reconcile=False, checkpoints=False).findings == []
+
+
+async def test_while_no_checkpoint_could_be_written_for_days_nothing_is_missing():
+    log = Log()
+    process = Process(log, START_MS - 9 * DAY_MS)
+    await process.checkpoint(process.at_ms)
+    for hour in range(9 * 24):
+        process.call(f"call-{hour}", process.at_ms + 60 * MINUTE_MS)
+    await process.checkpoint(process.at_ms)
+    assert verified(log, since_ms=START_MS - DAY_MS, reconcile=False).findings == []
+
+
+async def test_a_copy_of_a_record_from_before_what_is_read_is_found():
+    log = Log()
+    since = await idle_and_then_three_calls(log, 3 * DAY_MS) - 16_000
+    log.add(replace(log.records[0], timestamp=START_MS + MINUTE_MS))
+    found = verified(log, since_ms=since, reconcile=False, checkpoints=False).findings
+    assert "order" in {each.kind for each in found}
+
+
+async def test_an_answer_from_the_cache_names_a_call_of_before_the_time(log):
+    since = now_ms() + 1
+    await asyncio.sleep(0.01)
+    assert {each.kind for each in verified(log, since_ms=since, lead_ms=0).findings} == {"no_call"}
+    assert verified(log, since_ms=since).findings == []
 
 
 async def test_records_before_the_upgrade_may_be_unsigned_and_are_counted(log):

@@ -97,10 +97,17 @@ async def replica(log: Log, texts: Sequence[str], **changes: Any) -> KafkaEgress
     return writer
 
 
-def verified(log: Log, *keys: SigningKey, late_ms: int = LATER_MS, **options: Any) -> AuditProof:
-    """Return what an auditor makes of the log."""
+def verified(
+    log: Log,
+    *keys: SigningKey,
+    late_ms: int = LATER_MS,
+    since_ms: int | None = None,
+    lead_ms: int = DAY_MS,
+    **options: Any,
+) -> AuditProof:
+    """Return what an auditor makes of the log, or of what it says since some time (epoch milliseconds)."""
     now = now_ms() + late_ms
-    given = {"horizon_ms": now - RETENTION_MS} | options
+    given = {"horizon_ms": max(now - RETENTION_MS, since_ms or 0)} | options
     reconcile, checkpoints = given.pop("reconcile", True), given.pop("checkpoints", True)
     proof = AuditProof(public_keys(*(keys or (parts.KEY,))), now, **given)
     for stored in log.checkpoints if checkpoints else ():
@@ -108,9 +115,11 @@ def verified(log: Log, *keys: SigningKey, late_ms: int = LATER_MS, **options: An
     for number, answer in enumerate(log.answers):
         submitted, task = answer.request.prediction.submitted, answer.request.prediction.task
         proof.add_answer(f"answers 0@{number}", submitted.tenant, task, answer.egress, now_ms())
+    begin = 0 if since_ms is None else proof.reach_back(lead_ms, now - RETENTION_MS)
     for partition in log.partitions:
         for record in partition:
-            proof.add(record)
+            if record.timestamp >= begin:
+                proof.add(record)
     proof.finish(checkpoints=checkpoints, answers_since_ms=0 if reconcile else None)
     return proof
 
@@ -135,6 +144,27 @@ def attempt(call_id: str) -> EgressRecord:
         bytes_out=1,
         text_hash=f"hash of {call_id}",
     )
+
+
+class Process:
+    """A process of the frontier with a clock of its own, which writes calls and checkpoints when it is told to."""
+
+    def __init__(self, log: Log, started_ms: int) -> None:
+        self.log, self.at_ms = log, started_ms
+        log.clock = lambda: self.at_ms
+        self.chain = Chain(parts.KEY, "frontier", log.clock)
+
+    async def checkpoint(self, at_ms: int) -> None:
+        self.at_ms = at_ms
+        await _checkpoint(self.log, self.chain)
+
+    def call(self, call_id: str, at_ms: int) -> None:
+        self.at_ms = at_ms
+        before = attempt(call_id)
+        for record in (before, before.model_copy(update={"phase": "outcome", "outcome": "timeout"})):
+            signed = self.chain.add(record, _envelope(record))
+            _InFlight(record, signed).append_to(self.log)
+            self.chain.acknowledge(signed.sequence)
 
 
 @dataclass

@@ -1,11 +1,20 @@
 """Sums of egress records, without a broker."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
+from sprat.audit.chain import Chain
+from sprat.audit.places import StoredCheckpoint
+from sprat_cli.audit import command
 from sprat_cli.main import app
-from sprat_contracts import EgressRecord
+from sprat_contracts import ChainPlace, EgressRecord
+from sprat_frontier.settings import FrontierSettings
+from sprat_operations.audit_proof import AuditProof
 from sprat_operations.egress import EgressSums
+from support.frontier_parts import KEY
+from support.public_keys import public_keys
 
 
 def record(call_id="1", phase="attempt", **changes):
@@ -48,12 +57,70 @@ def test_sums_take_what_left_from_attempts_and_what_it_cost_from_outcomes():
     assert EgressSums().total.calls == 0
 
 
+def place(sequence, writer="frontier-a", signed_at=1_000_000_000):
+    return ChainPlace(writer=writer, started_at=0, sequence=sequence, previous="", acknowledged=0, signed_at=signed_at)
+
+
+def test_a_record_that_stands_there_again_is_not_counted():
+    sums = EgressSums(1_000_000_000)
+    for _ in range(500):
+        sums.add(record(chain=place(1)))
+        sums.add(record(phase="outcome", cost_eur=0.25, chain=place(2)))
+    sums.add(record(call_id="2", chain=place(1, "frontier-b")))
+    sums.add(record(call_id="3", chain=place(1, "frontier-c", signed_at=900_000_000)))  # of days before the time
+    assert (sums.total.calls, sums.total.bytes_out, sums.total.cost_eur) == (2, 200, 0.25)
+    assert sums.repeated == 999
+
+
+@pytest.fixture
+def proof():
+    return AuditProof(public_keys(KEY), 10_000_000_000, horizon_ms=0)
+
+
+@pytest.fixture
+def verifying(monkeypatch, tmp_path, proof):
+    """Run `sprat audit verify` with a proof that is there; return the result and the options that it was asked for."""
+    asked = []
+
+    async def verified(kafka, keys, places, options):
+        asked.append(options)
+        return proof
+
+    (tmp_path / "public.pem").write_bytes(KEY.public_pem)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "verify_audit", verified)
+
+    def run(*arguments, **variables):
+        result = CliRunner().invoke(app, ["audit", "verify", "--public-key", "public.pem", *arguments], env=variables)
+        return result, asked[-1]
+
+    return run
+
+
+def test_calls_are_looked_for_as_far_back_as_answers_live(verifying):
+    assert verifying()[1].answer_ttl_ms == FrontierSettings.model_fields["answer_ttl_s"].default * 1000
+    assert verifying(SPRAT_FRONTIER__ANSWER_TTL_S="7200", SPRAT_FRONTIER__MODEL="m")[1].answer_ttl_ms == 7_200_000
+    assert verifying("--answer-ttl", "3d", SPRAT_FRONTIER__ANSWER_TTL_S="7200")[1].answer_ttl_ms == 3 * 86_400_000
+
+
+def test_repeated_writes_are_shown_and_a_writer_without_records_has_no_times(verifying, proof):
+    checkpoint = Chain(KEY, "frontier").checkpoint()
+    proof.add_checkpoint(StoredCheckpoint("line 1", checkpoint.value, checkpoint.signature))
+    proof.counts["repeated_writes"] = 3
+    out = verifying()[0].stdout
+    assert "records that stand there again: 3\n" in out
+    assert ": 0 records, key " in out
+    assert "1970" not in out
+    assert json.loads(verifying("--json")[0].stdout.splitlines()[-1])["repeated_writes"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--since", "1x"], "--since 1x: needs a number and s, m, h or d"),
         (["verify", "--since", "1x"], "--since 1x: needs"),
         (["verify", "--grace", "1x"], "--grace 1x: needs"),
+        (["verify", "--answer-ttl", "1x"], "--answer-ttl 1x: needs"),
         (["verify"], "--public-key FILE is missing"),
         (["verify", "--public-key", "no.pem"], "--public-key no.pem: cannot be read: No such file or directory"),
         (["verify", "--public-key", "/dev/null"], "not an Ed25519 public key in PEM; `openssl pkey"),

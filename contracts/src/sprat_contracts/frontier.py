@@ -73,7 +73,7 @@ class FrontierAnswered(Message):
 
 
 class ChainPlace(Part):
-    """The place of an egress record among those of its writer. The header `sprat_signature` signs the whole value."""
+    """The place of an egress record among those of its writer. `sprat_signature` signs the value and `ce_` headers."""
 
     writer: Annotated[
         str, Field(min_length=1, max_length=256, description="The process that wrote it; another after each start.")

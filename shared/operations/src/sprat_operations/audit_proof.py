@@ -10,16 +10,21 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from sprat.audit.chain import Checkpoint, hash_of
+from sprat.audit.chain import Checkpoint, hash_of, signed_bytes
 from sprat.audit.keys import CHECKPOINT, RECORD, BadSignature, PublicKeys, UnknownKey
 from sprat.audit.places import StoredCheckpoint
-from sprat_contracts import ChainPlace, Egress, EgressRecord, Event, KafkaRecord, WireError, decode
-from sprat_contracts.ids import derive
+from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 
 GRACE_MS: Final = 20 * 60_000
 """Longer than a call, its answer and the writing of its records take, with all retries."""
+DELIVERY_MS: Final = 315_000
+"""For how long a writer tries to deliver a record: `SPRAT_KAFKA__GIVE_UP_S`, and the last request."""
+
+_REPEATS: Final = 3
+"""How often a record may stand there again. Kafka drops what its idempotent producer repeats, so once is rare; each
+more needs a producer that was replaced after an error, though the record had been written."""
 
 _REPEATED: Final = ("tenant", "task", "provider", "region", "model", "host", "bytes_out", "masked", "text_hash")
 """Fields of an attempt that its outcome repeats."""
@@ -29,11 +34,12 @@ _ADVICE: Final = {
     "bad_signature": "forged or changed: find out who may write to the topic",
     "unknown_key": "signed with a key that you do not have: give all public keys (--public-key), else it is forged",
     "unreadable": "nothing of Sprat writes such a record: find out who may write to the topic",
-    "headers": "key or headers were changed, or the record was written again by somebody",
+    "key": "the key was changed: find out who may write to the topic",
     "fork": "two records with one number: the private key is in other hands, or a process was copied",
-    "copy": "somebody wrote the record a second time",
+    "copy": "somebody wrote the record a second time: find out who may write to the topic",
     "removed": "records were removed: find out who may delete records of the topic or change its settings",
     "truncated": "the end of the log was removed: find out who may delete records of the topic",
+    "not_judged": "they are older than --since, or were removed: give --checkpoints FOLDER, or leave --since out",
     "chain": "the record does not follow the one before: one of them was replaced",
     "order": "the record was moved to a later place",
     "no_attempt": "an outcome without its attempt: the attempt was removed",
@@ -83,7 +89,7 @@ class WriterSummary:
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Link:
     hash: str
     previous: str
@@ -91,6 +97,8 @@ class _Link:
     appended_at: int
     where: str
     partition: int
+    repeats: int = 0
+    """How often it stands there again."""
 
 
 @dataclass(slots=True)
@@ -152,6 +160,7 @@ class AuditProof:
         self._keys = keys
         self._now_ms = now_ms
         self._horizon_ms = horizon_ms
+        self._complete_from_ms = horizon_ms
         self._unsigned_before_ms = unsigned_before_ms
         self._grace_ms = grace_ms
         self._writers: dict[str, _Writer] = {}
@@ -168,6 +177,24 @@ class AuditProof:
         """The writers, by the time of their first record."""
         return sorted((each.summary for each in self._writers.values()), key=lambda each: each.first_ms)
 
+    def reach_back(self, lead_ms: int, kept_from_ms: int) -> int:
+        """Return from when on the records must be read, in epoch milliseconds; call it between checkpoints and records.
+
+        That is so long before the horizon, or since the last checkpoint before it of each writer that goes on: whatever
+        this checkpoint does not count must be there.
+
+        Args:
+            lead_ms: milliseconds that records before the horizon are needed for what is after it.
+            kept_from_ms: what was signed before may have been removed by retention.
+        """
+        begins = [self._horizon_ms - lead_ms]
+        for writer in self._writers.values():
+            times = [each.at for each in writer.checkpoints.values()]
+            if max(times, default=0) >= self._horizon_ms:
+                begins += [max(before)] if (before := [at for at in times if at < self._horizon_ms]) else []
+        self._complete_from_ms = min(self._horizon_ms, max(min(begins), kept_from_ms))
+        return max(0, min(begins))
+
     def add(self, record: KafkaRecord, *, latest: bool = False) -> None:
         """Check a record of the audit; those of a partition come in its order.
 
@@ -176,11 +203,10 @@ class AuditProof:
         self.counts["records"] += 1
         where = f"{record.topic} {record.partition}@{record.offset}"
         try:
-            event = decode(record, EgressRecord)
+            message = decode(record, EgressRecord).message
         except (WireError, ValueError) as error:
             self._find("unreadable", where, str(error), record.timestamp)
             return
-        message = event.message
         if message.phase not in {"attempt", "outcome"}:
             self._find("unreadable", where, "neither attempt nor outcome", record.timestamp)
             return
@@ -189,13 +215,13 @@ class AuditProof:
             self._unsigned(message, where, record.timestamp)
             return
         try:
-            key = self._keys.check(RECORD, record.value or b"", signature)
+            key = self._keys.check(RECORD, signed_bytes(record.value or b"", record.headers), signature)
         except UnknownKey as error:
             self._find("unknown_key", where, str(error), record.timestamp)
         except BadSignature as error:
             self._find("bad_signature", where, str(error), record.timestamp)
         else:
-            self._signed(record, event, message.chain, key, where, latest=latest)
+            self._signed(record, message, message.chain, key, where, latest=latest)
 
     def _unsigned(self, message: EgressRecord, where: str, at_ms: int) -> None:
         self.counts["unsigned"] += 1
@@ -208,30 +234,28 @@ class AuditProof:
     def _signed(
         self,
         record: KafkaRecord,
-        event: Event[EgressRecord],
+        message: EgressRecord,
         place: ChainPlace,
         key: str,
         where: str,
         *,
         latest: bool,
     ) -> None:
-        message, envelope, at_ms = event.message, event.envelope, record.timestamp
-        expected = str(derive(f"egress-{message.phase}", envelope.source, message.call_id, message.task))
-        if (record.key, envelope.extensions.get("tenant"), envelope.id) != (
-            message.text_hash.encode(),
-            message.tenant,
-            expected,
-        ):
-            self._find("headers", where, "key, ce_id or ce_tenant is not what the value says", at_ms)
+        at_ms = record.timestamp
+        if record.key != message.text_hash.encode():
+            self._find("key", where, "the key is not the value's text_hash", at_ms)
         writer = self._writer(place.writer, key, place.started_at)
         link = _Link(hash_of(record.value or b""), place.previous, place.signed_at, at_ms, where, record.partition)
         known = writer.links.get(place.sequence)
         if known is not None:
-            self._again(place, known, link)
+            self._again(writer, place, known, link)
             return
         self._check_neighbours(writer, place.sequence, link)
         if place.sequence <= writer.behind.get(record.partition, 0):
             self._find("order", where, f"record {place.sequence} of {place.writer} comes after later ones", at_ms)
+        elif at_ms - place.signed_at > max(self._grace_ms, GRACE_MS):
+            said = f"record {place.sequence} of {place.writer} was signed {(at_ms - place.signed_at) // 1000} s before"
+            self._find("order", where, said, at_ms)
         writer.behind[record.partition] = max(place.acknowledged, writer.behind.get(record.partition, 0))
         writer.links[place.sequence] = link
         if not latest:
@@ -248,15 +272,24 @@ class AuditProof:
             self._writers[name] = _Writer(WriterSummary(name, key), started_at)
         return self._writers[name]
 
-    def _again(self, place: ChainPlace, known: _Link, link: _Link) -> None:
-        """Judge a second record with one number: a repeated write has the same bytes, and comes soon."""
+    def _again(self, writer: _Writer, place: ChainPlace, known: _Link, link: _Link) -> None:
+        """Judge another record with the same number.
+
+        It may be the producer's own retry: the same bytes, soon, and before the writer knew that the first was there.
+        """
         at = f"record {place.sequence} of {place.writer}, which is at {known.where}"
         if link.hash != known.hash:
             self._find("fork", link.where, f"another {at}", link.appended_at)
-        elif link.partition != known.partition or link.appended_at - known.appended_at > self._grace_ms:
+            return
+        self.counts["repeated_writes"] += 1
+        known.repeats += 1
+        if (
+            link.partition != known.partition
+            or link.appended_at - known.appended_at > DELIVERY_MS
+            or place.sequence <= writer.behind.get(link.partition, 0)
+            or known.repeats > _REPEATS
+        ):
             self._find("copy", link.where, f"again {at}", link.appended_at)
-        else:
-            self.counts["repeated_writes"] += 1
 
     def _check_neighbours(self, writer: _Writer, sequence: int, link: _Link) -> None:
         name = writer.summary.writer
@@ -389,32 +422,43 @@ class AuditProof:
         present = sorted(number for number in writer.links if number <= known)
         last = max(writer.links, default=0)
         self.counts["unacknowledged_gaps"] += max(0, last - known - sum(number > known for number in writer.links))
-        edge = 0
+        edge, old, due = 0, *self._ages(writer)
         for number in [*present, known + 1]:
             if number > edge + 1:
-                self._judge_run(writer, edge + 1, number - 1, at_end=number == known + 1 and last <= known)
+                at_end = number == known + 1 and last <= known
+                self._judge_run(writer, range(edge + 1, number), old, due, at_end=at_end)
             edge = number
 
-    def _judge_run(self, writer: _Writer, first: int, last: int, *, at_end: bool) -> None:
-        """Judge a run of missing records by what was signed before each of them: it cannot be older than that."""
-        before = writer.links.get(first - 1)
+    def _ages(self, writer: _Writer) -> tuple[int, int]:
+        """Return up to which number records were signed before the horizon, and from which on they must be there.
+
+        What is known to have had a number at some time tells: a number above it was signed later. All records that were
+        signed since `_complete_from_ms` are read, but those of before the horizon are not looked at.
+        """
+        signed = [(0, writer.started_at)]
+        signed += [(number, link.signed_at) for number, link in writer.links.items()]
+        signed += [(each.sequence, each.at) for each in writer.checkpoints.values()]
+        beyond = max(number for number, _ in signed) + 1
+        young = min((number + 1 for number, at in signed if at >= self._horizon_ms), default=beyond)
+        read = min((number + 1 for number, at in signed if at >= self._complete_from_ms), default=beyond)
+        old = max((number for number, at in signed if at < self._horizon_ms), default=0)
+        return old, min(young, max(read, old + 1))
+
+    def _judge_run(self, writer: _Writer, run: range, old: int, due: int, *, at_end: bool) -> None:
+        """Judge a run of missing records."""
+        name, before = writer.summary.writer, writer.links.get(run.start - 1)
         begin = max(writer.started_at, before.signed_at if before else 0)
-        # A checkpoint that does not count a record yet was signed before it.
-        young = [each.sequence + 1 for each in writer.checkpoints.values() if each.at >= self._horizon_ms]
-        candidates = (
-            [first] if begin >= self._horizon_ms else [max(first, number) for number in young if number <= last]
-        )
-        start = min(candidates, default=last + 1)
-        self.counts["expired"] += start - first
-        if start > last:
-            return
-        numbers = f"record {start}" if start == last else f"records {start} to {last}"
-        self._find(
-            "truncated" if at_end else "removed",
-            writer.summary.writer,
-            f"{numbers} missing ({last - start + 1})",
-            begin,
-        )
+        missing, early = range(max(run.start, due), run.stop), range(run.start, min(run.stop, due))
+        if self._complete_from_ms < self._horizon_ms:
+            unknown = range(max(early.start, old + 1), early.stop)
+            early = range(early.start, min(early.stop, old + 1))
+            if unknown:
+                self._find("not_judged", name, f"{_numbers(unknown)} not there ({len(unknown)})", begin)
+        self.counts["expired"] += len(early)
+        if missing:
+            self._find(
+                "truncated" if at_end else "removed", name, f"{_numbers(missing)} missing ({len(missing)})", begin
+            )
 
     def _find_removed_checkpoints(self, writer: _Writer) -> None:
         claimed = max([writer.claimed_checkpoint, *writer.checkpoints])
@@ -484,3 +528,7 @@ class AuditProof:
 
     def _find(self, kind: str, where: str, what: str, at_ms: int | None = None) -> None:
         self.findings.append(AuditFinding(kind, where, what, at_ms))
+
+
+def _numbers(run: range) -> str:
+    return f"record {run.start}" if len(run) == 1 else f"records {run.start} to {run.stop - 1}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from sprat.audit.keys import PublicKeys
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint, topic_of
@@ -10,13 +11,15 @@ from sprat.audit.settings import AuditSettings
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, FrontierAnswered, KafkaRecord, Result, WireError, decode
+from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import GRACE_MS, AuditProof
 from sprat_operations.topic_reader import TopicReader, read_since
 from sprat_operations.topics import kept_for
 
-_LEAD_MS = 3_600_000
-"""How far before the time span to start reading, so that an outcome finds its attempt: longer than any call takes."""
+_LEAD_MS: Final = 3_600_000
+"""How far before what is wanted to start reading, so that an outcome finds its attempt: longer than any call takes, and
+more than clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class VerificationOptions:
     grace_ms: int = GRACE_MS
     retention_ms: int | None = None
     """How long records are to be kept; None: what `sprat topics create` sets."""
+    answer_ttl_ms: int = DAY_MS
+    """For how long the frontier keeps answers: a Result may name a call that is this much older."""
     reconcile: bool = True
     """Whether to read answers and Results, which hold texts."""
 
@@ -56,11 +61,14 @@ async def verify_audit(
         unsigned_before_ms=options.unsigned_before_ms,
         grace_ms=options.grace_ms,
     )
-    begin_ms = None if options.since_ms is None else max(0, options.since_ms - _LEAD_MS)
     async for stored in _checkpoints(places):
         proof.add_checkpoint(stored)
+    begin_ms = answers_ms = None
+    if options.since_ms is not None:
+        answers_ms = max(0, options.since_ms - _LEAD_MS)
+        begin_ms = max(0, proof.reach_back(options.answer_ttl_ms + _LEAD_MS, now_ms - wanted_ms) - _LEAD_MS)
     if answer_topics:
-        async for record in read_since(client, answer_topics, begin_ms):
+        async for record in read_since(client, answer_topics, answers_ms):
             _add_answer(proof, record)
     async with TopicReader(client) as reader:
         # A record beyond these ends may count others as acknowledged that another broker has not shown yet.

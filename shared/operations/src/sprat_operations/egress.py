@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_contracts import EgressRecord, WireError, decode
+from sprat_operations.audit_proof import GRACE_MS
 from sprat_operations.result_stream import UnreadableRecord
 from sprat_operations.topic_reader import read_since
 
@@ -90,12 +91,25 @@ class EgressSum:
 
 @dataclass(slots=True)
 class EgressSums:
-    """The sum of each route; no record is kept."""
+    """The sum of each route. Of the records, only the places in their writers' chains are kept.
 
+    What was signed well before `since_ms` (epoch milliseconds) was written then; what stands there now is a copy.
+    """
+
+    since_ms: int = 0
     by_route: dict[EgressRoute, EgressSum] = field(default_factory=dict)
+    repeated: int = 0
+    """Records that stand there again, and are not counted."""
+    _places: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, record: EgressRecord) -> None:
-        """Count one record."""
+        """Count one record, unless it has been."""
+        if record.chain is not None:
+            place = record.chain.writer, record.chain.sequence
+            if place in self._places or record.chain.signed_at < self.since_ms - GRACE_MS:
+                self.repeated += 1
+                return
+            self._places.add(place)
         self.by_route.setdefault((record.tenant, record.provider, record.region), EgressSum()).add(record)
 
     @property

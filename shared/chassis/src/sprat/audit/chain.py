@@ -6,10 +6,11 @@ signed: only what is missing up to there was removed.
 """
 
 import hashlib
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import uuid4
 
 from pydantic import Field
@@ -18,6 +19,8 @@ from sprat.audit.keys import CHECKPOINT, RECORD, SigningKey
 from sprat_contracts import ChainPlace, EgressRecord, Envelope, encode
 from sprat_contracts.base import EpochMs, Part
 from sprat_contracts.wire import SIGNATURE
+
+_LENGTH: Final = struct.Struct(">q")
 
 
 class Checkpoint(Part):
@@ -64,6 +67,17 @@ def hash_of(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()
 
 
+def signed_bytes(value: bytes, headers: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return what the signature of a record covers: all headers that begin with `ce_`, by name, and the value.
+
+    Agents on the way may change those for tracing. The key is in the value, as `text_hash`.
+    """
+    covered = sorted(((name, content) for name, content in headers if name.startswith("ce_")), key=lambda each: each[0])
+    parts = [part for name, content in covered for part in (name.encode(), content or b"")]
+    # Lengths first, so that no two records have the same bytes.
+    return b"".join(_LENGTH.pack(len(part)) + part for part in (*parts, value))
+
+
 def now_ms() -> int:
     """Return epoch milliseconds."""
     return time.time_ns() // 1_000_000
@@ -107,7 +121,7 @@ class Chain:
             checkpoint=self._checkpoints - 1 if self._checkpoints else None,
         )
         value, headers = encode(record.model_copy(update={"chain": place}), envelope)
-        headers.append((SIGNATURE, self._key.sign(RECORD, value)))
+        headers.append((SIGNATURE, self._key.sign(RECORD, signed_bytes(value, headers))))
         self._sequence += 1
         self._hash = hash_of(value)
         self._phases[record.phase] += 1

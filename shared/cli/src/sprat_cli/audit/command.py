@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel, Field
 
 from sprat.audit.keys import PublicKeys
 from sprat.audit.settings import AuditSettings
@@ -31,7 +32,8 @@ _SUMS = f"""{_EXAMPLES}
 
 \b
 Calls, bytes and masked items are those of attempts, which are recorded before anything is sent; cost and failures are
-those of outcomes. At the edges of the time span, one may be in it and the other not.
+those of outcomes. At the edges of the time span, one may be in it and the other not. A record that stands there again
+is not counted.
 
 \b
 Exit codes:
@@ -47,7 +49,7 @@ Examples:
 Checked: each record's signature, its number and the hash of the one before; that outcomes repeat their attempts; the
 checkpoints, which a log whose end was removed does not reach; and that each text which left, as its answer or Result
 says, has its call, and each answered call its answer. With SPRAT_AUDIT__KAFKA__BOOTSTRAP the checkpoints are read from
-that Kafka.
+that Kafka. With --since, the last checkpoint before that time says which records must be there.
 
 \b
 A call without an outcome, after which its service wrote nothing more, is counted and no finding: the service died.
@@ -55,7 +57,7 @@ A call without an outcome, after which its service wrote nothing more, is counte
 \b
 Exit codes:
   0  nothing is missing or changed
-  1  something is: each finding has a place and what to do
+  1  something is, or cannot be judged: each finding has a place and what to do
   2  wrong usage, or Kafka cannot be reached"""
 
 Tenant = Annotated[
@@ -64,10 +66,17 @@ Tenant = Annotated[
 ]
 
 
+class _FrontierSettings(BaseModel):
+    """What matters here of the frontier service's settings."""
+
+    answer_ttl_s: Annotated[int, Field(ge=1)] = 86_400
+
+
 class _AuditorSettings(CommandSettings):
-    """Where the checkpoints are."""
+    """Where the checkpoints are, and how long answers are kept."""
 
     audit: AuditSettings = AuditSettings()
+    frontier: _FrontierSettings = _FrontierSettings()
 
 
 app = make_app(
@@ -137,6 +146,15 @@ def verify(
         str | None,
         typer.Option(metavar="SPAN", show_default=False, help="How long records are to be kept. [default: 400d]"),
     ] = None,
+    answer_ttl: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            show_default=False,
+            help="How long the frontier keeps answers: their calls are looked for so far before --since. "
+            "[SPRAT_FRONTIER__ANSWER_TTL_S, else 24h]",
+        ),
+    ] = None,
     reconcile: Annotated[
         bool, typer.Option("--reconcile/--no-reconcile", help="Compare with answers and Results, which hold texts.")
     ] = True,
@@ -145,11 +163,14 @@ def verify(
     prefix: Prefix = None,
 ) -> None:
     """Prove that the record of what left is whole, or name what is missing or changed."""
+    settings = load_settings(_AuditorSettings)
+    ttl_s = settings.frontier.answer_ttl_s if answer_ttl is None else parse_span(answer_ttl, "--answer-ttl")
     options = VerificationOptions(
         since_ms=None if since is None else time_before_now(since),
         unsigned_before_ms=0 if unsigned_before is None else int(unsigned_before.timestamp() * 1000),
         grace_ms=parse_span(grace, "--grace") * 1000,
         retention_ms=None if retention is None else parse_span(retention, "--retention") * 1000,
+        answer_ttl_ms=ttl_s * 1000,
         reconcile=reconcile,
     )
     if not public_key:
@@ -157,7 +178,7 @@ def verify(
             "--public-key FILE is missing: the public key of the frontier service, as `openssl pkey -in audit-key.pem "
             "-pubout` writes it; `sprat up --data FOLDER` keeps it in FOLDER/audit/public.pem"
         )
-    keys, places = PublicKeys.read(public_key), load_settings(_AuditorSettings).audit
+    keys, places = PublicKeys.read(public_key), settings.audit
     if checkpoints is not None:
         places = places.model_copy(update={"checkpoints": checkpoints, "kafka": None})
     kafka = kafka_settings(bootstrap, prefix)
@@ -172,13 +193,15 @@ def verify(
 
 
 async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[EgressSums, bool]:
-    sums, complete = EgressSums(), True
+    sums, complete = EgressSums(since_ms), True
     async for seen in read_egress(kafka, since_ms):
         if isinstance(seen, UnreadableRecord):
             complete = False
             remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {printable(seen.why)}")
         elif not tenants or seen.tenant in tenants:
             sums.add(seen)
+    if sums.repeated:
+        remark(f"{sums.repeated:,} records stand there again and are not counted: `sprat audit verify` says more")
     return sums, complete
 
 
@@ -187,7 +210,7 @@ def _sums_json(sums: EgressSums) -> list[dict[str, Any]]:
         {"type": "egress", "tenant": tenant, "provider": provider, "region": region, **each.as_json()}
         for (tenant, provider, region), each in sorted(sums.by_route.items())
     ]
-    return [*ways, {"type": "total", **sums.total.as_json()}]
+    return [*ways, {"type": "total", **sums.total.as_json(), "repeated": sums.repeated}]
 
 
 def _sums_lines(sums: EgressSums, since: str) -> list[str]:

@@ -38,6 +38,7 @@ def say_proof(proof: AuditProof, checkpoints: str, *, reconciled: bool) -> None:
         (counts["interrupted"], "calls during which a service died"),
         (counts["recent"], "calls too recent to judge"),
         (counts["expired"], "records that are older than what is checked"),
+        (counts["repeated_writes"], "records that stand there again"),
     ):
         if many:
             say(f"{text}: {many:,}")
@@ -48,9 +49,10 @@ def say_proof(proof: AuditProof, checkpoints: str, *, reconciled: bool) -> None:
         say("answers and Results: not checked")
     for writer in proof.writers:
         ended = "stopped" if writer.closed else "running or killed"
+        span = f", {_when(writer.first_ms)} to {_when(writer.last_ms)}" if writer.records else ""
         say(
-            f"writer {printable(writer.writer)}: {writer.records:,} records, {_when(writer.first_ms)} to "
-            f"{_when(writer.last_ms)}, key {printable(writer.key_id)}, {ended}"
+            f"writer {printable(writer.writer)}: {writer.records:,} records{span}, key {printable(writer.key_id)}, "
+            f"{ended}"
         )
     _say_findings(proof.findings)
     if not checkpoints:
