@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from conftest import Kafka, Redis
 from sprat_cli.main import app
 from sprat_contracts import DeadLetterReason, Topics
-from sprat_operations.topics import create_topics
 from support.cli_records import environment
-from support.stream import producing
+from support.stream import made_topics, producing, settings_for
 
 _SAID = {"text": "I am Heike", "tasks": {"intent": {}}}
 _NESTED = b'{"text": "I am Heike", "tenant": "acme", "tasks": {"intent": {}}, "reference": '
@@ -38,8 +37,8 @@ Place = tuple[str, int, int]
 @pytest.fixture
 async def places(kafka: Kafka, prefix: str) -> dict[str, set[Place]]:
     """Publish each text, and its dead letter; return where the records of each id are."""
-    topics, found = Topics(prefix, 2), {}
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    topics, found = await made_topics(settings_for(kafka.bootstrap, prefix)), {}
+
     async with producing(kafka.bootstrap) as producer:
         for id, value in (UNREADABLE | READABLE).items():
             headers = [("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_source", b"/crm")]
