@@ -7,9 +7,11 @@ import gzip
 import hashlib
 import ipaddress
 import json
-import resource
+import re
 import ssl
+import time
 import zlib
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -19,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from sprat.errors import UserError
 from sprat_frontier.bounded_client import MAX_BYTES
+from sprat_frontier.entity_offsets import MAX_MENTIONS
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
@@ -135,16 +138,88 @@ async def test_an_answer_is_read_however_it_is_compressed_and_not_beyond_the_lim
     assert "accept-encoding: identity" in server.requests[0]
 
 
+def peak_mb():
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def forget_peak():
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 async def test_what_expands_a_thousandfold_takes_no_memory():
     async with serving() as server:
         packer = zlib.compressobj(wbits=31)
         server.answer(b"".join(packer.compress(bytes(1 << 20)) for _ in range(512)) + packer.flush())
         server.headers = {"content_encoding": "gzip"}
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        forget_peak()
+        before = peak_mb()
         error = await failure(server)
-        grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        grown_mb = peak_mb() - before
     assert error.code == "too_large"
-    assert grown_mb < 100
+    assert grown_mb < 30
+
+
+def filled(item, begin=b'{"model":"m","choices":[', end=b"]}"):
+    """Return the largest response that is read, full of the item."""
+    return begin + b",".join([item] * ((MAX_BYTES - len(begin + end)) // (len(item) + 1))) + end
+
+
+@pytest.mark.parametrize("item", [b"1", b"{}", b"[]", b'{"":{}}'], ids=["ones", "objects", "lists", "nested"])
+async def test_the_worst_responses_fit_a_service_of_384_mb_and_are_not_asked_for_again(item):
+    async with serving() as server:
+        server.answer(filled(item))
+        forget_peak()
+        before = peak_mb()
+        errors = await asyncio.gather(failure(server), failure(server))
+        grown_mb = peak_mb() - before
+    assert {(error.code, error.retryable) for error in errors} == {("garbled", False)}
+    assert grown_mb < 60
+
+
+async def test_a_few_choices_are_read_and_many_are_not():
+    choice = completion('{"label": "transfer"}')["choices"]
+    async with serving() as server:
+        server.answer(completion("", choices=choice * 16))
+        assert (await ask(server)).output.label == "transfer"
+        server.answer(completion("", choices=choice * 17))
+        error = await failure(server)
+        assert (error.code, error.retryable) == ("garbled", False)
+        server.answer(b"<html>a proxy's page</html>")
+        error = await failure(server)
+        assert (error.code, error.retryable) == ("garbled", True)
+
+
+async def test_the_worst_content_takes_as_little():
+    async with serving() as server:
+        # Escaped, no bracket is seen before the content is read.
+        begin, end = json.dumps(completion("?")).encode().split(b"?")
+        server.answer(filled(b"\\u007b\\u007d", begin + b"[", b"]" + end))
+        forget_peak()
+        before = peak_mb()
+        error = await failure(server, question(task="ner"))
+        grown_mb = peak_mb() - before
+    assert error.code == "invalid_answer"
+    assert grown_mb < 60
+
+
+async def test_what_follows_a_compressed_answer_is_not_read():
+    async with serving() as server:
+        server.answer(gzip.compress(json.dumps(completion('{"label": "transfer"}')).encode()))
+        server.headers = {"content_encoding": "gzip"}
+        server.endless = b"A" * 65_536
+        answer = await asyncio.wait_for(ask(server), 15)
+    assert answer.output.label == "transfer"
+    assert server.sent < 16 * MAX_BYTES
+
+
+async def test_what_expands_to_nothing_is_not_read_without_end():
+    async with serving() as server:
+        packer = zlib.compressobj(wbits=31)
+        server.answer(packer.compress(b"{}") + packer.flush(zlib.Z_FULL_FLUSH))
+        server.headers = {"content_encoding": "gzip"}
+        server.endless = b"\x00\x00\x00\xff\xff" * 10_000
+        error = await asyncio.wait_for(failure(server), 15)
+    assert (error.code, error.retryable) == ("too_large", False)
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -154,7 +229,7 @@ async def test_a_response_without_an_end_is_left(status):
         server.endless = b"x" * 65_536
         error = await asyncio.wait_for(failure(server), 15)
     assert error.code == {200: "too_large", 500: "server_error"}[status]
-    assert server.sent < 4 * MAX_BYTES
+    assert server.sent < 16 * MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -194,11 +269,119 @@ async def test_tokens_beyond_what_was_sent_or_allowed_are_capped_and_flagged_in_
     assert (metrics.value("sprat.provider.usage.capped") or 0) == capped
 
 
+@pytest.mark.parametrize("tokens", ["1" + "0" * 400, "1e308", "-1", "1e999", "NaN", '"many"', "9" * 5000])
+async def test_no_count_of_tokens_leaves_a_call_without_an_outcome_and_a_cost(tokens):
+    body = json.dumps(completion('{"label": "transfer"}', usage={"prompt_tokens": 8, "completion_tokens": 5}))
+    async with serving() as server, asking(server, max_retries=0) as provider:
+        server.answer(body.replace("8", tokens).encode())
+        frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url, max_retries=0))
+        answered = await frontier.answer(parts.request())
+    attempt, outcome = frontier.audit.records
+    if len(tokens) > 4300:  # more digits than are read
+        assert (answered.declined.code, outcome.outcome) == ("provider", "garbled")
+    else:
+        assert (answered.output.label, outcome.outcome) == ("transfer", "answered")
+        assert 0 < outcome.usage.input_tokens <= attempt.bytes_out
+
+
+@pytest.mark.parametrize("place", ["_answer", "_usage", "parse"])
+async def test_a_defect_in_reading_an_answer_ends_in_an_outcome(place, monkeypatch, caplog):
+    def fail(*_):
+        raise OverflowError("private")
+
+    monkeypatch.setattr(f"sprat_frontier.provider.{place}", fail)
+    async with serving() as server, asking(server) as provider:
+        server.answer(completion('{"label": "transfer"}'))
+        frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url))
+        answered = await frontier.answer(parts.request())
+    assert answered.declined.code == "provider"
+    assert frontier.audit.phases == [("attempt", None), ("outcome", "garbled")]
+    assert "OverflowError" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_an_answer_that_cannot_be_stored_has_an_outcome(monkeypatch):
+    async with serving() as server, asking(server) as provider:
+        server.answer(completion('{"label": "transfer"}'))
+        frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url))
+        monkeypatch.setattr(frontier.store, "put", None)
+        with pytest.raises(TypeError):
+            await frontier.answer(parts.request())
+    assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
+
+
 @pytest.mark.parametrize("name", ["evil\x1b[2J", "a\nb", "名", "x" * 200, "<script>"])
 async def test_a_models_name_is_printable_and_short_or_the_one_that_was_asked(name):
     async with serving() as server:
         server.answer(completion('{"label": "transfer"}', model=name))
         assert (await ask(server)).model == "large"
+
+
+# Time.
+
+
+async def longest_stop_s(work):
+    """Return the result of the work, and the longest time for which the event loop stood still meanwhile."""
+    longest = 0.0
+
+    async def tick():
+        nonlocal longest
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - began)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        return await work, longest
+    finally:
+        ticking.cancel()
+
+
+def mentions(text, count):
+    found = [{"text": text, "label": "transfer"}] + [{"text": "a", "label": "transfer"}] * (count - 1)
+    return completion(json.dumps({"entities": found}))
+
+
+async def test_an_answer_with_too_many_mentions_is_refused():
+    text = "a" * 2000
+    async with serving() as server:
+        server.answer(mentions(text, MAX_MENTIONS))
+        answer = await ask(server, question(text, "ner"))
+        server.answer(mentions(text, MAX_MENTIONS + 1))
+        error = await failure(server, question(text, "ner"))
+    assert [entity.end for entity in answer.output.entities] == [2000]
+    assert (error.code, error.retryable) == ("invalid_answer", False)
+
+
+async def test_names_are_looked_up_beside_the_event_loop():
+    text = "a" * 2000
+    async with serving() as server:
+        server.answer(mentions(text, MAX_MENTIONS))
+        began = time.perf_counter()
+        _, stop_s = await longest_stop_s(ask(server, question(text, "ner")))
+        took_s = time.perf_counter() - began
+    assert stop_s < max(0.1, took_s / 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 20_000, "a." * 10_000, "a-" * 10_000, "//" * 10_000, "a" + "\u0316\u0301" * 10_000, "a:" * 10_000],
+    ids=["word", "host", "hyphens", "slashes", "marks", "schemes"],
+)
+async def test_no_text_and_no_translation_takes_the_square_of_its_length(text):
+    async with serving() as server:
+        server.answer(completion(json.dumps({"text": text})))
+        began_s = time.process_time()
+        assert (await ask(server, question(text, "translation"))).output.text == text
+        assert time.process_time() - began_s < 3
+
+
+async def test_a_translation_far_longer_than_its_text_is_declined():
+    async with serving() as server:
+        server.answer(completion(json.dumps({"text": "ä" * 10_000})))
+        error = await failure(server, question("short", "translation"))
+    assert (error.code, error.detail) == ("invalid_answer", "the translation is far longer than the text")
 
 
 # URLs.

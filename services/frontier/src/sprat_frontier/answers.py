@@ -2,25 +2,33 @@
 
 import re
 import unicodedata
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
-from sprat_frontier.entity_offsets import Mention, locate
+from sprat_frontier.bounded_json import read_json
+from sprat_frontier.entity_offsets import MAX_MENTIONS, Mention, locate
 from sprat_frontier.prompts import FrontierQuestion
 
 _URL = re.compile(
-    r"""(?i:[a-z][a-z0-9+.-]*:/|www\.|//(?=[^\s/]*\.)|\b(?:mailto|tel|data|javascript|vbscript):)\S+
-    |[\w-]+(?:\.[\w-]+)*\.[^\W\d_][\w-]*[/?\#:]\S+
+    r"""(?i:[a-z][a-z0-9+.-]{0,30}+:/|www\.|//(?=[^\s/]*\.)|\b(?:mailto|tel|data|javascript|vbscript):)\S+
+    |(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.[^\W\d_][\w-]*+[/?\#:]\S+
     |[0-9]{1,3}(?:\.[0-9]{1,3}){3}[/?\#:]\S+
-    |[\w-]+(?:\.[\w-]+)*\.(?:[a-z]{2,24}|[A-Z]{2,24})(?![\w-])""",
+    |(?<![\w-])(?<![\w-]\.)[\w-]++(?:\.[\w-]++)*\.(?:[a-z]{2,24}|[A-Z]{2,24})(?![\w-])""",
     re.VERBOSE,
 )
 """What mail and chat programs make links of: with a scheme, with a path, or a host name alone. Two words with a full
-stop and no space between look like a host name only if the second has no capital."""
+stop and no space between look like a host name only if the second has no capital. In linear time: a host name begins
+where no letter is before it, and no part is read twice."""
 _OTHER_DOTS = re.compile("(?<=[A-Za-z0-9])[\u3002\uff61](?=[A-Za-z])")
 """Ideographic full stops that a browser reads as a dot."""
 _URL_END = ".,;:!?)]}>'\"»”’*_"
+_PIECE = re.compile(r"\S{1,256}")
+"""Normalised by itself: for a run of combining marks, that takes the square of its length."""
+_LONGER = 8
+"""Times as long as its text, a translation is none: Chinese characters take up to five letters each."""
+_LONGER_BY = 1024
 _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 
 
@@ -42,7 +50,7 @@ class _Entity(_Written):
 
 
 class _Ner(_Written):
-    entities: list[_Entity]
+    entities: Annotated[list[_Entity], Field(max_length=MAX_MENTIONS, fail_fast=True)]
 
 
 class _Translation(_Written):
@@ -55,19 +63,22 @@ def parse(question: FrontierQuestion, content: str) -> Output:
     Raises:
         InvalidAnswerError: it is not JSON, not of the schema, or not possible for this question.
     """
-    problem = "it is not of the schema"
+    problem = "it is not JSON"
     try:
+        written = read_json(content.encode())
+        problem = "it is not of the schema"
         if question.task == "intent":
-            output: Output = IntentOutput(label=_Intent.model_validate_json(content).label)
+            output: Output = IntentOutput(label=_Intent.model_validate(written).label)
         elif question.task == "ner":
-            output = _entities(question.text, _Ner.model_validate_json(content))
+            output = _entities(question.text, _Ner.model_validate(written))
         else:
-            text = _Translation.model_validate_json(content).text
+            text = _Translation.model_validate(written).text
             output = TranslationOutput(text=text, target=question.target or "")
         check(question, output)
-    except ValidationError as error:
-        if error.errors(include_input=False, include_context=False, include_url=False)[0]["type"] == "json_invalid":
-            problem = "it is not JSON"
+    except InvalidAnswerError:
+        raise
+    except ValueError:  # its text and its context may quote the answer
+        pass
     else:
         return output
     raise InvalidAnswerError(problem)
@@ -86,6 +97,8 @@ def check(question: FrontierQuestion, output: Output) -> None:
         _check_entities(question, output)
     elif not isinstance(output, TranslationOutput) or output.target != question.target or not output.text.strip():
         raise InvalidAnswerError("there is no translation into the target language")
+    elif len(output.text) > _LONGER * len(question.text) + _LONGER_BY:
+        raise InvalidAnswerError("the translation is far longer than the text")
     elif _paragraphs(output.text) != _paragraphs(question.text):
         raise InvalidAnswerError("the translation's paragraphs differ from the text's")
     elif not _urls(output.text) <= _urls(question.text):
@@ -115,5 +128,6 @@ def _paragraphs(text: str) -> int:
 
 def _urls(text: str) -> set[str]:
     """Return what is a URL in the text, without punctuation at its end."""
-    plain = _OTHER_DOTS.sub(".", unicodedata.normalize("NFKC", text))
+    normal = _PIECE.sub(lambda piece: unicodedata.normalize("NFKC", piece[0]), text)
+    plain = _OTHER_DOTS.sub(".", normal)
     return {found[0].rstrip(_URL_END) for found in _URL.finditer(plain)}

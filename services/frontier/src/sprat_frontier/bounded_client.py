@@ -1,4 +1,4 @@
-"""An HTTP client that reads at most so many bytes of a response, also of a compressed one."""
+"""An HTTP client that reads at most so many bytes of a response, both as it is sent and as it is unpacked."""
 
 import hashlib
 import zlib
@@ -7,8 +7,8 @@ from typing import Any, Final
 import httpx2
 from openai import DefaultAsyncHttpxClient, OpenAIError
 
-MAX_BYTES: Final = 4 * 1024 * 1024
-"""Of a decoded response: ten times what the longest answer takes."""
+MAX_BYTES: Final = 1024 * 1024
+"""Several times what 16,384 tokens take in JSON. Sixteen such responses fit a service of 384 MB."""
 
 _FORMATS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _NO_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -69,16 +69,20 @@ async def _content(response: httpx2.Response, certificate: str | None) -> bytes:
         raise UnreadableResponseError("garbled", "the response is compressed in an unknown way", certificate)
     inflate = None if encoding == "identity" else zlib.decompressobj(_FORMATS[encoding])
     content = bytearray()
+    received = 0
     async for chunk in response.aiter_raw():
+        received += len(chunk)
         try:
             # One byte more than the limit at most, whatever the chunk would expand to.
             content += chunk if inflate is None else inflate.decompress(chunk, MAX_BYTES + 1 - len(content))
         except zlib.error:
             raise UnreadableResponseError("garbled", "the response is not compressed as it says", certificate) from None
-        if len(content) > MAX_BYTES:
+        if max(received, len(content)) > MAX_BYTES:  # what expands to nothing has no end either
             raise UnreadableResponseError(
                 "too_large", f"the response has more than {MAX_BYTES} bytes", certificate
             ) from None
+        if inflate is not None and inflate.eof:
+            break  # what follows is no part of the response, and may be endless
     if inflate is not None and not inflate.eof:
         raise UnreadableResponseError("garbled", "the compressed response is not complete", certificate)
     return bytes(content)

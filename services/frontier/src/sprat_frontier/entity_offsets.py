@@ -9,8 +9,11 @@ from sprat_contracts import Entity, NerOutput
 MAX_ENTITIES = 1000
 """The contract's limit."""
 
+MAX_MENTIONS = 2 * MAX_ENTITIES
+"""In one answer. Each may take a look at every examined occurrence; an answer with more is refused."""
+
 _MAX_OCCURRENCES = 200
-"""Occurrences of one mention that are examined: a text of 20,000 equal letters must not block the event loop."""
+"""Occurrences of one mention that are examined: a text of 20,000 equal letters must not take minutes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,9 +252,11 @@ class FrontierHandler:
                 else:
                     self._limiter.breaker.record_success(permit)
                     paid = self._paid(escalation, answer, attempt.call_id, (perf_counter() - started_s) * 1000)
-                    # Stored as soon as it is there: whatever fails from here on, nobody pays for it again.
-                    await self._store_usable(escalation, key, paid)
-                    await self._audit(self._outcome_record(attempt, "answered", answer))
+                    try:
+                        # Stored as soon as it is there: whatever fails from here on, nobody pays for it again.
+                        await self._store_usable(escalation, key, paid)
+                    finally:
+                        await self._audit(self._outcome_record(attempt, "answered", answer))
                     return paid
             failures += not permit.probe
             await self._limiter.pause_before_retry(failure, failures, escalation.deadline)

@@ -10,13 +10,21 @@ import logging
 import math
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import openai
 from openai import AsyncOpenAI
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from sprat.errors import UserError
 from sprat.telemetry import signals
@@ -24,6 +32,8 @@ from sprat.telemetry.spans import child_span
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.bounded_client import BoundedClient, UnreadableResponseError
+from sprat_frontier.bounded_json import read_json
+from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
@@ -31,6 +41,8 @@ from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 _MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BYTES_PER_TOKEN = 4
+_MAX_CHOICES = 16
+"""One is asked for."""
 _MODEL_NAME = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _UNAVAILABLE_STATUSES = frozenset({429, 503})
@@ -61,8 +73,18 @@ class _Completion(_Lenient):
     """The parts of a response that are read; servers differ in the rest."""
 
     model: str = Field(min_length=1, max_length=256)
-    choices: list[_Choice] = Field(min_length=1)
+    choices: Annotated[list[_Choice], Field(min_length=1, max_length=_MAX_CHOICES, fail_fast=True)]
     usage: _Tokens | None = None
+
+    @field_validator("usage", mode="wrap")
+    @classmethod
+    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
+        """Return None for what is no count of tokens: the answer is paid for all the same."""
+        try:
+            tokens: _Tokens | None = read(value)
+        except ValidationError:
+            return None
+        return tokens
 
 
 class OpenAIProvider:
@@ -79,6 +101,9 @@ class OpenAIProvider:
         self.region = settings.region
         self.model = settings.model
         self._settings = settings
+        # One, so that the memory for one answer is all that hostile answers take.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="frontier-answers")
+        self._defects = FaultLog("an answer could not be read")
         # These log every call; openai before 3 logs whole bodies at debug level, which OPENAI_LOG can turn on.
         for logger in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
             logging.getLogger(logger).setLevel(logging.WARNING)
@@ -120,14 +145,28 @@ class OpenAIProvider:
         Raises:
             ProviderError: there is no usable answer. It has no cause or context: the client's own errors hold bodies.
         """
-        reply = await self._send(prepared)
+        reply = await self._reply(prepared)
         if isinstance(reply, ProviderError):
             raise reply
-        return _answer(prepared, *reply)
+        return reply
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+        self._reader.shutdown(wait=False)
+
+    async def _reply(self, prepared: PreparedRequest) -> ProviderAnswer | ProviderError:
+        certificate = None
+        try:
+            response = await self._send(prepared)
+            if isinstance(response, ProviderError):
+                return response
+            body, certificate = response
+            # In a thread: names are looked up in Python, up to 2,000 of them.
+            return await asyncio.get_running_loop().run_in_executor(self._reader, _answer, prepared, body, certificate)
+        except Exception as error:  # noqa: BLE001 -- what a provider sends is this case's failure, never the service's
+            self._defects.add(type(error).__name__)
+            return ProviderError("garbled", "the response could not be read", certificate=certificate)
 
     async def _send(self, prepared: PreparedRequest) -> tuple[bytes, str | None] | ProviderError:
         server, port = server_of(self._settings.base_url)
@@ -187,12 +226,16 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> ProviderAnswer:
-    """Return the answer in a response. An unusable one still has its billed tokens."""
+def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> ProviderAnswer | ProviderError:
+    """Return the answer in a response, or why it has none. An unusable one still has its billed tokens.
+
+    Errors are returned: a traceback would keep the response in memory until the next try.
+    """
     completion = _completion(body)
-    if completion is None:
-        # A proxy may have written this; another try may reach the provider.
-        raise ProviderError("garbled", "the response is not a chat completion", retryable=True, certificate=certificate)
+    if isinstance(completion, bool):
+        return ProviderError(
+            "garbled", "the response is not a chat completion", retryable=completion, certificate=certificate
+        )
     choice = completion.choices[0]
     content = choice.message.content or ""
     usage, capped = _usage(completion, prepared, content)
@@ -201,9 +244,9 @@ def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> 
         return ProviderError(code, detail, usage=usage, usage_capped=capped, certificate=certificate)
 
     if choice.message.refusal or choice.finish_reason == "content_filter":
-        raise failure("refused", "the model refused to answer")
+        return failure("refused", "the model refused to answer")
     if choice.finish_reason == "length":
-        raise failure("invalid_answer", "the answer was cut off at its token limit")
+        return failure("invalid_answer", "the answer was cut off at its token limit")
     try:
         output = parse(prepared.question, content)
     except InvalidAnswerError as error:
@@ -212,14 +255,18 @@ def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> 
         # The provider chooses this string, and it stands in Results and spans.
         model = completion.model if _MODEL_NAME.fullmatch(completion.model) else prepared.body["model"]
         return ProviderAnswer(output, model, usage, capped, certificate)
-    raise failure("invalid_answer", reason)
+    return failure("invalid_answer", reason)
 
 
-def _completion(body: bytes) -> _Completion | None:
+def _completion(body: bytes) -> _Completion | bool:
+    """Return the completion; where there is none, whether another try may bring one.
+
+    What has no choices may be a proxy's, and another try may reach the provider.
+    """
     try:
-        return _Completion.model_validate_json(body)
-    except ValidationError:
-        return None
+        return _Completion.model_validate(read_json(body))
+    except ValueError:
+        return b'"choices"' not in body
 
 
 def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> tuple[Usage, bool]:
