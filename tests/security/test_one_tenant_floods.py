@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from sprat_contracts import IntentOutput, Output
+from sprat_contracts import FrontierAnswered, IntentOutput, Output
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.fair_queue import FairQueue, FairSlots, Sender
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
@@ -202,16 +202,22 @@ async def test_invented_names_push_out_no_case_of_a_named_tenant(metrics: Metric
     assert metrics.value("sprat.escalations", tenant="free-0", result="answered") == 1, "metrics show names"
 
 
-async def test_one_invented_name_pushes_out_no_other(metrics: Metrics) -> None:
+async def test_one_invented_name_pushes_out_no_other() -> None:
     frontier = parts.FrontierHarness(parts.FakeProvider(), parts.settings(concurrency=1, max_waiting=8), policies=OPEN)
     frontier.provider.gate.clear()
-    flood = [
-        asyncio.create_task(frontier.answer(parts.request(f"flood {n}", tenant="free-0", id=f"f-{n}")))
-        for n in range(50)
-    ]
+
+    def send(numbers: range) -> list[asyncio.Task[FrontierAnswered]]:
+        return [
+            asyncio.create_task(frontier.answer(parts.request(f"flood {n}", tenant="free-0", id=f"f-{n}")))
+            for n in numbers
+        ]
+
+    flood = send(range(50))
     await frontier.provider.wait_for_calls(1)
     other = asyncio.create_task(frontier.answer(parts.request("other", tenant="free-1", id="o-1")))
     await asyncio.sleep(0.05)
+    flood += send(range(50, 60))
+    await asyncio.wait(flood[50:], timeout=5)
     frontier.provider.gate.set()
     assert (await other).output == OUTPUT
     await asyncio.gather(*flood)
