@@ -222,8 +222,9 @@ def deals_with_a_dead_letter(desk: Desk, person: Person) -> None:
 
 
 def erases_a_person(person: Person) -> None:
-    said = person.follow("sprat erase --key KEY", "--dry-run", KEY="order-4711").out
+    said = person.follow("sprat erase --key KEY", "--dry-run", KEY="customer-17").out
     assert "sprat.texts.v1" in said
+    assert "Redis: " in said
 
 
 def trains_from_corrections(desk: Desk, person: Person) -> None:

@@ -17,6 +17,7 @@ from support.up_process import UpProcess
 
 TOPICS = Topics()
 USUAL = "127.0.0.1:9092"
+USUAL_REDIS = "127.0.0.1:6379"
 SOMETHING_PERSONAL = "please transfer 100 euros to Anna Schmidt, anna.schmidt@example.org"
 
 
@@ -51,6 +52,8 @@ def at_desk(followed: Chapter, folder: Path) -> Iterator[Desk]:
         up.wait_ready(within_s=150)
         if up.bootstrap != USUAL:  # somebody else has the port
             person.environment |= {"SPRAT_KAFKA__BOOTSTRAP": up.bootstrap}
+        if USUAL_REDIS not in up.redis:
+            person.environment |= {"SPRAT_REDIS__URL": up.redis}
         yield Desk(person, trained, up)
         code, _ = up.interrupt()
         assert code == 0, up.output

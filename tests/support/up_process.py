@@ -43,6 +43,11 @@ class UpProcess:
         return self._greeting_value("Kafka")
 
     @property
+    def redis(self) -> str:
+        """URL without its password, which commands of the same user find by themselves."""
+        return self._greeting_value("Redis")
+
+    @property
     def port(self) -> int:
         return int(self.bootstrap.rpartition(":")[2])
 
@@ -92,7 +97,7 @@ class UpProcess:
             self.process.stdout.close()
 
     def _greeting_value(self, name: str) -> str:
-        found = re.search(rf"^  {name} +(\S+)$", self.output, re.MULTILINE)
+        found = re.search(rf"^  {name} +(\S+)(?:$|  )", self.output, re.MULTILINE)
         assert found is not None, self.output
         return found[1]
 
