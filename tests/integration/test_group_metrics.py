@@ -22,7 +22,17 @@ from sprat_router.__main__ import build as build_router
 from sprat_router.group_metrics import GroupMetrics
 from sprat_testing.service import running
 from support.cli_records import environment, sprat
-from support.stream import SECRET, SIGNATURES, eventually, producing, publish, read_all, settings_for, transaction
+from support.stream import (
+    SECRET,
+    SIGNATURES,
+    eventually,
+    markers_are_written,
+    producing,
+    publish,
+    read_all,
+    settings_for,
+    transaction,
+)
 from support.system import POLICY
 
 LAG, AGE, MEMBERS = "sprat.group.lag", "sprat.group.oldest.age", "sprat.group.members"
@@ -165,7 +175,9 @@ async def test_the_append_time_is_that_of_the_first_committed_record_that_waits(
     at, partition = kafka.bootstrap, TopicPartition(topics.texts, 0)
     await append(at, topics.texts, 1)
     await transaction(at, topics.texts, [b"{}"] * 2, commit=False)  # offsets 1 and 2, the marker is 3
+    await markers_are_written(at, partition)
     await transaction(at, topics.texts, [b"{}"], commit=True)  # offset 4, the marker is 5
+    await markers_are_written(at, partition)
     await publish(at, topics.texts, [b"x" * 200_000], partition=0)  # larger than what is fetched at once
     await append(at, topics.texts, 1, partition=1)
     await publish(at, topics.texts, [b"x" * 200_000], partition=1)

@@ -289,7 +289,7 @@ async def test_a_replay_of_a_signed_text_is_still_signed_and_the_same_text_again
     await sprat.submit("odd", "bank", "/bank/mail", text=EASY, key=NEW, tasks={"intent": {}, "mood": {}})
     await sprat.submit("forged", "bank", "/bank/mail", text=EASY, key=FORGED)
     await sprat.settle()
-    letters = [read_dead_letter(record) for record in sprat.letters]
+    letters = [read_dead_letter(record, SIGNATURES) for record in sprat.letters]
     planned = replay.plan(letters, letters, sprat.topics, SIGNATURES)
     assert len(planned.replays) == 2
     publisher = Publisher(settings_for(sprat.kafka.bootstrap, sprat.topics.prefix).kafka, "test-replay")

@@ -9,13 +9,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import for_code
+from aiokafka.errors import IllegalStateError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
+from sprat.kafka.cluster import READ_COMMITTED, READ_UNCOMMITTED, Cluster
 from sprat.keys import Keys
 from sprat.model import Answer, Question
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
@@ -79,8 +80,23 @@ async def transaction(bootstrap: str, topic: str, values: Sequence[bytes], *, co
         await producer.stop()
 
 
+async def markers_are_written(bootstrap: str, partition: TopicPartition) -> None:
+    """Wait until no transaction of the partition is open: its marker is written some time after a producer ends one."""
+    async with Cluster({"bootstrap_servers": bootstrap}) as cluster:
+        await cluster.partition_counts([partition.topic])
+
+        async def same() -> bool:
+            ends = [await cluster.offsets([partition], isolation=each) for each in (READ_COMMITTED, READ_UNCOMMITTED)]
+            return ends[0] == ends[1]
+
+        await eventually(same)
+
+
 async def position_is(consumer, partition: TopicPartition, offset: int) -> bool:
-    return await consumer.position(partition) == offset
+    try:
+        return await consumer.position(partition) == offset
+    except IllegalStateError:  # not assigned, during a rebalance
+        return False
 
 
 async def produce_empty(bootstrap: str, topic: str) -> RecordMetadata:
