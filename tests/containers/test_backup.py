@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat.audit.keys import SigningKey
 from sprat.settings import KafkaSettings
 from sprat_local.processes.ports import HOST, free_port
 from support.chapters import Person, chapter, environment
@@ -43,6 +44,7 @@ def person(tmp_path: Path, kafka: KafkaSettings) -> Iterator[Person]:
         "COMPOSE_PROJECT_NAME": f"sprat-test-{secrets.token_hex(3)}",
         "COMPOSE_PROFILES": "",
         "SPRAT_SECRET": secrets.token_hex(16),
+        "SPRAT_AUDIT__KEY": SigningKey.generate().der_base64,
         "SPRAT_KAFKA_PORT": kafka.bootstrap.rpartition(":")[2],
         **images(),
     }
