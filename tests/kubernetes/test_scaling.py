@@ -118,11 +118,13 @@ def installed(cluster: Cluster, values: Object, folder: Path) -> Iterator[None]:
         "models": {"intent": {"replicas": {"min": 0}, "scaling": {"lag": LAG, "ageSeconds": AGE_S}}},
         "autoscaling": {"enabled": True, "pollingSeconds": 1, "cooldownSeconds": 3} | values.pop("autoscaling", {}),
     }
+    # It holds a password, so it is no plain value.
+    redis = f"--from-literal=redis={values.pop('redis', 'redis://127.0.0.1:1')}"
     file = folder / "values.yaml"
     file.write_text(yaml.safe_dump(fast | values), "utf-8")
     where = {"KUBECONFIG": str(cluster.kubeconfig)}
     # KEDA reads the variables of what it scales, with the Secrets that they name.
-    cluster.kubectl("create", "secret", "generic", "sprat", f"--from-literal=secret={SECRET}")
+    cluster.kubectl("create", "secret", "generic", "sprat", f"--from-literal=secret={SECRET}", redis)
     done = helm("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(file), **where)
     assert done.returncode == 0, done.stderr
     try:
@@ -159,9 +161,13 @@ def values_for(stream: Stream) -> Object:
         "SPRAT_KAFKA__BOOTSTRAP": stream.bootstrap,
         "SPRAT_KAFKA__PREFIX": stream.topics.prefix,
         "SPRAT_KAFKA__PARTITIONS": PARTITIONS,
-        "SPRAT_REDIS__URL": stream.environment["SPRAT_REDIS__URL"],
     }
-    return {"settings": settings, "autoscaling": {"prometheus": stream.prometheus}}
+    return {
+        "settings": settings,
+        "secrets": {"SPRAT_REDIS__URL": {"name": RELEASE, "key": "redis"}},
+        "redis": stream.environment["SPRAT_REDIS__URL"],
+        "autoscaling": {"prometheus": stream.prometheus},
+    }
 
 
 async def texts_wait_and_are_answered(cluster: Cluster, stream: Stream, keda: Keda) -> None:
