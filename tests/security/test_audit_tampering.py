@@ -15,7 +15,7 @@ from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
 from sprat_contracts.ids import derive
 from sprat_contracts.wire import SIGNATURE
-from sprat_operations.audit_proof import FINDINGS
+from sprat_operations.audit_findings import FINDINGS
 from support import frontier_parts as parts
 from support.audit_log import (
     DAY_MS,

@@ -1,14 +1,16 @@
 """The topic of the audit and its second place in memory, written by the real writer; what an auditor makes of them."""
 
 import asyncio
+import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from sprat.audit.chain import Chain, SignedCheckpoint, SignedRecord, now_ms
-from sprat.audit.keys import SigningKey
+from sprat.audit.keys import PublicKeys, SigningKey
 from sprat.audit.places import StoredCheckpoint
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.publisher import Acknowledged, OutRecord
@@ -17,13 +19,21 @@ from sprat_contracts.ids import derive
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_operations.audit_proof import AuditProof
 from support import frontier_parts as parts
-from support.public_keys import public_keys
 
 PARTITIONS = 4
 DAY_MS = 86_400_000
 RETENTION_MS = 400 * DAY_MS
 LATER_MS = 3_600_000
 """How long after the writing the auditor looks."""
+
+
+def public_keys(*keys: SigningKey) -> PublicKeys:
+    """Return the public halves, read from files as an auditor has them."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{key.id}.pem" for key in keys]
+        for path, key in zip(paths, keys, strict=True):
+            path.write_bytes(key.public_pem)
+        return PublicKeys.read(paths)
 
 
 @dataclass

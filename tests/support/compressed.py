@@ -5,8 +5,9 @@ import zlib
 from collections.abc import Iterable
 
 import cramjam
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
+
+from support.stream import batch_builder
 
 GZIP, SNAPPY, LZ4, ZSTD = CODECS = (1, 2, 3, 4)
 LARGEST_SNAPPY = 20_000_000
@@ -24,15 +25,7 @@ def varint(number: int) -> bytes:
 
 def records(values: Iterable[bytes], key: bytes = b"key") -> tuple[bytes, int]:
     """Return the records of a batch, not compressed, and how many they are."""
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=1 << 30,
-    )
+    builder = batch_builder(1 << 30)
     count = 0
     for count, value in enumerate(values, 1):
         assert builder.append(count - 1, 1, key, value, [("name", b"header")]) is not None

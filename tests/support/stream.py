@@ -107,6 +107,19 @@ async def produce_empty(bootstrap: str, topic: str) -> RecordMetadata:
         return await (await producer.send_batch(batch, topic, partition=0))
 
 
+def batch_builder(batch_size: int = 100_000) -> DefaultRecordBatchBuilder:
+    """Return what builds a batch of at most so many bytes, neither compressed nor of a transaction."""
+    return DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=batch_size,
+    )
+
+
 async def produce_raw(
     bootstrap: str, topic: str, value: bytes, headers: list[tuple[str, bytes]], name: bytes
 ) -> RecordMetadata:
@@ -114,15 +127,7 @@ async def produce_raw(
 
     aiokafka cannot write it, so the batch is built with a name of the same length, which is then replaced.
     """
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=100_000,
-    )
+    builder = batch_builder()
     builder.append(0, int(time.time() * 1000), None, value, headers)
     batch = bytearray(builder.build())
     at = bytes(batch).index(headers[0][0].encode())

@@ -13,8 +13,8 @@ from sprat_contracts import ChainPlace, EgressRecord
 from sprat_frontier.settings import FrontierSettings
 from sprat_operations.audit_proof import AuditProof
 from sprat_operations.egress import EgressSums
+from support.audit_log import public_keys
 from support.frontier_parts import KEY
-from support.public_keys import public_keys
 
 
 def record(call_id="1", phase="attempt", **changes):

@@ -15,7 +15,6 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinatorForGroupError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from aiokafka.record import MemoryRecords
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from packaging.requirements import Requirement
 
@@ -24,6 +23,7 @@ from sprat.kafka import compat
 from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
+from support.stream import batch_builder
 
 NAME = b"\xffplan\xe4"
 
@@ -40,15 +40,7 @@ def test_versions_with_other_private_parts_are_not_installed(library: str) -> No
 
 def raw_batch(name: bytes) -> bytes:
     """A batch of one record with one header of this name, as librdkafka can write it."""
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=100_000,
-    )
+    builder = batch_builder()
     builder.append(0, 1, b"key", b"value", [("x" * len(name), b"content")])
     batch = bytearray(builder.build())
     at = bytes(batch).index(b"x" * len(name))

@@ -109,7 +109,7 @@ def _read(folder: Path, reader: Callable[[str], Read]) -> Read:
     path = folder / "tokenizer.json"
     try:
         return reader(path.read_text(encoding="utf-8"))
-    except Exception as error:
+    except Exception as error:  # the library raises nothing more special
         raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from error
 
 

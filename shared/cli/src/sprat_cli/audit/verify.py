@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sprat_cli.terminal import faint, paint, printable, say, say_json
-from sprat_operations.audit_proof import AuditFinding, AuditProof
+from sprat_operations.audit_findings import AuditFinding
+from sprat_operations.audit_proof import AuditProof
 
 _SHOWN = 20
 """Findings of one kind that are printed; `--json` has all."""

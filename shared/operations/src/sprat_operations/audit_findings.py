@@ -1,0 +1,50 @@
+"""What a verification of the audit may find, and what each kind of finding means to the auditor."""
+
+from dataclasses import dataclass
+from typing import Final
+
+_ADVICE: Final = {
+    "unsigned": "written by something else than a frontier service, or before the upgrade (--unsigned-before TIME)",
+    "bad_signature": "forged or changed: find out who may write to the topic",
+    "unknown_key": "signed with a key that you do not have: give all public keys (--public-key), else it is forged",
+    "unreadable": "nothing of Sprat writes such a record: find out who may write to the topic",
+    "key": "the key was changed: find out who may write to the topic",
+    "fork": "two records with one number: the private key is in other hands, or a process was copied",
+    "copy": "somebody wrote the record a second time: find out who may write to the topic",
+    "removed": "records were removed: find out who may delete records of the topic or change its settings",
+    "truncated": "the end of the log was removed: find out who may delete records of the topic",
+    "not_judged": "they are older than --since, or were removed: give --checkpoints FOLDER, or leave --since out",
+    "chain": "the record does not follow the one before: one of them was replaced",
+    "order": "the record was moved to a later place",
+    "no_attempt": "an outcome without its attempt: the attempt was removed",
+    "contradiction": "the outcome says something else than the attempt: one of them is not the service's",
+    "phase": "an attempt with an outcome, or an outcome without one: not written by a frontier service",
+    "repeated_call": "a call has one attempt and one outcome: one of them was not written by a frontier service",
+    "no_outcome": "the service went on without writing the outcome: report it, with the service's log of that time",
+    "checkpoint_signature": "a checkpoint was forged or changed: find out who may write there",
+    "checkpoint_removed": "checkpoints were removed: find out who may write there",
+    "checkpoint_differs": "checkpoint and record differ: one of them was replaced",
+    "after_end": "the writer had said that it wrote nothing more: the private key is in other hands",
+    "no_call": "a text left, as its answer says, but the call is not in the audit: its records were removed",
+    "answer_differs": "answer and call name different providers, regions, tenants or tasks: one of them was changed",
+    "no_answer": "a call was answered, but no answer or Result names it: they were removed or changed",
+    "retention": "the topic keeps less than the audit needs: set retention.ms, or say --retention SPAN",
+}
+FINDINGS: Final = tuple(_ADVICE)
+"""The kinds of findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """Something that should not be: what, where, and what to do."""
+
+    kind: str
+    where: str
+    """Topic, partition and offset; a writer and numbers of its records; a file and line."""
+    what: str
+    at_ms: int | None = None
+
+    @property
+    def advice(self) -> str:
+        """What it means, and what to do."""
+        return _ADVICE[self.kind]
