@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer
 from sprat_contracts import TASKS, Result, decode, ids
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
-from sprat_local.options import Options, Simulation
+from sprat_local.options import POLICY, Options, Simulation
 from sprat_operations.services import instance_name
 from support.old_version import NoHistoryError, earlier_commit, variables_of
 from support.stream import eventually, read_all
@@ -64,6 +64,15 @@ def event(number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
 def signs(earlier: dict[str, str]) -> bool:
     """Return whether services of the earlier commit sign what they write for each other."""
     return any(Path(folder, "sprat/signatures.py").is_file() for folder in earlier["PYTHONPATH"].split(os.pathsep))
+
+
+def policy_of(earlier: dict[str, str]) -> Path:
+    """Return the policy that the earlier commit ships: it refuses fields that it does not know.
+
+    As docs/deploy/upgrade.md has it, a policy is changed after all services know its fields.
+    """
+    found = (Path(folder, "sprat_local", *POLICY.parts[-2:]) for folder in earlier["PYTHONPATH"].split(os.pathsep))
+    return next(path for path in found if path.is_file())
 
 
 class Traffic:
@@ -161,6 +170,7 @@ def installation(earlier: dict[str, str], errors: list[str]) -> Iterator[Install
     # As docs/deploy/upgrade.md has it; a version that knows no signatures does not know the setting either.
     accepting = {} if signs(earlier) else {"SPRAT_UNSIGNED_RECORDS": "accept"}
     options = Options(
+        policy=policy_of(earlier),
         simulation=Simulation(latency_ms=5, jitter_ms=5),
         environment=accepting,
         service_environment=dict.fromkeys(ALL, earlier),
