@@ -175,10 +175,14 @@ FRONTIER = Dashboard(
                     needs="a call to the provider",
                 ),
                 Panel(
-                    "Calls with impossible counts",
-                    "In each minute. The provider counted more tokens than were sent or allowed; the cost is capped.",
+                    "Calls with wrong counts or names",
+                    "In each minute. The provider counted more tokens than were sent or allowed, and the cost is "
+                    "capped; or it named something that is no model's name, and that stands nowhere.",
                     "short",
-                    (Query(total(s.USAGE_CAPPED, s.PROVIDER, window=STEP), "{{gen_ai_provider_name}}"),),
+                    (
+                        Query(total(s.USAGE_CAPPED, s.PROVIDER, window=STEP), "tokens, {{gen_ai_provider_name}}"),
+                        Query(total(s.MODEL_REPLACED, s.PROVIDER, window=STEP), "model, {{gen_ai_provider_name}}"),
+                    ),
                     kind="bars",
                     width=6,
                     needs="a call to the provider",

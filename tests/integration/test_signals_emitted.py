@@ -28,6 +28,7 @@ from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
 from sprat_local.redis import EmbeddedRedis
+from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
 from support.metrics import Metrics
 from support.secrets_generator import planted
@@ -119,7 +120,8 @@ async def submit(system: System, value: dict[str, Any]) -> RecordMetadata:
 
 async def behave(system: System, **behaviour: Any) -> None:
     async with httpx.AsyncClient() as client:
-        (await client.post(f"{system.simulator}/control", json=behaviour)).raise_for_status()
+        headers = {"authorization": f"Bearer {CONTROL_TOKEN}"}
+        (await client.post(f"{system.simulator}/control", json=behaviour, headers=headers)).raise_for_status()
 
 
 async def keep_and_cache(system: System) -> None:

@@ -114,6 +114,12 @@ def test_tokens_are_counted_and_billed(simulated):
     assert simulated.call("/stats")["billed_eur"] == pytest.approx(expected)
 
 
+def test_tokens_can_be_counted_too_high_and_are_billed_as_they_are(simulated):
+    simulated.reset(overcount_rate=1, input_eur=1.0, output_eur=2.0)
+    assert complete(simulated, "text 1")["usage"]["completion_tokens"] == 6_000_000
+    assert simulated.call("/stats")["billed_eur"] < 0.001
+
+
 def test_answers_come_after_the_latency(simulated):
     simulated.reset(latency_ms=200, jitter_ms=50)
     begun = time.monotonic()
@@ -159,6 +165,16 @@ def test_an_invalid_behaviour_changes_nothing(simulated, change):
     assert simulated.call("/control") == before
 
 
+@pytest.mark.parametrize("token", ["", "the simulator's toke", "the simulator's tokens", "é"])
+def test_nobody_without_the_token_sees_or_changes_the_behaviour(simulated, monkeypatch, token):
+    before = simulated.call("/control")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(parts, "CONTROL_TOKEN", token)
+        assert refusal(simulated, "/control")[0] == 401
+        assert refusal(simulated, "/control", "POST", {"error_rate": 1})[0] == 401
+    assert simulated.call("/control") == before
+
+
 def test_requests_are_kept_unchanged(simulated):
     complete(simulated, "a text")
     (kept,) = simulated.call("/requests")["requests"]
@@ -170,6 +186,9 @@ def test_requests_are_kept_only_if_enabled_and_only_the_latest():
     with parts.simulator(KEEP_REQUESTS="0") as forgetful:
         complete(forgetful, "hi")
         assert refusal(forgetful, "/requests")[0] == 404
+    with parts.simulator(CONTROL_TOKEN=None) as uncontrolled:
+        assert refusal(uncontrolled, "/control")[0] == 404
+        assert refusal(uncontrolled, "/control", "POST", {"error_rate": 1})[0] == 404
     with parts.simulator(MAX_KEPT="2") as bounded:
         for n in range(3):
             complete(bounded, f"text {n}")

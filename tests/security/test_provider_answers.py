@@ -310,11 +310,34 @@ async def test_an_answer_that_cannot_be_stored_has_an_outcome(monkeypatch):
     assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
 
 
-@pytest.mark.parametrize("name", ["evil\x1b[2J", "a\nb", "名", "x" * 200, "<script>"])
-async def test_a_models_name_is_printable_and_short_or_the_one_that_was_asked(name):
-    async with serving() as server:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("evil\x1b[2J", "a\nb", "名", "x" * 200, "<script>"),
+        *("anna.schmidt@example.com", "m/DE89370400440532013000", "large-4111111111111111", "+4915112345678"),
+        *("0151-12345678", "192.168.17.4", "sk-proj-abcdefghijklmnopqrstuvwx1234567890"),
+    ],
+)
+async def test_what_is_no_models_name_or_holds_a_value_stands_nowhere(name, metrics, spans):
+    async with serving() as server, asking(server) as provider:
         server.answer(completion('{"label": "transfer"}', model=name))
-        assert (await ask(server)).model == "large"
+        frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url))
+        answered = await frontier.answer(parts.request())
+    assert (answered.model.name, answered.model.version) == ("large", "large")
+    assert name not in answered.model_dump_json() + spans.words
+    assert metrics.value("sprat.provider.model.replaced") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4.1-2025-04-14", "claude-sonnet-4-5-20250929", "@cf/meta/llama-3.1-8b", "qwen2.5:7b-instruct-q4_K_M"]
+)
+async def test_a_models_name_stands_in_the_answer(name, metrics):
+    async with serving() as server, asking(server) as provider:
+        server.answer(completion('{"label": "transfer"}', model=name))
+        frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url))
+        answered = await frontier.answer(parts.request())
+    assert answered.model.name == name
+    assert not metrics.value("sprat.provider.model.replaced")
 
 
 # Time.

@@ -235,6 +235,10 @@ class FrontierHarness:
         return answered
 
 
+CONTROL_TOKEN = "the simulator's token"
+"""What `/control` of a simulator asks for."""
+
+
 class SimulatorProcess:
     """The simulator as its own process on a free loopback port."""
 
@@ -245,7 +249,8 @@ class SimulatorProcess:
 
     def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.root + path, data, {"content-type": "application/json"}, method=method)
+        headers = {"content-type": "application/json", "authorization": f"Bearer {CONTROL_TOKEN}"}
+        request = Request(self.root + path, data, headers, method=method)
         with urlopen(request, timeout=10) as response:
             return json.load(response)
 
@@ -263,10 +268,10 @@ class SimulatorProcess:
 
 
 @contextmanager
-def simulator(**environment: str) -> Iterator[SimulatorProcess]:
+def simulator(**environment: str | None) -> Iterator[SimulatorProcess]:
     """Run a simulator that keeps its requests."""
-    settings = {"PORT": "0", "KEEP_REQUESTS": "1"} | environment
-    variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in settings.items()}
+    settings = {"PORT": "0", "KEEP_REQUESTS": "1", "CONTROL_TOKEN": CONTROL_TOKEN} | environment
+    variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in settings.items() if value is not None}
     with subprocess.Popen(
         [sys.executable, "-m", "sprat_simulator"], env=variables, stderr=subprocess.PIPE, text=True
     ) as process:

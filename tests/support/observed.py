@@ -21,6 +21,7 @@ from sprat_local.observe.stack import Observability
 from sprat_local.options import Options, Simulation
 from support.faster_rules import write_faster_rules
 from support.faulty_service import MODULE, faulty
+from support.frontier_parts import CONTROL_TOKEN
 from support.secrets_generator import Planted, planted
 from support.sources import ROOT
 from support.traffic import record, settled
@@ -257,7 +258,8 @@ class ObservedRun:
     def behave(self, **changes: Any) -> None:
         """Change the behaviour of the simulated provider."""
         port = self.installation.processes["simulator"].port
-        httpx.post(f"http://127.0.0.1:{port}/control", json=changes, timeout=10).raise_for_status()
+        headers = {"authorization": f"Bearer {CONTROL_TOKEN}"}
+        httpx.post(f"http://127.0.0.1:{port}/control", json=changes, headers=headers, timeout=10).raise_for_status()
 
     def otlp_lines(self, signal: str) -> list[dict[str, Any]]:
         """Return what the services have sent of a signal: not masked, not sampled."""
@@ -307,7 +309,7 @@ def observed(folder: Path) -> Iterator[ObservedRun]:
     options = Options(
         policy=policy,
         simulation=Simulation(latency_ms=20, jitter_ms=20),
-        environment=SETTINGS,
+        environment=SETTINGS | {"SPRAT_SIMULATOR_CONTROL_TOKEN": CONTROL_TOKEN},
         service_environment={service: faulty(service, faults) for service in FAULTY},
         modules=dict.fromkeys(FAULTY, MODULE),
         observability=Observability(write_faster_rules(CONFIGURATION, folder / "configuration"), SCRAPE_S, files=True),

@@ -95,7 +95,7 @@ def provider(**behaviour: float) -> Fault:
         try:
             yield
         finally:
-            run.behave(error_rate=0, latency_ms=20)
+            run.behave(error_rate=0, latency_ms=20, overcount_rate=0)
 
     return fault
 
@@ -197,6 +197,7 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     ),
     "provider slow": (provider(latency_ms=1500), ("SpratProviderSlow simulator",)),
     "key refused": (provider(error_rate=1, error_status=401), ("SpratProviderRefusesCredential unauthorised",)),
+    "tokens counted too high": (provider(overcount_rate=1), ("SpratUsageCapped simulator",)),
     "bad uploads": (bad_uploads, ("SpratBadUploads invalid_json",)),
     "texts that break the model": (
         breaking_texts,

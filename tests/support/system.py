@@ -28,7 +28,7 @@ from sprat_local.processes.ports import free_port
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
-from support.frontier_parts import AUDIT
+from support.frontier_parts import AUDIT, CONTROL_TOKEN
 from support.stream import SECRET, eventually, lag, made_topics
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
@@ -96,7 +96,8 @@ class System:
 async def simulating(**behaviour: object) -> AsyncIterator[str]:
     """Run the simulator as a process and give its base URL."""
     port = free_port()
-    environment = os.environ | {"SPRAT_SIMULATOR_PORT": str(port), "SPRAT_SIMULATOR_KEEP_REQUESTS": "1"}
+    own = {"port": port, "keep_requests": 1, "control_token": CONTROL_TOKEN}
+    environment = os.environ | {f"SPRAT_SIMULATOR_{name.upper()}": str(value) for name, value in own.items()}
     environment |= {f"SPRAT_SIMULATOR_{name.upper()}": str(value) for name, value in behaviour.items()}
     process = subprocess.Popen([sys.executable, "-m", "sprat_simulator"], env=environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

@@ -51,6 +51,7 @@ class ObservedProvider:
                 signals.PROVIDER_SECONDS.record(seconds, **call, error=reply.code)
             else:
                 span.set(response_model=reply.model)
+                signals.MODEL_REPLACED.add(int(reply.model_replaced), **call)
                 signals.PROVIDER_SECONDS.record(seconds, **call)
             if (usage := reply.usage) is not None:
                 cost = self._price.cost_eur(usage)

@@ -92,12 +92,14 @@ class ProviderAnswer:
 
     output: Output
     model: str
-    """The model's name in the provider's response."""
+    """The model's name in the provider's response; what was asked for, where that is no name of a model."""
     usage: Usage
     usage_capped: bool = False
     """Whether the provider counted more than was sent or allowed."""
     certificate: str | None = None
     """SHA-256 of the server's TLS certificate; None without TLS."""
+    model_replaced: bool = False
+    """Whether the response named something that is no model's name, and `model` is what was asked for."""
 
 
 class ProviderError(Exception):

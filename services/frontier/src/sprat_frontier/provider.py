@@ -37,13 +37,15 @@ from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
+from sprat_privacy.detectors.validators.suite import Validators
 
 _MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _BYTES_PER_TOKEN = 4
 _MAX_CHOICES = 16
 """One is asked for."""
-_MODEL_NAME = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
+_MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
+_VALUES = Validators()
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _UNAVAILABLE_STATUSES = frozenset({429, 503})
 """With which a provider asks to wait, whatever the question."""
@@ -252,10 +254,18 @@ def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> 
     except InvalidAnswerError as error:
         reason = str(error)
     else:
-        # The provider chooses this string, and it stands in Results and spans.
-        model = completion.model if _MODEL_NAME.fullmatch(completion.model) else prepared.body["model"]
-        return ProviderAnswer(output, model, usage, capped, certificate)
+        named = _is_model_name(completion.model, prepared.body["model"])
+        model = completion.model if named else prepared.body["model"]
+        return ProviderAnswer(output, model, usage, capped, certificate, model_replaced=not named)
     return failure("invalid_answer", reason)
+
+
+def _is_model_name(name: str, asked: str) -> bool:
+    """Return whether a name may stand in Results and spans: the provider chooses it, and may write a value there.
+
+    Read as English: by the phone numbers of other countries, the date in `gpt-4.1-2025-04-14` would be one.
+    """
+    return name == asked or (_MODEL_NAME.fullmatch(name) is not None and not _VALUES.find(name, "en"))
 
 
 def _completion(body: bytes) -> _Completion | bool:

@@ -1,6 +1,7 @@
 """The HTTP endpoints: the OpenAI-compatible API, and those that control and observe the simulator."""
 
 import asyncio
+import hmac
 import itertools
 import json
 import math
@@ -21,14 +22,16 @@ from sprat_simulator.state import SimulatorState, Stats
 PREFIX = "simulated-"
 MODEL = PREFIX + "frontier"
 _CHARACTERS_PER_TOKEN = 4
+_OVERCOUNTED = 1_000_000
 
 
 class Simulator:
     """The endpoints."""
 
-    def __init__(self, state: SimulatorState, api_key: str | None = None) -> None:
+    def __init__(self, state: SimulatorState, api_key: str | None = None, control_token: str | None = None) -> None:
         self._state = state
         self._api_key = api_key
+        self._control_token = control_token
         self._numbers = itertools.count(1)
 
     def app(self) -> Starlette:
@@ -67,7 +70,11 @@ class Simulator:
         return JSONResponse({"status": "ok"})
 
     async def control(self, request: Request) -> Response:
-        """Show the behaviour; a POST first changes the fields that it names."""
+        """Show the behaviour; a POST first changes the fields that it names. Any user of the machine can ask."""
+        if self._control_token is None:
+            return JSONResponse({"error": "start it with SPRAT_SIMULATOR_CONTROL_TOKEN"}, 404)
+        if not _bears(request, self._control_token):
+            return JSONResponse({"error": "the token is missing or wrong"}, 401)
         if request.method == "POST":
             try:
                 changes = await request.json()
@@ -99,7 +106,7 @@ class Simulator:
         state, behaviour = self._state, self._state.behaviour
         raw = await request.body()
         state.keep(raw.decode(errors="replace"), len(raw))
-        if self._api_key is not None and request.headers.get("authorization") != f"Bearer {self._api_key}":
+        if self._api_key is not None and not _bears(request, self._api_key):
             return _error(401, "the key is missing or wrong")
         wait_s = state.bucket.wait_s(behaviour.rate_limit_per_s)
         if wait_s > 0:
@@ -134,7 +141,8 @@ class Simulator:
             state.stats.wrong += simulated.wrong
         input_tokens, output_tokens = _tokens(request.prompt), _tokens(content)
         state.bill(input_tokens, output_tokens)
-        return JSONResponse(self._completion(request.model, content, input_tokens, output_tokens))
+        factor = _OVERCOUNTED if state.happens("overcount_rate") else 1
+        return JSONResponse(self._completion(request.model, content, factor * input_tokens, factor * output_tokens))
 
     def _completion(self, model: str, content: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
         return {
@@ -161,7 +169,13 @@ class Simulator:
 def build(settings: SimulatorSettings, gold: Gold) -> Starlette:
     """Return the application for these settings."""
     state = SimulatorState(settings.behaviour, gold, settings.max_kept if settings.keep_requests else None)
-    return Simulator(state, settings.api_key.get_secret_value() if settings.api_key else None).app()
+    secrets = (settings.api_key, settings.control_token)
+    return Simulator(state, *(secret.get_secret_value() if secret else None for secret in secrets)).app()
+
+
+def _bears(request: Request, secret: str) -> bool:
+    """Return whether a request holds a secret; the time that this takes does not depend on what is wrong."""
+    return hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {secret}".encode())
 
 
 def _tokens(text: str) -> int:

@@ -30,6 +30,7 @@ class Behaviour(BaseModel):
     wrong_rate: Annotated[
         Rate, Field(description="Share of the questions with a gold answer that get a wrong one, always the same ones.")
     ] = 0.0
+    overcount_rate: Annotated[Rate, Field(description="Share whose tokens are counted a million times too high.")] = 0.0
     input_eur: Annotated[float, Field(ge=0, le=10_000, description="Price of a million input tokens.")] = 0.0
     output_eur: Annotated[float, Field(ge=0, le=10_000, description="Price of a million output tokens.")] = 0.0
 
@@ -44,6 +45,12 @@ class SimulatorSettings(Behaviour, BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="0: any free one, it is printed.")] = 8089
     api_key: Annotated[SecretStr | None, Field(description="If set, requests without it get 401.")] = None
+    control_token: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=16, description="Asked for by `/control`, as `Authorization: Bearer …`; if not set, it is off."
+        ),
+    ] = None
     gold: Annotated[Path | None, Field(description='Lines of {"text", "tasks", "gold": {task: answer}}.')] = None
     keep_requests: Annotated[bool, Field(description="Keep what is received and show it at GET /requests.")] = False
     max_kept: Annotated[int, Field(ge=1, le=1_000_000, description="The oldest go first.")] = 10_000

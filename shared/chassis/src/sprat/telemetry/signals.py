@@ -312,6 +312,13 @@ USAGE_CAPPED = Counter(
     "Calls whose tokens the provider counted beyond what was sent or allowed; the count is capped.",
     (PROVIDER, REQUEST_MODEL),
 )
+MODEL_REPLACED = Counter(
+    "sprat.provider.model.replaced",
+    "{answer}",
+    "Answers in which the provider named something that is no model's name, or holds a personal value: the name of the "
+    "model that was asked for stands in the Result.",
+    (PROVIDER, REQUEST_MODEL),
+)
 PROVIDER_SECONDS = Histogram(
     "gen_ai.client.operation.duration",
     "s",
