@@ -165,7 +165,7 @@ def test_an_invalid_behaviour_changes_nothing(simulated, change):
     assert simulated.call("/control") == before
 
 
-@pytest.mark.parametrize("token", ["", "the simulator's toke", "the simulator's tokens", "é"])
+@pytest.mark.parametrize("token", ["", "the simulator's", "the simulator's tokens", "é"])
 def test_nobody_without_the_token_sees_or_changes_the_behaviour(simulated, monkeypatch, token):
     before = simulated.call("/control")
     with monkeypatch.context() as wrong:
