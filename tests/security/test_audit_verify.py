@@ -19,7 +19,7 @@ from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from support import frontier_parts as parts
 from support.cli_records import environment, sprat
-from support.stream import SECRET, made_topics, producing, settings_for
+from support.stream import SECRET, made_topics, open_transaction, producing, settings_for
 
 TEXTS = [f"please move {amount} euros" for amount in range(8)]
 
@@ -124,16 +124,55 @@ async def test_records_that_were_deleted_are_found_with_writer_and_numbers(writt
     assert (await verify("--no-reconcile", checkpoints=False))[0] == 0
 
 
-async def test_a_shorter_retention_of_the_topic_is_a_finding_unless_it_is_wanted(written, verify, settings):
-    resource = ConfigResource(
-        ConfigResourceType.TOPIC, settings.kafka.topics.egress, {"retention.ms": str(90 * 86_400_000)}
-    )
+async def configure(settings, **changes):
+    """Change settings of the topic of the audit."""
+    (topic,) = [each for each in settings.kafka.topics.table() if each.name == settings.kafka.topics.egress]
+    config = topic.config() | {name.replace("_", "."): value for name, value in changes.items()}
     async with administering(settings) as admin:
-        await admin.alter_configs([resource])
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, config)])
+
+
+async def test_a_shorter_retention_of_the_topic_is_a_finding_unless_it_is_wanted(written, verify, settings):
+    await configure(settings, retention_ms=str(90 * 86_400_000))
     code, out, _ = await verify()
     assert code == 1
     assert "it keeps records for 90 days, not 400" in out
     assert (await verify("--retention", "90d"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cleanup_policy": "compact,delete"}, "cleanup.policy is compact,delete, not delete"),
+        ({"message_timestamp_type": "CreateTime"}, "message.timestamp.type is CreateTime, not LogAppendTime"),
+    ],
+    ids=["compaction", "the writer's clock"],
+)
+async def test_settings_of_the_topic_that_prove_less_are_a_finding(written, verify, settings, changes, said):
+    await configure(settings, **changes)
+    code, out, _ = await verify()
+    assert code == 1
+    assert "settings (1): records can be removed, or dated by their writer" in out
+    assert said in out
+
+
+async def test_what_an_open_transaction_holds_back_is_not_judged(settings, place, verify):
+    topics = await made_topics(settings)
+    audit = parts.AUDIT.model_copy(update={"checkpoints": place})
+    async with frontier(settings, audit) as harness:
+        await answer(settings, harness, TEXTS[:2])
+        async with open_transaction(settings.kafka.bootstrap, topics.egress) as offset:
+            await answer(settings, harness, [f"text {number} behind it" for number in range(12)])
+            await harness.audit.checkpoint()
+            code, out, _ = await verify("--json")
+    found = [json.loads(line) for line in out.splitlines()]
+    findings = {each["kind"]: each for each in found if each["type"] == "finding"}
+    assert code == 1
+    assert findings.keys() == {"held_back", "not_judged"}
+    assert findings["held_back"]["where"] == f"{topics.egress} 0@{offset}"
+    assert f"kafka-transactions.sh --bootstrap-server … abort --topic {topics.egress}" in findings["held_back"]["what"]
+    assert findings["not_judged"]["what"].endswith("it may be held back")
+    assert (await verify())[0] == 0, "the transaction was aborted"
 
 
 async def test_checkpoints_on_another_kafka(settings, kafka, prefix, verify):

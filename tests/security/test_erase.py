@@ -22,7 +22,7 @@ from sprat_cli.main import app
 from sprat_contracts import Origin, Record, TextSubmitted, Topics
 from sprat_operations.topics import create_topics
 from support.cli_records import environment
-from support.stream import producing
+from support.stream import open_transaction, producing
 from support.traced_records import TracedText
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -233,6 +233,19 @@ async def test_without_the_right_secret_nothing_is_found_and_without_any_it_says
     assert code == 2
     assert "--key KEY, --text-id ID or --tenant NAME" in err
     assert await left(installation, client) == ALL
+
+
+async def test_what_an_open_transaction_holds_back_is_named_and_is_not_complete(installation: Installation) -> None:
+    topic = installation.published.topics.texts
+    async with open_transaction(installation.published.bootstrap, topic) as offset:
+        code, rows, err = await installation.run("--key", "anna", "--dry-run")
+        assert code == 1
+        (held,) = rows[-1]["held_back"]
+        assert (held["topic"], held["partition"], held["offset"]) == (topic, 0, offset)
+        assert f"holds back {topic} partition 0 from offset {offset}: what stands behind was not looked at" in err
+        assert f"kafka-transactions.sh --bootstrap-server … abort --topic {topic} --partition 0 --start-offset" in err
+    code, rows, _ = await installation.run("--key", "anna", "--dry-run")
+    assert (code, rows[-1]["held_back"]) == (0, [])
 
 
 async def test_where_redis_is_away_the_records_are_listed_and_it_says_that_nothing_is_deleted(

@@ -80,6 +80,21 @@ async def transaction(bootstrap: str, topic: str, values: Sequence[bytes], *, co
         await producer.stop()
 
 
+@asynccontextmanager
+async def open_transaction(bootstrap: str, topic: str) -> AsyncIterator[int]:
+    """Hold back partition 0 of a topic by a transaction that stays open; give the offset of its record."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{topic}-hangs")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        sent = await producer.send_and_wait(topic, b"{}", partition=0)
+        yield sent.offset
+        await producer.abort_transaction()
+    finally:
+        await producer.stop()
+    await markers_are_written(bootstrap, TopicPartition(topic, 0))
+
+
 async def markers_are_written(bootstrap: str, partition: TopicPartition) -> None:
     """Wait until no transaction of the partition is open: its marker is written some time after a producer ends one."""
     async with Cluster({"bootstrap_servers": bootstrap}) as cluster:

@@ -8,7 +8,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.kafka import check_brokers, check_topics
+from sprat_cli.doctor.kafka import check_brokers, check_topics, check_transactions
 from sprat_cli.doctor.settings import (
     FrontierVariables,
     check_frontier,
@@ -18,6 +18,7 @@ from sprat_cli.doctor.settings import (
 )
 from sprat_operations.clock import ClockSkew
 from sprat_operations.topics import Difference, TopicState
+from sprat_operations.transactions import OpenTransaction
 from sprat_policy import Policy
 
 KAFKA = KafkaSettings()
@@ -277,3 +278,24 @@ def test_a_policy_that_lists_no_hosts_is_a_warning(monkeypatch, tmp_path):
         file.write_text(text)
         checks = {each.subject for each in check_settings(*find_policy(file))}
         assert ("hosts" in checks) == warned
+
+
+@pytest.mark.parametrize(
+    ("ages", "status", "said"),
+    [
+        ([], CheckStatus.ok, "none has been open for more than 60 s"),
+        ([59.0], CheckStatus.ok, "none has been open for more than 60 s"),
+        (
+            [3.0, 600.0, None],
+            CheckStatus.broken,
+            "an open transaction, open for 600 s, holds back sprat.texts.v1 partition 1 from offset 11 (and 1 more)",
+        ),
+    ],
+)
+def test_a_transaction_that_is_open_for_too_long_is_broken(ages, status, said):
+    found = [OpenTransaction("sprat.texts.v1", number, number + 10, age) for number, age in enumerate(ages)]
+    check = check_transactions(found)
+    assert check.status is status
+    assert check.finding.startswith(said)
+    if status is CheckStatus.broken:
+        assert check.fix.endswith("abort --topic sprat.texts.v1 --partition 1 --start-offset 11")

@@ -13,7 +13,9 @@ _ADVICE: Final = {
     "copy": "somebody wrote the record a second time: find out who may write to the topic",
     "removed": "records were removed: find out who may delete records of the topic or change its settings",
     "truncated": "the end of the log was removed: find out who may delete records of the topic",
-    "not_judged": "they are older than --since, or were removed: give --checkpoints FOLDER, or leave --since out",
+    "held_back": "what stands behind is not judged: end the transaction, verify again, find out who may write there",
+    "not_judged": "they are older than --since, or were removed: give --checkpoints FOLDER, or leave --since out; "
+    "or an open transaction holds them back (held_back)",
     "chain": "the record does not follow the one before: one of them was replaced",
     "order": "the record was moved to a later place",
     "no_attempt": "an outcome without its attempt: the attempt was removed",
@@ -28,6 +30,8 @@ _ADVICE: Final = {
     "no_call": "a text left, as its answer says, but the call is not in the audit: its records were removed",
     "answer_differs": "answer and call name different providers, regions, tenants or tasks: one of them was changed",
     "no_answer": "a call was answered, but no answer or Result names it: they were removed or changed",
+    "settings": "records can be removed, or dated by their writer: set it as `sprat topics list` says, and find out "
+    "who may change settings of the topic",
     "retention": "the topic keeps less than the audit needs: set retention.ms, or say --retention SPAN",
 }
 FINDINGS: Final = tuple(_ADVICE)

@@ -17,6 +17,8 @@ from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, WireE
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS, AuditFinding
+from sprat_operations.topics import Difference
+from sprat_operations.transactions import OpenTransaction
 
 GRACE_MS: Final = 20 * 60_000
 """Longer than a call, its answer and the writing of its records take, with all retries."""
@@ -29,6 +31,8 @@ more needs a producer that was replaced after an error, though the record had be
 
 _REPEATED: Final = ("tenant", "task", "provider", "region", "model", "host", "bytes_out", "masked", "text_hash")
 """Fields of an attempt that its outcome repeats."""
+_MISSING: Final = frozenset({"removed", "truncated", "no_attempt", "no_outcome", "no_call"})
+"""Findings about records of the audit that are not there."""
 
 
 @dataclass(slots=True)
@@ -123,6 +127,8 @@ class AuditProof:
         self._named: set[str] = set()
         """Calls that an answer or a Result names."""
         self._answers: list[tuple[str, str, str, Egress, int]] = []
+        self._unread: frozenset[str] = frozenset()
+        """Kinds of findings about what is missing, where an open transaction may hold it back."""
         self.findings: list[AuditFinding] = []
         self.counts: Counter[str] = Counter()
         self.unsigned_until_ms: int | None = None
@@ -335,6 +341,16 @@ class AuditProof:
             said = f"it keeps records for {retention_ms / DAY_MS:g} days, not {wanted_ms / DAY_MS:g}"
             self._find("retention", topic, said)
 
+    def find_setting(self, topic: str, difference: Difference) -> None:
+        """Note a setting of the topic that differs from what Sprat creates."""
+        self._find("settings", topic, f"{difference.setting} is {difference.actual}, not {difference.expected}")
+
+    def hold_back(self, transaction: OpenTransaction, *, audit: bool) -> None:
+        """Note a transaction that hides records of the audit, or else answers: what is missing may stand behind it."""
+        self._unread |= _MISSING if audit else {"no_answer"}
+        where = f"{transaction.topic} {transaction.partition}@{transaction.offset}"
+        self._find("held_back", where, f"{transaction}; {transaction.fix}")
+
     def finish(self, *, checkpoints: bool, answers_since_ms: int | None) -> None:
         """Find what is missing, when all is added.
 
@@ -482,6 +498,8 @@ class AuditProof:
         return call.record.tenant, call.record.task, call.record.text_hash
 
     def _find(self, kind: str, where: str, what: str, at_ms: int | None = None) -> None:
+        if kind in self._unread:
+            kind, what = "not_judged", f"{what}; it may be held back"
         self.findings.append(AuditFinding(kind, where, what, at_ms))
 
 

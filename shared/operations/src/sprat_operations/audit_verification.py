@@ -1,25 +1,28 @@
 """Reads what an audit is verified by: records, checkpoints, answers and Results."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sprat.audit.keys import PublicKeys
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint, topic_of
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, FrontierAnswered, KafkaRecord, Result, WireError, decode
+from sprat_contracts import TASKS, FrontierAnswered, KafkaRecord, Result, Topics, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import GRACE_MS, AuditProof
 from sprat_operations.topic_reader import TopicReader, read_since
-from sprat_operations.topics import kept_for
+from sprat_operations.topics import Difference, kept_for, list_topics
+from sprat_operations.transactions import find_open_transactions
 
 _LEAD_MS: Final = 3_600_000
 """How far before what is wanted to start reading, so that an outcome finds its attempt: longer than any call takes, and
 more than clocks differ."""
+_PROVES_BY: Final = frozenset({"cleanup.policy", "message.timestamp.type"})
+"""Settings of the topic without which a proof is none: compaction removes records, and a writer chooses their times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ async def verify_audit(
         unsigned_before_ms=options.unsigned_before_ms,
         grace_ms=options.grace_ms,
     )
+    for transaction in await find_open_transactions(client, [topics.egress, *answer_topics]):
+        proof.hold_back(transaction, audit=transaction.topic == topics.egress)
     async for stored in _checkpoints(places):
         proof.add_checkpoint(stored)
     begin_ms = answers_ms = None
@@ -78,16 +83,25 @@ async def verify_audit(
                 proof.add(record, latest=record.offset >= ends.get(record.partition, 0))
     async for stored in _checkpoints(places):
         proof.add_checkpoint(stored, again=True)
-    kept = {
-        name: -1 if times is None else times[0]
-        for name, times in (await kept_for(client, [topics.egress, *answer_topics])).items()
-    }
+    kept = await _kept_ms(client, [topics.egress, *answer_topics])
     proof.find_retention(topics.egress, kept[topics.egress], wanted_ms)
+    for difference in await _weaker_settings(client, topics):
+        proof.find_setting(topics.egress, difference)
     proof.finish(
         checkpoints=places.checkpoints is not None or places.kafka is not None,
         answers_since_ms=_held_since(now_ms, options, [kept[name] for name in answer_topics[1:]]),
     )
     return proof
+
+
+async def _kept_ms(client: Mapping[str, Any], names: list[str]) -> dict[str, int]:
+    """Return for how long each topic keeps its records; -1: without end."""
+    return {name: -1 if times is None else times[0] for name, times in (await kept_for(client, names)).items()}
+
+
+async def _weaker_settings(client: Mapping[str, Any], topics: Topics) -> list[Difference]:
+    (state,) = await list_topics(client, topics, only=topics.egress)
+    return [each for each in state.differences if each.setting in _PROVES_BY]
 
 
 def _held_since(now_ms: int, options: VerificationOptions, retentions: list[int]) -> int | None:

@@ -25,6 +25,7 @@ from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 from sprat_operations.topics import kept_for
 from sprat_operations.trace_records import Identity, TraceQuery, headers_of, read_step
+from sprat_operations.transactions import OpenTransaction, find_open_transactions
 
 HOLDS: Final[Mapping[RecordKind, str]] = {
     RecordKind.text: "the text",
@@ -111,6 +112,8 @@ class Stock:
     """Of all of a tenant: records whose tenant cannot be read. They may be the tenant's."""
     kept: Mapping[str, tuple[int, int] | None] = field(default_factory=dict)
     unreadable_topics: dict[str, str] = field(default_factory=dict)
+    held_back: list[OpenTransaction] = field(default_factory=list)
+    """Transactions behind which records may stand that were not looked at."""
     texts: set[tuple[str, str]] = field(default_factory=set, repr=False)
     """Tenant and text."""
     cached: int = 0
@@ -145,7 +148,7 @@ class Stock:
     @property
     def complete(self) -> bool:
         """Return whether everything was looked at."""
-        return not self.unreadable_topics and self.redis_error is None
+        return not self.unreadable_topics and not self.held_back and self.redis_error is None
 
 
 def remarks(selection: Selection) -> list[str]:
@@ -183,6 +186,7 @@ async def erase(
     hashes = keys.accepted_hashes
     client = client_arguments(kafka)
     search = _StockSearch(kafka, selection, hashes)
+    held_back = await find_open_transactions(client, list(search.kinds))
     async with TopicReader(client, progress) as reader:
         unreadable = await reader.unreadable_topics(list(search.kinds))
         for name in search.in_order:
@@ -195,7 +199,7 @@ async def erase(
                 unreadable[name] = "you may not read it"
     records, unknown = search.found(), search.of_unknown_tenant()
     kept = await kept_for(client, {record.topic for record in (*records, *unknown)})
-    stock = Stock(records, unknown, kept, unreadable, search.texts)
+    stock = Stock(records, unknown, kept, unreadable, held_back, search.texts)
     prefixes = _prefixes(kafka.prefix, selection, hashes, stock.texts)
     await _delete_answers(redis, f"{kafka.prefix}:", prefixes, stock, dry_run=dry_run)
     return stock

@@ -1,7 +1,7 @@
 """The topics of an installation: create those that are missing, compare the others with the table."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -69,14 +69,14 @@ async def create_topics(
             existing ones that differ from the setting. Nothing is created in that case.
     """
     async with _Admin(client) as admin:
-        before = await _states(admin, topics)
+        before = await _states(admin, topics.table())
         _check_equal_partitions(before, topics)
         missing = {state.name for state in before if state.status == "missing"}
         if not missing:
             return before
         await _create(admin, [topic for topic in topics.table() if topic.name in missing], replication_factor)
         await _wait_for_leaders(admin, missing)
-        after = await _states(admin, topics)
+        after = await _states(admin, topics.table())
     return tuple(
         TopicState(state.name, "created", state.partitions) if _is_new(state, missing) else state for state in after
     )
@@ -109,14 +109,14 @@ async def keep_compressed(client: Mapping[str, Any], states: Iterable[TopicState
     return names
 
 
-async def list_topics(client: Mapping[str, Any], topics: Topics) -> tuple[TopicState, ...]:
-    """Return the state of every topic of the table, in its order.
+async def list_topics(client: Mapping[str, Any], topics: Topics, *, only: str | None = None) -> tuple[TopicState, ...]:
+    """Return the state of every topic of the table, in its order; or only of the one of this name.
 
     Raises:
         UserError: the broker cannot be reached or refuses.
     """
     async with _Admin(client) as admin:
-        return await _states(admin, topics)
+        return await _states(admin, [topic for topic in topics.table() if only in {None, topic.name}])
 
 
 async def kept_for(client: Mapping[str, Any], names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
@@ -168,8 +168,7 @@ def _is_new(state: TopicState, missing: set[str]) -> bool:
     return state.name in missing and not state.differences
 
 
-async def _states(admin: AIOKafkaAdminClient, topics: Topics) -> tuple[TopicState, ...]:
-    table = topics.table()
+async def _states(admin: AIOKafkaAdminClient, table: Sequence[Topic]) -> tuple[TopicState, ...]:
     described = await admin.describe_topics([topic.name for topic in table])
     missing = missing_topics(described)
     counts = {each["topic"]: len(each["partitions"]) for each in described if each["topic"] not in missing}

@@ -165,14 +165,16 @@ class Cluster:
                     found[TopicPartition(topic, partition)] = offset
         return found
 
-    async def append_times(self, positions: Mapping[TopicPartition, int]) -> tuple[dict[TopicPartition, int], set[str]]:
+    async def append_times(
+        self, positions: Mapping[TopicPartition, int], isolation: Isolation = READ_COMMITTED
+    ) -> tuple[dict[TopicPartition, int], set[str]]:
         """Find out when the first record at or after each position was appended, by the clock of its broker.
 
         The time is that of the record's batch: in a topic with `LogAppendTime` all records of a batch have it.
 
         Returns:
-            The times in epoch milliseconds, without the positions that no committed record follows; and the topics that
-            this user may not read.
+            The times in epoch milliseconds, without the positions that no record follows (for `READ_COMMITTED`: that is
+            committed); and the topics that this user may not read.
 
         Raises:
             KafkaError: a leader does not answer or has changed.
@@ -183,7 +185,7 @@ class Cluster:
         while waiting:
             by_leader = self._by_leader(waiting, lambda number, position: (number, position, _PARTITION_BYTES))
             for node, topics in by_leader.items():
-                answer = await self._send(compat.fetch_request(READ_COMMITTED, _BYTES, topics), node)
+                answer = await self._send(compat.fetch_request(isolation, _BYTES, topics), node)
                 first = TopicPartition(topics[0][0], topics[0][1][0][0])
                 for topic, partitions in answer.topics:
                     for number, error, _high, *rest in partitions:

@@ -24,6 +24,7 @@ from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.lag import as_metrics
 from sprat_operations.models import RegisteredModels, group_of, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
+from sprat_operations.transactions import OpenTransaction, find_open_transactions
 from sprat_policy import Policy
 
 
@@ -59,6 +60,8 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     states = await list_topics(client, kafka.topics)
     async for check in check_topics(kafka, admin, states):
         yield check
+    open_transactions = await find_open_transactions(client, [state.name for state in states])
+    yield check_transactions(open_transactions)
     async with LagMeter(client, kafka.topics) as meter:
         measured = await meter.measure()
     registered = None
@@ -222,6 +225,8 @@ async def check_clock(
 
 
 _FEW = 3
+_TRANSACTION_S = 60
+"""After so long Kafka ends a transaction, unless its producer asks for longer or hangs."""
 _SAFE_COPIES = 3
 
 
@@ -298,6 +303,15 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
 
 def _some(names: Sequence[str], most: int = _FEW) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def check_transactions(found: Sequence[OpenTransaction]) -> Check:
+    """Check for transactions that are open for longer than a producer's default allows."""
+    hanging = [each for each in found if each.age_s is None or each.age_s > _TRANSACTION_S]
+    if not hanging:
+        return ok("transactions", f"none has been open for more than {_TRANSACTION_S} s")
+    more = f" (and {len(hanging) - 1} more)" if len(hanging) > 1 else ""
+    return broken("transactions", f"{hanging[0]}{more}: no service sees what stands behind", hanging[0].fix)
 
 
 def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -44,7 +45,7 @@ hashes with it, and SPRAT_PREVIOUS_SECRET too during a rotation; SPRAT_REDIS__UR
 \b
 Exit codes:
   0  all was looked at, and what was found in Redis is deleted
-  1  a topic or Redis could not be looked at; what could be is listed and deleted
+  1  a topic, what an open transaction holds back, or Redis could not be looked at; what could be is listed and deleted
   2  wrong usage, or Kafka cannot be reached"""
 
 
@@ -90,6 +91,8 @@ def erase_command(
         )
     for topic, why in stock.unreadable_topics.items():
         remark(f"not looked at: {topic}, {why}")
+    for transaction in stock.held_back:
+        remark(f"{transaction}: what stands behind was not looked at; {transaction.fix}")
     if stock.redis_error is not None:
         remark(
             f"Redis cannot be searched ({stock.redis_error}): nothing is deleted; set SPRAT_REDIS__URL to the services'"
@@ -160,5 +163,6 @@ def _rows(stock: Stock, selection: Selection, *, dry_run: bool) -> Iterator[dict
         "tenant_unknown": stock.unknown_by_topic,
         "redis": {"searched": stock.redis_error is None, "found": stock.cached, "deleted": stock.deleted},
         "not_looked_at": stock.unreadable_topics,
+        "held_back": [asdict(transaction) for transaction in stock.held_back],
         "not_found": remarks(selection),
     }
