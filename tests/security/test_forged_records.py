@@ -5,7 +5,7 @@ The router, the frontier service and fixed small models run inside the test.
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from sprat_contracts import (
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.dead_letters import read_dead_letter
+from sprat_operations.models import read_registered_models, withdraw
 from sprat_operations.replay import plan
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
@@ -185,6 +186,30 @@ async def test_a_forged_withdrawal_or_announcement_changes_no_models_table(
     assert (result.source, result.output.label) == ("small", "transfer")
     assert metrics.value("sprat.records.refused", destination=topics.models) == 1, "the last under its key"
     assert caplog.text.count("it is ignored") == 1
+
+
+async def test_a_withdrawal_that_is_written_once_more_withdraws_no_later_announcement(
+    kafka: Kafka, prefix: str, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix).kafka
+    topics = await made_topics(settings_for(kafka.bootstrap, prefix))
+    model = ModelAnnounced(task="intent", version="1", labels=("a",))
+    async with AsyncExitStack() as stack:
+        publisher = Publisher(settings, "test")
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        await announce(settings, publisher, model, "intent", SIGNATURES)
+        await withdraw(settings.client(), settings, "intent", "default", SIGNATURES)
+        withdrawals = [each for each in await read_all(kafka.bootstrap, topics.models) if each.value is None]
+        again = await announce(settings, publisher, model, "intent", SIGNATURES)
+        await publisher.publish([OutRecord(topics.models, each.key, None, list(each.headers)) for each in withdrawals])
+        after = await announce(settings, publisher, model, "intent", SIGNATURES)
+    assert len(withdrawals) == 2
+    assert all(SIGNATURES.verdict(each) == "current" for each in withdrawals)
+    assert after.owns_from == again.owns_from, "it is announced as before"
+    assert (await read_registered_models(settings, SIGNATURES)).announced[0].owns_from == again.owns_from
+    assert metrics.value("sprat.records.refused", destination=topics.models, reason="outdated")
+    assert "it withdraws an announcement that another has followed" in caplog.text
 
 
 @pytest.mark.parametrize("signature", [None, b"v1=" + b"0" * 64, b""])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.registry.retirement import OWNED_UNTIL, Retirement, owned_until, owned_until_header
+from sprat.registry.retirement import OWNED_UNTIL, WITHDRAWS, Retirement, owned_until, owned_until_header
 
 
 def test_what_is_written_is_read() -> None:
@@ -64,3 +64,22 @@ def test_an_announcement_keeps_what_was_left_and_one_that_had_not_read_it_takes_
 
 def test_a_later_withdrawal_says_anew_what_is_left() -> None:
     assert folded((ANNOUNCED, {0: 5}), (TOMBSTONE, None), (TOMBSTONE, {0: 9})).left == {0: 9}
+
+
+@pytest.mark.parametrize(
+    ("announced", "named", "ignored"),
+    [
+        (7, b"7", False),
+        (7, b"6", True),
+        (7, b"null", True),
+        (None, b"null", False),
+        (None, b"7", True),
+        (7, None, False),
+    ],
+    ids=["its own", "an earlier", "of a failed start", "a failed start", "one that starts", "of an earlier version"],
+)
+def test_a_tombstone_withdraws_the_announcement_that_it_names(announced, named, ignored) -> None:
+    headers = [] if named is None else [(WITHDRAWS, named)]
+    state = Retirement().after_announcement(None, announced)
+    assert state.outdates(headers) is ignored
+    assert not state.after_tombstone(None).outdates(headers), "nothing is announced"

@@ -19,7 +19,7 @@ from opentelemetry.metrics import CallbackOptions
 
 import sprat_testing.plugin
 from observability.registry.generate import attributes, generated, own_attributes, spans
-from sprat.registry.retirement import OWNED_UNTIL
+from sprat.registry.retirement import OWNED_UNTIL, WITHDRAWS
 from sprat.telemetry import instruments, signals
 from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, UpDownCounter
 from sprat_contracts import SIGNATURE_HEADER
@@ -352,7 +352,7 @@ def test_a_page_names_only_metrics_that_exist(page: Path) -> None:
     labels = {name.replace(".", "_") for name in ATTRIBUTES}
     packages = {path.name for path in ROOT.glob("*/*/src/*")} | {path.name for path in ROOT.glob("*/src/*")}
     fixtures = {name for name, _ in inspect.getmembers(sprat_testing.plugin) if name.startswith("sprat_")}
-    others = labels | packages | fixtures | OWN_HEADERS | {SIGNATURE, SIGNATURE_HEADER, OWNED_UNTIL}
+    others = labels | packages | fixtures | OWN_HEADERS | {SIGNATURE, SIGNATURE_HEADER, OWNED_UNTIL, WITHDRAWS}
     assert named - {metric.prometheus for metric in signals.METRICS} - others == set()
 
 

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 Verdict = Literal["current", "previous", "unsigned", "invalid"]
 """The secret that a record is signed with; `unsigned` without a signature, `invalid` with another's."""
 
+Refusal = Literal["current", "previous", "unsigned", "invalid", "outdated", "replay"]
+"""Why a record is not accepted: its verdict, or what else is wrong with one that is signed."""
+
 _BY_KEY: Final[tuple[Verdict, ...]] = ("current", "previous")
 _VERSION: Final = "v1="
 _LENGTH: Final = struct.Struct(">q")
@@ -38,6 +41,8 @@ _WHY: Final = {
     "SPRAT_UNSIGNED_RECORDS=accept until they are replaced",
     "invalid": "it is ignored: its signature is not this installation's; services have different SPRAT_SECRETs, or "
     "somebody else writes to this topic",
+    "outdated": "it is ignored: it withdraws an announcement that another has followed; where nobody has just "
+    "withdrawn the model while its service started, somebody else has written an old withdrawal once more",
     "replay": "it names one service, as a replay does, without the signature of `sprat dlq replay`: it is for all",
 }
 
@@ -94,9 +99,9 @@ class Signatures:
         """Return whether the service that a record names is to be honoured: `sprat dlq replay` wrote it."""
         return _verdict(record, REPLAY_SIGNATURE, self._replay_keys, _covers_replay) in {"current", "previous"}
 
-    def refused(self, record: RecordContent) -> None:
-        """Count a record that is not accepted, and log it, at most once a minute."""
-        self._report(record.topic, self.verdict(record))
+    def refused(self, record: RecordContent, why: Refusal | None = None) -> None:
+        """Count a record that is not accepted, by its verdict or another reason, and log it, at most once a minute."""
+        self._report(record.topic, why or self.verdict(record))
 
     def refused_replay(self, record: RecordContent) -> None:
         """Count a record whose replay is not honoured, and log it, at most once a minute."""

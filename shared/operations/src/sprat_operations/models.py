@@ -153,7 +153,7 @@ async def withdraw(
     The router reads the topic of models to its end before each batch. So it escalates every text that was appended
     after the first tombstone, and the texts that it left to the model are before the end offsets of that moment: the
     service may stop once it has committed them. The second tombstone holds these offsets (see `sprat.registry`). Where
-    a service announced the model between the two, the second counts as a first one, and another follows.
+    a service announced the model between the two, the second is ignored, and two others follow.
 
     Everything that can fail is done before the first tombstone. A call that was interrupted between the two can be
     repeated.
@@ -170,8 +170,10 @@ async def withdraw(
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
     consumer = make_consumer(client, group_id=None)
 
+    owns_from: int | None = None
+
     async def send(ends: Ends | None) -> None:
-        record = tombstone_record(kafka.topics, task, model, ends, signatures)
+        record = tombstone_record(kafka.topics, task, model, ends, signatures, owns_from)
         await producer.send_and_wait(record.topic, value=None, key=record.key, headers=record.headers)
 
     try:
@@ -180,8 +182,11 @@ async def withdraw(
         await consumer.start()
         await producer.start()
         await consumer.end_offsets(texts)
+        owns_from = found[-1].owns_from
         await send(None)
         for _ in range(_TOMBSTONE_TRIES):
+            if found[-1].announced:
+                owns_from = found[-1].owns_from
             ends = {tp.partition: end for tp, end in (await consumer.end_offsets(texts)).items()}
             await send(ends)
             await reader.catch_up()

@@ -12,9 +12,9 @@ from sprat.errors import Fatal, Retryable
 from sprat.kafka.clients import make_consumer
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header
+from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header, withdraws_header
 from sprat.settings import KafkaSettings
-from sprat.signatures import Signatures, Verdict
+from sprat.signatures import Refusal, Signatures, Verdict
 from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, WireError, decode, encode
 from sprat_contracts.ids import derive
 
@@ -79,8 +79,8 @@ class ModelsReader:
         )
         self._partitions: list[TopicPartition] = []
         self._retirements: dict[bytes | None, Retirement] = {}
-        self._refused: dict[bytes | None, ConsumerRecord] = {}
-        """The last record that was refused under each key, unless a valid one has come since."""
+        self._refused: dict[bytes | None, tuple[ConsumerRecord, Refusal]] = {}
+        """The last record that was refused under each key, and why, unless a valid one has come since."""
 
     async def start(self) -> None:
         """Connect and read to the end.
@@ -124,8 +124,8 @@ class ModelsReader:
     def _report_refused(self) -> None:
         """Count what was refused, without what a valid record has replaced: that stays until compaction removes it."""
         if self._signatures is not None:
-            for record in self._refused.values():
-                self._signatures.refused(record)
+            for record, why in self._refused.values():
+                self._signatures.refused(record, why)
         self._refused.clear()
 
     async def stop(self) -> None:
@@ -134,11 +134,14 @@ class ModelsReader:
 
     def _take(self, record: ConsumerRecord) -> None:
         verdict = None if self._signatures is None else self._signatures.verdict(record)
-        if self._signatures is not None and not self._signatures.accepts(record):
-            self._refused[record.key] = record
+        before = self._retirements.get(record.key, Retirement())
+        if verdict is not None and self._signatures is not None and not self._signatures.accepts_verdict(verdict):
+            self._refused[record.key] = record, verdict
+            return
+        if record.value is None and before.outdates(record.headers):
+            self._refused[record.key] = record, "outdated"
             return
         self._refused.pop(record.key, None)
-        before = self._retirements.get(record.key, Retirement())
         ends = owned_until(record.headers)
         if record.value is None:
             announced, after = None, before.after_tombstone(ends)
@@ -148,7 +151,7 @@ class ModelsReader:
             except WireError as error:
                 log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
                 return
-            after = before.after_announcement(ends)
+            after = before.after_announcement(ends, announced.owns_from)
         self._retirements[record.key] = after
         self._apply(Announcement(record.key, announced, record.timestamp, ends, after, verdict))
 
@@ -235,7 +238,9 @@ def announcement_record(
     return signatures.sign(record)
 
 
-def tombstone_record(topics: Topics, task: str, model: str, ends: Ends | None, signatures: Signatures) -> OutRecord:
-    """Return the signed record that withdraws a model; `ends` make it the second one."""
-    headers = [] if ends is None else [owned_until_header(ends)]
+def tombstone_record(
+    topics: Topics, task: str, model: str, ends: Ends | None, signatures: Signatures, owns_from: int | None = None
+) -> OutRecord:
+    """Return the signed record that withdraws a model, announced with `owns_from`; `ends` make it the second one."""
+    headers = [withdraws_header(owns_from), *([] if ends is None else [owned_until_header(ends)])]
     return signatures.sign(OutRecord(topics.models, model_key(task, model), None, headers))

@@ -21,8 +21,10 @@ may skip it by its offset, whatever the clocks say. The texts before the ends st
 is started again after the retirement: the new announcement carries the ends in the same header, because compaction
 removes the tombstone.
 
-Where the model was announced between the two tombstones, the router has left texts after these ends to it. Then the
-second tombstone counts as a first one, and another must follow.
+Each tombstone names the announcement that it withdraws, by its `owns_from` (the header `sprat_withdraws`), and is
+ignored where another one has followed: a signature says who wrote a record, not when, and whoever may write to the
+topic could write an old withdrawal once more. So where the model was announced between the two tombstones, which leaves
+texts after these ends to it, two others must follow.
 """
 
 import json
@@ -39,6 +41,9 @@ log = logging.getLogger(__name__)
 
 OWNED_UNTIL: Final = "sprat_owned_until"
 """The header of the second tombstone, and of an announcement after it: a JSON object, partition → offset."""
+
+WITHDRAWS: Final = "sprat_withdraws"
+"""The header of a tombstone: the `owns_from` of the announcement that it withdraws, as JSON."""
 
 Ends = Mapping[int, int]
 """Partition of the texts → the first offset that is no longer the model's."""
@@ -66,19 +71,34 @@ class Retirement:
     """While it is withdrawn: up to where texts are its own. None: it is not withdrawn, or the ends are not known."""
     left: Ends | None = None
     """What was its own when it was last withdrawn, as far as known; an announcement keeps it."""
+    owns_from: int | None = None
+    """That of the announcement."""
 
-    def after_announcement(self, ends: Ends | None) -> "Retirement":
+    def after_announcement(self, ends: Ends | None, owns_from: int | None = None) -> "Retirement":
         """Return the state after an announcement that carries `ends`.
 
         The further ends of both apply: the announcing service may not have read the last tombstone, and a text that is
         answered twice is better than one that is never answered.
         """
-        return Retirement(announced=True, left=_further(self.left, ends))
+        return Retirement(announced=True, left=_further(self.left, ends), owns_from=owns_from)
 
     def after_tombstone(self, ends: Ends | None) -> "Retirement":
         """Return the state after a tombstone that carries `ends`; they apply unless the model was announced before."""
         until = None if self.announced else ends
         return Retirement(until=until, left=self.left if until is None else until)
+
+    def outdates(self, headers: Iterable[tuple[str, bytes | None]]) -> bool:
+        """Return whether a tombstone with these headers withdraws another announcement than the present one.
+
+        One of an earlier version names none, and withdraws whatever is announced.
+        """
+        named = next((value for name, value in headers if name == WITHDRAWS), None)
+        return self.announced and named is not None and named != withdraws_header(self.owns_from)[1]
+
+
+def withdraws_header(owns_from: int | None) -> tuple[str, bytes]:
+    """Return the header that names the announcement that is withdrawn."""
+    return WITHDRAWS, json.dumps(owns_from).encode()
 
 
 def owned_until_header(ends: Ends) -> tuple[str, bytes]:

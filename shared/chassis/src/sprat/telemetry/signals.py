@@ -64,6 +64,7 @@ REASON = Attribute(
         "invalid",
         "not_asked",
         "other_model",
+        "outdated",
         "replay",
         "older",
         "served",
@@ -256,8 +257,9 @@ SKIPPED = Counter(
 REFUSED = Counter(
     "sprat.records.refused",
     "{record}",
-    "Records of Sprat's own topics that are ignored because they are `unsigned` or their signature is `invalid`, and "
-    "texts with the header of a `replay` that `sprat dlq replay` did not write.",
+    "Records of Sprat's own topics that are ignored because they are `unsigned`, their signature is `invalid` or they "
+    "withdraw an announcement that another has followed (`outdated`), and texts with the header of a `replay` that "
+    "`sprat dlq replay` did not write.",
     (DESTINATION, REASON),
 )
 DEAD_LETTERS = Counter("sprat.dead_letters", "{record}", "Records that became dead letters, by code.", (REASON,))
