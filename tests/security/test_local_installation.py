@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -9,10 +11,14 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
+from sprat.errors import UserError
+from sprat.settings import ServiceSettings, environment, load_settings
+from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.connection import load_command_settings
 from sprat_cli.doctor.rights import check_rights
 from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.models import served_models
+from sprat_local.options import Options, model_name
 from sprat_local.servers import PASSWORD_FILE
 from sprat_operations import local_run
 
@@ -94,13 +100,54 @@ def test_doctor_says_what_others_can_read(installation: Installation, tmp_path: 
     (tmp_path / ".env").chmod(0o640)
     installation.folder.chmod(0o750)
     try:
-        environment, folder, _ = check_rights(installation.kafka, run)
+        variables, folder, _ = check_rights(installation.kafka, run)
     finally:
         installation.folder.chmod(0o700)
-    assert (environment.status, environment.fix) == ("warning", "chmod 600 .env")
+    assert (variables.status, variables.fix) == ("warning", "chmod 600 .env")
     assert (folder.status, folder.fix) == ("warning", f"chmod 700 {installation.folder}")
     remote = installation.kafka.model_copy(update={"bootstrap": "kafka.internal:9092"})
     assert [check.status for check in check_rights(remote, None)] == ["warning", "warning"]
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a `.env` that belongs to another user, in the working folder."""
+    file = tmp_path / ".env"
+    file.write_text("SPRAT_SECRET=of another user, sixteen\nSPRAT_POLICY=theirs.yaml\nSPRAT_MODELS={}\n")
+    if os.geteuid() == 0:
+        os.chown(file, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.chdir(tmp_path)
+    return file
+
+
+READERS = {
+    "a service": lambda: load_settings(ServiceSettings),
+    "a command": load_command_settings,
+    "variables that the policy names": environment,
+    "the policy": lambda: chosen_policy(None),
+    "models": lambda: served_models([]),
+    "the name of a model": lambda: model_name("intent", {}),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_no_variable_is_read_from_a_file_of_another_user(foreign: Path, read) -> None:
+    with pytest.raises(UserError, match=r"belongs to another user .* it is not read"):
+        read()
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SPRAT_SECRET=of another user, sixteen\n")
+    file.chmod(mode)
+    for command in (["-m", "sprat_cli", "doctor"], ["-m", "sprat_router"]):
+        ended = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        assert f"chmod go-w {file}" in ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 def test_after_the_end_no_password_is_announced(tmp_path: Path) -> None:

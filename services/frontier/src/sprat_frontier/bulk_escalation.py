@@ -16,13 +16,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from sprat.audit.settings import AuditSettings
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import Publisher
 from sprat.keys import Keys
-from sprat.settings import KafkaSettings, load_settings
+from sprat.settings import KafkaSettings, VariableSettings, load_settings
 from sprat_contracts import (
     Declined,
     EgressRecord,
@@ -243,20 +243,16 @@ async def _no_audit(record: EgressRecord) -> None:
     """Write nothing: there is no broker."""
 
 
-class _AuditSettings(BaseSettings):
+class _AuditSettings(VariableSettings):
     """The key that signs the egress records: one of this desk's own, or the frontier service's."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SPRAT_", env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
-    )
 
     audit: AuditSettings = AuditSettings()
 
 
-class _Environment(BaseSettings):
+class _Environment(VariableSettings):
     """The service's own variables: a key on the command line would be visible in the list of processes."""
 
-    model_config = SettingsConfigDict(env_prefix="SPRAT_FRONTIER__", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SPRAT_FRONTIER__")
 
     api_key: SecretStr | None = None
 

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -9,7 +10,13 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from sprat.errors import UserError
 from sprat.keys import Keys
@@ -140,17 +147,36 @@ class TelemetrySettings(Section):
     ] = 50
 
 
-class ServiceSettings(BaseSettings):
-    """The settings that every service has."""
+class VariableSettings(BaseSettings):
+    """Settings from this process's variables, else from those in `.env` of the working folder.
+
+    Raises:
+        UserError: somebody else may have written `.env`.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="SPRAT_",
-        env_nested_delimiter="__",
-        env_file=_FILE,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
+        env_prefix="SPRAT_", env_nested_delimiter="__", env_file=_FILE, extra="ignore", hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- pydantic-settings passes it by this name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of pydantic-settings, in its order."""
+        if isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_file is not None:
+            _check_writers()
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
+
+
+class ServiceSettings(VariableSettings):
+    """The settings that every service has."""
+
+    model_config = SettingsConfigDict(frozen=True)
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -188,9 +214,30 @@ class ServiceSettings(BaseSettings):
 
 
 def environment() -> Mapping[str, str]:
-    """Return the variables that settings come from: those of `.env`, and before them those of the process."""
+    """Return the variables that settings come from: those of `.env`, and before them those of the process.
+
+    Raises:
+        UserError: somebody else may have written `.env`.
+    """
+    _check_writers()
     file = {name: value for name, value in dotenv_values(_FILE).items() if value is not None}
     return file | os.environ
+
+
+def _check_writers() -> None:
+    """Raise UserError where `.env` is another user's, or others can write it: they would choose where texts go."""
+    path = Path(_FILE).absolute()
+    try:
+        found = (path.stat(), path.lstat())
+    except OSError:
+        return  # there is none, or what reads it says why it cannot
+    if others := [each.st_uid for each in found if each.st_uid not in {0, os.geteuid()}]:
+        raise UserError(
+            f"{path} belongs to another user (uid {others[0]}), who could send texts anywhere by it: it is not read. "
+            "Run this in a folder of your own, or make the file yours: chown"
+        )
+    if found[0].st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UserError(f"other users can write {path}, and so send texts anywhere: it is not read. chmod go-w {path}")
 
 
 def load_settings(settings_type: type[S]) -> S:

@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Final
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from sprat.settings import VariableSettings
 from sprat_cli.terminal import remark
 
 NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
 
 
-class _PolicyVariable(BaseSettings):
+class _PolicyVariable(VariableSettings):
     """`SPRAT_POLICY`, from the environment or the file `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix="SPRAT_", env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     policy: Path | None = None
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import SettingsError
 
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat.settings import VariableSettings
 from sprat_contracts import TASKS
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -20,10 +20,8 @@ SETTING = "SPRAT_MODELS"
 _MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
 
 
-class _Models(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="SPRAT_", env_file=".env", extra="ignore", hide_input_in_errors=True)
-
-    models: Annotated[dict[str, str], Field(description="TASK/NAME → folder.")] = {}
+class _Models(VariableSettings):
+    models: dict[str, str] = Field(default_factory=dict, description="TASK/NAME → folder.")
 
 
 def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat.settings import VariableSettings
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
@@ -72,10 +71,8 @@ class Options:
     ready_timeout_s: float = 60.0
 
 
-class _ModelName(BaseSettings):
+class _ModelName(VariableSettings):
     """The name of a service's model, read as that service reads it."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
     model: str = DEFAULT_MODEL
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sprat.errors import UserError
-from sprat.settings import ServiceSettings, environment
+from sprat.settings import ServiceSettings, VariableSettings, environment
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
@@ -22,12 +21,8 @@ from sprat_policy import Policy, TenantPolicy, load_policy
 _SHORTEST_SECRET = 16
 
 
-class _ServiceVariables(BaseSettings):
+class _ServiceVariables(VariableSettings):
     """The services' settings that doctor checks; the services validate them themselves."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SPRAT_", env_nested_delimiter="__", env_file=".env", extra="ignore", hide_input_in_errors=True
-    )
 
     secret: SecretStr = SecretStr("")
     frontier__base_url: str = ""
