@@ -1,6 +1,7 @@
 """How many cases may wait, and whose gives way when there are more."""
 
 import asyncio
+from bisect import bisect_left, insort
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class _Waiter:
     gives_way: bool = False
 
 
+def _came_s(case: _Waiter) -> float:
+    return case.came_s
+
+
 class WaitingCases:
     """The cases that wait for masking or for a call.
 
@@ -65,7 +70,8 @@ class WaitingCases:
         """Section → the sizes of its cases, added up."""
         self._by_sender: dict[Sender, int] = {}
         """Likewise."""
-        self._cases: dict[Sender, set[_Waiter]] = {}
+        self._cases: dict[Sender, list[_Waiter]] = {}
+        """Likewise, the newest last."""
 
     @asynccontextmanager
     async def waiting(self, escalation: Escalation, wait_s: float, late: DeadlinePassedError) -> AsyncIterator[None]:
@@ -91,7 +97,7 @@ class WaitingCases:
             raise late from None
 
     def _enter(self, sender: Sender, case: _Waiter) -> None:
-        self._cases.setdefault(sender, set()).add(case)
+        insort(self._cases.setdefault(sender, []), case, key=_came_s)
         self._by_sender[sender] = self._by_sender.get(sender, 0) + case.size
         self._by_section[sender.section] = self._by_section.get(sender.section, 0) + case.size
         self._size += case.size
@@ -100,16 +106,16 @@ class WaitingCases:
             section = max(reversed(self._by_section), key=self._by_section.__getitem__)
             senders = (each for each in reversed(self._by_sender) if each.section == section)
             most = max(senders, key=self._by_sender.__getitem__)
-            newest = max(self._cases[most], key=lambda each: each.came_s)
-            newest.gives_way = True
+            newest = self._cases[most][-1]
             self._leave(most, newest)
+            newest.gives_way = True
             newest.limit.reschedule(asyncio.get_running_loop().time())
 
     def _leave(self, sender: Sender, case: _Waiter) -> None:
-        cases = self._cases.get(sender, set())
-        if case not in cases:  # it has given way
+        if case.gives_way:  # it has left already
             return
-        cases.remove(case)
+        cases = self._cases[sender]
+        del cases[cases.index(case, bisect_left(cases, case.came_s, key=_came_s))]
         self._size -= case.size
         self._by_sender[sender] -= case.size
         self._by_section[sender.section] -= case.size
