@@ -50,6 +50,13 @@ def until(reached: Callable[[], bool], within_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def test_what_starts_after_a_shutdown_is_supervised_again(supervised: Supervised) -> None:
+    for _ in range(2):
+        supervised.supervisor.wait_ready([supervised.start()], 20)
+        supervised.supervisor.stop_services(["simulator"], 2)
+        supervised.supervisor.shut_down()
+
+
 def test_a_killed_process_is_restarted_and_the_reason_is_reported(supervised: Supervised) -> None:
     process = supervised.start()
     supervised.supervisor.wait_ready([process], 20)

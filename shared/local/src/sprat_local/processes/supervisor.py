@@ -183,6 +183,7 @@ class Supervisor:
         if self._thread is not None:
             self._thread.join()
         self.servers.clear()
+        self._thread, self._stopping = None, False  # what starts next is supervised again
 
     def kill_all(self) -> None:
         """Kill every process at once. Takes no lock: a signal handler calls it while a stop is in progress."""
