@@ -8,6 +8,8 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from cloudevents.v1.http import CloudEvent as V1CloudEvent
+from cloudevents.v1.kafka import to_structured as v1_to_structured
 
 from contracts.generators.examples import examples
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, WireError, decode, encode
@@ -48,7 +50,7 @@ def of_the_sdk(**attributes: Any) -> CloudEvent:
     return CloudEvent(attributes=standard | attributes, data=TEXT)
 
 
-def as_record(message: KafkaMessage) -> Record:
+def as_record(message: Any) -> Record:
     return Record("sprat.texts.v1", 0, 0, 0, None, message.value, tuple(message.headers.items()))
 
 
@@ -77,6 +79,32 @@ def test_what_is_handed_on_is_the_same_event_to_the_sdk() -> None:
     assert [again.get_attributes()[name] for name in shared] == [before.get_attributes()[name] for name in shared]
 
 
-def test_structured_mode_is_refused_by_its_name() -> None:
-    with pytest.raises(WireError, match="structured_mode"):
-        decode(as_record(to_structured(of_the_sdk(), JSONFormat())), TextSubmitted)
+@pytest.mark.parametrize("data", [TEXT, json.dumps(TEXT), json.dumps(TEXT).encode()], ids=["object", "string", "bytes"])
+def test_we_read_what_the_sdk_writes_in_structured_mode(data: Any) -> None:
+    time = datetime(2026, 1, 1, 12, 30, 0, 250_000, UTC)
+    standard = {"type": TextSubmitted.event_type, "source": SOURCE, "id": ID, "datacontenttype": "application/json"}
+    sent = CloudEvent(attributes=standard | {"time": time, "tenant": "Büro", "partitionkey": "k"}, data=data)
+    read = decode(as_record(to_structured(sent, JSONFormat())), TextSubmitted)
+    assert (read.envelope.id, read.envelope.source, read.envelope.time) == (ID, SOURCE, "2026-01-01T12:30:00.250000Z")
+    assert read.envelope.extensions["tenant"] == "Büro"
+    assert (read.message.text, read.message.model_extra) == (TEXT["text"], {"later": TEXT["later"]})
+
+
+@pytest.mark.parametrize("data", [TEXT, json.dumps(TEXT), json.dumps(TEXT).encode()], ids=["object", "string", "bytes"])
+@pytest.mark.parametrize("more", [{}, {"datacontenttype": "application/json"}], ids=["no content type", "JSON"])
+def test_we_read_what_the_sdk_wrote_before_version_2(data: Any, more: dict[str, str]) -> None:
+    """It writes no content type in structured mode, or that of the data."""
+    event = V1CloudEvent({"type": TextSubmitted.event_type, "source": SOURCE, "id": ID, **more}, data)
+    read = decode(as_record(v1_to_structured(event)), TextSubmitted)
+    assert (read.envelope.id, read.envelope.source) == (ID, SOURCE)
+    assert read.message.text == TEXT["text"]
+
+
+def test_an_event_of_another_type_is_refused_in_either_mode() -> None:
+    other = of_the_sdk(type="com.example.other")
+    for written, where in (
+        (to_binary(other, JSONFormat()), "header ce_"),
+        (to_structured(other, JSONFormat()), "mode"),
+    ):
+        with pytest.raises(WireError, match=f"unexpected_type: .*{where}"):
+            decode(as_record(written), TextSubmitted)

@@ -3,6 +3,7 @@
 `make test` runs it on processes; `make test-containers` runs it again with `--sprat-backend containers`.
 """
 
+import codecs
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,14 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
+from cloudevents.core.bindings.kafka import to_structured
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from confluent_kafka import Message, Producer
 
 from sprat.kafka.publisher import OutRecord
 from sprat_contracts import TASKS
+from sprat_contracts.ids import RESULT, derive
 from sprat_testing import RecordPlace, Sprat, Text
 from sprat_testing.containers import SIMULATOR, unavailable
 from support.compose import images
@@ -89,10 +94,21 @@ BAD = [
     pytest.param(
         {"specversion": "1.0", "id": "1", "source": "/x", "type": "t", "data": text()},
         [("content-type", b"application/cloudevents+json; charset=utf-8")],
-        "structured_mode",
-        "binary mode",
-        id="structured mode",
+        "unexpected_type",
+        "structured mode: attribute type",
+        id="another type in structured mode",
     ),
+    pytest.param(
+        b"[]",
+        [("content-type", b"application/cloudevents-batch+json")],
+        "structured_mode",
+        "batched",
+        id="batched mode",
+    ),
+    pytest.param(
+        json.dumps(text()).encode("utf-16"), [], "invalid_json", "the value is UTF-16; send UTF-8", id="UTF-16"
+    ),
+    pytest.param(text(), [*cloudevent(), ("ce_id", b"e-2")], "invalid_cloudevent", "header ce_id: twice", id="two ids"),
     pytest.param(b'{"text":' + b"[" * 50_000, [], "invalid_json", "recursion", id="deep nesting"),
     pytest.param(
         b'{"text":"x","tasks":{"intent":{}},"more":' + b"[" * 150 + b"]" * 150 + b"}",
@@ -204,6 +220,63 @@ def test_every_refused_record_had_exactly_one_dead_letter_and_no_result(system: 
         assert (len(system._outcomes.letters(place)), system._outcomes.results(place)) == (1, []), place
 
 
+@pytest.mark.parametrize("data", [text(SURE), json.dumps(text(SURE))], ids=["object", "string"])
+def test_an_event_of_the_sdk_in_structured_mode_is_answered_under_its_id(system: Sprat, data: Any) -> None:
+    attributes = {"type": "dev.sprat.text.submitted.v1", "source": "/crm", "id": f"structured-{type(data).__name__}"}
+    sent = to_structured(CloudEvent(attributes=attributes, data=data), JSONFormat())
+    place = system.publish_record(sent.value, headers=list(sent.headers.items()))
+    SUBMITTED[place] = ("intent",)
+    result = system.result(place)
+    assert (result.text_source, result.text_id, result.status) == ("/crm", attributes["id"], "answered")
+    (id,) = result_ids(system, place)
+    assert id == str(derive(RESULT, "/crm", attributes["id"], "intent"))
+
+
+def test_a_byte_order_mark_and_underscores_in_a_tag_are_read(system: Sprat) -> None:
+    value = text(SURE, language="en_US")
+    place = system.publish_record(codecs.BOM_UTF8 + json.dumps(value).encode())
+    SUBMITTED[place] = ("intent",)
+    result = system.result(place)
+    assert (result.status, result.source, result.language) == ("answered", "small", "en-US")
+
+
+@pytest.mark.parametrize(
+    ("fields", "source", "warned"),
+    [
+        pytest.param({}, "small", [], id="all understood"),
+        pytest.param({"tenent": "x"}, "small", ["unknown_field: tenent, did you mean tenant?"], id="kept"),
+        pytest.param(
+            {"text": "what is my balance", "language": "fi", "jane@x.com": 1, "frontier": "yes"},
+            "none",
+            [
+                "unknown_value: frontier: none of allow, redact and deny; counts as deny",
+                "unknown_field: 1 unknown field whose name is not shown",
+            ],
+            id="declined",
+        ),
+        pytest.param(
+            {"text": "what is my balance", "language": "fi", "frontier": "allow", "lang": "fi"},
+            "frontier",
+            ["unknown_field: lang, did you mean language?"],
+            id="escalated",
+        ),
+        pytest.param(
+            {"tasks": {"ner": {"modell": "x"}}, "frontier": "allow"},
+            "frontier",
+            ["unknown_field: tasks.ner.modell, did you mean model?"],
+            id="served by nobody",
+        ),
+    ],
+)
+def test_a_result_warns_of_what_was_not_understood(
+    system: Sprat, fields: dict[str, Any], source: str, warned: list[str]
+) -> None:
+    submitted = text(SURE) | fields
+    result = system.result(submit(system, submitted), next(iter(submitted["tasks"])))
+    assert [f"{each.code}: {each.detail}" for each in result.warnings] == warned
+    assert result.source == source
+
+
 def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(system: Sprat) -> None:
     place = submit(system, text(tasks={"intent": {}, "sentiment": {"x": 1}}))
     assert system.result(place).status == "answered"
@@ -214,26 +287,49 @@ def test_an_unknown_task_is_a_dead_letter_and_its_sibling_is_answered(system: Sp
 
 
 @pytest.mark.parametrize(
-    ("submitted", "task", "reason", "status"),
+    ("submitted", "task", "reason", "causes"),
     [
-        pytest.param(text("mikä on tilini saldo?", language="fi"), "intent", "declined", "answered", id="language"),
+        pytest.param(text("mikä on tilini saldo?", language="fi"), "intent", "declined", (), id="language"),
+        pytest.param(text(tasks={"translation": {"target": "fi"}}), "translation", "no_service", (), id="target"),
+        pytest.param(text(tasks={"ner": {}}), "ner", "no_service", (), id="task that no model serves"),
         pytest.param(
-            text(tasks={"translation": {"target": "fi"}}), "translation", "no_service", "answered", id="target"
+            text(tasks={"intent": {"model": "dfault"}}),
+            "intent",
+            "no_service",
+            (("no_service", "did you mean default?"), ("no_labels", "")),
+            id="model",
         ),
-        pytest.param(text(tasks={"ner": {}}), "ner", "no_service", "answered", id="task that no model serves"),
-        pytest.param(text(tasks={"intent": {"model": "hr"}}), "intent", "no_service", "unanswered", id="model"),
-        pytest.param(text(tasks={"ner": {}}, tenant="nobody"), "ner", "no_service", "unanswered", id="by policy"),
+        pytest.param(
+            text("mikä on tilini saldo?", language="fi", tenant="nobody"),
+            "intent",
+            "declined",
+            (("language", "serves "), ("policy", "let nothing leave")),
+            id="language, by policy",
+        ),
+        pytest.param(
+            text(tasks={"ner": {}}, tenant="nobody"),
+            "ner",
+            "no_service",
+            (("no_service", "is its service running?"), ("policy", "let nothing leave")),
+            id="by policy",
+        ),
     ],
 )
-def test_what_no_model_serves_is_escalated(
-    system: Sprat, submitted: dict[str, Any], task: str, reason: str, status: str
+def test_what_no_model_serves_is_escalated_and_a_result_names_the_first_cause(
+    system: Sprat, submitted: dict[str, Any], task: str, reason: str, causes: Sequence[tuple[str, str]]
 ) -> None:
     result = system.result(submit(system, submitted | {"frontier": "allow"}), task)
     assert (result.route.decision, result.route.reason) == ("escalated", reason)
-    assert result.status == status
-    if status == "unanswered":
+    assert result.status == ("unanswered" if causes else "answered")
+    if causes:
         assert result.declined is not None
-        assert result.declined.code == ("no_labels" if task == "intent" else "policy")
+        assert (result.declined.code, result.declined.detail) == (
+            result.declined.causes[0].code,
+            result.declined.causes[0].detail,
+        )
+        for (code, said), cause in zip(causes, result.declined.causes, strict=True):
+            assert cause.code == code
+            assert said in cause.detail
     else:
         assert result.model is not None
         assert result.model.name.startswith("simulated")

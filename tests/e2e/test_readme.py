@@ -174,6 +174,13 @@ async def test_a_text_is_published_and_read_with_the_contracts(system: System) -
     assert " balance 0." in await said(python(system, "read-contracts"), "mail-4712", "small")
 
 
+async def test_a_text_is_published_in_structured_mode(system: System) -> None:
+    await run(python(system, "publish-structured"))
+    result = (await ended(system, "mail-4715")).message
+    assert (result.text_source, result.status, result.tenant) == ("/crm/mail", "answered", "acme-bank")
+    assert result.origin.key is not None
+
+
 async def test_a_text_is_signed_with_the_contracts(system: System) -> None:
     key = "a key of at least thirty-two bytes"
     await run(python(system, "publish-signed"), {"SPRAT_CRM_KEY": key})

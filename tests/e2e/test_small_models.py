@@ -71,7 +71,7 @@ def test_a_sentence_of_service_is_translated(bootstrap: str) -> None:
 
 def test_a_sentence_of_news_is_not_guessed(bootstrap: str) -> None:
     result = send(bootstrap, NEWS, "--task", "translation=de")
-    assert (result["route"]["decision"], result["declined"]["code"]) == ("escalated", "policy")
+    assert (result["route"]["decision"], result["declined"]["causes"][-1]["code"]) == ("escalated", "policy")
     assert result["status"] in {"degraded", "unanswered"}
 
 
@@ -84,6 +84,9 @@ def test_bad_input_ends_in_a_result(bootstrap: str, text: str, task: str) -> Non
 def test_an_unsupported_target_is_escalated(bootstrap: str) -> None:
     result = send(bootstrap, "Where is my order?", "--task", "translation=fi")
     assert (result["route"]["decision"], result["output"]) == ("escalated", None)
+    assert result["declined"]["code"] == "target"
+    assert result["declined"]["detail"].startswith("translates into de; ask for one of these")
+    assert [each["code"] for each in result["declined"]["causes"]] == ["target", "policy"]
 
 
 def test_redis_holds_no_value_of_a_text_also_where_nothing_may_leave(bootstrap: str, redis: str) -> None:

@@ -84,6 +84,7 @@ def test_declines_are_escalated_and_end_unanswered(sprat: Sprat) -> None:
     sprat.publish(text)
     result = sprat.result(text, timeout=30)
     assert (result.status, result.route.reason, result.output) == ("unanswered", "declined", None)
+    assert (result.declined.code, result.declined.causes[-1].code) == ("language", "policy")
 
 
 def test_a_text_without_an_answer_ends_unanswered_and_says_what_to_do(sprat: Sprat) -> None:

@@ -90,6 +90,18 @@ async def test_an_unanswered_text_is_told_with_exit_code_1(kafka, topics, send):
     assert "intent       no answer: no_labels: no labels are announced" in out
 
 
+async def test_what_is_misspelt_is_sent_as_it_is_and_the_results_warning_is_shown(kafka, topics, send):
+    def warned(event, task):
+        return kept(text_id=event.envelope.id, text_source=event.envelope.source, warnings=event.warnings)
+
+    async with answering(kafka.bootstrap, topics, warned):
+        code, out, _ = await send('{"text": "move it", "tenent": "acme", "frontier": "yes"}')
+    assert code == 0
+    assert (
+        "warning: unknown_value: frontier: none of allow, redact and deny; counts as deny; unknown_field: tenent" in out
+    )
+
+
 async def test_no_result_in_time_is_told_with_exit_code_1(topics, send):
     code, out, _ = await send("silence", "--timeout", "0.3", "--id", "my-id")
     assert code == 1

@@ -139,7 +139,7 @@ async def escalate(system: System) -> None:
     assert {(result.source, result.status) for result in results} == {("frontier", "answered")}
     await behave(system, latency_ms=0, error_rate=1)
     failed = await ask(system, text(f"mitt kort är borta, skriver {MARK}", **HARD))
-    assert (failed.status, failed.declined.code) == ("unanswered", "provider")
+    assert (failed.status, failed.declined.causes[-1].code) == ("unanswered", "provider")
     await behave(system, error_rate=0)
     served = await ask(system, text(f"who is {MARK}", tasks={"ner": {}}, frontier="allow"), "ner")
     assert served.route.reason == "no_service"
@@ -156,12 +156,12 @@ async def mask(system: System) -> None:
     results = [await system.result(place, task) for place in places for task in ("intent", "ner")]
     assert sum(bool(result.egress and result.egress.masked) for result in results) >= len(TEXTS)
     failed = await ask(system, text(f"mikä on saldoni, kysyy {MARK}", language="fi", frontier="redact"))
-    assert failed.declined.code == "masking"
+    assert [each.code for each in failed.declined.causes] == ["language", "masking"]
 
 
 async def decline(system: System) -> None:
     declined = await ask(system, text(f"vad kostar det, {MARK}", language="sv", tenant="nobody"))
-    assert declined.declined.code == "policy"
+    assert [each.code for each in declined.declined.causes] == ["language", "policy"]
 
 
 async def reject(system: System) -> None:

@@ -22,15 +22,21 @@ UNREADABLE = {
     "list": json.dumps(_SAID | {"tenant": ["acme"]}).encode(),
     "no object": json.dumps([_SAID | {"tenant": "acme"}]).encode(),
     "no value": b"",
-    "structured": json.dumps({"specversion": "1.0", "id": "structured", "data": _SAID | {"tenant": "acme"}}).encode(),
+    "batch": json.dumps([{"specversion": "1.0", "id": "batch", "data": _SAID | {"tenant": "acme"}}]).encode(),
 }
 READABLE = {
     "acme": json.dumps(_SAID | {"tenant": "acme"}).encode(),
     "no tasks": b'{"text": "I am Heike", "tenant": "acme"}',
     "nordic": json.dumps(_SAID | {"tenant": "nordic"}).encode(),
     "default": b'{"text": "I am Heike"}',
+    "structured": json.dumps(
+        {"specversion": "1.0", "id": "structured", "source": "/crm", "data": _SAID | {"tenant": "acme"}}
+    ).encode(),
 }
-STRUCTURED = ("content-type", b"application/cloudevents+json")
+MODES = {
+    "batch": [("content-type", b"application/cloudevents-batch+json")],
+    "structured": [("content-type", b"application/cloudevents+json")],
+}
 Place = tuple[str, int, int]
 
 
@@ -42,7 +48,7 @@ async def places(kafka: Kafka, prefix: str) -> dict[str, set[Place]]:
     async with producing(kafka.bootstrap) as producer:
         for id, value in (UNREADABLE | READABLE).items():
             headers = [("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_source", b"/crm")]
-            headers += [STRUCTURED] if id == "structured" else []
+            headers = MODES["structured"] if id == "structured" else headers + MODES.get(id, [])
             text = await producer.send_and_wait(topics.texts, value, b"customer-7", headers=headers)
             place = (text.topic, text.partition, text.offset)
             reason = DeadLetterReason("invalid_json", "broken", *place, text.timestamp, "router", "1.2.3")
@@ -75,7 +81,7 @@ def of(places: dict[str, set[Place]], *ids: str) -> set[Place]:
 async def test_of_a_tenant_what_cannot_be_read_is_listed_as_of_an_unknown_tenant(
     kafka: Kafka, prefix: str, redis_server: Redis, places: dict[str, set[Place]]
 ) -> None:
-    for tenant, own in (("acme", ("acme", "no tasks")), ("default", ("default",)), ("nobody", ())):
+    for tenant, own in (("acme", ("acme", "no tasks", "structured")), ("default", ("default",)), ("nobody", ())):
         listed, last, said = await erased(kafka, prefix, redis_server, "--tenant", tenant)
         assert listed.get("record", set()) == of(places, *own)
         assert listed["tenant_unknown"] == of(places, *UNREADABLE)
@@ -84,8 +90,8 @@ async def test_of_a_tenant_what_cannot_be_read_is_listed_as_of_an_unknown_tenant
     env = environment(kafka.bootstrap, prefix, SPRAT_REDIS__URL=redis_server.url)
     shown = await asyncio.to_thread(CliRunner().invoke, app, ["erase", "--dry-run", "--tenant", "acme"], env=env)
     assert shown.stdout.count(" · tenant unknown\n") == 14
-    assert shown.stdout.count(" · tenant acme\n") == 4
-    assert f"{Topics(prefix).dead_letters}: 2 records, and 7 of an unknown tenant\n" in shown.stdout
+    assert shown.stdout.count(" · tenant acme\n") == 6
+    assert f"{Topics(prefix).dead_letters}: 3 records, and 7 of an unknown tenant\n" in shown.stdout
 
 
 async def test_of_a_text_or_a_person_and_a_tenant_what_cannot_be_read_counts_as_found(
@@ -96,7 +102,9 @@ async def test_of_a_text_or_a_person_and_a_tenant_what_cannot_be_read_counts_as_
         assert (listed, last["tenant_unknown"]) == ({"record": places[id]}, {})
         assert "2 records whose tenant cannot be read" in said
     listed, _, said = await erased(kafka, prefix, redis_server, "--key", "customer-7", "--tenant", "acme")
-    assert listed == {"record": of(places, "acme", "no tasks", *UNREADABLE)}
+    assert listed == {"record": of(places, "acme", "no tasks", "structured", *UNREADABLE)}
+    listed, _, said = await erased(kafka, prefix, redis_server, "--text-id", "structured", "--tenant", "acme")
+    assert (listed, said) == ({"record": places["structured"]}, "")
     listed, _, said = await erased(kafka, prefix, redis_server, "--text-id", "acme", "--tenant", "nordic")
     assert (listed, said) == ({}, "")
     listed, _, said = await erased(kafka, prefix, redis_server, "--key", "customer-7")

@@ -54,9 +54,10 @@ def question_hash(*parts: str) -> str:
     return "|".join(parts)
 
 
-def router(*announced: ModelAnnounced, policy: Policy | None = None) -> RouterHandler:
+def router(*announced: ModelAnnounced, policy: Policy | None = None, strict_texts: bool = False) -> RouterHandler:
     chosen = policy or Policy()
-    return RouterHandler(TOPICS, chosen, TenantGuard(chosen, {}), table(*announced), question_hash)
+    guard = TenantGuard(chosen, {})
+    return RouterHandler(TOPICS, chosen, guard, table(*announced), question_hash, strict_texts=strict_texts)
 
 
 def text(**fields: Any) -> TextSubmitted:

@@ -20,6 +20,7 @@ from sprat_cli.render import (
 )
 from sprat_cli.terminal import printable, table
 from sprat_contracts import (
+    Cause,
     DeadLetterReason,
     Declined,
     Egress,
@@ -30,6 +31,7 @@ from sprat_contracts import (
     NerOutput,
     Record,
     Route,
+    TextWarning,
     Traceparent,
     TranslationOutput,
 )
@@ -84,6 +86,21 @@ def test_a_degraded_answer_says_so_and_why():
 def test_no_answer_says_why():
     assert result_lines(seen(unanswered()))[0] == "intent       no answer: no_labels: no labels are announced"
     assert who(unanswered()) == "no model"
+
+
+def test_all_causes_are_said_the_first_one_first():
+    first = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")
+    declined = Declined(code=first.code, detail=first.detail, causes=(first, Cause(code="policy", detail="nothing")))
+    assert answer(unanswered(declined=declined)) == (
+        "no answer: no_service: no model intent/hrr served; did you mean hr?; then policy: nothing"
+    )
+
+
+def test_what_was_not_understood_is_said():
+    result = kept(warnings=(TextWarning(code="unknown_field", detail="tenent,\x1b did you mean tenant?"),))
+    said = "warning: unknown_field: tenent,\ufffd did you mean tenant?"
+    assert result_lines(seen(result))[1].strip() == said
+    assert f"  · {said}  · small model" in result_line(seen(result))
 
 
 def test_outside_every_intent_is_an_answer():

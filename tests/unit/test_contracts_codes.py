@@ -10,7 +10,7 @@ CODES = {"Declined": ("code", None), "Rejected": ("code", 0), "WireError": ("cod
 
 def test_a_code_is_written_as_its_value_and_an_unknown_one_is_read() -> None:
     written = Declined(code=ReasonCode.DEADLINE).model_dump_json()
-    assert written == '{"code":"deadline","detail":""}'
+    assert written == '{"code":"deadline","detail":"","causes":[]}'
     assert type(Declined.model_validate_json(written).code) is str
     assert Declined.model_validate_json('{"code": "a_later_version"}').code == "a_later_version"
     reason = DeadLetterReason(ReasonCode.TOO_LARGE, "why", "t", 0, 1, 2, "router", "1")

@@ -79,6 +79,13 @@ def test_whatever_is_not_a_clear_yes_lets_nothing_leave(rule: Any) -> None:
     assert read(frontier=rule).frontier == "deny"
 
 
+def test_a_tag_with_underscores_is_understood() -> None:
+    text = read(language="en_US", tasks={"translation": {"target": "zh_Hant_TW"}})
+    assert text.language == "en-US"
+    assert text.tasks.translation is not None
+    assert text.tasks.translation.target == "zh-Hant-TW"
+
+
 def test_unknown_tasks_are_told_beside_the_known_ones() -> None:
     tasks = read(tasks={"mood": {}, "ner": {}, "weather": {"where": "here"}}).tasks
     assert list(tasks.known) == ["ner"]

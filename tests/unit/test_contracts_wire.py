@@ -1,6 +1,9 @@
 """The wire format: what is read, what is refused and what is said about it."""
 
 import json
+from base64 import b64encode
+from codecs import BOM_UTF8
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,9 +20,26 @@ from sprat_contracts import (
     decode,
     encode,
 )
+from sprat_contracts.signing import signature_of
 from support.wire_records import PLAIN, TRACE_CONTEXT, TRACEPARENT, event, plain
 
 SECRET = "Anna Müller, DE89 3704 0044 0532 0130 00"
+SAID = json.dumps({"text": SECRET, "tasks": {"intent": {}}})
+STRUCTURED = (("content-type", b"application/cloudevents+json"),)
+
+
+def structured(**changes: Any) -> Record:
+    """Return an event in structured mode; what is None is left out."""
+    attributes = {"specversion": "1.0", "id": "t-1", "source": "/app", "type": TextSubmitted.event_type}
+    whole = attributes | {"data": json.loads(SAID)} | changes
+    value = json.dumps({name: each for name, each in whole.items() if each is not None}).encode()
+    return plain(value, headers=STRUCTURED)
+
+
+def twice(record: Record | None = None, **headers: bytes) -> Record:
+    """Return a record with further headers."""
+    of = record or event()
+    return replace(of, headers=(*of.headers, *headers.items()))
 
 
 def wrong(**fields: Any) -> Record:
@@ -36,7 +56,9 @@ BAD = [
     pytest.param(plain(b'{"text": "a\nb"}'), "invalid_json", "Invalid JSON: control", id="raw line break"),
     pytest.param(plain(b"[" * 100_000), "invalid_json", "Invalid JSON: recursion", id="nesting without end"),
     pytest.param(plain(b'{"x": ' + b"9" * 9_999 + b"}"), "invalid_json", "Invalid JSON: number", id="endless number"),
-    pytest.param(plain(b"\xef\xbb\xbf{}"), "invalid_json", "Invalid JSON: ", id="byte order mark"),
+    pytest.param(plain(SAID.encode("utf-16")), "invalid_json", "the value is UTF-16; send UTF-8", id="UTF-16"),
+    pytest.param(plain(SAID.encode("utf-16-be")), "invalid_json", "the value is UTF-16;", id="UTF-16 without a mark"),
+    pytest.param(plain(b"\0\0\0\0\7" + SAID.encode()), "invalid_json", "Invalid JSON: expected", id="schema registry"),
     pytest.param(plain(b"[1]"), "invalid_text", "the value: Input should be an object", id="an array"),
     pytest.param(plain(b"{}"), "invalid_text", "text: Field required; tasks: Field required", id="empty object"),
     pytest.param(wrong(text="  "), "invalid_text", "text: the text is blank", id="blank"),
@@ -59,7 +81,38 @@ BAD = [
         "and 1 more",
         id="many problems",
     ),
-    pytest.param(event(content_type="application/cloudevents+json"), "structured_mode", "binary mode", id="structured"),
+    pytest.param(
+        event(content_type="application/cloudevents+json"),
+        "structured_mode",
+        "structured mode, but the value has no specversion 1.0; send content-type application/json, binary mode",
+        id="binary mode that says structured",
+    ),
+    pytest.param(structured(id=""), "invalid_cloudevent", "structured mode: attribute id: missing", id="empty id"),
+    pytest.param(structured(source=["/app"]), "invalid_cloudevent", "mode: attribute source: missing", id="a list"),
+    pytest.param(structured(specversion="0.3"), "structured_mode", "no specversion 1.0", id="structured, version 0.3"),
+    pytest.param(structured(type=SECRET), "unexpected_type", "structured mode: attribute type: dev.", id="its type"),
+    pytest.param(structured(data=None), "structured_mode", "structured mode: data: missing", id="no data"),
+    pytest.param(structured(data=None, data_base64="%"), "structured_mode", "data: missing, or base64", id="no base64"),
+    pytest.param(
+        structured(datacontenttype="text/plain"), "unsupported_content_type", "attribute datacontenttype", id="its data"
+    ),
+    pytest.param(structured(data={"text": "hi"}), "invalid_text", "tasks: Field required", id="a text in an event"),
+    pytest.param(structured(data=SECRET), "invalid_json", "Invalid JSON: expected", id="words in an event"),
+    pytest.param(plain(b"[1]", headers=STRUCTURED), "structured_mode", "no specversion", id="structured, an array"),
+    pytest.param(plain(b"", headers=STRUCTURED), "empty_value", "the record has no value", id="structured, nothing"),
+    pytest.param(plain(b"{" + SECRET.encode(), headers=STRUCTURED), "invalid_json", "key must", id="structured, cut"),
+    pytest.param(plain(SAID.encode("utf-16"), headers=STRUCTURED), "invalid_json", "UTF-16", id="structured, UTF-16"),
+    pytest.param(plain(b"{".ljust(600_000), headers=STRUCTURED), "too_large", "524288", id="structured, too large"),
+    pytest.param(
+        event(content_type="application/cloudevents+avro"), "structured_mode", "another format than JSON", id="Avro"
+    ),
+    pytest.param(
+        plain(structured(id="").value), "invalid_cloudevent", "structured mode: attribute id", id="no content type"
+    ),
+    pytest.param(twice(ce_id=b"t-2"), "invalid_cloudevent", "header ce_id: twice, with different values", id="two ids"),
+    pytest.param(
+        twice(twice(ce_anna=b"1"), ce_anna=b"2"), "invalid_cloudevent", "header *: twice", id="two of its own"
+    ),
     pytest.param(
         plain(headers=(("content-type", b"application/cloudevents+json; charset=utf-8"),)),
         "structured_mode",
@@ -69,7 +122,7 @@ BAD = [
     pytest.param(
         event(content_type="application/cloudevents-batch+json"),
         "structured_mode",
-        "binary mode",
+        "batched mode; send each event as a record of its own, in structured or binary mode",
         id="a batch of events",
     ),
     pytest.param(event(content_type="text/plain"), "unsupported_content_type", "application/json", id="text/plain"),
@@ -144,9 +197,57 @@ def test_a_cloudevent_is_read(headers: dict[str, str | None]) -> None:
 
 
 def test_of_a_header_that_stands_twice_the_last_counts() -> None:
-    record = event()
-    twice = Record("t", 0, 0, 0, None, record.value, (*record.headers, ("ce_id", b"t-2")))
-    assert decode(twice, TextSubmitted).envelope.id == "t-2"
+    """Those of agents and gateways; attributes may stand twice with one value."""
+    state = {"traceparent": TRACEPARENT.encode(), "tracestate": b"a=b"}
+    assert decode(twice(event(**state), ce_id=b"t-1", tracestate=b"c=d"), TextSubmitted).envelope.tracestate == "c=d"
+
+
+STRUCTURED_EVENTS = [
+    pytest.param({}, STRUCTURED, id="as the specification says"),
+    pytest.param({}, (("content-type", b"Application/CloudEvents+JSON; charset=utf-8"),), id="with a charset"),
+    pytest.param({"data": SAID}, STRUCTURED, id="data as a string"),
+    pytest.param({"data": None, "data_base64": b64encode(SAID.encode()).decode()}, STRUCTURED, id="data as base64"),
+    pytest.param({}, (), id="no content type"),
+    pytest.param({}, (("content-type", b"application/json"),), id="content type of the data"),
+]
+
+
+@pytest.mark.parametrize(("changes", "headers"), STRUCTURED_EVENTS)
+def test_an_event_in_structured_mode_is_the_one_in_binary_mode(
+    changes: dict[str, Any], headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    written = structured(**{"subject": "s", "time": "yesterday", "tenant": "shop", "n": 3, "b": True} | changes)
+    signature = ("sprat_text_signature", b"v1=0")
+    record = plain(written.value, headers=(*headers, signature, ("traceparent", TRACEPARENT.encode())))
+    read = decode(record, TextSubmitted)
+    envelope = read.envelope
+    assert read.message == TextSubmitted.model_validate_json(SAID)
+    assert (envelope.id, envelope.source, envelope.time) == ("t-1", "/app", "yesterday")
+    assert envelope.extensions == {"subject": "s", "tenant": "shop", "n": "3", "b": "true"}
+    assert envelope.traceparent == TRACE_CONTEXT
+    assert envelope.signature == signature_of("v1=0", written.value)
+    assert decode(plain(BOM_UTF8 + (written.value or b""), headers=headers), TextSubmitted).message == read.message
+
+
+def test_a_text_that_speaks_of_events_is_a_text() -> None:
+    fields = {"specversion": "1.0", "data": {"specversion": "1.0"}} | json.loads(SAID)
+    read = decode(plain(json.dumps(fields).encode()), TextSubmitted)
+    assert (read.envelope.source, read.message.text) == ("/sprat.texts.v1/3", SECRET)
+
+
+@pytest.mark.parametrize("kind", [Prediction, Result], ids=lambda kind: kind.__name__)
+def test_what_services_write_is_not_read_in_structured_mode(kind: type[Message]) -> None:
+    with pytest.raises(WireError, match=r"structured_mode: header content-type: .* only texts"):
+        decode(structured(type=kind.event_type), kind)
+    with pytest.raises(WireError, match="invalid_cloudevent: header ce_id: missing"):
+        decode(plain(structured(type=kind.event_type).value), kind)
+
+
+def test_a_byte_order_mark_is_skipped_and_signed() -> None:
+    value = BOM_UTF8 + SAID.encode()
+    read = decode(plain(value, headers=(("sprat_text_signature", b"v1=0"),)), TextSubmitted)
+    assert read.message.text == SECRET
+    assert read.envelope.signature == signature_of("v1=0", value)
 
 
 def test_extensions_are_read_without_their_prefix() -> None:

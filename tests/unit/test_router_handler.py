@@ -8,6 +8,7 @@ import pytest
 
 from sprat.channels import router_channels
 from sprat.errors import Fatal, Rejected
+from sprat.processing.handler import Outcome
 from sprat_contracts import (
     Declined,
     FrontierAnswered,
@@ -16,6 +17,7 @@ from sprat_contracts import (
     Prediction,
     Route,
     TextSignature,
+    TextWarning,
 )
 from sprat_contracts.ids import RESULT, derive, plain_text_identity
 from sprat_policy import Policy
@@ -36,6 +38,8 @@ from support.router_records import (
     text,
 )
 
+LATER = "it was announced for later texts; send the text again"
+
 
 def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
     outcome = router(announced()).receive(received(text()))
@@ -43,16 +47,23 @@ def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("announcements", "labels"),
+    ("announcements", "labels", "hint"),
     [
-        pytest.param([], None, id="nothing announced"),
-        pytest.param([announced(owns_from=None)], LABELS, id="known but not serving yet"),
-        pytest.param([announced(owns_from=APPENDED_AT + 1)], LABELS, id="the text came first"),
-        pytest.param([announced(model="other")], None, id="another model"),
+        pytest.param([], None, "no model for intent is announced: is its service running?", id="nothing announced"),
+        pytest.param([announced(owns_from=None)], LABELS, LATER, id="known but not serving yet"),
+        pytest.param([announced(owns_from=APPENDED_AT + 1)], LABELS, LATER, id="the text came first"),
+        pytest.param([announced(model="other")], None, "announced are other", id="another model"),
+        pytest.param([announced(model="defaults"), announced("ner")], None, "did you mean defaults?", id="like it"),
+        pytest.param(
+            [announced(model=f"m{number}") for number in range(7)],
+            None,
+            "announced are m0, m1, m2, m3, m4 and others",
+            id="many",
+        ),
     ],
 )
 def test_a_known_task_that_nobody_serves_is_escalated(
-    announcements: list[ModelAnnounced], labels: tuple[str, ...] | None
+    announcements: list[ModelAnnounced], labels: tuple[str, ...] | None, hint: str
 ) -> None:
     outcome = router(*announcements).receive(received(text(), key=b"\xffk"))
     (request,) = requests(outcome)
@@ -62,7 +73,8 @@ def test_a_known_task_that_nobody_serves_is_escalated(
     made = request.prediction
     assert (made.text_id, made.text_source, made.task, made.submitted) == ("t-1", "/app", "intent", text())
     assert (made.output, made.confidence, made.model) == (None, None, None)
-    assert made.declined == Declined(code="no_service", detail="no model intent/default served when the text arrived")
+    said = f"no model intent/default served when the text arrived; {hint}"
+    assert made.declined == Declined(code="no_service", detail=said)
     assert made.origin.model_dump() == {
         "partition": 3,
         "offset": 7,
@@ -154,7 +166,8 @@ def test_too_large_an_event_becomes_a_small_result_and_a_dead_letter(message: An
     assert outcome.events[0].id == str(derive(RESULT, "/app", "t-1", "intent"))
     assert outcome.events[0].extensions["status"] == result.status == "unanswered"
     assert (result.source, result.output, result.confidence, result.model) == ("none", None, None, None)
-    assert result.declined.code == "too_large"
+    assert result.declined.causes[-1].code == "too_large"
+    assert result.declined.code == result.declined.causes[0].code
     assert result.timings_ms == {}
     assert type(result).model_validate_json(result.model_dump_json()) == result
 
@@ -219,3 +232,32 @@ def test_a_request_without_a_service_carries_the_texts_signature() -> None:
     record = received(text())
     (request,) = requests(router().receive(replace(record, envelope=replace(record.envelope, signature=signature))))
     assert request.prediction.text_signature == signature
+
+
+MISSPELT = (TextWarning(code="unknown_field", detail="tenent, did you mean tenant?"),)
+WRITTEN = [each.model_dump() for each in MISSPELT]
+
+
+def test_what_was_not_understood_is_told_by_each_result_of_a_text() -> None:
+    (request,) = requests(router().receive(replace(received(text()), warnings=MISSPELT)))
+    assert request.prediction.warnings == MISSPELT
+    for message in (
+        prediction(warnings=WRITTEN),
+        answer(prediction(warnings=WRITTEN, confidence=0.1), **ANSWERED),
+        answer(request.prediction, declined={"code": "policy"}),
+    ):
+        (result,) = results(router().receive(received(message)))
+        assert result.warnings == MISSPELT
+    assert results(router().receive(received(prediction())))[0].warnings == ()
+
+
+def test_a_strict_router_refuses_what_is_not_understood_once() -> None:
+    strict = router(strict_texts=True)
+    more = (*MISSPELT, TextWarning(code="unknown_value", detail="frontier: …"))
+    outcome = strict.receive(replace(received(text(tasks=ALL_TASKS | {"mood": {}})), warnings=more))
+    assert outcome.rejected is not None
+    assert (outcome.events, outcome.judged) == ((), False)
+    assert str(outcome.rejected) == "unknown_field: tenent, did you mean tenant?; frontier: …"
+    assert strict.receive(received(prediction(warnings=WRITTEN))) == Outcome(skipped="unknown_field")
+    assert requests(strict.receive(received(text())))
+    assert results(strict.receive(received(prediction())))

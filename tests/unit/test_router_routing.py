@@ -151,15 +151,19 @@ def test_without_the_frontiers_answer_the_small_one_has_to_do(
 
 
 @pytest.mark.parametrize(
-    "small",
-    [declined(), declined("no_service") | {"model": None}, {"output": OUTPUTS_BY_TASK["ner"]}],
-    ids=["declined", "no service", "the output of another task"],
+    ("small", "causes"),
+    [
+        pytest.param(declined(), ["target", "policy"], id="declined"),
+        pytest.param(declined("no_service") | {"model": None}, ["no_service", "policy"], id="no service"),
+        pytest.param({"output": OUTPUTS_BY_TASK["ner"]}, ["policy"], id="the output of another task"),
+    ],
 )
-def test_with_neither_answer_the_pair_ends_unanswered(small: dict[str, Any]) -> None:
+def test_with_neither_answer_the_pair_ends_unanswered(small: dict[str, Any], causes: list[str]) -> None:
     (result,) = results(router().receive(received(answer(prediction(**small), declined={"code": "policy"}))))
     assert (result.status, result.source, result.output) == ("unanswered", "none", None)
     assert (result.confidence, result.model, result.cached) == (None, None, False)
-    assert result.declined.code == "policy"
+    assert result.declined.code == causes[0]
+    assert [each.code for each in result.declined.causes] == causes
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
 
-Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `ids`,
-`signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
+Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `structured`,
+`text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `announcements` and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
@@ -12,6 +12,7 @@ from sprat_contracts.frontier import ChainPlace, Egress, EgressRecord, FrontierA
 from sprat_contracts.predictions import (
     OUTPUTS,
     Alternative,
+    Cause,
     Declined,
     Entity,
     IntentOutput,
@@ -24,7 +25,7 @@ from sprat_contracts.predictions import (
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
-from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TranslationOptions
+from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
@@ -34,6 +35,7 @@ __all__ = [
     "SIGNATURE_HEADER",
     "TASKS",
     "Alternative",
+    "Cause",
     "ChainPlace",
     "DeadLetterReason",
     "Declined",
@@ -62,6 +64,7 @@ __all__ = [
     "Tasks",
     "TextSignature",
     "TextSubmitted",
+    "TextWarning",
     "Topic",
     "Topics",
     "Traceparent",

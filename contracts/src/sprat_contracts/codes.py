@@ -1,4 +1,4 @@
-"""The codes of dead letters and of declined answers.
+"""The codes of dead letters, of declined answers and of warnings.
 
 Writers use this enum. On the wire a code is an open string: readers accept any, because a later version may add one.
 """
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ReasonCode(StrEnum):
-    """Why a record became a dead letter (header `sprat_error_code`), or why there is no answer (`declined.code`)."""
+    """Why a record is a dead letter (`sprat_error_code`) or an answer declined; what was unclear (`warnings`)."""
 
     # Dead letters: the record is not what its topic holds.
     STRUCTURED_MODE = "structured_mode"
@@ -25,6 +25,10 @@ class ReasonCode(StrEnum):
     UNKNOWN_SERVICE = "unknown_service"
     FOREIGN_SOURCE = "foreign_source"
     BAD_SIGNATURE = "bad_signature"
+
+    # Warnings of a text; with strict texts, dead letters.
+    UNKNOWN_FIELD = "unknown_field"
+    UNKNOWN_VALUE = "unknown_value"
 
     # Both: the record becomes a dead letter, and its text and task a declined answer.
     TOO_LARGE = "too_large"

@@ -3,9 +3,17 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+def _with_hyphens(tag: object) -> object:
+    """Return a tag with the hyphens of BCP 47: operating systems and Java write `en_US`."""
+    return tag.replace("_", "-") if isinstance(tag, str) else tag
+
+
+LanguageTag = Annotated[
+    str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35), BeforeValidator(_with_hyphens)
+]
 
 
 def primary_subtag(tag: str) -> str:

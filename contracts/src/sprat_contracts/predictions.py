@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.signing import TextSignature
-from sprat_contracts.texts import TextSubmitted
+from sprat_contracts.texts import TextSubmitted, TextWarning
 
 
 class Alternative(Part):
@@ -81,11 +81,20 @@ class ModelRef(Part):
     version: Annotated[str, Field(min_length=1, description="Content hash of the artefact; of a frontier, its name.")]
 
 
-class Declined(Part):
-    """Why there is no answer."""
+class Cause(Part):
+    """A reason why there is no answer."""
 
     code: Annotated[str, Field(min_length=1, description="Open list: language, target, deadline, policy, masking, …")]
     detail: Annotated[str, Field(description="For people; never holds the text.")] = ""
+
+
+class Declined(Cause):
+    """Why there is no answer. In a Result, `code` and `detail` are those of the first cause."""
+
+    causes: Annotated[
+        tuple[Cause, ...],
+        Field(description="In a Result: all causes in order, the small model's before the frontier's."),
+    ] = ()
 
 
 class Prediction(Message):
@@ -116,3 +125,6 @@ class Prediction(Message):
             description="The text's signature, copied, so that the next services can verify it; null where it has none."
         ),
     ] = None
+    warnings: Annotated[
+        tuple[TextWarning, ...], Field(description="What of the text was not understood; the Result shows it.")
+    ] = ()

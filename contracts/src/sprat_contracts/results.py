@@ -8,6 +8,7 @@ from pydantic import Field
 from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.frontier import Egress
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
+from sprat_contracts.texts import TextWarning
 
 
 class Route(Part):
@@ -58,6 +59,10 @@ class Result(Message):
     reference: Annotated[
         Mapping[str, str] | None, Field(description="The upstream's own keys and values, untouched.")
     ] = None
+    warnings: Annotated[
+        tuple[TextWarning, ...],
+        Field(description="What of the text was not understood, such as a misspelt field: it had no effect."),
+    ] = ()
 
 
 class FeedbackGiven(Message):

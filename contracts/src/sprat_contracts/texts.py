@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from math import isfinite
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -20,6 +21,7 @@ from sprat_contracts.languages import LanguageTag
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
+_RULES: Final = ("allow", "redact", "deny")
 
 MAX_DEPTH = 64
 """How deep fields unknown to this version may nest. Every hop nests a text deeper, and JSON readers have limits: what
@@ -37,7 +39,7 @@ class TaskOptions(Part):
 class TranslationOptions(TaskOptions):
     """The options of a translation."""
 
-    target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47.")]
+    target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47; `pt_BR` is read as `pt-BR`.")]
 
 
 class Tasks(Part):
@@ -74,6 +76,15 @@ class Tasks(Part):
         return tuple(self.model_extra or ())
 
 
+class TextWarning(Part):
+    """What of a text was not understood."""
+
+    code: Annotated[str, Field(min_length=1, description="Open list: unknown_field, unknown_value.")]
+    detail: Annotated[
+        str, Field(description="Field and reason, for people: `tenent, did you mean tenant?`; never a value.")
+    ] = ""
+
+
 class TextSubmitted(Message):
     """A text and the requested tasks."""
 
@@ -91,7 +102,9 @@ class TextSubmitted(Message):
         ),
     ]
     tasks: Annotated[Tasks, Field(description="The tasks to do.")]
-    language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47.")] = "en"
+    language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47; `en_US` is read as `en-US`.")] = (
+        "en"
+    )
     tenant: Annotated[
         str,
         Field(
@@ -142,8 +155,13 @@ class TextSubmitted(Message):
 
     @field_validator("frontier", mode="before")
     @classmethod
-    def _anything_else_is_deny(cls, rule: object) -> object:
-        return rule if rule in ("allow", "redact") else "deny"
+    def _anything_else_is_deny(cls, rule: object, info: ValidationInfo) -> object:
+        if rule in _RULES:
+            return rule
+        if isinstance(info.context, list):
+            detail = "frontier: none of allow, redact and deny; counts as deny"
+            info.context.append(TextWarning(code=ReasonCode.UNKNOWN_VALUE, detail=detail))
+        return "deny"
 
 
 def _inside(value: object) -> Iterable[object]:

@@ -1,18 +1,27 @@
-"""The wire format: CloudEvents 1.0 over Kafka in binary mode. JSON value, `ce_` headers, W3C trace context."""
+"""The wire format: CloudEvents 1.0 over Kafka. JSON value, `ce_` headers, W3C trace context.
 
+All messages are written in binary mode. Texts may also come in structured mode or as plain JSON.
+"""
+
+import codecs
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from sprat_contracts.base import Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
+from sprat_contracts.structured import FORMAT, content_type_of, data_in, event_in, extensions_in
+from sprat_contracts.text_warnings import warnings_of
+from sprat_contracts.texts import TextSubmitted, TextWarning
 from sprat_contracts.trace_context import Traceparent
 
 M = TypeVar("M", bound=Message)
@@ -21,9 +30,15 @@ SIGNATURE = "sprat_signature"
 """The header of a signature: the installation's on records that services write for each other, the frontier's on those
 of the audit."""
 
-_CONTEXT = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"})
-_OPTIONAL = frozenset({"ce_subject", "ce_dataschema", "ce_datacontenttype", "ce_tenant", "ce_status"})
-_KNOWN_HEADERS = _CONTEXT | _OPTIONAL | {"content-type", "traceparent", "tracestate", REPLAY_FOR, SIGNATURE_HEADER}
+_CONTEXT = frozenset({"specversion", "id", "source", "type", "time"})
+_OPTIONAL = frozenset({"subject", "dataschema", "datacontenttype", "tenant", "status"})
+_KNOWN_HEADERS = frozenset({f"ce_{name}" for name in _CONTEXT | _OPTIONAL}) | {
+    "content-type",
+    "traceparent",
+    "tracestate",
+    REPLAY_FOR,
+    SIGNATURE_HEADER,
+}
 _MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
 
@@ -124,6 +139,8 @@ class Event(Generic[M]):
 
     envelope: Envelope
     message: M
+    warnings: tuple[TextWarning, ...] = ()
+    """Of a text: what was not understood."""
 
 
 def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
@@ -133,45 +150,117 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
         WireError: structured_mode, unsupported_content_type, invalid_header, invalid_cloudevent, unexpected_type,
             empty_value, too_large, invalid_json or invalid_message (of texts: invalid_text, no_known_task).
     """
-    envelope = read_envelope(record, message_type)
-    if not record.value:
-        raise WireError(ReasonCode.EMPTY_VALUE, "the record has no value")
-    if message_type.max_bytes is not None and len(record.value) > message_type.max_bytes:
-        raise WireError(ReasonCode.TOO_LARGE, f"the value has more than {message_type.max_bytes} bytes")
+    envelope, value = _opened(record, message_type)
+    _check_value(record, message_type)
+    noted: list[TextWarning] = []
     try:
-        return Event(envelope, message_type.model_validate_json(record.value))
+        message = message_type.model_validate_json(value, context=noted)
     except ValidationError as error:
-        raise _wire_error(error, message_type) from None
+        raise _wire_error(error, message_type, value) from None
+    return Event(envelope, message, warnings_of(message, noted) if isinstance(message, TextSubmitted) else ())
 
 
 def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
-    """Decode the headers alone; raise the same errors as `decode`, except those of the value."""
+    """Return the envelope alone; raise the same errors as `decode`, except those of the message."""
+    return _opened(record, message_type)[0]
+
+
+def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope, bytes]:
+    """Return the envelope of a record and the JSON of its message, which is not read."""
     headers = _text_headers(record)
-    content_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if content_type.startswith("application/cloudevents"):
-        raise WireError(
-            ReasonCode.STRUCTURED_MODE, "header content-type: a CloudEvent in structured mode; send it in binary mode"
-        )
-    if content_type != "application/json" and not content_type.endswith("+json"):
-        raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
-    if any(name.startswith("ce_") for name in headers):
-        source, event_id = _cloudevent_identity(headers, message_type.event_type)
+    value = (record.value or b"").removeprefix(codecs.BOM_UTF8)
+    event = _structured(headers, record, message_type)
+    if event is not None:
+        attributes = extensions_in(event)
+        source, event_id = _identity(attributes, message_type.event_type, "structured mode: attribute ")
+        value = _data(event)
+    elif any(name.startswith("ce_") for name in headers):
+        attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
+        source, event_id = _identity(attributes, message_type.event_type, "header ce_")
     elif message_type.plain_json_allowed:
+        attributes = {}
         source, event_id = plain_text_identity(record.topic, record.partition, record.offset, record.timestamp)
     else:
         raise WireError(ReasonCode.INVALID_CLOUDEVENT, "header ce_id: missing; only texts may come as plain JSON")
     traceparent = Traceparent.parse(headers.get("traceparent"))
-    return Envelope(
+    envelope = Envelope(
         id=event_id,
         source=source,
         traceparent=traceparent or Traceparent.root(source, event_id),
         tracestate=None if traceparent is None else headers.get("tracestate"),
-        time=headers.get("ce_time"),
-        extensions={name[3:]: value for name, value in headers.items() if name[:3] == "ce_" and name not in _CONTEXT},
+        time=attributes.get("time"),
+        extensions={name: value for name, value in attributes.items() if name not in _CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
         replays=replays_of(record.headers),
         signature=signature_of(headers.get(SIGNATURE_HEADER), record.value),
     )
+    return envelope, value
+
+
+def _structured(
+    headers: Mapping[str, str], record: KafkaRecord, message_type: type[Message]
+) -> Mapping[str, Any] | None:
+    """Return the event of a record in structured mode; None for one in another mode."""
+    content_type = content_type_of(headers)
+    if content_type.startswith(f"{FORMAT}-batch"):
+        detail = "batched mode; send each event as a record of its own, in structured or binary mode"
+    elif content_type.startswith(FORMAT) and content_type != f"{FORMAT}+json":
+        detail = f"structured mode in another format than JSON; send {FORMAT}+json, or binary mode"
+    elif content_type.startswith(FORMAT) and not message_type.plain_json_allowed:
+        detail = "structured mode, in which only texts are read; send it in binary mode"
+    elif content_type.startswith(FORMAT):
+        _check_value(record, message_type)
+        event = event_in(headers, record.value)
+        if event is None:
+            _check_json(record.value or b"")
+        elif event.get("specversion") == "1.0":
+            return event
+        detail = (
+            "structured mode, but the value has no specversion 1.0; send content-type application/json, binary mode"
+        )
+    elif content_type != "application/json" and not content_type.endswith("+json"):
+        raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
+    else:
+        if not message_type.plain_json_allowed or len(record.value or b"") > (message_type.max_bytes or 0):
+            return None
+        return event_in(headers, record.value)
+    raise WireError(ReasonCode.STRUCTURED_MODE, f"header content-type: {detail}")
+
+
+def _data(event: Mapping[str, Any]) -> bytes:
+    """Return the JSON of the message in an event."""
+    content_type = event.get("datacontenttype")
+    if content_type is not None:
+        media_type = content_type_of({"content-type": str(content_type)})
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            detail = "structured mode: attribute datacontenttype: only application/json is read"
+            raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, detail)
+    data = data_in(event)
+    if data is None:
+        raise WireError(ReasonCode.STRUCTURED_MODE, "structured mode: data: missing, or base64 that cannot be read")
+    return data
+
+
+def _check_value(record: KafkaRecord, message_type: type[Message]) -> None:
+    if not record.value:
+        raise WireError(ReasonCode.EMPTY_VALUE, "the record has no value")
+    if message_type.max_bytes is not None and len(record.value) > message_type.max_bytes:
+        raise WireError(ReasonCode.TOO_LARGE, f"the value has more than {message_type.max_bytes} bytes")
+
+
+def _check_json(value: bytes) -> None:
+    try:
+        from_json(value.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+    except ValueError as error:
+        raise _invalid_json(value, f"Invalid JSON: {error}") from None
+
+
+def _invalid_json(value: bytes, why: str) -> WireError:
+    """Return the error of a value that is no JSON; `why` says where, and nothing of the value."""
+    encoding = json.detect_encoding(value)
+    if not encoding.startswith("utf-8") and value[:64].decode(encoding, "ignore").lstrip("\ufeff \t\r\n")[:1] == "{":
+        return WireError(ReasonCode.INVALID_JSON, f"the value is {encoding[:6].upper()}; send UTF-8")
+    return WireError(ReasonCode.INVALID_JSON, why)
 
 
 def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -193,35 +282,39 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
 
 
 def _text_headers(record: KafkaRecord) -> dict[str, str]:
-    """Decode the headers; the last one of a name counts, as in most clients."""
+    """Decode the headers; the last one of a name counts, as in most clients, but attributes have one value."""
     headers: dict[str, str] = {}
     for name, value in record.headers:
         try:
             name.encode()  # a reader may keep bytes that are not UTF-8 as surrogates
-            headers[name] = (value or b"").decode()
+            text = (value or b"").decode()
         except UnicodeError:
             raise WireError(ReasonCode.INVALID_HEADER, f"header {_shown(name)}: not UTF-8") from None
+        if name.startswith("ce_") and headers.get(name, text) != text:
+            raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"header {_shown(name)}: twice, with different values")
+        headers[name] = text
     return headers
 
 
-def _cloudevent_identity(headers: Mapping[str, str], event_type: str) -> tuple[str, str]:
-    if headers.get("ce_specversion") != "1.0":
-        raise WireError(ReasonCode.INVALID_CLOUDEVENT, "header ce_specversion: missing or not 1.0")
-    for name in ("ce_id", "ce_source", "ce_type"):
-        if not 0 < len(headers.get(name, "")) <= _MAX_ATTRIBUTE:
+def _identity(attributes: Mapping[str, str], event_type: str, where: str) -> tuple[str, str]:
+    """Return source and id of a CloudEvent; `where` begins the place of an attribute in errors."""
+    if attributes.get("specversion") != "1.0":
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: missing or not 1.0")
+    for name in ("id", "source", "type"):
+        if not 0 < len(attributes.get(name, "")) <= _MAX_ATTRIBUTE:
             raise WireError(
-                ReasonCode.INVALID_CLOUDEVENT, f"header {name}: missing, empty or over {_MAX_ATTRIBUTE} characters"
+                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: missing, empty or over {_MAX_ATTRIBUTE} characters"
             )
-    if headers["ce_type"] != event_type:
-        raise WireError(ReasonCode.UNEXPECTED_TYPE, f"header ce_type: {event_type} is expected on this topic")
-    return headers["ce_source"], headers["ce_id"]
+    if attributes["type"] != event_type:
+        raise WireError(ReasonCode.UNEXPECTED_TYPE, f"{where}type: {event_type} is expected on this topic")
+    return attributes["source"], attributes["id"]
 
 
-def _wire_error(error: ValidationError, message_type: type[Message]) -> WireError:
+def _wire_error(error: ValidationError, message_type: type[Message], value: bytes) -> WireError:
     """Return which fields are wrong and why, without any input: keys that are not field names are shown as `*`."""
     problems = error.errors(include_input=False, include_context=False, include_url=False)
     if problems[0]["type"] == "json_invalid":
-        return WireError(ReasonCode.INVALID_JSON, problems[0]["msg"])
+        return _invalid_json(value, problems[0]["msg"])
     known = _field_names(message_type)
     problem_texts = [
         (

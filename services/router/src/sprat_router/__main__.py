@@ -28,6 +28,10 @@ class RouterSettings(ServiceSettings):
         float,
         Field(ge=0, le=300, description="How often the elected router measures lag and age of all groups; 0: never."),
     ] = 10.0
+    strict_texts: Annotated[
+        bool,
+        Field(description="Whether a text with an unknown field, or an unclear `frontier`, becomes a dead letter."),
+    ] = False
 
 
 async def build(
@@ -45,7 +49,9 @@ async def build(
     context.stack.push_async_callback(reader.stop)
     await context.wait_for_topics(context.topics.models)
     await reader.start()
-    handler = RouterHandler(context.topics, policy, guard, table, context.keyed_hash)
+    handler = RouterHandler(
+        context.topics, policy, guard, table, context.keyed_hash, strict_texts=settings.strict_texts
+    )
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 
     async def refresh() -> None:

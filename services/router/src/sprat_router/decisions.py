@@ -26,6 +26,8 @@ LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 UNKNOWN_LABEL = "unknown_label"
+_NAMED = 5
+"""How many of the announced models a reason names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _has_unknown_label(prediction: Prediction, output: Output, announced: Announ
 def unserved(text: TextSubmitted, received: Received[Message], models: ModelTable) -> list[Prediction]:
     """Return a declined prediction for each known task that no model serves; specialists answer the others."""
     return [
-        _declined_prediction(text, received, task, options.model)
+        _declined_prediction(text, received, task, options.model, models)
         for task, options in text.tasks.known.items()
         if models.served(task, options.model, received.appended_at) is None
     ]
@@ -113,7 +115,9 @@ def unknown_tasks(text: TextSubmitted) -> Rejected | None:
     return Rejected(ReasonCode.UNKNOWN_TASK, f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(TASKS)}")
 
 
-def _declined_prediction(text: TextSubmitted, received: Received[Message], task: str, model: str) -> Prediction:
+def _declined_prediction(
+    text: TextSubmitted, received: Received[Message], task: str, model: str, models: ModelTable
+) -> Prediction:
     return Prediction(
         text_id=received.envelope.id,
         text_source=received.envelope.source,
@@ -123,6 +127,21 @@ def _declined_prediction(text: TextSubmitted, received: Received[Message], task:
         output=None,
         confidence=None,
         model=None,
-        declined=Declined(code=ReasonCode.NO_SERVICE, detail=f"no model {task}/{model} served when the text arrived"),
+        declined=Declined(code=ReasonCode.NO_SERVICE, detail=_unserved_detail(task, model, models)),
         text_signature=received.envelope.signature,
+        warnings=received.warnings,
     )
+
+
+def _unserved_detail(task: str, model: str, models: ModelTable) -> str:
+    """Return which model did not serve, and what to do."""
+    names = [each.model for each in models.announced() if each.task == task]
+    if model in names:
+        hint = "it was announced for later texts; send the text again"
+    elif meant := get_close_matches(model, names, n=1):
+        hint = f"did you mean {meant[0]}?"
+    elif names:
+        hint = f"announced are {', '.join(names[:_NAMED])}" + (" and others" if len(names) > _NAMED else "")
+    else:
+        hint = f"no model for {task} is announced: is its service running?"
+    return f"no model {task}/{model} served when the text arrived; {hint}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from sprat.processing.handler import Emit, record_key
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
+    Cause,
     Declined,
     Egress,
     FrontierAnswered,
@@ -100,8 +101,10 @@ def too_large(message: Result | FrontierRequested) -> Result:
     It still reports cost and egress.
     """
     if isinstance(message, FrontierRequested):
-        return _result(message.prediction, _escalated(message), _Ending(declined=TOO_LARGE))
-    ending = _Ending(declined=TOO_LARGE, cost_eur=message.cost_eur, egress=message.egress)
+        declined = _in_order(message.prediction.declined, TOO_LARGE)
+        return _result(message.prediction, _escalated(message), _Ending(declined=declined))
+    declined = _in_order(message.declined, TOO_LARGE)
+    ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress)
     return message.model_copy(update={name: getattr(ending, name) for name in _Ending.__dataclass_fields__})
 
 
@@ -145,7 +148,17 @@ def _offered(output: Output, request: FrontierRequested) -> bool:
 def _fallback(request: FrontierRequested, declined: Declined) -> _Ending:
     """Return the ending without a frontier's answer: the small model's, unless that has an unknown label."""
     small = _Ending() if UNKNOWN_LABEL in request.reasons else _small(request.prediction)
-    return replace(small, declined=declined)
+    return replace(small, declined=_in_order(request.prediction.declined, declined))
+
+
+def _in_order(first: Declined | None, last: Declined) -> Declined:
+    """Return the first cause with all causes in order: why there is no small answer, and no answer of the frontier."""
+    causes = [cause for each in (first, last) if each is not None for cause in each.causes or (each,)]
+    return Declined(
+        code=causes[0].code,
+        detail=causes[0].detail,
+        causes=tuple(Cause(code=each.code, detail=each.detail) for each in causes),
+    )
 
 
 def _small(prediction: Prediction) -> _Ending:
@@ -182,6 +195,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
         language=submitted.language,
         tenant=submitted.tenant,
         reference=submitted.reference,
+        warnings=prediction.warnings,
     )
 
 

@@ -16,6 +16,7 @@ from sprat_contracts import (
     ReasonCode,
     Result,
     TextSubmitted,
+    TextWarning,
     Topics,
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
@@ -29,16 +30,27 @@ FRONTIER = "frontier"
 
 
 class RouterHandler:
-    """Handles the router's records; the same record, policy and announcements give the same outcome."""
+    """Handles the router's records; the same record, policy and announcements give the same outcome.
+
+    With `strict_texts`, a text of which something is not understood is rejected; else its Results say so.
+    """
 
     def __init__(
-        self, topics: Topics, policy: Policy, guard: TenantGuard, models: ModelTable, question_hash: QuestionHash
+        self,
+        topics: Topics,
+        policy: Policy,
+        guard: TenantGuard,
+        models: ModelTable,
+        question_hash: QuestionHash,
+        *,
+        strict_texts: bool = False,
     ) -> None:
         self._topics = topics
         self._policy = policy
         self._guard = guard
         self._models = models
         self._question_hash = question_hash
+        self._strict_texts = strict_texts
         self._types = router_channels(topics).reads
 
     def message_type(self, topic: str) -> type[Message]:
@@ -47,8 +59,10 @@ class RouterHandler:
 
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record."""
-        if isinstance(received.message, TextSubmitted) and (foreign := self._foreign(received.message, received)):
-            return Outcome(rejected=foreign)
+        if isinstance(received.message, TextSubmitted):
+            refused = self._foreign(received.message, received) or self._unclear(received.warnings)
+            if refused is not None:
+                return Outcome(rejected=refused)
         if received.envelope.replay_for not in (None, SERVICE):
             return self._replayed_for_another(received)
         match received.message:
@@ -91,6 +105,12 @@ class RouterHandler:
             plain=(envelope.source, envelope.id) == place,
         )
 
+    def _unclear(self, warnings: tuple[TextWarning, ...]) -> Rejected | None:
+        """Return why a text of which something is not understood is rejected; None where it is answered."""
+        if not (self._strict_texts and warnings):
+            return None
+        return Rejected(warnings[0].code, "; ".join(each.detail for each in warnings))
+
     def _replayed_for_another(self, received: Received[Message]) -> Outcome:
         """Skip a replay for another service; reject one for no service: all would skip it, and its Results be lost."""
         service, text = received.envelope.replay_for, received.message
@@ -114,8 +134,10 @@ class RouterHandler:
         return Outcome(events, rejected, None if events or rejected else "served", judged=True)
 
     def _dropped(self, prediction: Prediction) -> Outcome | None:
-        """Drop a prediction whose text is not its tenant's: the text has its dead letter, and gets no Result."""
+        """Drop a prediction whose text was rejected: the text has its dead letter, and gets no Result."""
         reason = self._guard.skip_reason(prediction)
+        if reason is None and (unclear := self._unclear(prediction.warnings)):
+            reason = unclear.code
         return None if reason is None else Outcome(skipped=reason)
 
     def _route(self, prediction: Prediction) -> Outcome:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sprat_cli.terminal import faint, paint, printable
-from sprat_contracts import Egress, IntentOutput, NerOutput, Result, TranslationOutput
+from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TranslationOutput
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import StoredResult
 
@@ -17,8 +17,7 @@ def answer(result: Result, limit: int | None = None) -> str:
     """Return the answer in words; one longer than `limit` characters ends with an ellipsis."""
     output = result.output
     if output is None:
-        declined = result.declined
-        return f"no answer: {declined.code}" + (f": {declined.detail}" if declined.detail else "") if declined else "—"
+        return printable(f"no answer: {_why(result.declined)}", limit) if result.declined else "—"
     if isinstance(output, IntentOutput):
         said = output.label or "none of the known intents"
     elif isinstance(output, TranslationOutput):
@@ -26,6 +25,17 @@ def answer(result: Result, limit: int | None = None) -> str:
     else:
         said = _names(output)
     return printable(said, limit)
+
+
+def _why(declined: Declined) -> str:
+    """Return all causes in words, the first one first."""
+    causes = declined.causes or (declined,)
+    return "; then ".join(f"{each.code}: {each.detail}" if each.detail else each.code for each in causes)
+
+
+def warnings(result: Result) -> str:
+    """Return what of the text was not understood; empty where all was."""
+    return printable("; ".join(f"{each.code}: {each.detail}" for each in result.warnings))
 
 
 def _names(output: NerOutput) -> str:
@@ -92,6 +102,8 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     second = [who(result), route(result), left(result.egress), f"{seen.total_ms} ms", cost(result.cost_eur)]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""
+    if unclear := warnings(result):
+        lines.append(f"{'':11}  {paint(f'warning: {unclear}', 'yellow')}")
     return [*lines, faint(f"{'':11}  {' · '.join(second)} · trace {seen.trace_id}")]
 
 
@@ -104,6 +116,7 @@ def result_line(seen: StoredResult) -> str:
         f"{result.task:11}",
         answer(result, 60),
         format_confidence(result),
+        paint(f"· warning: {unclear}", "yellow") if (unclear := warnings(result)) else "",
         f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
     ]

@@ -70,12 +70,14 @@ class SpecialistHandler:
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
         """Return why the model cannot serve this language or target, or None; a model for `en` also serves `en-GB`."""
         if self.card.languages and not is_served(text.language, self.card.languages):
-            return Declined(code=ReasonCode.LANGUAGE, detail=f"serves {', '.join(self.card.languages)}")
+            served = ", ".join(self.card.languages)
+            detail = f"serves {served}; send one of these, or name a model that serves the text's language"
+            return Declined(code=ReasonCode.LANGUAGE, detail=detail)
         target = _target(options)
         if target is not None and not is_served(target, self.card.targets):
-            return Declined(
-                code=ReasonCode.TARGET, detail=f"translates into {', '.join(self.card.targets) or 'nothing'}"
-            )
+            served = ", ".join(self.card.targets) or "nothing"
+            detail = f"translates into {served}; ask for one of these, or name a model that translates into the target"
+            return Declined(code=ReasonCode.TARGET, detail=detail)
         return None
 
     def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
@@ -117,6 +119,7 @@ class SpecialistHandler:
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,
             text_signature=envelope.signature,
+            warnings=received.warnings,
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)

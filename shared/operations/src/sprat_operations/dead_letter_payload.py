@@ -210,7 +210,7 @@ def _names() -> frozenset[str]:
 
 
 def _language(value: Any) -> str | None:
-    """Return the language that a text names; also that of a text inside a prediction, a request or an answer."""
+    """Return the language that a text names; also that of one inside an event, a prediction, a request or an answer."""
     if not isinstance(value, _Pairs):
         return None
     fields = dict(value)
@@ -218,7 +218,8 @@ def _language(value: Any) -> str | None:
         named: str = fields["language"]
         return named
     return next(
-        (found for step in ("submitted", "prediction", "request") if (found := _language(fields.get(step)))), None
+        (found for step in ("data", "submitted", "prediction", "request") if (found := _language(fields.get(step)))),
+        None,
     )
 
 

@@ -8,6 +8,7 @@ from sprat.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import OWN_HEADERS, SERVICE
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.structured import FORMAT, content_type_of, event_in, identity_in
 
 Headers = Sequence[tuple[str, bytes]]
 """In their order. A null value is None here, although the type excludes it."""
@@ -35,6 +36,10 @@ class DeadLetter:
     """All of them, the original ones first."""
     digest: str
     """Of key and value."""
+    identity: Identity | None
+    """Source and id of the original; None where it has none. Those of plain JSON follow from its place on the topic."""
+    is_plain_text: bool
+    """Whether the original is a text that is no CloudEvent."""
     signed: Verdict | None = None
     """With which secret of this installation; None where nobody has looked."""
 
@@ -44,28 +49,12 @@ class DeadLetter:
         return f"{self.partition}:{self.offset}"
 
     @property
-    def identity(self) -> Identity | None:
-        """Return source and id of the original; None where it has none.
-
-        Those of a plain JSON text follow from its place on the topic.
-        """
-        if not self.is_plain_text:
-            return identity_of(self.headers)
-        reason = self.reason
-        return plain_text_identity(reason.topic, reason.partition, reason.offset, reason.timestamp_ms)
-
-    @property
     def trace_id(self) -> str | None:
         """Return the trace id in the headers of the original, else the one that follows from its identity."""
         traceparent = Traceparent.parse(next((value for name, value in self.headers if name == "traceparent"), None))
         if traceparent is None and self.identity is not None:
             traceparent = Traceparent.root(*self.identity)
         return None if traceparent is None else traceparent.trace_id
-
-    @property
-    def is_plain_text(self) -> bool:
-        """Return whether the original is a text without any header of a CloudEvent."""
-        return self.reason.topic.endswith(_TEXTS) and not _is_cloudevent(self.headers)
 
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:
@@ -91,6 +80,8 @@ def read_dead_letter(record: KafkaRecord, signatures: Signatures | None = None) 
     reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
     if not reason.service:
         raise ValueError(f"not a dead letter: header {SERVICE} is empty")
+    plain = reason.topic.endswith(_TEXTS) and not _is_cloudevent(record)
+    place = (reason.topic, reason.partition, reason.offset, reason.timestamp_ms)
     return DeadLetter(
         partition=record.partition,
         offset=record.offset,
@@ -100,12 +91,20 @@ def read_dead_letter(record: KafkaRecord, signatures: Signatures | None = None) 
         value=record.value,
         headers=[(_writable(name), value) for name, value in record.headers],
         digest=digest(record.key, record.value),
+        identity=plain_text_identity(*place) if plain else identity_of(record.headers, record.value),
+        is_plain_text=plain,
         signed=None if signatures is None else signatures.dead_letter_verdict(record),
     )
 
 
-def identity_of(headers: Headers) -> Identity | None:
-    """Return source and id from the headers; None where one is missing, empty or not UTF-8."""
+def identity_of(headers: Headers, value: bytes | None) -> Identity | None:
+    """Return source and id of a CloudEvent; None where one is missing, empty or not UTF-8.
+
+    They stand in the value in structured mode, and else in the headers.
+    """
+    event = event_in(decoded(headers), value)
+    if event is not None and (identity := identity_in(event)) is not None:
+        return identity
     found = {name: value or b"" for name, value in headers}
     try:
         source, event_id = found.get("ce_source", b"").decode(), found.get("ce_id", b"").decode()
@@ -127,9 +126,13 @@ def _writable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _is_cloudevent(headers: Headers) -> bool:
-    """Return whether the headers are those of a CloudEvent, in binary or structured mode."""
-    return any(
-        name.startswith("ce_") or (name == "content-type" and (value or b"").startswith(b"application/cloudevents"))
-        for name, value in headers
-    )
+def decoded(headers: Headers) -> dict[str, str]:
+    """Return the headers as strings; of duplicate names the last counts, as for the services."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+
+
+def _is_cloudevent(record: KafkaRecord) -> bool:
+    """Return whether a record is a CloudEvent, in whichever mode."""
+    headers = decoded(record.headers)
+    named = any(name.startswith("ce_") for name in headers) or content_type_of(headers).startswith(FORMAT)
+    return named or event_in(headers, record.value) is not None

@@ -21,10 +21,11 @@ from sprat.kafka.clients import client_arguments
 from sprat.keys import KeyedHash, Keys
 from sprat.settings import KafkaSettings, RedisSettings
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
+from sprat_operations.dead_letters import decoded
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 from sprat_operations.topics import kept_for
-from sprat_operations.trace_records import Identity, TraceQuery, headers_of, read_step
+from sprat_operations.trace_records import Identity, TraceQuery, read_step, submitted_in
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
 
 HOLDS: Final[Mapping[RecordKind, str]] = {
@@ -231,13 +232,14 @@ class _StockSearch:
         for record in records:
             kind = self.kinds[record.topic]
             step = read_step(kind, record, self.kinds)
-            headers = headers_of(record)
-            readable = _json(record.value)
-            value = readable or {}
+            headers = decoded(record.headers)
             of_kind = self.kinds.get(headers.get(ORIGIN_TOPIC, ""), kind) if kind is RecordKind.dead_letter else kind
+            of_text = of_kind is RecordKind.text
+            readable = _json(submitted_in(headers, record.value) if of_text else record.value)
+            value = readable or {}
             submitted = _submitted(of_kind, value)
             tenant = _tenant(submitted, step.tenant, headers)
-            if of_kind is RecordKind.text and (readable is None or _is_structured(headers)):
+            if of_text and readable is None:
                 tenant = None
             stored = StoredRecord(
                 kind, record.topic, record.partition, record.offset, record.timestamp, step.identity, tenant
@@ -306,11 +308,6 @@ def _json(value: bytes | None) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return read if isinstance(read, dict) else None
-
-
-def _is_structured(headers: Mapping[str, str]) -> bool:
-    """Return whether the value is a CloudEvent in structured mode: the text is inside it."""
-    return headers.get("content-type", "").strip().lower().startswith("application/cloudevents")
 
 
 def _submitted(kind: RecordKind, value: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -253,6 +253,6 @@ def requested_model(text: TextSubmitted, task: str) -> str:
 
 
 def _identity(record: KafkaRecord) -> Identity:
-    return identity_of(record.headers) or plain_text_identity(
+    return identity_of(record.headers, record.value) or plain_text_identity(
         record.topic, record.partition, record.offset, record.timestamp
     )

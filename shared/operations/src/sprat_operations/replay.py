@@ -138,10 +138,10 @@ def skip_sent(planned: Plan, sent: Mapping[ReplayKey, str]) -> Plan:
 
 
 def replay_key(topic: str, headers: Headers, digest: str) -> ReplayKey:
-    """Return the key of a replayed record; `digest` is that of its key and value."""
+    """Return the key of a replayed record; `digest` is that of its key and value, also of an identity in the value."""
     known = [(name, value or b"") for name, value in headers]
     replay_for = dict(known).get(REPLAY_FOR, b"").decode("utf-8", "replace")
-    return topic, replay_for, replays_of(known), (*(identity_of(known) or ("", "")), digest)
+    return topic, replay_for, replays_of(known), (*(identity_of(known, None) or ("", "")), digest)
 
 
 def origins(topics: Topics) -> Mapping[str, Collection[str]]:

@@ -9,6 +9,8 @@ from typing import Any
 from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.structured import data_in, event_in, identity_in
+from sprat_operations.dead_letters import decoded
 from sprat_operations.record_summary import (
     ATTEMPT,
     CAUSAL_ORDER,
@@ -105,14 +107,10 @@ class TraceQuery:
         return identity is not None and identity[1] == self.id and self.source in (None, identity[0])
 
 
-def headers_of(record: KafkaRecord) -> dict[str, str]:
-    """Return the headers as strings; of duplicate names the last counts, as for the services."""
-    return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-
-
 def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, RecordKind]) -> TraceStep:
     """Read a record; one that does not fit its topic is a step with fewer fields."""
-    headers, value = headers_of(record), _value(record)
+    headers = decoded(record.headers)
+    value = _value(submitted_in(headers, record.value) if kind is RecordKind.text else record.value)
     prediction = _prediction_in(kind, value)
     identity, cause = _identity(kind, record, headers, prediction), None
     summary, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
@@ -142,9 +140,15 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
     )
 
 
-def _value(record: KafkaRecord) -> dict[str, Any]:
+def submitted_in(headers: Mapping[str, str], value: bytes | None) -> bytes | None:
+    """Return the JSON of what a record of a text submits, unchecked: its value, or what is in it in structured mode."""
+    event = event_in(headers, value)
+    return value if event is None else data_in(event)
+
+
+def _value(content: bytes | None) -> dict[str, Any]:
     try:
-        value = json.loads(record.value or b"")
+        value = json.loads(content or b"")
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -162,16 +166,19 @@ def _identity(
     kind: RecordKind, record: KafkaRecord, headers: Mapping[str, str], prediction: Mapping[str, Any]
 ) -> Identity | None:
     if kind is RecordKind.text:
-        return text_identity(headers, record.topic, record.partition, record.offset, record.timestamp)
+        return text_identity(headers, record.value, record.topic, record.partition, record.offset, record.timestamp)
     source, id = _string(prediction.get("text_source")), _string(prediction.get("text_id"))
     return (source, id) if source is not None and id is not None else None
 
 
 def text_identity(
-    headers: Mapping[str, str], topic: str, partition: int, offset: int, timestamp_ms: int
+    headers: Mapping[str, str], value: bytes | None, topic: str, partition: int, offset: int, timestamp_ms: int
 ) -> Identity | None:
-    """Return source and id of a record on the texts topic; None where it has `ce_` headers, but not these."""
-    if any(name.startswith("ce_") for name in headers):
+    """Return source and id of a record on the texts topic; None for a CloudEvent that lacks one."""
+    event = event_in(headers, value)
+    if event is not None and (identity := identity_in(event)) is not None:
+        return identity
+    if event is not None or any(name.startswith("ce_") for name in headers):
         source, id = headers.get("ce_source"), headers.get("ce_id")
         return (source, id) if source and id else None
     return plain_text_identity(topic, partition, offset, timestamp_ms)
@@ -188,9 +195,9 @@ def _dead_letter(
     cause = (reason.topic, reason.partition, reason.offset)
     kind = record_kinds.get(headers.get(ORIGIN_TOPIC, ""))
     if kind is RecordKind.text:
-        identity = text_identity(headers, *cause, reason.timestamp_ms)
+        identity = text_identity(headers, record.value, *cause, reason.timestamp_ms)
     else:
-        prediction = _prediction_in(kind, _value(record)) if kind is not None else {}
+        prediction = _prediction_in(kind, _value(record.value)) if kind is not None else {}
         identity = _identity(kind, record, headers, prediction) if kind is not None else None
     sentence = f"{reason.code}: {reason.detail}"
     return identity, cause, RecordSummary(sentence, "rejected", reason.code), reason.service

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sprat.errors import Rejected
 from sprat.model import Answer, Question
-from sprat_contracts import Envelope, Message, Origin
+from sprat_contracts import Envelope, Message, Origin, TextWarning
 
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
@@ -29,6 +29,8 @@ class Received(Generic[M_co]):
     appended_at: int
     """Epoch milliseconds, the broker's clock."""
     key: bytes | None
+    warnings: tuple[TextWarning, ...] = ()
+    """Of a text: what was not understood."""
 
 
 @dataclass(frozen=True, slots=True)

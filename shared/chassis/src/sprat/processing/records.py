@@ -128,6 +128,7 @@ def receive(record: KafkaRecord, message_type: type[Message]) -> Received[Messag
         offset=record.offset,
         appended_at=record.timestamp,
         key=record.key,
+        warnings=event.warnings,
     )
 
 

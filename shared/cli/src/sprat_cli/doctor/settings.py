@@ -228,6 +228,7 @@ def _listed(names: Sequence[str]) -> str:
 SERVICES_OWN = (
     "SPRAT_POLICY",
     "SPRAT_LAG_EVERY_S",
+    "SPRAT_STRICT_TEXTS",
     *(f"SPRAT_{task.upper()}__{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",

@@ -34,7 +34,7 @@ listed with its topic, partition and offset, what it holds, and the time until w
 shortly afterwards, with the segment of the log that it is in, by the second time at the latest. No text is shown.
 
 \b
-Records whose tenant cannot be read (JSON that is broken or nested too deep, CloudEvents in structured mode, a tenant
+Records whose tenant cannot be read (JSON that is broken or nested too deep, CloudEvents in batched mode, a tenant
 that is no string) may be any tenant's: --tenant lists them as "tenant unknown", and with --key or --text-id they count
 as found.
 

@@ -151,8 +151,9 @@ def _submission(
     chosen = id if id is not None else str(uuid4())
     envelope = Envelope(id=chosen, source=source, traceparent=Traceparent.root(source, chosen))
     try:
-        message = decode(_Unsent(json.dumps(fields, ensure_ascii=False).encode(), ()), TextSubmitted).message
-        value, headers = encode(message, envelope)
+        value = json.dumps(fields, ensure_ascii=False).encode()  # as given: the Result warns of what is misspelt
+        message = decode(_Unsent(value, ()), TextSubmitted).message
+        _, headers = encode(message, envelope)
         if sign_with is not None:
             headers.append((SIGNATURE_HEADER, sign(sign_with, message.tenant, source, chosen, value)))
         read_envelope(_Unsent(value, headers), TextSubmitted)

@@ -154,7 +154,8 @@ def _reasons(results: Iterable[Result], decision: str) -> dict[str, int]:
 
 def _decline_codes(results: Iterable[Result]) -> dict[str, int]:
     """Count why the frontier did not answer escalated pairs."""
-    codes = (r.declined.code for r in results if r.route.decision == "escalated" and r.declined is not None)
+    declined = (each.declined for each in results if each.route.decision == "escalated" and each.declined is not None)
+    codes = ((each.causes or (each,))[-1].code for each in declined)
     return dict(Counter(codes).most_common())
 
 

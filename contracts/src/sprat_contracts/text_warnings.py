@@ -1,0 +1,51 @@
+"""What of a text was not understood: fields that no reader knows, with the known one that was probably meant.
+
+The names of such fields are the sender's own: one may hold a personal value or a secret. A name is quoted only where it
+has the form of an identifier, and values never.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from sprat_contracts.base import Part
+from sprat_contracts.codes import ReasonCode
+from sprat_contracts.texts import TextSubmitted, TextWarning
+
+MAX_WARNINGS: Final = 8
+"""Of a text; the last one counts the others."""
+
+_LOOKED_AT: Final = 64
+"""Names that are compared: a text may have thousands."""
+_LIKE_ONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+"""What may be quoted of a name that is like a known one."""
+_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
+"""What may be quoted of any other name: secrets, and numbers of people, have digits."""
+
+
+def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple[TextWarning, ...]:
+    """Return what of a text was not understood, at most MAX_WARNINGS; `noted` was found while it was read."""
+    parts: list[tuple[str, Part]] = [("", text), *((f"tasks.{task}.", each) for task, each in text.tasks.known.items())]
+    names = [(path, name, type(part).model_fields) for path, part in parts for name in part.model_extra or ()]
+    told = list(noted)
+    count = max(0, len(names) - _LOOKED_AT)
+    for path, name, known in names[:_LOOKED_AT]:
+        quoted = _quoted(name, known) if len(told) < MAX_WARNINGS - 1 else None
+        if quoted is None:
+            count += 1
+        else:
+            told.append(TextWarning(code=ReasonCode.UNKNOWN_FIELD, detail=path + quoted))
+    if count:
+        detail = f"{count} unknown field{'s' * (count > 1)} whose name is not shown"
+        told.append(TextWarning(code=ReasonCode.UNKNOWN_FIELD, detail=detail))
+    return tuple(told)
+
+
+def _quoted(name: str, known: Iterable[str]) -> str | None:
+    """Return a name with the known one that it is like; None where it may not be shown."""
+    if _LIKE_ONE.fullmatch(name) is None:
+        return None
+    if meant := get_close_matches(name.lower(), known, n=1):
+        return f"{name}, did you mean {meant[0]}?"
+    return name if _IDENTIFIER.fullmatch(name) else None

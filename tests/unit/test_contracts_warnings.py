@@ -1,0 +1,71 @@
+"""What a Result says of a text that was not understood in part: nothing of it but names that give nothing away."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from sprat_contracts import TextSubmitted, decode
+from sprat_contracts.text_warnings import MAX_WARNINGS
+from support.wire_records import plain
+
+
+def warned(**fields: Any) -> list[tuple[str, str]]:
+    value = json.dumps({"text": "hi", "tasks": {"intent": {}}} | fields).encode()
+    return [(each.code, each.detail) for each in decode(plain(value), TextSubmitted).warnings]
+
+
+NOT_SHOWN = [("unknown_field", "1 unknown field whose name is not shown")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "warnings"),
+    [
+        pytest.param({}, [], id="all is known"),
+        pytest.param({"tenent": "acme"}, [("unknown_field", "tenent, did you mean tenant?")], id="misspelt"),
+        pytest.param({"Tenant": "acme"}, [("unknown_field", "Tenant, did you mean tenant?")], id="another case"),
+        pytest.param({"deadline": 5}, [("unknown_field", "deadline, did you mean deadline_ms?")], id="half of it"),
+        pytest.param({"lang2": "en"}, [("unknown_field", "lang2, did you mean language?")], id="like a known one"),
+        pytest.param({"customer_Id": 1}, [("unknown_field", "customer_Id")], id="an identifier"),
+        pytest.param(
+            {"tasks": {"intent": {"modl": "hr"}, "translation": {"target": "de", "x": 1}}},
+            [("unknown_field", "tasks.intent.modl, did you mean model?"), ("unknown_field", "tasks.translation.x")],
+            id="options",
+        ),
+        pytest.param({"jane@x.com": 1}, NOT_SHOWN, id="an address"),
+        pytest.param({"AKIA4T7QZ": 1}, NOT_SHOWN, id="a key"),
+        pytest.param({"Anna Schmidt": 1}, NOT_SHOWN, id="a name in words"),
+        pytest.param({"tenant\n": 1}, NOT_SHOWN, id="control characters"),
+        pytest.param({"t\u0435nant": 1}, NOT_SHOWN, id="a letter that looks like another"),
+        pytest.param({"": 1}, NOT_SHOWN, id="empty"),
+        pytest.param({"x" * 33: 1}, NOT_SHOWN, id="long"),
+        pytest.param(
+            {"tenent": 1, "a@b": 1, "c@d": 1},
+            [
+                ("unknown_field", "tenent, did you mean tenant?"),
+                ("unknown_field", "2 unknown fields whose name is not shown"),
+            ],
+            id="both",
+        ),
+    ],
+)
+def test_an_unknown_field_is_told_without_its_value(fields: dict[str, Any], warnings: list[tuple[str, str]]) -> None:
+    assert warned(**fields) == warnings
+
+
+@pytest.mark.parametrize("rule", ["yes", "ALLOW", "", None, True, {"allow": True}], ids=repr)
+def test_a_frontier_that_counts_as_deny_is_told(rule: Any) -> None:
+    told = ("unknown_value", "frontier: none of allow, redact and deny; counts as deny")
+    assert warned(frontier=rule, tenent=1) == [told, ("unknown_field", "tenent, did you mean tenant?")]
+    assert warned(frontier="deny") == warned(frontier="allow") == []
+
+
+def test_thousands_of_unknown_fields_are_few_short_warnings_at_once() -> None:
+    fields = {f"{'tenent' * 4}{number}": 1 for number in range(10_000)} | {"frontier": 1}
+    started = time.perf_counter()
+    warnings = warned(**{f"name{chr(97 + number)}": 1 for number in range(20)}, **fields)
+    assert time.perf_counter() - started < 1
+    assert len(warnings) == MAX_WARNINGS
+    assert warnings[-1] == ("unknown_field", "10014 unknown fields whose name is not shown")
+    assert all(len(detail) < 80 for _, detail in warnings)
