@@ -15,8 +15,10 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.publisher import Publisher
+from sprat_cli.doctor.kafka import check_checkpoints
 from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_operations.egress import last_egress
 from support import frontier_parts as parts
 from support.cli_records import environment, sprat
 from support.stream import SECRET, made_topics, open_transaction, producing, settings_for
@@ -173,6 +175,17 @@ async def test_what_an_open_transaction_holds_back_is_not_judged(settings, place
     assert f"kafka-transactions.sh --bootstrap-server … abort --topic {topics.egress}" in findings["held_back"]["what"]
     assert findings["not_judged"]["what"].endswith("it may be held back")
     assert (await verify())[0] == 0, "the transaction was aborted"
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+async def test_doctor_learns_from_the_last_record_whether_there_are_checkpoints(settings, place, checkpoints):
+    await made_topics(settings)
+    assert check_checkpoints(await last_egress(settings.kafka)).finding.startswith("nothing has left yet")
+    async with frontier(
+        settings, parts.AUDIT.model_copy(update={"checkpoints": place if checkpoints else None})
+    ) as one:
+        await answer(settings, one, TEXTS)
+    assert check_checkpoints(await last_egress(settings.kafka)).status == ("ok" if checkpoints else "warning")
 
 
 async def test_checkpoints_on_another_kafka(settings, kafka, prefix, verify):

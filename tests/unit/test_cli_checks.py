@@ -8,7 +8,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.kafka import check_brokers, check_topics, check_transactions
+from sprat_cli.doctor.kafka import check_brokers, check_checkpoints, check_topics, check_transactions
 from sprat_cli.doctor.settings import (
     FrontierVariables,
     check_frontier,
@@ -16,10 +16,12 @@ from sprat_cli.doctor.settings import (
     check_tenants,
     find_policy,
 )
+from sprat_contracts import ChainPlace
 from sprat_operations.clock import ClockSkew
 from sprat_operations.topics import Difference, TopicState
 from sprat_operations.transactions import OpenTransaction
 from sprat_policy import Policy
+from support.audit_log import attempt
 
 KAFKA = KafkaSettings()
 FINE = {
@@ -299,3 +301,21 @@ def test_a_transaction_that_is_open_for_too_long_is_broken(ages, status, said):
     assert check.finding.startswith(said)
     if status is CheckStatus.broken:
         assert check.fix.endswith("abort --topic sprat.texts.v1 --partition 1 --start-offset 11")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "status", "said"),
+    [
+        (0, CheckStatus.ok, "the frontier writes checkpoints"),
+        (None, CheckStatus.warning, "the frontier writes no checkpoints"),
+    ],
+)
+def test_an_audit_without_checkpoints_is_a_warning(checkpoint, status, said):
+    place = ChainPlace(
+        writer="frontier-1", started_at=1, sequence=1, previous="", acknowledged=0, signed_at=2, checkpoint=checkpoint
+    )
+    check = check_checkpoints(attempt("call").model_copy(update={"chain": place}))
+    assert check.status is status
+    assert check.finding.startswith(said)
+    assert ("SPRAT_AUDIT__CHECKPOINTS" in check.fix) is (status is CheckStatus.warning)
+    assert check_checkpoints(None).status is CheckStatus.ok

@@ -1,5 +1,6 @@
 """What the compose files name is used and documented: images, ports, variables, volumes, settings."""
 
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 SERVICES = ("router", "intent", "ner", "translation", "frontier", "simulator")
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
+SCHEMA = FOLDER / "kubernetes" / "chart" / "values.schema.json"
+TAG = json.loads(SCHEMA.read_text("utf-8"))["definitions"]["tag"]["pattern"]
 IMAGE = re.compile(r"\$\{(?P<variable>\w+_IMAGE):-(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)?):(?P<tag>v?[0-9][\w.-]*)\}")
 NOT_IN_FILES = {"COMPOSE_PROFILES"}
 """Compose reads it by itself."""
@@ -69,6 +72,17 @@ def test_an_image_is_sprats_own_or_has_one_variable_with_a_name_and_a_tag(name: 
         assert target == ("cli" if name == "topics" else name)
     else:
         assert IMAGE.fullmatch(image), f"{image}: one variable with a default of name and tag, and no host"
+
+
+def test_each_image_that_others_make_and_each_service_can_be_pinned_by_digest() -> None:
+    digest = f"0.1.0@sha256:{'0' * 64}"
+    for name, service in containers():
+        image = service["image"]
+        if own := re.fullmatch(r"\$\{SPRAT_IMAGES:-sprat\}/(\w+):\$\{(SPRAT_\w+_TAG):-.+\}", image):
+            assert own[2] == f"SPRAT_{own[1].upper()}_TAG"
+            assert re.fullmatch(TAG, digest), "what the chart accepts as a tag"
+        else:
+            assert IMAGE.fullmatch(image) or name in {"simulator", "cli", "topics"}, f"{name}: {image}"
 
 
 def test_up_builds_no_image() -> None:

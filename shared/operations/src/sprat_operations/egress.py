@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 
@@ -12,7 +12,7 @@ from sprat.settings import KafkaSettings
 from sprat_contracts import EgressRecord, WireError, decode
 from sprat_operations.audit_proof import GRACE_MS
 from sprat_operations.result_stream import UnreadableRecord
-from sprat_operations.topic_reader import read_since
+from sprat_operations.topic_reader import TopicReader, read_since
 
 EgressRoute = tuple[str, str, str]
 """Tenant, provider, region."""
@@ -31,6 +31,29 @@ async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterat
     """
     async for record in read_since(client_arguments(kafka), [kafka.topics.egress], since_ms):
         yield _read(record)
+
+
+_LAST: Final = 10
+"""Records of a partition among which there is one of the audit, unless somebody else has written there."""
+
+
+async def last_egress(kafka: KafkaSettings) -> EgressRecord | None:
+    """Return the egress record that was signed last; None where there is none. It is not verified.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker returns no more records.
+        KafkaError: Kafka refuses.
+    """
+    last: EgressRecord | None = None
+    async with TopicReader(client_arguments(kafka)) as reader:
+        async for records in reader.read_last(kafka.topics.egress, _LAST):
+            for read in map(_read, records):
+                if isinstance(read, UnreadableRecord) or read.chain is None:
+                    continue
+                if last is None or last.chain is None or read.chain.signed_at >= last.chain.signed_at:
+                    last = read
+    return last
 
 
 def _read(record: ConsumerRecord) -> EgressRecord | UnreadableRecord:

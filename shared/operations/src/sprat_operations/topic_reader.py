@@ -102,13 +102,33 @@ class TopicReader:
             KafkaError: Kafka refuses.
         """
         partitions = await self._partitions(topics)
-        self._consumer.assign(partitions)
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
-        starts = await self._starts(partitions, since_ms, ends)
+        async for records in self._read(await self._starts(partitions, since_ms, ends), ends):
+            yield records
+
+    async def read_last(self, topic: str, count: int) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Return the last records of each partition of a topic, `count` at most, as `read_since` does.
+
+        Raises:
+            UserError: there is no such topic.
+            TimeoutError: the broker returns no more records.
+            KafkaError: Kafka refuses.
+        """
+        partitions = await self._partitions([topic])
+        begins: dict[TopicPartition, int] = await self._consumer.beginning_offsets(partitions)
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        starts = {each: max(begins[each], ends[each] - count) for each in partitions}
+        async for records in self._read(starts, ends):
+            yield records
+
+    async def _read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        self._consumer.assign(list(starts))
         for partition, offset in starts.items():
             self._consumer.seek(partition, offset)
         waiting = {partition: end for partition, end in ends.items() if starts[partition] < end}
-        self._consumer.pause(*(partition for partition in partitions if partition not in waiting))
+        self._consumer.pause(*(partition for partition in starts if partition not in waiting))
         total = sum(end - starts[partition] for partition, end in waiting.items())
         last = time.monotonic()
         while waiting:

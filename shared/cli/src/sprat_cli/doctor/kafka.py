@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments, close_in_time
@@ -18,9 +18,10 @@ from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
-from sprat_contracts import TASKS
+from sprat_contracts import TASKS, EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations.clock import ClockSkew, clock_skew
+from sprat_operations.egress import last_egress
 from sprat_operations.lag import as_metrics
 from sprat_operations.models import RegisteredModels, group_of, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
@@ -62,6 +63,7 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
         yield check
     open_transactions = await find_open_transactions(client, [state.name for state in states])
     yield check_transactions(open_transactions)
+    yield await _checkpoints(kafka, states)
     async with LagMeter(client, kafka.topics) as meter:
         measured = await meter.measure()
     registered = None
@@ -312,6 +314,28 @@ def check_transactions(found: Sequence[OpenTransaction]) -> Check:
         return ok("transactions", f"none has been open for more than {_TRANSACTION_S} s")
     more = f" (and {len(hanging) - 1} more)" if len(hanging) > 1 else ""
     return broken("transactions", f"{hanging[0]}{more}: no service sees what stands behind", hanging[0].fix)
+
+
+async def _checkpoints(kafka: KafkaSettings, states: Sequence[TopicState]) -> Check:
+    try:
+        there = _exists(states, kafka.topics.egress)
+        return check_checkpoints(await last_egress(kafka) if there else None)
+    except TopicAuthorizationFailedError:
+        return ok("checkpoints", f"not known here: this user may not read {kafka.topics.egress}")
+
+
+def check_checkpoints(last: EgressRecord | None) -> Check:
+    """Check whether the frontier writes checkpoints of the audit: each of its records names the last one."""
+    if last is None or last.chain is None:
+        return ok("checkpoints", "nothing has left yet: the first record of the audit will tell whether there are any")
+    if last.chain.checkpoint is not None:
+        return ok("checkpoints", "the frontier writes checkpoints of the audit to a second place")
+    return warning(
+        "checkpoints",
+        "the frontier writes no checkpoints of the audit: nobody finds that its end was removed",
+        "SPRAT_AUDIT__CHECKPOINTS (a folder) or SPRAT_AUDIT__KAFKA__BOOTSTRAP of the frontier, at a place that whoever "
+        "runs Kafka cannot write to",
+    )
 
 
 def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> Iterator[Check]:
