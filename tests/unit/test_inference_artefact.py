@@ -6,7 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from sprat.errors import Fatal
-from sprat_inference.artefact import BrokenArtefact, content_hash, load_artefact, load_part, write_artefact, write_part
+from sprat_inference.artefact import (
+    BrokenArtefact,
+    _version,
+    content_hash,
+    load_artefact,
+    load_part,
+    write_artefact,
+    write_part,
+)
 from sprat_inference.card import Card, PartRef, label_set_hash
 
 LABELS = ("pay", "ask")
@@ -82,6 +90,22 @@ def test_a_file_that_the_card_does_not_list_does_not_change_the_artefact(folder:
     (folder / ".DS_Store").write_bytes(b"litter")
     (folder / "notes.txt").write_bytes(b"litter")
     assert load_artefact(folder).card.name == "small"
+
+
+@pytest.mark.parametrize("name", ["vocabulary.json", "config.json", "shared_vocabulary.txt", "vmap.txt", "other.BIN"])
+def test_a_file_that_a_loader_may_read_and_the_card_does_not_list_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"{}")
+    with pytest.raises(BrokenArtefact, match="the card does not list it"):
+        load_artefact(folder)
+
+
+def test_a_card_that_leaves_out_a_file_is_refused(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    del card["files"]["head.npz"]
+    edit(folder, files=card["files"])
+    edit(folder, version=_version({**card}))
+    with pytest.raises(BrokenArtefact, match=r"head\.npz: the card does not list it"):
+        load_artefact(folder)
 
 
 def break_nothing_there(folder: Path) -> None:

@@ -28,6 +28,8 @@ CARD = "card.json"
 _FIX = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_READ_BY_LOADERS = re.compile(r".+\.(?:bin|json|npz|model|spm)|(?:\w+_)?vocabulary\.txt|vmap\.txt", re.IGNORECASE)
+"""Names of files that CTranslate2, a tokenizer or a head may read, some of them only where they are there."""
 
 
 class BrokenArtefact(Fatal):
@@ -150,6 +152,13 @@ def _compare_files(folder: Path, files: Mapping[str, str]) -> None:
             raise BrokenArtefact(f"{path}: missing; {_FIX}")
         if (actual := _hash_file(path)) != expected:
             raise BrokenArtefact(f"{path}: has sha256 {actual[:16]}…, the card says {expected[:16]}…; {_FIX}")
+
+    unlisted = {path.name for path in folder.iterdir()} - {*files, CARD}
+    for name in sorted(unlisted):
+        if _READ_BY_LOADERS.fullmatch(name):
+            raise BrokenArtefact(
+                f"{folder / name}: the card does not list it, so its version would not cover it; {_FIX}"
+            )
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
