@@ -167,7 +167,7 @@ def measure() -> dict[str, Any]:
         policy.write_text(POLICY, "utf-8")
         options = Options(
             policy=policy,
-            simulation=Simulation(latency_ms=150, jitter_ms=150),
+            simulation=Simulation(latency_ms=150, jitter_ms=150, invent=True),
             # All escalated texts come at once: none is to be declined for those that wait.
             environment={"SPRAT_LOG_LEVEL": "warning", "SPRAT_FRONTIER__MAX_WAITING": "2000"},
             restart=False,

@@ -171,7 +171,7 @@ def installation(earlier: dict[str, str], errors: list[str]) -> Iterator[Install
     accepting = {} if signs(earlier) else {"SPRAT_UNSIGNED_RECORDS": "accept"}
     options = Options(
         policy=policy_of(earlier),
-        simulation=Simulation(latency_ms=5, jitter_ms=5),
+        simulation=Simulation(latency_ms=5, jitter_ms=5, invent=True),
         environment=accepting,
         service_environment=dict.fromkeys(ALL, earlier),
     )

@@ -69,7 +69,7 @@ async def nothing_was_paid_twice(installation: Installation) -> None:
 
 
 def options(**more: object) -> Options:
-    return Options(simulation=Simulation(latency_ms=5, jitter_ms=5), **more)
+    return Options(simulation=Simulation(latency_ms=5, jitter_ms=5, invent=True), **more)
 
 
 SHORT_SESSIONS = {"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "10000"}

@@ -18,9 +18,10 @@ from confluent_kafka import Producer
 from conftest import Kafka, Redis
 from sprat_contracts import Event, Result, TextSubmitted, decode
 from sprat_local.kafka.jars import class_path
+from sprat_local.options import DEMO_FOLDER, POLICY
 from support.readme import commands, programs
 from support.stream import SECRET, eventually, read_all
-from support.system import POLICY, System, whole_system
+from support.system import System, whole_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +34,9 @@ needs_javac = pytest.mark.skipif(shutil.which("javac") is None, reason="no Java 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def system(kafka: Kafka, redis_server: Redis) -> AsyncIterator[System]:
-    async with whole_system(kafka.bootstrap, redis_server.url, PREFIX) as running:
+    async with whole_system(
+        kafka.bootstrap, redis_server.url, PREFIX, policy=POLICY, gold=DEMO_FOLDER / "texts.jsonl", invent=False
+    ) as running:
         yield running
 
 
@@ -229,10 +232,13 @@ async def test_the_commands_do_what_is_said_of_them(system: System, redis_server
     answers = {}
     for line in commands(PROGRAMS["commands"]):
         answers[line.split()[1], len(answers)] = await run(["bash", "-c", line], environment)
-    send, two_tasks, watch, topics, doctor = answers.values()
+    send, two_tasks, without_tenant, watch, topics, doctor = answers.values()
     assert re.search(r"^intent +transfer +\d\d % sure$", send, re.MULTILINE)
     assert "nothing was sent to a provider" in send
     assert {line.split()[0] for line in two_tasks.splitlines()} >= {"ner", "translation"}
+    assert "Ihre Rechnung wurde bezahlt" in without_tenant
+    assert "(simulated)" in without_tenant
+    assert "sent to simulator (local), a simulator" in without_tenant
     assert len([line for line in watch.splitlines() if "· trace " in line]) == 1
     assert f"{PREFIX}.results.ner.v1" in topics
     assert "✗" not in doctor

@@ -86,12 +86,26 @@ def answer_with(body, status=200, headers=()):
 )
 async def test_each_task_is_answered_by_a_model_that_says_it_is_simulated(connect, behave, task, text):
     answer = await ask(connect(), text, task)
-    assert answer.model == "simulated-large"
+    assert (answer.model, answer.simulated) == ("simulated-large", True)
     assert answer.usage.input_tokens > 0
     if task == "intent":
         assert answer.output.label in (*parts.LABELS, None)
     if task == "translation":
         assert answer.output.target == "de"
+
+
+async def test_a_simulator_without_gold_declines_and_a_provider_that_refuses_is_no_simulator(connect, behave):
+    behave(invent=False)
+    error = await failure(connect())
+    assert (error.code, error.retryable, error.simulated) == ("no_gold", False, True)
+    behave(error_rate=1)
+    assert (await failure(connect())).simulated
+    message = {"role": "assistant", "content": None, "refusal": "no_gold: or so"}
+    body = {"model": "simulated-frontier", "choices": [{"message": message, "finish_reason": "stop"}]}
+    url, server = answer_with(json.dumps(body).encode())
+    async with await server:
+        error = await failure(connect(base_url=url))
+    assert (error.code, error.simulated) == ("refused", False)
 
 
 async def test_the_audited_size_is_the_size_that_left(connect, behave, simulated):

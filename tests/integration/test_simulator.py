@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from sprat_frontier.prompts import prompt_for, question_of
 from support import frontier_parts as parts
 
 SAMPLES = Path(__file__).parents[2] / "compose" / "samples" / "texts.jsonl"
@@ -27,6 +28,7 @@ def simulated(tmp_path_factory):
         {"text": "line\u2028separator", "tasks": {"intent": {}}, "gold": {"intent": None}},
         {"text": "Ann in Oslo", "tasks": {}, "gold": {"ner": [{"start": 0, "end": 3, "text": "Ann", "label": "PER"}]}},
         {"text": "hello", "tasks": {}, "gold": {"translation": "hallo", "intent": "balance"}},
+        {"text": "bye", "tasks": {"translation": {"target": "de"}}, "gold": {"translation": "Tschüss"}},
     ]
     gold.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n")
     with parts.simulator(GOLD=str(gold)) as running:
@@ -38,11 +40,11 @@ def as_at_the_start(simulated):
     simulated.reset()
 
 
-def request_body(text, task="intent", properties=INTENT, model="m"):
+def request_body(text, task="intent", properties=INTENT, model="m", system="x" * 400):
     schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
     return {
         "model": model,
-        "messages": [{"role": "system", "content": "x" * 400}, {"role": "user", "content": json.dumps({"text": text})}],
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": json.dumps({"text": text})}],
         "response_format": {"type": "json_schema", "json_schema": {"name": task, "schema": schema, "strict": True}},
     }
 
@@ -62,7 +64,37 @@ def refusal(simulated, path, method="GET", body=None):
         return error.code, dict(error.headers), error.read()
 
 
+def refusal_of(simulated, *args, **kwargs):
+    (choice,) = complete(simulated, *args, **kwargs)["choices"]
+    assert choice["message"]["content"] is None
+    return choice["message"]["refusal"]
+
+
+def test_without_gold_it_declines(simulated):
+    text = {"text": {"type": "string"}}
+    labels = {"entities": {"type": "array", "items": {"properties": {"label": {"enum": ["PLACE"]}}}}}
+    before = simulated.call("/stats")["declined"]
+    for declined in (
+        refusal_of(simulated, "unknown"),
+        refusal_of(simulated, "text 1", "translation", text),
+        refusal_of(simulated, "text 1", properties={"label": {"enum": ["payroll", None]}}),  # another model's labels
+        refusal_of(simulated, "Ann in Oslo", "ner", labels),
+    ):
+        assert declined.startswith("no_gold")
+    assert simulated.call("/stats")["declined"] == before + 4
+
+
+def test_a_translation_is_one_into_the_language_that_the_question_names(simulated):
+    def asked(target):
+        question = question_of(parts.request("bye", "translation", tasks={"translation": {"target": target}}))
+        return {"text": "bye", "task": "translation", "properties": {}, "system": prompt_for(question).system}
+
+    assert content(simulated, **asked("de")) == {"text": "Tschüss"}
+    assert refusal_of(simulated, **asked("fr")).startswith("no_gold")
+
+
 def test_answers_say_that_they_are_simulated(simulated):
+    simulated.reset(invent=True)
     assert simulated.call("/healthz") == {"status": "ok"}
     assert simulated.call("/v1/models")["data"][0]["id"] == "simulated-frontier"
     assert complete(simulated, "hi", model="large")["model"] == "simulated-large"
@@ -78,7 +110,8 @@ def test_gold_answers_fit_the_schema(simulated):
     assert content(simulated, "hello") == {"label": "balance"}
 
 
-def test_without_gold_the_answer_fits_the_schema_and_stays_the_same(simulated):
+def test_an_invented_answer_fits_the_schema_and_stays_the_same(simulated):
+    simulated.reset(invent=True)
     labels = [content(simulated, f"unknown {n}")["label"] for n in range(20)]
     assert set(labels) <= {*LABELS, None}
     assert len(set(labels)) > 1

@@ -242,8 +242,9 @@ CONTROL_TOKEN = "the simulator's token"
 class SimulatorProcess:
     """The simulator as its own process on a free loopback port."""
 
-    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", url: str, *, invent: bool) -> None:
         self.process = process
+        self.invent = invent
         self.base_url = url
         self.root = url.removesuffix("/v1")
 
@@ -257,6 +258,7 @@ class SimulatorProcess:
     def reset(self, **behaviour: Any) -> None:
         """Delete counts and requests, and set the behaviour; fields that are not named get their defaults."""
         defaults = {"latency_ms": 0, "jitter_ms": 0, "error_status": 500, "rate_limit_per_s": None, "seed": 0}
+        defaults["invent"] = self.invent
         rates = {name: 0 for name in self.call("/control") if name.endswith(("_rate", "_eur"))}
         self.call("/control", "POST", defaults | rates | behaviour)
         self.call("/stats", "DELETE")
@@ -269,8 +271,9 @@ class SimulatorProcess:
 
 @contextmanager
 def simulator(**environment: str | None) -> Iterator[SimulatorProcess]:
-    """Run a simulator that keeps its requests."""
-    settings = {"PORT": "0", "KEEP_REQUESTS": "1", "CONTROL_TOKEN": CONTROL_TOKEN} | environment
+    """Run a simulator that keeps its requests, and answers everything unless it has a file of answers."""
+    settings = {"PORT": "0", "KEEP_REQUESTS": "1", "CONTROL_TOKEN": CONTROL_TOKEN}
+    settings |= {"INVENT": str("GOLD" not in environment)} | environment
     variables = os.environ | {f"SPRAT_SIMULATOR_{name}": value for name, value in settings.items() if value is not None}
     with subprocess.Popen(
         [sys.executable, "-m", "sprat_simulator"], env=variables, stderr=subprocess.PIPE, text=True
@@ -279,7 +282,7 @@ def simulator(**environment: str | None) -> Iterator[SimulatorProcess]:
         line = process.stderr.readline()
         assert " at http://127.0.0.1:" in line, line + process.stderr.read()
         try:
-            yield SimulatorProcess(process, line.split()[-1])
+            yield SimulatorProcess(process, line.split()[-1], invent=settings["INVENT"] == "True")
         finally:
             process.terminate()
             process.wait(5)

@@ -308,7 +308,7 @@ def observed(folder: Path) -> Iterator[ObservedRun]:
     policy.write_text(_POLICY, "utf-8")
     options = Options(
         policy=policy,
-        simulation=Simulation(latency_ms=20, jitter_ms=20),
+        simulation=Simulation(latency_ms=20, jitter_ms=20, invent=True),
         environment=SETTINGS | {"SPRAT_SIMULATOR_CONTROL_TOKEN": CONTROL_TOKEN},
         service_environment={service: faulty(service, faults) for service in FAULTY},
         modules=dict.fromkeys(FAULTY, MODULE),

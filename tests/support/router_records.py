@@ -32,7 +32,14 @@ OUTPUTS_BY_TASK: dict[str, dict[str, Any]] = {
 }
 ALL_TASKS: dict[str, Any] = {"intent": {}, "ner": {}, "translation": {"target": "de"}}
 MODEL = {"name": "en-fast", "version": "v1"}
-EGRESS = {"left": True, "masked": {"IBAN": 1}, "provider": "simulator", "region": "local", "call_id": "c-1"}
+EGRESS = {
+    "left": True,
+    "masked": {"IBAN": 1},
+    "provider": "simulator",
+    "region": "local",
+    "call_id": "c-1",
+    "simulated": True,
+}
 PAID = {"output": INTENT | {"label": "balance"}, "cost_eur": 0.002, "egress": EGRESS}
 ANSWERED = PAID | {"model": {"name": "large", "version": "large"}, "timings_ms": {"wait": 10.0, "call": 300.0}}
 

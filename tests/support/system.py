@@ -119,9 +119,9 @@ async def simulating(**behaviour: object) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def whole_system(
-    bootstrap: str, redis_url: str, prefix: str, *, exporting: bool = False
+    bootstrap: str, redis_url: str, prefix: str, *, exporting: bool = False, policy: Path = POLICY, **simulator: object
 ) -> AsyncIterator[System]:
-    """Run everything and follow what comes out; `exporting` makes spans."""
+    """Run everything and follow what comes out; `exporting` makes spans. The simulator invents answers by default."""
     common = {
         "kafka": KafkaSettings(bootstrap=bootstrap, prefix=prefix, partitions=2),
         "redis": RedisSettings(url=SecretStr(redis_url)),
@@ -132,10 +132,10 @@ async def whole_system(
     }
     topics = await made_topics(ServiceSettings(**common))
     async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(simulating())
+        simulator_url = await stack.enter_async_context(simulating(**({"invent": True} | simulator)))
         audit = AUDIT.model_copy(update={"checkpoints": Path(stack.enter_context(TemporaryDirectory()))})
         frontier = FrontierSettings(
-            base_url=f"{simulator}/v1",
+            base_url=f"{simulator_url}/v1",
             model="simulated-large",
             provider="simulator",
             region="local",
@@ -144,7 +144,7 @@ async def whole_system(
             retry_base_s=0.05,
         )
         router = await stack.enter_async_context(
-            running("router", RouterSettings(policy=POLICY, lag_every_s=1, **common), build_router, exporting=exporting)
+            running("router", RouterSettings(policy=policy, lag_every_s=1, **common), build_router, exporting=exporting)
         )
         intent = await stack.enter_async_context(
             running("intent", IntentSettings(**common), build_intent, exporting=exporting, model=DEFAULT_MODEL)
@@ -152,7 +152,7 @@ async def whole_system(
         gate = await stack.enter_async_context(
             running(
                 "frontier",
-                FrontierServiceSettings(policy=POLICY, frontier=frontier, audit=audit, **common),
+                FrontierServiceSettings(policy=policy, frontier=frontier, audit=audit, **common),
                 build_frontier,
                 exporting=exporting,
             )
@@ -166,7 +166,7 @@ async def whole_system(
             f"{intent.group}.default": (topics.texts,),
             gate.group: (topics.frontier_requests,),
         }
-        system = System(bootstrap, topics, simulator, groups, producer)
+        system = System(bootstrap, topics, simulator_url, groups, producer)
         following = asyncio.create_task(_follow(system))
         stack.callback(following.cancel)
         await eventually(lambda: all(context.consumers[0].assignment() for context in (router, intent, gate)))

@@ -76,6 +76,15 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
     assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012 ·" in second
 
 
+def test_an_answer_of_a_simulator_says_so():
+    egress = Egress(left=True, masked={"IBAN": 1}, provider="simulator", region="local", simulated=True)
+    first, second = result_lines(seen(kept(source="frontier", confidence=None, egress=egress)))
+    assert first == "intent       transfer  how sure: unknown  (simulated)"
+    assert "sent to simulator (local), a simulator, masked: 1 IBAN" in second
+    declined = kept(status="degraded", declined=Declined(code="no_gold"), egress=egress)
+    assert result_lines(seen(declined))[0] == "intent       transfer  97 % sure  (degraded)"
+
+
 def test_a_degraded_answer_says_so_and_why():
     result = kept(status="degraded", confidence=0.61, declined=Declined(code="masking"))
     first, second = result_lines(seen(result))

@@ -31,6 +31,20 @@ async def test_an_answer_has_model_tokens_cost_and_egress(frontier):
     assert set(answered.timings_ms) == {"frontier", "frontier_call"}
 
 
+async def test_an_answer_of_a_simulator_says_so_also_when_it_is_stored(frontier):
+    ask, simulates = frontier.provider.ask, True
+
+    async def simulated(prepared):
+        return replace(await ask(prepared), simulated=simulates)
+
+    frontier.provider.ask = simulated
+    assert (await frontier.answer(parts.request())).egress.simulated
+    simulates = False
+    again = await frontier.answer(parts.request(id="t-2"))
+    assert (again.cached, again.egress.simulated) == (True, True)
+    assert not (await frontier.answer(parts.request("another text"))).egress.simulated
+
+
 async def test_the_event_has_derived_id_topic_and_tenant(frontier):
     (emit,) = (await frontier.handler.handle(parts.received(parts.request()))).events
     assert emit.topic == "sprat.frontier.answers.v1"
@@ -127,6 +141,7 @@ async def test_a_waiter_with_more_time_asks_again_when_the_callers_deadline_pass
         (ProviderError("timeout", "no answer within 1 s", retryable=True), "provider", "timeout"),
         (ProviderError("invalid_answer", "it is not JSON"), "invalid_answer", "it is not JSON"),
         (ProviderError("refused", "the model refused to answer"), "refused", "refused"),
+        (ProviderError("no_gold", "no answer to this text", simulated=True), "no_gold", "no answer to this text"),
     ],
 )
 async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail):
@@ -134,7 +149,7 @@ async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail)
     answered = await frontier.answer(parts.request())
     assert answered.declined.code == code
     assert detail in answered.declined.detail
-    assert answered.egress.left
+    assert (answered.egress.left, answered.egress.simulated) == (True, error.simulated)
     assert not frontier.store.values
 
 

@@ -17,6 +17,7 @@ from sprat_local.demo.figures import (
 from sprat_local.demo.records import TaskPair
 from support.demo_records import SOURCE, TOPICS, Record, observe, prediction, record, result
 
+SIMULATED = {"left": True, "provider": "simulator", "region": "local", "simulated": True}
 RESULTS = TOPICS.results("intent")
 PREDICTIONS = TOPICS.predictions("intent")
 NAMES = NerOutput.model_validate_json('{"entities": [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}]}')
@@ -31,7 +32,7 @@ def test_kept_answers_and_all_small_answers_are_judged_separately() -> None:
         record(PREDICTIONS, prediction("s-1")),
         record(PREDICTIONS, prediction("s-2", output={"label": "balance"}, confidence=0.3)),
         record(RESULTS, result("s-1")),
-        record(RESULTS, result("s-2", decision="escalated", reason="low_confidence"), "r-2"),
+        record(RESULTS, result("s-2", decision="escalated", reason="low_confidence", egress=SIMULATED), "r-2"),
     )
     figures = task_figures("intent", {pair("s-1"): "transfer", pair("s-2"): "transfer"}, observed)
 

@@ -1,14 +1,21 @@
 """The sample texts are what they claim to be, and the loader says where a file is wrong."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from sprat_cli.send.command import EPILOG
 from sprat_contracts import TextSubmitted, WireError, decode
 from sprat_local.demo.samples import BrokenSample, Samples, SamplesError, load_samples
+from sprat_simulator.answers import CompletionRequest
+from sprat_simulator.answers import answer as simulate
+from sprat_simulator.gold import answers_to, load_gold
+from sprat_simulator.settings import Behaviour
+from support.readme import DOCS, README
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "compose" / "samples"
@@ -40,6 +47,29 @@ def samples() -> Samples:
 def read(broken: BrokenSample) -> TextSubmitted:
     """Read a broken record as the router does."""
     return decode(Record(broken.value, broken.headers), TextSubmitted).message
+
+
+def test_the_simulator_is_right_about_each_sentence_of_the_documents_and_the_demo_does_not_publish_them(
+    samples: Samples,
+) -> None:
+    gold = load_gold(FOLDER / "texts.jsonl")
+    sentences = sorted(documented())
+    assert len(sentences) >= 8
+    for text in sentences:
+        answers = answers_to(gold, text, "de")
+        for task, answer in answers.items():
+            labels = {"label": {"enum": [answer.get("label")]}} if task == "intent" else {}
+            request = CompletionRequest("m", text, text, task, {"properties": labels}, "de")
+            assert json.loads(simulate(request, gold, Behaviour()).content) == answer, (text, task)
+        assert answers.keys() == {"intent", "ner", "translation"}, text
+    assert not [sample for sample in samples.texts if sample.id.startswith("d-")]
+
+
+def documented() -> set[str]:
+    """Return the texts of all commands and programs of the documents that send one."""
+    pages = [README, DOCS / "publish.md", ROOT / "contracts" / "README.md", ROOT / "docs" / "walkthrough.md"]
+    texts = "".join(page.read_text("utf-8") for page in pages) + EPILOG
+    return set(re.findall(r"""(?:sprat send |"text": |\btext=)"([^"…]{9,})\"""", texts))
 
 
 def golds(samples: Samples, task: str) -> list[object]:

@@ -9,7 +9,7 @@ from sprat_local.demo.summary import DemoSummary
 from sprat_local.options import Simulation
 from support.demo_records import TOPICS, dead_letter_for, observe, published, published_broken, record, result
 
-LEFT = {"left": True, "masked": {"PERSON": 2, "IBAN": 1}, "provider": "simulated", "region": "eu"}
+LEFT = {"left": True, "masked": {"PERSON": 2, "IBAN": 1}, "provider": "simulator", "region": "eu", "simulated": True}
 RUN = RunFacts(4.2, {"topics": 1.1, "services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)
 
 

@@ -16,6 +16,7 @@ from sprat_policy import IntentPolicy, Policy, TaskPolicy, TenantPolicy, effecti
 from sprat_translation.__main__ import TranslationSection
 
 SHIPPED = Path(__file__).parents[2] / "compose" / "policy.yaml"
+UP = Path(__file__).parents[2] / "shared" / "local" / "src" / "sprat_local" / "demo" / "policy.yaml"
 
 
 def test_the_shipped_file_allows_the_demo_tenants_alone() -> None:
@@ -24,6 +25,12 @@ def test_the_shipped_file_allows_the_demo_tenants_alone() -> None:
         assert policy.tenant(name) == TenantPolicy(frontier="allow", regions=("eu", "local"), deadline_ms=30_000)
     assert policy.tenant("default").frontier == "deny"
     assert policy.task("intent") == IntentPolicy(keep_at=0.72, out_of_scope="keep")
+
+
+def test_the_policy_of_sprat_up_is_the_shipped_one_and_lets_texts_without_a_tenant_ask_this_machine() -> None:
+    up, shipped = load_policy(UP), load_policy(SHIPPED)
+    tenants = {"default": TenantPolicy(frontier="redact", regions=("local",), deadline_ms=30_000)}
+    assert up == shipped.model_copy(update={"tenants": dict(shipped.tenants) | tenants})
 
 
 def test_the_shipped_file_has_the_defaults_except_for_the_models_recommendation() -> None:

@@ -83,7 +83,7 @@ def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path:
 
 
 def test_the_small_model_is_sure_enough_of_the_translation_in_the_readme() -> None:
-    (text,) = re.findall(r'send "([^"]+)" .*--task translation=de', programs()["commands"])
+    (text,) = re.findall(r'send "([^"]+)" .*--task translation=de --tenant', programs()["commands"])
     (answer,) = TranslationModel.load(TranslationSection().artefact).answer([Question(text, "en", "de")])
     assert answer.confidence >= load_policy(ROOT / "compose" / "policy.yaml").task("translation").keep_at
 

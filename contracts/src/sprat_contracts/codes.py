@@ -52,5 +52,6 @@ class ReasonCode(StrEnum):
     PROVIDER = "provider"
     INVALID_ANSWER = "invalid_answer"
     REFUSED = "refused"
+    NO_GOLD = "no_gold"
     QUOTA = "quota"
     OVERLOAD = "overload"

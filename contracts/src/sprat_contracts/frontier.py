@@ -48,6 +48,10 @@ class Egress(Part):
     call_id: Annotated[
         str | None, Field(description="The call in the audit by which it left; null where nothing left.")
     ] = None
+    simulated: Annotated[
+        bool,
+        Field(description="True where a simulator received it, which says so in its response: no model has read it."),
+    ] = False
 
 
 class FrontierAnswered(Message):

@@ -311,7 +311,7 @@ class FrontierHandler:
             model=ModelRef(name=answer.model, version=answer.model),
             usage=answer.usage,
             cost_eur=self._price.cost_eur(answer.usage),
-            egress=self._egress(escalation, call_id),
+            egress=self._egress(escalation, call_id, simulated=answer.simulated),
             call_ms=call_ms,
         )
 
@@ -344,11 +344,11 @@ class FrontierHandler:
         self, escalation: Escalation, error: ProviderError, call_id: str | None, *, pays: bool
     ) -> FrontierAnswered:
         """Decline after a failed call; only the escalation that it was made for reports its cost."""
-        own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED}
+        own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED, ReasonCode.NO_GOLD}
         code = error.code if own_code else ReasonCode.PROVIDER
         declined = Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
         usage = error.usage if pays else None
-        egress = self._egress(escalation, call_id)
+        egress = self._egress(escalation, call_id, simulated=error.simulated)
         return self._declined(escalation, declined, egress, usage=usage, cost_eur=self._price.cost_eur(usage))
 
     def _not_called(
@@ -378,13 +378,13 @@ class FrontierHandler:
         )
         return Outcome(events=(emit,))
 
-    def _egress(self, escalation: Escalation, call_id: str | None) -> Egress:
+    def _egress(self, escalation: Escalation, call_id: str | None, *, simulated: bool = False) -> Egress:
         """Return what left by a call; None: there was none."""
         if call_id is None:
             return NOTHING_LEFT
         masked = dict(escalation.masked_counts)
         provider, region = self._provider.name, self._provider.region
-        return Egress(left=True, masked=masked, provider=provider, region=region, call_id=call_id)
+        return Egress(left=True, masked=masked, provider=provider, region=region, call_id=call_id, simulated=simulated)
 
     def _attempt_record(self, escalation: Escalation, prepared: PreparedRequest) -> EgressRecord:
         question = escalation.question

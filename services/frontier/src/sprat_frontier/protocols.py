@@ -100,14 +100,16 @@ class ProviderAnswer:
     """SHA-256 of the server's TLS certificate; None without TLS."""
     model_replaced: bool = False
     """Whether the response named something that is no model's name, and `model` is what was asked for."""
+    simulated: bool = False
+    """Whether the server has said that it is a simulator."""
 
 
 class ProviderError(Exception):
     """A call without a usable answer. Contains no part of the request or of the response.
 
     `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,
-    refused, invalid_answer. `retryable` says that the provider, not the question, is at fault. `usage` is what was
-    billed.
+    refused, invalid_answer, no_gold. `retryable` says that the provider, not the question, is at fault. `usage` is what
+    was billed.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class ProviderError(Exception):
         usage: Usage | None = None,
         usage_capped: bool = False,
         certificate: str | None = None,
+        simulated: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -129,6 +132,7 @@ class ProviderError(Exception):
         self.usage = usage
         self.usage_capped = usage_capped
         self.certificate = certificate
+        self.simulated = simulated
 
 
 class Provider(Protocol):

@@ -10,9 +10,10 @@ import logging
 import math
 import re
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import openai
@@ -49,6 +50,9 @@ _VALUES = Validators()
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _UNAVAILABLE_STATUSES = frozenset({429, 503})
 """With which a provider asks to wait, whatever the question."""
+_SIMULATED_HEADER = "sprat-simulated"
+"""What a simulator sends with each response, and a provider does not. No setting says it: with a wrong one, answers of
+a provider would be taken for simulated ones, or the other way round."""
 _CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "rate_limited"}
 
 
@@ -87,6 +91,14 @@ class _Completion(_Lenient):
         except ValidationError:
             return None
         return tokens
+
+
+class _Response(NamedTuple):
+    """A response with status 200."""
+
+    body: bytes
+    certificate: str | None
+    simulated: bool
 
 
 class OpenAIProvider:
@@ -163,14 +175,14 @@ class OpenAIProvider:
             response = await self._send(prepared)
             if isinstance(response, ProviderError):
                 return response
-            body, certificate = response
+            certificate = response.certificate
             # In a thread: names are looked up in Python, up to 2,000 of them.
-            return await asyncio.get_running_loop().run_in_executor(self._reader, _answer, prepared, body, certificate)
+            return await asyncio.get_running_loop().run_in_executor(self._reader, _answer, prepared, response)
         except Exception as error:  # noqa: BLE001 -- what a provider sends is this case's failure, never the service's
             self._defects.add(type(error).__name__)
             return ProviderError("garbled", "the response could not be read", certificate=certificate)
 
-    async def _send(self, prepared: PreparedRequest) -> tuple[bytes, str | None] | ProviderError:
+    async def _send(self, prepared: PreparedRequest) -> _Response | ProviderError:
         server, port = server_of(self._settings.base_url)
         with child_span(signals.HTTP, "POST", method="POST", server=server, server_port=port) as span:
             try:
@@ -192,13 +204,17 @@ class OpenAIProvider:
                 return ProviderError("unreachable", "no connection, or it broke", retryable=True)
             span.set(http_status=response.status_code)
         http = response.http_response
-        return http.content, http.extensions["certificate"]
+        return _Response(http.content, http.extensions["certificate"], _is_simulated(http.headers))
 
 
 def server_of(base_url: str) -> tuple[str | None, int | None]:
     """Return host and port of the provider, as its spans name them."""
     address = urlsplit(base_url)
     return address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
+
+
+def _is_simulated(headers: Mapping[str, str]) -> bool:
+    return headers.get(_SIMULATED_HEADER) == "true"
 
 
 def _refusal(status: int, headers: dict[str, str], certificate: str | None) -> ProviderError:
@@ -209,7 +225,12 @@ def _refusal(status: int, headers: dict[str, str], certificate: str | None) -> P
     # It holds back every tenant: other failures may be the question's.
     retry_after_s = _retry_after_s(headers) if status in _UNAVAILABLE_STATUSES else None
     return ProviderError(
-        code, f"HTTP status {status}", retryable=retryable, retry_after_s=retry_after_s, certificate=certificate
+        code,
+        f"HTTP status {status}",
+        retryable=retryable,
+        retry_after_s=retry_after_s,
+        certificate=certificate,
+        simulated=_is_simulated(headers),
     )
 
 
@@ -228,23 +249,24 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> ProviderAnswer | ProviderError:
+def _answer(prepared: PreparedRequest, response: _Response) -> ProviderAnswer | ProviderError:
     """Return the answer in a response, or why it has none. An unusable one still has its billed tokens.
 
     Errors are returned: a traceback would keep the response in memory until the next try.
     """
-    completion = _completion(body)
+    completion = _completion(response.body)
+    origin: dict[str, Any] = {"certificate": response.certificate, "simulated": response.simulated}
     if isinstance(completion, bool):
-        return ProviderError(
-            "garbled", "the response is not a chat completion", retryable=completion, certificate=certificate
-        )
+        return ProviderError("garbled", "the response is not a chat completion", retryable=completion, **origin)
     choice = completion.choices[0]
     content = choice.message.content or ""
     usage, capped = _usage(completion, prepared, content)
 
     def failure(code: str, detail: str) -> ProviderError:
-        return ProviderError(code, detail, usage=usage, usage_capped=capped, certificate=certificate)
+        return ProviderError(code, detail, usage=usage, usage_capped=capped, **origin)
 
+    if choice.message.refusal and response.simulated:
+        return failure("no_gold", "the simulator has no answer to this text in its file of answers")
     if choice.message.refusal or choice.finish_reason == "content_filter":
         return failure("refused", "the model refused to answer")
     if choice.finish_reason == "length":
@@ -256,7 +278,7 @@ def _answer(prepared: PreparedRequest, body: bytes, certificate: str | None) -> 
     else:
         named = _is_model_name(completion.model, prepared.body["model"])
         model = completion.model if named else prepared.body["model"]
-        return ProviderAnswer(output, model, usage, capped, certificate, model_replaced=not named)
+        return ProviderAnswer(output, model, usage, capped, model_replaced=not named, **origin)
     return failure("invalid_answer", reason)
 
 

@@ -1,1 +1,1 @@
-"""An OpenAI-compatible server for demos and tests. It answers from a gold file or a seed, without a model."""
+"""An OpenAI-compatible server for demos and tests. It answers from a gold file, without a model."""

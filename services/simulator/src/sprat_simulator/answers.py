@@ -1,7 +1,12 @@
-"""The simulated model's answers: the gold answer, a wrong one at the given rate, else the simplest for the schema."""
+"""The simulated model's answers: the gold answer, or a wrong one at the given rate. Without gold it declines.
+
+It sees messages and no more: whatever else it answered would be nonsense in the form of an answer. For load tests,
+where nobody reads the answers, it can invent them.
+"""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +15,9 @@ from sprat_simulator.gold import Gold, answers_to
 from sprat_simulator.settings import Behaviour
 
 _MARK = "[simulated]"
+_TARGET = re.compile(r"the BCP 47 tag (?P<target>[A-Za-z0-9-]+)")
+"""Where the instructions name the language to translate into."""
+NO_GOLD = "no_gold: this simulator has no answer to this text in its file of answers written by people"
 
 
 class BadRequestError(ValueError):
@@ -27,14 +35,17 @@ class CompletionRequest:
     task: str
     """Name of the schema; empty without one."""
     schema: Mapping[str, Any] | None
+    target: str | None = None
+    """The language to translate into; None where the instructions name none."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAnswer:
-    """The model's output, and whether it is wrong on purpose."""
+    """The model's output, and whether it is wrong on purpose; or that it declines, and why."""
 
     content: str
     wrong: bool = False
+    declined: bool = False
 
 
 def read_request(body: Any) -> CompletionRequest:
@@ -51,19 +62,20 @@ def read_request(body: Any) -> CompletionRequest:
     contents = [_content(message.get("content")) for message in messages]
     user_texts = [text for message, text in zip(messages, contents, strict=True) if message.get("role") == "user"]
     task, schema = _schema(body.get("response_format"))
-    return CompletionRequest(
-        body["model"], "\n".join(contents), _text(user_texts[-1] if user_texts else ""), task, schema
-    )
+    prompt, text = "\n".join(contents), _text(user_texts[-1] if user_texts else "")
+    named = _TARGET.search("\n".join(one for one in contents if one not in user_texts))
+    return CompletionRequest(body["model"], prompt, text, task, schema, named and named["target"])
 
 
 def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> SimulatedAnswer:
     """Return the answer; the same question under the same seed always gets the same one."""
     if request.schema is None:
         return SimulatedAnswer(f"{_MARK} {request.text}")
-    answers = answers_to(gold, request.text)
-    if request.task not in answers:
-        return SimulatedAnswer(_dump(_fill(request.schema, request.text, behaviour.seed)))
-    right = answers[request.task]
+    right = answers_to(gold, request.text, request.target).get(request.task)
+    if right is None or not _fits(request, right):
+        if behaviour.invent:
+            return SimulatedAnswer(_dump(_fill(request.schema, request.text, behaviour.seed)))
+        return SimulatedAnswer(NO_GOLD, declined=True)
     if chance(behaviour.seed, "wrong", request.task, request.text) >= behaviour.wrong_rate:
         return SimulatedAnswer(_dump(right))
     return SimulatedAnswer(_dump(_wrong(request, right, behaviour.seed)), wrong=True)
@@ -73,6 +85,16 @@ def chance(seed: int, *parts: str) -> float:
     """Return a number in [0, 1) that depends on seed and parts alone."""
     digest = hashlib.sha256(json.dumps([seed, *parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _fits(request: CompletionRequest, right: Any) -> bool:
+    """Return whether the labels of a gold answer are among those to choose from: another model may have its own."""
+    if request.task == "intent":
+        return not (labels := _enum(request.schema, "label")) or right["label"] in labels
+    if request.task == "ner":
+        labels = _enum(request.schema, "entities", "label")
+        return not labels or all(entity["label"] in labels for entity in right["entities"])
+    return True
 
 
 def _wrong(request: CompletionRequest, right: Any, seed: int) -> Any:

@@ -20,6 +20,8 @@ from sprat_simulator.settings import Behaviour, SimulatorSettings
 from sprat_simulator.state import SimulatorState, Stats
 
 PREFIX = "simulated-"
+HEADER = "sprat-simulated"
+"""On every response to a question: by it, and by no setting, the asker knows that no model has answered."""
 MODEL = PREFIX + "frontier"
 _CHARACTERS_PER_TOKEN = 4
 _OVERCOUNTED = 1_000_000
@@ -54,7 +56,9 @@ class Simulator:
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         try:
-            return await self._complete(request)
+            response = await self._complete(request)
+            response.headers[HEADER] = "true"
+            return response
         finally:
             self._state.stats.in_flight -= 1  # not `stats`: a DELETE may have replaced it
 
@@ -131,7 +135,9 @@ class Simulator:
             return Response("<html>simulated</html>", media_type="text/html")
         simulated = answer(request, state.gold, behaviour)
         content = simulated.content
-        if state.happens("malformed_rate"):
+        if simulated.declined:
+            state.stats.declined += 1
+        elif state.happens("malformed_rate"):
             state.stats.spoilt += 1
             content = content[: len(content) // 2]
         elif state.happens("off_schema_rate"):
@@ -142,15 +148,20 @@ class Simulator:
         input_tokens, output_tokens = _tokens(request.prompt), _tokens(content)
         state.bill(input_tokens, output_tokens)
         factor = _OVERCOUNTED if state.happens("overcount_rate") else 1
-        return JSONResponse(self._completion(request.model, content, factor * input_tokens, factor * output_tokens))
+        message: dict[str, str | None] = {"content": None, "refusal": content}
+        if not simulated.declined:
+            message = {"content": content}
+        return JSONResponse(self._completion(request.model, message, factor * input_tokens, factor * output_tokens))
 
-    def _completion(self, model: str, content: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    def _completion(
+        self, model: str, message: dict[str, str | None], input_tokens: int, output_tokens: int
+    ) -> dict[str, Any]:
         return {
             "id": f"chatcmpl-{PREFIX}{next(self._numbers)}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": model if model.startswith(PREFIX) else PREFIX + model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}],
+            "choices": [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"}],
             "usage": {
                 "prompt_tokens": input_tokens,
                 "completion_tokens": output_tokens,

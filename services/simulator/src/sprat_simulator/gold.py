@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 Gold = Mapping[str, Mapping[str, Any]]
-"""Text → task → answer, as a model writes it under the task's schema."""
+"""Text → task → answer, as a model writes it under the task's schema; a translation under `translation=TARGET` where
+the sample names the target."""
 
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
 
@@ -26,11 +27,17 @@ def load_gold(path: Path) -> Gold:
             continue
         try:
             sample = json.loads(line)
-            answers = {task: _shaped(task, answer) for task, answer in sample["gold"].items()}
+            tasks = sample.get("tasks") or {}
+            answers = {_key(task, tasks): _shaped(task, answer) for task, answer in sample["gold"].items()}
             gold.setdefault(str(sample["text"]), {}).update(answers)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(f'{path}:{number}: not a line of {{"text", "gold": {{task: answer}}}}') from None
     return gold
+
+
+def _key(task: str, tasks: Mapping[str, Any]) -> str:
+    target = tasks.get(task, {}).get("target")
+    return task if target is None else f"{task}={target}"
 
 
 def _shaped(task: str, answer: Any) -> Any:
@@ -44,13 +51,14 @@ def _shaped(task: str, answer: Any) -> Any:
     return answer
 
 
-def answers_to(gold: Gold, text: str) -> Mapping[str, Any]:
+def answers_to(gold: Gold, text: str, target: str | None = None) -> Mapping[str, Any]:
     """Return the right answers by task; none where no sample or more than one fits the text.
 
-    A text with placeholders fits the sample that it was masked from; the answers are masked in the same way.
+    A translation is one into `target`, where both the question and the sample name theirs. A text with placeholders
+    fits the sample that it was masked from; the answers are masked in the same way.
     """
     if text in gold:
-        return gold[text]
+        return _into(target, gold[text])
     if not (placeholders := list(dict.fromkeys(_PLACEHOLDER.findall(text)))):
         return {}
     pattern = _unmasked_pattern(text, placeholders)
@@ -59,7 +67,13 @@ def answers_to(gold: Gold, text: str) -> Mapping[str, Any]:
         return {}
     match = matches[0]
     values = {match[f"p{number}"]: placeholder for number, placeholder in enumerate(placeholders)}
-    return {task: _masked(task, answer, values) for task, answer in gold[match.string].items()}
+    return {task: _masked(task, answer, values) for task, answer in _into(target, gold[match.string]).items()}
+
+
+def _into(target: str | None, answers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the answers by task alone, without translations into other languages."""
+    pairs = [(*key.partition("=")[::2], answer) for key, answer in answers.items()]
+    return {task: answer for task, into, answer in pairs if not (target and into) or target == into}
 
 
 def _unmasked_pattern(text: str, placeholders: list[str]) -> re.Pattern[str]:

@@ -31,6 +31,12 @@ class Behaviour(BaseModel):
         Rate, Field(description="Share of the questions with a gold answer that get a wrong one, always the same ones.")
     ] = 0.0
     overcount_rate: Annotated[Rate, Field(description="Share whose tokens are counted a million times too high.")] = 0.0
+    invent: Annotated[
+        bool,
+        Field(
+            description="Answer texts without a gold answer, too, by the simplest value of the schema: for load tests."
+        ),
+    ] = False
     input_eur: Annotated[float, Field(ge=0, le=10_000, description="Price of a million input tokens.")] = 0.0
     output_eur: Annotated[float, Field(ge=0, le=10_000, description="Price of a million output tokens.")] = 0.0
 

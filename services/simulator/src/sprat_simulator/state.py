@@ -27,6 +27,8 @@ class Stats:
     spoilt: int = 0
     """Garbled, malformed or off schema."""
     wrong: int = 0
+    declined: int = 0
+    """Without gold."""
     input_tokens: int = 0
     output_tokens: int = 0
     billed_eur: float = 0.0

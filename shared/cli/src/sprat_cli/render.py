@@ -82,7 +82,15 @@ def left(egress: Egress | None) -> str:
     if egress is None or not egress.left:
         return "nothing was sent to a provider"
     masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
-    return printable(f"sent to {egress.provider} ({egress.region})" + (f", masked: {masked}" if masked else ""))
+    simulated = ", a simulator" if egress.simulated else ""
+    to = f"sent to {egress.provider} ({egress.region}){simulated}"
+    return printable(to + (f", masked: {masked}" if masked else ""))
+
+
+def _marks(result: Result) -> list[str]:
+    """Return what a reader must know of an answer before believing it."""
+    simulated = result.egress is not None and result.egress.simulated and result.source == "frontier"
+    return ["degraded"] * (result.status == "degraded") + ["simulated"] * simulated
 
 
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
@@ -97,8 +105,8 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
         paint(answer(result), _COLOURS.get(result.status, "white")),
         format_confidence(result),
     ]
-    if result.status == "degraded":
-        first.append("(degraded)")
+    if marks := _marks(result):
+        first.append(f"({', '.join(marks)})")
     second = [who(result), route(result), left(result.egress), f"{seen.total_ms} ms", cost(result.cost_eur)]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""

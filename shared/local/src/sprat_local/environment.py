@@ -201,6 +201,7 @@ def _simulator_environment(options: Options) -> dict[str, str]:
         "SPRAT_SIMULATOR_LATENCY_MS": str(simulation.latency_ms),
         "SPRAT_SIMULATOR_JITTER_MS": str(simulation.jitter_ms),
         "SPRAT_SIMULATOR_WRONG_RATE": str(simulation.wrong_rate),
+        "SPRAT_SIMULATOR_INVENT": str(simulation.invent),
         "SPRAT_SIMULATOR_INPUT_EUR": str(simulation.input_eur),
         "SPRAT_SIMULATOR_OUTPUT_EUR": str(simulation.output_eur),
         "SPRAT_SIMULATOR_GOLD": str(simulation.gold),

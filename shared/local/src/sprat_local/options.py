@@ -22,12 +22,17 @@ USUAL_REDIS_PORT = 6379
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The behaviour of the simulated frontier. It returns the samples' gold answers, altered at the given rate."""
+    """The behaviour of the simulated frontier. It returns the samples' gold answers, altered at the given rate.
+
+    Without a gold answer it declines, unless it invents one.
+    """
 
     seed: int = 7
     latency_ms: int = 150
     jitter_ms: int = 150
-    wrong_rate: float = 0.05
+    wrong_rate: float = 0.0
+    invent: bool = False
+    """For load tests: answer everything, however nonsensical."""
     input_eur: float = 0.4
     """Per million tokens; the list price of a mid-sized model."""
     output_eur: float = 2.0

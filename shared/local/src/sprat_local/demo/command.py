@@ -9,6 +9,8 @@ from sprat_cli.options import Bootstrap, Prefix
 
 LOG_WIDTH = 110
 """Columns without a terminal: a log should not be wrapped at 80."""
+WRONG_RATE = 0.05
+"""Share of the simulated frontier's answers that are wrong on purpose, so that the summary has something to count."""
 EPILOG = """\b
 Examples:
   sprat demo
@@ -48,7 +50,7 @@ def demo(
     from sprat.errors import UserError  # noqa: PLC0415 - as above
     from sprat_cli.connection import kafka_settings  # noqa: PLC0415 - as above
     from sprat_local.demo.session import DemoSession  # noqa: PLC0415 - as above
-    from sprat_local.options import Options  # noqa: PLC0415 - as above
+    from sprat_local.options import Options, Simulation  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -58,4 +60,6 @@ def demo(
             "--bootstrap and --prefix need --running: without it, the demo starts an installation of its own"
         )
     kafka = kafka_settings(bootstrap, prefix) if running else None
-    raise typer.Exit(DemoSession(Options(), console).run(json_file, kafka))
+    # One that runs already answers whoever tries it, so nothing is wrong on purpose there.
+    simulation = Simulation(wrong_rate=0.0 if running else WRONG_RATE)
+    raise typer.Exit(DemoSession(Options(simulation=simulation), console).run(json_file, kafka))

@@ -160,7 +160,7 @@ def _decline_codes(results: Iterable[Result]) -> dict[str, int]:
 
 
 def _is_simulated(result: Result) -> bool:
-    return result.model is not None and result.model.name.startswith("simulated-")
+    return result.egress is not None and result.egress.simulated
 
 
 def _accuracy(

@@ -83,7 +83,10 @@ def _load(path: Path, parse: Callable[[dict[str, Any]], T], ids: set[str]) -> It
         if not line.strip():
             continue
         try:
-            parsed = parse(_object(line))
+            record = _object(line)
+            if record.get("published") is False:  # an answer for the simulator alone
+                continue
+            parsed = parse(record)
             _add_id(parsed.id, ids)
         except SamplesError as error:
             raise SamplesError(f"{path}:{number}: {error}") from None

@@ -62,8 +62,9 @@ class DemoSummary:
             mark = " (simulated)" if each.frontier_simulated else ""
             table.add_row(task, _share(each.small_kept), _share(each.small_all), _share(each.frontier) + mark)
         self._table(table)
-        wrong = f"{100 * self._simulation.wrong_rate:.0f} %"
-        self._note(f"The simulated frontier returns the same gold answers, except for a seeded {wrong} of questions.")
+        rate = self._simulation.wrong_rate
+        wrong = f", except for a seeded {100 * rate:.0f} % of questions" if rate else ""
+        self._note(f"The simulated frontier returns the same gold answers{wrong}.")
 
     def _latency(self) -> None:
         self._heading(f"Latency from text to Result, at {self._report.published_per_s:.0f} records per second")
