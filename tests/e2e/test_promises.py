@@ -38,7 +38,9 @@ def system(request: pytest.FixtureRequest) -> Iterator[Sprat]:
     backend = request.config.getoption("--sprat-backend")
     if backend == "containers" and (reason := unavailable(SERVICES, images())):
         pytest.skip(reason)
-    variables = {"SPRAT_SECRET": SECRET} | (images() if backend == "containers" else {})
+    variables = {"SPRAT_SECRET": SECRET, "SPRAT_SIMULATOR_INVENT": "true"} | (
+        images() if backend == "containers" else {}
+    )
     with Sprat(models="shipped", backend=backend, services=SERVICES, environment=variables, timeout=60) as running:
         yield running
 

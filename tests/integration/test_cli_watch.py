@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 
@@ -37,8 +38,7 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
     await publish(producer, topics, kept(text_id="after"), unanswered(text_id="last"))
     async with asyncio.timeout(5):
         lines = [(await process.stdout.readline()).decode() for _ in range(2)]
-    assert "answered    intent       transfer  97 % sure" in lines[0]
-    assert " after · trace 4bf92f3577b34da6a3ce929d0e0e4736" in lines[0]
+    assert re.search(r"answered    intent       transfer +97 % +\d+ ms  after$", lines[0], re.MULTILINE)
     assert "unanswered" in lines[1]
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(5):
@@ -49,7 +49,7 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
 async def test_following_ends_by_itself_when_nothing_comes_any_more(env, topics, producer, tmp_path):
     await publish(producer, topics, kept(text_id="before"))
     async with asyncio.timeout(10):
-        code, out, err = await sprat("watch", "--since", "1h", "--timeout", "1.5", env=env, cwd=tmp_path)
+        code, out, err = await sprat("watch", "-v", "--since", "1h", "--timeout", "1.5", env=env, cwd=tmp_path)
     assert (code, out.count(" before · trace ")) == (0, 1)
     assert err == "following; ends when nothing came for 1.5 s\n"
 
@@ -69,8 +69,11 @@ async def test_filters_hold_together(env, topics, producer, tmp_path):
     assert {json.loads(line)["result"]["text_id"] for line in out.splitlines()} == {"wanted", "wanted-too"}
 
 
-async def test_dead_letters_are_followed_where_wanted(env, topics, producer, tmp_path):
-    process = await following(env, tmp_path, "--dead-letters", "--tenant", "nobody", "--count", "1")
+async def test_dead_letters_are_followed_alone(env, topics, producer, tmp_path):
+    code, _, err = await sprat("watch", "--dead-letters", "--tenant", "nobody", env=env, cwd=tmp_path)
+    assert (code, err.count("--dead-letters shows no results")) == (2, 1)
+    process = await following(env, tmp_path, "--dead-letters", "-v", "--count", "1")
+    await publish(producer, topics, kept(text_id="no-dead-letter"))
     sent = await producer.send_and_wait(topics.texts, b"\xff broken", headers=[("ce_id", b"my-id")])
     record = type("Record", (), {**sent._asdict(), "headers": [("ce_id", b"my-id")]})
     await producer.send_and_wait(
@@ -100,7 +103,7 @@ async def test_a_record_that_is_no_result_is_told_and_passed_over(env, topics, p
     async with asyncio.timeout(5):
         out, err = await process.communicate()
     assert b"is not readable: invalid_cloudevent" in err
-    assert b" fine " in out
+    assert out.endswith(b" fine\n")
 
 
 async def test_a_reader_that_leaves_ends_it_quietly(env, topics, producer, tmp_path):

@@ -8,7 +8,10 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import COMMANDS, app, load
 
-WITHOUT_JSON = {"up": "it runs until Ctrl-C; `sprat top --json` gives what its table shows"}
+WITHOUT_JSON = {
+    "up": "it runs until Ctrl-C; `sprat top --json` gives what its table shows",
+    "init": "it writes the same files each time",
+}
 """Commands that print no data, and why."""
 _CODE = re.compile(r"^ +(\d+) {2,}\S", re.MULTILINE)
 _EXAMPLE = re.compile(r"^ +(?:\S+=\S+ |.*\| )?(sprat .*)$", re.MULTILINE)

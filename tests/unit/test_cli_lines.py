@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from rich.cells import cell_len
 
 from sprat_cli.options import parse_span
 from sprat_cli.render import (
     answer,
+    brief_dead_letter,
+    brief_result,
     cost,
     dead_letter,
     dead_letter_json,
@@ -18,7 +21,7 @@ from sprat_cli.render import (
     route,
     who,
 )
-from sprat_cli.terminal import printable, table
+from sprat_cli.terminal import fit, printable, table
 from sprat_contracts import (
     Cause,
     DeadLetterReason,
@@ -163,7 +166,44 @@ def test_a_threshold_that_was_not_used_is_not_shown():
     assert route(kept(route=Route(decision="escalated", reason="declined"))) == "escalated: declined"
 
 
-def test_a_brief_line_holds_everything():
+LONG = "äöü 東京 " * 40
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140, 200])
+@pytest.mark.parametrize(
+    "result",
+    [
+        kept(),
+        kept(source="frontier", confidence=None, egress=Egress(left=True, masked={}, simulated=True)),
+        kept(task="translation", output=TranslationOutput(text=LONG, target="de"), status="degraded"),
+        unanswered(),
+    ],
+)
+def test_a_brief_line_fits_the_terminal(result, columns):
+    line = brief_result(seen(result), columns)
+    assert "\n" not in line
+    assert cell_len(line) <= columns
+    assert line[10:20].strip() == result.status
+    assert (result.text_id in line) == (columns >= 100)
+    assert ("(simulated)" in line) == (result.source == "frontier")
+    assert "41 ms" in line
+
+
+def test_where_there_is_no_terminal_a_brief_line_has_the_id(letter):
+    assert brief_result(seen(kept()), None).endswith(f"  97 %      41 ms  {kept().text_id}")
+    assert brief_dead_letter(letter, None).endswith("dead letter  invalid_text: text: blank  sprat.texts.v1 3@17")
+    assert cell_len(brief_dead_letter(letter, 40)) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "fitted"),
+    [("ab", "ab   "), ("abcde", "abcde"), ("abcdef", "abcd…"), ("東京都", "東京…"), ("e\u0301fghi", "e\u0301fghi")],
+)
+def test_a_text_is_fitted_to_columns(text, fitted):
+    assert fit(text, 5) == fitted
+
+
+def test_a_long_line_holds_everything():
     line = result_line(seen(kept(tenant="acme")))
     assert "\n" not in line
     for part in ("answered", "intent", "transfer", "97 % sure", "small model", "kept", "41 ms", "€0", "acme", TRACE):

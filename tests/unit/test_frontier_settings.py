@@ -18,8 +18,18 @@ def test_the_default_is_mistral_in_the_eu():
 @pytest.mark.parametrize("missing", ["provider", "region", "model"])
 def test_another_endpoint_needs_its_own_provider_and_region(missing):
     fields = {"base_url": "http://127.0.0.1:9/v1", "provider": "vllm", "region": "local", "model": "m"}
-    with pytest.raises(ValidationError, match=missing):
+    with pytest.raises(ValidationError, match=f"set SPRAT_FRONTIER__{missing.upper()}, SPRAT_FRONTIER__PRICES"):
         FrontierSettings.model_validate({name: value for name, value in fields.items() if name != missing})
+
+
+def test_all_that_an_endpoint_lacks_is_named_at_once_by_its_variables():
+    with pytest.raises(ValidationError) as caught:
+        FrontierSettings(base_url="http://127.0.0.1:9/v1")
+    names = [f"SPRAT_FRONTIER__{name}" for name in ("MODEL", "PROVIDER", "REGION", "PRICES")]
+    assert f"to ask http://127.0.0.1:9/v1, set {', '.join(names)}; prices are in euros" in str(caught.value)
+    assert "set SPRAT_FRONTIER__PRICES, SPRAT_FRONTIER__API_KEY; " in str(FrontierSettings().problem())
+    assert '{"other": ' in str(parts.settings(model="other").problem())
+    assert parts.settings().problem() is None
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "nothing", "https://user:pw@host/v1", "https://host/v1?key=1"])

@@ -27,6 +27,11 @@ def test_a_masked_text_has_the_answers_of_its_sample_masked_the_same_way() -> No
     }
 
 
+def test_a_translation_without_a_masked_value_is_none_of_the_masked_text() -> None:
+    gold = {"Great trip, lovely guide": {"translation=de": {"text": "Toller Ausflug"}, "intent": {"label": None}}}
+    assert answers_to(gold, "Great trip, [PERSON_1] guide", "de") == {"intent": {"label": None}}
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -10,6 +10,7 @@ from sprat.audit.settings import AuditSettings
 from sprat.cache import RedisCache
 from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
+from sprat.errors import UserError
 from sprat.runtime import run_service
 from sprat.sealing import Seal
 from sprat.settings import ServiceSettings, environment
@@ -41,7 +42,13 @@ class FrontierServiceSettings(ServiceSettings):
 
 
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:
-    """Build the handler with everything that it needs."""
+    """Build the handler with everything that it needs.
+
+    Raises:
+        UserError: a setting is missing; the message names all that are.
+    """
+    if problem := settings.frontier.problem():
+        raise UserError(f"settings: {problem}")
     policy, guard = load_guarded_policy(settings.policy, environment())
     policy.check_host(settings.frontier.region, settings.frontier.host)
     audit = await KafkaEgressAudit.open(

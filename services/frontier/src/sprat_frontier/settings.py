@@ -13,6 +13,8 @@ from sprat_contracts import Usage
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
+_OF_AN_ENDPOINT = ("model", "provider", "region")
+"""What another endpoint than the default one needs."""
 
 
 Euros = Annotated[float, Field(ge=0, le=10_000)]
@@ -112,11 +114,25 @@ class FrontierSettings(Section):
 
     @model_validator(mode="after")
     def _names_provider_and_region(self) -> Self:
-        if self.base_url != MISTRAL_URL:
-            missing = [name for name in ("provider", "region", "model") if name not in self.model_fields_set]
-            if missing:
-                raise ValueError(f"base_url is not the default one: say {', '.join(missing)}, too")
+        if self.base_url != MISTRAL_URL and not self.model_fields_set.issuperset(_OF_AN_ENDPOINT):
+            raise ValueError(self.problem())
         return self
+
+    def problem(self) -> str | None:
+        """Return what is missing to call this endpoint, all of it, by the names of the variables; None: nothing."""
+        is_default = self.base_url == MISTRAL_URL
+        missing = [] if is_default else [name for name in _OF_AN_ENDPOINT if name not in self.model_fields_set]
+        if self.model not in self.prices or "model" in missing:
+            missing.append("prices")
+        if is_default and self.api_key is None:
+            missing.append("api_key")
+        if not missing:
+            return None
+        variables = ", ".join(f"SPRAT_FRONTIER__{name.upper()}" for name in missing)
+        model = "MODEL" if "model" in missing else self.model
+        example = f'{{"{model}": {{"input_eur": 0.4, "output_eur": 2.0}}}}'
+        hint = f"; prices are in euros per million tokens, as {example}, 0 for a model of your own"
+        return f"to ask {self.base_url}, set {variables}" + (hint if "prices" in missing else "")
 
     @property
     def host(self) -> str:

@@ -67,7 +67,13 @@ def answers_to(gold: Gold, text: str, target: str | None = None) -> Mapping[str,
         return {}
     match = matches[0]
     values = {match[f"p{number}"]: placeholder for number, placeholder in enumerate(placeholders)}
-    return {task: _masked(task, answer, values) for task, answer in _into(target, gold[match.string]).items()}
+    masked = {task: _masked(task, answer, values) for task, answer in _into(target, gold[match.string]).items()}
+    # A translation without one of the placeholders could not be restored: whoever wrote it has translated that value.
+    return {task: answer for task, answer in masked.items() if task != "translation" or _holds(answer, placeholders)}
+
+
+def _holds(translation: Mapping[str, str], placeholders: list[str]) -> bool:
+    return all(each in translation["text"] for each in placeholders)
 
 
 def _into(target: str | None, answers: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -41,12 +41,14 @@ _LOCAL = "sprat-local"
 COMMANDS = {
     "up": CommandEntry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
     "demo": CommandEntry(_LOCAL, "Run everything, publish the sample texts, sum up, stop everything."),
+    "init": CommandEntry("sprat_cli.init.command:init", "Write a policy, settings and an example of a producer."),
     "send": CommandEntry("sprat_cli.send.command:send", "Publish a text and show its results."),
     "watch": CommandEntry("sprat_cli.watch.command:watch", "Follow the results live."),
     "trace": CommandEntry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
     "dlq": CommandEntry("sprat_cli.dlq.command:app", "Show what could not be handled, and replay it."),
     "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
     "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
+    "policy": CommandEntry("sprat_cli.policy.command:app", "Check a policy file, and say what it allows."),
     "assess": CommandEntry(
         "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
     ),
@@ -70,6 +72,7 @@ COMMANDS = {
     "doctor": CommandEntry(
         "sprat_cli.doctor.command:doctor", "Check what is reachable, what is missing and how to fix it."
     ),
+    "clean": CommandEntry("sprat_cli.clean.command:clean", "Show what lies in the cache, and remove it."),
 }
 
 

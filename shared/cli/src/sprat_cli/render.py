@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sprat_cli.terminal import faint, paint, printable
+from sprat_cli.terminal import faint, fit, paint, printable
 from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TranslationOutput
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
 _MAX_NAMES = 8
+_ANSWER = 60
+_NARROWEST = 12
+"""Columns of an answer where the terminal has less than a line needs."""
 
 
 def answer(result: Result, limit: int | None = None) -> str:
@@ -87,10 +90,10 @@ def left(egress: Egress | None) -> str:
     return printable(to + (f", masked: {masked}" if masked else ""))
 
 
-def _marks(result: Result) -> list[str]:
+def _marks(result: Result, *, degraded: bool = True) -> list[str]:
     """Return what a reader must know of an answer before believing it."""
     simulated = result.egress is not None and result.egress.simulated and result.source == "frontier"
-    return ["degraded"] * (result.status == "degraded") + ["simulated"] * simulated
+    return ["degraded"] * (degraded and result.status == "degraded") + ["simulated"] * simulated
 
 
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
@@ -115,8 +118,41 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     return [*lines, faint(f"{'':11}  {' · '.join(second)} · trace {seen.trace_id}")]
 
 
+def brief_result(seen: StoredResult, columns: int | None) -> str:
+    """Return a result in one line of so many columns: time, status, task, answer, how sure, how long, and its id.
+
+    The answer gives way, and the id where there is no room. None: not on a terminal, so nothing is cut but the answer.
+    """
+    result = seen.result
+    sure = "" if result.confidence is None or result.output is None else f"{int(result.confidence * 100)} %"
+    head = f"{result.task:11}  "
+    tail = f"  {sure:>4}  {seen.total_ms:>6} ms"
+    marks = f" ({', '.join(_marks(result, degraded=False))})" if _marks(result, degraded=False) else ""
+    status = paint(f"{result.status:10}", _COLOURS.get(result.status, "white"))
+    room = None if columns is None else columns - len(f"00:00:00  {'':10}  {head}{tail}")
+    text_id = f"  {printable(result.text_id)}"
+    if room is not None and room < _ANSWER // 2 + len(text_id):
+        text_id = ""
+    width = _ANSWER if room is None else max(_NARROWEST, min(_ANSWER * 2, room - len(text_id)))
+    said = fit(answer(result), width - len(marks)) if len(marks) < width else fit(answer(result), width)
+    return f"{clock(seen.decided_at)[:8]}  {status}  {head}{said}{marks}{tail}{faint(text_id)}"
+
+
+def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:
+    """Return a dead letter in one line of so many columns: time, reason, and where the record stands."""
+    reason = letter.reason
+    said = printable(f"{reason.code}: {reason.detail}")
+    where = f"  {printable(f'{reason.topic} {reason.partition}@{reason.offset}')}"
+    begin = f"{clock(letter.written_at)[:8]}  "
+    if columns is not None:
+        room = columns - len(f"{begin}dead letter  ")
+        where = where if room - len(where) >= _ANSWER else ""
+        said = fit(said, max(_NARROWEST, room - len(where)))
+    return f"{begin}{paint('dead letter', 'red')}  {said}{faint(where)}"
+
+
 def result_line(seen: StoredResult) -> str:
-    """Return a result in one line, for following many."""
+    """Return a result in one long line, with all that is known of it."""
     result = seen.result
     parts = [
         clock(seen.decided_at),

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -35,6 +37,29 @@ def printable(text: str, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"
     return "".join(character if _harmless(character) else _replacement(character) for character in text)
+
+
+def columns() -> int | None:
+    """Return how wide the terminal of standard output is now; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def fit(text: str, width: int) -> str:
+    """Return a printable text that takes exactly `width` columns: cut with an ellipsis, or filled with spaces."""
+    taken, kept = 0, 0
+    for position, character in enumerate(text):
+        taken += _columns_of(character)
+        if taken < width:
+            kept = position + 1
+    if taken > width:
+        text = text[:kept] + "…"
+    return text + " " * (width - sum(map(_columns_of, text)))
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _harmless(character: str) -> bool:

@@ -9,23 +9,33 @@ from typing import Annotated, Protocol
 
 import typer
 
+from sprat.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
-from sprat_cli.render import dead_letter, dead_letter_json, result_json, result_line
-from sprat_cli.terminal import remark, say, say_json
+from sprat_cli.render import (
+    brief_dead_letter,
+    brief_result,
+    dead_letter,
+    dead_letter_json,
+    result_json,
+    result_line,
+)
+from sprat_cli.terminal import columns, remark, say, say_json
 from sprat_contracts import TASKS
-from sprat_operations.result_stream import ResultStream, Seen, SeenDeadLetter, StoredResult, UnreadableRecord
+from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
 
 EPILOG = """\b
 Examples:
   sprat watch
+  sprat watch -v --since 1h
   sprat watch --task intent --status unanswered --status degraded --since 10m
   sprat watch --dead-letters --since 1d --json | jq .code
   sprat watch --since 1d --timeout 5 --json > results.jsonl
 
 \b
-A line: time, status, task, answer, confidence · model · kept or escalated and why · milliseconds · cost ·
-tenant · text id · trace id. A Result holds the task, but not the model that the text asked for: see sprat trace.
+A line: time, status, task, answer, how sure, milliseconds, and the text's id where the terminal is wide enough. With -v
+also: model · kept or escalated and why · cost · tenant · trace id. A Result holds the task, but not the model that the
+text asked for: see sprat trace.
 
 \b
 Exit codes:
@@ -50,6 +60,14 @@ class Task(StrEnum):
     intent = "intent"
     ner = "ner"
     translation = "translation"
+
+
+class _Form(StrEnum):
+    """How a line is written."""
+
+    BRIEF = "brief"
+    LONG = "long"
+    JSON = "json"
 
 
 class Status(StrEnum):
@@ -83,14 +101,17 @@ def watch(
         float | None,
         typer.Option(show_default=False, min=0.1, metavar="SECONDS", help="End when no line has come for this long."),
     ] = None,
-    dead_letters: Annotated[
-        bool, typer.Option("--dead-letters", help="Show dead letters, too: all, regardless of --tenant and --status.")
+    dead_letters: Annotated[bool, typer.Option("--dead-letters", help="Show dead letters instead of results.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all of each result: model, route, cost, tenant, trace.")
     ] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Follow the results live, a line each, until Ctrl-C."""
+    """Follow the results, or the dead letters, live, a line each, until Ctrl-C."""
+    if dead_letters and (task or tenant is not None or status):
+        raise UserError("--dead-letters shows no results: --task, --tenant and --status say which results")
     since_ms = None if since is None else time_before_now(since)
     statuses = {each.value for each in status or ()}
     kafka = kafka_settings(bootstrap, prefix)
@@ -100,10 +121,12 @@ def watch(
             not statuses or headers.get("ce_status") in statuses
         )
 
-    stream = ResultStream(kafka, [each.value for each in task or ()] or TASKS, dead_letters=dead_letters, wanted=wanted)
+    tasks = () if dead_letters else [each.value for each in task or ()] or TASKS
+    stream = ResultStream(kafka, tasks, dead_letters=dead_letters, wanted=wanted)
+    form = _Form.JSON if as_json else _Form.LONG if verbose else _Form.BRIEF
     with explain_kafka_errors(kafka):
         try:
-            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, Limits(count, timeout), as_json=as_json))
+            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, Limits(count, timeout), form))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
@@ -125,25 +148,25 @@ class Limits:
         return f"ends {' or '.join(ends)}" if ends else "Ctrl-C ends"
 
 
-async def _follow(stream: ResultStream, bootstrap: str, since_ms: int | None, limits: Limits, *, as_json: bool) -> None:
+async def _follow(stream: ResultStream, bootstrap: str, since_ms: int | None, limits: Limits, form: "_Form") -> None:
     probing = None
     try:
         await stream.start(since_ms)
-        if not as_json:
+        if form is not _Form.JSON:
             remark(f"following; {limits}")
         probing = asyncio.create_task(report_outages(stream, bootstrap))
-        await _show_all(stream, limits, as_json=as_json)
+        await _show_all(stream, limits, form)
     finally:
         if probing is not None:
             probing.cancel()
         await stream.stop()
 
 
-async def _show_all(stream: ResultStream, limits: Limits, *, as_json: bool) -> None:
+async def _show_all(stream: ResultStream, limits: Limits, form: "_Form") -> None:
     shown, last = 0, time.monotonic()
     while limits.silence_s is None or time.monotonic() - last < limits.silence_s:
         for seen in await stream.read(_POLL_S if limits.silence_s is None else min(_POLL_S, limits.silence_s)):
-            if _show(seen, as_json=as_json):
+            if _show(seen, form):
                 shown, last = shown + 1, time.monotonic()
             if shown == limits.count:
                 return
@@ -162,13 +185,20 @@ async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: fl
         answered = answers
 
 
-def _show(seen: Seen, *, as_json: bool) -> bool:
+def _show(seen: Seen, form: "_Form") -> bool:
     """Print it; return whether it was a result or a dead letter."""
     if isinstance(seen, UnreadableRecord):
         remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
         return False
-    if as_json:
-        say_json(result_json(seen) if isinstance(seen, StoredResult) else dead_letter_json(seen.letter))
-    else:
-        say(dead_letter(seen.letter) if isinstance(seen, SeenDeadLetter) else result_line(seen))
+    match form:
+        case _Form.JSON:
+            say_json(result_json(seen) if isinstance(seen, StoredResult) else dead_letter_json(seen.letter))
+        case _Form.LONG:
+            say(result_line(seen) if isinstance(seen, StoredResult) else dead_letter(seen.letter))
+        case _Form.BRIEF:
+            say(
+                brief_result(seen, columns())
+                if isinstance(seen, StoredResult)
+                else brief_dead_letter(seen.letter, columns())
+            )
     return True

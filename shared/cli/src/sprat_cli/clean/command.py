@@ -1,0 +1,67 @@
+"""`sprat clean`: show what lies in the user's cache, and remove it."""
+
+from typing import Annotated
+
+import typer
+
+from sprat.errors import SpratError
+from sprat_cli.options import Json
+from sprat_cli.terminal import remark, say, say_json, table
+from sprat_operations import local_cache
+
+EPILOG = """\b
+Examples:
+  sprat clean --dry-run
+  sprat clean --yes
+  sprat clean --dry-run --json | jq .size
+
+\b
+It does not touch the folders that were named with --data, nor `.venv`, which `make clean` removes.
+
+\b
+Exit codes:
+  0  removed, or there was nothing
+  1  not removed: not confirmed, or a file cannot be removed
+  2  wrong usage"""
+
+
+def clean(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it without a question.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what Sprat keeps in the cache of this user, and how much; then remove it.
+
+    The next `sprat up` fetches Apache Kafka again (44 MB). Stop a running one first: its Kafka uses these files.
+    """
+    found = local_cache.contents()
+    total = sum(each.size for each in found)
+    if as_json:
+        for each in found:
+            say_json({"type": "cached", "path": str(each.path), "size": each.size, "what": each.what})
+    elif found:
+        for line in table([(format_size(each.size), str(each.path), each.what) for each in found]):
+            say(line)
+        say(f"{format_size(total)} in all")
+    else:
+        say(f"nothing in {local_cache.folder()}")
+    if dry_run or not found:
+        return
+    if not yes and not typer.confirm("Remove it?", err=True):
+        raise SpratError("nothing was removed")
+    failed = 0
+    for each in found:
+        try:
+            local_cache.remove(each)
+        except OSError as error:
+            failed += 1
+            remark(f"{error.filename or each.path} cannot be removed: {error.strerror}")
+    if failed:
+        raise SpratError(f"{failed} of {len(found)} could not be removed")
+    remark(f"removed {format_size(total)}")
+
+
+def format_size(size: int) -> str:
+    """Return bytes as whole megabytes, or less as kilobytes."""
+    return f"{size / 1e6:,.0f} MB" if size >= 1_000_000 else f"{size / 1e3:,.0f} kB"

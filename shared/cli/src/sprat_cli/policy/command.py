@@ -1,0 +1,82 @@
+"""`sprat policy check`: whether a policy file is right, and what it says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sprat.errors import UserError
+from sprat.settings import environment
+from sprat_cli.app import group_help, make_app
+from sprat_cli.options import Json
+from sprat_cli.terminal import printable, say, say_json, table
+from sprat_contracts import TASKS
+from sprat_policy import ALL_OTHERS, IntentPolicy, Policy, TenantPolicy, load_guarded_policy, load_policy
+
+app = make_app(epilog=group_help("policy", "check policy.yaml"))
+_CHECK = """\b
+Examples:
+  sprat policy check policy.yaml
+  sprat policy check policy.yaml --keys --json
+
+\b
+Exit codes:
+  0  valid
+  2  not valid: each line names file, line, field and what is wrong"""
+
+
+@app.callback()
+def _policy() -> None:
+    """Check a policy file."""
+
+
+@app.command(epilog=_CHECK)
+def check(
+    file: Annotated[Path, typer.Argument(help="The policy file.", show_default=False)],
+    *,
+    keys: Annotated[
+        bool,
+        typer.Option("--keys", help="Also check the variables of signing keys, as the services' environment has them."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong in a policy file, by line and field; or what it allows. Nothing else is asked or started.
+
+    `sprat doctor --policy FILE` also compares it with a running installation.
+    """
+    try:
+        policy = load_guarded_policy(file, environment())[0] if keys else load_policy(file)
+    except UserError as error:
+        raise UserError(f"not valid:\n{error}") from None
+    if as_json:
+        say_json({"type": "policy", "file": str(file), "policy": policy.model_dump(mode="json")})
+        return
+    say(f"{file} is valid")
+    for line in describe(policy):
+        say(line)
+
+
+def describe(policy: Policy) -> Iterator[str]:
+    """Return what a policy says, in words."""
+    for task in TASKS:
+        rules = policy.task(task)
+        yield f"  {task:11}  kept at {rules.keep_at:.0%} or above".replace("%", " %") + _models(rules)
+    named = sorted(policy.tenants)
+    rows = [(f"  {printable(name)}", *_allowed(policy.tenant(name))) for name in named if name != ALL_OTHERS]
+    rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))
+    yield "tenants"
+    yield from table(rows)
+
+
+def _models(rules: object) -> str:
+    if not isinstance(rules, IntentPolicy) or not rules.models:
+        return ""
+    return f"; of their own: {', '.join(map(printable, sorted(rules.models)))}"
+
+
+def _allowed(tenant: TenantPolicy) -> tuple[str, str]:
+    if tenant.frontier == "deny":
+        return "deny", "nothing leaves"
+    what = "whole" if tenant.frontier == "allow" else "with personal data masked"
+    return tenant.frontier, f"hard cases leave {what}, to {', '.join(tenant.regions)}"

@@ -1,0 +1,92 @@
+"""`sprat init`, `sprat policy check` and `sprat clean`: what they write, say and remove."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat_cli.main import app
+from sprat_operations import local_cache
+
+POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
+
+
+def run(*words: str, code: int = 0, typed: str | None = None) -> str:
+    ran = CliRunner().invoke(app, list(words), input=typed)
+    assert ran.exit_code == code, ran.output
+    return ran.output
+
+
+def test_init_writes_what_a_use_case_begins_with_and_overwrites_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    said = run("init", str(folder))
+    assert {each.name for each in folder.iterdir()} == {"policy.yaml", ".env", "producer.py"}
+    assert all(str(each) in said for each in folder.iterdir())
+    assert (folder / "policy.yaml").read_bytes() == POLICY.read_bytes()
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    compile((folder / "producer.py").read_text("utf-8"), "producer.py", "exec")
+    assert "is valid" in run("policy", "check", str(folder / "policy.yaml"))
+
+    (folder / ".env").unlink()
+    (folder / "producer.py").write_text("mine")
+    refused = run("init", str(folder), code=2)
+    assert "producer.py; nothing was written" in refused
+    assert (folder / "producer.py").read_text() == "mine"
+    assert not (folder / ".env").exists()
+
+
+def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:
+    said = run("policy", "check", str(POLICY)).splitlines()
+    assert said[0] == f"{POLICY} is valid"
+    assert "  intent       kept at 72 % or above" in said
+    assert "  acme-bank      allow  hard cases leave whole, to eu, local" in said
+    assert "  all others     deny   nothing leaves" in said
+    file = tmp_path / "own.yaml"
+    file.write_text("""
+tasks: {intent: {models: {hr: {keep_at: 0.6}}}}
+tenants:
+  '*': {frontier: redact, regions: [eu]}
+  crm: {frontier: redact, regions: [eu], signing_keys: ['${SPRAT_NO_SUCH_KEY}']}
+""")
+    said = run("policy", "check", str(file)).splitlines()
+    assert "  intent       kept at 80 % or above; of their own: hr" in said
+    assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
+    assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
+    assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)
+
+
+def test_a_policy_that_is_wrong_is_refused_with_line_and_field(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("tenants:\n  acme:\n    frontier: perhaps\n")
+    said = run("policy", "check", str(file), code=2)
+    assert f"{file}:3:" in said
+    assert "tenants.acme.frontier" in said
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(local_cache, "user_cache_path", lambda _: tmp_path / "sprat")
+    return tmp_path / "sprat"
+
+
+def test_clean_says_what_lies_in_the_cache_and_removes_it(cache: Path, tmp_path: Path) -> None:
+    assert run("clean") == f"nothing in {cache}\n"
+    for name, size in (("kafka-1", 3_000_000), ("kubernetes", 10), ("run", 5)):
+        (cache / name / "deep").mkdir(parents=True)
+        (cache / name / "deep" / "file").write_bytes(b"x" * size)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_bytes(b"x" * 9_000_000)
+    (cache / "kubernetes" / "link").symlink_to(kept)
+    (cache / "kubernetes" / "deep").chmod(0o500)  # as the folders of what `go` fetches
+
+    said = run("clean", "--dry-run")
+    assert [line.split()[:2] for line in said.splitlines()] == [["3", "MB"], ["0", "kB"], ["3", "MB"]]
+    assert "Apache Kafka" in said
+    assert json.loads(run("clean", "--dry-run", "--json").splitlines()[0])["size"] == 3_000_000
+    assert "nothing was removed" in run("clean", code=1, typed="n\n")
+    assert (cache / "kafka-1").exists()
+    assert "removed 3 MB" in run("clean", "--yes")
+    assert [each.name for each in cache.iterdir()] == ["run"]
+    assert (kept / "file").exists()
