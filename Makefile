@@ -18,14 +18,16 @@ setup: $(STAMP) $(KAFKA) ## make .venv, install everything into it at the pinned
 # Third parties, each file by its hash; what has no wheel is built by the setuptools that build.lock names.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(PIP) --require-hashes --no-build-isolation --requirement
+SHOWN := $(BIN)/python requirements/install.py
 
 $(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 	@echo "creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(LOCKED) requirements/build.lock
-	@echo "installing Sprat and its dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
-	@$(LOCKED) requirements/dev.lock
-	@$(PIP) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@echo "installing the dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
+	@$(SHOWN) --require-hashes --no-build-isolation --requirement requirements/dev.lock
+	@echo "installing Sprat's own packages"
+	@$(SHOWN) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 
 # A step of its own: after a failed download, only the download is repeated.

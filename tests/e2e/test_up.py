@@ -52,6 +52,14 @@ async def answer(bootstrap: str, within_s: float) -> dict[str, object]:
 @pytest.mark.timeout(180)
 async def test_up_answers_restarts_what_is_killed_and_stops_within_five_seconds(up: UpProcess) -> None:
     await asyncio.to_thread(up.wait_ready)
+    said = up.output.splitlines()
+    assert said[0] == "starting Kafka, Redis and the services"
+    assert [line.split(" ready after")[0].strip() for line in said[1:5]] == [
+        "kafka and redis",
+        "topics",
+        "services",
+        "Sprat is",
+    ]
     children, port, folder = up.children(), up.port, up.run_folder
     assert (await answer(up.bootstrap, 20))["status"] == "answered"
 

@@ -112,9 +112,25 @@ def test_a_process_that_ignores_sigterm_is_killed(supervised: Supervised) -> Non
     process = supervised.start()
     supervised.supervisor.wait_ready([process], 20)
     assert process.pid is not None
+    assert not process.hangs(process.cpu_s(), 0.2), "it answers"
     psutil.Process(process.pid).suspend()
+    assert process.hangs(process.cpu_s(), 0.2)
     supervised.supervisor.stop_services(["simulator"], 0.3)
 
     assert process.pid is None
     assert supervised.notices[-1].text == "did not stop within 0.3 s: killed"
     assert not supervised.supervisor.services
+
+
+def test_one_that_still_works_at_the_end_of_the_grace_is_not_called_killed(
+    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = supervised.start()
+    supervised.supervisor.wait_ready([process], 20)
+    monkeypatch.setattr(process, "terminate", lambda: None)  # as one that drains: it answers, and does not end yet
+    supervised.supervisor.stop_services(["simulator"], 0.3)
+
+    assert process.pid is None
+    assert supervised.notices[-1].text == (
+        "did not stop within 0.3 s: it was at work, and was ended; its texts wait in Kafka"
+    )

@@ -19,9 +19,9 @@ def traffic_line(figures: TrafficFigures) -> str:
 
 def traffic_table(figures: TrafficFigures) -> RenderableType:
     """Return the figures as a table of one row."""
-    table = borderless_table()
+    table = borderless_table(gap=2)
     for name in ("texts", "texts/s", "results", "kept", "escalated", "degraded", "unanswered", "cost"):
-        table.add_column(name, justify="right", header_style="dim", min_width=len(name))
+        table.add_column(name, justify="right", header_style="dim", min_width=len(name), no_wrap=True)
     table.add_row(
         f"{figures.texts:,}",
         f"{figures.texts_per_s:,.0f}" if figures.reachable else "-",
@@ -35,9 +35,9 @@ def traffic_table(figures: TrafficFigures) -> RenderableType:
     return table
 
 
-def borderless_table() -> Table:
-    """Return an empty table without lines."""
-    return Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+def borderless_table(gap: int = 3) -> Table:
+    """Return an empty table without lines, with so many spaces between its columns."""
+    return Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), collapse_padding=True)
 
 
 def keeps_up(pace: Pace, members: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -44,6 +44,10 @@ _MAX_INSTANCES = 64
 _NOT_RUNNING = "the installation is not running"
 
 
+def _discard_phase(_phase: str, _seconds: float) -> None:
+    """Report nothing."""
+
+
 class Installation:
     """Starts everything, restarts what dies, stops everything. Also a context manager.
 
@@ -56,6 +60,7 @@ class Installation:
         *,
         on_notice: OnNotice = discard_notice,
         on_progress: OnProgress = discard_progress,
+        on_phase: Callable[[str, float], None] = _discard_phase,
     ) -> None:
         self.options = options if options is not None else Options()
         self.phases: dict[str, float] = {}
@@ -64,6 +69,8 @@ class Installation:
         """Services of the table that are not installed here."""
         self.topic_states: tuple[TopicState, ...] = ()
         self._on_notice = on_notice
+        self._on_phase = on_phase
+        """Receives each phase of the start at its end, as `phases` has it."""
         self._supervisor = Supervisor(on_notice, self._write_targets)
         self.kill_all = self._supervisor.kill_all
         """Kills every process at once. Safe in a signal handler; a `stop` under way then ends quickly."""
@@ -315,6 +322,7 @@ class Installation:
 
     def _reached(self, phase: str) -> None:
         self.phases[phase] = time.monotonic() - self._began
+        self._on_phase(phase, self.phases[phase])
 
 
 async def _topics(kafka: KafkaSettings, topics: Topics, *, own: bool) -> tuple[TopicState, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -18,7 +18,11 @@ from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS
 from sprat_operations.lag import Pace, pace_between
 
+ALL, ESCALATED = "all", "escalated"
+"""Beside the tasks, keys of the figures of Results."""
 _MAX_RECORDS = 2_000
+_LATEST = 1_000
+"""Results of each kind whose latencies are kept."""
 _ANSWER_S = 3.0
 """A broker that takes longer counts as unreachable; its clients would wait for it up to 40 s."""
 
@@ -39,9 +43,29 @@ class TrafficFigures:
     """Group, without the prefix → records."""
     reachable: bool = True
     """Whether Kafka answered the last time."""
+    latencies_ms: dict[str, deque[int]] = field(default_factory=dict)
+    """Task, for what its small model answered, `escalated` or `all` → milliseconds from text to Result, the latest."""
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Task and name of a small model → the version that has answered last."""
+    routes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Task and decision → Results."""
 
-    def count(self, result: Mapping[str, Any]) -> None:
-        """Count a Result, given as its JSON."""
+    def kept_share(self, task: str = ALL) -> float | None:
+        """Return the share of Results that were kept, of a task or of all; None where there is no Result."""
+        kept, escalated = (self.routes[task, decision] for decision in ("kept", "escalated"))
+        return kept / (kept + escalated) if kept + escalated else None
+
+    def count(self, result: Mapping[str, Any], decided_at: int | None = None) -> None:
+        """Count a Result, given as its JSON; `decided_at` is the broker's timestamp, epoch milliseconds."""
+        task, decision, model = str(result["task"]), str(result["route"]["decision"]), result["model"]
+        for each in (task, ALL):
+            self.routes[each, decision] += 1
+        if result["source"] == "small" and model is not None:
+            self.versions[task, str(model["name"])] = str(model["version"])
+        if decided_at is not None:
+            latency_ms = max(0, decided_at - int(result["origin"]["appended_at"]))
+            for each in (ALL, ESCALATED if decision == "escalated" else task):
+                self.latencies_ms.setdefault(each, deque(maxlen=_LATEST)).append(latency_ms)
         self.results += 1
         counted: Counter[str] = Counter((result["route"]["decision"], result["status"]))
         self.kept += counted["kept"]
@@ -167,6 +191,6 @@ class Traffic:
         for record in records:
             # Other producers may write here as well; what is not a Result is not counted.
             try:
-                self.figures.count(json.loads(record.value or b""))
+                self.figures.count(json.loads(record.value or b""), record.timestamp)
             except (ValueError, TypeError, KeyError):
                 continue

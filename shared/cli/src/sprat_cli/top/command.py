@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from sprat.kafka.lag import REQUIRED_GROUPS
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.live_view import LiveView
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
@@ -122,10 +122,10 @@ class _LiveBoard(_Board):
     """A table that is redrawn in place."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._view = LiveView(console)
 
     def open(self) -> AbstractContextManager[object]:
-        return self._live
+        return self._view
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         parts: list[RenderableType] = [traffic_table(figures), Text()]
@@ -135,7 +135,7 @@ class _LiveBoard(_Board):
             parts.append(Text(f"dead letters {letters:,}", style="red" if letters else "dim"))
         else:
             parts.append(Text("Kafka does not answer, waiting", style="red"))
-        self._live.update(Group(*parts), refresh=True)
+        self._view.draw(Group(*parts))
 
 
 def _groups(groups: list[GroupPace]) -> RenderableType:

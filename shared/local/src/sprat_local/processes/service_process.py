@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped] # its types are a package of their own
+
 from sprat.retry import Backoff
 from sprat_local.notices import Notice, OnNotice
 from sprat_local.processes import logged_child
@@ -22,6 +24,8 @@ _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
 """A process that has run for so long did not die of its start: its next restart is quick again."""
 _PROBE_EVERY_S = 5.0
+_AT_WORK = 0.02
+"""Share of a core above which a process that does not answer is at work."""
 USER_ERROR = 2
 """The exit code of a service with wrong settings; a restart cannot fix that."""
 
@@ -139,6 +143,21 @@ class ServiceProcess:
                 return False
             time.sleep(0.01)
         return True
+
+    def hangs(self, since: float | None, window_s: float) -> bool:
+        """Return whether it neither answers a request nor has worked for `window_s`; `since` is its earlier `cpu_s`."""
+        if since is None:
+            return False
+        used_s = (self.cpu_s() or 0.0) - since
+        return used_s < _AT_WORK * window_s and http_status(self.port, self._launch.ready_path) is None
+
+    def cpu_s(self) -> float | None:
+        """Return the seconds of a core that it has used; None where it does not run."""
+        try:
+            used = psutil.Process(self.pid).cpu_times() if self.pid is not None else None
+        except psutil.Error:
+            return None
+        return None if used is None else float(used.user + used.system)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to its whole process group; the supervisor handles what follows."""

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from sprat.retry import Backoff
 from sprat_local.notices import LocalError, Notice, OnNotice, StartError
@@ -17,8 +18,18 @@ from sprat_local.processes.service_process import ProcessState, ServiceProcess
 
 _BUSY_S = 0.05
 _CALM_S = 0.25
+_LOOK_S = 0.8
+"""Time before the end of the grace in which is looked at what still runs: does it work, or hang?"""
+_ANSWER_S = 0.5
+"""How long a process is waited for to answer a request."""
 _MAX_FAILED_STARTS = 3
 """A service that dies so often before it was ever ready will not start by itself."""
+
+
+def _wait_for(processes: Iterable[ServiceProcess], until: float) -> None:
+    """Wait for the end of all of them, until this time at most."""
+    while time.monotonic() < until and any(process.pid is not None for process in processes):
+        time.sleep(_BUSY_S / 5)
 
 
 def _ignore(_: Iterable[ServiceProcess]) -> None:
@@ -156,10 +167,16 @@ class Supervisor:
             stopping = [self.services[name] for name in list(names) if name in self.services]
             for process in stopping:
                 process.terminate()
-        deadline = time.monotonic() + grace_s
+        deadline, window_s = time.monotonic() + grace_s, min(_LOOK_S, grace_s / 2)
+        _wait_for(stopping, deadline - window_s)
+        late = {process: process.cpu_s() for process in stopping if process.pid is not None}
+        _wait_for(late, deadline - min(_ANSWER_S, window_s / 2))
+        with ThreadPoolExecutor(max(1, len(late))) as looking:
+            hangs = dict(zip(late, looking.map(lambda each: each.hangs(late[each], window_s), late), strict=True))
         for process in stopping:
             if not process.wait(deadline):
-                self._on_notice(Notice(process.name, "warning", f"did not stop within {grace_s:g} s: killed"))
+                what = "killed" if hangs.get(process) else "it was at work, and was ended; its texts wait in Kafka"
+                self._on_notice(Notice(process.name, "warning", f"did not stop within {grace_s:g} s: {what}"))
             self.services.pop(process.name, None)  # only now: `kill_all` must find it as long as it runs
 
     def crash_server(self, name: str) -> None:

@@ -91,6 +91,7 @@ def up(
     second Ctrl-C kills at once. When the folder of a --model gets a new version, its service is restarted with it:
     texts that arrive meanwhile wait, and none is lost or answered twice.
     """
+    typer.echo("starting Kafka, Redis and the services")  # at once: what follows takes a second to import
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
     from sprat_local.models import served_models  # noqa: PLC0415 - as above

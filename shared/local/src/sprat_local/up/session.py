@@ -24,7 +24,7 @@ from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
 from sprat_local.signals import Interrupted, StopSignals
-from sprat_local.up.board import Board, LiveBoard, PlainBoard
+from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations.traffic import Traffic
 
@@ -40,7 +40,9 @@ class UpSession:
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
         self._board: Board = PlainBoard(console)
-        self._installation = Installation(options, on_notice=self._show_notice, on_progress=self._print)
+        self._installation = Installation(
+            options, on_notice=self._show_notice, on_progress=self._print, on_phase=self._show_phase
+        )
         self._rollout = ModelRollout(self._installation, self._show_notice)
 
     def run(self) -> int:
@@ -54,7 +56,11 @@ class UpSession:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         with StopSignals(self._installation.kill_all) as signals:
             try:
+                if self._console.is_terminal:
+                    self._board = StartBoard(self._console, self._installation)
                 self._installation.start()
+                self._board.close()
+                self._board = PlainBoard(self._console)
                 asyncio.run(self._watch(signals, began))
             except Interrupted:
                 pass
@@ -83,11 +89,12 @@ class UpSession:
         running = [spec for spec in installation.specs if spec.name in installation.processes]
         groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
         async with Traffic(installation.kafka, groups) as traffic:
-            self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
-            for line in greeting(installation, await self._unserved_models()):
-                self._print(line)
+            unserved = await self._unserved_models()
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)
+            self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
+            for line in greeting(installation, unserved):
+                self._print(line)
             self._rollout.start()
             updating = asyncio.create_task(self._update(traffic))
             await asyncio.wait({updating, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +107,8 @@ class UpSession:
         redis = RedisWatch(self._installation.redis_url, self._show_notice)
         try:
             while True:
-                self._board.show_traffic(await traffic.look(), redis_answers=await redis.look())
+                figures, redis_answers = await traffic.look(), await redis.look()
+                self._board.show_traffic(figures, traffic.groups, redis_answers=redis_answers)
                 await asyncio.sleep(_UPDATE_S)
         finally:
             await redis.close()
@@ -114,8 +122,11 @@ class UpSession:
     def _show_notice(self, notice: Notice) -> None:
         self._board.show_notice(notice)
 
+    def _show_phase(self, phase: str, seconds: float) -> None:
+        self._print(f"  {phase} ready after {seconds:.1f} s")
+
     def _print(self, line: str, style: str = "") -> None:
-        self._console.print(Text(line, style=style), soft_wrap=True)
+        self._board.print(Text(line, style=style))
 
 
 def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterator[str]:

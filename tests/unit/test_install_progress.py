@@ -1,0 +1,45 @@
+"""What `make setup` shows of an installation by pip."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from requirements.install import _FOUND, Progress
+
+SCRIPT = Path(__file__).parents[2] / "requirements" / "install.py"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Collecting aiokafka==0.14.0 (from -r requirements/dev.lock (line 2))\n", "aiokafka"),
+        ("Collecting redis\n", "redis"),
+        ("Collecting uvicorn[standard]>=0.30 (from x)\n", "uvicorn"),
+        ("  Downloading aiokafka-0.14.0.whl (1.2 MB)\n", None),
+    ],
+)
+def test_each_package_is_counted_by_its_name(line: str, name: str | None) -> None:
+    assert (found := _FOUND.match(line)) is None or found[1] == name
+    assert (found is None) == (name is None)
+
+
+def test_where_there_is_no_terminal_a_line_stands_for_many_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(60)
+    for count in range(1, 61):
+        progress.step(count, "fetching one")
+    progress.step(60, "installing collected packages")
+    progress.end()
+    assert capsys.readouterr().out.splitlines() == [
+        "  25 of 60 packages: fetching one",
+        "  50 of 60 packages: fetching one",
+        "  60 of 60 packages: installing collected packages",
+    ]
+
+
+def test_a_failure_is_pips_and_shown_whole() -> None:
+    command = [sys.executable, str(SCRIPT), "--no-index", "there-is-none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "No matching distribution found for there-is-none" in done.stderr

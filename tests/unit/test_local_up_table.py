@@ -1,0 +1,111 @@
+"""The table of `sprat up`: it fits the terminal, says what it knows, and is drawn again after a change of size."""
+
+from collections.abc import Mapping
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from sprat_cli.live_view import LiveView
+from sprat_local.installation import Installation
+from sprat_local.options import Options
+from sprat_local.processes.service_process import ProcessState
+from sprat_local.up.service_table import Row, p95, rows_of, service_table
+from sprat_operations.lag import Pace
+from sprat_operations.traffic import TrafficFigures
+
+FULL = Row(
+    "intent.hr", Text("ready"), "12,345", "1,234/s", "12,345 ms", "100 %", "40123", "1", "hr 74df3bd8", "exit code 1"
+)
+
+
+def result(task: str, decision: str, latency_ms: int, model: str = "default") -> Mapping[str, Any]:
+    return {
+        "task": task,
+        "status": "answered",
+        "source": "small" if decision == "kept" else "frontier",
+        "route": {"decision": decision},
+        "model": {"name": model, "version": "74df3bd8aa"},
+        "origin": {"appended_at": 1_000_000 - latency_ms},
+        "cost_eur": 0.0,
+    }
+
+
+@pytest.fixture
+def figures() -> TrafficFigures:
+    counted = TrafficFigures(lag={"router": 7, "intent.default": 3})
+    for each in (*[result("intent", "kept", 40)] * 3, result("intent", "escalated", 900), result("ner", "kept", 60)):
+        counted.count(each, 1_000_000)
+    return counted
+
+
+@pytest.fixture
+def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
+    monkeypatch.delenv("SPRAT_INTENT__MODEL", raising=False)
+    found = Installation(Options())
+    state = {"state": ProcessState.READY, "port": 1, "restarts": 0, "last_exit": ""}
+    names = ("simulator", "router", "intent", "intent#2", "ner", "frontier")
+    found._supervisor.services.update({name: SimpleNamespace(name=name, **state) for name in names})
+    found._supervisor.servers.update({name: SimpleNamespace(name=name, **state) for name in ("kafka", "redis")})
+    return found
+
+
+def printed(view: object, width: int) -> list[str]:
+    console = Console(width=width, file=StringIO())
+    console.print(view)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "last"),
+    [(20, "service"), (30, "state"), (40, "lag"), (80, "restarts"), (100, "model"), (120, "last exit")],
+)
+def test_the_table_has_the_columns_for_which_there_is_room(width: int, last: str) -> None:
+    lines = printed(service_table([FULL, Row("kafka", Text("not answering"))], width), width)
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    assert lines[0].rstrip().endswith(last)
+
+
+def test_rows_say_lag_rate_latency_kept_and_model(installation: Installation, figures: TrafficFigures) -> None:
+    groups = [SimpleNamespace(name="intent.default", pace=Pace(1.0, 2.5, 3))]
+    rows = {row.name: row for row in rows_of(installation, figures, groups)}
+    assert (rows["intent"].lag, rows["intent"].rate, rows["intent"].p95) == ("3", "2.5/s", "40 ms")
+    assert (rows["intent"].kept, rows["intent"].model) == ("75 %", "default 74df3bd8")
+    assert (rows["router"].p95, rows["router"].kept, rows["router"].lag) == ("900 ms", "80 %", "7")
+    assert (rows["frontier"].p95, rows["frontier"].kept, rows["frontier"].model) == ("900 ms", "", "")
+    assert (rows["intent#2"].p95, rows["intent#2"].kept) == ("", "")
+    assert p95([*range(1, 101)]) == 95
+    assert p95([]) is None
+
+
+@pytest.mark.parametrize(
+    ("silent", "state", "server"),
+    [(["kafka"], "no kafka", "kafka"), (["kafka", "redis"], "no kafka or redis", "redis")],
+)
+def test_a_service_is_ready_only_while_its_servers_answer(
+    installation: Installation, silent: list[str], state: str, server: str
+) -> None:
+    states = {row.name: str(row.state) for row in rows_of(installation, TrafficFigures(), silent=silent)}
+    assert states[server] == "not answering"
+    assert states["router"] == states["intent"] == states["frontier"] == state
+    assert states["simulator"] == "ready"
+    assert {str(row.state) for row in rows_of(installation, TrafficFigures())} == {"ready"}
+
+
+def test_after_a_change_of_size_all_is_drawn_again() -> None:
+    out = StringIO()
+    console = Console(width=80, height=20, file=out, force_terminal=True)
+    with LiveView(console) as view:
+        view.print(Text("a notice"))
+        view.draw(Text("first"))
+        before = out.getvalue()
+        console.width = 40
+        view.draw(Text("second"))
+    after = out.getvalue()[len(before) :]
+    assert "\x1b[2J" in after
+    assert after.index("\x1b[2J") < after.index("a notice") < after.index("second")
+    assert "\x1b[2J" not in before
