@@ -135,7 +135,7 @@ def brief_result(seen: StoredResult, columns: int | None) -> str:
         text_id = ""
     width = _ANSWER if room is None else max(_NARROWEST, min(_ANSWER * 2, room - len(text_id)))
     said = fit(answer(result), width - len(marks)) if len(marks) < width else fit(answer(result), width)
-    return f"{clock(seen.decided_at)[:8]}  {status}  {head}{said}{marks}{tail}{faint(text_id)}"
+    return f"{clock(seen.decided_at)[:8]}  {status}  {head}{said}{marks}{tail}{faint(text_id) if text_id else ''}"
 
 
 def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:
@@ -148,7 +148,7 @@ def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:
         room = columns - len(f"{begin}dead letter  ")
         where = where if room - len(where) >= _ANSWER else ""
         said = fit(said, max(_NARROWEST, room - len(where)))
-    return f"{begin}{paint('dead letter', 'red')}  {said}{faint(where)}"
+    return f"{begin}{paint('dead letter', 'red')}  {said}{faint(where) if where else ''}"
 
 
 def result_line(seen: StoredResult) -> str:
