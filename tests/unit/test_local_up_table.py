@@ -13,11 +13,11 @@ from sprat_cli.live_view import LiveView
 from sprat_local.installation import Installation
 from sprat_local.options import Options
 from sprat_local.processes.service_process import ProcessState
-from sprat_local.up.service_table import Row, p95, rows_of, service_table
+from sprat_local.up.service_table import ServiceRow, p95, rows_of, service_table
 from sprat_operations.lag import Pace
 from sprat_operations.traffic import TrafficFigures
 
-FULL = Row(
+FULL = ServiceRow(
     "intent.hr", Text("ready"), "12,345", "1,234/s", "12,345 ms", "100 %", "40123", "1", "hr 74df3bd8", "exit code 1"
 )
 
@@ -64,7 +64,7 @@ def printed(view: object, width: int) -> list[str]:
     [(20, "service"), (30, "state"), (40, "lag"), (80, "restarts"), (100, "model"), (120, "last exit")],
 )
 def test_the_table_has_the_columns_for_which_there_is_room(width: int, last: str) -> None:
-    lines = printed(service_table([FULL, Row("kafka", Text("not answering"))], width), width)
+    lines = printed(service_table([FULL, ServiceRow("kafka", Text("not answering"))], width), width)
     assert len(lines) == 3
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip().endswith(last)

@@ -22,9 +22,10 @@ Exit codes:
 _FILES = {
     "policy.yaml": ("policy.yaml", "what may leave, for whom, and when an answer is kept; every field is explained"),
     "env": (".env", "settings of the commands and services started in this folder"),
-    "producer.py": ("producer.py", "a program that publishes a text and waits for its Result"),
+    "producer": ("producer.py", "a program that publishes a text and waits for its Result"),
 }
-"""Packaged file → its name there, and what it is."""
+"""Packaged file → its name there, and what it is. No packaged one has a suffix by which it would count as code of this
+package."""
 
 
 def init(

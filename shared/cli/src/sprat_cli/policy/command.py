@@ -41,7 +41,7 @@ def check(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong in a policy file, by line and field; or what it allows. Nothing else is asked or started.
+    """Print what is wrong in a policy file, by line and field; or what it allows. Nothing else is asked or started.
 
     `sprat doctor --policy FILE` also compares it with a running installation.
     """

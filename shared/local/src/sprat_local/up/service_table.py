@@ -28,7 +28,7 @@ _SHORT_VERSION: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ServiceRow:
     """What is known of a server or a service."""
 
     name: str
@@ -46,7 +46,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class _Column:
     title: str
-    value: Callable[[Row], str | Text]
+    value: Callable[[ServiceRow], str | Text]
     width: int
     """At least; also what it takes of the terminal when it is decided whether there is room for it."""
     right: bool = False
@@ -67,7 +67,7 @@ _COLUMNS: Final = (
 )
 
 
-def service_table(rows: Sequence[Row], columns: int) -> RenderableType:
+def service_table(rows: Sequence[ServiceRow], columns: int) -> RenderableType:
     """Return the table for a terminal with so many columns. No line is longer."""
     shown: list[_Column] = []
     taken = 0
@@ -94,7 +94,7 @@ def service_table(rows: Sequence[Row], columns: int) -> RenderableType:
 
 def rows_of(
     installation: Installation, figures: TrafficFigures, groups: Sequence[GroupPace] = (), silent: Collection[str] = ()
-) -> list[Row]:
+) -> list[ServiceRow]:
     """Return a row for each server and each service; `silent` are the servers that do not answer."""
     specs = {spec.name: spec for spec in installation.specs}
     paces = {group.name: group.pace for group in groups}
@@ -108,7 +108,7 @@ def rows_of(
         latencies = figures.latencies_ms.get({"router": ALL, FRONTIER: ESCALATED}.get(counted, counted), ())
         kept = figures.kept_share(counted if counted in TASKS else ALL) if counted in {*TASKS, "router"} else None
         rows.append(
-            Row(
+            ServiceRow(
                 process.name,
                 _state(process, silent if spec is None or spec.service != SIMULATOR else ()),
                 "" if lag is None else f"{lag:,}",
@@ -130,11 +130,11 @@ def p95(latencies_ms: Collection[int]) -> int | None:
     return ordered[math.ceil(len(ordered) * 0.95) - 1] if ordered else None
 
 
-def _server_row(server: SupervisedServer, silent: Collection[str]) -> Row:
+def _server_row(server: SupervisedServer, silent: Collection[str]) -> ServiceRow:
     state = ProcessState.SILENT if server.name in silent and server.state is ProcessState.READY else server.state
     shown = Text(str(state), style=_STATE_COLOURS[state])
     port, restarts = str(server.port or ""), str(server.restarts or "")
-    return Row(server.name, shown, port=port, restarts=restarts, last_exit=server.last_exit)
+    return ServiceRow(server.name, shown, port=port, restarts=restarts, last_exit=server.last_exit)
 
 
 def _state(process: ServiceProcess, silent: Collection[str]) -> Text:
