@@ -3,9 +3,12 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -117,6 +120,28 @@ def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
     assert (code, seconds < 1.5) == (0, True), up.output
     assert have_ended(children, 0.5)
     assert not folder.exists()
+
+
+def test_up_says_that_it_starts_before_it_imports_what_it_needs() -> None:
+    """Within half a second: of a core, for this machine may be busy with other tests."""
+    command = [
+        sys.executable,
+        "-m",
+        "sprat_cli",
+        "up",
+        "--bootstrap",
+        "127.0.0.1:1",
+        "--redis",
+        "redis://127.0.0.1:1/0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        used = psutil.Process(process.pid).cpu_times()
+        process.kill()
+
+    assert first == b"starting Kafka, Redis and the services\n"
+    assert used.user + used.system < 0.5
 
 
 def test_up_says_why_it_cannot_start() -> None:
