@@ -219,6 +219,30 @@ async def test_a_text_is_published_and_read_with_java(system: System, tmp_path: 
     assert json.loads(line)["tenant"] == "acme-bank"
 
 
+async def test_of_a_text_that_the_simulator_does_not_know_the_small_answer_stands(system: System) -> None:
+    text = {"text": "is it possible to change it and move it to the other one", "tasks": {"intent": {}}}
+    result = await system.result(await system.submit(text | {"tenant": "acme-bank", "frontier": "allow"}))
+    assert (result.status, result.source, result.declined.code) == ("degraded", "small", "no_gold")
+    assert (result.egress.simulated, result.egress.region) == (True, "local")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "masked"),
+    [
+        ("Peter is coming to Berlin tomorrow.", "Peter kommt morgen nach Berlin.", {"PERSON": 1}),
+        ("My card was stolen in Lisbon", "Meine Karte wurde in Lisbon gestohlen", {"LOCATION": 1}),
+        ("what is my balance", "Wie hoch ist mein Kontostand", {}),
+    ],
+)
+async def test_the_simulator_knows_the_sentences_of_the_documents_also_as_they_leave_without_a_tenant(
+    system: System, text: str, answer: str, masked: dict[str, int]
+) -> None:
+    place = await system.submit({"text": text, "tasks": {"translation": {"target": "de"}}})
+    result = await system.result(place, "translation")
+    assert (result.status, result.output and result.output.text) == ("answered", answer)
+    assert (result.egress.simulated, result.egress.masked) == (True, masked)
+
+
 async def test_the_producer_that_init_writes_gets_its_result(system: System, tmp_path: Path) -> None:
     await run([sys.executable, "-m", "sprat_cli", "init", str(tmp_path)])
     environment = {"SPRAT_KAFKA__BOOTSTRAP": system.bootstrap, "SPRAT_KAFKA__PREFIX": PREFIX}

@@ -18,7 +18,7 @@ from sprat_cli.text_input import read_lines
 EPILOG = """\b
 Examples:
   sprat send "please move 100 euros to my savings"
-  sprat send "Anna flies to Oslo on Friday" --task ner --task translation=de
+  sprat send "Peter is coming to Berlin tomorrow." --task ner --task translation=de
   sprat send texts.jsonl --tenant acme --frontier allow --json
   cat letter.txt | sprat send - --whole --task translation=de
   sprat send "what is my balance" --tenant acme-bank --source /crm/test --sign-with SPRAT_CRM_KEY
