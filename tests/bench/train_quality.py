@@ -24,14 +24,18 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 import numpy as np
 
 from sprat_training.config import TrainingConfig, no_progress
+from sprat_training.encoding import encode_texts, load_base
 from sprat_training.train import TrainingResult, train
-from tests.bench.benchmarks_page import save
+from tests.bench.benchmarks_page import read, save
+from tests.bench.near_outside import near_outside
 
 Rows = list[tuple[str, str]]
 """Texts with their labels."""
 
 SEEDS = (0, 1, 2)
 FLIPPED = 0.05
+SHIFTED_BLOCK = 50
+"""Rows in a row whose labels slipped down by a line, as when one cell of a spreadsheet is deleted."""
 
 AT_LEAST = {
     "banking77": 0.91,
@@ -64,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {}
     chosen = [
-        name for name in (*(task.name for task in tasks()), "likely wrong") if not options.only or name in options.only
+        name for name in (*(task.name for task in tasks()), *PLANTED, NEAR) if not options.only or name in options.only
     ]
     print(
         f"{'':24}{'texts':>8}{'accuracy on the test (95 %)':>32}{'folds':>8}{'kept':>8}{'right':>8}{'s':>7}{'CPU s':>7}"
@@ -73,12 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         for task in tasks():
             if task.name in chosen:
                 figures[task.name] = measured(task, options.data, Path(name), options.encoder)
-        if "likely wrong" in chosen:
-            figures["likely wrong"] = planted(options.data, Path(name), options.encoder)
+        for kind in PLANTED:
+            if kind in chosen:
+                figures[kind] = planted(kind, options.data, Path(name), options.encoder)
+    if NEAR in chosen:
+        figures[NEAR] = near_outside(options.data, options.encoder)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if options.save:
-        save("training", figures)
+        # Figures of other runs stay, so that a part can be measured alone.
+        save("training", {**read("training"), **figures})
     misses = missed(figures)
     print("\n".join(misses) or "All targets are met.")
     return 1 if misses else 0
@@ -160,30 +168,87 @@ def measured(task: TrainingTask, data: Path, folder: Path, encoder: Path | None)
     }
 
 
-def planted(data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
-    """Change the labels of some rows of BANKING77, and return how many of them are listed as likely wrong."""
+def planted(kind: str, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
+    """Change labels of BANKING77; return how many are listed, and what is kept with and without the listed rows."""
     rows = table(data / "intent/banking77/train.tsv")
-    labels = sorted({label for _, label in rows})
     random = np.random.default_rng(0)
-    wrong = random.random(len(rows)) < FLIPPED
-    planted_rows = [
-        (text, labels[(labels.index(label) + int(random.integers(1, len(labels)))) % len(labels)] if flip else label)
-        for (text, label), flip in zip(rows, wrong, strict=True)
-    ]
-    result, *_ = run(planted_rows, None, folder, encoder)
+    rows = [rows[place] for place in random.permutation(len(rows))]
+    labels = PLANTED[kind]([label for _, label in rows], rows, random)
+    wrong = np.array([label != right for label, (_, right) in zip(labels, rows, strict=True)])
+    planted_rows = [(text, label) for label, (text, _) in zip(labels, rows, strict=True)]
+    test = table(data / "intent/banking77/test.tsv")
+    result, *_ = run(planted_rows, test, folder, encoder)
+    cleaned, *_ = run(planted_rows, test, folder, encoder, drop_suspects=True)
     used = {row - 2 for row in result.sources.data.rows}
     there = {int(place) for place in np.flatnonzero(wrong)} & used
     listed = {each.row - 2 for each in result.label_issues}
     found = listed & there
     recall, precision = len(found) / len(there), len(found) / max(len(listed), 1)
+    assert result.test is not None
+    assert cleaned.test is not None
+    kept, kept_cleaned = (each.test.at(each.card.keep_at) for each in (result, cleaned) if each.test)
     print(
-        f"likely wrong: {recall:.1%} of {len(there)} planted are listed; "
-        f"{precision:.1%} of {len(listed)} listed were planted"
+        f"{kind}: {recall:.1%} of {len(there)} planted are listed; {precision:.1%} of {len(listed)} listed were "
+        f"planted; kept {kept.share:.1%}, {kept.right.value:.1%} right; with --drop-suspects {kept_cleaned.share:.1%}, "
+        f"{kept_cleaned.right.value:.1%} right",
+        flush=True,
     )
-    return {"planted": len(there), "listed": len(listed), "recall": recall, "precision": precision}
+    return {
+        "planted": len(there),
+        "listed": len(listed),
+        "recall": recall,
+        "precision": precision,
+        "kept_share": kept.share,
+        "kept_right": kept.right.value,
+        "cleaned_kept_share": kept_cleaned.share,
+        "cleaned_kept_right": kept_cleaned.right.value,
+    }
 
 
-def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tuple[TrainingResult, float, float]:
+def flipped(labels: Sequence[str], _rows: Rows, random: np.random.Generator) -> list[str]:
+    """Give some rows any other label."""
+    known = sorted(set(labels))
+    moves = random.integers(1, len(known), len(labels))
+    wrong = random.random(len(labels)) < FLIPPED
+    return [
+        known[(known.index(label) + int(move)) % len(known)] if flip else label
+        for label, move, flip in zip(labels, moves, wrong, strict=True)
+    ]
+
+
+def shifted(labels: Sequence[str], _rows: Rows, random: np.random.Generator) -> list[str]:
+    """Move the labels of some blocks of rows down by a line."""
+    found = list(labels)
+    for start in range(0, len(labels) - SHIFTED_BLOCK, SHIFTED_BLOCK):
+        if random.random() < FLIPPED:
+            found[start : start + SHIFTED_BLOCK] = [labels[start], *labels[start : start + SHIFTED_BLOCK - 1]]
+    return found
+
+
+def confused(labels: Sequence[str], rows: Rows, random: np.random.Generator) -> list[str]:
+    """Give some rows the label that a person would take it for: that of the nearest text with another label."""
+    encoder = load_base(None, threads=2).encoder
+    vectors = encode_texts(encoder, [text for text, _ in rows], no_progress).vectors
+    names, found = np.array(labels), list(labels)
+    for place in np.flatnonzero(random.random(len(labels)) < FLIPPED):
+        alike = vectors @ vectors[place]
+        alike[names == names[place]] = -1
+        found[place] = str(names[alike.argmax()])
+    return found
+
+
+NEAR = "near outside"
+PLANTED: dict[str, Callable[[Sequence[str], Rows, np.random.Generator], list[str]]] = {
+    "likely wrong": flipped,
+    "likely wrong, shifted": shifted,
+    "likely wrong, confused": confused,
+}
+"""Kinds of wrong labels → what makes them."""
+
+
+def run(
+    rows: Rows, test: Rows | None, folder: Path, encoder: Path | None, *, drop_suspects: bool = False
+) -> tuple[TrainingResult, float, float]:
     """Train from files, as the command does, and return the result, seconds, and CPU seconds."""
     file, test_file = folder / "train.csv", folder / "test.csv"
     write(file, rows)
@@ -191,7 +256,12 @@ def run(rows: Rows, test: Rows | None, folder: Path, encoder: Path | None) -> tu
         write(test_file, test)
     output = folder / f"model-{time.monotonic_ns()}"
     config = TrainingConfig(
-        files=(file,), output=output, name="bench", test_file=test_file if test is not None else None, encoder=encoder
+        files=(file,),
+        output=output,
+        name="bench",
+        test_file=test_file if test is not None else None,
+        encoder=encoder,
+        drop_suspects=drop_suspects,
     )
     started, cpu = time.monotonic(), time.process_time()
     result = train(config, no_progress)

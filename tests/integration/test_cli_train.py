@@ -1,6 +1,7 @@
 """`sprat train intent`: from a file to a model that the service loads, and a report in one file."""
 
 import json
+import random
 import re
 
 import pytest
@@ -60,15 +61,19 @@ def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_mod
     assert re.search(rf"\b{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
+    assert re.search(r"(Good enough to serve|It can be served).*at keep_at 0\.\d\d it keeps", trained.stdout)
+    assert "  1. Check the row whose label is likely wrong" in trained.stdout
     assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
     assert "← recommended" in trained.stdout
 
 
 def test_the_report_is_one_file_with_charts_and_without_texts(file, trained):
     html = (file.parent / "hr-report.html").read_text(encoding="utf-8")
-    assert html.count("<svg") == 2
+    assert html.count("<svg") == 3
     assert "<script" not in html
     assert "days off" not in html
+    assert html.index('class="verdict') < html.index("<h2>Accuracy</h2>")
+    assert "<title>badge → badge: " in html
     assert not re.search(r"(src|href)=", html)
 
 
@@ -119,6 +124,35 @@ def test_texts_are_shown_on_request(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--show-texts")
     assert "how do I book January days off" in result.stdout
     assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+
+
+def test_likely_wrong_rows_are_left_out_on_request_and_the_card_says_so(file, tmp_path):
+    result = train(file, "--output", tmp_path / "hr", "--drop-suspects", "--show-texts", "--json")
+    assert result.exit_code == 0, result.output
+    output = json.loads(result.stdout)
+    dropped = [each["row"] for each in output["dropped"]]
+    assert training_files.WRONG_ROW in dropped
+    assert output["texts"] == len(ROWS) - len(dropped)
+    assert training_files.WRONG_ROW not in [each["row"] for each in output["likely_wrong"]]
+    limits = load_artefact(tmp_path / "hr").card.limits
+    assert any(f"{len(dropped)} rows whose labels were likely wrong were left out" in limit for limit in limits)
+    html = (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+    assert "how do I book January days off" in html.partition("Rows that were left out")[2]
+
+
+def test_a_model_that_keeps_little_says_why_and_what_helps(tmp_path):
+    draws = random.Random(9)
+    others = {label: sorted(set(training_files.PHRASES) - {label}) for label in training_files.PHRASES}
+    wrong = [
+        (text, draws.choice(others[label]) if draws.random() < 1 / 9 else label)
+        for text, label in training_files.rows()
+    ]
+    result = train(training_files.write(tmp_path / "hr.csv", wrong), "--output", tmp_path / "hr", "--json")
+    verdict = json.loads(result.stdout)["verdict"]
+    assert verdict["grade"] in {"fair", "poor"}
+    assert "texts are likely wrong; if those rows are not counted" in verdict["reason"]
+    assert any("--drop-suspects" in step for step in verdict["do_next"])
+    assert "it keeps little" in load_artefact(tmp_path / "hr").card.keep_at_rule
 
 
 def test_labels_that_differ_only_by_case_are_listed_in_terminal_and_report_with_what_to_do(tmp_path):

@@ -1,11 +1,15 @@
 """The figures of a model and its likely wrong labels, on made-up vectors: no encoder."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from sprat_inference.label_calibration import LabelCalibrator, features
 from sprat_training.config import no_progress
 from sprat_training.data import prepare
-from sprat_training.figures import measure, readings_of
+from sprat_training.figures import NEAR_OUTSIDE, measure, readings_of
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
 from support.training_data import NO_VECTORS, clusters, labelled
@@ -18,8 +22,9 @@ def test_held_out_labels_serve_as_texts_outside_and_texts_outside_are_recognised
     right = validation.logits.argmax(axis=1) == gold
     calibrator = fit_calibrator(validation.inside, right, validation.outside, 0.1)
     foreign, _ = clusters(labels=12, seed=5, centres=99)
+    head = validation.head
     readings = readings_of(
-        logits_of(validation.head, vectors), gold, features_of(logits_of(validation.head, foreign)), calibrator
+        logits_of(head, vectors), features_of(head, vectors), gold, features_of(head, foreign), calibrator
     )
     assert readings.right[readings.in_scope].mean() > 0.95
     assert readings.is_rejected[~readings.in_scope].mean() > 0.8
@@ -30,7 +35,7 @@ def test_with_two_labels_and_nothing_outside_everything_gets_a_label():
     validation = cross_validate(vectors, gold, 2, NO_VECTORS, no_progress)
     assert not validation.labels_held_out
     calibrator = fit_calibrator(validation.inside, validation.logits.argmax(axis=1) == gold, validation.outside, 0.1)
-    readings = readings_of(validation.logits, gold, validation.outside, calibrator)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
     figures = measure(readings, validation.logits.argmax(axis=1), gold, ("a", "b"), 0.1)
     assert figures.outside_recall is None
     assert figures.outside_share == 0
@@ -54,10 +59,10 @@ def test_wrong_labels_are_listed_with_the_likely_label():
 def test_figures_equal_those_counted_by_hand():
     logits = np.array([[5, 0, 0], [5, 0, 0], [0, 5, 0], [0, 5, 0], [0, 0, 5], [5, 0, 0]], np.float32)
     gold = np.array([0, 0, 1, 1, 2, 2])
-    calibrator = fit_calibrator(features_of(logits), np.array([1, 1, 1, 1, 1, 0], bool), np.zeros((0, 2)), 0.0)
-    figures = measure(
-        readings_of(logits, gold, np.zeros((0, 2)), calibrator), logits.argmax(axis=1), gold, ("a", "b", "c"), 0.1
-    )
+    inside, none = features(logits), np.zeros((0, 2))
+    calibrator = fit_calibrator(inside, np.array([1, 1, 1, 1, 1, 0], bool), none, 0.0)
+    readings = readings_of(logits, inside, gold, none, calibrator)
+    figures = measure(readings, logits.argmax(axis=1), gold, ("a", "b", "c"), 0.1)
     assert figures.accuracy.value == pytest.approx(5 / 6)
     assert [(each.label, each.predicted, each.texts, each.total) for each in figures.confusions] == [("c", "a", 1, 2)]
     assert [each.recall for each in figures.labels] == [1, 1, 0.5]
@@ -66,11 +71,36 @@ def test_figures_equal_those_counted_by_hand():
     assert figures.least_keep_at(0.999) is None
 
 
+def test_the_threshold_allows_for_labels_that_differ():
+    """Of the texts outside, those of one label out of ten are kept: an eleventh label may be like that one."""
+    logits = np.tile(np.array([[5, 0, 0]], np.float32), (1000, 1))
+    gold = np.zeros(1000, np.int64)
+    groups = np.repeat(np.arange(10), 30)
+    outside = np.where(np.repeat(groups[:, None], 2, axis=1) == 0, features(logits[:1]), -9.0)
+    calibrator = LabelCalibrator(np.array([[1.0, 0.0, -1.0], [0.0, 0.0, 0.0]]), np.zeros(3))
+    readings = readings_of(logits, features(logits), gold, outside, calibrator)
+    best = logits.argmax(axis=1)
+    of_groups = measure(readings, best, gold, ("a", "b", "c"), 0.2, groups).at(0.5)
+    of_texts = measure(readings, best, gold, ("a", "b", "c"), 0.2).at(0.5)
+    assert of_groups.right.value == pytest.approx(0.98)
+    assert of_texts.right.value == pytest.approx(0.98)
+    assert of_groups.right.low < of_texts.right.low
+    # Ten labels of which one is kept whole: 0.02 wrong, with a standard error of as much.
+    assert of_groups.sure == pytest.approx(0.98 - 1.644854 * 0.02, abs=0.001)
+
+
+def test_what_cards_say_of_near_texts_is_what_was_measured():
+    saved = json.loads((Path(__file__).parents[2] / "docs/figures/training.json").read_text("utf-8"))["near outside"]
+    for labels, stated in NEAR_OUTSIDE.items():
+        measured = saved[f"{labels} labels, 100 rows"]
+        assert stated == (round(measured["near_kept"], 3), round(measured["right_with_near"], 3))
+
+
 def test_the_share_kept_is_at_most_everything():
     vectors, gold = clusters(labels=12)
     validation = cross_validate(vectors, gold, 12, NO_VECTORS, no_progress)
     calibrator = fit_calibrator(validation.inside, validation.logits.argmax(axis=1) == gold, validation.outside, 0.1)
-    readings = readings_of(validation.logits, gold, validation.outside, calibrator)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
     for share in np.arange(0.01, 0.9, 0.01):
         figures = measure(readings, validation.logits.argmax(axis=1), gold, tuple("abcdefghijkl"), float(share))
         assert f"{1 - figures.at(0.0).share:.1%}" == "0.0%"

@@ -8,6 +8,7 @@ In reading order:
 * `encoding`: texts to vectors
 * `regression`, `fitting`: vectors to a calibrated head, by cross-validation
 * `figures`, `label_issues`: how good it is, and which labels are likely wrong
+* `verdict`: is it good enough, why not, and what to do next
 * `model_card`: the card, and writing the artefact
 * `train`: the whole training in one function
 * `report`, `html_report`: what a user reads of it

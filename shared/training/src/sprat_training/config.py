@@ -36,6 +36,8 @@ class TrainingConfig:
     outside_label: str = "oos"
     """The label that means "outside every label", in the file itself and in the test file."""
     test_file: Path | None = None
+    hold_out: bool = False
+    """Leave a fixed fifth of the texts out, see :func:`sprat_training.data.is_held_out`, and test on it."""
     languages: tuple[str, ...] = ("en",)
     encoder: Path | None = None
     """Folder of an artefact with an encoder; None for the shipped one."""
@@ -45,6 +47,8 @@ class TrainingConfig:
     """Assumed share of the traffic outside every label."""
     drop_small: bool = False
     """Leave out labels with too few texts instead of refusing the file."""
+    drop_suspects: bool = False
+    """Train without the rows whose labels are likely wrong."""
     sample: int | None = None
     """Fit only so many texts."""
     licence: str = "LicenseRef-own-data"

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ MIN_TEXTS: Final = 5
 FEW_TEXTS: Final = 20
 """Below it, the figures of a label are uncertain."""
 MAX_TEXTS: Final = 100_000
+HELD_OUT_PARTS: Final = 5
 _MAX_LISTED: Final = 8
 
 
@@ -30,6 +32,7 @@ class RepeatedText:
     """The file of each row."""
     labels: tuple[str, ...]
     """Distinct labels, the most frequent first; where a later file corrects an earlier one, its label."""
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,17 @@ class TrainingData:
     """The file of each row."""
     labels: tuple[str, ...]
     """All labels, sorted."""
+
+    def take(self, indexes: Iterable[int]) -> "TrainingData":
+        """Return these texts, with all labels."""
+        chosen = [int(index) for index in indexes]
+        return replace(
+            self,
+            texts=tuple(self.texts[index] for index in chosen),
+            gold=self.gold[chosen],
+            rows=tuple(self.rows[index] for index in chosen),
+            paths=tuple(self.paths[index] for index in chosen),
+        )
 
 
 def prepare(
@@ -123,6 +137,36 @@ def prepare(
         sampled_from=sampled_from,
     )
     return TrainingData(data.path, kept.texts, gold, kept.rows, kept.paths, labels), summary
+
+
+def is_held_out(text: str) -> bool:
+    """Return whether a text belongs to the fifth that is held out.
+
+    It depends on the text alone, so that one that was tested on is never trained on, whatever rows are added.
+    """
+    return sha256(normalised_text(text).encode()).digest()[0] % HELD_OUT_PARTS == 0
+
+
+def hold_out(data: TrainingData) -> tuple[TrainingData, LabelledTexts]:
+    """Return the texts to train on, and those that are held out.
+
+    Raises:
+        UserError: a label has too few texts left, or no text is held out.
+    """
+    held_out = np.array([is_held_out(text) for text in data.texts])
+    left = np.bincount(data.gold[~held_out], minlength=len(data.labels))
+    few = [f'"{label}" {count}' for label, count in zip(data.labels, left, strict=True) if count < MIN_TEXTS]
+    if few:
+        raise UserError(
+            f"{data.path}: a fifth of the texts is held out to test on, which leaves fewer than {MIN_TEXTS} of some "
+            f"labels: {', '.join(few[:_MAX_LISTED])}; add texts to them"
+        )
+    if not held_out.any():
+        raise UserError(f"{data.path}: too few texts to hold some out; add texts")
+    test = data.take(np.flatnonzero(held_out))
+    labels = tuple(data.labels[number] for number in test.gold)
+    tested = LabelledTexts(data.path, test.texts, labels, test.rows, ("text", "label"), test.paths)
+    return data.take(np.flatnonzero(~held_out)), tested
 
 
 def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:
@@ -228,6 +272,7 @@ def _distinct(
                 tuple(data.rows[index] for index in indexes),
                 tuple(data.paths[index] for index in indexes),
                 tuple(label for label, _ in votes),
+                data.texts[indexes[0]],
             )
         )
         if len(votes) == 1 or votes[0][1] > votes[1][1]:

@@ -16,7 +16,6 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
-from sprat_training.fitting import features_of
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,6 +24,11 @@ STEPS: Final = 100
 """A keep_at is a whole number of hundredths."""
 LEAST_KEEP_AT: Final = 0.5
 """No lower one is recommended."""
+Z_ONE_SIDED: Final = 1.644854
+"""95 % of a normal distribution lie above minus so many standard deviations."""
+NEAR_OUTSIDE: Final = {5: (0.323, 0.950), 10: (0.093, 0.979), 20: (0.213, 0.962), 50: (0.132, 0.968)}
+"""Number of labels → share of near texts outside that is kept with a label, and share right of what is kept where a
+tenth of the traffic is near; asked for were 97 %. Measured by `tests/bench/near_outside.py`; a test compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class KeptAnswers:
     """Of the traffic."""
     right: Interval
     """Accuracy of the kept answers."""
+    sure: float
+    """The kept answers are at least so accurate with a probability of 95 %, also for labels that the texts outside do
+    not come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +90,29 @@ class TrainingFigures:
         return self.curve[round(keep_at * STEPS)]
 
     def least_keep_at(self, accuracy: float) -> KeptAnswers | None:
-        """Return the least threshold at which the kept answers reach `accuracy`; None where there is none.
+        """Return the least threshold at which the kept answers surely reach `accuracy`; None where there is none.
 
-        It is at least `LEAST_KEEP_AT`: an answer that is more likely wrong than right is never kept, however easy the
-        texts were.
+        Where the texts are too few to be sure, it is the least at which they reach it on these texts. It is at least
+        `LEAST_KEEP_AT`: an answer that is more likely wrong than right is never kept, however easy the texts were.
         """
-        candidates = (kept for kept in self.curve if kept.keep_at >= LEAST_KEEP_AT and kept.share > 0)
-        return next((kept for kept in candidates if kept.right.value >= accuracy), None)
+        candidates = [kept for kept in self.curve if kept.keep_at >= LEAST_KEEP_AT and kept.share > 0]
+        surely = next((kept for kept in candidates if kept.sure >= accuracy), None)
+        return surely or next((kept for kept in candidates if kept.right.value >= accuracy), None)
 
 
-def readings_of(logits: Floats, gold: Integers, outside: Doubles, calibrator: LabelCalibrator) -> ModelReadings:
-    """Return what a service would publish of texts with these logits, followed by texts outside with these features."""
-    raw = np.concatenate([features_of(logits), outside])
+def readings_of(
+    logits: Floats, inside: Doubles, gold: Integers, outside: Doubles, calibrator: LabelCalibrator
+) -> ModelReadings:
+    """Return what a service would publish of texts, followed by texts outside.
+
+    Args:
+        logits: of the texts that have a label.
+        inside: features of the same texts.
+        gold: index of the label of each.
+        outside: features of texts outside every label.
+        calibrator: turns features into chances.
+    """
+    raw = np.concatenate([inside, outside])
     probabilities = calibrator.chances(raw)
     is_outside = probabilities[:, OUTSIDE] > probabilities[:, RIGHT]
     best_right = np.zeros(len(raw), bool)
@@ -110,7 +128,12 @@ def readings_of(logits: Floats, gold: Integers, outside: Doubles, calibrator: La
 
 
 def measure(
-    readings: ModelReadings, best: Integers, gold: Integers, labels: tuple[str, ...], outside_share: float
+    readings: ModelReadings,
+    best: Integers,
+    gold: Integers,
+    labels: tuple[str, ...],
+    outside_share: float,
+    outside_groups: Integers | None = None,
 ) -> TrainingFigures:
     """Compute all figures.
 
@@ -120,6 +143,8 @@ def measure(
         gold: index of the right one.
         labels: all labels.
         outside_share: assumed share of the traffic outside; taken as 0 where `readings` has no text outside.
+        outside_groups: for each text outside the number of its group; texts of one group are no independent cases. None
+            where each is a case of its own.
     """
     has_outside = not readings.in_scope.all()
     share = outside_share if has_outside else 0.0
@@ -135,22 +160,37 @@ def measure(
         outside_share=share,
         calibration_error=expected_calibration_error(bins),
         bins=tuple(bins),
-        curve=tuple(_kept(readings, step / STEPS, share) for step in range(STEPS + 1)),
+        curve=tuple(_kept(readings, step / STEPS, share, outside_groups) for step in range(STEPS + 1)),
         labels=by_label,
         confusions=_confusions(table, labels),
     )
 
 
-def _kept(readings: ModelReadings, keep_at: float, outside_share: float) -> KeptAnswers:
+def _kept(
+    readings: ModelReadings, keep_at: float, outside_share: float, outside_groups: Integers | None
+) -> KeptAnswers:
     weights, enough = readings.weights(outside_share), readings.confidence >= keep_at
-    kept = weights[enough]
+    kept = np.where(enough, weights, 0.0)
     total = float(kept.sum())
     if total == 0:
-        return KeptAnswers(keep_at, 0.0, Interval(1.0, 0.0, 1.0))
-    # Texts have unequal weights, so the interval is that of the effective sample size (Kish).
+        return KeptAnswers(keep_at, 0.0, Interval(1.0, 0.0, 1.0), 0.0)
+    share = float(kept[readings.right].sum()) / total
+    # The part of each text in the error of the share; texts of one group are added up first.
+    parts = kept * (readings.right - share) / total
+    variance = float((parts[readings.in_scope] ** 2).sum())
+    outside = parts[~readings.in_scope]
+    if len(outside):
+        groups = np.arange(len(outside)) if outside_groups is None else outside_groups
+        sums = np.bincount(groups, outside)
+        variance += float(((sums - sums.mean()) ** 2).sum()) * len(sums) / max(len(sums) - 1, 1)
+    # Texts have unequal weights, so the interval is that of the effective sample size: Kish's, or where the groups
+    # differ more than so many texts would, the one that has the same variance.
     effective = total**2 / float((kept**2).sum())
-    right = wilson(float(weights[enough & readings.right].sum()) / total * effective, effective)
-    return KeptAnswers(keep_at, min(total, 1.0), right)  # the weights add up to 1 except for rounding
+    if variance > 0:
+        effective = min(effective, share * (1 - share) / variance)
+    right = wilson(share * effective, effective)
+    # The weights add up to 1 except for rounding.
+    return KeptAnswers(keep_at, min(total, 1.0), right, share - Z_ONE_SIDED * variance**0.5)
 
 
 def _label_figures(table: Integers, labels: tuple[str, ...]) -> tuple[LabelFigures, ...]:

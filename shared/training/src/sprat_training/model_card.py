@@ -18,9 +18,11 @@ from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.encoding import BaseEncoder
-from sprat_training.figures import LEAST_KEEP_AT, TrainingFigures
+from sprat_training.figures import LEAST_KEEP_AT, NEAR_OUTSIDE, TrainingFigures
 from sprat_training.fitting import CrossValidation
+from sprat_training.verdict import Verdict
 
+HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not trained on: it compares versions."
 _NO_VERSION: Final = "0" * 16
 """Until the artefact is written and hashed."""
 
@@ -34,6 +36,7 @@ def describe(
     *,
     outside_texts: int,
     longest: int,
+    dropped: int = 0,
 ) -> Card:
     """Return the card without scores, keep_at, version and files.
 
@@ -45,6 +48,7 @@ def describe(
         calibrator: the calibration.
         outside_texts: number of texts outside every label.
         longest: code points of the longest text.
+        dropped: number of rows left out because their labels are likely wrong.
     """
     licences = dict.fromkeys((*base.licences, config.licence))
     return Card(
@@ -69,13 +73,18 @@ def describe(
         ),
         keep_at=1.0,
         keep_at_rule="not yet found",
-        limits=_limits(data, validation, base.card.max_tokens),
+        limits=_limits(config, data, validation, base.card.max_tokens, dropped),
         files={},
     )
 
 
 def with_figures(
-    card: Card, config: TrainingConfig, figures: TrainingFigures, test: TrainingFigures | None, folds: int
+    card: Card,
+    config: TrainingConfig,
+    figures: TrainingFigures,
+    test: TrainingFigures | None,
+    folds: int,
+    verdict: Verdict,
 ) -> Card:
     """Return the card with scores, and with the keep_at that they recommend."""
     kept = figures.least_keep_at(config.accuracy)
@@ -83,14 +92,21 @@ def with_figures(
     protocol = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
     scores = [*_scores("cross_validated", protocol, figures, keep_at)]
     if test is not None:
-        scores += _scores("test", f"{test.texts:,} texts of the test file", test, keep_at)
+        where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
+        scores += _scores("test", f"{test.texts:,} texts {where}", test, keep_at)
     share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
     rule = (
         f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the answers kept are {config.accuracy:.1%} right on "
         f"held-out texts, {share}"
     )
+    if kept is not None and kept.sure >= config.accuracy:
+        rule += ", with 95 % confidence"
+    elif kept is not None:
+        rule += "; the texts are too few to be sure of it"
     if kept is None:
         rule += "; there is none, so nothing is kept"
+    if verdict.reason is not None:
+        rule += f"; it keeps little: {verdict.reason}"
     return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})
 
 
@@ -146,11 +162,21 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
         ("ece", figures.calibration_error, f"{traffic}: expected calibration error, 15 equal bins"),
         ("kept_share", kept.share, f"{traffic}: answers with confidence ≥ keep_at"),
         ("kept_right", kept.right.value, f"{traffic}: of those kept, right as published"),
-        ("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above (Wilson)"),
+        ("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"),
     ]
     if figures.outside_recall is not None:
         rows.append(("outside_recall", figures.outside_recall, "texts outside that are published without a label"))
     return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
+
+
+def _nearness(data: TrainingData) -> str:
+    """Return what was measured of texts that are outside but near, for a model of about so many labels."""
+    known, (kept, right) = min(NEAR_OUTSIDE.items(), key=lambda each: abs(each[0] - len(data.labels)))
+    return (
+        f"In tests with {known} labels {kept:.0%} of the texts about the same subject, but outside, were kept with a "
+        f"label, and where 97 % was asked for and a tenth of the traffic was such texts, {right:.1%} of what was kept "
+        "was right."
+    )
 
 
 def _works(config: TrainingConfig) -> list[Work]:
@@ -183,16 +209,27 @@ def _fitted_on(config: TrainingConfig, data: TrainingData, validation: CrossVali
     return f"{sentence}; weighted so that {config.outside_share:.0%} is outside"
 
 
-def _limits(data: TrainingData, validation: CrossValidation, max_tokens: int) -> tuple[str, ...]:
+def _limits(
+    config: TrainingConfig, data: TrainingData, validation: CrossValidation, max_tokens: int, dropped: int
+) -> tuple[str, ...]:
     limits = [
         "One intent a text. A request within a longer letter is often read as outside every intent.",
         f"Reads the first {max_tokens} tokens of a text.",
         "Its figures hold for traffic like the file that it was trained on, and for no other.",
     ]
     if validation.labels_held_out:
-        limits.append("No text outside every label was at hand: labels held out in turn stood in for them.")
+        limits.append(
+            "No text outside every label was at hand: labels held out in turn stood in for them. " + _nearness(data)
+        )
     elif not len(validation.outside):
         limits.append("Knows nothing of texts outside its labels: it gives every text a label, however strange it is.")
+    if config.hold_out:
+        limits.append(HELD_OUT)
+    if dropped:
+        limits.append(
+            f"{dropped:,} rows whose labels were likely wrong were left out, and its figures do not count them: texts "
+            "that are hard to label may be among them, so the figures are rather too high."
+        )
     fewest = min(int((data.gold == number).sum()) for number in range(len(data.labels)))
     if fewest < FEW_TEXTS:
         limits.append(f"The smallest label has {fewest} texts; what is said of it is uncertain.")

@@ -4,12 +4,16 @@ Texts of the file are shown only where the user asks for it with `--show-texts`.
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
+
 from sprat_training.data import DataSummary, RepeatedText, quoted_group
 from sprat_training.figures import TrainingFigures
-from sprat_training.html_report import HtmlPage, Plot, Scale
+from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
+from sprat_training.label_issues import LabelIssue
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
@@ -20,6 +24,9 @@ _MAX_EXCERPT: Final = 80
 _REPORT_CONFUSIONS: Final = 30
 _REPORT_ISSUES: Final = 300
 _REPORT_CONFLICTS: Final = 50
+_REPORT_REPEATS: Final = 50
+_TEXTS_BEHIND: Final = 3
+_MATRIX_LABELS: Final = 30
 _MIN_TEXTS_DRAWN: Final = 12
 """Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
 
@@ -43,8 +50,12 @@ def serve_command(result: TrainingResult) -> str:
 
 
 def excerpt(result: TrainingResult, index: int) -> str:
-    """Return the beginning of a text on one line."""
-    text = " ".join(result.sources.data.texts[index].split())
+    """Return the beginning of a text of the sources on one line."""
+    return _shortened(result.sources.data.texts[index])
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= _MAX_EXCERPT else text[: _MAX_EXCERPT - 1] + "…"
 
 
@@ -53,19 +64,16 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     card, config = result.card, result.config
     page = HtmlPage(f"intent/{card.name}, trained on {config.source}")
     page.add_paragraph(
-        f"Version {card.version}; {len(result.sources.data.texts):,} texts, {len(result.sources.data.labels)} labels; "
+        f"Version {card.version}; {len(result.data.texts):,} texts, {len(result.data.labels)} labels; "
         f"made of {', '.join(work.name for work in card.made_of)}; licence {card.licence}."
     )
+    verdict = result.verdict
+    why = f" Why: {verdict.reason}." if verdict.reason else ""
+    page.add_verdict(verdict.grade, verdict.sentence + why, verdict.steps)
     _add_accuracy(page, result)
     _add_data(page, result, show_texts=show_texts)
     figures = result.test or result.figures
-    confusions = figures.confusions[:_REPORT_CONFUSIONS]
-    page.add_heading("Most frequent confusions")
-    page.add_table(
-        ("label", "predicted", "texts", "of"),
-        [(each.label, each.predicted, f"{each.texts:,}", f"{each.total:,}") for each in confusions],
-        numbers=(2, 3),
-    )
+    _add_confusions(page, result, figures, show_texts=show_texts)
     page.add_heading("Calibration")
     page.add_picture(
         reliability_plot(figures).svg(),
@@ -121,6 +129,67 @@ def escalation_plot(figures: TrainingFigures, keep_at: float) -> Plot:
     return plot
 
 
+def confusion_matrix(figures: TrainingFigures) -> Matrix:
+    """Return the confusions of the labels as a picture; of many labels, those that are confused most."""
+    involved: Counter[str] = Counter()
+    for each in figures.confusions:
+        involved[each.label] += each.texts
+        involved[each.predicted] += each.texts
+    texts = {each.label: each.texts for each in figures.labels}
+    names = list(texts)
+    if len(names) > _MATRIX_LABELS:
+        chosen = {label for label, _ in involved.most_common(_MATRIX_LABELS)}
+        names = [label for label in names if label in chosen]
+    counts = {(each.label, each.predicted): each.texts for each in figures.confusions}
+    counts |= {(each.label, each.label): round(each.recall * each.texts) for each in figures.labels}
+    return Matrix(
+        names,
+        [[counts.get((row, column), 0) for column in names] for row in names],
+        [texts[name] for name in names],
+        "Confusion matrix",
+    )
+
+
+def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFigures, *, show_texts: bool) -> None:
+    page.add_heading("Confusions")
+    matrix = confusion_matrix(figures)
+    part = (
+        "" if len(matrix.names) == len(figures.labels) else f" The {len(matrix.names)} labels confused most are shown."
+    )
+    source = "test file" if result.test else "held-out texts"
+    page.add_picture(
+        matrix.svg(),
+        f"Rows are the labels of the {source}, columns what the model says. On the diagonal the model is right; the "
+        f"darker a cell, the larger its share of the row.{part}",
+    )
+    confusions = figures.confusions[:_REPORT_CONFUSIONS]
+    if not confusions:
+        return
+    with_texts = show_texts and result.test is None
+    page.add_table(
+        ("label", "predicted", "texts", "of", *(("for example",) if with_texts else ())),
+        [
+            (
+                each.label,
+                each.predicted,
+                f"{each.texts:,}",
+                f"{each.total:,}",
+                *((_texts_behind(result, each.label, each.predicted),) if with_texts else ()),
+            )
+            for each in confusions
+        ],
+        numbers=(2, 3),
+    )
+
+
+def _texts_behind(result: TrainingResult, label: str, predicted: str) -> str:
+    """Return some texts of one label that were read as another."""
+    data = result.data
+    numbers = {name: number for number, name in enumerate(data.labels)}
+    found = np.flatnonzero((data.gold == numbers[label]) & (result.predicted == numbers[predicted]))
+    return " · ".join(_shortened(data.texts[index]) for index in found[:_TEXTS_BEHIND])
+
+
 def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     card = result.card
     page.add_heading("Accuracy")
@@ -152,15 +221,27 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
 def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> None:
     page.add_heading("Findings in the data")
     page.add_list(findings(result) or ["No problems found."])
-    if result.sources.summary.conflicts:
-        page.add_paragraph("Texts with several labels:")
-        page.add_list([_conflict(text) for text in result.sources.summary.conflicts[:_REPORT_CONFLICTS]])
-    if not result.label_issues:
-        return
-    page.add_paragraph(
-        "Labels that are likely wrong, the likeliest first: a head that was not fitted on the row gives another label "
-        "at least the probability that this label has on average in the rows that carry it."
-    )
+    summary = result.sources.summary
+    for found, caption in (
+        (summary.conflicts, "Texts with several labels:"),
+        (summary.corrected, "Texts to which a later file gives another label:"),
+        (summary.repeats if show_texts else (), "Texts that repeat with the same label:"),
+    ):
+        if found:
+            page.add_paragraph(caption)
+            page.add_list([_repeated(text, show_texts=show_texts) for text in found[:_REPORT_REPEATS]])
+    if result.label_issues:
+        page.add_paragraph(
+            "Labels that are likely wrong, the likeliest first: a head that was not fitted on the row gives another "
+            "label at least the probability that this label has on average in the rows that carry it."
+        )
+        _add_issues(page, result, result.label_issues, show_texts=show_texts)
+    if result.dropped:
+        page.add_paragraph("Rows that were left out because their labels are likely wrong:")
+        _add_issues(page, result, result.dropped, show_texts=show_texts)
+
+
+def _add_issues(page: HtmlPage, result: TrainingResult, issues: Sequence[LabelIssue], *, show_texts: bool) -> None:
     several = len(result.config.files) > 1
     page.add_table(
         (*(("file",) if several else ()), "row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
@@ -173,10 +254,14 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
                 f"{each.margin:.2f}",
                 *((excerpt(result, each.index),) if show_texts else ()),
             )
-            for each in result.label_issues[:_REPORT_ISSUES]
+            for each in issues[:_REPORT_ISSUES]
         ],
         numbers=(1, 4) if several else (0, 3),
     )
+
+
+def _repeated(text: RepeatedText, *, show_texts: bool) -> str:
+    return _conflict(text) + (f" · {_shortened(text.text)}" if show_texts else "")
 
 
 def _files(sources: Sources) -> Iterator[str]:
@@ -242,6 +327,11 @@ def _unused(result: TrainingResult) -> Iterator[str]:
 
 
 def _label_issues(result: TrainingResult) -> Iterator[str]:
+    if dropped := result.dropped:
+        yield (
+            f"{_count(len(dropped), 'row is', 'rows are')} left out because the label is likely wrong; the figures do "
+            "not count them"
+        )
     if issues := result.label_issues:
         yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct and train again"
 

@@ -14,6 +14,8 @@ from sprat_training.data import (
     DataSummary,
     TrainingData,
     check_test,
+    hold_out,
+    is_held_out,
     merge_spellings,
     outside_texts,
     prepare,
@@ -35,6 +37,8 @@ class Sources:
     """Without texts outside every label and without texts that are trained on."""
     leaked_rows: tuple[int, ...]
     """Rows of the test whose text is trained on."""
+    outside_test: tuple[str, ...]
+    """Texts outside every label that are held out."""
     bad_rows: tuple[RowProblem, ...]
     """Rows that were left out, as the user asked."""
 
@@ -80,7 +84,7 @@ def _checked(
     given_outside: LabelledTexts | None,
     test: LabelledTexts | None,
     errors: list[str],
-) -> tuple[TrainingData, DataSummary, tuple[str, ...], LabelledTexts | None, tuple[int, ...]]:
+) -> tuple[TrainingData, DataSummary, tuple[str, ...], LabelledTexts | None, tuple[int, ...], tuple[str, ...]]:
     """Check the files against each other; problems of the test are added to `errors`, those of the rest are raised."""
     if config.merge_case:
         rows = merge_spellings(rows, [config.outside_label])
@@ -89,13 +93,18 @@ def _checked(
         inside, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
     )
     leaked: tuple[int, ...] = ()
+    outside_test: tuple[str, ...] = ()
     if test is not None:
         with _collected(errors):
             if config.merge_case:
                 test = merge_spellings(test, [*data.labels, config.outside_label])
             test, leaked = check_test(split_outside(test, config.outside_label)[0], data)
     outside = outside_texts(data, outside_rows, *([] if given_outside is None else [given_outside]))
-    return data, summary, outside, test, leaked
+    if config.hold_out:
+        data, test = hold_out(data)
+        outside_test = tuple(filter(is_held_out, outside))
+        outside = tuple(text for text in outside if not is_held_out(text))
+    return data, summary, outside, test, leaked, outside_test
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """A whole training: read, prepare, encode, fit, calibrate, measure, write."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_inference.card import Card
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import LabelCalibrator
 from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import TrainingData
+from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.figures import TrainingFigures, measure, readings_of
@@ -17,6 +18,7 @@ from sprat_training.fitting import CrossValidation, cross_validate, features_of,
 from sprat_training.label_issues import LabelIssue, find_label_issues
 from sprat_training.model_card import describe, with_figures, write_model
 from sprat_training.sources import Sources, read_sources
+from sprat_training.verdict import LITTLE, Verdict, conclude, kept_without
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,15 @@ class TrainingResult:
     config: TrainingConfig
     card: Card
     sources: Sources
+    data: TrainingData
+    """What was fitted: that of the sources without the rows in `dropped`."""
     label_issues: tuple[LabelIssue, ...]
+    """Their `index`, like that of `dropped`, is into the data of the sources."""
+    dropped: tuple[LabelIssue, ...]
+    """Rows that were left out because their labels are likely wrong, as the user asked."""
+    verdict: Verdict
+    predicted: NDArray[np.int64]
+    """For each text of `data` the label that a head says which was not fitted on it."""
     figures: TrainingFigures
     """By heads that were not fitted on the texts."""
     test: TrainingFigures | None
@@ -50,32 +60,66 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
 
     encoded = encode_texts(base.encoder, data.texts, progress)
     outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
-    validation = cross_validate(encoded.vectors, data.gold, len(data.labels), outside_vectors, progress)
-    right = validation.logits.argmax(axis=1) == data.gold
-    calibrator = fit_calibrator(validation.inside, right, validation.outside, config.outside_share)
+    vectors = encoded.vectors
+    validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress)
+    issues = find_label_issues(data, validation.logits)
+    dropped: tuple[LabelIssue, ...] = ()
+    places = np.arange(len(data.gold))
+    if config.drop_suspects and issues:
+        dropped = _droppable(data, issues)
+        places = np.delete(places, [each.index for each in dropped])
+        data, vectors = data.take(places), vectors[places]
+        validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress)
+        issues = find_label_issues(data, validation.logits)
+    best = validation.logits.argmax(axis=1)
+    calibrator = fit_calibrator(validation.inside, best == data.gold, validation.outside, config.outside_share)
 
     figures = _validation_figures(validation, data, calibrator, config)
     test_figures = None if test is None else _test_figures(test, base, validation.head, data, calibrator, progress)
+    kept = figures.least_keep_at(config.accuracy)
+    little = kept is None or kept.share < LITTLE
+    without = kept_without(validation, data, issues, config) if little else None
+    held_out = validation.labels_held_out
+    verdict = conclude(config, data, sources.summary, issues, figures, test_figures, without, labels_held_out=held_out)
     longest = max(len(text) for text in (*data.texts, *outside))
-    draft = describe(config, base, data, validation, calibrator, outside_texts=len(outside), longest=longest)
-    card = with_figures(draft, config, figures, test_figures, validation.folds)
+    draft = describe(
+        config, base, data, validation, calibrator, outside_texts=len(outside), longest=longest, dropped=len(dropped)
+    )
+    card = with_figures(draft, config, figures, test_figures, validation.folds, verdict)
     return TrainingResult(
         config=config,
         card=write_model(config.output, base, validation.head, card),
         sources=sources,
-        label_issues=find_label_issues(data, validation.logits),
+        data=data,
+        label_issues=tuple(replace(each, index=int(places[each.index])) for each in issues),
+        dropped=dropped,
+        verdict=verdict,
+        predicted=best,
         figures=figures,
         test=test_figures,
-        labels_held_out=validation.labels_held_out,
+        labels_held_out=held_out,
         truncated=encoded.truncated,
     )
+
+
+def _droppable(data: TrainingData, issues: tuple[LabelIssue, ...]) -> tuple[LabelIssue, ...]:
+    """Return the rows to leave out, the most doubtful first, so that each label keeps the texts that it needs."""
+    left = np.bincount(data.gold, minlength=len(data.labels))
+    found = []
+    for each in issues:
+        label = data.gold[each.index]
+        if left[label] > MIN_TEXTS:
+            left[label] -= 1
+            found.append(each)
+    return tuple(found)
 
 
 def _validation_figures(
     validation: CrossValidation, data: TrainingData, calibrator: LabelCalibrator, config: TrainingConfig
 ) -> TrainingFigures:
-    readings = readings_of(validation.logits, data.gold, validation.outside, calibrator)
-    return measure(readings, validation.logits.argmax(axis=1), data.gold, data.labels, config.outside_share)
+    readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, calibrator)
+    best = validation.logits.argmax(axis=1)
+    return measure(readings, best, data.gold, data.labels, config.outside_share, validation.outside_groups)
 
 
 def _test_figures(
@@ -86,10 +130,11 @@ def _test_figures(
     calibrator: LabelCalibrator,
     progress: OnTrainingProgress,
 ) -> TrainingFigures:
-    logits: Floats = logits_of(head, encode_texts(base.encoder, test.texts, progress, "reading the test").vectors)
+    vectors = encode_texts(base.encoder, test.texts, progress, "reading the test").vectors
+    logits: Floats = logits_of(head, vectors)
     numbers = {label: number for number, label in enumerate(data.labels)}
     gold = np.array([numbers[label] for label in test.labels], dtype=np.int64)
-    readings = readings_of(logits, gold, features_of(logits[:0]), calibrator)
+    readings = readings_of(logits, features_of(head, vectors), gold, features_of(head, vectors[:0]), calibrator)
     return measure(readings, logits.argmax(axis=1), gold, data.labels, 0.0)
 
 

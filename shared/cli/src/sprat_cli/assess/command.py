@@ -227,7 +227,7 @@ def _write_page(page: Path, html: str) -> None:
 
 
 def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list[str]) -> list[str]:
-    shown = sorted({*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])})
+    shown = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
     head, *rest = table(
         [
             ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "EUR PER MILLION", "AT RANDOM"),
@@ -235,7 +235,7 @@ def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list
                 (name, f"{each.escalated:.1%}", str(each.accuracy), f"{each.eur_per_million.value:.2f}", "")
                 for name, each in (("small alone", assessment.small), ("frontier alone", assessment.frontier))
             ),
-            *terminal_rows([assessment.at(at) for at in shown]),
+            *terminal_rows(assessment, shown),
         ]
     )
     lines = [*map(printable, notes), "", faint(head), *rest, ""]

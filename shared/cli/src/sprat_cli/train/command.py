@@ -24,6 +24,7 @@ Examples:
   sprat train intent hr.csv --text-column Question --label-column Topic --language de --output hr-2
   sprat train intent hr.csv corrected.csv --merge-case --skip-bad-rows bad.csv
   sprat train intent hr.csv --test hr-test.csv --out-of-scope chatter.txt --accuracy 0.98
+  sprat train intent hr.csv --drop-suspects --output hr-clean
   sprat train intent hr.jsonl --json | jq '.likely_wrong[] | .row'
 
 \b
@@ -100,6 +101,9 @@ def intent(
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
     drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
+    drop_suspects: Annotated[
+        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
+    ] = False,
     sample: Annotated[
         int | None, typer.Option(min=10, show_default=False, help="Fit only so many texts of a large file.")
     ] = None,
@@ -131,6 +135,7 @@ def intent(
         accuracy=accuracy,
         outside_share=outside_share,
         drop_small=drop_small,
+        drop_suspects=drop_suspects,
         sample=sample,
         licence=licence,
         threads=threads,

@@ -6,8 +6,10 @@ from typing import Final
 from sprat_cli.terminal import faint, paint, printable, table
 from sprat_training.data import RepeatedText
 from sprat_training.figures import TrainingFigures
+from sprat_training.label_issues import LabelIssue
 from sprat_training.report import excerpt, findings, serve_command
 from sprat_training.train import TrainingResult
+from sprat_training.verdict import Verdict
 
 _MAX_ISSUES: Final = 10
 _MAX_CONFUSIONS: Final = 5
@@ -16,12 +18,14 @@ _TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> list[str]:
     """Return the lines for a terminal; texts of the file are among them only with `show_texts`."""
-    config, data = result.config, result.sources.data
+    config, data = result.config, result.data
     figures = result.test or result.figures
     lines = [
         f"{config.source}: {result.sources.summary.rows:,} rows, {len(data.texts):,} texts, {len(data.labels)} labels",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
         *_label_issues(result, show_texts=show_texts),
+        "",
+        *_verdict(result.verdict),
         "",
         *_accuracy("held out", result.figures, result),
         *([] if result.test is None else _accuracy("test file", result.test, result)),
@@ -45,9 +49,15 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
         "report": str(report),
         "keep_at": card.keep_at,
         "keep_at_rule": card.keep_at_rule,
+        "verdict": {
+            "grade": result.verdict.grade,
+            "sentence": result.verdict.sentence,
+            "reason": result.verdict.reason,
+            "do_next": result.verdict.steps,
+        },
         "rows": summary.rows,
-        "texts": len(result.sources.data.texts),
-        "labels": len(result.sources.data.labels),
+        "texts": len(result.data.texts),
+        "labels": len(result.data.labels),
         "scores": {score.name: score.value for score in card.scores},
         "files": [
             {
@@ -68,17 +78,27 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
             {"file": str(each.path), "row": each.row, "column": each.column, "problem": each.problem}
             for each in result.sources.bad_rows
         ],
-        "likely_wrong": [
-            {
-                "file": str(each.path),
-                "row": each.row,
-                "given": each.label,
-                "believed": each.likely_label,
-                "doubt": each.margin,
-            }
-            for each in result.label_issues
-        ],
+        "likely_wrong": [_issue(each) for each in result.label_issues],
+        "dropped": [_issue(each) for each in result.dropped],
     }
+
+
+def _issue(issue: LabelIssue) -> dict[str, object]:
+    return {
+        "file": str(issue.path),
+        "row": issue.row,
+        "given": issue.label,
+        "believed": issue.likely_label,
+        "doubt": issue.margin,
+    }
+
+
+def _verdict(verdict: Verdict) -> list[str]:
+    colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
+    lines = [paint(verdict.sentence, colour)]
+    if verdict.reason is not None:
+        lines.append(paint(f"Why: {printable(verdict.reason)}.", colour))
+    return [*lines, *(f"  {number}. {printable(step)}" for number, step in enumerate(verdict.steps, start=1))]
 
 
 def _repeated(text: RepeatedText) -> dict[str, object]:
@@ -86,7 +106,7 @@ def _repeated(text: RepeatedText) -> dict[str, object]:
 
 
 def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
-    issues = result.label_issues
+    issues = result.label_issues or result.dropped
     if not issues:
         return []
     several = len(result.config.files) > 1
@@ -155,9 +175,6 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         f"  {serve_command(result)}",
         f'  sprat send "…" --task intent@{card.name}',
     ]
-    if card.keep_at == 1.0:
-        advice = "  no keep_at reaches the accuracy: everything would be escalated. Add texts, or lower --accuracy"
-        lines.append(paint(advice, "red"))
-    else:
+    if card.keep_at < 1.0:
         lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
     return lines

@@ -1,6 +1,6 @@
 """The report of an assessment as one HTML file: each way to divide the work, in pictures and in a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from sprat_training.evaluation.metrics import Interval
@@ -39,8 +39,8 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     rows = [
         ("the small model alone", *_cells(assessment.small), ""),
         *(
-            (f"keep_at {at:.2f}", *_cells(assessment.at(at).result), f"{assessment.at(at).random_accuracy:.1%}")
-            for at in _TABLE_STEPS
+            (name, *_cells(each.result), f"{each.random_accuracy:.1%}")
+            for name, each in distinct(assessment, _TABLE_STEPS)
         ),
         ("the frontier alone", *_cells(assessment.frontier), ""),
     ]
@@ -60,17 +60,37 @@ def recommendation(choice: ThresholdChoice) -> str:
     return f"{sentence}. To be sure beyond these texts: keep_at {choice.safe.keep_at:.2f}"
 
 
-def terminal_rows(results: Sequence[ThresholdResult]) -> list[tuple[str, ...]]:
-    """Return a row of cells for each threshold, for a terminal."""
+def terminal_rows(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ...]]:
+    """Return a row of cells for each distinct strategy among these thresholds, for a terminal."""
     return [
         (
-            f"keep_at {each.keep_at:.2f}",
+            name,
             f"{each.result.escalated:.1%}",
             str(each.result.accuracy),
             f"{each.result.eur_per_million.value:.2f}",
             f"{each.random_accuracy:.1%}",
         )
-        for each in results
+        for name, each in distinct(assessment, steps)
+    ]
+
+
+def distinct(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ThresholdResult]]:
+    """Return a name and the result of each strategy: thresholds that escalate the same texts are one.
+
+    It has the name of its highest threshold, which is the safest for other texts. Those that escalate nothing, or
+    everything, are the small model and the frontier alone, and are left out.
+    """
+    groups: list[list[ThresholdResult]] = []
+    for each in map(assessment.at, sorted(steps)):
+        if 0 < each.result.escalated < 1:
+            # A higher threshold escalates the same texts and more, so equal shares are equal texts.
+            if groups and groups[-1][0].result.escalated == each.result.escalated:
+                groups[-1].append(each)
+            else:
+                groups.append([each])
+    return [
+        (f"keep_at {last.keep_at:.2f}" + ("" if first is last else f" (or from {first.keep_at:.2f})"), last)
+        for first, last in ((group[0], group[-1]) for group in groups)
     ]
 
 

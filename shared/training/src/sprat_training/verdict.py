@@ -1,0 +1,181 @@
+"""The conclusion of a training: is the model good enough, why not, and what to do next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat_training.config import TrainingConfig
+from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, quoted_group
+from sprat_training.figures import KeptAnswers, TrainingFigures, measure, readings_of
+from sprat_training.fitting import CrossValidation, fit_calibrator
+from sprat_training.label_issues import LabelIssue
+
+LITTLE: Final = 0.5
+"""A model that keeps less of the traffic escalates most of it."""
+_GAIN: Final = 0.1
+"""A cause explains a small share only if the share would be so much larger without it."""
+_OFTEN_CONFUSED: Final = 0.15
+_MAX_LABELS: Final = 4
+
+Grade = Literal["good", "fair", "poor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the model can be served, and what to do next."""
+
+    grade: Grade
+    sentence: str
+    reason: str | None
+    """Why it keeps little; None where it keeps enough."""
+    steps: tuple[str, ...]
+    """What to do next, the most useful first."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWithout:
+    """What would be kept of the traffic without a cause of doubt: the keep_at is chosen anew each time."""
+
+    suspects: float
+    """Without the rows whose labels are likely wrong."""
+    outside: float
+    """Without texts outside every label."""
+
+
+def kept_without(
+    validation: CrossValidation, data: TrainingData, issues: tuple[LabelIssue, ...], config: TrainingConfig
+) -> KeptWithout:
+    """Compute what would be kept without each cause of doubt.
+
+    Args:
+        validation: what held-out heads say.
+        data: what was fitted.
+        issues: the rows whose labels are likely wrong, their `index` into `data`.
+        config: what the user asked for.
+    """
+    everything = np.ones(len(data.gold), bool)
+    trusted = everything.copy()
+    trusted[[each.index for each in issues]] = False
+    return KeptWithout(
+        _kept_share(validation, data, config, trusted, outside=True),
+        _kept_share(validation, data, config, everything, outside=False),
+    )
+
+
+def conclude(
+    config: TrainingConfig,
+    data: TrainingData,
+    summary: DataSummary,
+    issues: tuple[LabelIssue, ...],
+    figures: TrainingFigures,
+    test: TrainingFigures | None,
+    without: KeptWithout | None,
+    *,
+    labels_held_out: bool,
+) -> Verdict:
+    """Return the conclusion; `without` is needed only where less than `LITTLE` is kept."""
+    kept = figures.least_keep_at(config.accuracy)
+    reason = None
+    if kept is None or kept.share < LITTLE:
+        reason = _reason(data, issues, figures, 0.0 if kept is None else kept.share, without)
+    grade, sentence = _judge(config, kept, test)
+    steps = (*_steps(config, summary, issues, figures), *_further(config, labels_held_out=labels_held_out))
+    return Verdict(grade, sentence, reason, steps)
+
+
+def _judge(config: TrainingConfig, kept: KeptAnswers | None, test: TrainingFigures | None) -> tuple[Grade, str]:
+    if kept is None:
+        sentence = f"Not good enough to serve: no keep_at reaches {config.accuracy:.1%} right, so nothing is kept."
+        return "poor", sentence
+    right = f"{kept.right.value:.1%} is right"
+    doing = f"at keep_at {kept.keep_at:.2f} it keeps {kept.share:.1%} of the traffic, of which {right}"
+    if test is not None and (on_test := test.at(kept.keep_at)).share and on_test.right.high < config.accuracy:
+        return "fair", (
+            f"Worse on the test file than on held-out texts: {on_test.right} of what is kept is right there, "
+            f"{config.accuracy:.1%} was asked for. Choose a higher keep_at with `sprat assess`."
+        )
+    if kept.share < LITTLE:
+        return "fair", f"It can be served, but most of the traffic is escalated: {doing}."
+    if kept.sure < config.accuracy:
+        return "fair", f"It can be served, but the texts are too few to be sure of it: {doing}."
+    return "good", f"Good enough to serve: {doing}, by heads that had not seen the texts."
+
+
+def _reason(
+    data: TrainingData,
+    issues: tuple[LabelIssue, ...],
+    figures: TrainingFigures,
+    share: float,
+    without: KeptWithout | None,
+) -> str:
+    if without is not None:
+        of_suspects, of_outside = without.suspects - share, without.outside - share
+        if issues and of_suspects >= _GAIN and of_suspects >= of_outside:
+            return (
+                f"the labels of {len(issues):,} of {len(data.texts):,} texts are likely wrong; if those rows are not "
+                f"counted, {without.suspects:.0%} would be kept"
+            )
+        if of_outside >= _GAIN:
+            return (
+                f"texts outside every label are hard to tell from those inside; without them {without.outside:.0%} "
+                "would be kept"
+            )
+    middle = int(np.median(np.bincount(data.gold)))
+    if middle < FEW_TEXTS:
+        return f"half of the labels have {middle} texts or fewer"
+    return f"only {figures.accuracy.value:.1%} of the texts get their own label"
+
+
+def _steps(
+    config: TrainingConfig, summary: DataSummary, issues: tuple[LabelIssue, ...], figures: TrainingFigures
+) -> Iterator[str]:
+    if issues:
+        rows = "the row whose label is" if len(issues) == 1 else f"the {len(issues):,} rows whose labels are"
+        step = f"Check {rows} likely wrong, correct the file and train again"
+        yield step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
+    if summary.similar_labels:
+        yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
+    if small := summary.small_labels:
+        shown = ", ".join(f"{label} ({count})" for label, count in sorted(small.items(), key=_count)[:_MAX_LABELS])
+        more = " …" if len(small) > _MAX_LABELS else ""
+        yield f"Add texts to the labels that have fewer than {FEW_TEXTS}: {shown}{more}"
+    often = [each for each in figures.confusions if each.texts >= 3 and each.texts >= _OFTEN_CONFUSED * each.total]
+    if often:
+        worst = often[0]
+        yield (
+            f'"{worst.label}" is often read as "{worst.predicted}" ({worst.texts} of {worst.total}): make them one '
+            "label, or add texts that show the difference"
+        )
+
+
+def _further(config: TrainingConfig, *, labels_held_out: bool) -> Iterator[str]:
+    if labels_held_out:
+        yield "Name texts of your traffic that belong to no label, with --out-of-scope FILE: labels held out stood in"
+    if config.test_file is None:
+        yield "Measure it on texts that come from elsewhere than the file, with --test FILE"
+
+
+def _count(item: tuple[str, int]) -> int:
+    return item[1]
+
+
+def _kept_share(
+    validation: CrossValidation,
+    data: TrainingData,
+    config: TrainingConfig,
+    counted: NDArray[np.bool_],
+    *,
+    outside: bool,
+) -> float:
+    features, groups = validation.outside, validation.outside_groups
+    if not outside:
+        features, groups = features[:0], groups[:0]
+    logits, inside, gold = validation.logits[counted], validation.inside[counted], data.gold[counted]
+    best = logits.argmax(axis=1)
+    calibrator = fit_calibrator(inside, best == gold, features, config.outside_share)
+    readings = readings_of(logits, inside, gold, features, calibrator)
+    kept = measure(readings, best, gold, data.labels, config.outside_share, groups).least_keep_at(config.accuracy)
+    return kept.share if kept else 0.0

@@ -1,0 +1,145 @@
+"""Measure models of few labels on texts outside them: near ones, of labels of the same domain, and far ones.
+
+The known labels are drawn from single domains of CLINC150; the other labels of these domains are near. Its official
+out-of-scope test set is far. The method was chosen on the domains in `CHOSEN_ON`; the others are measured.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import sprat_training  # noqa: F401 - before numpy, which it pins to one thread, as in the command
+
+# isort: split
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat_inference.heads import Floats
+from sprat_training.config import no_progress
+from sprat_training.encoding import encode_texts, load_base
+from sprat_training.figures import measure, readings_of
+from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
+
+ACCURACY: Final = 0.97
+OUTSIDE_SHARE: Final = 0.1
+CHOSEN_ON: Final = slice(0, None, 2)
+MEASURED_ON: Final = slice(1, None, 2)
+"""Of the ten domains in alphabetical order."""
+ROWS: Final = (100, 20, 10)
+DRAWS: Final = {5: 5, 10: 5, 20: 3, 50: 1}
+"""Number of labels → how often they are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVectors:
+    """The vectors of some texts, and their labels."""
+
+    vectors: Floats
+    labels: NDArray[np.str_]
+
+    def of(self, labels: Sequence[str]) -> "LabelledVectors":
+        """Return the texts with one of these labels."""
+        chosen = np.isin(self.labels, labels)
+        return LabelledVectors(self.vectors[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One choice of known and near labels."""
+
+    known: tuple[str, ...]
+    near: tuple[str, ...]
+
+
+def near_outside(data: Path, encoder: Path | None) -> dict[str, Any]:
+    """Measure all numbers of labels and rows, print a line for each, and return the figures."""
+    folder = data / "intent/clinc150"
+    base = load_base(encoder, threads=1)
+    train, test, far = (_encoded(base.encoder, folder / f"tsv/{name}.tsv") for name in ("train", "test", "oos_test"))
+    domains = json.loads((folder / "domains.json").read_text("utf-8"))
+    return measured([sorted(domains[name]) for name in sorted(domains)][MEASURED_ON], train, test, far.vectors)
+
+
+def measured(
+    domains: Sequence[Sequence[str]], train: LabelledVectors, test: LabelledVectors, far: Floats
+) -> dict[str, Any]:
+    """Measure all numbers of labels and rows on these domains."""
+    figures: dict[str, Any] = {}
+    for rows in ROWS:
+        for count in DRAWS:
+            each = [one_draw(draw, rows, seed, train, test, far) for seed, draw in enumerate(draws(domains, count))]
+            means = {name: round(float(np.mean([one[name] for one in each])), 4) for name in each[0]}
+            means["right_with_near_least"] = round(min(one["right_with_near"] for one in each), 4)
+            figures[f"{count} labels, {rows} rows"] = means | {"draws": len(each)}
+            shares = "  ".join(f"{name} {value:.1%}" for name, value in means.items())
+            print(f"near outside, {count} labels, {rows} rows: {shares}", flush=True)
+    return figures
+
+
+def draws(domains: Sequence[Sequence[str]], count: int) -> Iterator[Draw]:
+    """Yield choices of `count` labels, of as few domains as have so many; a third of each domain's labels stay near."""
+    for number in range(DRAWS[count]):
+        random = np.random.default_rng(100 * count + number)
+        wanted = max(-(-count // 10), 1)
+        used = [domains[(number + step) % len(domains)] for step in range(wanted)]
+        orders = [[str(label) for label in random.permutation(domain)] for domain in used]
+        each = count // wanted
+        yield Draw(
+            tuple(sorted(label for order in orders for label in order[:each])),
+            tuple(label for order in orders for label in order[each:]),
+        )
+
+
+def one_draw(
+    draw: Draw, rows: int, seed: int, train: LabelledVectors, test: LabelledVectors, far: Floats
+) -> dict[str, float]:
+    """Train on `rows` texts of each known label, choose keep_at as the command does, and measure what is kept."""
+    random = np.random.default_rng(seed)
+    chosen = [
+        place for label in draw.known for place in random.permutation(np.flatnonzero(train.labels == label))[:rows]
+    ]
+    vectors, gold = train.vectors[chosen], _numbers(train.labels[chosen], draw.known)
+    validation = cross_validate(vectors, gold, len(draw.known), vectors[:0], no_progress)
+    best = validation.logits.argmax(axis=1)
+    calibrator = fit_calibrator(validation.inside, best == gold, validation.outside, OUTSIDE_SHARE)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
+    figures = measure(readings, best, gold, draw.known, OUTSIDE_SHARE, validation.outside_groups)
+    kept = figures.least_keep_at(ACCURACY)
+    keep_at = kept.keep_at if kept else 1.01
+
+    inside = test.of(draw.known)
+    head, inside_gold = validation.head, _numbers(inside.labels, draw.known)
+    found: dict[str, float] = {"keep_at": keep_at}
+    near = np.concatenate([train.of(draw.near).vectors, test.of(draw.near).vectors])
+    for name, outside in (("near", near), ("far", far)):
+        read = readings_of(
+            logits_of(head, inside.vectors),
+            features_of(head, inside.vectors),
+            inside_gold,
+            features_of(head, outside),
+            calibrator,
+        )
+        kept_texts = read.confidence >= keep_at
+        weights = read.weights(OUTSIDE_SHARE)
+        own = read.in_scope
+        if name == "near":
+            found["kept_inside"] = float(kept_texts[own].mean())
+            found["right_inside"] = float(read.right[own & kept_texts].mean()) if kept_texts[own].any() else 1.0
+        found[f"{name}_kept"] = float((kept_texts & ~read.is_rejected)[~own].mean())
+        total = float(weights[kept_texts].sum())
+        found[f"right_with_{name}"] = float(weights[kept_texts & read.right].sum()) / total if total else 1.0
+    return found
+
+
+def _numbers(labels: NDArray[np.str_], known: Sequence[str]) -> NDArray[np.int64]:
+    numbers = {label: number for number, label in enumerate(known)}
+    return np.array([numbers[str(label)] for label in labels], dtype=np.int64)
+
+
+def _encoded(encoder: Any, path: Path) -> LabelledVectors:
+    rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
+    return LabelledVectors(
+        encode_texts(encoder, [row[0] for row in rows], no_progress).vectors, np.array([row[1] for row in rows])
+    )
