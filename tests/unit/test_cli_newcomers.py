@@ -1,13 +1,14 @@
 """`sprat init`, `sprat policy check` and `sprat clean`: what they write, say and remove."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_operations import local_cache
+from sprat_operations import local_cache, local_run
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
 
@@ -62,11 +63,13 @@ def test_a_policy_that_is_wrong_is_refused_with_line_and_field(tmp_path: Path) -
     said = run("policy", "check", str(file), code=2)
     assert f"{file}:3:" in said
     assert "tenants.acme.frontier" in said
+    assert "not valid" not in run("policy", "check", str(tmp_path / "none.yaml"), code=2)
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(local_cache, "user_cache_path", lambda _: tmp_path / "sprat")
+    for module in (local_cache, local_run):
+        monkeypatch.setattr(module, "user_cache_path", lambda _: tmp_path / "sprat")
     return tmp_path / "sprat"
 
 
@@ -87,6 +90,9 @@ def test_clean_says_what_lies_in_the_cache_and_removes_it(cache: Path, tmp_path:
     assert json.loads(run("clean", "--dry-run", "--json").splitlines()[0])["size"] == 3_000_000
     assert "nothing was removed" in run("clean", code=1, typed="n\n")
     assert (cache / "kafka-1").exists()
+    announced = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6399/0").announce()
+    assert f"(process {os.getpid()}) with these files: stop it first" in run("clean", "--yes", code=2)
+    announced.unlink()
     assert "removed 3 MB" in run("clean", "--yes")
     assert [each.name for each in cache.iterdir()] == ["run"]
     assert (kept / "file").exists()

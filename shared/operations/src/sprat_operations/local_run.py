@@ -48,9 +48,26 @@ def find(redis_url: str) -> LocalRun | None:
     return run if parts.password in {None, urlsplit(run.redis_url).password} else None
 
 
+def running() -> list[LocalRun]:
+    """Return this user's installations that run now, as far as their Redis is their own."""
+    found = []
+    for path in sorted(_folder().glob("redis-*.json")):
+        try:
+            run = LocalRun(**json.loads(path.read_text("utf-8")))
+            os.kill(run.pid, 0)
+        except (OSError, ValueError, TypeError):  # one that was killed, or ends just now
+            continue
+        found.append(run)
+    return found
+
+
 def _port(url: str) -> int:
     return urlsplit(url).port or _REDIS_PORT
 
 
 def _path(port: int) -> Path:
-    return user_cache_path("sprat") / "run" / f"redis-{port}.json"
+    return _folder() / f"redis-{port}.json"
+
+
+def _folder() -> Path:
+    return user_cache_path("sprat") / "run"

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import SpratError
+from sprat.errors import SpratError, UserError
 from sprat_cli.options import Json
 from sprat_cli.terminal import remark, say, say_json, table
-from sprat_operations import local_cache
+from sprat_operations import local_cache, local_run
 
 EPILOG = """\b
 Examples:
@@ -22,7 +22,7 @@ It does not touch the folders that were named with --data, nor `.venv`, which `m
 Exit codes:
   0  removed, or there was nothing
   1  not removed: not confirmed, or a file cannot be removed
-  2  wrong usage"""
+  2  wrong usage, or an installation runs with it"""
 
 
 def clean(
@@ -33,7 +33,7 @@ def clean(
 ) -> None:
     """Show what Sprat keeps in the cache of this user, and how much; then remove it.
 
-    The next `sprat up` fetches Apache Kafka again (44 MB). Stop a running one first: its Kafka uses these files.
+    The next `sprat up` fetches Apache Kafka again (44 MB). While one runs, nothing is removed.
     """
     found = local_cache.contents()
     total = sum(each.size for each in found)
@@ -48,8 +48,20 @@ def clean(
         say(f"nothing in {local_cache.folder()}")
     if dry_run or not found:
         return
+    if runs := local_run.running():
+        raise UserError(f"sprat up or sprat demo runs (process {runs[0].pid}) with these files: stop it first")
     if not yes and not typer.confirm("Remove it?", err=True):
         raise SpratError("nothing was removed")
+    _remove(found)
+    remark(f"removed {format_size(total)}")
+
+
+def _remove(found: list[local_cache.CachedFolder]) -> None:
+    """Remove all that can be removed.
+
+    Raises:
+        SpratError: something cannot; each is named on standard error.
+    """
     failed = 0
     for each in found:
         try:
@@ -59,7 +71,6 @@ def clean(
             remark(f"{error.filename or each.path} cannot be removed: {error.strerror}")
     if failed:
         raise SpratError(f"{failed} of {len(found)} could not be removed")
-    remark(f"removed {format_size(total)}")
 
 
 def format_size(size: int) -> str:

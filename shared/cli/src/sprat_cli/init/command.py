@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.terminal import say
+from sprat_cli.terminal import say, table
 
 EPILOG = """\b
 Examples:
@@ -42,7 +42,7 @@ def init(
             (folder / name).write_bytes((files("sprat_cli.init") / "files" / packaged).read_bytes())
     except OSError as error:
         raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
-    for name, what in _FILES.values():
-        say(f"{folder / name!s:24}  {what}")
+    for line in table([(str(folder / name), what) for name, what in _FILES.values()]):
+        say(line)
     here = "" if folder == Path() else f"cd {folder} && "
     say(f"next: {here}sprat up --policy policy.yaml; in another terminal: python producer.py")

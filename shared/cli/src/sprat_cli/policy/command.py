@@ -48,6 +48,8 @@ def check(
     try:
         policy = load_guarded_policy(file, environment())[0] if keys else load_policy(file)
     except UserError as error:
+        if not file.is_file():
+            raise
         raise UserError(f"not valid:\n{error}") from None
     if as_json:
         say_json({"type": "policy", "file": str(file), "policy": policy.model_dump(mode="json")})
