@@ -250,7 +250,8 @@ def load_settings(settings_type: type[S]) -> S:
         return settings_type()
     except ValidationError as error:
         problems = "; ".join(
-            f"SPRAT_{'__'.join(str(step).upper() for step in problem['loc'])}: {problem['msg']}"
+            f"SPRAT_{'__'.join(str(step).upper() for step in problem['loc'])}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise UserError(f"settings: {problems}") from None
