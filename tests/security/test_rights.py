@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     CommitFailedError,
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
@@ -27,6 +28,8 @@ from sprat.settings import KafkaSettings
 from sprat_cli.main import app
 from sprat_contracts import TASKS, Topics
 from sprat_local.kafka import jars, jvm
+from sprat_operations.acls import read_quotas, set_missing_quotas
+from sprat_operations.rights import QuotaFinding
 from support.cli_records import environment
 from support.frontier_parts import simulator
 from support.secured_kafka import Keys, SecuredKafka
@@ -102,7 +105,9 @@ def run(broker, tmp_path_factory):
 
         def run(role, *arguments):
             user = {} if role is None else {"SASL_USERNAME": USERS[role]}
-            env = environment("", PREFIX, SPRAT_KAFKA__PARTITIONS="2") | broker.settings(**user)
+            env = environment(
+                "", PREFIX, SPRAT_KAFKA__PARTITIONS="2", SPRAT_REDIS__URL="redis://127.0.0.1:1"
+            ) | broker.settings(**user)
             return CliRunner().invoke(app, list(arguments), env=env)
 
         yield run
@@ -164,7 +169,7 @@ def results(services, broker):
 def kafka_settings(broker, role):
     given = {
         name.removeprefix("SPRAT_KAFKA__").lower(): value
-        for name, value in broker.settings(SASL_USERNAME=USERS[role]).items()
+        for name, value in broker.settings(**({"SASL_USERNAME": USERS[role]} if role else {})).items()
     }
     return KafkaSettings.model_validate({**given, "prefix": PREFIX, "partitions": 2})
 
@@ -218,7 +223,10 @@ def test_a_reviewer_corrects_a_result(results, run):
 def test_the_operator_looks_at_everything(results, run):
     checks = rows(run("operator", "doctor", "--json"))
     found = {check["about"]: check["found"] for check in checks}
-    assert {check["about"] for check in checks if check["mend"]} == {"policy", "frontier", "redis"}
+    assert {check["about"] for check in checks if check["mend"]} == {
+        *("policy", "frontier", "redis"),
+        "checkpoints",  # this frontier has no second place
+    }
     assert "settings that matter here are as they should be" in found["brokers"]
     assert "as Kafka's" in found["clock"]
     lag = run("operator", "lag", "--over", "0.5", "--json")
@@ -335,6 +343,23 @@ def test_what_was_granted_is_right_and_what_is_added_is_found(granted, run, brok
     finally:
         for each in added:
             broker.remove_acl(each)
+
+
+def test_quotas_are_set_and_one_of_a_service_is_found(granted, run, broker):
+    slowed = QuotaFinding("User:the-router", "request_percentage", 25, None)
+    quotas = asyncio.run(read_quotas(client(broker, "operator")))
+    writes, reads = {"producer_byte_rate": 2**20}, {"consumer_byte_rate": 8 * 2**20}
+    share = {"request_percentage": 25}
+    assert quotas == {"crm": writes | share, "agent": writes | share, "billing": reads | share, "audit": reads | share}
+    assert run("operator", "acls", "check", *PRINCIPALS).exit_code == 0
+    for role in USERS:
+        with pytest.raises(ClusterAuthorizationFailedError):
+            asyncio.run(set_missing_quotas(client(broker, role), [slowed]))
+    asyncio.run(set_missing_quotas(client(broker, None), [slowed]))
+    found = run("operator", "acls", "check", *PRINCIPALS)
+    assert found.exit_code == 1
+    assert "excessive  User:the-router: quota request_percentage=25" in said(found)
+    assert "--delete-config request_percentage --entity-type users --entity-name the-router" in said(found)
 
 
 def test_the_printed_quota_is_what_kafka_takes(broker, run, tmp_path):

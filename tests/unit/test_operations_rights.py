@@ -13,9 +13,11 @@ from sprat_operations.rights import (
     ROLES,
     Entry,
     Principal,
+    QuotaFinding,
     Right,
     acl_commands,
     compare,
+    compare_quotas,
     parse_principals,
     quota_command,
     removal_command,
@@ -189,6 +191,30 @@ def test_services_and_operators_have_no_quota() -> None:
     assert {name for name, role in ROLES.items() if role.quota is None} == {"router", "frontier", "operator", *TASKS}
     (mixed,) = parse_principals(["upstream=User:x", "operator=User:x"], TOPICS)
     assert quota_command(mixed, "kafka:9092") is None
+
+
+def test_a_quota_is_missing_where_there_is_none_and_too_much_where_a_service_has_one() -> None:
+    principals = parse_principals(["upstream=User:crm", "router=User:r", "consumer=User:billing"], TOPICS)
+    quotas = {
+        "crm": {"producer_byte_rate": 4096.0},
+        "r": {"request_percentage": 5.0},
+        "billing": {"consumer_byte_rate": 1.0, "request_percentage": 200.0},
+        "stranger": {"request_percentage": 1.0},
+    }
+    found = compare_quotas(principals, quotas)
+    assert found == [
+        QuotaFinding("User:crm", "request_percentage", 25, None),
+        QuotaFinding("User:r", "request_percentage", None, 5.0),
+    ], "other numbers are a choice"
+    assert [(each.kind, str(each)) for each in found] == [
+        ("missing", "quota request_percentage=25"),
+        ("excessive", "quota request_percentage=5"),
+    ]
+    assert (
+        found[1]
+        .removal_command("kafka:9092")
+        .endswith("--alter --delete-config request_percentage --entity-type users --entity-name r")
+    )
 
 
 def test_the_groups_of_a_certificates_user_have_its_common_name() -> None:

@@ -1,4 +1,4 @@
-"""The entries of Kafka's access control lists: read them, and add those that are missing."""
+"""The entries of Kafka's access control lists, and the quotas of users: read them, and add those that are missing."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -9,8 +9,8 @@ from aiokafka.errors import SecurityDisabled, for_code
 
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time
-from sprat.kafka.compat import acl_creation_request, acl_list_request
-from sprat_operations.rights import Entry, Finding, Operation, Resource, Right
+from sprat.kafka.compat import AlterUserQuotas, acl_creation_request, acl_list_request, user_quotas_request
+from sprat_operations.rights import Entry, Finding, Operation, QuotaFinding, Resource, Right
 
 # The numbers of Kafka's protocol, in the order of org.apache.kafka.common.resource.ResourceType and .acl.AclOperation.
 _RESOURCES: Final = dict(enumerate(get_args(Resource), start=2))
@@ -72,6 +72,34 @@ async def add_missing(client: Mapping[str, Any], findings: Iterable[Finding]) ->
             answer = await connection.send(connection.get_random_node(), request)
             for error, _message in answer.creation_responses:
                 _check(error)
+
+
+async def read_quotas(client: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the quotas of each user that has some of its own.
+
+    Raises:
+        KafkaError: Kafka does not answer, or this user may not describe settings of the cluster.
+    """
+    async with _connected(client) as connection:
+        answer = await connection.send(connection.get_random_node(), user_quotas_request())
+    _check(answer.error_code)
+    return {name: dict(values) for ((_, name),), values in answer.entries or ()}
+
+
+async def set_missing_quotas(client: Mapping[str, Any], findings: Iterable[QuotaFinding]) -> None:
+    """Set the quotas that the findings say are missing; no other is changed.
+
+    Raises:
+        KafkaError: Kafka does not answer, or this user may not alter settings of the cluster.
+    """
+    quotas: dict[str, dict[str, float]] = {}
+    for each in findings:
+        if each.expected is not None:
+            quotas.setdefault(each.user, {})[each.setting] = each.expected
+    async with _connected(client) as connection:
+        answer = await connection.send(connection.get_random_node(), AlterUserQuotas(quotas))
+    for error, *_ in answer.entries:
+        _check(error)
 
 
 def _check(error: int) -> None:

@@ -314,6 +314,51 @@ def quota_command(principal: Principal, bootstrap: str) -> str | None:
     return shlex.join([*start, "--entity-type", "users", "--entity-name", principal.name.partition(":")[2]])
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaFinding:
+    """A quota that a user lacks, or that one has who should have none."""
+
+    principal: str
+    setting: str
+    expected: int | None
+    """None: none, for whoever waits for this user would wait, too."""
+    actual: float | None
+
+    @property
+    def kind(self) -> Literal["missing", "excessive"]:
+        """`excessive` where there should be none."""
+        return "excessive" if self.expected is None else "missing"
+
+    @property
+    def user(self) -> str:
+        """The name of the user without its type."""
+        return self.principal.partition(":")[2]
+
+    def __str__(self) -> str:
+        return f"quota {self.setting}={self.actual if self.expected is None else self.expected:g}"
+
+    def removal_command(self, bootstrap: str) -> str:
+        """Return the command of Kafka that removes it."""
+        start = ["kafka-configs.sh", "--bootstrap-server", bootstrap, *_ADMIN, "--alter", "--delete-config"]
+        return shlex.join([*start, self.setting, "--entity-type", "users", "--entity-name", self.user])
+
+
+def compare_quotas(principals: Collection[Principal], quotas: Mapping[str, Mapping[str, float]]) -> list[QuotaFinding]:
+    """Return which quotas are missing, and which should not be. Other numbers are the operator's choice."""
+    found: list[QuotaFinding] = []
+    for principal in principals:
+        wanted, own = principal.quota(), quotas.get(principal.user, {})
+        if wanted is None:
+            found += [QuotaFinding(principal.name, setting, None, value) for setting, value in sorted(own.items())]
+        else:
+            found += [
+                QuotaFinding(principal.name, setting, value, None)
+                for setting, value in wanted.settings().items()
+                if setting not in own
+            ]
+    return found
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
     """An entry of Kafka's access control lists."""

@@ -8,6 +8,7 @@
 * `wrap_polls`, `wrap_commits`: methods of one consumer are replaced; FastStream has no hook for polls.
 * `on_consumer_created`: `broker.config.broker_config.builder`; FastStream has no hook before a consumer starts.
 * `consume_loop_has_ended`: `subscriber.tasks`; FastStream does not report that its loop has ended.
+* `AlterUserQuotas`: as below; aiokafka has no request that changes quotas.
 * `DescribeQuorum`: a request made of `aiokafka.protocol` and sent by `aiokafka.client.AIOKafkaClient`; aiokafka's admin
   client has no call that returns the brokers' time.
 * `group_list_request` and the others, `batches`: requests of `aiokafka.protocol` that `AIOKafkaClient` sends, and
@@ -36,6 +37,7 @@ from aiokafka.errors import CorruptRecordException, NoError, NotCoordinatorForGr
 from aiokafka.protocol.admin import (
     CreateAclsRequest,
     DescribeAclsRequest,
+    DescribeClientQuotasRequest,
     DescribeGroupsRequest,
     ListGroupsRequest,
 )
@@ -45,7 +47,19 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
-from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+from aiokafka.protocol.types import (
+    Array,
+    Boolean,
+    CompactArray,
+    CompactString,
+    Float64,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    String,
+    TaggedFields,
+)
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
@@ -188,6 +202,14 @@ def acl_list_request() -> Any:
 def acl_creation_request(*entry: Any) -> Any:
     """Return a request that adds an entry: the fields of `acl_list_request`'s filter, with their values."""
     return CreateAclsRequest(*entry)
+
+
+_USER, _ANY_USER = "user", 2
+
+
+def user_quotas_request() -> Any:
+    """Return a request for the quotas of all users, without those of a client's name."""
+    return DescribeClientQuotasRequest([(_USER, _ANY_USER, None)], strict=True)
 
 
 def offsets_request(isolation: int, topics: list[tuple[str, list[tuple[int, ...]]]]) -> Any:
@@ -401,3 +423,51 @@ class DescribeQuorum(Request[DescribeQuorumRequest]):  # type: ignore[misc]  # a
     def build(self, request_struct_class: type[DescribeQuorumRequest]) -> DescribeQuorumRequest:
         """Return the request for the one partition of the metadata."""
         return request_struct_class([(_METADATA, [(0, {})], {})], {})
+
+
+_ENTITY = ("entity", Array(("type", String("utf-8")), ("name", String("utf-8"))))
+
+
+class AlterUserQuotasResponse(Response):  # type: ignore[misc]  # as above
+    """The answer to AlterClientQuotas, in version 0 of the protocol."""
+
+    API_KEY = 49
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("entries", Array(("error_code", Int16), ("error_message", String("utf-8")), _ENTITY)),
+    )
+
+
+class AlterUserQuotasRequest(RequestStruct):  # type: ignore[misc]  # as above
+    """AlterClientQuotas, in version 0 of the protocol."""
+
+    API_KEY = 49
+    API_VERSION = 0
+    RESPONSE_TYPE = AlterUserQuotasResponse
+    SCHEMA = Schema(
+        (
+            "entries",
+            Array(_ENTITY, ("ops", Array(("key", String("utf-8")), ("value", Float64), ("remove", Boolean)))),
+        ),
+        ("validate_only", Boolean),
+    )
+
+
+class AlterUserQuotas(Request[AlterUserQuotasRequest]):  # type: ignore[misc]  # as above
+    """A request that sets quotas of users (KIP-546), to send with an `AIOKafkaClient`."""
+
+    API_KEY = 49
+
+    def __init__(self, quotas: Mapping[str, Mapping[str, float]]) -> None:
+        """Take user → setting → value."""
+        self._quotas = quotas
+
+    def build(self, request_struct_class: type[AlterUserQuotasRequest]) -> AlterUserQuotasRequest:
+        """Return the request."""
+        entries = [
+            ([(_USER, user)], [(setting, float(value), False) for setting, value in settings.items()])
+            for user, settings in self._quotas.items()
+        ]
+        validate_only = False
+        return request_struct_class(entries, validate_only)

@@ -12,14 +12,16 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, say, say_json
-from sprat_operations.acls import add_missing, read_entries
+from sprat_operations.acls import add_missing, read_entries, read_quotas, set_missing_quotas
 from sprat_operations.rights import (
     ROLES,
     Finding,
     Principal,
+    QuotaFinding,
     Right,
     acl_commands,
     compare,
+    compare_quotas,
     parse_principals,
     quota_command,
     removal_command,
@@ -52,7 +54,9 @@ Examples:
 \b
 Name every user: what others may do to the topics and groups of this installation is reported as "unknown". An
 entry that is wider than what the role needs is "excessive", one that denies what it needs is "denied". Super users need
-no entry, and none limits them: look at super.users in server.properties. It needs the right to describe the cluster.
+no entry, and none limits them: look at super.users in server.properties. A quota that a role should have is "missing"
+where there is none (another number is your choice), one of a service or an operator is "excessive". It needs the rights
+to describe the cluster and its settings.
 
 \b
 Exit codes:
@@ -65,8 +69,8 @@ Examples:
   sprat acls apply --principal router=User:sprat-router --principal upstream=User:crm
 
 \b
-It adds entries and removes none; running it again does no harm. `sprat acls print` has the commands for quotas. It
-needs the right to alter the cluster.
+It adds entries and quotas, and changes or removes none; running it again does no harm. It needs the rights to alter the
+cluster and its settings.
 
 \b
 Exit codes:
@@ -118,8 +122,8 @@ def check(principal: Principals, *, as_json: Json = False, bootstrap: Bootstrap 
     kafka = kafka_settings(bootstrap, prefix)
     principals = parse_principals(principal, kafka.topics)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(_compared(kafka, principals))
-    _finish(kafka, principals, found, as_json=as_json)
+        found, quotas = asyncio.run(_compared(kafka, principals))
+    _finish(kafka, principals, found, quotas, as_json=as_json)
 
 
 @app.command(epilog=_APPLY, short_help="Add the entries that are missing.")
@@ -135,25 +139,64 @@ def apply(
     kafka = kafka_settings(bootstrap, prefix)
     principals = parse_principals(principal, kafka.topics)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(_compared(kafka, principals))
+        found, quotas = asyncio.run(_compared(kafka, principals))
         missing = [each for each in found if each.kind == "missing"]
-        if not dry_run and missing:
-            asyncio.run(add_missing(client_arguments(kafka), missing))
-            for each in missing:
-                line = {"type": "added", "principal": each.principal, **_as_json(each.right)}
-                if as_json:
-                    say_json(line)
-                else:
-                    say(f"{paint('added', 'green')}  {printable(each.principal)}: {printable(str(each.right))}")
+        quotas = [each for each in quotas if each.kind == "missing"]
+        if not dry_run:
+            asyncio.run(_add(kafka, missing, quotas))
+            added: list[Finding | QuotaFinding] = [*missing, *quotas]
+            for each in added:
+                _say_added(each, as_json=as_json)
     left = [each for each in found if each.kind == "denied" or (dry_run and each.kind == "missing")]
-    _finish(kafka, principals, left, as_json=as_json)
+    _finish(kafka, principals, left, quotas if dry_run else [], as_json=as_json)
 
 
-async def _compared(kafka: KafkaSettings, principals: Sequence[Principal]) -> list[Finding]:
-    return compare(principals, await read_entries(client_arguments(kafka)), kafka.topics)
+async def _compared(kafka: KafkaSettings, principals: Sequence[Principal]) -> tuple[list[Finding], list[QuotaFinding]]:
+    client = client_arguments(kafka)
+    found = compare(principals, await read_entries(client), kafka.topics)
+    return found, compare_quotas(principals, await read_quotas(client))
 
 
-def _finish(kafka: KafkaSettings, principals: Sequence[Principal], found: Sequence[Finding], *, as_json: bool) -> None:
+async def _add(kafka: KafkaSettings, missing: Sequence[Finding], quotas: Sequence[QuotaFinding]) -> None:
+    client = client_arguments(kafka)
+    if missing:
+        await add_missing(client, missing)
+    if quotas:
+        await set_missing_quotas(client, quotas)
+
+
+def _say_added(each: Finding | QuotaFinding, *, as_json: bool) -> None:
+    if as_json:
+        what = _as_json(each.right) if isinstance(each, Finding) else _quota(each)
+        say_json({"type": "added", "principal": each.principal, **what})
+    else:
+        what_is = each.right if isinstance(each, Finding) else each
+        say(f"{paint('added', 'green')}  {printable(each.principal)}: {printable(str(what_is))}")
+
+
+def _say_quota(kafka: KafkaSettings, each: QuotaFinding, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"type": each.kind, "principal": each.principal, **_quota(each)})
+        return
+    say(f"{paint(each.kind, _COLOURS[each.kind])}  {printable(each.principal)}: {printable(str(each))}")
+    if each.kind == "excessive":
+        say(f"  → {printable(each.removal_command(kafka.bootstrap))}")
+
+
+def _quota(each: QuotaFinding) -> dict[str, Any]:
+    return {"quota": each.setting, "expected": each.expected, "actual": each.actual}
+
+
+def _finish(
+    kafka: KafkaSettings,
+    principals: Sequence[Principal],
+    found: Sequence[Finding],
+    quotas: Sequence[QuotaFinding],
+    *,
+    as_json: bool,
+) -> None:
+    for quota in quotas:
+        _say_quota(kafka, quota, as_json=as_json)
     for each in found:
         if as_json:
             say_json(_finding(each))
@@ -161,12 +204,13 @@ def _finish(kafka: KafkaSettings, principals: Sequence[Principal], found: Sequen
         say(f"{paint(each.kind, _COLOURS[each.kind])}  {printable(each.principal)}: {printable(str(each.right))}")
         if each.entry is not None:
             say(f"  → {printable(removal_command(each.entry, kafka.bootstrap))}")
-    if any(each.kind == "missing" for each in found) and not as_json:
+    kinds = {*(each.kind for each in found), *(each.kind for each in quotas)}
+    if "missing" in kinds and not as_json:
         say("→ add what is missing: sprat acls apply, with the same --principal")
-    if not found and not as_json:
+    if not (found or quotas) and not as_json:
         count = len(principals)
         say(paint(f"{count} user{'s have' if count != 1 else ' has'} what their roles need", "green"))
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(1 if found or quotas else 0)
 
 
 def _finding(each: Finding) -> dict[str, Any]:
