@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sprat_contracts import Traceparent
+from sprat_contracts import Cause, Declined, TextWarning, Traceparent
 from support.cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
 
 TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
@@ -44,6 +44,19 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
     async with asyncio.timeout(5):
         out, err = await process.communicate()
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_the_first_cause_and_what_was_not_understood_are_said(env, topics, producer, tmp_path):
+    causes = (Cause(code="language", detail="serves en, de; send one of these"), Cause(code="policy", detail="stays"))
+    declined = Declined(code=causes[0].code, detail=causes[0].detail, causes=causes)
+    warning = TextWarning(code="unknown_field", detail="tenent, did you mean tenant?")
+    await publish(producer, topics, unanswered(declined=declined, warnings=(warning,)))
+    _, brief, _ = await sprat("watch", "--since", "1h", "--count", "1", env=env, cwd=tmp_path)
+    assert "no answer: language: serves en, de; send one of" in brief
+    assert "… (warning)" in brief
+    _, out, _ = await sprat("watch", "-v", "--since", "1h", "--count", "1", env=env, cwd=tmp_path)
+    assert "no answer: language: serves en, de; send one of these; then policy: stays" in out
+    assert "· warning: unknown_field: tenent, did you mean tenant?" in out
 
 
 async def test_following_ends_by_itself_when_nothing_comes_any_more(env, topics, producer, tmp_path):

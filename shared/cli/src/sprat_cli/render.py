@@ -17,10 +17,10 @@ _NARROWEST = 12
 
 
 def answer(result: Result, limit: int | None = None) -> str:
-    """Return the answer in words; one longer than `limit` characters ends with an ellipsis."""
+    """Return the answer in words, at most `limit` characters with an ellipsis; or, in full, why there is none."""
     output = result.output
     if output is None:
-        return printable(f"no answer: {_why(result.declined)}", limit) if result.declined else "—"
+        return printable(f"no answer: {_why(result.declined)}") if result.declined else "—"
     if isinstance(output, IntentOutput):
         said = output.label or "none of the known intents"
     elif isinstance(output, TranslationOutput):
@@ -127,7 +127,8 @@ def brief_result(seen: StoredResult, columns: int | None) -> str:
     sure = "" if result.confidence is None or result.output is None else f"{int(result.confidence * 100)} %"
     head = f"{result.task:11}  "
     tail = f"  {sure:>4}  {seen.total_ms:>6} ms"
-    marks = f" ({', '.join(_marks(result, degraded=False))})" if _marks(result, degraded=False) else ""
+    noted = [*_marks(result, degraded=False), *["warning"] * bool(result.warnings)]
+    marks = f" ({', '.join(noted)})" if noted else ""
     status = paint(f"{result.status:10}", _COLOURS.get(result.status, "white"))
     room = None if columns is None else columns - len(f"00:00:00  {'':10}  {head}{tail}")
     text_id = f"  {printable(result.text_id)}"

@@ -1,0 +1,29 @@
+"""A router that is strict with texts: what is misspelt ends as one dead letter, whatever small models have answered."""
+
+import json
+from typing import Any
+
+from sprat_contracts import Prediction, decode
+from sprat_testing import Sprat
+from support.stream import read_all
+
+
+def value(**fields: Any) -> bytes:
+    return json.dumps({"text": "what is my balance", "tasks": {"intent": {}}} | fields).encode()
+
+
+async def test_a_misspelt_field_is_one_dead_letter_and_no_result() -> None:
+    with Sprat(models="fixed", environment={"SPRAT_STRICT_TEXTS": "true"}) as sprat:
+        sprat.answer("balance", intent="balance", confidence=0.9)
+        misspelt = sprat.publish_record(value(tenent="acme", frontier="yes"))
+        right = sprat.publish_record(value())
+        assert sprat.result(right, timeout=30).status == "answered"
+        reason = sprat.dead_letter(misspelt, timeout=30).reason
+        sprat.settle(timeout=30)
+        predictions = [
+            decode(each, Prediction) for each in await read_all(sprat.bootstrap, sprat.topics.predictions("intent"))
+        ]
+        assert (sprat._outcomes.results(misspelt), len(sprat._outcomes.letters(misspelt))) == ([], 1)
+    assert (reason.code, reason.service) == ("unknown_value", "router")
+    assert reason.detail == ("frontier: none of allow, redact and deny; counts as deny; tenent, did you mean tenant?")
+    assert len(predictions) == 2, "the small model has answered both"
