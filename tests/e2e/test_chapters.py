@@ -77,7 +77,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap"),
-        *("--encoding", "--merge-case", "--skip-bad-rows"),
+        *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects"),
     }
 
 
@@ -92,7 +92,8 @@ def looks_at_the_data(said: str) -> None:
 
 
 def says_what_is_in_the_report(page: str) -> None:
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
+    assert page.index('class="verdict') < page.index("<h2>")
     assert "<script" not in page
     assert "://" not in page
     assert "days off" not in page

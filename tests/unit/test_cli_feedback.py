@@ -142,7 +142,7 @@ def joined(monkeypatch):
         async def join(*_):
             return examples, Counter()
 
-        monkeypatch.setattr(export, "_joined", join)
+        monkeypatch.setattr(export, "joined_corrections", join)
         return examples
 
     return replace

@@ -49,6 +49,9 @@ COMMANDS = {
     "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
     "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
     "policy": CommandEntry("sprat_cli.policy.command:app", "Check a policy file, and say what it allows."),
+    "retrain": CommandEntry(
+        "sprat_cli.retrain.command:retrain", "Train a model anew with its corrections; say whether it is better."
+    ),
     "assess": CommandEntry(
         "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
     ),

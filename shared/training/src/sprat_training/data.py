@@ -147,26 +147,40 @@ def is_held_out(text: str) -> bool:
     return sha256(normalised_text(text).encode()).digest()[0] % HELD_OUT_PARTS == 0
 
 
-def hold_out(data: TrainingData) -> tuple[TrainingData, LabelledTexts]:
-    """Return the texts to train on, and those that are held out.
+def hold_out(
+    data: TrainingData, summary: DataSummary, *, drop_small: bool = False
+) -> tuple[TrainingData, DataSummary, LabelledTexts]:
+    """Return the texts to train on, the findings, and the texts that are held out.
+
+    Args:
+        data: all texts.
+        summary: what was found in them.
+        drop_small: leave out labels with too few texts left instead of refusing the file.
 
     Raises:
-        UserError: a label has too few texts left, or no text is held out.
+        UserError: a label has too few texts left, fewer than two labels have enough, or no text is held out.
     """
     held_out = np.array([is_held_out(text) for text in data.texts])
     left = np.bincount(data.gold[~held_out], minlength=len(data.labels))
-    few = [f'"{label}" {count}' for label, count in zip(data.labels, left, strict=True) if count < MIN_TEXTS]
-    if few:
+    few = {label: int(count) for label, count in zip(data.labels, left, strict=True) if count < MIN_TEXTS}
+    if few and (not drop_small or len(data.labels) - len(few) < 2):
+        shown = ", ".join(f'"{label}" {count}' for label, count in list(few.items())[:_MAX_LISTED])
         raise UserError(
             f"{data.path}: a fifth of the texts is held out to test on, which leaves fewer than {MIN_TEXTS} of some "
-            f"labels: {', '.join(few[:_MAX_LISTED])}; add texts to them"
+            f"labels: {shown}; add texts to them"
         )
-    if not held_out.any():
+    labels = tuple(label for label in data.labels if label not in few)
+    enough = np.array([data.labels[number] not in few for number in data.gold])
+    if not (held_out & enough).any():
         raise UserError(f"{data.path}: too few texts to hold some out; add texts")
-    test = data.take(np.flatnonzero(held_out))
-    labels = tuple(data.labels[number] for number in test.gold)
-    tested = LabelledTexts(data.path, test.texts, labels, test.rows, ("text", "label"), test.paths)
-    return data.take(np.flatnonzero(~held_out)), tested
+    numbers = np.array([labels.index(label) if label in labels else -1 for label in data.labels])
+    renumbered = replace(data, labels=labels, gold=numbers[data.gold])
+    test = renumbered.take(np.flatnonzero(held_out & enough))
+    tested = LabelledTexts(
+        data.path, test.texts, tuple(labels[number] for number in test.gold), test.rows, ("text", "label"), test.paths
+    )
+    found = replace(summary, dropped_labels={**summary.dropped_labels, **few})
+    return renumbered.take(np.flatnonzero(~held_out & enough)), found, tested
 
 
 def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:

@@ -101,7 +101,7 @@ def _checked(
             test, leaked = check_test(split_outside(test, config.outside_label)[0], data)
     outside = outside_texts(data, outside_rows, *([] if given_outside is None else [given_outside]))
     if config.hold_out:
-        data, test = hold_out(data)
+        data, summary, test = hold_out(data, summary, drop_small=config.drop_small)
         outside_test = tuple(filter(is_held_out, outside))
         outside = tuple(text for text in outside if not is_held_out(text))
     return data, summary, outside, test, leaked, outside_test

@@ -83,7 +83,7 @@ def export(
     since_ms = None if since is None else time_before_now(since)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        examples, left_out = asyncio.run(_joined(kafka, task, since_ms))
+        examples, left_out = asyncio.run(joined_corrections(kafka, task, since_ms))
     model, examples = _of_one_model(task, model, examples, left_out)
     rows = rows_of(examples)
     outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
@@ -130,7 +130,10 @@ def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[
     return good
 
 
-async def _joined(kafka: KafkaSettings, task: str, since_ms: int | None) -> tuple[list[CorrectedText], Counter[str]]:
+async def joined_corrections(
+    kafka: KafkaSettings, task: str, since_ms: int | None
+) -> tuple[list[CorrectedText], Counter[str]]:
+    """Return the corrections given since a time, joined with their texts, and why others are left out."""
     client = client_arguments(kafka)
     with read_progress("corrections") as progress:
         corrections = await read_corrections(client, kafka.topics.feedback, task, since_ms, progress=progress)

@@ -1,0 +1,353 @@
+"""`sprat retrain`: export corrections, merge, train, compare with the served version; replace nothing unasked."""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sprat.errors import SpratError, UserError
+from sprat.model import Question
+from sprat.settings import KafkaSettings
+from sprat_cli.assess.answers import load_small_model
+from sprat_cli.connection import kafka_settings
+from sprat_cli.models.announced import announced_models
+from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn, time_before_now
+from sprat_cli.progress import ProgressBar
+from sprat_cli.retrain.corrections import add_corrections, new_corrections
+from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
+from sprat_training.config import TrainingConfig
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.evaluation.comparison import Comparison, Measured, VersionAnswers, answers_of, compare
+from sprat_training.model_card import HELD_OUT, check_output
+from sprat_training.report import findings, training_html
+from sprat_training.train import TrainingResult, train
+
+EPILOG = """\b
+Examples:
+  sprat retrain intent/hr --feedback 30d
+  sprat retrain intent/hr --feedback 30d --data hr.csv --data more.csv --output hr-2
+  sprat retrain intent/hr --feedback 7d --replace
+
+\b
+MODEL is the name by which texts ask for it; --served is its folder, by default the folder of that name. --data are the
+files that it was trained on, by default those that its card names, looked for here and beside the folder.
+Corrections since --feedback are added to --corrections, by default hr-corrections.jsonl. Keep that file: texts expire
+on Kafka, and it is read at the next time. It holds texts as they are, and is readable by you alone.
+
+\b
+A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
+served version was trained on it (by `sprat train`), a version trained alike, without corrections and without the
+fifth, stands for it. Intervals of differences are paired, by bootstrap.
+Without --output or --replace nothing is written but --corrections.
+
+\b
+Exit codes:
+  0  done
+  1  there is no correction
+  2  an option or a file is wrong, or Kafka cannot be reached"""
+
+_TEXTS_PER_BATCH = 500
+
+
+def retrain(
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="As intent/hr or intent@hr.")],
+    *,
+    feedback: Annotated[str, typer.Option(metavar="SPAN", help="Corrections of the last 12h, 30d.")] = "30d",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", show_default=False, help="Texts with labels, repeatable. [default: the card's]"),
+    ] = None,
+    served: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default=False, help="The served version. [default: ./NAME]")
+    ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", show_default=False, help="Keeps them. [default: NAME-corrections.jsonl]"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", show_default=False, help="Write the new version into a new folder.")
+    ] = None,
+    replace_served: Annotated[
+        bool, typer.Option("--replace", help="Ask, then write the new version over the served one.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    encoding: Encoding = "auto",
+    outside_label: Annotated[
+        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in the files.")
+    ] = "oos",
+    encoder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: the shipped one]"),
+    ] = None,
+    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
+    drop_suspects: Annotated[
+        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
+    as_json: Json = False,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Train a served model anew with its corrections, and say whether that is better."""
+    name = _name(model)
+    since = time_before_now(feedback, "--feedback")
+    folder = served or Path(name)
+    card = _served_card(folder, name)
+    _check_target(folder, output, replaces=replace_served, yes=yes)
+    files = data or _files_of(card, folder)
+    kafka = kafka_settings(bootstrap, prefix)
+    _compare_announced(kafka, name, card)
+    kept_in = corrections or Path(f"{name}-corrections.jsonl")
+    rows, left_out = new_corrections(kafka, name, since, outside_label, kept_in)
+    total = add_corrections(kept_in, rows)
+    if not total:
+        raise SpratError(
+            f"no correction of intent@{name} in the last {feedback}: nothing to train from{_why(left_out)}"
+        )
+    config = TrainingConfig(
+        files=(*(file for file in files if file != kept_in), kept_in),
+        output=Path(),
+        name=card.name,
+        columns=ColumnNames(text_column, label_column),
+        encoding=encoding,
+        outside_label=outside_label,
+        languages=card.languages,
+        encoder=encoder,
+        accuracy=accuracy,
+        outside_share=card.calibration.outside_share or 0.1,
+        hold_out=True,
+        drop_small=True,
+        drop_suspects=drop_suspects,
+        threads=threads,
+    )
+    result, comparison, clean = _compared(config, folder, card, threads)
+    if as_json:
+        say_json(_as_json(name, card, result, comparison, clean=clean, rows=len(rows), total=total, left_out=left_out))
+    else:
+        for line in _summary(name, card, result, comparison, clean=clean, rows=len(rows), kept_in=kept_in, total=total):
+            say(line)
+    target = folder if replace_served else output
+    if target is not None and (not replace_served or yes or typer.confirm(f"Replace {folder}?", err=True)):
+        _write(config, target, as_json=as_json, name=name)
+    elif not as_json:
+        say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
+
+
+def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: bool) -> None:
+    if output is not None and replaces:
+        raise UserError("--output and --replace exclude each other")
+    if replaces and not yes and not sys.stdin.isatty():
+        raise UserError(f"--replace without a terminal needs --yes: it writes over {folder}")
+    if output is not None:
+        check_output(output, force=False)
+
+
+def _compared(
+    config: TrainingConfig, folder: Path, card: Card, threads: int
+) -> tuple[TrainingResult, Comparison, bool]:
+    """Train in a temporary folder, and compare; the last value says whether the served version itself is compared.
+
+    A served version that was trained on the texts that are held out now would seem better than it is.
+    """
+    clean = HELD_OUT in card.limits
+    with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
+        new, alike = Path(temporary) / "new", Path(temporary) / "alike"
+        result = train(replace(config, output=new), bar.show)
+        if not clean:
+            train(replace(config, files=config.files[:-1], output=alike), bar.show)
+        served, trained = (_answers(each, result, threads, bar) for each in (folder if clean else alike, new))
+    return result, compare(served, trained), clean
+
+
+def _name(model: str) -> str:
+    task, separator, name = model.replace("@", "/", 1).partition("/")
+    if task != "intent" or not separator or not name:
+        raise UserError(f"{model}: name an intent model of your own, as intent/hr")
+    return name
+
+
+def _served_card(folder: Path, name: str) -> Card:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name that of the served version with --served DIR")
+    try:
+        card = load_artefact(folder).card
+    except BrokenArtefact as error:
+        raise UserError(f"--served: {error}") from None
+    if card.task != "intent" or not card.labels:
+        raise UserError(f"{folder}: not an intent model, so not the one of intent/{name}")
+    return card
+
+
+def _files_of(card: Card, folder: Path) -> list[Path]:
+    """Return the files that the card says the model was trained on.
+
+    Raises:
+        UserError: one is not found, or the card names none.
+    """
+    found = []
+    for work in card.made_of:
+        if not work.used_for.startswith("head") or work.source != "a file of the owner's":
+            continue
+        here = [place / work.name for place in (Path(), folder.resolve().parent)]
+        path = next((each for each in here if each.is_file()), None)
+        if path is None:
+            raise UserError(
+                f"{work.name}, which the model was trained on, is neither here nor beside {folder}: --data FILE"
+            )
+        if sha256(path.read_bytes()).hexdigest() != work.sha256:
+            remark(f"{path} has changed since the served version was trained on it")
+        found.append(path)
+    if not found:
+        raise UserError(f"the card of {folder} names no file of yours; give what it was trained on with --data FILE")
+    return found
+
+
+def _compare_announced(kafka: KafkaSettings, name: str, card: Card) -> None:
+    """Print a remark where another version than that of the folder is announced."""
+    versions = {each.version for each in announced_models(kafka) if (each.task, each.model) == ("intent", name)}
+    if not versions:
+        remark(f"intent/{name} is not announced: no service has served it yet")
+    elif card.version not in versions:
+        remark(f"intent/{name} is announced with version {', '.join(sorted(versions))}, the folder has {card.version}")
+
+
+def _answers(folder: Path, result: TrainingResult, threads: int, bar: ProgressBar) -> VersionAnswers:
+    """Return what a version answers to the texts that are held out."""
+    model: Any = load_small_model(folder, threads)
+    test = result.sources.test
+    texts = [*([] if test is None else test.texts), *result.sources.outside_test]
+    labels = [*([] if test is None else test.labels), *(None for _ in result.sources.outside_test)]
+    language = result.config.languages[0]
+    answers: list[Any] = []
+    for start in range(0, len(texts), _TEXTS_PER_BATCH):
+        answers += model.answer([Question(text, language) for text in texts[start : start + _TEXTS_PER_BATCH]])
+        bar.show("comparing", len(answers), len(texts))
+    return answers_of(answers, labels, model.card.keep_at)
+
+
+def _write(config: TrainingConfig, target: Path, *, as_json: bool, name: str) -> None:
+    """Train once more into the folder: the same files give the same bytes."""
+    with ProgressBar() as bar:
+        result = train(replace(config, output=target), bar.show)
+    page = target.with_name(f"{target.resolve().name}-report.html")
+    try:
+        page.write_text(training_html(result, show_texts=False), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
+    if as_json:
+        say_json({"type": "written", "folder": str(target), "version": result.card.version, "report": str(page)})
+        return
+    say(
+        f"{target}: intent/{name}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report"
+    )
+    say(f"serve it: sprat up --model intent/{name}={target}    (a running `sprat up` of that folder notices by itself)")
+
+
+def _summary(
+    name: str,
+    card: Card,
+    result: TrainingResult,
+    comparison: Comparison,
+    *,
+    clean: bool,
+    rows: int,
+    kept_in: Path,
+    total: int,
+) -> list[str]:
+    outside = len(result.sources.outside_test)
+    served = f"served: version {card.version}, which was not trained on these texts"
+    if not clean:
+        served = (
+            f"served: version {card.version} was trained on these texts; one trained alike, without them, stands for it"
+        )
+    head, *rest = table(
+        [
+            ("", "SERVED", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
+            *(
+                (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
+                for each in (comparison.right, comparison.kept_right, comparison.kept_wrong)
+            ),
+        ]
+    )
+    colour = {"new": "green", "served": "red", "neither": "yellow"}[comparison.better]
+    return [
+        f"{printable(str(kept_in))}: {total:,} corrections, {rows:,} of them read now",
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
+        f"trained on {len(result.data.texts):,} texts; compared on {comparison.texts:,}, {outside:,} of them outside",
+        printable(served),
+        "",
+        faint(head),
+        *rest,
+        "",
+        paint(_verdict(name, comparison), colour),
+    ]
+
+
+def _verdict(name: str, comparison: Comparison) -> str:
+    if comparison.better == "new":
+        return f"The new version of intent/{name} is better: {_difference(comparison.right)} of the texts."
+    if comparison.better == "served":
+        return f"The served version of intent/{name} is better: keep it. {_difference(comparison.right)} of the texts."
+    return (
+        f"No difference can be shown on {comparison.texts:,} texts ({_difference(comparison.right)}): more corrections "
+        "and more texts narrow the interval."
+    )
+
+
+def _difference(measured: Measured) -> str:
+    value = measured.difference
+    return f"{100 * value.value:+.1f} points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
+
+
+def _why(left_out: Counter[str]) -> str:
+    reasons = ", ".join(f"{code} {count:,}" for code, count in left_out.items() if count)
+    return f" (left out: {reasons})" if reasons else ""
+
+
+def _as_json(
+    name: str,
+    card: Card,
+    result: TrainingResult,
+    comparison: Comparison,
+    *,
+    clean: bool,
+    rows: int,
+    total: int,
+    left_out: Counter[str],
+) -> dict[str, Any]:
+    measured: Sequence[Measured] = (comparison.right, comparison.kept_right, comparison.kept_wrong)
+    return {
+        "type": "retrained",
+        "model": name,
+        "served_version": card.version,
+        "served_saw_the_test": not clean,
+        "corrections": total,
+        "new_corrections": rows,
+        "left_out": {code: count for code, count in left_out.items() if count},
+        "trained_on": len(result.data.texts),
+        "tested_on": comparison.texts,
+        "tested_outside": len(result.sources.outside_test),
+        "better": comparison.better,
+        "keep_at": result.card.keep_at,
+        **{
+            each.name.replace(" ", "_"): {
+                "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
+                "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
+                "difference": [
+                    round(share, 4) for share in (each.difference.value, each.difference.low, each.difference.high)
+                ],
+                "differing": each.differing,
+            }
+            for each in measured
+        },
+    }

@@ -1,0 +1,61 @@
+"""The corrections of one model: read from Kafka, and kept in a file beside the owner's, because texts there expire."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sprat.errors import UserError
+from sprat.settings import KafkaSettings
+from sprat_cli.connection import explain_kafka_errors
+from sprat_cli.feedback.export import joined_corrections
+from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
+from sprat_operations.feedback import requested_model
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import read_labelled
+from sprat_training.datasets.rows import normalised_text
+
+_COLUMNS = ColumnNames("text", "label")
+
+
+def new_corrections(
+    kafka: KafkaSettings, name: str, since_ms: int, outside_label: str, path: Path
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Return the rows of corrections of a model that training accepts, and why others are left out.
+
+    Args:
+        kafka: where they are.
+        name: of the model, as texts ask for it.
+        since_ms: corrections given since then.
+        outside_label: what stands for texts outside every label.
+        path: of the file they are meant for.
+    """
+    with explain_kafka_errors(kafka):
+        examples, left_out = asyncio.run(joined_corrections(kafka, "intent", since_ms))
+    own = [each for each in examples if requested_model(each.text, "intent") == name]
+    left_out["other_model"] += len(examples) - len(own)
+    rows = [{"text": row["text"], "label": row["label"] or outside_label} for row in rows_of(own)]
+    good = [row for row in rows if trainable(path, row)]
+    left_out["untrainable"] += len(rows) - len(good)
+    return good, left_out
+
+
+def add_corrections(path: Path, rows: list[dict[str, Any]]) -> int:
+    """Add corrections to a file, where the last one of a text counts; return how many it holds then.
+
+    Raises:
+        UserError: the file cannot be read or written.
+    """
+    if path.suffix != ".jsonl":
+        raise UserError(f"--corrections {path}: the name must end in .jsonl, which holds every text")
+    kept: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        before = read_labelled(path, _COLUMNS)
+        kept = {
+            normalised_text(text): {"text": text, "label": label}
+            for text, label in zip(before.texts, before.labels, strict=True)
+        }
+    kept |= {normalised_text(row["text"]): row for row in rows}
+    if rows:
+        write_rows(path, list(kept.values()), overwrite=True)
+    return len(kept)

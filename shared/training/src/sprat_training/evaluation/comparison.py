@@ -1,0 +1,97 @@
+"""Two versions of a model on the same texts: which is better, and is that more than chance?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
+
+RESAMPLES: Final = 2_000
+Better = Literal["new", "served", "neither"]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAnswers:
+    """The answers of one version: one entry per text in each array."""
+
+    right: Flags
+    """The most likely label is right; of a text outside every label: it gets none."""
+    kept: Flags
+    """The confidence reaches the keep_at of the version's own card."""
+    kept_right: Flags
+    """Kept, and right as published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One share of the texts by both versions."""
+
+    name: str
+    served: Interval
+    new: Interval
+    difference: Interval
+    """New minus served, with the paired 95 % interval: both versions read the same texts (bootstrap)."""
+    differing: int
+    """Texts on which the versions differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What both versions do with the same texts."""
+
+    texts: int
+    right: Measured
+    kept_right: Measured
+    kept_wrong: Measured
+
+    @property
+    def better(self) -> Better:
+        """Return which version gets more texts right, where the interval of the difference excludes 0."""
+        if self.right.difference.low > 0:
+            return "new"
+        return "served" if self.right.difference.high < 0 else "neither"
+
+
+def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: float) -> VersionAnswers:
+    """Return what a model's answers are worth.
+
+    Args:
+        answers: of an intent model, see `sprat.model.Answer`.
+        labels: the right label of each text; None for a text outside every label.
+        keep_at: the threshold of the version.
+    """
+    published = [answer.output.label for answer in answers]
+    likeliest = [answer.output.alternatives[0].label for answer in answers]
+    right = [
+        given is None if label is None else best == label
+        for given, best, label in zip(published, likeliest, labels, strict=True)
+    ]
+    kept = np.array([answer.confidence >= keep_at for answer in answers])
+    as_published = np.array([given == label for given, label in zip(published, labels, strict=True)])
+    return VersionAnswers(np.array(right), kept, kept & as_published)
+
+
+def compare(served: VersionAnswers, new: VersionAnswers, *, seed: int = 0) -> Comparison:
+    """Compare two versions on the same texts."""
+    count = len(new.right)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+    pairs = (
+        ("right", served.right, new.right),
+        ("kept and right", served.kept_right, new.kept_right),
+        ("kept and wrong", served.kept & ~served.kept_right, new.kept & ~new.kept_right),
+    )
+    return Comparison(count, *(_measured(name, old, young, draws) for name, old, young in pairs))
+
+
+def _measured(name: str, served: Flags, new: Flags, draws: Doubles) -> Measured:
+    change = new.astype(np.float64) - served
+    low, high = np.quantile(draws @ change, (0.025, 0.975))
+    return Measured(
+        name,
+        wilson(int(served.sum()), len(served)),
+        wilson(int(new.sum()), len(new)),
+        Interval(float(change.mean()), float(low), float(high)),
+        int((change != 0).sum()),
+    )

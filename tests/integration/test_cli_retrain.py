@@ -1,0 +1,127 @@
+"""`sprat retrain` on a real broker: corrections are joined, added, trained, compared; nothing is replaced unasked."""
+
+import asyncio
+import json
+import stat
+
+import pytest
+from typer.testing import CliRunner
+
+from conftest import Kafka
+from sprat_cli.main import app
+from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
+from sprat_inference.artefact import load_artefact
+from sprat_training.data import is_held_out
+from sprat_training.model_card import HELD_OUT
+from support import training_files
+from support.cli_records import environment
+from support.stream import made_topics, producing, settings_for
+
+# A way to ask that the file does not have.
+CORRECTED = {
+    f"c-{number}": (f"the {thing} of {when} is what I ask about", label)
+    for number, (thing, label, when) in enumerate(
+        (thing, label, when)
+        for thing, label in (("absence", "leave"), ("wages", "payroll"), ("turnstile", "badge"), ("notebook", "laptop"))
+        for when in ("Monday", "Tuesday", "Friday", "June", "August", "2024", "last year", "spring")
+    )
+}
+
+
+@pytest.fixture
+async def topics(kafka: Kafka, prefix: str):
+    return await made_topics(settings_for(kafka.bootstrap, prefix))
+
+
+@pytest.fixture
+def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: object):
+        env = environment(kafka.bootstrap, prefix)
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*map(str, arguments)], env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run
+
+
+async def trained(run) -> str:
+    """Train `hr` on a file, and return its version."""
+    training_files.write("hr.csv", training_files.rows()[1:])
+    result = await run("train", "intent", "hr.csv", "--encoder", training_files.EN_FAST)
+    assert result.exit_code == 0, result.output
+    return load_artefact("hr").card.version
+
+
+async def correct(kafka, topics, run, tmp_path) -> None:
+    async with producing(kafka.bootstrap) as producer:
+        for id, text in {**{id: text for id, (text, _) in CORRECTED.items()}, "o-1": "who won the cup"}.items():
+            message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {"model": "hr"}}})
+            value, headers = encode(message, Envelope(id, "/crm", Traceparent.root("/crm", id)))
+            await producer.send(topics.texts, value, headers=headers)
+    given = [{"text_id": id, "label": label} for id, (_, label) in CORRECTED.items()] + [
+        {"text_id": "o-1", "label": None}
+    ]
+    (tmp_path / "given.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))
+    done = await run("feedback", "--from", "given.jsonl", "--source", "/crm", "--task", "intent", "--by", "qa")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.timeout(180)
+async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_trained_on(
+    kafka, topics, run, tmp_path
+):
+    before = await trained(run)
+    await correct(kafka, topics, run, tmp_path)
+    more = ("--feedback", "30d", "--encoder", training_files.EN_FAST)
+    result = await run("retrain", "intent@hr", *more, "--json")
+    assert result.exit_code == 0, result.output
+    output = json.loads(result.stdout)
+    assert output["served_saw_the_test"] is True
+    assert output["new_corrections"] == len(CORRECTED) + 1
+    held_out = {text for text, _ in (*training_files.rows()[1:], *CORRECTED.values()) if is_held_out(text)}
+    assert output["tested_on"] - output["tested_outside"] == len(held_out)
+    assert output["trained_on"] == len(training_files.rows()) - 1 + len(CORRECTED) - len(held_out)
+    value, low, high = output["right"]["difference"]
+    assert value == pytest.approx(output["right"]["new"][0] - output["right"]["served"][0], abs=1e-3)
+    assert low <= value <= high
+    assert value > 0  # it has learnt the words that the file does not have
+    assert output["better"] == ("new" if low > 0 else "neither")
+    assert load_artefact("hr").card.version == before  # nothing is replaced unasked
+    assert stat.S_IMODE((tmp_path / "hr-corrections.jsonl").stat().st_mode) == 0o600
+
+    result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
+    assert result.exit_code == 0, result.output
+    card = load_artefact("hr").card
+    assert card.version != before
+    assert HELD_OUT in card.limits
+    assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
+    assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout
+    assert "stands for it" in result.stdout
+
+    # Now the served version itself is compared: it has not seen the texts that are held out.
+    result = await run("retrain", "intent/hr", *more, "--output", "hr-2", "--json")
+    compared, written = map(json.loads, result.stdout.splitlines())
+    assert compared["served_saw_the_test"] is False
+    assert compared["better"] == "neither"
+    assert compared["right"]["differing"] == 0
+    assert written["version"] == load_artefact("hr-2").card.version == card.version  # the same files
+
+
+async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
+    result = await run("retrain", "intent/hr")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "sprat: hr: no such folder; name that of the served version with --served DIR\n",
+    )
+    assert (await run("retrain", "hr")).stderr == "sprat: hr: name an intent model of your own, as intent/hr\n"
+    await trained(run)
+    result = await run("retrain", "intent/hr", "--encoder", training_files.EN_FAST)
+    assert result.exit_code == 1
+    assert "no correction of intent@hr in the last 30d: nothing to learn" in result.stderr
+    result = await run("retrain", "intent/hr", "--replace")
+    assert "--replace without a terminal needs --yes" in result.stderr
+    (tmp_path / "hr.csv").rename(tmp_path / "moved.csv")
+    result = await run("retrain", "intent/hr")
+    assert "hr.csv, which it was trained on, is neither here nor beside hr: --data FILE" in result.stderr

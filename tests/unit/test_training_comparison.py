@@ -1,0 +1,72 @@
+"""Versions of a model compared, on texts that are held out by their hash."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sprat.errors import UserError
+from sprat_training.data import MIN_TEXTS, hold_out, is_held_out, prepare
+from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare
+from support.training_data import enough, labelled
+
+
+def version(right: list[bool]) -> VersionAnswers:
+    rights = np.array(right)
+    return VersionAnswers(rights, np.ones(len(rights), bool), rights)
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "better"), [(20, 4, "new"), (4, 20, "served"), (5, 4, "neither"), (0, 0, "neither")]
+)
+def test_the_better_version_is_named_only_where_the_paired_interval_excludes_0(gained, lost, better):
+    served = [True] * (300 - gained) + [False] * gained
+    new = [False] * lost + [True] * (300 - lost)
+    found = compare(version(served), version(new))
+    assert found.better == better
+    assert found.right.differing == gained + lost
+    difference = found.right.difference
+    assert difference.value == pytest.approx((gained - lost) / 300)
+    assert difference.low <= difference.value <= difference.high
+
+
+def test_what_an_answer_is_worth():
+    def answer(label, best, confidence):
+        output = SimpleNamespace(label=label, alternatives=(SimpleNamespace(label=best),))
+        return SimpleNamespace(output=output, confidence=confidence)
+
+    answers = [answer("a", "a", 0.9), answer("b", "b", 0.4), answer(None, "a", 0.9), answer(None, "a", 0.9)]
+    found = answers_of(answers, ["a", "a", None, "a"], 0.5)
+    assert found.right.tolist() == [True, False, True, True]
+    assert found.kept.tolist() == [True, False, True, True]
+    assert found.kept_right.tolist() == [True, False, True, False]
+
+
+def test_a_text_that_is_held_out_stays_so_whatever_rows_are_added():
+    rows = [*enough("a", 60), *enough("b", 60)]
+    data, summary = prepare(labelled(rows))
+    train, _, test = hold_out(data, summary)
+    assert 0.1 < len(test) / 120 < 0.3
+    assert not set(test.texts) & set(train.texts)
+    more, summary = prepare(labelled([*enough("c", 60), *rows[::-1], *enough("d", 60)]))
+    _, _, test_of_more = hold_out(more, summary)
+    assert set(test.texts) == {text for text in test_of_more.texts if text[0] in "ab"}
+    assert is_held_out("Some Text") == is_held_out(" some  text")
+
+
+def test_a_label_with_too_few_texts_left_is_refused_or_left_out():
+    few = [row for row in enough("c", 60) if is_held_out(row[0])][:4] + enough("c", MIN_TEXTS)
+    data, summary = prepare(labelled([*enough("a", 60), *enough("b", 60), *dict(few).items()]))
+    with pytest.raises(UserError, match='leaves fewer than 5 of some labels: "c"'):
+        hold_out(data, summary)
+    train, found, test = hold_out(data, summary, drop_small=True)
+    assert train.labels == ("a", "b")
+    assert "c" in found.dropped_labels
+    assert set(test.labels) == {"a", "b"}
+
+
+def test_the_interval_is_that_of_pairs():
+    """300 texts, half of them wrong by both versions, differ on two: independent shares would differ by 8 points."""
+    served = [False] * 150 + [True] * 150
+    found = compare(version(served), version([True] * 2 + served[2:])).right.difference
+    assert found.high - found.low < 0.02
