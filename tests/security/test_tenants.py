@@ -89,12 +89,21 @@ class Installation:
         text: str = HARD,
         key: str | None = None,
         signed: Mapping[str, str] | None = None,
+        structured: bool = False,
         **fields: Any,
     ) -> None:
-        """Publish a text; signed with `key`, for what `signed` says instead of its own tenant, source, id and text."""
+        """Publish a text; signed with `key`, for what `signed` says instead of its own tenant, source, id and text.
+
+        In structured mode, the signed value is the whole event; `signed` may say `{"value": "data"}`.
+        """
         unique = f"{text}, {id}"  # equal questions of a tenant share one call
         value = json.dumps({"text": unique, "tasks": {"intent": {}}, "tenant": tenant} | fields).encode()
         headers = [] if source is None else _cloudevent(id, source)
+        if structured:
+            signed = {"value": value.decode()} if signed == {"value": "data"} else signed
+            event = {name.removeprefix("ce_"): each.decode() for name, each in headers}
+            value = json.dumps(event | {"data": json.loads(value)}).encode()
+            headers = [("content-type", b"application/cloudevents+json")]
         if key is not None:
             about = {"tenant": tenant, "source": source or "", "id": id} | (signed or {})
             over = about.pop("value", value.decode()).encode()
@@ -191,6 +200,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "key": NEW,
         "tasks": {"ner": {"model": "nobody"}},
     },
+    "signed-in-structured-mode": {"tenant": "bank", "source": "/bank/mail", "key": NEW, "structured": True},
     "bound": {"tenant": "shop", "source": "/shop/chat"},
     "unbound": {"tenant": "free", "source": "/crm"},
     "unbound-with-a-signature-of-no-use": {"tenant": "free", "source": "/crm", "key": FORGED},
@@ -202,6 +212,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "another-tenant": {"tenant": "shop", "source": "/crm"},
     "bound-to-bound": {"tenant": "shop", "source": "/bank/mail"},
     "plain-json-of-a-bound-tenant": {"tenant": "shop", "source": None},
+    "structured-from-elsewhere": {"tenant": "shop", "source": "/crm", "structured": True},
     "signed-from-elsewhere": {"tenant": "bank", "source": "/crm", "key": NEW},
     "no-service-from-elsewhere": {"tenant": "shop", "source": "/crm", "tasks": {"ner": {"model": "nobody"}}},
     "unknown-task-from-elsewhere": {"tenant": "shop", "source": "/crm", "tasks": {"intent": {}, "Anna Schmidt": {}}},
@@ -219,6 +230,13 @@ UNSIGNED: dict[str, dict[str, Any]] = {
     },
     "signed-for-another-id": {"tenant": "bank", "source": "/bank/mail", "key": NEW, "signed": {"id": "x"}},
     "signed-for-another-value": {"tenant": "bank", "source": "/bank/mail", "key": NEW, "signed": {"value": "{}"}},
+    "signed-for-its-data-alone": {
+        "tenant": "bank",
+        "source": "/bank/mail",
+        "key": NEW,
+        "structured": True,
+        "signed": {"value": "data"},
+    },
     "no-service-forged": {
         "tenant": "bank",
         "source": "/bank/mail",
@@ -246,7 +264,7 @@ async def test_foreign_and_forged_texts_are_one_dead_letter_each_and_nothing_of_
     ids = {result.text_id for result in sprat.results}
     assert ids == ACCEPTED.keys()
     asked = [record.tenant for record in sprat.egress if record.phase == "attempt"]
-    assert sorted(asked) == ["bank"] * 3 + ["free"] * 2 + ["shop"], "nothing of a foreign text left"
+    assert sorted(asked) == ["bank"] * 4 + ["free"] * 2 + ["shop"], "nothing of a foreign text left"
     # Small models have answered for these before anybody judged; their predictions end at the router.
     served = [id for id, how in FOREIGN.items() if "nobody" not in str(how.get("tasks"))]
     assert metrics.value("sprat.skipped", reason="foreign_source") == len(served)
