@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import sprat_cli.init
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat.settings import VariableSettings
@@ -16,6 +17,8 @@ SIMULATED = "simulated"
 DEMO_FOLDER = Path(__file__).parent / "demo"
 """The packaged policy and samples of the demo."""
 POLICY = DEMO_FOLDER / "policy.yaml"
+SHIPPED_POLICY = Path(sprat_cli.init.__file__).parent / "files" / "policy.yaml"
+"""compose/policy.yaml, by which a text without a tenant stays here."""
 USUAL_KAFKA_PORT = 9092
 USUAL_REDIS_PORT = 6379
 

@@ -8,7 +8,7 @@ from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice, OnProgress
-from sprat_local.options import POLICY, Options, Simulation
+from sprat_local.options import SHIPPED_POLICY, Options, Simulation
 from sprat_operations.services import SERVICES
 from sprat_testing.answers import VARIABLE
 
@@ -40,7 +40,7 @@ class Embedded:
             raise UserError("the shipped models are not installed: pip install 'sprat-testing[models]'")
         self._notices: list[Notice] = []
         options = Options(
-            policy=policy or POLICY,
+            policy=policy or SHIPPED_POLICY,
             partitions=_PARTITIONS,
             environment=environment,
             services=None if services is None else tuple(services),
