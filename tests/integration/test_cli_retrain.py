@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -48,10 +49,10 @@ def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
 
 async def trained(run) -> str:
     """Train `hr` on a file, and return its version."""
-    training_files.write("hr.csv", training_files.rows()[1:])
+    training_files.write(Path("hr.csv"), training_files.rows()[1:])
     result = await run("train", "intent", "hr.csv", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 0, result.output
-    return load_artefact("hr").card.version
+    return load_artefact(Path("hr")).card.version
 
 
 async def correct(kafka, topics, run, tmp_path) -> None:
@@ -88,12 +89,12 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert low <= value <= high
     assert value > 0  # it has learnt the words that the file does not have
     assert output["better"] == ("new" if low > 0 else "neither")
-    assert load_artefact("hr").card.version == before  # nothing is replaced unasked
+    assert load_artefact(Path("hr")).card.version == before  # nothing is replaced unasked
     assert stat.S_IMODE((tmp_path / "hr-corrections.jsonl").stat().st_mode) == 0o600
 
     result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
     assert result.exit_code == 0, result.output
-    card = load_artefact("hr").card
+    card = load_artefact(Path("hr")).card
     assert card.version != before
     assert HELD_OUT in card.limits
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
@@ -106,7 +107,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert compared["served_saw_the_test"] is False
     assert compared["better"] == "neither"
     assert compared["right"]["differing"] == 0
-    assert written["version"] == load_artefact("hr-2").card.version == card.version  # the same files
+    assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
 
 
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
@@ -119,9 +120,9 @@ async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     await trained(run)
     result = await run("retrain", "intent/hr", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 1
-    assert "no correction of intent@hr in the last 30d: nothing to learn" in result.stderr
+    assert "no correction of intent@hr in the last 30d: nothing to train from" in result.stderr
     result = await run("retrain", "intent/hr", "--replace")
     assert "--replace without a terminal needs --yes" in result.stderr
     (tmp_path / "hr.csv").rename(tmp_path / "moved.csv")
     result = await run("retrain", "intent/hr")
-    assert "hr.csv, which it was trained on, is neither here nor beside hr: --data FILE" in result.stderr
+    assert "hr.csv, which the model was trained on, is neither here nor beside hr: --data FILE" in result.stderr
