@@ -8,7 +8,7 @@ SHARED := chassis policy inference encoder privacy training operations cli local
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -70,6 +70,10 @@ test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and K
 
 test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup and restore, without a network; SPRAT_UPGRADE_FROM names the first version
 	$(BIN)/python -m pytest -rs tests/deploy
+
+# Node's and Go's libraries come from their registries, at the versions of the lock files, into the caches of npm and Go.
+test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, and generated classes; needs Node, Go and a JDK
+	$(BIN)/python -m pytest -rs tests/clients
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

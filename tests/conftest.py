@@ -42,6 +42,7 @@ _KINDS = (
     "kubernetes",
     "deploy",
     "attacks",
+    "clients",
 )
 
 

@@ -196,6 +196,12 @@ async def test_a_text_is_signed_with_the_contracts(system: System) -> None:
     assert signed.envelope.signature.is_by([key.encode()], "acme-bank", "/crm/mail", "mail-4714")
 
 
+async def test_texts_are_published_in_a_transaction(system: System) -> None:
+    await run(python(system, "publish-transaction"))
+    labels = [(await ended(system, f"mail-4716-{number}")).message.output.label for number in range(2)]
+    assert labels == ["balance", "report_lost_card"]
+
+
 @needs_kcat
 async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
     before = len(system.results)

@@ -1,0 +1,106 @@
+// Join the Results of all tasks by text, read dead letters beside them, and store each effect once, also after a kill.
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
+import * as fzstd from "fzstd";
+import kafkajs from "kafkajs";
+import snappy from "kafkajs-snappy";
+import lz4 from "lz4js";
+
+const { BOOTSTRAP = "127.0.0.1:9092", PREFIX = "sprat", GROUP = "crm-node", STORE = "results.jsonl" } = process.env;
+const { TENANT = "acme-bank", SOURCE = "/crm/mail" } = process.env; // SOURCE is the `ce_source` of our texts
+const TASKS = ["intent", "ner", "translation"];
+const DEAD_LETTERS = `${PREFIX}.dead-letters.v1`;
+
+// kafkajs itself knows gzip alone; a batch in a codec that it does not know would end the consumer.
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+const reading = (decompress) => () => ({ decompress: async (bytes) => Buffer.from(decompress(bytes)) });
+CompressionCodecs[CompressionTypes.Snappy] = snappy;
+CompressionCodecs[CompressionTypes.LZ4] = reading((bytes) => lz4.decompress(bytes));
+CompressionCodecs[CompressionTypes.ZSTD] = reading((bytes) => fzstd.decompress(bytes));
+
+/** What the records caused: a file of one JSON line a record, so that a kill leaves all of it or nothing. */
+class Store {
+  answered = new Map(); // `ce_id` of a Result → whether it had an output
+  texts = new Map(); // source and id, as JSON → task → Result
+  letters = new Map();
+
+  constructor(path) {
+    const written = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+    const whole = written.subarray(0, written.lastIndexOf("\n") + 1); // a kill may have cut the last line
+    if (whole.length < written.length) truncateSync(path, whole.length);
+    for (const line of whole.toString().split("\n").slice(0, -1)) this.remember(JSON.parse(line));
+    this.file = openSync(path, "a");
+  }
+
+  remember({ id, dead_letter, has_output, result }) {
+    if (dead_letter) return this.letters.set(id, dead_letter);
+    this.answered.set(id, has_output);
+    const key = keyOf(result);
+    if (!this.texts.has(key)) this.texts.set(key, new Map());
+    return this.texts.get(key).set(result.task, result);
+  }
+
+  add(effect) {
+    this.remember(effect);
+    // Your own effect, such as a ticket, belongs into the same line, or transaction.
+    if (effect.result) effect.joined = this.joined(keyOf(effect.result));
+    writeSync(this.file, JSON.stringify(effect) + "\n");
+  }
+
+  /** Rule 3: return the text with its Results where each requested task, of those that we read, has one. */
+  joined(key) {
+    const results = this.texts.get(key);
+    const [{ text_source, text_id, requested, origin }] = results.values();
+    if (requested.some((task) => TASKS.includes(task) && !results.has(task))) return null;
+    const tasks = [...results].map(([task, { status, output }]) => [task, { status, output }]);
+    return { text_source, text_id, place: [origin.partition, origin.offset], tasks: Object.fromEntries(tasks) };
+  }
+}
+
+const keyOf = ({ text_source, text_id }) => JSON.stringify([text_source, text_id]);
+
+function take(store, topic, { headers, value }) {
+  const header = (name) => [headers?.[name] ?? ""].flat().at(-1).toString();
+  if (topic === DEAD_LETTERS) {
+    if (header("ce_source") !== SOURCE) return;
+    const names = ["origin_topic", "origin_partition", "origin_offset", "service", "error_code", "error_detail"];
+    const dead_letter = Object.fromEntries(names.map((name) => [name, header(`sprat_${name}`)]));
+    const id = Object.values(dead_letter).slice(0, 5).join("/"); // a repeat has the same
+    if (!store.letters.has(id)) store.add({ id, dead_letter });
+    return;
+  }
+  // Rule 2: headers tell whose Result it is and whether it has an output. Rule 5: other types are skipped, and so is
+  // whatever has no value; an unknown status, code, reason or field changes nothing.
+  const ours = header("ce_tenant") === TENANT && header("ce_type") === "dev.sprat.result.decided.v1";
+  if (!ours || value === null) return;
+  // Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
+  const id = header("ce_id");
+  const has_output = header("ce_status") !== "unanswered";
+  const earlier = store.answered.get(id);
+  if (earlier || (earlier === false && !has_output)) return;
+  store.add({ id, has_output, result: JSON.parse(value) });
+}
+
+const store = new Store(STORE);
+const kafka = new Kafka({ brokers: BOOTSTRAP.split(","), clientId: GROUP, logLevel: logLevel.ERROR });
+// kafkajs has no static members: after a kill the partitions are free once the session has timed out.
+const consumer = kafka.consumer({ groupId: GROUP, sessionTimeout: 6_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 500 });
+await consumer.connect(); // it reads committed records alone, unless `readUncommitted` is set
+const topics = [...TASKS.map((task) => `${PREFIX}.results.${task}.v1`), DEAD_LETTERS];
+await consumer.subscribe({ topics, fromBeginning: true });
+await consumer.run({
+  // It commits a batch once this has returned, so only what is stored: a kill before it means repeats, not loss.
+  eachBatch: async ({ batch }) => {
+    for (const message of batch.messages) take(store, batch.topic, message);
+    fsyncSync(store.file);
+  },
+});
+
+async function end() {
+  await consumer.disconnect();
+  closeSync(store.file);
+  const texts = [...store.texts.keys()].map((key) => store.joined(key)).filter(Boolean);
+  texts.sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1]); // rule 4
+  for (const text of texts) console.log(JSON.stringify(text));
+  for (const dead_letter of store.letters.values()) console.log(JSON.stringify({ dead_letter }));
+}
+process.once("SIGTERM", end).once("SIGINT", end);

@@ -1,0 +1,87 @@
+"""Classes for Java and TypeScript, made of the published JSON Schemas as the page says, compile and read a Result."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sprat_local.kafka.jars import class_path
+from support.npm import needs_npm, node_modules
+from support.readme import ROOT, commands, programs
+from support.result_consumers import CLIENTS
+
+SCHEMAS = ROOT / "contracts/schemas"
+RESULT = "dev.sprat.result.decided.v1"
+pytestmark = [needs_npm, pytest.mark.timeout(900)]  # the first time, the generators are installed
+JAVA = """
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.sprat.result.decided.Converter;
+
+public class Main {
+  public static void main(String[] arguments) throws Exception {
+    var result = Converter.fromJsonString(new String(System.in.readAllBytes(), UTF_8));
+    System.out.println(result.getTextID() + " " + result.getOutput().getLabel() + " " + result.getOrigin().getOffset());
+  }
+}
+"""
+TYPESCRIPT = """
+import type { IntentOutput, Result } from "./classes/dev.sprat.result.decided.v1.js";
+
+const result: Result = EXAMPLE;
+export const label: string | null = (result.output as IntentOutput | null)?.label ?? null;
+export const offset: number = result.origin.offset;
+"""
+WRONG = "export const wrong: number = result.status;\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with the generators, at the versions of the lock file, and the schemas."""
+    shutil.copytree(SCHEMAS, tmp_path / "contracts/schemas")
+    (tmp_path / "node_modules").symlink_to(node_modules(CLIENTS / "classes"))
+    return tmp_path
+
+
+def run(folder: Path, *command: str, succeed: bool = True, given: str = "") -> str:
+    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode == 0) is succeed, done.stdout + done.stderr
+    return done.stdout
+
+
+def generate(folder: Path, program: str) -> None:
+    for line in commands(programs()[program]):
+        run(folder, "bash", "-euc", line)
+
+
+def example() -> dict:
+    """Return the schema's own example, with a field that a later version may add."""
+    return json.loads((SCHEMAS / f"{RESULT}.json").read_text("utf-8"))["examples"][0] | {"a_later_field": {"n": 1}}
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+def test_java_classes_of_every_schema_compile_and_read_a_result(folder: Path) -> None:
+    generate(folder, "classes-java")
+    sources = sorted((folder / "classes").rglob("*.java"))
+    packages = {".".join(path.relative_to(folder / "classes").parts[:-1]) for path in sources}
+    assert packages == {path.name.removesuffix(".v1.json") for path in SCHEMAS.glob("dev.*.json")}
+    (folder / "Main.java").write_text(JAVA, "utf-8")
+    run(folder, "javac", "-cp", class_path(), "-d", "compiled", "Main.java", *map(str, sources))
+    printed = run(folder, "java", "-cp", f"compiled:{class_path()}", "Main", given=json.dumps(example()))
+    assert printed == "order-4711/message-3 pay_bill 41\n"
+
+
+def test_typescript_types_of_every_schema_compile_and_fit_a_result(folder: Path) -> None:
+    generate(folder, "classes-typescript")
+    made = sorted((folder / "classes").glob("*.d.ts"))
+    assert [path.name.removesuffix(".d.ts") for path in made] == sorted(
+        path.stem for path in SCHEMAS.glob("dev.*.json")
+    )
+    program = TYPESCRIPT.replace("EXAMPLE", json.dumps(example()))
+    check = ("npx", "tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
+    (folder / "main.ts").write_text(program, "utf-8")
+    run(folder, *check, "main.ts", *map(str, made))
+    (folder / "main.ts").write_text(program + WRONG, "utf-8")
+    run(folder, *check, "main.ts", succeed=False)

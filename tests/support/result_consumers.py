@@ -1,0 +1,242 @@
+"""One scenario for the consumers of `docs/clients`, and what each must have made of it, also after a kill."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+
+from sprat_contracts import Declined, IntentOutput, NerOutput, Origin, Route, Topics, Traceparent, TranslationOutput
+from sprat_operations.topics import create_topics
+from support.cli_records import kept, result_record, unanswered
+from support.readme import DOCS
+from support.stream import eventually, lag
+
+CLIENTS = DOCS / "clients"
+TENANT, SOURCE = "acme-bank", "/crm/mail"
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+FILLERS = 120
+OUTPUTS: dict[str, Any] = {
+    "intent": IntentOutput(label="transfer"),
+    "ner": NerOutput(entities=()),
+    "translation": TranslationOutput(text="Grüße, 你好 🙂", target="de"),
+}
+
+Record = tuple[str, bytes | None, list[tuple[str, bytes]]]
+"""Topic, value and headers."""
+
+
+class Scenario:
+    """Records in two parts, between which the consumer is killed."""
+
+    def __init__(self, topics: Topics) -> None:
+        self.topics = topics
+        self.first: list[Record] = []
+        self.aborted: list[Record] = []
+        self.second: list[Record] = []
+        self.expected: list[dict[str, Any]] = []
+        self.letters: list[dict[str, str]] = []
+        self.effects = 0
+        """How many lines the store has in the end: one for each Result that counts and for each dead letter."""
+        self._texts()
+        self._skipped()
+        self._dead_letters()
+
+    def result(self, id: str, task: str = "intent", place: int = 0, *, extra: bool = False, **fields: Any) -> Record:
+        """Return a Result's record; `extra` adds fields and headers that nobody knows."""
+        fields = {
+            "tenant": TENANT,
+            "text_source": SOURCE,
+            "task": task,
+            "output": OUTPUTS[task],
+            "origin": Origin(partition=place % 2, offset=place, appended_at=1_000),
+        } | fields
+        made = unanswered if fields.get("status") == "unanswered" else kept
+        if made is unanswered:
+            fields["output"] = None
+        value, headers = result_record(made(text_id=id, **fields), Traceparent.root("/s", id))
+        if extra:
+            value = json.dumps(json.loads(value) | {"new_field": [{"deep": 1}], "warnings": None}).encode()
+            headers = [*headers, ("ce_new", b"\xff")]
+        return self.topics.results(task), value, headers
+
+    def joined(self, id: str, place: int, **results: str | None) -> None:
+        """Expect a text: each task with its status, or with another than its usual output after a colon."""
+        tasks = {}
+        for task, said in results.items():
+            status, _, label = (said or "answered").partition(":")
+            output = {"label": label, "alternatives": []} if label else OUTPUTS[task].model_dump(mode="json")
+            tasks[task] = {"status": status, "output": None if status == "unanswered" else output}
+        self.expected.append({"text_source": SOURCE, "text_id": id, "place": [place % 2, place], "tasks": tasks})
+        self.effects += len(tasks)
+
+    def _texts(self) -> None:
+        both = ("intent", "ner")
+        three = (*both, "translation")
+        late = IntentOutput(label="too late")
+        first, second, expect, made = self.first, self.second, self.joined, self.result
+        for number in range(FILLERS):
+            first.append(made(f"filler-{number}", place=1000 - number))
+            expect(f"filler-{number}", 1000 - number, intent=None)
+        # A text's Results come in any order, here around the kill; the join is by `requested`.
+        first.append(made("any-order", "translation", 7, requested=three))
+        second += [made("any-order", task, 7, requested=three) for task in reversed(both)]
+        expect("any-order", 7, intent=None, ner=None, translation=None)
+        first.append(made("half", "ner", 8, requested=both))  # and never the other half
+        self.effects += 1
+        # Repeats: the first Result with an output counts, before and after the kill.
+        first += [made("repeated", place=5), made("repeated", place=5, output=late)]
+        second.append(made("repeated", place=5, output=late))
+        expect("repeated", 5, intent=None)
+        none = {"status": "unanswered", "place": 4}
+        first += [made("better", **none), made("better", **none)]
+        second += [made("better", place=4), made("better", **none)]
+        expect("better", 4, intent=None)
+        self.effects += 1  # joined twice: without the answer, and with it
+        # Codes, reasons, fields, headers, a status and a task that this program does not know.
+        new = {"declined": Declined(code="brand_new"), "route": Route(decision="brand_new", reason="brand_new")}
+        odd = {"requested": (*both, "sentiment"), "place": 3, "extra": True} | new
+        first.append(made("odd", status="degraded", output=IntentOutput(label=None), **odd))
+        second.append(made("odd", "ner", status="unanswered", **odd))
+        expect("odd", 3, ner="unanswered")
+        self.expected[-1]["tasks"]["intent"] = {"status": "degraded", "output": {"label": None, "alternatives": []}}
+        self.effects += 1
+        first.append(made("partly", place=2, status="partly"))
+        expect("partly", 2, intent="partly")
+        # Aborted: before the answer that counts, and alone.
+        self.aborted += [made("repaired", place=1, output=late), made("aborted", place=9)]
+        second.append(made("repaired", place=1))
+        expect("repaired", 1, intent=None)
+
+    def _skipped(self) -> None:
+        topic, value, headers = self.result("nobody's")
+        others = [(name, b"nordic-travel" if name == "ce_tenant" else each) for name, each in headers]
+        explained = [(name, b"dev.sprat.result.explained.v1" if name == "ce_type" else each) for name, each in headers]
+        self.first += [
+            (topic, b"{not even JSON", others),
+            (topic, b"{of another type", explained),
+            (topic, None, headers),
+            (topic, None, []),
+            (topic, value, []),
+        ]
+
+    def _dead_letters(self) -> None:
+        for number, (code, source) in enumerate(
+            [("invalid_json", SOURCE), ("brand_new", SOURCE), ("invalid_json", "/other"), ("invalid_json", None)]
+        ):
+            letter = {
+                "origin_topic": self.topics.texts,
+                "origin_partition": "0",
+                "origin_offset": str(number),
+                "service": "router",
+                "error_code": code,
+                "error_detail": "text: größer",
+            }
+            headers = [(f"sprat_{name}", each.encode()) for name, each in letter.items()]
+            record = (self.topics.dead_letters, b"{", headers + ([("ce_source", source.encode())] if source else []))
+            self.first.append(record)
+            self.second.append(record)
+            if source == SOURCE:
+                self.letters.append(letter)
+                self.effects += 1
+
+    def last(self) -> list[Record]:
+        """Return repeats for the end of each topic, one for each partition: markers of transactions are in no lag."""
+        records = [self.result("any-order", task, 7, requested=("intent", "ner", "translation")) for task in OUTPUTS]
+        return [*records, self.second[-1]]
+
+
+def publish(bootstrap: str, records: Iterable[Record], *, partitions: Sequence[int | None], abort: str = "") -> None:
+    """Publish records in order, in batches of each codec; `abort` is the id of a transaction that is aborted."""
+    settings = {"bootstrap.servers": bootstrap, "linger.ms": 20}
+    transactional = {"transactional.id": abort} if abort else {}
+    for number, record in enumerate(chunks(list(records), 40)):
+        producer = Producer(settings | transactional | {"compression.type": CODECS[number % len(CODECS)]})
+        if abort:
+            producer.init_transactions(30)
+            producer.begin_transaction()
+        for topic, value, headers in record:
+            for partition in partitions:
+                where = {} if partition is None else {"partition": partition}
+                producer.produce(topic, value, headers=headers, **where)
+        assert producer.flush(30) == 0
+        if abort:
+            producer.abort_transaction(30)
+
+
+def chunks(records: list[Record], size: int) -> list[list[Record]]:
+    return [records[at : at + size] for at in range(0, len(records), size)]
+
+
+async def check_consumer(bootstrap: str, prefix: str, command: Sequence[str], folder: Path) -> None:
+    """Run a program of `docs/clients` on the scenario, kill it midway, start it again, and compare what it stored."""
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": bootstrap}, topics)
+    scenario = Scenario(topics)
+    read = [*(topics.results(task) for task in OUTPUTS), topics.dead_letters]
+    store, group = folder / "results.jsonl", f"{prefix}-crm"
+    environment = {"BOOTSTRAP": bootstrap, "PREFIX": prefix, "TENANT": TENANT, "SOURCE": SOURCE}
+    environment |= {"STORE": str(store), "GROUP": group}
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in store.read_bytes().splitlines(keepends=True)] if store.exists() else []
+
+    async def started() -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *command, env=os.environ | environment, cwd=folder, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+
+    async def until(process: asyncio.subprocess.Process, condition: Any) -> None:
+        async def holds() -> bool:
+            if process.returncode is not None:
+                _, err = await process.communicate()
+                raise AssertionError(f"ended with {process.returncode}: {err.decode()}")
+            found = condition()
+            return await found if asyncio.iscoroutine(found) else found
+
+        await eventually(holds, 90)
+
+    await asyncio.to_thread(publish, bootstrap, scenario.aborted, partitions=[0], abort=f"{prefix}-before")
+    await asyncio.to_thread(publish, bootstrap, scenario.first, partitions=[0])
+    process = await started()
+    try:
+        await until(process, lambda: len(lines()) >= FILLERS // 2)
+        os.killpg(process.pid, signal.SIGKILL)  # between storing and committing, or about there
+        await process.wait()
+        with store.open("ab") as file:
+            file.write(b'{"id": "cut')
+        await asyncio.to_thread(publish, bootstrap, scenario.aborted, partitions=[0, 1], abort=f"{prefix}-after")
+        await asyncio.to_thread(publish, bootstrap, scenario.first, partitions=[0])  # all of it once more
+        await asyncio.to_thread(publish, bootstrap, scenario.second, partitions=[0])
+        await asyncio.to_thread(publish, bootstrap, scenario.last(), partitions=[0, 1])
+        process = await started()
+
+        async def read_all() -> bool:
+            return await lag(bootstrap, group, read) == 0
+
+        await until(process, read_all)
+        process.send_signal(signal.SIGTERM)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, err.decode()
+    compare(scenario, [json.loads(line) for line in out.splitlines()], lines())
+
+
+def compare(scenario: Scenario, said: list[dict[str, Any]], stored: list[dict[str, Any]]) -> None:
+    texts = [line for line in said if "dead_letter" not in line]
+    by_place = sorted(scenario.expected, key=lambda text: text["place"])
+    assert texts == by_place, "the joined texts, in the order of their origin"
+    letters = [line["dead_letter"] for line in said if "dead_letter" in line]
+    assert sorted(letters, key=lambda each: each["origin_offset"]) == scenario.letters
+    assert len(stored) == scenario.effects, "each effect once"
+    joins = [line["joined"]["text_id"] for line in stored if line.get("joined")]
+    assert sorted(joins) == sorted([text["text_id"] for text in by_place] + ["better"])
