@@ -9,7 +9,11 @@ from platformdirs import user_cache_path
 
 _RUNNING = "run"
 """Belongs to installations that run, and is removed by them."""
-_MEANINGS = {"kafka": "Apache Kafka, for `sprat up`", "kubernetes": "programs built for `make test-kubernetes`"}
+_MEANINGS = {
+    "kafka": "Apache Kafka, for `sprat up`",
+    "kubernetes": "programs built for `make test-kubernetes`",
+    "npm": "libraries of Node.js for `make test-clients`",
+}
 _OTHER = "of an earlier version"
 
 
