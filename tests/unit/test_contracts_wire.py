@@ -125,6 +125,12 @@ BAD = [
         "batched mode; send each event as a record of its own, in structured or binary mode",
         id="a batch of events",
     ),
+    pytest.param(
+        structured(id=7),
+        "invalid_cloudevent",
+        "structured mode: attribute id: missing, empty or over 1024",
+        id="structured, an id that is no string",
+    ),
     pytest.param(event(content_type="text/plain"), "unsupported_content_type", "application/json", id="text/plain"),
     pytest.param(event(content_type=""), "unsupported_content_type", "application/json", id="empty content type"),
     pytest.param(event(ce_id=b"\xff"), "invalid_header", "header ce_id: not UTF-8", id="header not UTF-8"),

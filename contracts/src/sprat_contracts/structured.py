@@ -10,6 +10,8 @@ from pydantic_core import from_json, to_json
 FORMAT: Final = "application/cloudevents"
 """How the content type of structured and batched mode begins."""
 
+CONTEXT: Final = frozenset({"specversion", "id", "source", "type", "time"})
+"""The attributes of which an `Envelope` has fields of their own; the others are extensions."""
 _DATA: Final = frozenset({"data", "data_base64"})
 _MARK: Final = b'"specversion"'
 
@@ -44,8 +46,12 @@ def identity_in(event: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def extensions_in(event: Mapping[str, Any]) -> dict[str, str]:
-    """Return the attributes of an event as strings, as binary mode writes them."""
-    simple = {name: value for name, value in event.items() if name not in _DATA and isinstance(value, str | int)}
+    """Return the attributes of an event as strings, as binary mode writes them. Those of the context are strings."""
+    simple = {
+        name: value
+        for name, value in event.items()
+        if name not in _DATA and isinstance(value, str if name in CONTEXT else str | int)
+    }
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in simple.items()}
 
 

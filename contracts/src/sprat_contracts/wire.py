@@ -19,7 +19,7 @@ from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
-from sprat_contracts.structured import FORMAT, content_type_of, data_in, event_in, extensions_in
+from sprat_contracts.structured import CONTEXT, FORMAT, content_type_of, data_in, event_in, extensions_in
 from sprat_contracts.text_warnings import warnings_of
 from sprat_contracts.texts import TextSubmitted, TextWarning
 from sprat_contracts.trace_context import Traceparent
@@ -30,9 +30,8 @@ SIGNATURE = "sprat_signature"
 """The header of a signature: the installation's on records that services write for each other, the frontier's on those
 of the audit."""
 
-_CONTEXT = frozenset({"specversion", "id", "source", "type", "time"})
 _OPTIONAL = frozenset({"subject", "dataschema", "datacontenttype", "tenant", "status"})
-_KNOWN_HEADERS = frozenset({f"ce_{name}" for name in _CONTEXT | _OPTIONAL}) | {
+_KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
     "content-type",
     "traceparent",
     "tracestate",
@@ -189,7 +188,7 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
         traceparent=traceparent or Traceparent.root(source, event_id),
         tracestate=None if traceparent is None else headers.get("tracestate"),
         time=attributes.get("time"),
-        extensions={name: value for name, value in attributes.items() if name not in _CONTEXT},
+        extensions={name: value for name, value in attributes.items() if name not in CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
         replays=replays_of(record.headers),
         signature=signature_of(headers.get(SIGNATURE_HEADER), record.value),
