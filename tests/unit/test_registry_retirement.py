@@ -62,8 +62,11 @@ def test_an_announcement_keeps_what_was_left_and_one_that_had_not_read_it_takes_
     assert folded((ANNOUNCED, {0: 5}), (TOMBSTONE, None)) == Retirement(left={0: 5})
 
 
-def test_a_later_withdrawal_says_anew_what_is_left() -> None:
-    assert folded((ANNOUNCED, {0: 5}), (TOMBSTONE, None), (TOMBSTONE, {0: 9})).left == {0: 9}
+def test_a_later_withdrawal_says_anew_what_is_left_and_an_old_one_written_again_takes_nothing_away() -> None:
+    later = [(TOMBSTONE, None), (TOMBSTONE, {0: 5}), (ANNOUNCED, None), (TOMBSTONE, None), (TOMBSTONE, {0: 9})]
+    assert folded(*later).left == {0: 9}
+    assert folded(*later, (TOMBSTONE, {0: 5})).until == {0: 9}
+    assert folded(*later, *later[:2]).until == {0: 9}
 
 
 @pytest.mark.parametrize(

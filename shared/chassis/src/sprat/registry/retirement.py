@@ -83,8 +83,12 @@ class Retirement:
         return Retirement(announced=True, left=_further(self.left, ends), owns_from=owns_from)
 
     def after_tombstone(self, ends: Ends | None) -> "Retirement":
-        """Return the state after a tombstone that carries `ends`; they apply unless the model was announced before."""
-        until = None if self.announced else ends
+        """Return the state after a tombstone that carries `ends`; they apply unless the model was announced before.
+
+        Offsets only grow, so nearer ends than those before are of an old tombstone, written once more: the further ones
+        apply.
+        """
+        until = None if self.announced or ends is None else _further(self.left, ends)
         return Retirement(until=until, left=self.left if until is None else until)
 
     def outdates(self, headers: Iterable[tuple[str, bytes | None]]) -> bool:
