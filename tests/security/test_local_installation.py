@@ -150,6 +150,14 @@ def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, m
         assert "Traceback" not in ended.stderr
 
 
+def test_a_folder_of_that_name_holds_no_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").mkdir()
+    (tmp_path / ".env").chmod(0o775)  # a virtual environment, as `umask 002` makes it
+    monkeypatch.chdir(tmp_path)
+    assert environment() == dict(os.environ)
+    assert load_command_settings().kafka.bootstrap == ServiceSettings.model_fields["kafka"].default.bootstrap
+
+
 def test_after_the_end_no_password_is_announced(tmp_path: Path) -> None:
     run = local_run.LocalRun(os.getpid(), str(tmp_path), "redis://:password@127.0.0.1:7/0")
     path = run.announce()

@@ -231,6 +231,8 @@ def _check_writers() -> None:
         found = (path.stat(), path.lstat())
     except OSError:
         return  # there is none, or what reads it says why it cannot
+    if stat.S_ISDIR(found[0].st_mode):
+        return  # a virtual environment may have this name; no variable is read from it
     if others := [each.st_uid for each in found if each.st_uid not in {0, os.geteuid()}]:
         raise UserError(
             f"{path} belongs to another user (uid {others[0]}), who could send texts anywhere by it: it is not read. "
