@@ -81,8 +81,10 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
 
 def test_an_answer_of_a_simulator_says_so():
     egress = Egress(left=True, masked={"IBAN": 1}, provider="simulator", region="local", simulated=True)
-    first, second = result_lines(seen(kept(source="frontier", confidence=None, egress=egress)))
+    result = kept(source="frontier", confidence=None, egress=egress)
+    first, second = result_lines(seen(result))
     assert first == "intent       transfer  how sure: unknown  (simulated)"
+    assert "  how sure: unknown  (simulated)  · " in result_line(seen(result))
     assert "sent to simulator (local), a simulator, masked: 1 IBAN" in second
     declined = kept(status="degraded", declined=Declined(code="no_gold"), egress=egress)
     assert result_lines(seen(declined))[0] == "intent       transfer  97 % sure  (degraded)"

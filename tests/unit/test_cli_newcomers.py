@@ -20,8 +20,9 @@ def run(*words: str, code: int = 0, typed: str | None = None) -> str:
 
 
 def test_init_writes_what_a_use_case_begins_with_and_overwrites_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
+    folder = tmp_path / "my case"
     said = run("init", str(folder))
+    assert f"next: cd '{folder}' && sprat up" in said
     assert {each.name for each in folder.iterdir()} == {"policy.yaml", ".env", "producer.py"}
     assert all(str(each) in said for each in folder.iterdir())
     assert (folder / "policy.yaml").read_bytes() == POLICY.read_bytes()
@@ -45,13 +46,14 @@ def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:
     assert "  all others     deny   nothing leaves" in said
     file = tmp_path / "own.yaml"
     file.write_text("""
-tasks: {intent: {models: {hr: {keep_at: 0.6}}}}
+tasks: {intent: {models: {hr: {keep_at: 0.6}}}, ner: {keep_at: 0.999}}
 tenants:
   '*': {frontier: redact, regions: [eu]}
   crm: {frontier: redact, regions: [eu], signing_keys: ['${SPRAT_NO_SUCH_KEY}']}
 """)
     said = run("policy", "check", str(file)).splitlines()
     assert "  intent       kept at 80 % or above; of their own: hr" in said
+    assert "  ner          kept at 99.9 % or above" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)

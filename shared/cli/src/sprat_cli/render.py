@@ -161,6 +161,7 @@ def result_line(seen: StoredResult) -> str:
         f"{result.task:11}",
         answer(result, 60),
         format_confidence(result),
+        f"({', '.join(marks)})" if (marks := _marks(result, degraded=False)) else "",
         paint(f"· warning: {unclear}", "yellow") if (unclear := warnings(result)) else "",
         f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),

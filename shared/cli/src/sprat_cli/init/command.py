@@ -1,5 +1,6 @@
 """`sprat init`: the files with which a use case begins."""
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ Examples:
 \b
 Exit codes:
   0  written
-  2  a file is there already, or cannot be written: nothing was changed"""
+  2  a file is there already: nothing was written; or one cannot be written"""
 
 _FILES = {
     "policy.yaml": ("policy.yaml", "what may leave, for whom, and when an answer is kept; every field is explained"),
@@ -44,5 +45,5 @@ def init(
         raise UserError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
     for line in table([(str(folder / name), what) for name, what in _FILES.values()]):
         say(line)
-    here = "" if folder == Path() else f"cd {folder} && "
+    here = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     say(f"next: {here}sprat up --policy policy.yaml; in another terminal: python producer.py")

@@ -63,7 +63,7 @@ def describe(policy: Policy) -> Iterator[str]:
     """Return what a policy says, in words."""
     for task in TASKS:
         rules = policy.task(task)
-        yield f"  {task:11}  kept at {rules.keep_at:.0%} or above".replace("%", " %") + _models(rules)
+        yield f"  {task:11}  kept at {rules.keep_at * 100:.4g} % or above{_models(rules)}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy.tenant(name))) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))
