@@ -135,6 +135,14 @@ async def test_a_plain_json_text_is_found_by_the_id_that_it_was_given():
     assert found.steps[0].identity == ("/sprat.texts.v1/2", f"17-{BEGAN}")
 
 
+async def test_a_text_in_structured_mode_is_found_by_the_id_in_its_value():
+    text, *others = TracedText().whole()
+    event = {"specversion": "1.0", "id": "order-7", "source": "/crm", "data": json.loads(text.value)}
+    headers = [("content-type", b"application/cloudevents+json")]
+    found = await find(replace(text, value=json.dumps(event).encode(), headers=headers), *others)
+    assert [str(step.kind) for step in in_time_order(found.steps)][:2] == ["text", "prediction"]
+
+
 async def test_a_dead_letter_of_any_record_is_below_it_even_without_its_value():
     way = TracedText()
     prediction = way.prediction()

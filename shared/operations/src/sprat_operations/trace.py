@@ -110,8 +110,8 @@ class _Search:
     def _needles_for(self, kind: RecordKind) -> "_Needles":
         """Return what a record must contain to be decoded: decoding every record would take minutes."""
         match kind:
-            case RecordKind.text:
-                return _Needles.of((), self._needles)
+            case RecordKind.text:  # in structured mode, its id stands in the value
+                return _Needles.of(self._needles, self._needles)
             case RecordKind.egress:
                 return _Needles.of((), self._traces())
             case RecordKind.request | RecordKind.answer:
