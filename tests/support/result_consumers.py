@@ -155,7 +155,7 @@ def publish(bootstrap: str, records: Iterable[Record], *, partitions: Sequence[i
     """Publish records in order, in batches of each codec; `abort` is the id of a transaction that is aborted."""
     settings = {"bootstrap.servers": bootstrap, "linger.ms": 20}
     transactional = {"transactional.id": abort} if abort else {}
-    for number, record in enumerate(chunks(list(records), 40)):
+    for number, record in enumerate(chunks(list(records), 25)):
         producer = Producer(settings | transactional | {"compression.type": CODECS[number % len(CODECS)]})
         if abort:
             producer.init_transactions(30)

@@ -81,6 +81,7 @@ function take(store, topic, { headers, value }) {
 }
 
 const store = new Store(STORE);
+process.exitCode = 1; // until it is ended: after an error that a retry does not help, kafkajs stops reading
 const kafka = new Kafka({ brokers: BOOTSTRAP.split(","), clientId: GROUP, logLevel: logLevel.ERROR });
 // kafkajs has no static members: after a kill the partitions are free once the session has timed out.
 const consumer = kafka.consumer({ groupId: GROUP, sessionTimeout: 6_000, heartbeatInterval: 1_000, maxWaitTimeInMs: 500 });
@@ -98,6 +99,7 @@ await consumer.run({
 async function end() {
   await consumer.disconnect();
   closeSync(store.file);
+  process.exitCode = 0;
   const texts = [...store.texts.keys()].map((key) => store.joined(key)).filter(Boolean);
   texts.sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1]); // rule 4
   for (const text of texts) console.log(JSON.stringify(text));
