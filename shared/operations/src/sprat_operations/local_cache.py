@@ -14,7 +14,7 @@ _MEANINGS = {
     "kubernetes": "programs built for `make test-kubernetes`",
     "npm": "libraries of Node.js for `make test-clients`",
 }
-_OTHER = "of an earlier version"
+_OTHER = "not known to this version"
 
 
 @dataclass(frozen=True, slots=True)
