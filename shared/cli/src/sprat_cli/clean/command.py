@@ -33,8 +33,8 @@ def clean(
 ) -> None:
     """Show what Sprat keeps in the cache of this user, and how much; then remove it.
 
-    The next `sprat up` fetches Apache Kafka again (44 MB). While one runs, nothing is removed; one that was started with
-    --redis is not noticed.
+    The next `sprat up` fetches Apache Kafka again (44 MB). While one runs, nothing is removed; one that was started
+    with --redis is not noticed.
     """
     found = local_cache.contents()
     total = sum(each.size for each in found)
