@@ -25,6 +25,7 @@ import numpy as np
 from shared.privacy.recipe.sources import AnnotatedText
 from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import Detector, NameDetector, mask
+from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
@@ -112,7 +113,7 @@ def run_all(
     ours: dict[str, list[Detector]] = {
         "validators": [Validators()],
         "tagger": [names],
-        "both": [Validators(), names],
+        "both": [Validators(), names, NameContext()],
     }
     rounds: dict[str, list[DetectionRun]] = {}
     facts: dict[str, Any] = {}
@@ -178,7 +179,12 @@ def in_one_call(rows: Sequence[AnnotatedText], tagger: Tagger) -> float:
 
 def cost(tagger: Tagger, texts: Sequence[str]) -> dict[int, tuple[float, float]]:
     """Return by words of a text the CPU milliseconds to mask it with all detectors, median and 95th percentile."""
-    detectors: list[Detector] = [Validators(), Terms.of(POLICY), NameDetector(tagger, tagger.card.languages)]
+    detectors: list[Detector] = [
+        Validators(),
+        Terms.of(POLICY),
+        NameDetector(tagger, tagger.card.languages),
+        NameContext(),
+    ]
     stream = " ".join(texts).split()
     found: dict[int, tuple[float, float]] = {}
     for words, count in WORDS.items():

@@ -24,6 +24,7 @@ from sprat_privacy import (
     mask,
     read_names,
 )
+from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
@@ -71,7 +72,7 @@ class Redactor:
             tagger = Tagger.load(folder, callers=threads)
         except BrokenArtefact as error:
             raise UserError(f"SPRAT_FRONTIER__TAGGER: {error}") from None
-        detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), Validators())
+        detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), NameContext(), Validators())
         return cls(detectors, policy, tagger.card.version, threads)
 
     async def mask(self, sender: Sender, text: str, language: str) -> MaskedText:

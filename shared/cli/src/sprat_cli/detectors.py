@@ -54,13 +54,14 @@ def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> 
 def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
     # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
     from sprat_policy import PrivacyPolicy, load_policy  # noqa: PLC0415 - as above
+    from sprat_privacy.detectors.name_context import NameContext  # noqa: PLC0415 - as above
     from sprat_privacy.detectors.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
     from sprat_privacy.detectors.validators.suite import Validators  # noqa: PLC0415 - as above
 
     rules: PrivacyPolicy = PrivacyPolicy() if policy is None else load_policy(policy).perimeter
     detectors: tuple[Detector, ...] = (Validators(), Terms.of(rules))
     if not alone:
-        detectors = (_load_tagger(shipped_tagger() if tagger is None else tagger), *detectors)
+        detectors = (_load_tagger(shipped_tagger() if tagger is None else tagger), NameContext(), *detectors)
     return DetectorSet(detectors, rules.validators_alone)
 
 

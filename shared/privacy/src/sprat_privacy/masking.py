@@ -34,7 +34,7 @@ from sprat_privacy.normalisation import (
     normal_text,
 )
 
-REVISION: Final = "sprat-perimeter/3"
+REVISION: Final = "sprat-perimeter/4"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 MAX_FOLDED: Final = 21_000
