@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import installation, intent_quality, privacy_quality, stream_cost, tagger_agreement
+from tests.bench import installation, intent_quality, privacy_quality, stream_cost, surname_quality, tagger_agreement
 from tests.bench.benchmarks_page import save
 
 Main = Callable[[Sequence[str]], int]
@@ -41,6 +41,8 @@ def main() -> int:
             file = Path(folder) / "figures.json"
             codes.append(measure(["--data", str(arguments.data), "--json", str(file), *more]))
             figures[measure.__module__.rpartition(".")[2]] = json.loads(file.read_text())
+        print("\n— surnames —", flush=True)
+        codes.append(surname_quality.main(["--save"]))
         print("\n— cold start, memory, idle —", flush=True)
         figures["installation"] = installation.measure(3)
         print("\n— CPU of the service against the bare model —", flush=True)

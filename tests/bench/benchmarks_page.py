@@ -73,6 +73,7 @@ def generated() -> dict[str, str]:
         "translation": model_tables.translation(models["translation"]),
         "privacy": privacy_tables.markdown(privacy),
         "privacy-missed": privacy_tables.missed(privacy),
+        "surnames": privacy_tables.surnames(read("surnames")),
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "near-outside": "\n".join(_near_outside(read("training")["near outside"])),

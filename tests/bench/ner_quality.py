@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures |= {
             "model": model.card.name,
             "version": model.card.version,
+            "keep_at": model.card.keep_at,
             "scores": {score.name: {"value": score.value, "protocol": score.protocol} for score in scores},
             "missed": complaints,
         }

@@ -39,6 +39,46 @@ def missed(figures: Mapping[str, Any]) -> str:
     return "\n".join(("| what | spans | not masked completely, % |", "| --- | --- | --- |", *rows))
 
 
+STANDS: Final = {
+    "bare": "alone in a sentence (*Has Young paid?*)",
+    "title": "after a title (*Mr Young*)",
+    "role": "after a role (*our technician Young*)",
+    "greeting": "in a greeting (*Hello Young,*)",
+    "signature": "under a closing (*Kind regards, Young*)",
+    "lower": "under a closing, in small letters (*thanks young*)",
+    "surname-first": "*Surname, First name*",
+    "kind rare": "rare surnames",
+    "kind common": "common surnames",
+    "kind word": "surnames that are words (*Young, Koch, Petit*)",
+    "bare word": "surnames that are words, alone in a sentence",
+    **{
+        f"language {tag}": f"{name}, all of the above"
+        for tag, name in (
+            ("en", "English"),
+            ("de", "German"),
+            ("fr", "French"),
+            ("es", "Spanish"),
+            ("it", "Italian"),
+            ("pt", "Portuguese"),
+            ("nl", "Dutch"),
+        )
+    },
+}
+
+
+def surnames(figures: Mapping[str, Any]) -> str:
+    """Return the share of surnames left visible, by how they stand, by kind and by language, as Markdown."""
+    head = (
+        "| surnames, seven languages | texts | not masked completely, % | without the words beside them |",
+        "| --- | --- | --- | --- |",
+    )
+    rows = []
+    for key, what in STANDS.items():
+        (after, count), (before, _) = figures["after"][key], figures["before"][key]
+        rows.append(f"| {what} | {count:,} | {_percent(1 - after / count)} | {_percent(1 - before / count)} |")
+    return "\n".join((*head, *rows))
+
+
 def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
     systems = figures["systems"]
     names = [NAMES[name] for name in systems]

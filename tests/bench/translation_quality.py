@@ -40,7 +40,7 @@ AT_LEAST = {
 AT_MOST = {"flores_kept_poor": 0.05}
 
 INK, ACCENT, FAINT, MARK = "#22313f", "#1f77b4", "#aab7c0", "#d1495b"
-COLOURS = {"tatoeba": ACCENT, "chat": "#2a9d8f", "flores": "#e9a03b"}
+COLOURS = {"tatoeba": ACCENT, "chat": "#2a9d8f", "flores": "#e9a03b", "written": "#8a5aa8"}
 
 BLEU_TOLERANCE = 0.5
 SHARE_TOLERANCE = 0.02
@@ -161,7 +161,7 @@ def draw(seen: Mapping[str, TranslatedPair], keep_at: float, path: Path) -> None
     mpl.use("Agg")  # no screen
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
-    for name, some in seen.items():
+    for name, some in {name: some.with_words() for name, some in seen.items()}.items():
         draw_kept(left, name, some, keep_at)
         draw_reliability(right, name, some)
     left.plot([], [], ":", color=FAINT, label="dotted: by log-probability alone")

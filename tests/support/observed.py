@@ -45,7 +45,7 @@ SETTINGS = {
 _POLICY = """
 tasks:
   intent: {keep_at: 0.72, out_of_scope: keep}
-  ner: {keep_at: 0.78}
+  ner: {keep_at: 0.90}
   translation: {keep_at: 0.62}
 tenants:
   acme-bank: {frontier: allow, regions: [eu, local], deadline_ms: 20000}

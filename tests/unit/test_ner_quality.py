@@ -64,6 +64,9 @@ def test_f1_counts_exact_names() -> None:
     assert one.counts.f1 == one.counts.precision == one.counts.recall == pytest.approx(0.5)
     assert one.right.tolist() == [True, False, False, True]
     assert kept(one, 0.5) == (0.75, pytest.approx(2 / 3))
+    assert kept(one, 0.5, one.with_name) == (0.5, 1.0)
+    assert kept(one, 0.5, one.answered_with_name) == (1.0, 0.5)
+    assert kept(one, 0.5, ~one.with_name) == (1.0, 0.5)
     assert auroc(one.confidence, one.right) == 1
     assert pooled([one, one]).counts.f1 == one.counts.f1
 

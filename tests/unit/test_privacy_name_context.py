@@ -16,7 +16,7 @@ def names(text: str) -> list[str]:
         ("Das Gutachten von Prof. Dr. Sommer liegt vor.", ["Sommer"]),
         ("Fragen Sie Frau von der Heide.", ["von der Heide"]),
         ("Il dott. Leone non c'è.", ["Leone"]),
-        ("Notre technicien Petit vous appellera.", ["Petit"]),
+        ("Mein Nachbar Koch hat den Schlüssel.", ["Koch"]),
         ("Hallo Winter,\nwo bleibt die Rechnung?", ["Winter"]),
         ("Dear Ms Rice, we are sorry.", ["Rice"]),
         ("Where is it?\n\nKind regards\nO'Rourke", ["O'Rourke"]),

@@ -74,6 +74,16 @@ class ReadSentence:
         """Return for each text whether all names are right and none is missed."""
         return np.array([gold == given for gold, given in zip(self.gold, self.given, strict=True)], dtype=bool)
 
+    @property
+    def with_name(self) -> Flags:
+        """Return for each text whether it holds a name."""
+        return np.array([any(label != "O" for label in gold) for gold in self.gold], dtype=bool)
+
+    @property
+    def answered_with_name(self) -> Flags:
+        """Return for each text whether the answer holds a name."""
+        return np.array([any(label != "O" for label in given) for given in self.given], dtype=bool)
+
 
 def see(model: NerModel, sentences: Sequence[Sentence], language: str = "en") -> ReadSentence:
     """Run the model on all sentences, in batches as in a service."""
@@ -140,7 +150,11 @@ def auroc(stated: Doubles, right: Flags) -> float:
     return float((ranks[right].sum() - rights * (rights + 1) / 2) / (rights * wrongs))
 
 
-def kept(seen: ReadSentence, keep_at: float) -> tuple[float, float]:
-    """Return the share of texts with confidence ≥ `keep_at`, and the share of those that are wholly right."""
-    enough = seen.confidence >= keep_at
-    return float(enough.mean()), float(seen.right[enough].mean()) if enough.any() else 1.0
+def kept(seen: ReadSentence, keep_at: float, among: Flags | None = None) -> tuple[float, float]:
+    """Return the share of texts with confidence ≥ `keep_at`, and the share of those that are wholly right.
+
+    `among` are the texts that count; None stands for all.
+    """
+    counted = np.ones(len(seen.gold), dtype=bool) if among is None else among
+    enough = counted & (seen.confidence >= keep_at)
+    return float(enough.sum() / counted.sum()), float(seen.right[enough].mean()) if enough.any() else 1.0

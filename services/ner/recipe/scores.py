@@ -87,4 +87,24 @@ def _confidence(seen: ReadSentence, keep_at: float, suffix: str, sets: str) -> l
         ),
         (f"kept_share{suffix}", share, f"{on}: confidence ≥ keep_at"),
         (f"kept_right{suffix}", right, f"{on}: of those kept, right as published"),
+        *_kept_apart(seen, keep_at, suffix, sets),
     ]
+
+
+def _kept_apart(seen: ReadSentence, keep_at: float, suffix: str, sets: str) -> list[tuple[str, float, str]]:
+    """Return what is kept of texts that hold a name, of texts that hold none, and of answers that hold a name."""
+    parts = (
+        ("with_name", seen.with_name, "texts that hold a name"),
+        ("without_name", ~seen.with_name, "texts that hold none"),
+        ("answered_with_name", seen.answered_with_name, "texts whose answer holds a name"),
+    )
+    rows = []
+    for part, among, what in parts:
+        share, right = quality.kept(seen, keep_at, among)
+        count = int((among & (seen.confidence >= keep_at)).sum())
+        on = f"{sets}, the {int(among.sum())} {what}"
+        rows += [
+            (f"kept_share_{part}{suffix}", share, f"{on}: confidence ≥ keep_at"),
+            (f"kept_right_{part}{suffix}", right, f"{on}: of the {count} kept, right as published"),
+        ]
+    return rows

@@ -78,6 +78,7 @@ MADE_OF = (
 
 LIMITS = (
     "English to German only; short everyday and service sentences, as in chat. Not for news, law, medicine or manuals.",
+    "Other service chat than that of the training data is translated about half as well: BLEU 23 instead of 47.",
     f"A sentence of more than {LONGEST_SENTENCE} pieces (about 50 words) is not translated; its confidence is 0.",
     f"A text of more than {LONGEST_TEXT:,} characters is declined (too_long).",
     f"A text whose worst sentence has a chance of less than {DECLINE_BELOW:g} of being good is declined (unsure).",

@@ -129,8 +129,9 @@ def write_examples(path: Path, seen: Mapping[str, TranslatedPair]) -> None:
             "confidence": round(float(some.confidence[place]), 3),
             "chrf": round(float(some.chrf[place]), 1),
         }
-        for name, some in seen.items()
-        for place in range(0, len(some.pairs), -(-len(some.pairs) // EXAMPLES[name]))
+        for name, shown in EXAMPLES.items()
+        for some in [seen[name]]
+        for place in range(0, len(some.pairs), -(-len(some.pairs) // shown))
     ]
     document = {
         "note": "every n-th of each test, not picked; sources and references: Tatoeba (CC BY 2.0 FR), BConTrasT and "

@@ -20,6 +20,9 @@ TESTS = {
 }
 """For evaluation only: not used to train, to fit or to choose anything."""
 
+WRITTEN = Path(__file__).resolve().parents[3] / "tests/data/chat_en_de.tsv"
+"""Service chat that is not of the training family; lines of domain, source and reference. For evaluation only."""
+
 DEVELOPMENT = {
     "tatoeba": "tatoeba/dev.en-de.tsv.gz",
     "chat": "bcontrast/dev.agent.en-de.tsv.gz",
@@ -29,6 +32,7 @@ NAMES = {
     "tatoeba": "Tatoeba test 2020-07-28 (10,000 everyday sentences)",
     "chat": "BConTrasT test, agent (1,133 turns of service chat)",
     "flores": "FLORES-200 devtest (1,012 sentences of news, travel and encyclopaedia)",
+    "written": "service chat written for Sprat (160 turns: banks, travel, shops, telecom, insurance)",
 }
 
 ARTICLES = tuple(
@@ -78,6 +82,12 @@ def read_pairs(data: Path, name: str) -> ParallelTexts:
     """
     rows = [line.split("\t")[:2] for line in lines(data / "mt" / name)]
     return ParallelTexts(tuple(source for source, _ in rows), tuple(reference for _, reference in rows))
+
+
+def written_pairs() -> ParallelTexts:
+    """Read the service chat written for Sprat."""
+    rows = [line.split("\t") for line in WRITTEN.read_text("utf-8").splitlines()]
+    return ParallelTexts(tuple(source for _, source, _ in rows), tuple(reference for *_, reference in rows))
 
 
 def open_corpus(data: Path) -> Corpus:

@@ -12,7 +12,7 @@ from sprat.model import Question
 from sprat_translation.layout import lay_out
 from sprat_translation.model import TranslationModel
 from sprat_translation.quality_estimate import GOOD_CHRF
-from sprat_translation.sentences import Hypothesis
+from sprat_translation.sentences import Hypothesis, Translation
 
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,6 +32,23 @@ class TranslatedPair:
     """Mean over the pieces of the least probable sentence: a baseline for the confidence."""
     chrf: Doubles
     """chrF of each text."""
+    has_words: Mask
+    """Whether there was anything to translate: numbers alone are copied, with confidence 1."""
+
+    def with_words(self) -> "TranslatedPair":
+        """Return the texts with words; of others neither a share kept nor a confidence says anything."""
+        places = np.flatnonzero(self.has_words)
+        return TranslatedPair(
+            ParallelTexts(
+                tuple(self.pairs.sources[each] for each in places),
+                tuple(self.pairs.references[each] for each in places),
+            ),
+            tuple(self.outputs[each] for each in places),
+            self.confidence[places],
+            self.log_probability[places],
+            self.chrf[places],
+            self.has_words[places],
+        )
 
     @property
     def good(self) -> Mask:
@@ -53,7 +70,7 @@ BLEU, CHRF = bleu.BLEU(), chrf.CHRF()
 def see(model: TranslationModel, pairs: ParallelTexts) -> TranslatedPair:
     """Translate all pairs."""
     questions = [Question(source, model.card.languages[0], model.card.targets[0]) for source in pairs.sources]
-    outputs, confidence, sure = [], [], []
+    outputs, confidence, sure, has_words = [], [], [], []
     for start in range(0, len(questions), 256):
         some = questions[start : start + 256]
         layouts = [lay_out(question.text) for question in some]
@@ -64,8 +81,14 @@ def see(model: TranslationModel, pairs: ParallelTexts) -> TranslatedPair:
             outputs.append(layout.fill(texts))
             confidence.append(min((each.confidence for each in mine), default=1.0))
             sure.append(min((_mean(each.translation.hypothesis) for each in mine), default=0.0))
+            has_words.append(any(_has_words(each.translation) for each in mine))
     return TranslatedPair(
-        pairs, tuple(outputs), np.array(confidence), np.array(sure), sentence_chrf(outputs, pairs.references)
+        pairs,
+        tuple(outputs),
+        np.array(confidence),
+        np.array(sure),
+        sentence_chrf(outputs, pairs.references),
+        np.array(has_words, dtype=np.bool_),
     )
 
 
@@ -117,6 +140,10 @@ def expected_calibration_error(seen: TranslatedPair, bins: int = 10) -> float:
         if (places == each).any()
     ]
     return float(sum(gaps))
+
+
+def _has_words(translation: Translation) -> bool:
+    return translation.hypothesis is not None or not translation.is_kept  # the latter is too long
 
 
 def _mean(hypothesis: Hypothesis | None) -> float:

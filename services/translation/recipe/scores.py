@@ -1,11 +1,11 @@
 """The scores of the card, measured on the test sets. Needs sacreBLEU (the extra `measure`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from services.translation.recipe.corpora import NAMES, TESTS, read_pairs
+from services.translation.recipe.corpora import NAMES, TESTS, read_pairs, written_pairs
 from services.translation.recipe.quality import (
     BLEU,
     CHRF,
@@ -28,21 +28,24 @@ _FEWEST = 10
 
 
 def see_tests(model: TranslationModel, data: Path, every: int = 1) -> dict[str, TranslatedPair]:
-    """Translate the test sets in `data`; of Tatoeba's, the longest, each `every`-th text."""
+    """Translate the test sets in `data`, of Tatoeba's, the longest, each `every`-th text, and the chat written here."""
     steps = {"tatoeba": every}
-    return {name: see(model, read_pairs(data, file).every(steps.get(name, 1))) for name, file in TESTS.items()}
+    seen = {name: see(model, read_pairs(data, file).every(steps.get(name, 1))) for name, file in TESTS.items()}
+    return seen | {"written": see(model, written_pairs())}
 
 
 def scores(seen: Mapping[str, TranslatedPair], keep_at: float) -> tuple[Score, ...]:
     """Return all scores of the card."""
-    return (*(each for name, some in seen.items() for each in _of_one(name, some, keep_at)), *_of_all(seen))
+    mixed = [seen[name].with_words() for name in TESTS]
+    return (*(each for name, some in seen.items() for each in _of_one(name, some, keep_at)), *_of_all(mixed))
 
 
-def _of_one(name: str, seen: TranslatedPair, keep_at: float) -> Iterator[Score]:
-    everything = np.ones(len(seen.pairs), dtype=np.bool_)
+def _of_one(name: str, everything: TranslatedPair, keep_at: float) -> Iterator[Score]:
+    yield from _corpus(name, everything, np.ones(len(everything.pairs), dtype=np.bool_), f"{NAMES[name]}, all")
+    seen = everything.with_words()
     kept = seen.confidence >= keep_at
-    yield from _corpus(name, seen, everything, f"{NAMES[name]}, all")
-    at = f"{NAMES[name]}, by text"
+    wordless = len(everything.pairs) - len(seen.pairs)
+    at = f"{NAMES[name]}, by text" + (f" without the {wordless} that have no words" if wordless else "")
     yield Score(
         name=f"{name}_kept_share", value=_round(kept.mean()), protocol=f"{at}: confidence of {keep_at:g} or more"
     )
@@ -63,14 +66,14 @@ def _of_one(name: str, seen: TranslatedPair, keep_at: float) -> Iterator[Score]:
     yield Score(name=f"{name}_ece", value=gap, protocol=f"{at}: expected calibration error of that chance, 10 bins")
 
 
-def _of_all(seen: Mapping[str, TranslatedPair]) -> Iterator[Score]:
+def _of_all(seen: Sequence[TranslatedPair]) -> Iterator[Score]:
     """Yield the scores of traffic with an equal share of each test set."""
-    good = np.concatenate([some.good for some in seen.values()])
-    least = min(len(some.pairs) for some in seen.values())
-    rows = np.concatenate([_spread(len(some.pairs), least) for some in seen.values()])
+    good = np.concatenate([some.good for some in seen])
+    least = min(len(some.pairs) for some in seen)
+    rows = np.concatenate([_spread(len(some.pairs), least) for some in seen])
     event = "equal parts of the three tests, by text: tells chrF of 60 or more from less"
     for name, words in (("confidence", "by confidence"), ("log_probability", "by log-probability alone")):
-        values = np.concatenate([getattr(some, name) for some in seen.values()])
+        values = np.concatenate([getattr(some, name) for some in seen])
         suffix = "" if name == "confidence" else f"_{name}"
         yield Score(
             name=f"mixed_auroc{suffix}", value=_round(auroc(values[rows], good[rows])), protocol=f"{event}, {words}"

@@ -159,11 +159,11 @@ def _names(text: str) -> Iterator[tuple[int, int]]:
             words = found["name"].split(" ")
             if words[-1][0].isupper() and not _none(words):
                 yield found.span("name")
-    found = _AFTER_CLOSING.search(text)
-    if found is None or _none(found["name"].split(" ")):
+    closing = _AFTER_CLOSING.search(text)
+    if closing is None or _none(closing["name"].split(" ")):
         return
-    if found["between"] != " " or found["closing"].casefold() not in _ON_A_LINE:
-        yield found.span("name")
+    if closing["between"] != " " or closing["closing"].casefold() not in _ON_A_LINE:
+        yield closing.span("name")
 
 
 def _none(words: list[str]) -> bool:
