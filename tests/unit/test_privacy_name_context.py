@@ -1,5 +1,7 @@
 """Names beside a title, a role, a greeting or the closing of a letter."""
 
+import time
+
 import pytest
 
 from sprat_privacy.detectors.name_context import NameContext
@@ -49,5 +51,7 @@ def test_other_words_in_that_place_are_no_names(text: str) -> None:
 
 
 def test_a_long_text_of_announcing_words_is_read_in_a_second() -> None:
-    for part in ("mr ", "hello mr. ", "danke, ", "kind regards\n", "technician ", "von der ", "regards a "):
+    start = time.process_time()
+    for part in ("mr ", "hello mr. ", "danke, ", "kind regards\n", "technician ", "von der ", "regards a ", "\n"):
         NameContext().find(part * (20_000 // len(part)), "en")
+    assert time.process_time() - start < 1.0  # 0.15 s on an idle core
