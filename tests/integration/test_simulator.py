@@ -153,6 +153,12 @@ def test_tokens_can_be_counted_too_high_and_are_billed_as_they_are(simulated):
     assert simulated.call("/stats")["billed_eur"] < 0.001
 
 
+def test_a_model_can_have_an_address_for_a_name(simulated):
+    assert complete(simulated, "text 1")["model"].startswith("simulated-")
+    simulated.reset(misname_rate=1)
+    assert complete(simulated, "text 1")["model"] == "somebody@example.com"
+
+
 def test_answers_come_after_the_latency(simulated):
     simulated.reset(latency_ms=200, jitter_ms=50)
     begun = time.monotonic()

@@ -95,7 +95,7 @@ def provider(**behaviour: float) -> Fault:
         try:
             yield
         finally:
-            run.behave(error_rate=0, latency_ms=20, overcount_rate=0)
+            run.behave(error_rate=0, latency_ms=20, overcount_rate=0, misname_rate=0)
 
     return fault
 
@@ -131,6 +131,17 @@ def no_checkpoints(run: ObservedRun) -> Iterator[None]:
 def bad_uploads(run: ObservedRun) -> Iterator[None]:
     for _ in range(20):
         run.traffic.publish(b"{", [])
+    yield
+
+
+@contextlib.contextmanager
+def forged(run: ObservedRun) -> Iterator[None]:
+    """Write what only the service of intents may write, without the secret for it."""
+    topic = run.installation.topics.predictions("intent")
+    producer = Producer({"bootstrap.servers": run.installation.bootstrap, "log_level": 0})
+    for _ in range(5):
+        producer.produce(topic, b"{}")
+    assert producer.flush(20) == 0
     yield
 
 
@@ -197,7 +208,8 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     ),
     "provider slow": (provider(latency_ms=1500), ("SpratProviderSlow simulator",)),
     "key refused": (provider(error_rate=1, error_status=401), ("SpratProviderRefusesCredential unauthorised",)),
-    "tokens counted too high": (provider(overcount_rate=1), ("SpratUsageCapped simulator",)),
+    "tokens counted too high": (provider(overcount_rate=1, misname_rate=1), ("SpratUsageCapped simulator",)),
+    "forged predictions": (forged, ("SpratRecordsRefused sprat.predictions.intent.v1 unsigned",)),
     "bad uploads": (bad_uploads, ("SpratBadUploads invalid_json",)),
     "texts that break the model": (
         breaking_texts,

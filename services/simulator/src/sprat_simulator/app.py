@@ -151,7 +151,10 @@ class Simulator:
         message: dict[str, str | None] = {"content": None, "refusal": content}
         if not simulated.declined:
             message = {"content": content}
-        return JSONResponse(self._completion(request.model, message, factor * input_tokens, factor * output_tokens))
+        name = request.model if request.model.startswith(PREFIX) else PREFIX + request.model
+        if state.happens("misname_rate"):
+            name = "somebody@example.com"
+        return JSONResponse(self._completion(name, message, factor * input_tokens, factor * output_tokens))
 
     def _completion(
         self, model: str, message: dict[str, str | None], input_tokens: int, output_tokens: int
@@ -160,7 +163,7 @@ class Simulator:
             "id": f"chatcmpl-{PREFIX}{next(self._numbers)}",
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": model if model.startswith(PREFIX) else PREFIX + model,
+            "model": model,
             "choices": [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"}],
             "usage": {
                 "prompt_tokens": input_tokens,

@@ -31,6 +31,7 @@ class Behaviour(BaseModel):
         Rate, Field(description="Share of the questions with a gold answer that get a wrong one, always the same ones.")
     ] = 0.0
     overcount_rate: Annotated[Rate, Field(description="Share whose tokens are counted a million times too high.")] = 0.0
+    misname_rate: Annotated[Rate, Field(description="Share that names an address instead of the model.")] = 0.0
     invent: Annotated[
         bool,
         Field(

@@ -12,7 +12,9 @@ from sprat_simulator.settings import Behaviour
 
 _MILLION = 1_000_000
 
-Fault = Literal["error_rate", "hang_rate", "garbled_rate", "malformed_rate", "off_schema_rate", "overcount_rate"]
+Fault = Literal[
+    "error_rate", "hang_rate", "garbled_rate", "malformed_rate", "off_schema_rate", "overcount_rate", "misname_rate"
+]
 
 
 @dataclass(slots=True)
