@@ -1,7 +1,7 @@
 """What of a text was not understood: fields that no reader knows, with the known one that was probably meant.
 
 The names of such fields are the sender's own: one may hold a personal value or a secret. A name is quoted only where it
-has the form of an identifier, and values never.
+is like a known one, and values never.
 """
 
 import re
@@ -18,10 +18,8 @@ MAX_WARNINGS: Final = 8
 
 _LOOKED_AT: Final = 64
 """Names that are compared: a text may have thousands."""
-_LIKE_ONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-"""What may be quoted of a name that is like a known one."""
-_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,31}")
-"""What may be quoted of any other name: secrets, and numbers of people, have digits."""
+_QUOTABLE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
+"""Secrets, and numbers of people, have digits."""
 
 
 def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple[TextWarning, ...]:
@@ -43,9 +41,6 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
 
 
 def _quoted(name: str, known: Iterable[str]) -> str | None:
-    """Return a name with the known one that it is like; None where it may not be shown."""
-    if _LIKE_ONE.fullmatch(name) is None:
-        return None
-    if meant := get_close_matches(name.lower(), known, n=1):
-        return f"{name}, did you mean {meant[0]}?"
-    return name if _IDENTIFIER.fullmatch(name) else None
+    """Return a name with the known one that it is like; None where it is like none, or may not be shown."""
+    meant = get_close_matches(name.lower(), known, n=1) if _QUOTABLE.fullmatch(name) else []
+    return f"{name}, did you mean {meant[0]}?" if meant else None
