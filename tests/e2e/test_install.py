@@ -193,7 +193,7 @@ def test_up_starts_every_service_and_stops(installation: InstalledWheels) -> Non
     try:
         up.wait_ready()
         children = up.children()
-        assert str(ROOT) not in " ".join(part for child in children for part in child.cmdline())
+        assert f"{ROOT}/" not in " ".join(part for child in children for part in child.cmdline())
         assert up.interrupt()[0] == 0, up.output
         assert have_ended(children, 1)
     finally:

@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from sprat_local.redis import EmbeddedRedis
+from support.readme import ROOT
 from support.up_process import UpProcess
 
 NEWS = (
@@ -33,7 +34,7 @@ def redis() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def bootstrap(redis: str) -> Iterator[str]:
-    up = UpProcess("--redis", redis)
+    up = UpProcess("--redis", redis, "--policy", str(ROOT / "compose" / "policy.yaml"))
     try:
         up.wait_ready()
         yield up.bootstrap
@@ -55,6 +56,7 @@ def test_names_and_places_are_found(bootstrap: str) -> None:
     result = send(bootstrap, "Anna Schmidt moved from Lisbon to Siemens in Munich", "--task", "ner")
     found = [(entity["text"], entity["label"]) for entity in result["output"]["entities"]]
     assert found == [("Anna Schmidt", "PER"), ("Lisbon", "LOC"), ("Siemens", "ORG"), ("Munich", "LOC")]
+    result = send(bootstrap, "Anna Schmidt lives in Munich.", "--task", "ner")
     assert (result["source"], result["status"], result["route"]["decision"]) == ("small", "answered", "kept")
 
 

@@ -305,6 +305,7 @@ def test_every_command_that_takes_an_address_is_tried_here():
     assert taking == {name for name in TALKING if name != "send without waiting"} | {
         "acls print",  # it writes the address into what it prints
         "assess",
+        "retrain",  # it reads corrections as `feedback export` does, after the files
         "doctor",
         "up",
         "demo",

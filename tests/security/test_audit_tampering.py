@@ -307,7 +307,7 @@ TAMPERING = {
     change_the_tenant_header: "bad_signature",
     change_the_source_and_the_id_that_follows_from_it: "bad_signature",
     change_the_time_header: "bad_signature",
-    write_a_header_twice: "bad_signature",
+    write_a_header_twice: "unreadable",
     add_a_header: "bad_signature",
     change_the_key: "key",
     write_garbage: "unreadable",
