@@ -4,7 +4,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,6 +55,26 @@ Exit codes:
   2  an option or a file is wrong, or Kafka cannot be reached"""
 
 _TEXTS_PER_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Retrained:
+    """What was trained, and how it compares."""
+
+    name: str
+    served: Card
+    result: TrainingResult
+    comparison: Comparison
+    clean: bool
+    """Whether the served version itself was compared, not one trained alike."""
+    kept_in: Path
+    """The file of corrections."""
+    total: int
+    """Corrections in it."""
+    new: int
+    """Of them, those that this run has read."""
+    left_out: Counter[str]
+    """Corrections that this run could not use, by the reason."""
 
 
 def retrain(
@@ -131,10 +151,11 @@ def retrain(
         threads=threads,
     )
     result, comparison, clean = _compared(config, folder, card, threads)
+    retrained = _Retrained(name, card, result, comparison, clean, kept_in, total, len(rows), left_out)
     if as_json:
-        say_json(_as_json(name, card, result, comparison, clean=clean, rows=len(rows), total=total, left_out=left_out))
+        say_json(_as_json(retrained))
     else:
-        for line in _summary(name, card, result, comparison, clean=clean, rows=len(rows), kept_in=kept_in, total=total):
+        for line in _summary(retrained):
             say(line)
     target = folder if replace_served else output
     if target is not None and (not replace_served or yes or typer.confirm(f"Replace {folder}?", err=True)):
@@ -253,23 +274,12 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, name: str) ->
     say(f"serve it: sprat up --model intent/{name}={target}    (a running `sprat up` of that folder notices by itself)")
 
 
-def _summary(
-    name: str,
-    card: Card,
-    result: TrainingResult,
-    comparison: Comparison,
-    *,
-    clean: bool,
-    rows: int,
-    kept_in: Path,
-    total: int,
-) -> list[str]:
-    outside = len(result.sources.outside_test)
-    served = f"served: version {card.version}, which was not trained on these texts"
-    if not clean:
-        served = (
-            f"served: version {card.version} was trained on these texts; one trained alike, without them, stands for it"
-        )
+def _summary(retrained: _Retrained) -> list[str]:
+    result, comparison = retrained.result, retrained.comparison
+    version, outside = retrained.served.version, len(result.sources.outside_test)
+    served = f"served: version {version}, which was not trained on these texts"
+    if not retrained.clean:
+        served = f"served: version {version} was trained on these texts; one trained alike, without them, stands for it"
     head, *rest = table(
         [
             ("", "SERVED", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
@@ -281,7 +291,7 @@ def _summary(
     )
     colour = {"new": "green", "served": "red", "neither": "yellow"}[comparison.better]
     return [
-        f"{printable(str(kept_in))}: {total:,} corrections, {rows:,} of them read now",
+        f"{printable(str(retrained.kept_in))}: {retrained.total:,} corrections, {retrained.new:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
         f"trained on {len(result.data.texts):,} texts; compared on {comparison.texts:,}, {outside:,} of them outside",
         printable(served),
@@ -289,7 +299,7 @@ def _summary(
         faint(head),
         *rest,
         "",
-        paint(_verdict(name, comparison), colour),
+        paint(_verdict(retrained.name, comparison), colour),
     ]
 
 
@@ -314,26 +324,17 @@ def _why(left_out: Counter[str]) -> str:
     return f" (left out: {reasons})" if reasons else ""
 
 
-def _as_json(
-    name: str,
-    card: Card,
-    result: TrainingResult,
-    comparison: Comparison,
-    *,
-    clean: bool,
-    rows: int,
-    total: int,
-    left_out: Counter[str],
-) -> dict[str, Any]:
+def _as_json(retrained: _Retrained) -> dict[str, Any]:
+    result, comparison = retrained.result, retrained.comparison
     measured: Sequence[Measured] = (comparison.right, comparison.kept_right, comparison.kept_wrong)
     return {
         "type": "retrained",
-        "model": name,
-        "served_version": card.version,
-        "served_saw_the_test": not clean,
-        "corrections": total,
-        "new_corrections": rows,
-        "left_out": {code: count for code, count in left_out.items() if count},
+        "model": retrained.name,
+        "served_version": retrained.served.version,
+        "served_saw_the_test": not retrained.clean,
+        "corrections": retrained.total,
+        "new_corrections": retrained.new,
+        "left_out": {code: count for code, count in retrained.left_out.items() if count},
         "trained_on": len(result.data.texts),
         "tested_on": comparison.texts,
         "tested_outside": len(result.sources.outside_test),
