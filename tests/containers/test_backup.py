@@ -20,8 +20,10 @@ from support.traffic import DEFAULTS
 
 COMPOSE = chapter(DOCS / "deploy/backup.md", "Back up and restore: Compose")
 COUNT = 40
-SAVE, LOAD = "-cz . > backup/kafka-data.tar.gz)", "-xz < backup/kafka-data.tar.gz"
-TAR = "docker compose run --rm --no-deps --no-TTY --entrypoint tar kafka -C /var/lib/kafka/data"
+RUN = "docker compose run --rm --no-deps --no-TTY --entrypoint tar"
+FOLDERS = {"kafka-data": f"{RUN} kafka -C /var/lib/kafka/data", "checkpoints": f"{RUN} frontier -C /var/lib/sprat/audit"}
+"""Name of the copy → how `tar` is run in the folder that it is of."""
+CHECKPOINTS = "docker compose run --rm --no-deps --no-TTY --entrypoint ls frontier /var/lib/sprat/audit"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -71,7 +73,10 @@ async def test_an_installation_is_brought_back_from_its_backup(person: Person, k
 
     person.follow("install -d -m 700 backup")
     person.follow("docker compose stop")
-    person.follow(f"(umask 077; {TAR} {SAVE}")
+    for copy, command in FOLDERS.items():
+        person.follow(f"(umask 077; {command} -cz . > backup/{copy}.tar.gz)")
+    checkpoints = person.run(CHECKPOINTS).out.split()
+    assert checkpoints, "the frontier writes them by default"
     person.follow("docker compose up --detach --wait")
     await publish(*where, later)
     assert await final_results(*where, DEFAULTS) == one_each(whole)
@@ -82,7 +87,9 @@ async def test_an_installation_is_brought_back_from_its_backup(person: Person, k
     assert person.follow("(cd backup && sha256sum --check --quiet SHA256SUMS)").out == ""
     person.follow("cp -rp backup/.env backup/policy.yaml backup/models .")
     person.follow("docker compose down --volumes")
-    person.follow(f"{TAR} {LOAD}")
+    for copy, command in FOLDERS.items():
+        person.follow(f"{command} -xz < backup/{copy}.tar.gz")
+    assert person.run(CHECKPOINTS).out.split() == checkpoints
     person.follow("docker compose up --detach --wait")
     assert await final_results(*where, DEFAULTS) == one_each(before), "nothing is lost, and nothing done twice"
     await publish(*where, later)
