@@ -21,7 +21,10 @@ from support.traffic import DEFAULTS
 COMPOSE = chapter(DOCS / "deploy/backup.md", "Back up and restore: Compose")
 COUNT = 40
 RUN = "docker compose run --rm --no-deps --no-TTY --entrypoint tar"
-FOLDERS = {"kafka-data": f"{RUN} kafka -C /var/lib/kafka/data", "checkpoints": f"{RUN} frontier -C /var/lib/sprat/audit"}
+FOLDERS = {
+    "kafka-data": f"{RUN} kafka -C /var/lib/kafka/data",
+    "checkpoints": f"{RUN} frontier -C /var/lib/sprat/audit",
+}
 """Name of the copy → how `tar` is run in the folder that it is of."""
 CHECKPOINTS = "docker compose run --rm --no-deps --no-TTY --entrypoint ls frontier /var/lib/sprat/audit"
 

@@ -156,7 +156,7 @@ def test_the_frontier_writes_checkpoints_of_the_audit_to_a_volume_that_the_comma
         folders[name] = found[1]
         assert f"audit-checkpoints:{found[1]}{mode}" in services[name]["volumes"]
     assert folders["frontier"] == folders["cli"]
-    # The owner of a new volume is that of the folder in the image that is first to mount it: made before the user changes.
+    # A new volume gets the owner of the folder in the image that is first to mount it: made before the user changes.
     runtime = DOCKERFILE[DOCKERFILE.index(" AS runtime\n") : DOCKERFILE.index(" AS model\n")]
     made = f"RUN install -d -o 10001 -g 10001 -m 750 {folders['frontier']}\n"
     assert 0 <= runtime.find(made) < runtime.find("USER 10001:10001\n")

@@ -47,19 +47,40 @@ def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "suggested"),
+    [
+        pytest.param("layofs-2027", True, id="missing"),
+        pytest.param("layoffss-2027", True, id="too many"),
+        pytest.param("layofts-2027", True, id="another"),
+        pytest.param("alyoffs-2027", True, id="changed places"),
+        pytest.param("Layoffs-2027", True, id="another case"),
+        pytest.param("layoffs-207", True, id="near the end"),
+        pytest.param("layoffs", False, id="half of it"),
+        pytest.param("layoffs-2026x", False, id="two"),
+        pytest.param("l", False, id="a letter"),
+        pytest.param("other", False, id="nothing like it"),
+    ],
+)
+def test_the_name_of_a_model_is_told_only_to_who_nearly_wrote_it(asked: str, *, suggested: bool) -> None:
+    outcome = router(announced(), announced(model="layoffs-2027")).receive(
+        received(text(tasks={"intent": {"model": asked}}))
+    )
+    (request,) = requests(outcome)
+    declined = request.prediction.declined
+    assert declined is not None
+    said = declined.detail.removeprefix(f"no model intent/{asked} served when the text arrived; ")
+    without = "no other has nearly that name; without `model`, default answers"
+    assert said == ("did you mean layoffs-2027?" if suggested else without)
+
+
+@pytest.mark.parametrize(
     ("announcements", "labels", "hint"),
     [
         pytest.param([], None, "no model for intent is announced: is its service running?", id="nothing announced"),
         pytest.param([announced(owns_from=None)], LABELS, LATER, id="known but not serving yet"),
         pytest.param([announced(owns_from=APPENDED_AT + 1)], LABELS, LATER, id="the text came first"),
-        pytest.param([announced(model="other")], None, "announced are other", id="another model"),
+        pytest.param([announced(model="layoffs-2027")], None, "no other has nearly that name", id="another model"),
         pytest.param([announced(model="defaults"), announced("ner")], None, "did you mean defaults?", id="like it"),
-        pytest.param(
-            [announced(model=f"m{number}") for number in range(7)],
-            None,
-            "announced are m0, m1, m2, m3, m4 and others",
-            id="many",
-        ),
     ],
 )
 def test_a_known_task_that_nobody_serves_is_escalated(

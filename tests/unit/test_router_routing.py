@@ -229,6 +229,9 @@ def test_a_small_answer_with_a_label_that_its_model_does_not_have_is_escalated(o
     assert request.reasons == ("unknown_label",)
     (result,) = results(router().receive(received(answer(odd, reasons=request.reasons, declined={"code": "policy"}))))
     assert (result.status, result.output, result.route.reason) == ("unanswered", None, "unknown_label")
+    assert result.declined is not None
+    assert result.declined.code == "unknown_label"
+    assert [each.code for each in result.declined.causes] == ["unknown_label", "policy"]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ class ReasonCode(StrEnum):
     TOO_LONG = "too_long"
     UNSURE = "unsure"
 
+    # The small model's answer has a label that it has not announced.
+    UNKNOWN_LABEL = "unknown_label"
+
     # Declined on the way to a frontier model, or by it.
     TASK = "task"
     NO_LABELS = "no_labels"

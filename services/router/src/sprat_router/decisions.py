@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from sprat.errors import Rejected
+from sprat.model import DEFAULT_MODEL
 from sprat.processing.handler import Received, origin_of
 from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (
@@ -25,9 +26,7 @@ DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
-UNKNOWN_LABEL = "unknown_label"
-_NAMED = 5
-"""How many of the announced models a reason names."""
+UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +133,29 @@ def _declined_prediction(
 
 
 def _unserved_detail(task: str, model: str, models: ModelTable) -> str:
-    """Return which model did not serve, and what to do."""
+    """Return which model did not serve, and what to do.
+
+    Every tenant may ask, and a name can say what another tenant is about. So one is named only to who nearly wrote it;
+    `default` is everybody's.
+    """
     names = [each.model for each in models.announced() if each.task == task]
     if model in names:
         hint = "it was announced for later texts; send the text again"
-    elif meant := get_close_matches(model, names, n=1):
-        hint = f"did you mean {meant[0]}?"
+    elif meant := next((name for name in names if _one_slip(name.lower(), model.lower())), None):
+        hint = f"did you mean {meant}?"
+    elif DEFAULT_MODEL in names:
+        hint = f"no other has nearly that name; without `model`, {DEFAULT_MODEL} answers"
     elif names:
-        hint = f"announced are {', '.join(names[:_NAMED])}" + (" and others" if len(names) > _NAMED else "")
+        hint = "no other has nearly that name"
     else:
         hint = f"no model for {task} is announced: is its service running?"
     return f"no model {task}/{model} served when the text arrived; {hint}"
+
+
+def _one_slip(first: str, second: str) -> bool:
+    """Return whether at most one letter is missing, too many or another, or two neighbours have changed places."""
+    shorter, longer = sorted((first, second), key=len)
+    pairs = enumerate(zip(shorter, longer, strict=False))
+    same = next((place for place, (one, other) in pairs if one != other), len(shorter))
+    left, right = shorter[same:], longer[same:]
+    return left[1:] == right[1:] or left == right[1:] or left == right[1:2] + right[:1] + right[2:]

@@ -29,6 +29,9 @@ TOO_LARGE = Declined(code=ReasonCode.TOO_LARGE, detail="the record would be larg
 NO_OUTPUT = Declined(
     code=ReasonCode.NO_OUTPUT, detail="the frontier gave no output that answers the task, and no reason"
 )
+NOT_ANNOUNCED = Declined(
+    code=ReasonCode.UNKNOWN_LABEL, detail="the small model's answer has a label that it has not announced"
+)
 NOT_OFFERED = Declined(
     code=ReasonCode.INVALID_ANSWER, detail="the frontier's answer has a label that was not among those to choose from"
 )
@@ -101,7 +104,7 @@ def too_large(message: Result | FrontierRequested) -> Result:
     It still reports cost and egress.
     """
     if isinstance(message, FrontierRequested):
-        declined = _in_order(message.prediction.declined, TOO_LARGE)
+        declined = _in_order(_small_cause(message), TOO_LARGE)
         return _result(message.prediction, _escalated(message), _Ending(declined=declined))
     declined = _in_order(message.declined, TOO_LARGE)
     ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress)
@@ -148,7 +151,12 @@ def _offered(output: Output, request: FrontierRequested) -> bool:
 def _fallback(request: FrontierRequested, declined: Declined) -> _Ending:
     """Return the ending without a frontier's answer: the small model's, unless that has an unknown label."""
     small = _Ending() if UNKNOWN_LABEL in request.reasons else _small(request.prediction)
-    return replace(small, declined=_in_order(request.prediction.declined, declined))
+    return replace(small, declined=_in_order(_small_cause(request), declined))
+
+
+def _small_cause(request: FrontierRequested) -> Declined | None:
+    """Return why the small model's answer cannot stand; None where it can."""
+    return NOT_ANNOUNCED if UNKNOWN_LABEL in request.reasons else request.prediction.declined
 
 
 def _in_order(first: Declined | None, last: Declined) -> Declined:

@@ -70,7 +70,6 @@ REASON = Attribute(
         "served",
         "signature",
         "unsigned",
-        "unknown_label",
         "handle",
         "publish",
         "commit",
