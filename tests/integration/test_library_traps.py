@@ -13,7 +13,7 @@ from conftest import Kafka
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal
 from sprat.health import LoopProgress
-from sprat.kafka.consumer import watchdog
+from sprat.kafka.consumer import POLL_MS, watchdog
 from sprat.lifecycle import AdmissionControl
 from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat.settings import ServiceSettings
@@ -169,6 +169,30 @@ async def test_a_poll_that_fails_ends_the_process_before_anything_more_is_commit
         assert "CorruptRecord" in str(error)
         await publish(kafka.bootstrap, topics.texts, [text("hello")])
         assert not context.admission.is_open
+
+
+async def test_an_idle_loop_does_not_sleep_while_texts_arrive_and_stops_at_once(
+    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastStream sleeps after a poll without records, as long as the poll was."""
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr("faststream.kafka.subscriber.usecase.anyio.sleep", sleep)
+    async with running("intent", settings, building(FakeModel())) as context:
+        await asyncio.sleep(2 * POLL_MS / 1000)
+        await publish(kafka.bootstrap, topics.texts, [text("hello")])
+        await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
+        await eventually(lambda: metrics.finished == 1)
+        stopping = time.monotonic()
+    assert slept == []
+    assert time.monotonic() - stopping < POLL_MS / 1000
+    assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])

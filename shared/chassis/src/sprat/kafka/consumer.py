@@ -26,8 +26,9 @@ from sprat.telemetry import signals
 
 log = logging.getLogger("sprat.faststream")
 
-POLL_MS = 20
-"""FastStream polls this long, and sleeps as long after an empty poll: it bounds latency and idle CPU."""
+POLL_MS = 1_000
+"""How long one poll waits for records, which end it at once. FastStream sleeps as long after a poll without records, so
+`watch_polls` returns none: it polls again."""
 REBALANCE_MS = 60_000
 MAX_POLL_MS = 300_000
 
@@ -123,7 +124,10 @@ def _security(settings: KafkaSettings) -> BaseSecurity | None:
 def watch_polls(
     consumer: Any, group: str, progress: LoopProgress, admission: AdmissionControl, failure: Failure
 ) -> None:
-    """Record and count every poll, and end the process at the first that fails.
+    """Poll until there are records; record and count every poll, and end the process at the first that fails.
+
+    FastStream sleeps after a poll without records, and would not see those that come meanwhile. It stops a subscriber
+    by cancelling the task that polls, so a stop does not wait for a poll.
 
     A failed poll may have lost records of other partitions whose positions have moved on: the next commit would skip
     them. FastStream only logs the error, waits and polls again.
@@ -131,16 +135,18 @@ def watch_polls(
 
     def watch(poll: Poll) -> Poll:
         async def watched(*arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
-            try:
-                records = await poll(*arguments, **options)
+            records: Mapping[TopicPartition, list[Any]] = {}
+            while not records:
+                try:
+                    records = await poll(*arguments, **options)
+                except ConsumerStoppedError:
+                    raise
+                except Exception as error:
+                    admission.close(permanently=True)
+                    failure.report(_poll_failure(error))
+                    raise
                 progress.turn()
-                _count_polled(records, group)
-            except ConsumerStoppedError:
-                raise
-            except Exception as error:
-                admission.close(permanently=True)
-                failure.report(_poll_failure(error))
-                raise
+            _count_polled(records, group)
             return records
 
         return watched
