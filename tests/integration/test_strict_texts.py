@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from sprat.kafka.lag import LagMeter
 from sprat_contracts import Prediction, decode
 from sprat_testing import Sprat
 from support.stream import read_all
@@ -20,10 +21,13 @@ async def test_a_misspelt_field_is_one_dead_letter_and_no_result() -> None:
         assert sprat.result(right, timeout=30).status == "answered"
         reason = sprat.dead_letter(misspelt, timeout=30).reason
         sprat.settle(timeout=30)
+        async with LagMeter({"bootstrap_servers": sprat.bootstrap}, sprat.topics) as meter:
+            routers = (await meter.measure()).groups["router"].group.members
         predictions = [
             decode(each, Prediction) for each in await read_all(sprat.bootstrap, sprat.topics.predictions("intent"))
         ]
         assert (sprat._outcomes.results(misspelt), len(sprat._outcomes.letters(misspelt))) == ([], 1)
     assert (reason.code, reason.service) == ("unknown_value", "router")
     assert reason.detail == ("frontier: none of allow, redact and deny; counts as deny; tenent, did you mean tenant?")
+    assert [each.client for each in routers] == ["sprat-router.strict"], "`sprat doctor` tells routers apart by it"
     assert len(predictions) == 2, "the small model has answered both"

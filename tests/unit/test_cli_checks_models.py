@@ -92,3 +92,23 @@ def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():
     assert "SPRAT_NER__MODEL=legal" in unserved.fix
     assert "sprat up --model ner/legal=DIR" in unserved.fix
     assert "sprat models retire ner/legal" in unserved.fix
+
+
+@pytest.mark.parametrize(
+    ("clients", "told"),
+    [
+        (["sprat-router", "sprat-router"], None),
+        (["sprat-router.strict", "sprat-router.strict"], None),
+        (["sprat-router.strict", "sprat-router", "sprat-router"], "router: 1 of 3 members is strict with texts"),
+        (
+            ["sprat-router.strict", "sprat-router.strict", "sprat-router"],
+            "router: 2 of 3 members are strict with texts",
+        ),
+    ],
+)
+def test_routers_that_judge_texts_differently_are_a_warning(clients: list[str], told: str | None) -> None:
+    group = ConsumerGroup("router", "Stable", tuple(GroupMember(client, "h", ()) for client in clients), {})
+    found = check_groups(LagSnapshot(0.0, {"router": GroupLag(group, ())}, {}), None)
+    warned = [check for check in found if check.status is CheckStatus.warning]
+    assert [check.finding.partition(",")[0] for check in warned] == ([told] if told else [])
+    assert [check.fix for check in warned] == (["give all routers the same SPRAT_STRICT_TEXTS"] if told else [])

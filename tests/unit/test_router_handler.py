@@ -282,3 +282,10 @@ def test_a_strict_router_refuses_what_is_not_understood_once() -> None:
     assert strict.receive(received(prediction(warnings=WRITTEN))) == Outcome(skipped="unknown_field")
     assert requests(strict.receive(received(text())))
     assert results(strict.receive(received(prediction())))
+
+
+def test_a_strict_router_drops_what_a_specialist_of_an_earlier_version_made_of_such_a_text() -> None:
+    """It names no warnings, and hands on the text with the field that it does not know."""
+    made = prediction(submitted=text(tenent="acme"))
+    assert router(strict_texts=True).receive(received(made)) == Outcome(skipped="unknown_field")
+    assert results(router().receive(received(made)))

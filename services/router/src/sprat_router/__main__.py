@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sprat.channels import router_channels
+from sprat.channels import STRICT_TEXTS, router_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
@@ -61,7 +61,13 @@ async def build(
     if settings.lag_every_s:
         measure_groups(context, settings, table)
     loop = context.batch_loop(handler, refresh=refresh)
-    return Subscription(router_channels(context.topics), context.group, loop.handle, loop.release)
+    return Subscription(
+        router_channels(context.topics),
+        context.group,
+        loop.handle,
+        loop.release,
+        client_suffix=STRICT_TEXTS if settings.strict_texts else "",
+    )
 
 
 def measure_groups(context: ServiceContext, settings: RouterSettings, models: ModelTable) -> None:

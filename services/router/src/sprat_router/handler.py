@@ -21,6 +21,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import Policy, TenantGuard
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
 from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
@@ -136,8 +137,10 @@ class RouterHandler:
     def _dropped(self, prediction: Prediction) -> Outcome | None:
         """Drop a prediction whose text was rejected: the text has its dead letter, and gets no Result."""
         reason = self._guard.skip_reason(prediction)
-        if reason is None and (unclear := self._unclear(prediction.warnings)):
-            reason = unclear.code
+        if reason is None and self._strict_texts:
+            # A specialist of an earlier version names no warnings; the text that it hands on has its unknown fields.
+            unclear = self._unclear(prediction.warnings or warnings_of(prediction.submitted))
+            reason = unclear.code if unclear else None
         return None if reason is None else Outcome(skipped=reason)
 
     def _route(self, prediction: Prediction) -> Outcome:

@@ -25,6 +25,8 @@ from sprat_contracts import (
 
 ROUTER: Final = "router"
 FRONTIER: Final = "frontier"
+STRICT_TEXTS: Final = ".strict"
+"""Ends the client id of a router that is strict with texts."""
 
 
 @dataclass(frozen=True, slots=True)

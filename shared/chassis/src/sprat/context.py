@@ -45,6 +45,8 @@ class Subscription:
     """Called when partitions are revoked and when the service stops, after the drain."""
     model_version: str | None = None
     """The version of the service's model, where it has one."""
+    client_suffix: str = ""
+    """Ends the client id. By it, whoever looks at the group sees which members have another setting."""
 
 
 @dataclass(slots=True)

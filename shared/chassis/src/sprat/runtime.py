@@ -235,7 +235,7 @@ async def _consume(context: ServiceContext, settings: ServiceSettings, subscript
     signals.BUILD.replace([(1, _build_labels(context, subscription))])
     assignment = Assignment(context.admission, context.failure, settings.drain_s, subscription.release)
     progress.assigned = lambda: assignment.assigned
-    broker = make_broker(settings.kafka, client_id(context.name, context.model))
+    broker = make_broker(settings.kafka, client_id(context.name, context.model) + subscription.client_suffix)
     subscriber = subscribe(
         broker, subscription.channels, subscription.group, subscription.handle, assignment, settings.kafka
     )

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from sprat.channels import ROUTER, STRICT_TEXTS
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, limit_to_owned
@@ -350,6 +351,21 @@ def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> 
         metrics = {} if group is None else as_metrics(group)
         for check in _check_group(name, group, registered):
             yield replace(check, metrics=metrics)
+    if (router := measured.groups.get(ROUTER)) is not None:
+        yield from _check_strictness(router)
+
+
+def _check_strictness(router: GroupLag) -> Iterator[Check]:
+    """Warn where some routers are strict with texts, and some are not."""
+    clients = [member.client for member in router.group.members]
+    strict = sum(client.endswith(STRICT_TEXTS) for client in clients)
+    if 0 < strict < len(clients):
+        yield warning(
+            "groups",
+            f"{ROUTER}: {strict} of {len(clients)} members {'is' if strict == 1 else 'are'} strict with texts, so a "
+            "text with an unknown field may get a dead letter and Results",
+            "give all routers the same SPRAT_STRICT_TEXTS",
+        )
 
 
 def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels | None) -> Iterator[Check]:
