@@ -222,6 +222,12 @@ def test_every_refused_record_had_exactly_one_dead_letter_and_no_result(system: 
         assert (len(system._outcomes.letters(place)), system._outcomes.results(place)) == (1, []), place
 
 
+def test_an_event_whose_headers_are_written_in_capitals_is_answered_under_its_id(system: Sprat) -> None:
+    headers = [(name.upper(), value) for name, value in cloudevent("capitals")]
+    result = system.result(submit(system, text(SURE), headers))
+    assert (result.text_source, result.text_id, result.status) == ("/crm", "capitals", "answered")
+
+
 @pytest.mark.parametrize("data", [text(SURE), json.dumps(text(SURE))], ids=["object", "string"])
 def test_an_event_of_the_sdk_in_structured_mode_is_answered_under_its_id(system: Sprat, data: Any) -> None:
     attributes = {"type": "dev.sprat.text.submitted.v1", "source": "/crm", "id": f"structured-{type(data).__name__}"}

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from codecs import BOM_UTF8
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +112,13 @@ BAD = [
     ),
     pytest.param(twice(ce_id=b"t-2"), "invalid_cloudevent", "header ce_id: twice, with different values", id="two ids"),
     pytest.param(
+        twice(CE_ID=b"t-2"), "invalid_cloudevent", "header ce_id: twice, with different values", id="two cases"
+    ),
+    pytest.param(plain(headers=(("Ce_Id", b"1"),)), "invalid_cloudevent", "ce_specversion: missing", id="an id alone"),
+    pytest.param(
+        plain(headers=(("Content-Type", b"text/plain"),)), "unsupported_content_type", "only app", id="Content-Type"
+    ),
+    pytest.param(
         twice(twice(ce_anna=b"1"), ce_anna=b"2"), "invalid_cloudevent", "header *: twice", id="two of its own"
     ),
     pytest.param(
@@ -200,6 +208,27 @@ def test_other_messages_have_their_own_code() -> None:
 def test_a_cloudevent_is_read(headers: dict[str, str | None]) -> None:
     read = decode(event(**headers), TextSubmitted)
     assert (read.envelope.id, read.envelope.source, read.message.text) == ("t-1", "/app", "hi")
+
+
+@pytest.mark.parametrize("written", [str.upper, str.title, str.lower], ids=lambda each: each.__name__)
+def test_names_of_headers_are_read_in_any_case(written: Callable[[str], str]) -> None:
+    signature = {"traceparent": TRACEPARENT, "tracestate": "a=b", "ce_tenant": "shop", "sprat_text_signature": "v1=0"}
+    small = event(**signature)
+    read = decode(replace(small, headers=[(written(name), value) for name, value in small.headers]), TextSubmitted)
+    assert read == decode(small, TextSubmitted)
+    assert (read.envelope.id, read.envelope.traceparent, read.envelope.extensions) == (
+        "t-1",
+        TRACE_CONTEXT,
+        {"tenant": "shop"},
+    )
+    assert read.envelope.signature is not None
+    named = structured()
+    content_type = [(written(name), value) for name, value in named.headers]
+    assert decode(replace(named, headers=content_type), TextSubmitted) == decode(named, TextSubmitted)
+
+
+def test_the_header_of_a_replay_is_read_as_sprat_writes_it() -> None:
+    assert decode(event(SPRAT_REPLAY_FOR="intent"), TextSubmitted).envelope.replay_for is None
 
 
 def test_of_a_header_that_stands_twice_the_last_counts() -> None:

@@ -12,7 +12,7 @@ from sprat_operations.record_summary import record_kinds
 from sprat_operations.replay import plan, skip_sent
 from sprat_operations.trace_records import read_step
 from support.stream import SIGNATURES
-from support.wire_records import plain, signed_letter
+from support.wire_records import TRACE_CONTEXT, TRACEPARENT, plain, signed_letter
 
 TOPICS = Topics()
 IDENTITY = ("/app", "t-1")
@@ -70,3 +70,14 @@ def test_it_is_found_for_its_correction(text):
     wanted = TextSearch({IDENTITY})
     wanted.take(text)
     assert wanted.found[IDENTITY].text.text == "hi"
+
+
+def test_a_text_whose_headers_are_written_in_capitals_is_found_by_their_id():
+    named = (("CE_SPECVERSION", b"1.0"), ("CE_ID", b"t-1"), ("CE_SOURCE", b"/app"), ("CE_TYPE", EVENT["type"].encode()))
+    text = plain(json.dumps(EVENT["data"]).encode(), headers=(*named, ("TraceParent", TRACEPARENT.encode())))
+    letter = read_dead_letter(letter_of(text), SIGNATURES)
+    (replay,) = plan([letter], [letter], TOPICS, SIGNATURES).replays
+    assert (letter.identity, letter.is_plain_text, letter.trace_id) == (IDENTITY, False, TRACE_CONTEXT.trace_id)
+    assert tuple(replay.headers[:4]) == named, "and none is added"
+    step = read_step(record_kinds(TOPICS)[TOPICS.texts], text, record_kinds(TOPICS))
+    assert (step.identity, step.trace_id) == (IDENTITY, TRACE_CONTEXT.trace_id)

@@ -55,6 +55,7 @@ def test_what_it_signs_it_accepts() -> None:
         lambda record: replace(record, headers=record.headers[1:]),
         lambda record: replace(record, headers=(*record.headers, ("ce_id", b"2"))),
         lambda record: replace(record, headers=(*record.headers, ("ce_tenant", b"x"))),
+        lambda record: replace(record, headers=(*record.headers, ("CE_Tenant", b"x"))),
         lambda record: with_header(record, "sprat_signature", b"v1=" + b"0" * 64),
         lambda record: with_header(record, "sprat_signature", b"v2=\xff"),
     ],

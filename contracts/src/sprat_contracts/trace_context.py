@@ -1,8 +1,10 @@
 """W3C trace context in record headers: https://www.w3.org/TR/trace-context/#traceparent-header."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sprat_contracts.headers import header_name
 from sprat_contracts.ids import TRACE, derive
 
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
@@ -26,6 +28,12 @@ class Traceparent:
         text = header.decode("utf-8", "replace") if isinstance(header, bytes) else header
         match = _TRACEPARENT.fullmatch(text or "")
         return None if match is None else cls(match[2], match[3], match[4], match[1])
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[str, bytes]]) -> "Traceparent | None":
+        """Return that of a record; None where it has none, or none that is valid. Of two headers the last counts."""
+        given = [value for name, value in headers if header_name(name) == "traceparent"]
+        return cls.parse(given[-1]) if given else None
 
     @classmethod
     def root(cls, source: str, id: str) -> "Traceparent":

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from sprat_contracts.base import Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
+from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.structured import CONTEXT, FORMAT, content_type_of, data_in, event_in, extensions_in
@@ -173,8 +174,10 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
         attributes = extensions_in(event)
         source, event_id = _identity(attributes, message_type.event_type, "structured mode: attribute ")
         value = _data(event)
-    elif any(name.startswith("ce_") for name in headers):
-        attributes = {name[3:]: value for name, value in headers.items() if name.startswith("ce_")}
+    elif any(name.startswith(ATTRIBUTE) for name in headers):
+        attributes = {
+            name.removeprefix(ATTRIBUTE): value for name, value in headers.items() if name.startswith(ATTRIBUTE)
+        }
         source, event_id = _identity(attributes, message_type.event_type, "header ce_")
     elif message_type.plain_json_allowed:
         attributes = {}
@@ -283,13 +286,14 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
 def _text_headers(record: KafkaRecord) -> dict[str, str]:
     """Decode the headers; the last one of a name counts, as in most clients, but attributes have one value."""
     headers: dict[str, str] = {}
-    for name, value in record.headers:
+    for written, value in record.headers:
+        name = header_name(written)
         try:
             name.encode()  # a reader may keep bytes that are not UTF-8 as surrogates
             text = (value or b"").decode()
         except UnicodeError:
             raise WireError(ReasonCode.INVALID_HEADER, f"header {_shown(name)}: not UTF-8") from None
-        if name.startswith("ce_") and headers.get(name, text) != text:
+        if name.startswith(ATTRIBUTE) and headers.get(name, text) != text:
             raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"header {_shown(name)}: twice, with different values")
         headers[name] = text
     return headers

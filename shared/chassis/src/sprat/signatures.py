@@ -22,6 +22,7 @@ from sprat.retry import OnceAMinute
 from sprat.settings import ServiceSettings
 from sprat.telemetry import signals
 from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
+from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.wire import SIGNATURE, RecordContent
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,11 @@ class Signatures:
 
 
 def _covers(header: str) -> bool:
-    return header.startswith(("ce_", "sprat_")) and header not in OWN_HEADERS and header != SIGNATURE
+    return header_name(header).startswith((ATTRIBUTE, "sprat_")) and header not in OWN_HEADERS and header != SIGNATURE
 
 
 def _covers_replay(header: str) -> bool:
-    return header.startswith("ce_") or header in {REPLAY_FOR, REPLAYS}
+    return header_name(header).startswith(ATTRIBUTE) or header in {REPLAY_FOR, REPLAYS}
 
 
 def _covers_dead_letter(header: str) -> bool:

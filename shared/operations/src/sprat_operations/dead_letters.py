@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from sprat.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import OWN_HEADERS, SERVICE
+from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.structured import FORMAT, content_type_of, event_in, identity_in
 
@@ -51,7 +52,7 @@ class DeadLetter:
     @property
     def trace_id(self) -> str | None:
         """Return the trace id in the headers of the original, else the one that follows from its identity."""
-        traceparent = Traceparent.parse(next((value for name, value in self.headers if name == "traceparent"), None))
+        traceparent = Traceparent.of(self.headers)
         if traceparent is None and self.identity is not None:
             traceparent = Traceparent.root(*self.identity)
         return None if traceparent is None else traceparent.trace_id
@@ -105,7 +106,7 @@ def identity_of(headers: Headers, value: bytes | None) -> Identity | None:
     event = event_in(decoded(headers), value)
     if event is not None and (identity := identity_in(event)) is not None:
         return identity
-    found = {name: value or b"" for name, value in headers}
+    found = {header_name(name): value or b"" for name, value in headers}
     try:
         source, event_id = found.get("ce_source", b"").decode(), found.get("ce_id", b"").decode()
     except UnicodeDecodeError:
@@ -127,12 +128,12 @@ def _writable(name: str) -> str:
 
 
 def decoded(headers: Headers) -> dict[str, str]:
-    """Return the headers as strings; of duplicate names the last counts, as for the services."""
-    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers}
+    """Return the headers as strings, by the names that services read; of duplicates the last counts, as for them."""
+    return {header_name(name): (value or b"").decode("utf-8", "replace") for name, value in headers}
 
 
 def _is_cloudevent(record: KafkaRecord) -> bool:
     """Return whether a record is a CloudEvent, in whichever mode."""
     headers = decoded(record.headers)
-    named = any(name.startswith("ce_") for name in headers) or content_type_of(headers).startswith(FORMAT)
+    named = any(name.startswith(ATTRIBUTE) for name in headers) or content_type_of(headers).startswith(FORMAT)
     return named or event_in(headers, record.value) is not None

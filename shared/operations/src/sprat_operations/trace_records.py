@@ -8,6 +8,7 @@ from typing import Any
 
 from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
+from sprat_contracts.headers import ATTRIBUTE
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.structured import data_in, event_in, identity_in
 from sprat_operations.dead_letters import decoded
@@ -178,7 +179,7 @@ def text_identity(
     event = event_in(headers, value)
     if event is not None and (identity := identity_in(event)) is not None:
         return identity
-    if event is not None or any(name.startswith("ce_") for name in headers):
+    if event is not None or any(name.startswith(ATTRIBUTE) for name in headers):
         source, id = headers.get("ce_source"), headers.get("ce_id")
         return (source, id) if source and id else None
     return plain_text_identity(topic, partition, offset, timestamp_ms)

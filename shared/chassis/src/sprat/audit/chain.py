@@ -18,6 +18,7 @@ from pydantic import Field
 from sprat.audit.keys import CHECKPOINT, RECORD, SigningKey
 from sprat_contracts import ChainPlace, EgressRecord, Envelope, encode
 from sprat_contracts.base import EpochMs, Part
+from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.wire import SIGNATURE
 
 _LENGTH: Final = struct.Struct(">q")
@@ -72,7 +73,10 @@ def signed_bytes(value: bytes, headers: Iterable[tuple[str, bytes]]) -> bytes:
 
     Agents on the way may change those for tracing. The key is in the value, as `text_hash`.
     """
-    covered = sorted(((name, content) for name, content in headers if name.startswith("ce_")), key=lambda each: each[0])
+    covered = sorted(
+        ((name, content) for name, content in headers if header_name(name).startswith(ATTRIBUTE)),
+        key=lambda each: each[0],
+    )
     parts = [part for name, content in covered for part in (name.encode(), content or b"")]
     # Lengths first, so that no two records have the same bytes.
     return b"".join(_LENGTH.pack(len(part)) + part for part in (*parts, value))

@@ -138,7 +138,7 @@ def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tu
     A sender may also give the derived one, as `sprat send` does. That of a record without one that cannot be decoded
     is derived from its place.
     """
-    given = Traceparent.parse(next((value for name, value in record.headers if name == "traceparent"), None))
+    given = Traceparent.of(record.headers)
     if received is None:
         place = f"{record.topic}/{record.partition}", str(record.offset)
         return (Traceparent.root(*place), True) if given is None else (given, False)

@@ -19,6 +19,7 @@ from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
+from sprat_contracts.headers import header_name
 from sprat_contracts.languages import primary_subtag
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
@@ -147,7 +148,7 @@ def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
     """Return the original with personal data masked."""
     parts: dict[str, Any] = {"masked": True, "headers": [], "counts": {}, "withheld": {}}
     for name, value in letter.original_headers:
-        shown = _escaped(value) if name in _PLAIN else _part_masked(f"header {name}", value, masker, parts)
+        shown = _escaped(value) if header_name(name) in _PLAIN else _part_masked(f"header {name}", value, masker, parts)
         parts["headers"].append([name, shown])
     identity = letter.identity
     if letter.key and identity is not None and letter.key == identity[1].encode():

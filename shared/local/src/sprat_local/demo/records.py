@@ -26,6 +26,7 @@ from sprat_contracts import (
     decode,
     encode,
 )
+from sprat_contracts.headers import header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_local.demo.samples import BrokenSample, Sample, Samples
 
@@ -101,7 +102,7 @@ class PublishedRecord:
     @property
     def identity(self) -> tuple[str, str]:
         """The text's source and id, as every service reads them."""
-        headers = {name: value.decode("utf-8", "replace") for name, value in self.record.headers}
+        headers = {header_name(name): value.decode("utf-8", "replace") for name, value in self.record.headers}
         if "ce_id" in headers:
             return headers.get("ce_source", ""), headers["ce_id"]
         return plain_text_identity(self.topic, self.partition, self.offset, self.timestamp_ms)
@@ -205,7 +206,7 @@ class Observations:
 
 def trace_id(headers: Iterable[tuple[str, bytes]]) -> str:
     """Return the trace id of a record; empty without a valid one."""
-    traceparent = Traceparent.parse(dict(headers).get("traceparent"))
+    traceparent = Traceparent.of(headers)
     return "" if traceparent is None else traceparent.trace_id
 
 
