@@ -32,7 +32,7 @@ from sprat_operations.acls import read_quotas, set_missing_quotas
 from sprat_operations.rights import QuotaFinding
 from support.cli_records import environment
 from support.frontier_parts import simulator
-from support.secured_kafka import Keys, SecuredKafka
+from support.secured_kafka import GUEST, Keys, SecuredKafka
 from support.secured_system import PUBLIC_KEY, folder_of_commands, rows, said, serving_by_rights
 from support.stream import eventually
 
@@ -98,13 +98,13 @@ def broker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(broker, tmp_path_factory):
-    """Return a way to run a command as the user of a role; None: as a super user."""
+    """Return a way to run a command as the user of a role, or another user; None: as a super user."""
     folder = folder_of_commands(tmp_path_factory.mktemp("work"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
 
         def run(role, *arguments):
-            user = {} if role is None else {"SASL_USERNAME": USERS[role]}
+            user = {} if role is None else {"SASL_USERNAME": USERS.get(role, role)}
             env = environment(
                 "", PREFIX, SPRAT_KAFKA__PARTITIONS="2", SPRAT_REDIS__URL="redis://127.0.0.1:1"
             ) | broker.settings(**user)
@@ -360,6 +360,26 @@ def test_quotas_are_set_and_one_of_a_service_is_found(granted, run, broker):
     assert found.exit_code == 1
     assert "excessive  User:the-router: quota request_percentage=25" in said(found)
     assert "--delete-config request_percentage --entity-type users --entity-name the-router" in said(found)
+
+
+def test_without_the_right_to_read_quotas_the_rest_is_compared_and_it_is_said(granted, run, broker):
+    may = broker.add_acl(ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE)
+    wide = broker.add_acl(ResourceType.TOPIC, "*", AclOperation.WRITE, "User:crm")
+    try:
+        compared = run(GUEST, "acls", "check", *PRINCIPALS)
+        unread, found = rows_of(run(GUEST, "acls", "check", *PRINCIPALS, "--json"), 1)
+        broker.remove_acl(wide)
+        alone = run(GUEST, "acls", "check", *PRINCIPALS)
+        nothing = run(GUEST, "acls", "apply", *PRINCIPALS)
+    finally:
+        for entry in (may, wide):
+            broker.remove_acl(entry)
+    assert "unread  quotas: this user may not read them, which needs DescribeConfigs on the cluster" in said(compared)
+    assert "excessive  User:crm: " in said(compared)
+    assert (unread["type"], unread["what"], unread["needs"]["operation"]) == ("unread", "quotas", "DescribeConfigs")
+    assert (found["type"], found["principal"], found["name"]) == ("excessive", "User:crm", "*")
+    assert "10 users have what their roles need, quotas not compared" in said(alone)
+    assert (compared.exit_code, alone.exit_code, nothing.exit_code) == (1, 1, 1), "what nobody has read is not right"
 
 
 def test_the_printed_quota_is_what_kafka_takes(broker, run, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import ClusterAuthorizationFailedError
 
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
@@ -56,12 +57,12 @@ Name every user: what others may do to the topics and groups of this installatio
 entry that is wider than what the role needs is "excessive", one that denies what it needs is "denied". Super users need
 no entry, and none limits them: look at super.users in server.properties. A quota that a role should have is "missing"
 where there is none (another number is your choice), one of a service or an operator is "excessive". It needs the rights
-to describe the cluster and its settings.
+to describe the cluster and its settings; without the latter it compares the entries alone, and says so.
 
 \b
 Exit codes:
   0  the entries are as they should be
-  1  some are missing, or permit more, or deny what is needed
+  1  some are missing, or permit more, or deny what is needed; or the quotas cannot be read
   2  wrong usage, or Kafka cannot be reached, has no authorizer, or does not let you"""
 _APPLY = """\b
 Examples:
@@ -75,7 +76,7 @@ cluster and its settings.
 \b
 Exit codes:
   0  nothing is missing any more; with --dry-run: nothing is missing
-  1  with --dry-run: some are missing; an entry denies what is needed
+  1  with --dry-run: some are missing; an entry denies what is needed, or the quotas cannot be read
   2  wrong usage, or Kafka cannot be reached, has no authorizer, or does not let you"""
 _COLOURS = {"missing": "red", "denied": "red", "excessive": "yellow", "unknown": "yellow"}
 
@@ -141,20 +142,28 @@ def apply(
     with explain_kafka_errors(kafka):
         found, quotas = asyncio.run(_compared(kafka, principals))
         missing = [each for each in found if each.kind == "missing"]
-        quotas = [each for each in quotas if each.kind == "missing"]
+        lacking = [each for each in quotas or () if each.kind == "missing"]
         if not dry_run:
-            asyncio.run(_add(kafka, missing, quotas))
-            added: list[Finding | QuotaFinding] = [*missing, *quotas]
+            asyncio.run(_add(kafka, missing, lacking))
+            added: list[Finding | QuotaFinding] = [*missing, *lacking]
             for each in added:
                 _say_added(each, as_json=as_json)
     left = [each for each in found if each.kind == "denied" or (dry_run and each.kind == "missing")]
-    _finish(kafka, principals, left, quotas if dry_run else [], as_json=as_json)
+    unread = quotas is None
+    _finish(kafka, principals, left, None if unread else lacking if dry_run else [], as_json=as_json)
 
 
-async def _compared(kafka: KafkaSettings, principals: Sequence[Principal]) -> tuple[list[Finding], list[QuotaFinding]]:
+async def _compared(
+    kafka: KafkaSettings, principals: Sequence[Principal]
+) -> tuple[list[Finding], list[QuotaFinding] | None]:
+    """Compare entries and quotas; None where this user may not read the quotas, which is a right of its own."""
     client = client_arguments(kafka)
     found = compare(principals, await read_entries(client), kafka.topics)
-    return found, compare_quotas(principals, await read_quotas(client))
+    try:
+        quotas = await read_quotas(client)
+    except ClusterAuthorizationFailedError:
+        return found, None
+    return found, compare_quotas(principals, quotas)
 
 
 async def _add(kafka: KafkaSettings, missing: Sequence[Finding], quotas: Sequence[QuotaFinding]) -> None:
@@ -191,11 +200,13 @@ def _finish(
     kafka: KafkaSettings,
     principals: Sequence[Principal],
     found: Sequence[Finding],
-    quotas: Sequence[QuotaFinding],
+    quotas: Sequence[QuotaFinding] | None,
     *,
     as_json: bool,
 ) -> None:
-    for quota in quotas:
+    if quotas is None:
+        _say_unread(as_json=as_json)
+    for quota in quotas or ():
         _say_quota(kafka, quota, as_json=as_json)
     for each in found:
         if as_json:
@@ -204,13 +215,22 @@ def _finish(
         say(f"{paint(each.kind, _COLOURS[each.kind])}  {printable(each.principal)}: {printable(str(each.right))}")
         if each.entry is not None:
             say(f"  → {printable(removal_command(each.entry, kafka.bootstrap))}")
-    kinds = {*(each.kind for each in found), *(each.kind for each in quotas)}
+    kinds = {*(each.kind for each in found), *(each.kind for each in quotas or ())}
     if "missing" in kinds and not as_json:
         say("→ add what is missing: sprat acls apply, with the same --principal")
     if not (found or quotas) and not as_json:
         count = len(principals)
-        say(paint(f"{count} user{'s have' if count != 1 else ' has'} what their roles need", "green"))
-    raise typer.Exit(1 if found or quotas else 0)
+        besides = ", quotas not compared" if quotas is None else ""
+        say(paint(f"{count} user{'s have' if count != 1 else ' has'} what their roles need{besides}", "green"))
+    raise typer.Exit(1 if found or quotas or quotas is None else 0)
+
+
+def _say_unread(*, as_json: bool) -> None:
+    if as_json:
+        say_json({"type": "unread", "what": "quotas", "needs": {"resource": "Cluster", "operation": "DescribeConfigs"}})
+    else:
+        unread = "this user may not read them, which needs DescribeConfigs on the cluster"
+        say(f"{paint('unread', 'yellow')}  quotas: {unread}")
 
 
 def _finding(each: Finding) -> dict[str, Any]:
