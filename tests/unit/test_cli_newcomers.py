@@ -76,8 +76,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_clean_says_what_lies_in_the_cache_and_removes_it(cache: Path, tmp_path: Path) -> None:
-    assert run("clean") == f"nothing in {cache}\n"
-    for name, size in (("kafka-1", 3_000_000), ("kubernetes", 10), ("npm", 10), ("other", 1), ("run", 5)):
+    assert run("clean") == f"nothing of Sprat in {cache}\n"
+    kafka = "kafka-4.1.1-8032a3ac32ee"
+    made = ((kafka, 3_000_000), ("kubernetes", 10), ("npm", 10), ("rampart", 1))
+    for name, size in (*made, ("kafka-backup", 1), ("notes", 5), ("run", 5)):
         (cache / name / "deep").mkdir(parents=True)
         (cache / name / "deep" / "file").write_bytes(b"x" * size)
     kept = tmp_path / "kept"
@@ -87,16 +89,31 @@ def test_clean_says_what_lies_in_the_cache_and_removes_it(cache: Path, tmp_path:
     (cache / "kubernetes" / "deep").chmod(0o500)  # as the folders of what `go` fetches
 
     said = run("clean", "--dry-run")
-    assert [line.split()[:2] for line in said.splitlines()] == [["3", "MB"], *[["0", "kB"]] * 3, ["3", "MB"]]
+    assert [line.split()[:2] for line in said.splitlines()[:5]] == [["3", "MB"], *[["0", "kB"]] * 3, ["3", "MB"]]
     assert "Apache Kafka" in said
-    assert "not known to this version" in said
+    assert "not made by Sprat, and left there: kafka-backup, notes" in said
     assert "make test-clients" in said
     assert json.loads(run("clean", "--dry-run", "--json").splitlines()[0])["size"] == 3_000_000
     assert "nothing was removed" in run("clean", code=1, typed="n\n")
-    assert (cache / "kafka-1").exists()
+    assert (cache / kafka).exists()
     announced = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6399/0").announce()
     assert f"(process {os.getpid()}) with these files: stop it first" in run("clean", "--yes", code=2)
     announced.unlink()
     assert "removed 3 MB" in run("clean", "--yes")
-    assert [each.name for each in cache.iterdir()] == ["run"]
+    assert sorted(each.name for each in cache.iterdir()) == ["kafka-backup", "notes", "run"]
     assert (kept / "file").exists()
+
+
+def test_clean_removes_nothing_through_a_link(cache: Path, tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    (others / "npm").mkdir(parents=True)
+    (others / "npm" / "mine").touch()
+    cache.symlink_to(others)
+    assert f"{cache} is a link, to {others}: nothing is removed through it" in run("clean", "--yes", code=2)
+    assert (others / "npm" / "mine").exists()
+    cache.unlink()
+    cache.mkdir()
+    (cache / "npm").symlink_to(others / "npm")
+    run("clean", "--yes")
+    assert not (cache / "npm").is_symlink()
+    assert (others / "npm" / "mine").exists()

@@ -1,5 +1,6 @@
 """What Sprat keeps in the user's cache: what it has fetched and built, so that later starts need neither."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,14 +8,17 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from sprat.errors import UserError
+
 _RUNNING = "run"
 """Belongs to installations that run, and is removed by them."""
-_MEANINGS = {
-    "kafka": "Apache Kafka, for `sprat up`",
+_MADE = {
+    r"kafka-[0-9.]+-[0-9a-f]{12}": "Apache Kafka, for `sprat up`",
     "kubernetes": "programs built for `make test-kubernetes`",
     "npm": "libraries of Node.js for `make test-clients`",
+    "all-minilm-l6-v2|multilingual-e5-small|rampart": "weights that a recipe of a shipped model starts from",
 }
-_OTHER = "not known to this version"
+"""Names of what Sprat makes there → what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,34 @@ def folder() -> Path:
 
 
 def contents() -> list[CachedFolder]:
-    """Return what is in it and may be removed, by name."""
-    return [
-        CachedFolder(path, sum(_sizes(path)), _MEANINGS.get(path.name.partition("-")[0], _OTHER))
-        for path in (sorted(folder().iterdir()) if folder().is_dir() else [])
-        if path.name != _RUNNING
-    ]
+    """Return what Sprat has made in it and may be removed, by name.
+
+    Raises:
+        UserError: the folder is a link: what it leads to may be anything.
+    """
+    return [CachedFolder(path, sum(_sizes(path)), what) for path in _paths() if (what := _made(path)) is not None]
+
+
+def others() -> list[Path]:
+    """Return what else is in it, by name: somebody else's.
+
+    Raises:
+        UserError: as above.
+    """
+    return [path for path in _paths() if _made(path) is None]
+
+
+def _made(path: Path) -> str | None:
+    """Return what a file or folder of Sprat is; None: it is none."""
+    return next((what for name, what in _MADE.items() if re.fullmatch(name, path.name)), None)
+
+
+def _paths() -> list[Path]:
+    if folder().is_symlink():
+        raise UserError(
+            f"{folder()} is a link, to {folder().readlink()}: nothing is removed through it; remove it by hand"
+        )
+    return [path for path in (sorted(folder().iterdir()) if folder().is_dir() else []) if path.name != _RUNNING]
 
 
 def remove(cached: CachedFolder) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from sprat.errors import SpratError, UserError
 from sprat_cli.options import Json
-from sprat_cli.terminal import remark, say, say_json, table
+from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_operations import local_cache, local_run
 
 EPILOG = """\b
@@ -16,13 +16,15 @@ Examples:
   sprat clean --dry-run --json | jq .size
 
 \b
-It does not touch the folders that were named with --data, nor `.venv`, which `make clean` removes.
+It removes what Sprat has made there and nothing else: the files of Apache Kafka, weights that recipes fetch, what tests
+fetch or build. Links are removed, never what they lead to; where the cache itself is a link, nothing is. It does not
+touch the folders that were named with --data, nor `.venv`, which `make clean` removes.
 
 \b
 Exit codes:
   0  removed, or there was nothing
   1  not removed: not confirmed, or a file cannot be removed
-  2  wrong usage, or an installation runs with it"""
+  2  wrong usage, an installation runs with it, or the cache is a link"""
 
 
 def clean(
@@ -36,17 +38,21 @@ def clean(
     The next `sprat up` fetches Apache Kafka again (44 MB). While one runs, nothing is removed; one that was started
     with --redis is not noticed.
     """
-    found = local_cache.contents()
+    found, others = local_cache.contents(), local_cache.others()
     total = sum(each.size for each in found)
     if as_json:
         for each in found:
             say_json({"type": "cached", "path": str(each.path), "size": each.size, "what": each.what})
+        for path in others:
+            say_json({"type": "left", "path": str(path)})
     elif found:
         for line in table([(format_size(each.size), str(each.path), each.what) for each in found]):
             say(line)
         say(f"{format_size(total)} in all")
     else:
-        say(f"nothing in {local_cache.folder()}")
+        say(f"nothing of Sprat in {local_cache.folder()}")
+    if others and not as_json:
+        remark(f"not made by Sprat, and left there: {', '.join(printable(path.name) for path in others)}")
     if dry_run or not found:
         return
     if runs := local_run.running():
