@@ -1,6 +1,8 @@
 """The supervisor with real processes: starts, restarts, reports reasons, gives up, stops."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,8 +120,35 @@ def test_a_process_that_ignores_sigterm_is_killed(supervised: Supervised) -> Non
     supervised.supervisor.stop_services(["simulator"], 0.3)
 
     assert process.pid is None
-    assert supervised.notices[-1].text == "did not stop within 0.3 s: killed"
+    assert supervised.notices[-1].text == (
+        "did not stop within 0.3 s: it neither answered nor worked, and was killed; its texts wait in Kafka"
+    )
     assert not supervised.supervisor.services
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells here who waits for a core")
+def test_one_that_gets_no_core_is_not_called_killed(supervised: Supervised, tmp_path: Path) -> None:
+    """Beside a busy process on one core, it gets about a 300th of it, and answers nothing."""
+    busy = (
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *_: None)\nprint('busy', flush=True)\nwhile True: pass\n"
+    )
+    (tmp_path / "starved.py").write_text(busy, "utf-8")
+    process = supervised.start("starved", restart=False, PYTHONPATH=str(tmp_path))
+    until(lambda: "busy" in process.log.read_text("utf-8"))
+    pid, core = process.pid, min(os.sched_getaffinity(0))
+    assert pid is not None
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        for each in (pid, other.pid):
+            os.sched_setaffinity(each, {core})
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+        supervised.supervisor.stop_services(["simulator"], 1.0)
+    finally:
+        other.kill()
+        other.wait()
+    assert supervised.notices[-1].text == (
+        "did not stop within 1 s: it was at work, and was ended; its texts wait in Kafka"
+    )
 
 
 def test_one_that_still_works_at_the_end_of_the_grace_is_not_called_killed(

@@ -145,11 +145,15 @@ class ServiceProcess:
         return True
 
     def hangs(self, since: float | None, window_s: float) -> bool:
-        """Return whether it neither answers a request nor has worked for `window_s`; `since` is its earlier `cpu_s`."""
+        """Return whether it has not worked for `window_s`, does not answer, and waits for no core.
+
+        `since` is its earlier `cpu_s`. On a machine that is too busy to give it a core, it has work and cannot do it.
+        """
         if since is None:
             return False
         used_s = (self.cpu_s() or 0.0) - since
-        return used_s < _AT_WORK * window_s and http_status(self.port, self._launch.ready_path) is None
+        idle = used_s < _AT_WORK * window_s and http_status(self.port, self._launch.ready_path) is None
+        return idle and not self._is_runnable()
 
     def cpu_s(self) -> float | None:
         """Return the seconds of a core that it has used; None where it does not run."""
@@ -158,6 +162,15 @@ class ServiceProcess:
         except psutil.Error:
             return None
         return None if used is None else float(used.user + used.system)
+
+    def _is_runnable(self) -> bool:
+        """Return whether one of its threads runs, or would on a free core. False where this is not Linux."""
+        for thread in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                # After the name in parentheses, which may hold anything, comes the state.
+                if thread.read_bytes().rpartition(b")")[2].split()[0] == b"R":
+                    return True
+        return False
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to its whole process group; the supervisor handles what follows."""

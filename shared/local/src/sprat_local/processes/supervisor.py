@@ -175,8 +175,13 @@ class Supervisor:
             hangs = dict(zip(late, looking.map(lambda each: each.hangs(late[each], window_s), late), strict=True))
         for process in stopping:
             if not process.wait(deadline):
-                what = "killed" if hangs.get(process) else "it was at work, and was ended; its texts wait in Kafka"
-                self._on_notice(Notice(process.name, "warning", f"did not stop within {grace_s:g} s: {what}"))
+                what = (
+                    "neither answered nor worked, and was killed"
+                    if hangs.get(process)
+                    else "was at work, and was ended"
+                )
+                told = f"did not stop within {grace_s:g} s: it {what}; its texts wait in Kafka"
+                self._on_notice(Notice(process.name, "warning", told))
             self.services.pop(process.name, None)  # only now: `kill_all` must find it as long as it runs
 
     def crash_server(self, name: str) -> None:
