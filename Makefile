@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KAFKA := $(VENV)/.kafka
-SHARED := chassis policy inference encoder privacy training operations cli local testing
+SHARED := chassis langid policy inference encoder privacy training operations cli local testing
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 

@@ -65,6 +65,22 @@ def test_a_german_wish_is_understood(bootstrap: str) -> None:
     assert (result["output"]["label"], result["source"]) == ("transfer", "small")
 
 
+def test_with_auto_the_language_is_detected(bootstrap: str) -> None:
+    given = "bitte überweise 100 Euro auf mein Sparkonto"
+    result = send(bootstrap, given, "--language", "auto", "--task", "intent")
+    assert (result["output"]["label"], result["source"], result["language"]) == ("transfer", "small", "auto")
+    detected = result["language_detected"]
+    assert detected["language"] == "de"
+    assert detected["confidence"] > 0.9
+
+
+def test_with_auto_a_language_that_no_model_serves_is_named(bootstrap: str) -> None:
+    result = send(bootstrap, "Waar blijft mijn bestelling?", "--language", "auto", "--task", "ner")
+    assert [each["code"] for each in result["declined"]["causes"]] == ["language", "policy"]
+    assert result["declined"]["detail"].startswith("detected nl (1.00); ner/default serves en, de; send one of these")
+    assert result["language_detected"]["language"] == "nl"
+
+
 def test_a_sentence_of_service_is_translated(bootstrap: str) -> None:
     result = send(bootstrap, "Where is my order?", "--task", "translation=de")
     assert (result["output"]["text"], result["source"]) == ("Wo ist meine Bestellung?", "small")

@@ -8,7 +8,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT
 from sprat.processing.measure import count_sent
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.models import check_policy
-from sprat_contracts import FrontierRequested, ModelAnnounced
+from sprat_contracts import FrontierRequested, LanguageDetected, ModelAnnounced
 from sprat_frontier.prompts import question_of, registered
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
@@ -111,6 +111,19 @@ def record(task: str) -> FrontierRequested:
     whole = made.model_dump(mode="json") | {"reasons": [PLANTED], "label_set": PLANTED, "later": PLANTED}
     whole["prediction"] |= rest
     return FrontierRequested.model_validate_json(json.dumps(whole))
+
+
+@pytest.mark.parametrize(("detected", "leaves"), [("nl", "nl"), ("x-anna", "und"), (None, "und")])
+def test_of_a_text_with_auto_the_detected_language_leaves_checked_and_never_auto(
+    detected: str | None, leaves: str
+) -> None:
+    request = parts.request("Waar blijft mijn bestelling?", language="auto")
+    found = None if detected is None else LanguageDetected(language=detected, confidence=0.9)
+    prediction = request.prediction.model_copy(update={"language_detected": found})
+    question = question_of(request.model_copy(update={"prediction": prediction}))
+    body = OpenAIProvider(parts.settings()).prepare(question).body
+    assert json.loads(body["messages"][1]["content"])["language"] == leaves
+    assert "auto" not in json.dumps(body)
 
 
 @pytest.mark.parametrize("task", ["intent", "ner", "translation"])

@@ -30,6 +30,7 @@ from sprat_contracts import (
     Entity,
     Envelope,
     IntentOutput,
+    LanguageDetected,
     ModelRef,
     NerOutput,
     Record,
@@ -49,6 +50,12 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 def seen(result):
     return StoredResult(Envelope("result-1", "/router", Traceparent.parse(TRACEPARENT)), result, decided_at=1_041)
+
+
+def test_the_detected_language_is_shown():
+    result = kept(language="auto", language_detected=LanguageDetected(language="nl", confidence=0.978))
+    assert "01234567 · detected nl (97 %) · kept: confident" in result_lines(seen(result))[1]
+    assert "· detected nl (97 %)" in result_line(seen(result))
 
 
 def test_a_kept_answer_says_all_in_two_lines():

@@ -95,6 +95,39 @@ def test_a_language_or_target_that_it_does_not_serve_is_declined(fields, code):
     assert emit.message.declined.code == code
 
 
+GERMAN = "Wo bleibt meine Bestellung? Sie sollte am Montag kommen."
+DUTCH = "Waar blijft mijn bestelling? Die zou maandag komen."
+
+
+def test_with_auto_the_model_is_asked_in_the_detected_language():
+    one, record = specialist(), received(text(text=GERMAN, language="auto"))
+    ask = one.receive(record)
+    assert isinstance(ask, Ask)
+    assert ask.question.language == "de"
+    made = one.failed(record, ask).events[0].message
+    assert (made.submitted.language, made.language_detected.language, made.text_language) == ("auto", "de", "de")
+    assert made.language_detected.confidence > 0.99
+    assert key(text(text=GERMAN, language="auto")) == key(text(text=GERMAN, language="de"))
+
+
+def test_with_auto_it_declines_the_detected_language_and_says_which():
+    (emit,) = specialist().receive(received(text(text=DUTCH, language="auto"))).events
+    assert emit.message.language_detected.language == "nl"
+    assert emit.message.declined.code == "language"
+    assert emit.message.declined.detail.startswith("detected nl (1.00); intent/default serves en, de; send one of")
+
+
+def test_with_auto_a_text_of_no_sure_language_is_read_in_the_default_one():
+    ask = specialist().receive(received(text(text="4711 / 0815", language="AUTO")))
+    assert isinstance(ask, Ask)
+    assert ask.question.language == "en"
+
+
+def test_without_auto_nothing_is_detected():
+    one, record = specialist(), received(text(text=DUTCH, language="en"))
+    assert one.failed(record, one.receive(record)).events[0].message.language_detected is None
+
+
 def test_a_text_that_breaks_the_model_is_declined_and_becomes_a_dead_letter_by_own_fault():
     one = specialist()
     record = received(text())

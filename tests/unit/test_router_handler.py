@@ -104,6 +104,15 @@ def test_a_known_task_that_nobody_serves_is_escalated(
     }
 
 
+def test_the_language_of_a_text_that_nobody_serves_is_detected_too() -> None:
+    submitted = text(text="Waar blijft mijn bestelling?", language="auto")
+    (request,) = requests(router().receive(received(submitted)))
+    assert request.prediction.language_detected is not None
+    assert request.prediction.language_detected.language == "nl"
+    (result,) = results(router().receive(received(answer(request.prediction))))
+    assert (result.language, result.language_detected) == ("auto", request.prediction.language_detected)
+
+
 def test_each_task_and_model_is_looked_up_by_itself() -> None:
     handler = router(announced("intent", model="small"), announced("ner"), announced("translation", owns_from=None))
     outcome = handler.receive(received(text(tasks=ALL_TASKS | {"intent": {"model": "small"}})))

@@ -25,7 +25,7 @@ from sprat_contracts.predictions import (
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
-from sprat_contracts.texts import TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
+from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
@@ -49,6 +49,7 @@ __all__ = [
     "FrontierRequested",
     "IntentOutput",
     "KafkaRecord",
+    "LanguageDetected",
     "Message",
     "ModelAnnounced",
     "ModelRef",

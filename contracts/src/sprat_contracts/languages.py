@@ -1,7 +1,7 @@
 """Language tags, BCP 47."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
@@ -14,6 +14,15 @@ def _with_hyphens(tag: object) -> object:
 LanguageTag = Annotated[
     str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$", max_length=35), BeforeValidator(_with_hyphens)
 ]
+
+
+AUTO: Final = "auto"
+"""As a text's language: whoever reads the text detects its language."""
+
+
+def is_auto(tag: str) -> bool:
+    """Return whether a text's language is to be detected."""
+    return tag.lower() == AUTO
 
 
 def primary_subtag(tag: str) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.signing import TextSignature
-from sprat_contracts.texts import TextSubmitted, TextWarning
+from sprat_contracts.texts import LanguageDetected, TextSubmitted, TextWarning
 
 
 class Alternative(Part):
@@ -128,3 +128,12 @@ class Prediction(Message):
     warnings: Annotated[
         tuple[TextWarning, ...], Field(description="What of the text was not understood; the Result shows it.")
     ] = ()
+    language_detected: Annotated[
+        LanguageDetected | None,
+        Field(description="The language that the text was read in; null where the text names one."),
+    ] = None
+
+    @property
+    def text_language(self) -> str:
+        """The language that the text was read in: the one that it names, or the detected one."""
+        return self.submitted.language if self.language_detected is None else self.language_detected.language

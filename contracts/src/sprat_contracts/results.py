@@ -8,7 +8,7 @@ from pydantic import Field
 from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.frontier import Egress
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
-from sprat_contracts.texts import TextWarning
+from sprat_contracts.texts import LanguageDetected, TextWarning
 
 
 class Route(Part):
@@ -55,6 +55,10 @@ class Result(Message):
     )
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     language: Annotated[str, Field(description="Language of the text, as submitted.")]
+    language_detected: Annotated[
+        LanguageDetected | None,
+        Field(description="The language that the text was read in; null where the text names one."),
+    ] = None
     tenant: Annotated[str, Field(description="The text's tenant.")]
     reference: Annotated[
         Mapping[str, str] | None, Field(description="The upstream's own keys and values, untouched.")

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sprat_contracts.base import TASKS, Message, Part
+from sprat_contracts.base import TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.languages import LanguageTag
 
@@ -76,6 +76,13 @@ class Tasks(Part):
         return tuple(self.model_extra or ())
 
 
+class LanguageDetected(Part):
+    """The language that a text whose language is `auto` was read in."""
+
+    language: Annotated[LanguageTag, Field(description="BCP 47; the default, `en`, where none was sure enough.")]
+    confidence: Annotated[Probability, Field(description="Calibrated probability, 0–1, that it is the text's.")]
+
+
 class TextWarning(Part):
     """What of a text was not understood."""
 
@@ -102,9 +109,10 @@ class TextSubmitted(Message):
         ),
     ]
     tasks: Annotated[Tasks, Field(description="The tasks to do.")]
-    language: Annotated[LanguageTag, Field(description="Language of the text, BCP 47; `en_US` is read as `en-US`.")] = (
-        "en"
-    )
+    language: Annotated[
+        LanguageTag,
+        Field(description="Language of the text, BCP 47; `en_US` is read as `en-US`. `auto`: to be detected."),
+    ] = "en"
     tenant: Annotated[
         str,
         Field(

@@ -111,7 +111,7 @@ def question_of(request: FrontierRequested) -> FrontierQuestion:
     return FrontierQuestion(
         task=prediction.task,
         text=submitted.text,
-        language=submitted.language,
+        language=prediction.text_language,
         tenant=submitted.tenant,
         labels=NER_LABELS if prediction.task == "ner" and not labels else labels,
         target=options.target if isinstance(options, TranslationOptions) else None,

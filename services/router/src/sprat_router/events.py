@@ -201,6 +201,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
         egress=ending.egress,
         timings_ms=ending.timings_ms,
         language=submitted.language,
+        language_detected=prediction.language_detected,
         tenant=submitted.tenant,
         reference=submitted.reference,
         warnings=prediction.warnings,

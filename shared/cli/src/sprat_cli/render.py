@@ -41,6 +41,12 @@ def warnings(result: Result) -> str:
     return printable("; ".join(f"{each.code}: {each.detail}" for each in result.warnings))
 
 
+def language(result: Result) -> str:
+    """Return which language was detected, where the text asked for that."""
+    detected = result.language_detected
+    return "" if detected is None else printable(f"detected {detected.language} ({int(detected.confidence * 100)} %)")
+
+
 def _names(output: NerOutput) -> str:
     shown = [f"{entity.label} “{entity.text}”" for entity in output.entities[:_MAX_NAMES]]
     more = len(output.entities) - len(shown)
@@ -110,7 +116,8 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     ]
     if marks := _marks(result):
         first.append(f"({', '.join(marks)})")
-    second = [who(result), route(result), left(result.egress), f"{seen.total_ms} ms", cost(result.cost_eur)]
+    facts = [who(result), language(result), route(result), left(result.egress), f"{seen.total_ms} ms"]
+    second = [fact for fact in (*facts, cost(result.cost_eur)) if fact]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""
     if unclear := warnings(result):
@@ -163,6 +170,7 @@ def result_line(seen: StoredResult) -> str:
         format_confidence(result),
         f"({', '.join(marks)})" if (marks := _marks(result, degraded=False)) else "",
         paint(f"· warning: {unclear}", "yellow") if (unclear := warnings(result)) else "",
+        f"· {detected}" if (detected := language(result)) else "",
         f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
     ]

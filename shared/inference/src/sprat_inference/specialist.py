@@ -6,6 +6,7 @@ from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, ori
 from sprat.registry.retirement import Ends
 from sprat_contracts import (
     Declined,
+    LanguageDetected,
     Message,
     ModelRef,
     Prediction,
@@ -18,14 +19,15 @@ from sprat_contracts import (
 from sprat_contracts.ids import PREDICTION, derive
 from sprat_contracts.languages import is_served
 from sprat_inference.card import Card
+from sprat_langid import language_detected
 
 
 class SpecialistHandler:
     """A `ModelHandler` of the texts for one task and one model of it, without I/O.
 
     It skips texts that are invalid (the router handles them), do not ask for its task and model, are older than the
-    model's ownership, or are replayed for another service. It declines languages and targets that the model does not
-    serve.
+    model's ownership, or are replayed for another service. It reads a text whose language is `auto` in the language
+    that is detected, and declines languages and targets that the model does not serve.
     """
 
     def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
@@ -57,9 +59,12 @@ class SpecialistHandler:
             return Outcome(skipped="replay")
         if received.appended_at < self.owns_from and received.offset >= self.left.get(received.partition, 0):
             return Outcome(skipped="older")
+        detected = language_detected(text)
+        if detected is not None:
+            text = text.model_copy(update={"language": detected.language})
         declined = self.declines(text, options)
         if declined is not None:
-            return self._predict(received, declined=declined)
+            return self._predict(received, declined=_because_of(detected, declined))
         return Ask(
             self.question(text, options),
             self.card.task,
@@ -71,7 +76,8 @@ class SpecialistHandler:
         """Return why the model cannot serve this language or target, or None; a model for `en` also serves `en-GB`."""
         if self.card.languages and not is_served(text.language, self.card.languages):
             served = ", ".join(self.card.languages)
-            detail = f"serves {served}; send one of these, or name a model that serves the text's language"
+            serving = f"{self.card.task}/{self.model} serves {served}"
+            detail = f"{serving}; send one of these, or name a model that serves the text's language"
             return Declined(code=ReasonCode.LANGUAGE, detail=detail)
         target = _target(options)
         if target is not None and not is_served(target, self.card.targets):
@@ -120,11 +126,20 @@ class SpecialistHandler:
             declined=declined,
             text_signature=envelope.signature,
             warnings=received.warnings,
+            language_detected=language_detected(received.message),
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)
         emit = Emit(self.topics.predictions(task), key, id, prediction, {"tenant": received.message.tenant})
         return Outcome((emit,))
+
+
+def _because_of(detected: LanguageDetected | None, declined: Declined) -> Declined:
+    """Return the reason, with the detected language where that is what the model does not serve."""
+    if detected is None or declined.code != ReasonCode.LANGUAGE:
+        return declined
+    detail = f"detected {detected.language} ({detected.confidence:.2f}); {declined.detail}"
+    return declined.model_copy(update={"detail": detail})
 
 
 def _target(options: TaskOptions) -> str | None:

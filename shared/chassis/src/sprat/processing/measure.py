@@ -72,9 +72,7 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
     match message:
         case Prediction():
             reason = message.declined.code if message.declined else NONE
-            signals.PREDICTIONS.add(
-                1, task=message.task, language=primary_subtag(message.submitted.language), reason=reason
-            )
+            signals.PREDICTIONS.add(1, task=message.task, language=primary_subtag(message.text_language), reason=reason)
         case FrontierRequested():
             _record_confidence(message.prediction, "escalated", span)
         case Result():

@@ -36,7 +36,7 @@ TENANT = Attribute(
 LANGUAGE = Attribute(
     "language",
     "sprat.language",
-    "The language of the text as its sender said, without script and region.",
+    "The language of the text as its sender said or as it was detected, without script and region.",
     limit=50,
     examples=("en", "de"),
 )

@@ -21,6 +21,7 @@ from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.headers import header_name
 from sprat_contracts.languages import primary_subtag
+from sprat_langid import DEFAULT, resolved
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
 from sprat_privacy import NotVerified
@@ -54,7 +55,7 @@ class Masker:
         Raises:
             NotShown: nothing of it may be shown.
         """
-        language = self.language or content.language or "en"
+        language = resolved(self.language or content.language or DEFAULT, content.text)
         accepted = (
             (*self.asked.validators_alone, primary_subtag(language)) if self.alone else self.asked.validators_alone
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sprat.errors import UserError
 from sprat_contracts import IntentOutput
+from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.rows import label_problem, protected_cell, text_problem
 
@@ -32,11 +33,15 @@ def check_format(path: Path, task: str) -> None:
 def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
     """Return the rows: of intents text, label and language; else text, language and the whole output."""
     return [
-        {"text": each.text.text, "label": each.output.label, "language": each.text.language}
+        {"text": each.text.text, "label": each.output.label, "language": _language(each)}
         if isinstance(each.output, IntentOutput)
-        else {"text": each.text.text, "language": each.text.language, "output": each.output.model_dump(mode="json")}
+        else {"text": each.text.text, "language": _language(each), "output": each.output.model_dump(mode="json")}
         for each in examples
     ]
+
+
+def _language(example: CorrectedText) -> str:
+    return resolved(example.text.language, example.text.text)
 
 
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from sprat_cli.options import Json, PolicyFile, TaggerFolder
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.text_input import read_text
 from sprat_contracts.languages import primary_subtag
+from sprat_langid import resolved
 from sprat_privacy import MaskedSpan, MaskedText, NotVerified
 from sprat_privacy import mask as masking
 
@@ -38,7 +39,7 @@ _COLOUR = "yellow"
 def mask(
     what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
     *,
-    language: Annotated[str, typer.Option(metavar="TAG", help="Of the text, BCP 47.")] = "en",
+    language: Annotated[str, typer.Option(metavar="TAG", help="Of the text, BCP 47; auto: detected.")] = "en",
     policy: PolicyFile = None,
     tagger: TaggerFolder = None,
     validators_alone: Annotated[
@@ -52,6 +53,7 @@ def mask(
     if validators_alone and tagger is not None:
         raise UserError("--tagger and --validators-alone exclude each other")
     given = read_text(what, sys.stdin, as_text=text)
+    language = resolved(language, given)
     asked = load_detectors(policy, tagger, alone=validators_alone)
     accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:

@@ -67,7 +67,8 @@ def send(
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option(show_default=False, metavar="TAG", help="Of the text, BCP 47. [default: en]")
+        str | None,
+        typer.Option(show_default=False, metavar="TAG", help="Of the text, BCP 47; auto: detected. [default: en]"),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(show_default=False, metavar="NAME", help="Whose policy. [default: default]")

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from sprat.settings import KafkaSettings, load_settings
 from sprat_contracts import TASKS, Topics
 from sprat_inference.serving import SpecialistModel, load_model
 from sprat_inference.specialist import SpecialistHandler
+from sprat_langid import resolved
 from sprat_local import environment
 from sprat_local.bench.texts import BenchText
 from sprat_local.processes import lifeline, logged_child
@@ -148,6 +149,7 @@ def measure(task: str, texts: Sequence[BenchText], count: int | None, seconds: f
         UserError: the model cannot be used, or serves none of the texts.
     """
     model, handler = load(task)
+    texts = [replace(each, language=resolved(each.language, each.text)) for each in texts]
     indexes = served(handler, task, texts)
     if not indexes:
         card = model.card
