@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-sizing bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -139,6 +139,9 @@ bench: $(STAMP) $(KAFKA) ## measure and fill docs/benchmarks.md; SPRAT_DATA name
 
 bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks.md; SPRAT_DATA as above, SPACY a Python that has spaCy
 	$(BIN)/python -m tests.bench.models $(if $(SPACY),--spacy $(SPACY))
+
+bench-languages: $(STAMP) ## measure the detector of languages; SPRAT_DATA as above, DETECTORS a Python with others, FASTTEXT its lid.176.ftz
+	$(BIN)/python -m tests.bench.language_quality --save $(if $(DETECTORS),--detectors $(DETECTORS) --fasttext $(FASTTEXT))
 
 bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fill docs/deploy/sizing.md; two minutes on an idle machine
 	$(BIN)/python -m tests.bench.sizing

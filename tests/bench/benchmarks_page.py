@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import model_tables, privacy_tables, sizing_tables
+from tests.bench import language_tables, model_tables, privacy_tables, sizing_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
@@ -71,6 +71,7 @@ def generated() -> dict[str, str]:
         "intent": model_tables.intent(models["intent"]),
         "ner": model_tables.ner(models["ner"]),
         "translation": model_tables.translation(models["translation"]),
+        "languages": language_tables.markdown(read("languages")),
         "privacy": privacy_tables.markdown(privacy),
         "privacy-missed": privacy_tables.missed(privacy),
         "surnames": privacy_tables.surnames(read("surnames")),

@@ -1,7 +1,7 @@
 """Which language a text is in: the one place that detects it, for every service that needs to know.
 
 The classifier is that of py3langid, limited to `LANGUAGES`. The same text always gets the same answer. It loads, for
-about 0.4 s and into 60 MiB, when the first text is detected.
+about half a second and into 60 MiB, when the first text is detected.
 """
 
 import math
@@ -33,7 +33,7 @@ READ_CODE_POINTS: Final = 2000
 SLOPE: Final = 1.5547
 INTERCEPT: Final = 2.7337
 """confidence = sigmoid(SLOPE · logit(share) + INTERCEPT), where share is what py3langid gives the language: it is too
-low for short texts. Fitted by `python -m services.language.recipe.build`."""
+low for short texts. Fitted by `python -m tests.bench.language_quality --fit`."""
 
 _PARAMETERS = f"{_TAGS} {READ_CODE_POINTS} {SLOPE} {INTERCEPT}"
 VERSION: Final = f"py3langid-{version('py3langid')}-{crc32(_PARAMETERS.encode()):08x}"
@@ -76,7 +76,7 @@ def detect(text: str) -> LanguageGuess:
     beginning = text[:READ_CODE_POINTS]
     if not any(map(str.isalpha, beginning)):
         return NOTHING
-    ranked = _classifier().rank(beginning)
+    ranked = classifier().rank(beginning)
     (first, share), (_, last) = ranked[0], ranked[-1]
     if first == _NO_LANGUAGE or share == last:  # all shares are equal where no part of the text is known
         return LanguageGuess(None, round(_calibrated(share), 4), ())
@@ -114,7 +114,8 @@ def _calibrated(share: float) -> float:
 
 
 @cache
-def _classifier() -> LanguageIdentifier:
+def classifier() -> LanguageIdentifier:
+    """Return py3langid's classifier for `LANGUAGES` and for what is in none; its shares are not calibrated."""
     full = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     full.set_languages([*LANGUAGES, _NO_LANGUAGE])
     # Without the columns of the other languages.
