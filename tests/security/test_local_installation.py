@@ -1,10 +1,13 @@
 """What another user of the machine gets at, of an installation that `sprat up` runs."""
 
+import grp
 import os
+import pwd
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -138,7 +141,7 @@ def test_no_variable_is_read_from_a_file_of_another_user(foreign: Path, read) ->
         read()
 
 
-@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+@pytest.mark.parametrize("mode", [0o602, 0o666])
 def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, mode: int) -> None:
     file = tmp_path / ".env"
     file.write_text("SPRAT_SECRET=of another user, sixteen\n")
@@ -148,6 +151,43 @@ def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, m
         assert ended.returncode == 2
         assert f"chmod go-w {file}" in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+ME, OTHER = os.geteuid(), os.geteuid() + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "primary_of", "read"),
+    [
+        pytest.param("me", [], {ME}, True, id="one of one's own"),
+        pytest.param("me", ["me"], {ME}, True, id="that names its user"),
+        pytest.param("staff", [], {ME}, False, id="of another name"),
+        pytest.param("me", ["other"], {ME}, False, id="with another member"),
+        pytest.param("me", [], {ME, OTHER}, False, id="also another user's"),
+        pytest.param("me", [], {OTHER}, False, id="of another user alone"),
+    ],
+)
+def test_a_group_may_write_it_only_if_it_is_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], primary_of: set[int], *, read: bool
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SPRAT_KAFKA__PREFIX=mine\n")
+    file.chmod(0o664)
+    gid = file.stat().st_gid
+    users = [
+        SimpleNamespace(pw_name=user, pw_uid=uid, pw_gid=gid if uid in primary_of else gid + 1)
+        for user, uid in (("me", ME), ("other", OTHER))
+    ]
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: next(each for each in users if each.pw_uid == uid))
+    monkeypatch.setattr(pwd, "getpwall", lambda: users)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_name=name, gr_mem=members))
+    monkeypatch.chdir(tmp_path)
+    if read:
+        assert environment()["SPRAT_KAFKA__PREFIX"] == "mine"
+        file.chmod(0o666)
+        name = "everybody on this machine"
+    with pytest.raises(UserError, match=f"{name} can write .* chmod go-w {file}"):
+        environment()
 
 
 def test_a_folder_of_that_name_holds_no_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or `.env`. Built once, in `__main__`."""
 
+import grp
 import os
+import pwd
 import ssl
 import stat
 from collections.abc import Mapping
@@ -238,8 +240,35 @@ def _check_writers() -> None:
             f"{path} belongs to another user (uid {others[0]}), who could send texts anywhere by it: it is not read. "
             "Run this in a folder of your own, or make the file yours: chown"
         )
-    if found[0].st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UserError(f"other users can write {path}, and so send texts anywhere: it is not read. chmod go-w {path}")
+    mode, gid = found[0].st_mode, found[0].st_gid
+    by_group = mode & stat.S_IWGRP and not _is_own_group(gid)
+    if by_group or mode & stat.S_IWOTH:
+        writers = "everybody on this machine" if mode & stat.S_IWOTH else f"the group {_group_name(gid)}"
+        raise UserError(
+            f"{writers} can write {path}, and so send texts anywhere: it is not read. Take that right away: "
+            f"chmod go-w {path}"
+        )
+
+
+def _is_own_group(gid: int) -> bool:
+    """Return whether a group is this user's own, as many systems make one for each user: its name, and no one else.
+
+    There, files are writable for the group by default (umask 0002), which lets nobody in.
+    """
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    if (user.pw_gid, user.pw_name) != (gid, group.gr_name) or set(group.gr_mem) - {user.pw_name}:
+        return False
+    return all(other.pw_gid != gid or other.pw_uid == user.pw_uid for other in pwd.getpwall())
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def load_settings(settings_type: type[S]) -> S:
