@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,47 @@ def test_init_writes_what_a_use_case_begins_with_and_overwrites_nothing(tmp_path
     assert "producer.py; nothing was written" in refused
     assert (folder / "producer.py").read_text() == "mine"
     assert not (folder / ".env").exists()
+
+
+STAND_IN = """
+class Producer:
+    def __init__(self, settings):
+        self.where = settings["bootstrap.servers"]
+    def produce(self, *_, **__):
+        pass
+    def flush(self, _):
+        return 1
+class Consumer(Producer):
+    def subscribe(self, _):
+        pass
+"""
+"""For confluent-kafka; no broker answers it."""
+
+
+@pytest.mark.parametrize(("variable", "asked"), [(None, "127.0.0.1:19092"), ("other:9092", "other:9092")])
+def test_the_example_producer_finds_kafka_where_the_settings_say(
+    tmp_path: Path, variable: str | None, asked: str
+) -> None:
+    folder = tmp_path / "case"
+    run("init", str(folder))
+    settings = folder / ".env"
+    settings.write_text(settings.read_text().replace("127.0.0.1:9092", "127.0.0.1:19092"))
+    (folder / "confluent_kafka.py").write_text(STAND_IN)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
+    env |= {} if variable is None else {"SPRAT_KAFKA__BOOTSTRAP": variable}
+    command = [sys.executable, str(folder / "producer.py")]
+    ended = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert f"Kafka at {asked} does not answer" in ended.stderr
+    assert str(settings) in ended.stderr
+
+
+def test_init_names_the_kafka_of_what_runs_already(cache: Path, tmp_path: Path) -> None:
+    announced = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6399/0", "127.0.0.1:43211").announce()
+    run("init", str(tmp_path / "case"))
+    announced.unlink()
+    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in (tmp_path / "case" / ".env").read_text()
+    run("init", str(tmp_path / "later"))
+    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:9092\n" in (tmp_path / "later" / ".env").read_text()
 
 
 def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:

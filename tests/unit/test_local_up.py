@@ -1,9 +1,16 @@
 """What `sprat up` prints when everything runs."""
 
+from pathlib import Path
+
 import pytest
 
+from sprat_local import servers
 from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.notices import Notice
+from sprat_local.options import Options, named_kafka_port
+from sprat_local.processes.background import ConcurrentStarts
+from sprat_local.processes.ports import PortClaims
+from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import example, greeting, without_password
 
 TRY = 'sprat send "please move 100 euros to my savings" --task '
@@ -22,6 +29,50 @@ def test_the_example_has_the_options_that_differ_from_the_defaults() -> None:
     options = Options(bootstrap="h:1", prefix="other", environment={"SPRAT_INTENT__MODEL": "hr"})
 
     assert example(Installation(options)) == f"{TRY}intent@hr --bootstrap h:1 --prefix other"
+
+
+@pytest.mark.parametrize(
+    ("named", "port"),
+    [
+        ("127.0.0.1:19092", 19092),
+        ("localhost:19093", 19093),
+        ("kafka.internal:9094", 9092),
+        ("127.0.0.1:1,127.0.0.1:2", 9092),
+        ("127.0.0.1:", 9092),
+        (None, 9092),
+    ],
+)
+def test_kafka_is_started_where_the_settings_say_that_commands_look(
+    named: str | None, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_KAFKA__BOOTSTRAP", raising=False)
+    (tmp_path / ".env").write_text("" if named is None else f"SPRAT_KAFKA__BOOTSTRAP={named}\n")
+    assert named_kafka_port() == port
+    started: list[int | None] = []
+    monkeypatch.setattr(PortClaims, "claim", lambda *_: True)
+    monkeypatch.setattr(servers, "EmbeddedKafka", lambda _folder, at, *_, **__: started.append(at))
+    monkeypatch.setattr(ConcurrentStarts, "begin", lambda *_: None)
+    options = Options(usual_ports=True, kafka_port=named_kafka_port(), redis="redis://h/0")
+    notices: list[Notice] = []
+    of_it = servers.BackingServers(options, Supervisor(notices.append), notices.append, lambda _: None)
+    of_it.begin_start(tmp_path, tmp_path)
+    assert started == [port]
+
+
+def test_where_its_port_was_taken_it_says_what_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_KAFKA__BOOTSTRAP", raising=False)
+    monkeypatch.setattr(Installation, "logs", "logs")
+    (tmp_path / ".env").write_text("SPRAT_KAFKA__BOOTSTRAP=localhost:19092\n")
+    at_another = Installation(Options(bootstrap="127.0.0.1:43211", redis="redis://h/0"))
+    said = "\n".join(greeting(at_another))
+    assert "commands in this folder look for it at localhost:19092" in said
+    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in said
+    assert example(at_another).endswith("--bootstrap 127.0.0.1:43211")
+    as_named = Installation(Options(bootstrap="127.0.0.1:19092", redis="redis://h/0"))
+    assert "commands in this folder" not in "\n".join(greeting(as_named))
+    assert "--bootstrap" not in example(as_named)
 
 
 def test_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

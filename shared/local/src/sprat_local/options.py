@@ -7,10 +7,11 @@ from pathlib import Path
 import sprat_cli.init
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
-from sprat.settings import VariableSettings
+from sprat.settings import VariableSettings, environment
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
+from sprat_local.processes.ports import HOST
 from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec
 
 SIMULATED = "simulated"
@@ -58,7 +59,8 @@ class Options:
     partitions: int = DEFAULT_PARTITIONS
     prefix: str = DEFAULT_PREFIX
     usual_ports: bool = False
-    """Use 9092 and 6379 if they are free, so that other programs need no setting; else any free ports."""
+    """Use `kafka_port` and 6379 if they are free, so that other programs need no setting; else any free ports."""
+    kafka_port: int = USUAL_KAFKA_PORT
     services: tuple[str, ...] | None = None
     """Names of the services to run; None: all that are installed."""
     models: tuple[ServedModel, ...] = ()
@@ -77,6 +79,26 @@ class Options:
     restart: bool = True
     """Restart what dies. Tests of faults turn it off."""
     ready_timeout_s: float = 60.0
+
+
+def named_kafka() -> str:
+    """Return the address where commands look for Kafka: `SPRAT_KAFKA__BOOTSTRAP`, also of `.env`, else the usual one.
+
+    Raises:
+        UserError: somebody else may have written `.env`.
+    """
+    return environment().get("SPRAT_KAFKA__BOOTSTRAP") or f"{HOST}:{USUAL_KAFKA_PORT}"
+
+
+def named_kafka_port() -> int:
+    """Return the port of this machine that `named_kafka` names; the usual one where it names another machine.
+
+    Raises:
+        UserError: as `named_kafka`.
+    """
+    host, _, port = named_kafka().rpartition(":")
+    local = host in {HOST, "localhost"} and port.isdecimal() and 0 < int(port) < 65_536
+    return int(port) if local else USUAL_KAFKA_PORT
 
 
 class _ModelName(VariableSettings):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
-from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
+from sprat_local.options import USUAL_REDIS_PORT, Options
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims, free_port
@@ -46,7 +46,7 @@ class BackingServers:
         """Begin to start what is embedded, and return at once."""
         self._folder = folder
         if self._options.bootstrap is None:
-            port = self._usual(USUAL_KAFKA_PORT)
+            port = self._usual(self._options.kafka_port)
             self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._starts.begin("kafka", self._kafka)
         if self._options.redis is None:
@@ -62,7 +62,7 @@ class BackingServers:
         """
         self._starts.wait()
         if self._redis is not None:
-            self._announced = LocalRun(os.getpid(), str(self._folder), self._redis.url).announce()
+            self._announced = LocalRun(os.getpid(), str(self._folder), self._redis.url, self.bootstrap).announce()
 
     def stop(self, *, start_timeout_s: float) -> None:
         """Stop what is embedded. A server cannot be stopped while it starts: wait for that for `start_timeout_s`."""

@@ -21,6 +21,8 @@ class LocalRun:
     """Its data, secret and logs."""
     redis_url: str
     """With the password."""
+    bootstrap: str = ""
+    """Its Kafka; empty where an earlier version wrote it."""
 
     def announce(self) -> Path:
         """Write it where `find` looks, for this user alone; the caller removes the file at the end."""

@@ -96,7 +96,7 @@ def up(
 
     from sprat_local.models import served_models  # noqa: PLC0415 - as above
     from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
-    from sprat_local.options import POLICY, Options  # noqa: PLC0415 - as above
+    from sprat_local.options import POLICY, Options, named_kafka_port  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
 
     options = Options(
@@ -108,6 +108,7 @@ def up(
         partitions=partitions,
         prefix=prefix,
         usual_ports=True,
+        kafka_port=named_kafka_port(),
         models=served_models(model or ()),
         observability=Observability() if observe else None,
     )

@@ -19,7 +19,7 @@ from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
-from sprat_local.options import SIMULATED, USUAL_KAFKA_PORT, Options
+from sprat_local.options import SIMULATED, Options, named_kafka
 from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
@@ -133,6 +133,9 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     """Return what `sprat up` prints when everything runs; `unserved` are announced models that it does not serve."""
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
+    if _is_elsewhere(installation):
+        yield f"            commands in this folder look for it at {named_kafka()}: write into .env, or export,"
+        yield f"            SPRAT_KAFKA__BOOTSTRAP={installation.bootstrap}"
     password = "" if installation.options.redis else f"  (password in {installation.folder / PASSWORD_FILE})"
     yield f"  Redis     {without_password(installation.redis_url)}{password}"
     yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
@@ -165,11 +168,16 @@ def example(installation: Installation) -> str:
     """Return a command that this installation answers, with the options that it needs."""
     model, prefix = installation.models["intent"], installation.options.prefix
     parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
-    if installation.bootstrap != f"{HOST}:{USUAL_KAFKA_PORT}":
+    if _is_elsewhere(installation):
         parts += ["--bootstrap", installation.bootstrap]
     if prefix != DEFAULT_PREFIX:
         parts += ["--prefix", prefix]
     return " ".join(parts)
+
+
+def _is_elsewhere(installation: Installation) -> bool:
+    """Return whether commands that are told nothing look for another Kafka than this one."""
+    return installation.bootstrap != named_kafka().replace("localhost:", f"{HOST}:", 1)
 
 
 def without_password(url: str) -> str:
