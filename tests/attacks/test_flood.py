@@ -47,7 +47,7 @@ class Results:
         self.seconds: dict[str, dict[str, float]] = {}
         """Source → id → seconds from the text's arrival at the broker to that of its Result."""
         self.ended: dict[str, Counter[str]] = {}
-        """Source → how often each status, or the code of why not."""
+        """Source → how often each status, or the code of why the last who was asked did not answer."""
 
     async def follow(self, installation: Installation) -> None:
         consumer = AIOKafkaConsumer(
@@ -61,7 +61,8 @@ class Results:
                 result = decode(found, Result).message
                 seconds = (found.timestamp - result.origin.appended_at) / 1000
                 self.seconds.setdefault(result.text_source, {})[result.text_id] = seconds
-                ended = result.status if result.declined is None else result.declined.code
+                declined = result.declined
+                ended = result.status if declined is None else (declined.causes or (declined,))[-1].code
                 self.ended.setdefault(result.text_source, Counter())[str(ended)] += 1
 
     def all_of(self, tenant: str, run: str, count: int) -> Callable[[], bool]:
