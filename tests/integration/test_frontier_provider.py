@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import socket
+import time
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -92,6 +93,29 @@ async def test_each_task_is_answered_by_a_model_that_says_it_is_simulated(connec
         assert answer.output.label in (*parts.LABELS, None)
     if task == "translation":
         assert answer.output.target == "de"
+
+
+async def test_an_answer_that_came_while_the_loop_was_held_up_is_read_and_not_asked_for_again(
+    connect, behave, simulated
+):
+    behave(latency_ms=100)
+    asked = asyncio.create_task(ask(connect(timeout_s=0.8)))
+    while not simulated.bodies:
+        await asyncio.sleep(0.01)
+    time.sleep(1.2)
+    assert (await asked).model == "simulated-large"
+    assert len(simulated.bodies) == 1
+
+
+async def test_a_cancelled_call_is_ended(connect, behave, simulated):
+    behave(hang_rate=1)
+    asked = asyncio.create_task(ask(connect()))
+    while not simulated.bodies:
+        await asyncio.sleep(0.01)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert {each.get_name() for each in asyncio.all_tasks()} == {asyncio.current_task().get_name()}
 
 
 async def test_a_simulator_without_gold_declines_and_a_provider_that_refuses_is_no_simulator(connect, behave):
