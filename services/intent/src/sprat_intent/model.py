@@ -15,7 +15,8 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.encoder import SentenceEncoder
 from sprat_inference.heads import LABEL_READER, LabelHead
-from sprat_inference.label_calibration import OUTSIDE, RIGHT, CalibratorsByLanguage, softmax
+from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, CalibratorsByLanguage, features, softmax
+from sprat_inference.lexical import LexicalReading, LexicalStage
 
 ALTERNATIVES = 3
 
@@ -41,19 +42,30 @@ class Classification:
     """The decision: outside is likelier than the best label, so the label of the output is null."""
     confidence: NDArray[np.float64]
     """float64. Calibrated chance that the decision is right."""
+    by_words: NDArray[np.bool_]
+    """The lexical stage answered; the encoder did not read the text."""
 
 
 class IntentModel:
-    """A frozen sentence encoder with a linear head. Thread-safe; holds no state between calls."""
+    """A frozen sentence encoder with a linear head, and before it, where the card names one, a lexical stage.
+
+    Thread-safe; holds no state between calls.
+    """
 
     def __init__(
-        self, card: Card, encoder: SentenceEncoder, head: LabelHead, calibrators: CalibratorsByLanguage
+        self,
+        card: Card,
+        encoder: SentenceEncoder,
+        head: LabelHead,
+        calibrators: CalibratorsByLanguage,
+        lexical: LexicalStage | None = None,
     ) -> None:
         self.card = card
         self._labels = card.labels or ()
         self._encoder = encoder
         self._head = head
         self._calibrators = calibrators
+        self._lexical = lexical
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -67,7 +79,8 @@ class IntentModel:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
         head = LabelHead.load(folder, len(card.labels))
         calibrators = CalibratorsByLanguage.of(card.calibration)
-        return cls(card, load_encoder(folder, card, threads), head, calibrators)
+        lexical = LexicalStage.load(folder, card)
+        return cls(card, load_encoder(folder, card, threads), head, calibrators, lexical)
 
     @property
     def calibrated(self) -> tuple[str, ...]:
@@ -110,17 +123,38 @@ class IntentModel:
         Raises:
             ModelError: when the encoder fails.
         """
-        encoded = self._encoder.encode(texts)
-        logits = self._head.logits(encoded.vectors, languages)
-        chances = self._calibrators.chances(logits, languages)
-        chances[encoded.empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
+        logits = np.empty((len(texts), len(self._labels)), np.float32)
+        chances = np.empty((len(texts), len(OUTCOMES)))
+        answered = np.zeros(len(texts), bool)
+        words = None if self._lexical is None else self._lexical.read(texts, languages)
+        if words is not None:
+            answered = words.answers
+            logits[answered], chances[answered] = words.logits[answered], words.chances[answered]
+        left = np.flatnonzero(~answered)
+        if len(left):
+            logits[left], chances[left] = self._encoded(texts, languages, left, words)
         right, outside = chances[:, RIGHT], chances[:, OUTSIDE]
         is_outside = outside > right
         # The calibration was fitted on short texts. A text n times as long is outside only if each of its n sections
         # is, so its chance is raised to the power of n. A request within a long letter is then escalated, not dropped.
         sections = np.array([len(text) / self.card.calibration.longest_code_points for text in texts])
         confidence = np.where(is_outside, outside ** np.maximum(sections, 1.0), right)
-        return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence)
+        return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence, answered)
+
+    def _encoded(
+        self, texts: Sequence[str], languages: Sequence[str], left: NDArray[np.int64], words: LexicalReading | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the logits and the chances of the texts in `left`, of which the lexical stage was not sure enough."""
+        spoken = [languages[place] for place in left]
+        encoded = self._encoder.encode([texts[place] for place in left])
+        logits = self._head.logits(encoded.vectors, spoken)
+        chances = self._calibrators.chances(logits, spoken)
+        if self._lexical is not None and words is not None:
+            read = words.reads[left]
+            logits[read] += np.float32(self._lexical.evidence) * words.logits[left][read]
+            chances[read] = self._lexical.passed_on.chances(features(logits[read])) if read.any() else chances[read]
+        chances[encoded.empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
+        return logits, chances
 
     def _alternatives(self, result: Classification) -> list[tuple[Alternative, ...]]:
         """Return the likeliest labels of each text with their chances.

@@ -45,6 +45,23 @@ class Calibration(_Frozen):
     parameters: dict[str, tuple[float, ...]]
 
 
+class LexicalCard(_Frozen):
+    """The lexical stage of a label model: it answers by the words of a text, so that the encoder need not read it."""
+
+    reader: Annotated[str, Field(min_length=1, description="The code that turns its file into logits, with revision.")]
+    languages: Annotated[tuple[str, ...], Field(min_length=1, description="It reads no text in another language.")]
+    answers_from: Annotated[Share, Field(description="Least confidence at which it answers.")]
+    rule: Annotated[str, Field(min_length=1, description="How answers_from was found.")]
+    calibration: Annotated[dict[str, tuple[float, ...]], Field(description="Parameters for its own logits.")]
+    evidence: Annotated[
+        float, Field(ge=0, description="Its logits times this are added to the encoder's for texts that it passes on.")
+    ]
+    passed_on: Annotated[
+        dict[str, tuple[float, ...]],
+        Field(description="Parameters for those sums: the texts that it passes on are the harder ones."),
+    ]
+
+
 class PartCard(BaseModel):
     """The fields of every card, and the card of a part without a task that several models share, such as an encoder.
 
@@ -93,6 +110,9 @@ class Card(PartCard):
     label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
     targets: tuple[str, ...] = ()
     calibration: Calibration
+    lexical: Annotated[LexicalCard | None, Field(description="The stage before the encoder; absent without one.")] = (
+        None
+    )
     keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
     keep_at_rule: Annotated[str, Field(min_length=1, description="How keep_at was found.")]
 
@@ -103,10 +123,11 @@ class Card(PartCard):
         return self
 
     @model_serializer(mode="wrap")
-    def _omit_missing_part(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `built_on` out where it is None: cards written before the field existed keep their version."""
+    def _omit_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `built_on` and `lexical` out where they are None: cards of before they existed keep their version."""
         fields: dict[str, Any] = serialize(self)
-        return fields if self.built_on else {name: value for name, value in fields.items() if name != "built_on"}
+        absent = {name for name in ("built_on", "lexical") if fields.get(name) is None}
+        return {name: value for name, value in fields.items() if name not in absent}
 
 
 def label_set_hash(labels: Iterable[str]) -> str:

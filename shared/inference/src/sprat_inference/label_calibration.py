@@ -62,6 +62,25 @@ class LabelCalibrator:
     bias: Doubles
     """float64, outcomes."""
 
+    @classmethod
+    def of(cls, parameters: Mapping[str, tuple[float, ...]], language: str = BASE_LANGUAGE) -> Self:
+        """Take the parameters of a language from a card.
+
+        Raises:
+            KeyError: when some are missing.
+            ValueError: when they belong to another kind of calibration.
+        """
+        rows = np.array([parameters[_parameter_name(outcome, language)] for outcome in OUTCOMES], dtype=np.float64)
+        if rows.shape != (len(OUTCOMES), 1 + FEATURES):
+            raise ValueError(f"parameters shaped {rows.shape}, not {(len(OUTCOMES), 1 + FEATURES)}")
+        return cls(rows[:, 1:].T, rows[:, 0])
+
+    def parameters(self, language: str = BASE_LANGUAGE) -> dict[str, tuple[float, ...]]:
+        """Return the parameters for the card: outcome and language → bias, weight of each feature."""
+        rows = np.concatenate([self.bias[:, None], self.weights.T], axis=1)
+        names = (_parameter_name(outcome, language) for outcome in OUTCOMES)
+        return {name: tuple(map(float, row)) for name, row in zip(names, rows, strict=True)}
+
     def chances(self, raw: Doubles) -> Doubles:
         """Return texts × outcomes, each row summing to 1, from the :func:`features`, texts × 2."""
         return softmax(raw @ self.weights + self.bias)
@@ -83,7 +102,7 @@ class CalibratorsByLanguage:
         prefix = f"{OUTCOMES[RIGHT]}_"
         tags = [name.removeprefix(prefix) for name in calibration.parameters if name.startswith(prefix)]
         try:
-            return cls({tag: _calibrator(calibration, tag) for tag in (BASE_LANGUAGE, *tags)})
+            return cls({tag: LabelCalibrator.of(calibration.parameters, tag) for tag in (BASE_LANGUAGE, *tags)})
         except (KeyError, ValueError) as error:
             raise BrokenArtefact(f"card.json: no calibration of this kind ({error}); run the recipe again") from error
 
@@ -91,11 +110,7 @@ class CalibratorsByLanguage:
         """Return the parameters for the card: outcome and language → bias, weight of each feature."""
         named: dict[str, tuple[float, ...]] = {}
         for language, calibrator in self.by_language.items():
-            rows = np.concatenate([calibrator.bias[:, None], calibrator.weights.T], axis=1)
-            named |= {
-                _parameter_name(outcome, language): tuple(map(float, row))
-                for outcome, row in zip(OUTCOMES, rows, strict=True)
-            }
+            named |= calibrator.parameters(language)
         return named
 
     def chances(self, logits: NDArray[np.floating], languages: Sequence[str]) -> Doubles:
@@ -117,14 +132,6 @@ class CalibratorsByLanguage:
         for row, language in enumerate(languages):
             chances[row] = by_language.get(primary_subtag(language), cautious)[row]
         return chances
-
-
-def _calibrator(calibration: Calibration, language: str) -> LabelCalibrator:
-    names = [_parameter_name(outcome, language) for outcome in OUTCOMES]
-    rows = np.array([calibration.parameters[name] for name in names], dtype=np.float64)
-    if rows.shape != (len(OUTCOMES), 1 + FEATURES):
-        raise ValueError(f"parameters shaped {rows.shape}, not {(len(OUTCOMES), 1 + FEATURES)}")
-    return LabelCalibrator(rows[:, 1:].T, rows[:, 0])
 
 
 def _parameter_name(outcome: str, language: str) -> str:

@@ -72,7 +72,7 @@ def fit_multinomial(
         penalised = penalties * coefficients
         value, gradient = 0.5 * float(np.vdot(penalised, penalised)), penalised.copy()
         for block in blocks:
-            block_value, by_score = _log_loss(wide[block] @ coefficients, classes[block], row_weights[block])
+            block_value, by_score = log_loss(wide[block] @ coefficients, classes[block], row_weights[block])
             value += block_value
             gradient += wide[block].T @ by_score
         return value, gradient
@@ -187,7 +187,7 @@ def _direction(gradient: Array, pairs: deque[tuple[Array, Array, float]], precon
     return direction
 
 
-def _log_loss(scores: Array, classes: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[float, Array]:
+def log_loss(scores: Array, classes: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[float, Array]:
     """Return the weighted log-loss of some rows and its gradient by their scores, which are overwritten."""
     indexes = np.arange(len(scores))
     scores -= scores.max(axis=1, keepdims=True)
