@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -148,6 +148,16 @@ bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fi
 
 bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks.md; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save
+
+bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads; fills docs/benchmarks.md; SPRAT_DATA as above; three minutes
+	PYTHONPATH=tests $(BIN)/python -m tests.bench.latency
+
+bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; three minutes; CHECK=--update commits to the new ones
+	$(BIN)/python -m tests.bench.check $(CHECK)
+
+# Each peer has an environment of its own in the user's cache, eight gigabytes together.
+bench-peers: $(STAMP) $(KAFKA) ## Sprat beside transformers, ONNX Runtime, MLServer, Presidio and spaCy; fills docs/benchmarks.md; SPRAT_DATA as above
+	$(BIN)/python -m tests.bench.peers
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training

@@ -58,14 +58,14 @@ def measure(texts: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def _cpu_s_per_1000(texts: Sequence[BenchText], variables: Mapping[str, str]) -> float:
-    with tempfile.TemporaryDirectory() as folder, _environment(variables):
+    with tempfile.TemporaryDirectory() as folder, environment(variables):
         with Installation(bench_options(BenchPlan(TASK), Path(folder))) as installation:
             backlog = asyncio.run(measure_backlog(installation, texts, meter_of(installation)))
         return sum(backlog.cpu_s_per_1000(name) for name in SERVICES)
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the services that start inside the `with`."""
     before = dict(os.environ)
     os.environ.update(variables)

@@ -1,0 +1,296 @@
+"""Measure Sprat beside what a team would use instead: same machine, same run, same texts. `make bench-peers`.
+
+    python -m tests.bench.peers --data DIR [--texts 500] [--seconds 5] [--only NAME …] [--json FILE]
+
+All label models have the same encoder (all-MiniLM-L6-v2, the one of Sprat's `en-fast`) and the same head, on one
+thread, and read the test texts of CLINC150 and of BANKING77 from the same embedded Kafka, one system after the other.
+Saves docs/figures/peers.json, fills docs/benchmarks.md and draws docs/images/peers.png. The first run makes the
+environments of the peers in the user's cache: about eight gigabytes, most of it torch.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import psutil
+
+from sprat_local.bench.bare_model import BareModel
+from sprat_local.bench.resources import machine_facts
+from sprat_local.bench.texts import BenchText
+from sprat_local.kafka.broker import EmbeddedKafka
+from tests.bench.benchmarks_page import ROOT, save
+from tests.bench.peers import masking
+from tests.bench.peers.environments import ARTEFACT, bare_cpu_s, encoder, versions
+from tests.bench.peers.picture import draw
+from tests.bench.peers.stream import Load, Stream
+from tests.bench.peers.systems import TASK, MlServer, PlainLoop, Sprat
+
+SHARE: Final = 0.5
+"""Of its own saturation: the rate at which the latency of a system is measured."""
+CRASH_PER_S: Final = 150.0
+"""Texts per second while a system is killed: what all of them sustain."""
+BARE_TEXTS: Final = 1000
+"""Of each data set, for what is measured without Kafka: the slowest needs ten seconds for so many."""
+_PATIENCE_S: Final = 60.0
+"""After a SIGKILL: a group waits for the session of the dead member to end."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A system to measure."""
+
+    title: str
+    make: Callable[["Run", Sequence[str]], Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all systems share."""
+
+    bootstrap: str
+    broker: int
+    folder: Path
+    log: Any
+
+
+def plain(runtime: str, batch: int, commit: str = "auto") -> Callable[[Run, Sequence[str]], Any]:
+    """Return how a plain loop is made."""
+    name = f"{runtime}-{batch}-{commit}"
+    return lambda run, texts: PlainLoop(
+        f"{name}-{time.time_ns()}", run.bootstrap, texts, run.log, runtime=runtime, batch=batch, commit=commit
+    )
+
+
+def mlserver(run: Run, texts: Sequence[str]) -> Any:
+    """Return MLServer."""
+    return MlServer(f"mlserver-{time.time_ns()}", run.bootstrap, texts, run.log, folder=_folder(run, "mlserver"))
+
+
+def sprat(artefact: Path | None, victim: str = TASK) -> Callable[[Run, Sequence[str]], Any]:
+    """Return how Sprat is made, with an artefact of its own or the shipped one."""
+    return lambda run, texts: Sprat(run.bootstrap, texts, _folder(run, "sprat"), artefact, victim)
+
+
+def _folder(run: Run, name: str) -> Path:
+    folder = run.folder / f"{name}-{time.time_ns()}"
+    folder.mkdir()
+    return folder
+
+
+VARIANTS: Final = {
+    "sprat-en-fast": Variant("Sprat, `en-fast`", sprat(ARTEFACT)),
+    "sprat-default": Variant("Sprat, `default` (another encoder, twice as many layers)", sprat(None)),
+    "ctranslate2-32": Variant("CTranslate2 int8, plain loop, batches of 32", plain("ctranslate2", 32)),
+    "onnx-int8-1": Variant("ONNX Runtime int8, plain loop, one by one", plain("onnx-int8", 1)),
+    "onnx-int8-32": Variant("ONNX Runtime int8, plain loop, batches of 32", plain("onnx-int8", 32)),
+    "torch-1": Variant("transformers + torch float32, plain loop, one by one", plain("torch", 1)),
+    "torch-32": Variant("transformers + torch float32, plain loop, batches of 32", plain("torch", 32)),
+    "torch-int8-1": Variant("transformers + torch dynamic int8, plain loop, one by one", plain("torch-int8", 1)),
+    "torch-int8-32": Variant("transformers + torch dynamic int8, plain loop, batches of 32", plain("torch-int8", 32)),
+    "mlserver": Variant("MLServer with its Kafka endpoint, ONNX Runtime int8, adaptive batches of 32", mlserver),
+}
+
+CRASHES: Final = {
+    "sprat-intent": Variant("Sprat, the intent service killed", sprat(ARTEFACT)),
+    "sprat-router": Variant("Sprat, the router killed", sprat(ARTEFACT, "router")),
+    "one-auto": Variant("plain loop, one by one, auto-commit (the default)", plain("onnx-int8", 1)),
+    "batch-auto": Variant("plain loop, batches of 32, auto-commit (the default)", plain("onnx-int8", 32)),
+    "one-manual": Variant("plain loop, one by one, commit after each", plain("onnx-int8", 1, "manual")),
+    "batch-manual": Variant("plain loop, batches of 32, commit after each", plain("onnx-int8", 32, "manual")),
+    "mlserver": Variant("MLServer with its Kafka endpoint", mlserver),
+}
+
+BARE: Final = (
+    ("ctranslate2-1", "ctranslate2", "ctranslate2", 1),
+    ("ctranslate2-32", "ctranslate2", "ctranslate2", 32),
+    ("onnx-int8-1", "onnx", "onnx-int8", 1),
+    ("onnx-int8-32", "onnx", "onnx-int8", 32),
+    ("torch-1", "torch", "torch", 1),
+    ("torch-32", "torch", "torch", 32),
+    ("torch-int8-1", "torch", "torch-int8", 1),
+    ("torch-int8-32", "torch", "torch-int8", 32),
+)
+"""Name, environment, runtime, texts in a batch."""
+
+
+def read_texts(data: Path, count: int) -> dict[str, list[str]]:
+    """Return so many test texts of each data set, drawn at random, the same in each run; all if there are fewer."""
+    sets = {}
+    for name, file in (("clinc150", "clinc150/tsv/test.tsv"), ("banking77", "banking77/test.tsv")):
+        rows = (data / "intent" / file).read_text("utf-8").splitlines()
+        texts = [row.split("\t")[0] for row in rows]
+        sets[name] = Random(0).sample(texts, min(count, len(texts)))
+    return sets
+
+
+async def measure(variant: Variant, run: Run, sets: Mapping[str, Sequence[str]], seconds: float) -> dict[str, Any]:
+    """Measure one system: cold start, then of each data set a backlog and the latency at half of that rate, memory."""
+    texts = [text for each in sets.values() for text in each]
+    system = variant.make(run, texts)
+    figures: dict[str, Any] = {}
+    await system.create_topics()
+    try:
+        async with Stream(run.bootstrap, system) as stream:
+            figures["first_answer_s"] = await stream.first_answer_s()
+            for name, each in sets.items():
+                system.given = each
+                figures[name] = await _on_texts(stream, system, each, seconds, run.broker)
+                print(f"  {name}: {_line(figures[name])}", flush=True)
+            figures["memory_mb"] = stream.memory_mb()
+    finally:
+        system.stop()
+    return figures
+
+
+async def _on_texts(stream: Stream, system: Any, texts: Sequence[str], seconds: float, broker: int) -> dict[str, Any]:
+    kafka = psutil.Process(broker)
+    before = kafka.cpu_times()
+    backlog = await stream.backlog(len(texts))
+    after = kafka.cpu_times()
+    saturation = len(texts) / backlog.seconds
+    load: Load = await stream.load(SHARE * saturation, seconds)
+    cpu = {name: 1000 * spent / len(texts) for name, spent in backlog.cpu_s.items()}
+    spent = after.user + after.system - before.user - before.system
+    return {
+        "texts": len(texts),
+        "texts_per_s": saturation,
+        "cpu_s_per_1000": cpu,
+        "broker_cpu_s_per_1000": 1000 * spent / len(texts),
+        "half_load": {"texts": load.texts, "per_s": load.per_s, **asdict(load.latency), "growth": load.growth},
+    }
+
+
+def _line(figures: Mapping[str, Any]) -> str:
+    cpu = ", ".join(f"{name} {each:.2f}" for name, each in figures["cpu_s_per_1000"].items())
+    half = figures["half_load"]
+    return (
+        f"{figures['texts_per_s']:.0f} texts/s, CPU s per 1,000: {cpu}; at {half['per_s']:.0f}/s "
+        f"p50 {1000 * half['p50']:.1f} ms, p99 {1000 * half['p99']:.1f} ms"
+    )
+
+
+async def crash(variant: Variant, run: Run, texts: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    """Kill a system once in each round, in the middle of the texts."""
+    system = variant.make(run, texts)
+    found = []
+    await system.create_topics()
+    try:
+        async with Stream(run.bootstrap, system) as stream:
+            await stream.first_answer_s()
+            for _ in range(rounds):
+                found.append(asdict(await stream.crash(CRASH_PER_S, len(texts), _PATIENCE_S)))
+                print(f"  {found[-1]}", flush=True)
+    finally:
+        system.stop()
+    return found
+
+
+def bare(sets: Mapping[str, Sequence[str]], rounds: int, folder: Path) -> dict[str, Any]:
+    """Measure each runtime without Kafka, and how often its label is the one of float32."""
+    figures: dict[str, Any] = {}
+    labels: dict[str, list[str]] = {}
+    for name, environment, runtime, batch in BARE:
+        figures[name] = {}
+        for of, texts in sets.items():
+            found, spent = bare_cpu_s(environment, runtime, batch, list(texts), rounds)
+            figures[name][of] = {"cpu_s_per_1000": 1000 * statistics.median(spent) / len(texts)}
+            labels[f"{name} {of}"] = found
+        print(f"  {name}: {figures[name]}", flush=True)
+    for name in figures:
+        for of in sets:
+            same = [a == b for a, b in zip(labels[f"{name} {of}"], labels[f"torch-1 {of}"], strict=True)]
+            figures[name][of]["same_label_as_float32"] = statistics.fmean(same)
+    for name, artefact in (("sprat-en-fast", ARTEFACT), ("sprat-default", None)):
+        figures[name] = {}
+        for of, texts in sets.items():
+            own = [BenchText(text, "en", None) for text in texts]
+            chosen = {} if artefact is None else {"SPRAT_INTENT__ARTEFACT": str(artefact)}
+            model = BareModel(TASK, own, folder, chosen)
+            spent = [model.run(count=len(own)).cpu_s_per_1000 for _ in range(rounds)]
+            figures[name][of] = {"cpu_s_per_1000": statistics.median(spent)}
+        print(f"  {name}: {figures[name]}", flush=True)
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--texts", type=int, default=2500, help="of each data set, at most")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of the load at half saturation")
+    parser.add_argument("--rounds", type=int, default=3, help="of the bare models, of the kills and of masking")
+    parser.add_argument("--crash-texts", type=int, default=1500)
+    parser.add_argument("--only", nargs="*", help="names of systems; nothing is saved")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="of the peers' processes")
+    options = parser.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    encoder()
+    sets = read_texts(options.data, options.texts)
+    chosen = options.only or [*VARIANTS, *CRASHES, "bare", "masking"]
+    figures = _about(sets)
+    with tempfile.TemporaryDirectory() as name, EmbeddedKafka() as kafka:
+        folder = Path(name)
+        with options.log.open("w") as log:
+            run = Run(kafka.bootstrap, kafka.pid or 0, folder, log)
+            figures["systems"] = {}
+            for key in (key for key in VARIANTS if key in chosen):
+                print(f"— {key} —", flush=True)
+                figures["systems"][key] = asyncio.run(measure(VARIANTS[key], run, sets, options.seconds))
+                figures["systems"][key]["title"] = VARIANTS[key].title
+            figures["crashes"] = {}
+            crash_texts = sets["clinc150"] * (1 + options.crash_texts // len(sets["clinc150"]))
+            for key in (key for key in CRASHES if key in chosen):
+                print(f"— killed: {key} —", flush=True)
+                texts = crash_texts[: options.crash_texts]
+                rounds = asyncio.run(crash(CRASHES[key], run, texts, options.rounds))
+                figures["crashes"][key] = {"title": CRASHES[key].title, "per_s": CRASH_PER_S, "rounds": rounds}
+        fewer = {of: texts[:BARE_TEXTS] for of, texts in sets.items()}
+        if "bare" in chosen:
+            print("— without Kafka —", flush=True)
+            figures["bare"] = bare(fewer, options.rounds, folder)
+    if "masking" in chosen:
+        print("— masking and names —", flush=True)
+        figures["masking"] = masking.measure(options.data, fewer, options.rounds)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1), "utf-8")
+    if not options.only:
+        draw(figures, ROOT / "docs/images/peers.png")
+        save("peers", figures)
+    return 0
+
+
+def _about(sets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    machine = machine_facts(TASK, embedded=True)
+    del machine["system"]  # the version of the kernel says nothing here
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    lengths = {name: statistics.fmean(len(text.split()) for text in texts) for name, texts in sets.items()}
+    names = ("torch", "onnx", "mlserver", "presidio", "ctranslate2")
+    wanted = ("torch", "transformers", "onnxruntime", "mlserver", "presidio-analyzer", "spacy", "ctranslate2")
+    pinned = {name: version for each in names for name, version in versions(each).items() if name in wanted}
+    return {
+        "machine": machine,
+        "commit": commit,
+        "date": datetime.now(UTC).date().isoformat(),
+        "words": lengths,
+        "texts": {name: len(texts) for name, texts in sets.items()},
+        "versions": pinned,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""The latency budget and the comparison with peers, as Markdown for the page of benchmarks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any, Final
+
+from tests.bench.latency import STAGES
+
+Figures = Mapping[str, Any]
+
+DATA: Final = {"clinc150": "CLINC150", "banking77": "BANKING77"}
+MASKED: Final = {**DATA, "presidio-research": "presidio-research"}
+BARE: Final = {
+    "ctranslate2-1": "CTranslate2 int8, one by one",
+    "ctranslate2-32": "CTranslate2 int8, batches of 32",
+    "sprat-en-fast": "Sprat's `en-fast`, with calibration",
+    "sprat-default": "Sprat's `default`, with calibration",
+    "onnx-int8-1": "ONNX Runtime int8, one by one",
+    "onnx-int8-32": "ONNX Runtime int8, batches of 32",
+    "torch-1": "torch float32, one by one",
+    "torch-32": "torch float32, batches of 32",
+    "torch-int8-1": "torch dynamic int8, one by one",
+    "torch-int8-32": "torch dynamic int8, batches of 32",
+}
+OWN: Final = "sprat-en-fast"
+"""Sprat with the encoder that the peers have."""
+SERVICE: Final = "intent"
+
+
+def latency(figures: Figures) -> str:
+    """Return the stages by load."""
+    loads = figures["loads"]
+    shares = [f"{100 * load['share']:.0f} %" for load in loads]
+    rows = [
+        [f"**{name}** ({what})", *(_two(load["stages_ms"][name]) for load in loads)] for name, what in STAGES.items()
+    ]
+    rows += [
+        ["unexplained rest", *(_two(load["rest_ms"]) for load in loads)],
+        ["from due to received, with traces", *(_two(load["traced_end_to_end_ms"]) for load in loads)],
+        ["**from due to received, without traces**", *(_two(load["end_to_end_ms"]) for load in loads)],
+    ]
+    counts = ", ".join(f"{load['texts']:,} at {share}" for share, load in zip(shares, loads, strict=True))
+    commits = figures["commit_ms"]
+    about = (
+        f"CLINC150's test texts, one intent each, the shipped model. Saturation {figures['saturation_per_s']:,.0f} "
+        f"texts/s; texts: {counts}. {_machine(figures['machine'])}"
+    )
+    commit = (
+        f"A commit takes {_two(commits['service'])} ms in the service and {_two(commits['router'])} ms in the router. "
+        "It is not on the way of its own texts, only on that of later ones."
+    )
+    head = ["milliseconds, p50 / p99", *(f"{share} of saturation" for share in shares)]
+    return "\n\n".join(
+        (about, "![the way of a text through its stages](images/latency.png)", _table(head, rows), commit)
+    )
+
+
+def peers(figures: Figures) -> dict[str, str]:
+    """Return every part of the comparison, by its name."""
+    return {
+        "peers": _systems(figures),
+        "peers-bare": _bare(figures),
+        "peers-killed": _crashes(figures),
+        "peers-masking": _masking(figures),
+    }
+
+
+def _systems(figures: Figures) -> str:
+    head = ["system", "texts per CPU second", "p50 / p99 at half of its saturation, ms", "peak memory, MB"]
+    sets = list(figures["texts"])
+    rows = [
+        [
+            system["title"],
+            ", ".join(f"{1000 / _own_cpu(system, of):,.0f}" for of in sets),
+            ", ".join(_half(system[of]["half_load"]) for of in sets),
+            f"{system['memory_mb'][SERVICE]:,.0f}",
+            f"{system['first_answer_s']:.1f} s",
+        ]
+        for system in figures["systems"].values()
+    ]
+    return "\n\n".join(
+        (
+            _data(figures),
+            "![Sprat beside its peers](images/peers.png)",
+            _table([*head, "start to first answer"], rows),
+            "\n".join(f"- {line}" for line in _whole(figures)),
+        )
+    )
+
+
+def _data(figures: Figures) -> str:
+    texts = ", ".join(
+        f"{DATA[name]} ({count:,} test texts of {figures['words'][name]:.1f} words)"
+        for name, count in figures["texts"].items()
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    return (
+        f"Where two figures stand, the first is for {texts.replace('), ', '), the second for ')}. "
+        f"{_machine(figures['machine'])} Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
+    )
+
+
+def _whole(figures: Figures) -> Iterator[str]:
+    """Yield what a row of Sprat leaves out: its other processes, and the comparison in numbers."""
+    sets, own = list(figures["texts"]), figures["systems"][OWN]
+    others = [name for name in own["memory_mb"] if name != SERVICE]
+    listed = []
+    for name in others:
+        cpu = ", ".join(f"{own[of]['cpu_s_per_1000'][name]:.2f}" for of in sets)
+        listed.append(f"{name} {cpu} ({own['memory_mb'][name]:,.0f} MB)")
+    yield (
+        "A row counts the process with the model. Sprat has others, which do what no peer does (the contract, "
+        f"decisions, a cache): CPU seconds per 1,000 texts with `en-fast`: {'; '.join(listed)}."
+    )
+    total = ", ".join(f"{1000 / sum(own[of]['cpu_s_per_1000'].values()):,.0f}" for of in sets)
+    yield f"With all of them, Sprat answers {total} texts per CPU second."
+    peers = [system for name, system in figures["systems"].items() if not name.startswith("sprat")]
+    for of in sets:
+        ours = _own_cpu(own, of)
+        ahead = [
+            f"{system['title']} ({ours / _own_cpu(system, of):.2f} times)"
+            for system in peers
+            if _own_cpu(system, of) < ours
+        ]
+        yield f"{DATA[of]}: " + (
+            f"Sprat's service with the same encoder needs more CPU than {'; '.join(ahead)}."
+            if ahead
+            else "no peer needs less CPU than Sprat's service with the same encoder."
+        )
+
+
+def _bare(figures: Figures) -> str:
+    """Return the runtimes without Kafka."""
+    rows = []
+    for name, title in BARE.items():
+        if name not in figures["bare"]:
+            continue
+        by_set = [figures["bare"][name][of] for of in figures["texts"]]
+        same = [f"{100 * each['same_label_as_float32']:.1f}" for each in by_set if "same_label_as_float32" in each]
+        cpu = ", ".join(f"{each['cpu_s_per_1000']:.2f}" for each in by_set)
+        rows.append([title, cpu, ", ".join(same) or "–"])
+    return _table(["without Kafka", "CPU s per 1,000 texts", "same label as torch float32, %"], rows)
+
+
+def _crashes(figures: Figures) -> str:
+    """Return what a SIGKILL loses and doubles."""
+    rows = []
+    for each in figures["crashes"].values():
+        rounds = each["rounds"]
+        rows.append(
+            [
+                each["title"],
+                f"{sum(one['texts'] for one in rounds):,} in {len(rounds)} runs",
+                f"{sum(one['lost'] for one in rounds)}",
+                f"{sum(one['doubled'] for one in rounds)}",
+                f"{median(one['silent_s'] for one in rounds):.1f} s",
+            ]
+        )
+    head = ["one SIGKILL in the middle of each run", "texts", "lost", "answered twice", "longest silence, median"]
+    return _table(head, rows)
+
+
+def _masking(figures: Figures) -> str:
+    """Return masking and names beside Presidio and spaCy."""
+    systems = {
+        "sprat masking": "masking: Sprat",
+        "presidio": "masking: Presidio",
+        "sprat names": "names: Sprat",
+        "spacy names": "names: spaCy `en_core_web_sm`",
+    }
+    sets = {name: each for name, each in figures["masking"].items() if name in MASKED}
+    head = [
+        "CPU s per 1,000 texts",
+        *(f"{MASKED[name]}, {each['texts']:,}" for name, each in sets.items()),
+    ]
+    rows = [
+        [title, *(f"{each['cpu_s_per_1000'][system]:.2f}" for each in sets.values())]
+        for system, title in systems.items()
+    ]
+    return _table(head, rows)
+
+
+def _own_cpu(system: Figures, name: str) -> float:
+    return float(system[name]["cpu_s_per_1000"][SERVICE])
+
+
+def _half(load: Figures) -> str:
+    return f"{1000 * load['p50']:,.0f} / {1000 * load['p99']:,.0f}"
+
+
+def _two(quantiles: Mapping[str, float]) -> str:
+    return f"{quantiles['p50']:.1f} / {quantiles['p99']:.1f}"
+
+
+def _machine(machine: Figures) -> str:
+    return (
+        f"Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']} GB, Python "
+        f"{machine['python']}, Kafka {machine['kafka']}, with broker and client; load before {machine['load_before']}."
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
