@@ -1,8 +1,8 @@
 """Measure the shipped models of all three tasks from the committed artefacts: `make bench-models SPRAT_DATA=FOLDER`.
 
-    python -m tests.bench.models --data DIR [--spacy PYTHON]
+    python -m tests.bench.models --data DIR [--spacy PYTHON] [--task TASK]
 
-Saves the figures, fills docs/benchmarks.md and draws the pictures. `PYTHON` is the interpreter of an environment with
+Saves the figures, fills docs/benchmarks.md and draws the pictures; with --task those of one task alone. `PYTHON` is the interpreter of an environment with
 spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of spaCy stay as they were measured last.
 Exits 1 when a card states anything else than what is measured.
 """
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--spacy", help="the interpreter of an environment with spaCy")
+    parser.add_argument("--task", choices=("intent", "ner", "translation"), help="measure this task alone")
     options = parser.parse_args(argv)
     spacy = ["--spacy", options.spacy] if options.spacy else []
     tasks: dict[str, tuple[Main, list[str]]] = {
@@ -36,15 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "translation": (translation_quality.main, []),
     }
     before = read("models")
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = dict(before) if options.task else {}
     codes: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
         for task, (measure, more) in tasks.items():
+            if options.task not in {None, task}:
+                continue
             print(f"\n— {task} —", flush=True)
             file = Path(folder) / "figures.json"
             codes.append(measure(["--data", str(options.data), "--json", str(file), *more]))
             figures[task] = json.loads(file.read_text("utf-8"))
-    if not options.spacy:
+    if not options.spacy and options.task in {None, "ner"}:
         keep_rival(figures["ner"], before.get("ner", {}))
     save("models", figures)
     print(f"\nwritten: {PAGE.relative_to(ROOT)}, {FIGURES.relative_to(ROOT)}/models.json")

@@ -46,7 +46,7 @@ _POLICY = """
 tasks:
   intent: {keep_at: 0.72, out_of_scope: keep}
   ner: {keep_at: 0.90}
-  translation: {keep_at: 0.62}
+  translation: {keep_at: 0.63}
 tenants:
   acme-bank: {frontier: allow, regions: [eu, local], deadline_ms: 20000}
   careful: {frontier: redact, regions: [eu, local], deadline_ms: 20000}

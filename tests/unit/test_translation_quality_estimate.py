@@ -9,12 +9,12 @@ from sprat_translation.network import BeamAgreement, Candidate, compare_candidat
 from sprat_translation.quality_estimate import (
     COMPONENTS,
     SIGNALS,
-    EmbeddingStatistics,
     QualityEstimate,
     SignalWeights,
+    SourceKinds,
     UncalibratedEstimate,
     compute_signals,
-    embed,
+    embed_sources,
 )
 from sprat_translation.sentences import Hypothesis, Translation
 from sprat_translation.vocabulary import HashedCounts, KnownWords, phrases_of, words_of
@@ -36,9 +36,7 @@ WORDS = KnownWords.of(
         ("The parcel came.", "Das Paket kam nicht."),
     ]
 )
-MEANINGS = EmbeddingStatistics(
-    np.zeros(5, np.float32), np.zeros(5, np.float32), np.eye(COMPONENTS, 5, dtype=np.float32)
-)
+KINDS = SourceKinds(np.zeros(5, np.float32), np.eye(COMPONENTS, 5, dtype=np.float32))
 BEAM = BeamAgreement(lead=0.5, share=0.5, consensus=0.5, indecision=0.5, least_alike=0.5, mean_alike=0.5)
 
 
@@ -50,7 +48,7 @@ def translation(source="Where is my order?", text="Wo ist meine Bestellung?", ch
 
 
 def estimate(weights=None):
-    return QualityEstimate(weights or SignalWeights.of(calibration()), WORDS, MEANINGS, FakeEncoder())
+    return QualityEstimate(weights or SignalWeights.of(calibration()), WORDS, KINDS, FakeEncoder())
 
 
 def signal(name, **changes):
@@ -108,7 +106,6 @@ def test_known_words_are_written_and_read_back(tmp_path):
         ("source_3_count", {}, {"source": "Where my is order?"}),
         ("target_2_count", {}, {"text": "Wo meine ist Bestellung?"}),
         ("target_3_count", {}, {"text": "Wo meine ist Bestellung?"}),
-        ("similarity", {"text": "Where is my order?"}, {"text": "Quark"}),
     ],
 )
 def test_a_signal_is_higher_for_the_better(name, better, worse):
@@ -187,27 +184,31 @@ def test_a_single_candidate_agrees_with_itself():
 def test_the_components_are_the_directions_of_largest_variance(tmp_path):
     dice = np.random.default_rng(0)
     source = (dice.normal(size=(200, 20)) * ([5.0, 3.0] + [0.1] * 18)).astype(np.float32)
-    meanings = EmbeddingStatistics.of(source, source + 1)
-    assert np.abs(meanings.kinds[:2, :2]).round(1).tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    assert (meanings.kinds[np.arange(COMPONENTS), np.abs(meanings.kinds).argmax(axis=1)] > 0).all()
-    assert np.allclose(meanings.signals(source, source + 1)[:, 0], 1.0)
-    meanings.save(tmp_path)
-    assert np.array_equal(EmbeddingStatistics.load(tmp_path).kinds, meanings.kinds)
+    kinds = SourceKinds.of(source)
+    assert np.abs(kinds.directions[:2, :2]).round(1).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert (kinds.directions[np.arange(COMPONENTS), np.abs(kinds.directions).argmax(axis=1)] > 0).all()
+    assert np.allclose(kinds.signals(source).mean(axis=0), 0.0, atol=1e-4)
+    kinds.save(tmp_path)
+    assert np.array_equal(SourceKinds.load(tmp_path).directions, kinds.directions)
 
 
-def test_embedding_statistics_of_another_shape_are_refused(tmp_path):
-    EmbeddingStatistics(MEANINGS.source_mean, MEANINGS.target_mean, MEANINGS.kinds[:3]).save(tmp_path)
+def test_kinds_of_another_shape_are_refused(tmp_path):
+    SourceKinds(KINDS.mean, KINDS.directions[:3]).save(tmp_path)
     with pytest.raises(BrokenArtefact, match="do not fit each other"):
-        EmbeddingStatistics.load(tmp_path)
+        SourceKinds.load(tmp_path)
     (tmp_path / "estimate.npz").write_bytes(b"rubbish")
     with pytest.raises(BrokenArtefact, match="cannot be read"):
-        EmbeddingStatistics.load(tmp_path)
+        SourceKinds.load(tmp_path)
 
 
-def test_sources_and_outputs_are_encoded_in_their_order():
-    source, target = embed([translation(), translation(source="Tea?", text="Tee?")], FakeEncoder())
-    assert np.array_equal(source[1], FakeEncoder().encode(["Tea?"]).vectors[0])
-    assert np.array_equal(target[1], FakeEncoder().encode(["Tee?"]).vectors[0])
+def test_only_the_sources_are_encoded_and_in_their_order():
+    vectors = embed_sources([translation(), translation(source="Tea?", text="Tee?")], FakeEncoder())
+    assert np.array_equal(vectors, FakeEncoder().encode(["Where is my order?", "Tea?"]).vectors)
+
+
+def test_an_estimate_of_an_earlier_release_is_refused():
+    with pytest.raises(BrokenArtefact, match="of an earlier release"):
+        SignalWeights.of(calibration(similarity=(0.1, 0.5, 0.2)))
 
 
 def calibration(**changes):

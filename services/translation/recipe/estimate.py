@@ -18,11 +18,11 @@ from sprat_translation.quality_estimate import (
     GOOD_CHRF,
     SIGNALS,
     Doubles,
-    EmbeddingStatistics,
     QualityEstimate,
     SignalWeights,
+    SourceKinds,
     compute_signals,
-    embed,
+    embed_sources,
 )
 from sprat_translation.sentences import SentenceTranslator, Translation
 from sprat_translation.vocabulary import KnownWords
@@ -76,12 +76,12 @@ def fit(
     `aside` are training pairs whose words were not counted, so that `words` treats them like new texts.
     """
     rows = gather(sentences, data, aside)
-    source, target = embed(rows.translations, encoder)
-    embeddings = EmbeddingStatistics.of(source[~rows.hard], target[~rows.hard])
-    signals = compute_signals(rows.translations, words, embeddings.signals(source, target))
+    vectors = embed_sources(rows.translations, encoder)
+    kinds = SourceKinds.of(vectors[~rows.hard])
+    signals = compute_signals(rows.translations, words, kinds.signals(vectors))
     chances = out_of_fold(signals, rows)
     estimate = QualityEstimate(
-        fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, embeddings, encoder
+        fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, kinds, encoder
     )
     new = ~rows.trained
     keep_at = lowest_threshold(chances[new], rows.those(new))
