@@ -80,9 +80,7 @@ def fit(
     kinds = SourceKinds.of(vectors[~rows.hard])
     signals = compute_signals(rows.translations, words, kinds.signals(vectors))
     chances = out_of_fold(signals, rows)
-    estimate = QualityEstimate(
-        fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, kinds, encoder
-    )
+    estimate = QualityEstimate(fit_weights(signals, rows, np.ones(len(signals), dtype=bool)), words, kinds, encoder)
     new = ~rows.trained
     keep_at = lowest_threshold(chances[new], rows.those(new))
     return Fitted(estimate, keep_at, describe(signals[new], chances[new], rows.those(new), keep_at))
