@@ -2,8 +2,9 @@
 
     python -m tests.bench.models --data DIR [--spacy PYTHON] [--task TASK]
 
-Saves the figures, fills docs/benchmarks.md and draws the pictures; with --task those of one task alone. `PYTHON` is the interpreter of an environment with
-spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of spaCy stay as they were measured last.
+Saves the figures, fills docs/benchmarks.md and draws the pictures; with --task those of one task alone. `PYTHON` is
+the interpreter of an environment with spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of
+spaCy stay as they were measured last.
 Exits 1 when a card states anything else than what is measured.
 """
 
