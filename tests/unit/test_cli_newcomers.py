@@ -57,7 +57,7 @@ class Consumer(Producer):
 
 @pytest.mark.parametrize(("variable", "asked"), [(None, "127.0.0.1:19092"), ("other:9092", "other:9092")])
 def test_the_example_producer_finds_kafka_where_the_settings_say(
-    tmp_path: Path, variable: str | None, asked: str
+    cache: Path, tmp_path: Path, variable: str | None, asked: str
 ) -> None:
     folder = tmp_path / "case"
     run("init", str(folder))
