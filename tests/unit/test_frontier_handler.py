@@ -6,7 +6,7 @@ import pytest
 
 from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Outcome
-from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, ids
+from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, LanguageDetected, ids
 from sprat_frontier.protocols import ProviderError
 from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
@@ -92,6 +92,29 @@ async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_le
     assert not frontier.audit.records
     assert metrics.value("sprat.escalations", result="declined", reason=code, tenant=changes.get("tenant", "acme")) == 1
     assert metrics.value("sprat.escalations") == 1
+
+
+@pytest.mark.parametrize("known", [None, {"language": "de", "confidence": 0.9}])
+async def test_with_auto_the_question_is_in_the_detected_language(frontier, known):
+    request = parts.request("Waar blijft mijn bestelling?", language="auto")
+    detected = known and LanguageDetected(**known)
+    request = request.model_copy(
+        update={"prediction": request.prediction.model_copy(update={"language_detected": detected})}
+    )
+    answered = await frontier.answer(request)
+    language = "de" if known else "nl"
+    assert [question.language for question in frontier.provider.questions] == [language]
+    made = answered.request.prediction
+    assert (made.submitted.language, made.language_detected.language) == ("auto", language)
+
+
+async def test_with_auto_the_names_of_a_language_without_detector_stay(frontier):
+    request = parts.request("Missä tilaukseni on? Sen piti tulla maanantaina.", language="auto", frontier="redact")
+    answered = await frontier.answer(request)
+    assert answered.declined.code == "masking"
+    assert "no detector of names covers" in answered.declined.detail
+    assert answered.request.prediction.language_detected.language == "fi"
+    assert not frontier.provider.questions
 
 
 async def test_an_unknown_task_is_declined(frontier):

@@ -13,6 +13,7 @@ from sprat_contracts import (
     Declined,
     FrontierAnswered,
     FrontierRequested,
+    LanguageDetected,
     ModelAnnounced,
     Prediction,
     Route,
@@ -104,13 +105,12 @@ def test_a_known_task_that_nobody_serves_is_escalated(
     }
 
 
-def test_the_language_of_a_text_that_nobody_serves_is_detected_too() -> None:
-    submitted = text(text="Waar blijft mijn bestelling?", language="auto")
-    (request,) = requests(router().receive(received(submitted)))
-    assert request.prediction.language_detected is not None
-    assert request.prediction.language_detected.language == "nl"
-    (result,) = results(router().receive(received(answer(request.prediction))))
-    assert (result.language, result.language_detected) == ("auto", request.prediction.language_detected)
+def test_a_result_says_which_language_was_detected() -> None:
+    submitted, found = text(language="auto"), {"language": "nl", "confidence": 0.97}
+    made = prediction(submitted=submitted, language_detected=found)
+    for record in (made, answer(made)):
+        (result,) = results(router(announced()).receive(received(record)))
+        assert (result.language, result.language_detected) == ("auto", LanguageDetected(**found))
 
 
 def test_each_task_and_model_is_looked_up_by_itself() -> None:

@@ -9,6 +9,7 @@ from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
+from sprat_langid import language_detected
 from sprat_policy import ALL_OTHERS, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.labels import numbered
@@ -117,6 +118,7 @@ def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: C
     Its deadline is at most `max_wait_s` from now: many waiting cases with late deadlines would block those with early
     ones.
     """
+    request = _with_language(request)
     prediction = request.prediction
     submitted = prediction.submitted
     tenant = policies.tenant(submitted.tenant)
@@ -131,3 +133,14 @@ def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: C
         deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),
         answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
     )
+
+
+def _with_language(request: FrontierRequested) -> FrontierRequested:
+    """Return the request with the language that its text is read in, where that is `auto` and no specialist read it."""
+    prediction = request.prediction
+    if prediction.language_detected is not None:
+        return request
+    detected = language_detected(prediction.submitted)
+    if detected is None:
+        return request
+    return request.model_copy(update={"prediction": prediction.model_copy(update={"language_detected": detected})})

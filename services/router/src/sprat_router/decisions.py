@@ -19,7 +19,6 @@ from sprat_contracts import (
     ReasonCode,
     TextSubmitted,
 )
-from sprat_langid import language_detected
 from sprat_policy import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
@@ -130,7 +129,6 @@ def _declined_prediction(
         declined=Declined(code=ReasonCode.NO_SERVICE, detail=_unserved_detail(task, model, models)),
         text_signature=received.envelope.signature,
         warnings=received.warnings,
-        language_detected=language_detected(text),
     )
 
 
