@@ -41,6 +41,14 @@ def test_a_fixed_answer_is_a_result_of_the_contract(sprat: Sprat) -> None:
     assert result.model.name == "fixed-intent"
 
 
+def test_with_auto_a_result_says_which_language_was_detected(sprat: Sprat) -> None:
+    sprat.answer("bestelling", intent="order")
+    text = Text("Waar blijft mijn bestelling?", fields={"language": "auto"})
+    sprat.publish(text)
+    result = sprat.result(text)
+    assert (result.output.label, result.language, result.language_detected.language) == ("order", "auto", "nl")
+
+
 def test_all_tasks_of_a_text_are_answered(sprat: Sprat) -> None:
     sprat.answer("Berlin", ner=[("Anna", "PER"), ("Berlin", "LOC")], translation="Anna wohnt in Berlin", intent=None)
     text = Text("Anna lives in Berlin", {"intent": {}, "ner": {}, "translation": {"target": "de"}})
