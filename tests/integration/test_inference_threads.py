@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sprat_inference.instruction_set import AVX512, NEEDED, VARIABLE, processor_flags
 from sprat_inference.threads import PINS, pin_threads
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 def test_pinning_sets_missing_variables_and_keeps_those_of_the_operator() -> None:
@@ -39,3 +43,37 @@ def test_pinned_in_time_is_false_if_numpy_was_loaded_before() -> None:
     program = "import numpy, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+LABELS = """
+import json, sys
+from sprat_intent.__main__ import SHIPPED
+from sprat_intent.model import IntentModel
+texts = json.load(sys.stdin)
+found = IntentModel.load(SHIPPED).classify(texts, ["de"] * 150 + ["fr"] * 150)
+json.dump({"best": found.best.tolist(), "confidence": found.confidence.tolist()}, sys.stdout)
+"""
+
+
+@pytest.mark.skipif(not processor_flags() >= NEEDED, reason="this processor has no AVX-512 with VNNI")
+def test_the_instruction_set_is_used_and_changes_hardly_a_label() -> None:
+    files = [DATA / f"queries_{language}.tsv" for language in ("de", "fr")]
+    texts = [line.split("\t")[0] for file in files for line in file.read_text("utf-8").splitlines()]
+    bare = {name: value for name, value in os.environ.items() if name != VARIABLE} | {"CT2_VERBOSE": "1"}
+    wide, narrow = ({}, AVX512), ({VARIABLE: "AVX2"}, "AVX2")
+    answers = []
+    for more, expected in (wide, narrow):
+        done = subprocess.run(
+            [sys.executable, "-c", LABELS],
+            env=bare | more,
+            input=json.dumps(texts),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"Selected ISA: {expected}" in done.stderr
+        answers.append(json.loads(done.stdout))
+    same = sum(one == two for one, two in zip(*(answer["best"] for answer in answers), strict=True))
+    assert same >= 0.99 * len(texts)
+    apart = [abs(one - two) for one, two in zip(*(answer["confidence"] for answer in answers), strict=True)]
+    assert sum(apart) / len(apart) < 0.01

@@ -1,5 +1,6 @@
 """Start a service with a small model: load it, announce it, and answer the texts that it owns."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
@@ -19,7 +20,10 @@ from sprat.settings import Section
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card
+from sprat_inference.instruction_set import instruction_set
 from sprat_inference.specialist import SpecialistHandler
+
+log = logging.getLogger(__name__)
 
 HandlerFactory = Callable[[Topics, Card, str, int, Ends], SpecialistHandler]
 """Makes a handler from topics, card, the model's name, and the bounds of its ownership: `owns_from` and `left`."""
@@ -62,9 +66,11 @@ def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str)
         UserError: when the artefact cannot be used; the message names the setting.
     """
     try:
-        return load(section.artefact, threads=section.threads)
+        model = load(section.artefact, threads=section.threads)
     except BrokenArtefact as error:
         raise UserError(f"SPRAT_{service.upper()}__ARTEFACT: {error}") from None
+    log.info("model loaded, threads: %d, instruction set: %s", section.threads, instruction_set())
+    return model
 
 
 async def serve_model(
