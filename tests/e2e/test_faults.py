@@ -79,8 +79,8 @@ KILLED_AFTER = {"intent": 80, "router": 160, "frontier": 20}
 """Service → records after which it is killed each time. In one run, so that they also die while others are down."""
 
 
-async def test_services_killed_at_five_points_of_their_loops_lose_nothing(tmp_path: Path) -> None:
-    count = 2_100
+async def test_services_killed_at_six_points_of_their_loops_lose_nothing(tmp_path: Path) -> None:
+    count = 2_400
     folders = {service: tmp_path / service for service in KILLED_AFTER}
     faults = {}
     for service, folder in folders.items():

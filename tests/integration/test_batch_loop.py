@@ -237,3 +237,39 @@ async def test_a_second_instance_takes_over_and_nothing_is_answered_twice(
     records = await read_all(kafka.bootstrap, topics.predictions("intent"))
     assert len({decode(record, Prediction).envelope.id for record in records}) == 400
     assert len(records) == 400, "the one that left had drained and committed what it had in hand"
+
+
+async def test_partitions_that_move_between_two_parts_in_progress_take_neither_with_them(
+    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=4)
+    settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"max_records": 4})})
+    topics = await made_topics(settings)
+    model = FakeModel()
+    async with running("intent", settings, building(model)) as context:
+        real, publishing, both = context.publisher.publish, [0], asyncio.Event()
+        asked = model.answer
+
+        async def slow(records, hold_s=None):
+            publishing[0] += 1
+            await asyncio.sleep(0.05)
+            try:
+                return await real(records, hold_s)
+            finally:
+                publishing[0] -= 1
+
+        def answer(questions):
+            if publishing[0]:
+                loop.call_soon_threadsafe(both.set)
+            return asked(questions)
+
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(context.publisher, "publish", slow)
+        monkeypatch.setattr(model, "answer", answer)
+        await publish(kafka.bootstrap, topics.texts, [text(f"hello {n}") for n in range(200)])
+        await asyncio.wait_for(both.wait(), 20)
+        async with running("intent", settings, building(FakeModel())):
+            await eventually(lambda: metrics.finished >= 200, 30)
+    records = await read_all(kafka.bootstrap, topics.predictions("intent"))
+    assert len({decode(record, Prediction).envelope.id for record in records}) == len(records) == 200
+    assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0

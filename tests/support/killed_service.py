@@ -13,8 +13,9 @@ from pathlib import Path
 from sprat import runtime
 from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
 
-POINTS = ("decoded", "inferred", "publishing", "published", "committed")
-"""Those of the loops, and one in the middle of publishing a part."""
+POINTS = ("decoded", "inferred", "behind", "publishing", "published", "committed")
+"""Those of the loops, one where the records behind those that are being published are decided, too, and one in the
+middle of publishing a part."""
 MODULE = "support.killed_service"
 
 
@@ -36,6 +37,7 @@ class KillSwitch:
         self._folder = folder
         self._after = after
         self._seen = 0
+        self._publishing = 0
         done = {path.name for path in folder.iterdir()}
         self._next = next((point for point in points if point not in done), None)
 
@@ -44,6 +46,8 @@ class KillSwitch:
 
     def passing(self, point: str, records: int) -> None:
         self._seen += records
+        if point == "inferred" and self._publishing and self.armed("behind"):
+            point = "behind"
         if self.armed(point):
             (self._folder / point).touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -53,10 +57,16 @@ class KillSwitch:
         publish = publisher.publish
 
         async def half(records: list[OutRecord], hold_s: float | None = None) -> list[Acknowledged]:
-            if self.armed("publishing") and records and not {record.topic for record in records} & outside:
+            if not records or {record.topic for record in records} & outside:
+                return await publish(records, hold_s)
+            if self.armed("publishing"):
                 await publish(records[: (len(records) + 1) // 2], hold_s)
                 self.passing("publishing", 0)
-            return await publish(records, hold_s)
+            self._publishing += 1
+            try:
+                return await publish(records, hold_s)
+            finally:
+                self._publishing -= 1
 
         publisher.publish = half
 

@@ -69,7 +69,7 @@ async def answer(cached_inference, *texts):
         item = WorkItem(plain(), received=received(text()))
         cached_inference.prepare(item, Ask(Question(one, "en"), "intent", "acme", ("answer",)))
         items.append(item)
-    await cached_inference.answer(items)
+    await cached_inference.store(await cached_inference.answer(items))
     return [item.outcome.skipped for item in items]
 
 

@@ -12,6 +12,7 @@ from sprat.channels import Channels
 from sprat.errors import Retryable
 from sprat.health import LoopProgress
 from sprat.kafka.clients import require_topics
+from sprat.kafka.consumer import poll_records
 from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
 from sprat.keys import KeyedHash
@@ -129,7 +130,11 @@ class ServiceContext:
         owns: Callable[[KafkaRecord], bool] | None = None,
     ) -> BatchLoop:
         """Return the loop of a service that handles batches."""
-        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns)
+
+        async def poll() -> Sequence[KafkaRecord]:
+            return await poll_records(self.consumer(), self.settings.kafka.max_records)
+
+        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, poll)
 
     def concurrent_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
         """Return the loop of a service whose records are slow and independent."""

@@ -40,7 +40,7 @@ class AdmissionControl:
         self._idle = asyncio.Event()
         self._idle.set()
         self.changed_at = time.monotonic()
-        """When work last began or ended, monotonic seconds."""
+        """When work last began, advanced or ended, monotonic seconds."""
 
     @property
     def is_open(self) -> bool:
@@ -67,6 +67,10 @@ class AdmissionControl:
         self.changed_at = time.monotonic()
         if self._in_progress == 0:
             self._idle.set()
+
+    def advance(self) -> None:
+        """Record that the work in progress advances: it may go on for as long as records come."""
+        self.changed_at = time.monotonic()
 
     def close(self, *, permanently: bool = False) -> None:
         """Admit no more work; permanently when the service stops."""

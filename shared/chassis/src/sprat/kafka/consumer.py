@@ -154,6 +154,12 @@ def watch_polls(
     wrap_polls(consumer, watch)
 
 
+async def poll_records(consumer: Any, max_records: int) -> list[ConsumerRecord]:
+    """Wait for records as FastStream does, and return them; cancelling it loses none."""
+    batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=max_records)
+    return [record for batch in batches.values() for record in batch]
+
+
 def _count_polled(records: Mapping[TopicPartition, list[Any]], group: str) -> None:
     by_topic: Counter[str] = Counter()
     for partition, batch in records.items():

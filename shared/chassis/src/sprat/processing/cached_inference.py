@@ -6,7 +6,7 @@ A batch on which the model fails is bisected to the one text that causes it.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -79,14 +79,17 @@ class CachedInference:
         item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
         item.tokens = self.model.tokens(ask.question)
 
-    async def answer(self, items: Sequence[WorkItem]) -> None:
-        """Decide all items that ask: look the answers up, run the model on the misses, and cache its answers.
+    async def answer(self, items: Sequence[WorkItem]) -> dict[str, Answer]:
+        """Decide all items that ask: look the answers up, and run the model on the misses.
 
         Equal questions are asked once. Where the model fails on a text, the handler decides what becomes of it.
+
+        Returns:
+            The model's answers by their keys, for `store`.
         """
         asking = [item for item in items if item.ask is not None and item.outcome is None]
         if not asking:
-            return
+            return {}
         began, now_ms = time.perf_counter(), time.time() * 1000
         asks = {item.cache_key: item.ask for item in asking if item.ask is not None}
         cached = await self._look_up(asks)
@@ -96,7 +99,6 @@ class CachedInference:
         answers = await self._infer([asks[key] for key in misses], sum(tokens[key] for key in misses))
         model_ms = round((time.perf_counter() - looked_up) * 1000, 3)
         fresh = dict(zip(misses, answers, strict=True))
-        await self.cache.put_many({key: _encode(answer) for key, answer in fresh.items() if answer is not None})
         cache_ms = round((looked_up - began) * 1000, 3)
         self._record_stages(asking, now_ms, cache_ms, model_ms if misses else None)
         for item in asking:
@@ -113,6 +115,11 @@ class CachedInference:
             else:
                 log.error("the model failed on one text", extra=item.log_fields())
                 item.outcome = self.handler.failed(item.received, item.ask)
+        return {key: answer for key, answer in fresh.items() if answer is not None}
+
+    async def store(self, answers: Mapping[str, Answer]) -> None:
+        """Cache answers of the model."""
+        await self.cache.put_many({key: _encode(answer) for key, answer in answers.items()})
 
     @staticmethod
     def _record_stages(items: Sequence[WorkItem], now_ms: float, cache_ms: float, model_ms: float | None) -> None:

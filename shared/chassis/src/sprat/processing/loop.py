@@ -167,8 +167,9 @@ class LoopContext:
                 log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
             if not item.skipped:
                 labels = {} if item.error is None else {"error": item.error}
+                done_s = finished_s if item.acknowledged_s is None else item.acknowledged_s
                 signals.PROCESS_SECONDS.record(
-                    finished_s - item.polled_s,
+                    done_s - item.polled_s,
                     None if item.span is None else item.span.link,
                     operation="process",
                     destination=item.record.topic,

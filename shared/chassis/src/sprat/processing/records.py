@@ -52,6 +52,8 @@ class WorkItem:
     outcome: Outcome | None = None
     pending: list[PendingRecord] | None = None
     """What is not acknowledged yet; None before it is encoded."""
+    acknowledged_s: float | None = None
+    """When all was acknowledged, seconds of the performance counter; None: that was not measured."""
 
     @property
     def place(self) -> Place:
