@@ -12,7 +12,7 @@ import pytest
 from sprat_contracts import Prediction, Result, decode, ids
 from sprat_local.installation import Installation
 from sprat_local.options import Options, Simulation
-from support.killed_service import MODULE, POINTS, killed
+from support.killed_service import MODULE, killed, points_of
 from support.stream import eventually, read_all
 from support.traffic import record, settled, submit
 
@@ -79,7 +79,7 @@ KILLED_AFTER = {"intent": 80, "router": 160, "frontier": 20}
 """Service → records after which it is killed each time. In one run, so that they also die while others are down."""
 
 
-async def test_services_killed_at_six_points_of_their_loops_lose_nothing(tmp_path: Path) -> None:
+async def test_services_killed_at_every_point_of_their_loops_lose_nothing(tmp_path: Path) -> None:
     count = 2_400
     folders = {service: tmp_path / service for service in KILLED_AFTER}
     faults = {}
@@ -91,7 +91,7 @@ async def test_services_killed_at_six_points_of_their_loops_lose_nothing(tmp_pat
     def died() -> dict[str, set[str]]:
         return {service: {path.name for path in folder.iterdir()} for service, folder in folders.items()}
 
-    everywhere = {service: set(POINTS) for service in KILLED_AFTER}
+    everywhere = {service: set(points_of(service)) for service in KILLED_AFTER}
     with Installation(options(environment=SHORT_SESSIONS, service_environment=faults, modules=modules)) as installation:
         await submit(installation.bootstrap, installation.topics, partial(event, "kill"), count, over_s=12)
         await eventually(lambda: died() == everywhere, 120)

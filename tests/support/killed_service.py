@@ -14,16 +14,23 @@ from sprat import runtime
 from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
 
 POINTS = ("decoded", "inferred", "behind", "publishing", "published", "committed")
-"""Those of the loops, one where the records behind those that are being published are decided, too, and one in the
-middle of publishing a part."""
+"""Those of the loops, one where more records are decoded while those before them are published, and one in the middle
+of publishing a part."""
+CONCURRENT_POINTS = tuple(point for point in POINTS if point != "behind")
+"""Those of the concurrent loop, whose records do not wait for each other."""
 MODULE = "support.killed_service"
+
+
+def points_of(name: str) -> tuple[str, ...]:
+    """Return the points of the loop of a service."""
+    return CONCURRENT_POINTS if name == "frontier" else POINTS
 
 
 def killed(name: str, folder: Path, after: int) -> dict[str, str]:
     """Return the variables with which the service `name` dies once at each point."""
     return {
         "KILLED_SERVICE": name,
-        "KILL_AT": json.dumps(POINTS),
+        "KILL_AT": json.dumps(points_of(name)),
         "KILL_FOLDER": str(folder),
         "KILL_AFTER": str(after),
         "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -46,7 +53,7 @@ class KillSwitch:
 
     def passing(self, point: str, records: int) -> None:
         self._seen += records
-        if point == "inferred" and self._publishing and self.armed("behind"):
+        if point == "decoded" and self._publishing and self.armed("behind"):
             point = "behind"
         if self.armed(point):
             (self._folder / point).touch()
