@@ -40,7 +40,7 @@ _OUTPUT = IntentOutput(
 )
 _RIGHT = IntentOutput(label="pay_bill")
 _LABELS = ("balance", "pay_bill", "transfer")
-_SMALL = ModelRef(name="en-fast", version="2f8d51a09c3e")
+_SMALL = ModelRef(name="en-fast", version="2f8d51a09c3e", stage="lexical")
 _EGRESS = Egress(left=True, masked={}, provider=PROVIDER, region="eu")
 
 

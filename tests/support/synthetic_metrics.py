@@ -56,7 +56,13 @@ COMBINATIONS: dict[Metric, dict[tuple[str, ...], float]] = {
     },
     s.RESULT_SECONDS: {("kept",): 0.92, ("escalated",): 0.08},
     s.CONFIDENCE: {("default", "3f2a9c1d77e0", "kept"): 0.92, ("default", "3f2a9c1d77e0", "escalated"): 0.06},
-    s.PREDICTIONS: {("en", "none"): 0.7, ("de", "none"): 0.24, ("fr", "language"): 0.05, ("fr", "none"): 0.01},
+    s.PREDICTIONS: {
+        ("en", "none", "lexical"): 0.45,
+        ("en", "none", "encoder"): 0.25,
+        ("de", "none", "encoder"): 0.24,
+        ("fr", "language", "none"): 0.05,
+        ("fr", "none", "encoder"): 0.01,
+    },
     s.ESCALATIONS: {
         ("answered", "none"): 0.065,
         ("stored", "none"): 0.003,

@@ -19,6 +19,7 @@ class Model:
         self.batches = []
         self.broken = set()
         self.confidence = 0.9
+        self.stage = None
 
     def tokens(self, question):
         return len(question.text)
@@ -27,7 +28,7 @@ class Model:
         self.batches.append([question.text for question in questions])
         if self.broken & {question.text for question in questions}:
             raise ZeroDivisionError
-        return [Answer(IntentOutput(label=question.text), self.confidence) for question in questions]
+        return [Answer(IntentOutput(label=question.text), self.confidence, self.stage) for question in questions]
 
 
 class Cache:
@@ -45,7 +46,8 @@ class Handler:
     """Notes for each item what it was answered with."""
 
     def answered(self, received, ask, answered):
-        return Outcome(skipped=f"{answered.answer.output.label}, {'cached' if answered.cached else 'fresh'}")
+        stage = f" by {answered.answer.stage}" if answered.answer.stage else ""
+        return Outcome(skipped=f"{answered.answer.output.label}, {'cached' if answered.cached else 'fresh'}{stage}")
 
     def failed(self, received, ask):
         return Outcome(skipped="failed")
@@ -88,6 +90,12 @@ async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached
     assert await answer(cached_inference, "b") == ["b, fresh"]
 
 
+async def test_a_cached_answer_says_which_stage_of_the_model_gave_it(cached_inference, model):
+    model.stage = "lexical"
+    assert await answer(cached_inference, "a") == ["a, fresh by lexical"]
+    assert await answer(cached_inference, "a") == ["a, cached by lexical"]
+
+
 @pytest.mark.parametrize("confidence", [float("nan"), 1.5, -0.1])
 async def test_an_answer_without_a_confidence_is_none(cached_inference, model, confidence):
     model.confidence = confidence
@@ -95,7 +103,16 @@ async def test_an_answer_without_a_confidence_is_none(cached_inference, model, c
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"nonsense", b'0.9\n{"labe', b'x\n{"label": "a"}', b'1.5\n{"label": "b"}', b'nan\n{"label": "b"}']
+    "value",
+    [
+        b"",
+        b"nonsense",
+        b'0.9\n{"labe',
+        b'x\n{"label": "a"}',
+        b'0.9 \xff\n{"label": "a"}',
+        b'1.5\n{"label": "b"}',
+        b'nan\n{"label": "b"}',
+    ],
 )
 async def test_a_cached_value_that_is_no_answer_is_asked_again(cached_inference, value):
     await answer(cached_inference, "a")

@@ -79,6 +79,14 @@ class ModelRef(Part):
 
     name: Annotated[str, Field(min_length=1, description="Name of the artefact or of the provider's model.")]
     version: Annotated[str, Field(min_length=1, description="Content hash of the artefact; of a frontier, its name.")]
+    stage: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Which stage of it answered: `lexical`, by the words alone, or `encoder`; null where it has "
+            "one. Open list.",
+        ),
+    ] = None
 
 
 class Cause(Part):

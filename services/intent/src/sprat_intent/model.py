@@ -16,7 +16,7 @@ from sprat_inference.card import Card
 from sprat_inference.encoder import SentenceEncoder
 from sprat_inference.heads import LABEL_READER, LabelHead
 from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, CalibratorsByLanguage, features, softmax
-from sprat_inference.lexical import LexicalReading, LexicalStage
+from sprat_inference.lexical import BY_ENCODER, BY_WORDS, LexicalReading, LexicalStage
 
 ALTERNATIVES = 3
 
@@ -103,11 +103,22 @@ class IntentModel:
             Answer(
                 IntentOutput(label=None if outside else three[0].label, alternatives=three),
                 confidence=float(confidence),
+                stage=stage,
             )
-            for outside, confidence, three in zip(
-                classification.is_outside, classification.confidence, alternatives, strict=True
+            for outside, confidence, three, stage in zip(
+                classification.is_outside,
+                classification.confidence,
+                alternatives,
+                self._stages(classification),
+                strict=True,
             )
         ]
+
+    def _stages(self, classification: Classification) -> list[str | None]:
+        """Return the stage that answered each text; None where the model has one alone."""
+        if self._lexical is None:
+            return [None] * len(classification.by_words)
+        return [BY_WORDS if words else BY_ENCODER for words in classification.by_words]
 
     def probe(self) -> None:
         """Compute one real batch; see :class:`sprat.model.Model`."""

@@ -31,6 +31,8 @@ class Answer:
     output: Output
     confidence: float
     """Calibrated probability, 0–1, that the whole `output` is right."""
+    stage: str | None = None
+    """Which stage of the model answered; None where it has one alone."""
 
 
 class Model(Protocol):

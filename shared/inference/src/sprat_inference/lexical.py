@@ -26,6 +26,10 @@ LEXICAL_FILE: Final = "lexical.npz"
 LEXICAL_READER: Final = "sprat-lexical/1"
 """Revision of the way from text to logits; the card names it. Raise it with every change that changes a logit."""
 
+BY_WORDS: Final = "lexical"
+BY_ENCODER: Final = "encoder"
+"""What a Result calls the stages of a label model."""
+
 PART_SIZES: Final = (3, 4)
 """Characters of the parts of a word, the space before and behind it included. With 2 to 5 it is no better: 91.7 % of
 CLINC150's validation instead of 92.5 %, for 1.7 times the cost."""

@@ -112,6 +112,7 @@ class SpecialistHandler:
         self, received: Received[TextSubmitted], answered: Answered | None = None, declined: Declined | None = None
     ) -> Outcome:
         task, envelope = self.card.task, received.envelope
+        stage = answered.answer.stage if answered else None
         prediction = Prediction(
             text_id=envelope.id,
             text_source=envelope.source,
@@ -120,7 +121,7 @@ class SpecialistHandler:
             submitted=received.message,
             output=answered.answer.output if answered else None,
             confidence=answered.answer.confidence if answered else None,
-            model=self._ref,
+            model=self._ref if stage is None else self._ref.model_copy(update={"stage": stage}),
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +35,54 @@ _BLOCK: Final = 2_000
 """Texts of a label that are compared with each other: the time grows with the square."""
 
 
-@dataclass(frozen=True, slots=True)
-class CrossValidation:
-    """A head fitted on everything, and what other heads say of texts that were held out from them."""
+class Fitted(Protocol):
+    """A model of labels that was fitted on some of the texts."""
 
-    head: LabelHead
+    def logits(self, texts: Integers) -> Floats:
+        """Return the logits of the texts with these indexes, texts × labels; there may be none."""
+
+    def logits_outside(self) -> Floats:
+        """Return the logits of the texts outside every label, of which there may be none."""
+
+
+class Learner(Protocol):
+    """Fits models of labels on some of the texts."""
+
+    def fit(self, texts: Integers, gold: Integers, labels: int, share: float) -> Fitted:
+        """Fit a model.
+
+        Args:
+            texts: indexes of the texts.
+            gold: index of each one's label, 0 to labels - 1.
+            labels: how many labels there are.
+            share: which share of all texts these are: the penalty on large coefficients is the same for each text.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What models say of texts that were held out from them."""
+
     logits: Floats
-    """Texts × labels, each row by a head that was not fitted on the text."""
+    """Texts × labels, each row by a model that was not fitted on the text."""
     inside: Doubles
     """Features of the texts: texts × 2."""
     outside: Doubles
     """Features of the texts outside every label, or of held-out labels' texts instead; several rows per text."""
+    outside_texts: Integers
+    """For each row of `outside` the number of its text: among those outside or, of held-out labels, among all."""
     outside_groups: Integers
     """For each row of `outside` the number of its text, or of its label: rows of one group are no independent cases."""
     labels_held_out: bool
     """Whether held-out labels took the place of texts outside every label."""
     folds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation(HeldOut):
+    """A head fitted on everything, and what other heads say of texts that were held out from them."""
+
+    head: LabelHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +144,79 @@ def logits_of(head: LabelHead, vectors: Floats) -> Floats:
 
 def features_of(head: LabelHead, vectors: Floats) -> Doubles:
     """Return the features of some texts, of which there may be none."""
-    return features(logits_of(head, vectors)) if len(vectors) else np.zeros((0, FEATURES))
+    return _features(logits_of(head, vectors)) if len(vectors) else np.zeros((0, FEATURES))
+
+
+@dataclass(frozen=True, slots=True)
+class _FittedHead:
+    head: LabelHead
+    vectors: Floats
+    outside: Floats
+
+    def logits(self, texts: Integers) -> Floats:
+        return logits_of(self.head, self.vectors[texts])
+
+    def logits_outside(self) -> Floats:
+        if not len(self.outside):
+            return np.zeros((0, len(self.head.bias)), np.float32)
+        return logits_of(self.head, self.outside)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLearner:
+    """Fits heads on the vectors of the texts."""
+
+    vectors: Floats
+    """Of all texts: texts × width."""
+    outside: Floats
+    """Of the texts outside every label; may be empty."""
+
+    def fit(self, texts: Integers, gold: Integers, labels: int, share: float) -> _FittedHead:
+        """Fit a head; see :class:`Learner`."""
+        head = fit_head(self.vectors[texts], gold, labels, c=REGULARISATION_C / share)
+        return _FittedHead(head, self.vectors, self.outside)
 
 
 def cross_validate(
     vectors: Floats, gold: Integers, labels: int, outside: Floats, progress: OnTrainingProgress
 ) -> CrossValidation:
-    """Fit a head on everything, one for each fold of texts and, without `outside`, one for each label or group of them.
+    """Fit a head on everything, and cross-validate heads; see :func:`hold_out`.
+
+    Args:
+        vectors: of the texts.
+        gold: index of each text's label.
+        labels: how many labels there are.
+        outside: vectors of texts outside every label; may be empty.
+        progress: is called after each fit.
+    """
+    count = 10 if len(gold) <= _MANY_TEXTS else 5
+    group_count = min(_LABEL_GROUPS[len(gold) > 2 * _MANY_TEXTS], labels)
+    heads: list[LabelHead] = []
+    held_out = hold_out(
+        HeadLearner(vectors, outside),
+        gold,
+        labels,
+        text_folds(vectors, gold, count),
+        group_count,
+        progress,
+        outside=len(outside),
+        first=lambda: heads.append(fit_head(vectors, gold, labels)),
+    )
+    return CrossValidation(**{each.name: getattr(held_out, each.name) for each in fields(held_out)}, head=heads[0])
+
+
+def hold_out(
+    learner: Learner,
+    gold: Integers,
+    labels: int,
+    folds: Integers,
+    group_count: int,
+    progress: OnTrainingProgress,
+    *,
+    outside: int,
+    first: Callable[[], None],
+) -> HeldOut:
+    """Fit a model without each fold of texts and, without texts outside, one without each label or group of them.
 
     Where there are no texts outside every label, the labels take their place: each in turn is unknown to a head, which
     then reads its texts. One at a time, as far as there is time for it: hidden together, two labels that are alike seem
@@ -131,48 +229,46 @@ def cross_validate(
     that the file does not have for a text outside: of an unseen template's texts 12 instead of 62 % got their label.
 
     Args:
-        vectors: of the texts.
+        learner: fits the models.
         gold: index of each text's label.
         labels: how many labels there are.
-        outside: vectors of texts outside every label; may be empty.
+        folds: of each text.
+        group_count: into how many groups the labels are divided.
         progress: is called after each fit.
+        outside: how many texts outside every label the models read.
+        first: is done along with the fits.
     """
-    count = 10 if len(gold) <= _MANY_TEXTS else 5
-    folds = text_folds(vectors, gold, count)
+    count = int(folds.max()) + 1
     logits = np.empty((len(gold), labels), np.float32)
     inside = np.empty((len(gold), FEATURES))
-    group_count = min(_LABEL_GROUPS[len(gold) > 2 * _MANY_TEXTS], labels)
     groups = np.random.default_rng(0).permutation(labels) % group_count
     outside_features: list[Doubles] = [np.zeros((0, FEATURES))] * count
     unknown: list[_UnknownLabels] = []
-    heads: list[LabelHead] = []
-
-    def fit_everything() -> None:
-        heads.append(fit_head(vectors, gold, labels))
 
     def fit_without_fold(number: int) -> None:
-        rest, held_out = folds != number, folds == number
-        head = fit_head(vectors[rest], gold[rest], labels, c=_same_penalty(gold, rest))
-        logits[held_out] = logits_of(head, vectors[held_out])
-        inside[held_out] = features_of(head, vectors[held_out])
-        outside_features[number] = features_of(head, outside)
+        rest, held_out = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        fitted = learner.fit(rest, gold[rest], labels, len(rest) / len(gold))
+        logits[held_out] = fitted.logits(held_out)
+        inside[held_out] = _features(logits[held_out])
+        outside_features[number] = _features(fitted.logits_outside())
 
     def fit_without_labels(number: int) -> None:
-        unknown.append(_read_unknown(vectors, gold, groups, number, folds == number % count))
+        unknown.append(_read_unknown(learner, gold, groups, number, folds == number % count))
 
-    labels_held_out = not len(outside) and labels >= MIN_LABELS_TO_HOLD_OUT
-    jobs: list[Callable[[], None]] = [fit_everything, *(partial(fit_without_fold, number) for number in range(count))]
+    labels_held_out = not outside and labels >= MIN_LABELS_TO_HOLD_OUT
+    jobs: list[Callable[[], None]] = [first, *(partial(fit_without_fold, number) for number in range(count))]
     if labels_held_out:
         jobs += [partial(fit_without_labels, number) for number in range(group_count)]
     _run(jobs, progress)
     if labels_held_out:
         unknown.sort(key=lambda each: each.number)
         features_outside = np.concatenate([_moved(each, inside, groups[gold] != each.number) for each in unknown])
-        outside_groups = gold[np.concatenate([each.texts for each in unknown])]
+        outside_texts = np.concatenate([each.texts for each in unknown])
+        outside_groups = gold[outside_texts]
     else:
         features_outside = np.concatenate(outside_features)
-        outside_groups = np.tile(np.arange(len(outside)), count)
-    return CrossValidation(heads[0], logits, inside, features_outside, outside_groups, labels_held_out, count)
+        outside_texts = outside_groups = np.tile(np.arange(outside), count)
+    return HeldOut(logits, inside, features_outside, outside_texts, outside_groups, labels_held_out, count)
 
 
 def text_folds(vectors: Floats, gold: Integers, count: int, *, seed: int = 0) -> Integers:
@@ -214,19 +310,17 @@ def _nearly_same(centred: Floats) -> list[list[int]]:
 
 
 def _read_unknown(
-    vectors: Floats, gold: Integers, groups: Integers, number: int, held_out: NDArray[np.bool_]
+    learner: Learner, gold: Integers, groups: Integers, number: int, held_out: NDArray[np.bool_]
 ) -> _UnknownLabels:
-    """Fit a head that knows neither the labels of a group nor the texts of a fold, and read both."""
+    """Fit a model that knows neither the labels of a group nor the texts of a fold, and read both."""
     known = np.flatnonzero(groups != number)
     renumbered = np.full(len(groups), -1, np.int64)
     renumbered[known] = np.arange(len(known))
     unknown = groups[gold] == number
-    rest = ~unknown & ~held_out
-    head = fit_head(vectors[rest], renumbered[gold[rest]], len(known), c=_same_penalty(gold, rest))
-    texts = np.flatnonzero(unknown)
-    return _UnknownLabels(
-        number, texts, features_of(head, vectors[texts]), features_of(head, vectors[~unknown & held_out])
-    )
+    rest, texts = np.flatnonzero(~unknown & ~held_out), np.flatnonzero(unknown)
+    fitted = learner.fit(rest, renumbered[gold[rest]], len(known), len(rest) / len(gold))
+    read = np.flatnonzero(~unknown & held_out)
+    return _UnknownLabels(number, texts, _features(fitted.logits(texts)), _features(fitted.logits(read)))
 
 
 def _moved(unknown: _UnknownLabels, inside: Doubles, known: NDArray[np.bool_]) -> Doubles:
@@ -237,9 +331,8 @@ def _moved(unknown: _UnknownLabels, inside: Doubles, known: NDArray[np.bool_]) -
     return moved
 
 
-def _same_penalty(gold: Integers, rest: NDArray[np.bool_]) -> float:
-    """Return the C that penalises each text as the whole does: the heads' logits are calibrated together."""
-    return REGULARISATION_C * len(gold) / max(int(rest.sum()), 1)
+def _features(logits: Floats) -> Doubles:
+    return features(logits) if len(logits) else np.zeros((0, FEATURES))
 
 
 def _run(jobs: Iterable[Callable[[], None]], progress: OnTrainingProgress) -> None:

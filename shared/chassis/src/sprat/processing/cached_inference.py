@@ -154,15 +154,17 @@ class CachedInference:
 
 
 def _encode(answer: Answer) -> bytes:
-    """Write an answer for the cache: the confidence, a line break, the output as JSON."""
-    return f"{answer.confidence!r}\n{answer.output.model_dump_json()}".encode()
+    """Write an answer for the cache: the confidence, the stage where there is one, a line break, the output as JSON."""
+    stage = f" {answer.stage}" if answer.stage else ""
+    return f"{answer.confidence!r}{stage}\n{answer.output.model_dump_json()}".encode()
 
 
 def _decode(task: str, value: bytes) -> Answer | None:
     """Read an answer from the cache; None where it is not one, for instance because something else wrote it."""
-    confidence, _, output = value.partition(b"\n")
+    head, _, output = value.partition(b"\n")
+    confidence, _, stage = head.partition(b" ")
     try:
-        answer = Answer(output=OUTPUTS[task].model_validate_json(output), confidence=float(confidence))
+        answer = Answer(OUTPUTS[task].model_validate_json(output), float(confidence), stage.decode() or None)
     except (ValidationError, ValueError, KeyError):
         log.warning("a cached answer is not valid; it is ignored")
         return None

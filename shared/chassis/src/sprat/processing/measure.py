@@ -13,7 +13,7 @@ from sprat_contracts.languages import primary_subtag
 SMALL_STAGES = ("wait", "cache", "model")
 """What the service of a small model measures by the batch: to record it for each Result costs more than all else."""
 NONE = "none"
-"""The reason of what was not declined."""
+"""The reason of what was not declined, and the stage of a model that has one alone."""
 
 
 def span_attributes(message: Message) -> Mapping[str, Value]:
@@ -51,6 +51,7 @@ def _answer(model: ModelRef | None, confidence: float | None) -> dict[str, Value
     return {
         "model": model.name if model else None,
         "model_version": model.version if model else None,
+        "model_stage": model.stage if model else None,
         "confidence_bucket": None if confidence is None else f"{min(9, math.floor(confidence * 10)) / 10:.1f}",
     }
 
@@ -72,7 +73,9 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
     match message:
         case Prediction():
             reason = message.declined.code if message.declined else NONE
-            signals.PREDICTIONS.add(1, task=message.task, language=primary_subtag(message.text_language), reason=reason)
+            stage = (message.model.stage if message.model else None) or NONE
+            language = primary_subtag(message.text_language)
+            signals.PREDICTIONS.add(1, task=message.task, language=language, reason=reason, model_stage=stage)
         case FrontierRequested():
             _record_confidence(message.prediction, "escalated", span)
         case Result():

@@ -50,6 +50,13 @@ MODEL_VERSION = Attribute(
     limit=100,
     examples=("9f2c4e1ab07d",),
 )
+MODEL_STAGE = Attribute(
+    "model_stage",
+    "sprat.model.stage",
+    "Which stage of a model answered: `lexical`, by the words alone, or `encoder`; `none` where it has one.",
+    limit=10,
+    examples=("lexical", "encoder"),
+)
 DECISION = Attribute("decision", "sprat.decision", "What the router decided on a prediction.", ("kept", "escalated"))
 REASON = Attribute(
     "reason",
@@ -274,7 +281,7 @@ PREDICTIONS = Counter(
     "sprat.predictions",
     "{prediction}",
     "Predictions of a small model that Kafka has acknowledged; the reason is why it declined, or `none`.",
-    (TASK, LANGUAGE, REASON),
+    (TASK, LANGUAGE, REASON, MODEL_STAGE),
 )
 MODEL_SECONDS = Histogram(
     "sprat.model.duration", "s", "Seconds of the model for one batch.", (TASK, ERROR), boundaries=SECONDS
@@ -394,6 +401,7 @@ _TEXT = (
     TENANT,
     MODEL,
     MODEL_VERSION,
+    MODEL_STAGE,
     DECISION,
     REASON,
     THRESHOLD,
