@@ -79,6 +79,27 @@ async def test_a_record_without_an_answer_is_not_acknowledged_and_is_waited_for_
     assert [value for value, _ in producer.taken] == [b"a", b"unanswered"]
 
 
+async def test_records_behind_one_that_the_producer_does_not_take_in_time_are_sent_by_the_next_attempt():
+    publisher = Publishing(a=7, b=8, c=9)
+    await publisher.start()
+    (producer,) = publisher.producers
+    send, free = producer.send, asyncio.Event()
+
+    async def send_when_free(topic, value, key, headers):
+        if value == b"b":
+            await free.wait()
+        return await send(topic, value, key, headers)
+
+    producer.send = send_when_free
+    records = [record(b"a"), record(b"b"), record(b"c")]
+    with pytest.raises(NotAcknowledged) as raised:
+        await publisher.publish(records, hold_s=0.01)
+    assert raised.value.places == (1, 2), "what was taken before is acknowledged"
+    free.set()
+    assert await publisher.publish(records[1:]) == [Acknowledged(0, 8, 1_000), Acknowledged(0, 9, 1_000)]
+    assert [value for value, _ in producer.taken] == [b"a", b"b", b"c"]
+
+
 async def test_after_a_refused_record_a_new_producer_sends_it_and_the_old_one_is_stopped():
     publisher = Publishing(a=[OutOfOrderSequenceNumber(), 7])
     await publisher.start()

@@ -185,18 +185,20 @@ class Publisher:
 
     async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
         """Send what is not being sent yet, and wait for all until the deadline; TimeoutError where no answer came."""
+        waiting: list[asyncio.Future[Any] | BaseException] = []
         try:
-            async with asyncio.timeout(deadline.remaining()):
+            async with asyncio.timeout(deadline.remaining()):  # one for all: a timer for each record costs CPU
                 await self._renew()
+                for record in records:
+                    waiting.append(await self._started(record))  # noqa: PERF401 - those before a time-out count
         except (KafkaError, OSError, TimeoutError) as error:
-            return [error] * len(records)
-        waiting = [await self._started(record, deadline) for record in records]
+            waiting += [error] * (len(records) - len(waiting))
         futures = {future for future in waiting if isinstance(future, asyncio.Future)}
         if futures:
             await asyncio.wait(futures, timeout=deadline.remaining())
         return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
 
-    async def _started(self, record: OutRecord, deadline: Deadline) -> "asyncio.Future[Any] | BaseException":
+    async def _started(self, record: OutRecord) -> "asyncio.Future[Any] | BaseException":
         """Return the future of a record that is being sent; hand any other record to the producer."""
         if record.sending is not None:
             return record.sending
@@ -204,8 +206,7 @@ class Publisher:
             raise Fatal("the publisher was not started")
         try:
             # If `send` fails or is cancelled, it has not accepted the record: a second attempt cannot duplicate it.
-            async with asyncio.timeout(deadline.remaining()):
-                record.sending = await self._hand_over(self._producer, record)
+            record.sending = await self._hand_over(self._producer, record)
         except (KafkaError, OSError, TimeoutError) as error:
             return error
         return record.sending
