@@ -77,7 +77,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap"),
-        *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects"),
+        *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
     }
 
 

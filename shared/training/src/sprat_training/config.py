@@ -51,6 +51,8 @@ class TrainingConfig:
     """Train without the rows whose labels are likely wrong."""
     sample: int | None = None
     """Fit only so many texts."""
+    lexical: bool = True
+    """Fit a lexical stage before the encoder, where it pays."""
     licence: str = "LicenseRef-own-data"
     threads: int = 2
 

@@ -215,6 +215,7 @@ def hold_out(
     *,
     outside: int,
     first: Callable[[], None],
+    step: str = "fitting",
 ) -> HeldOut:
     """Fit a model without each fold of texts and, without texts outside, one without each label or group of them.
 
@@ -237,6 +238,7 @@ def hold_out(
         progress: is called after each fit.
         outside: how many texts outside every label the models read.
         first: is done along with the fits.
+        step: what the progress is called.
     """
     count = int(folds.max()) + 1
     logits = np.empty((len(gold), labels), np.float32)
@@ -259,7 +261,7 @@ def hold_out(
     jobs: list[Callable[[], None]] = [first, *(partial(fit_without_fold, number) for number in range(count))]
     if labels_held_out:
         jobs += [partial(fit_without_labels, number) for number in range(group_count)]
-    _run(jobs, progress)
+    _run(jobs, progress, step)
     if labels_held_out:
         unknown.sort(key=lambda each: each.number)
         features_outside = np.concatenate([_moved(each, inside, groups[gold] != each.number) for each in unknown])
@@ -335,15 +337,15 @@ def _features(logits: Floats) -> Doubles:
     return features(logits) if len(logits) else np.zeros((0, FEATURES))
 
 
-def _run(jobs: Iterable[Callable[[], None]], progress: OnTrainingProgress) -> None:
+def _run(jobs: Iterable[Callable[[], None]], progress: OnTrainingProgress, step: str) -> None:
     """Run all jobs, `THREADS` at a time: numpy releases the interpreter while it multiplies."""
     with ThreadPoolExecutor(THREADS, "fit") as pool:
         running = [pool.submit(job) for job in jobs]
-        progress("fitting", 0, len(running))
+        progress(step, 0, len(running))
         try:
             for done, each in enumerate(as_completed(running), start=1):
                 each.result()
-                progress("fitting", done, len(running))
+                progress(step, done, len(running))
         except BaseException:  # Ctrl-C ends the training now, not after all fits
             pool.shutdown(cancel_futures=True)
             raise

@@ -14,12 +14,14 @@ from sprat_inference.artefact import CARD, write_artefact
 from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
 from sprat_inference.heads import LABEL_READER, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.lexical import LexicalModel
 from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.encoding import BaseEncoder
 from sprat_training.figures import LEAST_KEEP_AT, NEAR_OUTSIDE, TrainingFigures
 from sprat_training.fitting import CrossValidation
+from sprat_training.lexical_gate import LexicalFit
 from sprat_training.verdict import Verdict
 
 HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not trained on: it compares versions."
@@ -110,6 +112,19 @@ def with_figures(
     return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})
 
 
+def with_stage(card: Card, stage: LexicalFit) -> Card:
+    """Return the card with the lexical stage, and what it answers of texts that it was not fitted on."""
+    gate = stage.gate
+    rows = (
+        ("lexical_share", gate.share, "texts with a label that the lexical stage answers, held out from it"),
+        ("lexical_error", gate.error, "of these, the label is wrong"),
+        ("lexical_encoder_error", gate.encoder_error, "of the same texts, the label of a held-out head is wrong"),
+        ("lexical_outside_share", gate.outside_share, "texts outside every label that the stage answers with one"),
+    )
+    scores = tuple(Score(name=name, value=round(value, 4), protocol=rule) for name, value, rule in rows)
+    return card.model_copy(update={"lexical": stage.card, "scores": (*card.scores, *scores)})
+
+
 def check_output(output: Path, *, force: bool) -> None:
     """Check, before anything is computed, that the folder can be written.
 
@@ -124,11 +139,13 @@ def check_output(output: Path, *, force: bool) -> None:
         raise UserError(f"{output}: its parent folder does not exist or is not writable; name another --output")
 
 
-def write_model(output: Path, base: BaseEncoder, head: LabelHead, card: Card) -> Card:
+def write_model(
+    output: Path, base: BaseEncoder, head: LabelHead, card: Card, lexical: LexicalModel | None = None
+) -> Card:
     """Write the artefact whole or not at all, and return its final card.
 
-    It has the head, the card and, where the encoder is not shared, the encoder's files. It is loaded once as the
-    service loads it before it replaces `output`.
+    It has the head, the card and, where there are any, the lexical stage and the files of an encoder of its own. It is
+    loaded once as the service loads it before it replaces `output`.
 
     Raises:
         UserError: the folder cannot be written.
@@ -140,6 +157,8 @@ def write_model(output: Path, base: BaseEncoder, head: LabelHead, card: Card) ->
             for path in base.files:
                 shutil.copyfile(path, folder / path.name)
             head.save(folder)
+            if lexical is not None:
+                lexical.save(folder)
             write_artefact(folder, card.model_dump(mode="json"))
             model: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
             model.probe()

@@ -14,6 +14,7 @@ from sprat_training.data import DataSummary, RepeatedText, quoted_group
 from sprat_training.figures import TrainingFigures
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
 from sprat_training.label_issues import LabelIssue
+from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
@@ -42,6 +43,21 @@ def findings(result: TrainingResult) -> list[str]:
         *_unused(result),
         *_label_issues(result),
     ]
+
+
+def lexical_sentence(result: TrainingResult) -> str:
+    """Return what the lexical stage answers and how well, or why there is none."""
+    gate = result.stage
+    if gate is None:
+        return (
+            f"the encoder reads every text: no lexical stage was found that answers at least {LEAST_SHARE:.0%} of them "
+            "and is surely no worse"
+        )
+    return (
+        f"the lexical stage answers {gate.share:.1%} of the texts with a label without the encoder, "
+        f"{gate.error:.1%} of them wrongly (the encoder: {gate.encoder_error:.1%}), and {gate.outside_share:.1%} of "
+        "those outside"
+    )
 
 
 def serve_command(result: TrainingResult) -> str:
@@ -215,6 +231,9 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     outside = "" if recall is None else f" Of the texts outside every label, {recall:.1%} are recognised."
     page.add_paragraph(f"Recommended: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
+    if result.config.lexical:
+        sentence = lexical_sentence(result)
+        page.add_paragraph(f"{sentence[0].upper()}{sentence[1:]}.")
     page.add_command(serve_command(result))
 
 

@@ -1,5 +1,6 @@
 """A whole training: read, prepare, encode, fit, calibrate, measure, write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,15 +9,16 @@ from numpy.typing import NDArray
 from sprat.errors import UserError
 from sprat_inference.card import Card
 from sprat_inference.heads import Floats, LabelHead
-from sprat_inference.label_calibration import LabelCalibrator
+from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.figures import TrainingFigures, measure, readings_of
-from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of
+from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of, text_folds
 from sprat_training.label_issues import LabelIssue, find_label_issues
-from sprat_training.model_card import describe, with_figures, write_model
+from sprat_training.lexical_gate import FOLDS, LexicalFit, LexicalGate, fit_lexical_stage
+from sprat_training.model_card import describe, with_figures, with_stage, write_model
 from sprat_training.sources import Sources, read_sources
 from sprat_training.verdict import LITTLE, Verdict, conclude, kept_without
 
@@ -43,6 +45,8 @@ class TrainingResult:
     """On the test file."""
     labels_held_out: bool
     """Whether held-out labels took the place of texts outside every label."""
+    stage: LexicalGate | None
+    """What the lexical stage does; None where the model has none."""
     truncated: int
     """Number of texts that are longer than the encoder reads."""
 
@@ -74,8 +78,13 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     best = validation.logits.argmax(axis=1)
     calibrator = fit_calibrator(validation.inside, best == data.gold, validation.outside, config.outside_share)
 
-    figures = _validation_figures(validation, data, calibrator, config)
-    test_figures = None if test is None else _test_figures(test, base, validation.head, data, calibrator, progress)
+    figures = _validation_figures(validation, data, calibrator, config, None)
+    stage = _lexical_stage(config, data, vectors, outside, validation, calibrator, figures, progress)
+    if stage is not None:
+        figures = _validation_figures(validation, data, calibrator, config, stage)
+    test_figures = (
+        None if test is None else _test_figures(test, base, validation.head, data, calibrator, stage, progress)
+    )
     kept = figures.least_keep_at(config.accuracy)
     little = kept is None or kept.share < LITTLE
     without = kept_without(validation, data, issues, config) if little else None
@@ -86,9 +95,11 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
         config, base, data, validation, calibrator, outside_texts=len(outside), longest=longest, dropped=len(dropped)
     )
     card = with_figures(draft, config, figures, test_figures, validation.folds, verdict)
+    if stage is not None:
+        card = with_stage(card, stage)
     return TrainingResult(
         config=config,
-        card=write_model(config.output, base, validation.head, card),
+        card=write_model(config.output, base, validation.head, card, None if stage is None else stage.model),
         sources=sources,
         data=data,
         label_issues=tuple(replace(each, index=int(places[each.index])) for each in issues),
@@ -98,6 +109,7 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
         figures=figures,
         test=test_figures,
         labels_held_out=held_out,
+        stage=None if stage is None else stage.gate,
         truncated=encoded.truncated,
     )
 
@@ -114,11 +126,50 @@ def _droppable(data: TrainingData, issues: tuple[LabelIssue, ...]) -> tuple[Labe
     return tuple(found)
 
 
+def _lexical_stage(
+    config: TrainingConfig,
+    data: TrainingData,
+    vectors: Floats,
+    outside: Sequence[str],
+    validation: CrossValidation,
+    calibrator: LabelCalibrator,
+    figures: TrainingFigures,
+    progress: OnTrainingProgress,
+) -> LexicalFit | None:
+    """Fit the stage where it is wanted and pays; one that answers what nobody keeps does not."""
+    kept = figures.least_keep_at(config.accuracy)
+    if not config.lexical or kept is None:
+        return None
+    return fit_lexical_stage(
+        data.texts,
+        data.gold,
+        len(data.labels),
+        outside,
+        text_folds(vectors, data.gold, FOLDS),
+        validation,
+        calibrator,
+        kept.keep_at,
+        config.outside_share,
+        config.languages,
+        progress,
+    )
+
+
 def _validation_figures(
-    validation: CrossValidation, data: TrainingData, calibrator: LabelCalibrator, config: TrainingConfig
+    validation: CrossValidation,
+    data: TrainingData,
+    calibrator: LabelCalibrator,
+    config: TrainingConfig,
+    stage: LexicalFit | None,
 ) -> TrainingFigures:
-    readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, calibrator)
+    behind = calibrator if stage is None else stage.passed_on
+    readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, behind)
     best = validation.logits.argmax(axis=1)
+    if stage is not None:
+        answered = np.concatenate([stage.answered, stage.outside_answered])
+        chances = np.concatenate([stage.chances, stage.outside_chances])
+        best = np.where(stage.answered, stage.best, best)
+        readings = readings.answered_by_another(answered, chances, best == data.gold)
     return measure(readings, best, data.gold, data.labels, config.outside_share, validation.outside_groups)
 
 
@@ -128,14 +179,23 @@ def _test_figures(
     head: LabelHead,
     data: TrainingData,
     calibrator: LabelCalibrator,
+    stage: LexicalFit | None,
     progress: OnTrainingProgress,
 ) -> TrainingFigures:
     vectors = encode_texts(base.encoder, test.texts, progress, "reading the test").vectors
     logits: Floats = logits_of(head, vectors)
     numbers = {label: number for number, label in enumerate(data.labels)}
     gold = np.array([numbers[label] for label in test.labels], dtype=np.int64)
-    readings = readings_of(logits, features_of(head, vectors), gold, features_of(head, vectors[:0]), calibrator)
-    return measure(readings, logits.argmax(axis=1), gold, data.labels, 0.0)
+    behind = calibrator if stage is None else stage.passed_on
+    readings = readings_of(logits, features_of(head, vectors), gold, features_of(head, vectors[:0]), behind)
+    best = logits.argmax(axis=1)
+    if stage is not None:
+        by_words = stage.model.logits(test.texts)
+        chances = stage.calibrator.chances(features(by_words))
+        answered = chances[:, RIGHT] >= stage.gate.answers_from
+        best = np.where(answered, by_words.argmax(axis=1), best)
+        readings = readings.answered_by_another(answered, chances, best == gold)
+    return measure(readings, best, gold, data.labels, 0.0)
 
 
 def _check_languages(config: TrainingConfig, base: BaseEncoder) -> None:

@@ -110,6 +110,9 @@ def retrain(
         typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: the shipped one]"),
     ] = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
+    no_lexical: Annotated[
+        bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
+    ] = False,
     drop_suspects: Annotated[
         bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
     ] = False,
@@ -148,6 +151,7 @@ def retrain(
         hold_out=True,
         drop_small=True,
         drop_suspects=drop_suspects,
+        lexical=not no_lexical,
         threads=threads,
     )
     result, comparison, clean = _compared(config, folder, card, threads)

@@ -101,6 +101,9 @@ def intent(
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
     drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
+    no_lexical: Annotated[
+        bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
+    ] = False,
     drop_suspects: Annotated[
         bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
     ] = False,
@@ -136,6 +139,7 @@ def intent(
         outside_share=outside_share,
         drop_small=drop_small,
         drop_suspects=drop_suspects,
+        lexical=not no_lexical,
         sample=sample,
         licence=licence,
         threads=threads,

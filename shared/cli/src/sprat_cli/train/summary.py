@@ -1,5 +1,6 @@
 """The outcome of a training for a terminal, and as JSON."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,7 @@ from sprat_cli.terminal import faint, paint, printable, table
 from sprat_training.data import RepeatedText
 from sprat_training.figures import TrainingFigures
 from sprat_training.label_issues import LabelIssue
-from sprat_training.report import excerpt, findings, serve_command
+from sprat_training.report import excerpt, findings, lexical_sentence, serve_command
 from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 
@@ -29,6 +30,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         "",
         *_accuracy("held out", result.figures, result),
         *([] if result.test is None else _accuracy("test file", result.test, result)),
+        *_stage(result),
         *_confusions(figures),
         "",
         *_keep_at_table(figures, result.card.keep_at),
@@ -57,6 +59,7 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
         },
         "rows": summary.rows,
         "texts": len(result.data.texts),
+        "lexical": None if result.stage is None else asdict(result.stage),
         "labels": len(result.data.labels),
         "scores": {score.name: score.value for score in card.scores},
         "files": [
@@ -144,6 +147,10 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
             f"counted as {figures.outside_share:.0%} of the traffic"
         )
     return lines
+
+
+def _stage(result: TrainingResult) -> list[str]:
+    return [f"{'by words:':12}{lexical_sentence(result)}"] if result.config.lexical else []
 
 
 def _confusions(figures: TrainingFigures) -> list[str]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_inference.card import Card
+from sprat_inference.label_calibration import OUTSIDE, RIGHT
 from sprat_training.datasets.clinc150 import Split
 
 Doubles = NDArray[np.float64]
@@ -86,6 +87,27 @@ class ModelReadings:
     def right(self) -> Flags:
         """Return whether each output is right as published."""
         return np.where(self.in_scope, self.best_right & ~self.is_rejected, self.is_rejected)
+
+    def answered_by_another(self, answered: Flags, chances: Doubles, best_right: Flags) -> "ModelReadings":
+        """Return the readings where another stage answers some texts.
+
+        Args:
+            answered: whether it answers each text.
+            chances: its chances of right, wrong and outside for each text.
+            best_right: for each text in scope, whether the likeliest label of the stage that answers is right.
+        """
+        right, outside = chances[:, RIGHT], chances[:, OUTSIDE]
+        is_outside = outside > right
+        known = np.zeros_like(self.in_scope)
+        known[self.in_scope] = best_right
+        return ModelReadings(
+            in_scope=self.in_scope,
+            best_right=known,
+            best_logit=self.best_logit,
+            outside_probability=np.where(answered, outside, self.outside_probability),
+            is_rejected=np.where(answered, is_outside, self.is_rejected),
+            confidence=np.where(answered, np.maximum(right, outside), self.confidence),
+        )
 
     def weights(self, outside_share: float) -> Doubles:
         """Return one weight per text, adding up to 1, under which `outside_share` of the texts are out of scope."""
