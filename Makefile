@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -74,6 +74,10 @@ test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup
 # Node's and Go's libraries come from their registries, at the versions of the lock files, into the caches of npm and Go.
 test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, and generated classes; needs Node, Go and a JDK
 	$(BIN)/python -m pytest -rs tests/clients
+
+test-models: $(STAMP) ## models as transformers computes them, beside the converted ones; installs torch and transformers
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/inference[hub]'
+	$(BIN)/python -m pytest -rs tests/integration/test_models_add.py
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

@@ -203,6 +203,6 @@ def test_a_model_that_computes_nonsense_fails_its_probe(model: IntentModel, monk
 
             return Output()
 
-    monkeypatch.setattr(model._encoder._states, "_model", NotFinite())
+    monkeypatch.setattr(model._network._encoder._states, "_model", NotFinite())
     with pytest.raises(ModelError, match="not finite"):
         model.probe()

@@ -24,7 +24,7 @@ from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
-from sprat_intent.model import IntentModel
+from sprat_intent.model import EncoderWithHead, IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
 
@@ -92,10 +92,12 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **splits}, vectors, outside_logits)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    keep_at = lowest_threshold(metrics.read_splits(IntentModel(draft, encoder, head, calibrators), inside, outside))
+    keep_at = lowest_threshold(
+        metrics.read_splits(IntentModel(draft, EncoderWithHead(encoder, head, calibrators)), inside, outside)
+    )
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
-    scores, _ = measure(IntentModel(draft, encoder, head, calibrators), sources.data, sources.queries)
+    scores, _ = measure(IntentModel(draft, EncoderWithHead(encoder, head, calibrators)), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
     return IntentModel.load(folder).card
 

@@ -1,9 +1,9 @@
 """The intent model: from texts to a label or none, the likeliest labels, and a calibrated confidence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,20 @@ from sprat_contracts import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
+from sprat_inference.classifier import Classifier, Temperatures
 from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import LABEL_READER, LabelHead
-from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, CalibratorsByLanguage, features, softmax
+from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, LabelHead
+from sprat_inference.label_calibration import (
+    OUTCOMES,
+    OUTSIDE,
+    RIGHT,
+    WRONG,
+    CalibratorsByLanguage,
+    features,
+    softmax,
+)
 from sprat_inference.lexical import BY_ENCODER, BY_WORDS, LexicalReading, LexicalStage
+from sprat_inference.tokenizer import GuardedTokenizer
 
 ALTERNATIVES = 3
 
@@ -46,25 +56,103 @@ class Classification:
     """The lexical stage answered; the encoder did not read the text."""
 
 
+class NetworkReading(NamedTuple):
+    """What a network says of some texts; row i belongs to text i."""
+
+    logits: NDArray[np.float32]
+    """float32, texts × labels."""
+    chances: NDArray[np.float64]
+    """float64, texts × outcomes; each row sums to 1."""
+    empty: NDArray[np.bool_]
+    """True where the tokenizer found nothing to read."""
+
+
+class LabelNetwork(Protocol):
+    """Reads texts and says which label is how likely. Thread-safe."""
+
+    @property
+    def tokenizer(self) -> GuardedTokenizer:
+        """Return its tokenizer."""
+
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Return the languages with a calibration of their own."""
+
+    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
+        """Return logits and chances of `texts`, at least one, whose BCP 47 tags are `languages`.
+
+        Raises:
+            ModelError: when the network fails.
+        """
+
+
+class EncoderWithHead:
+    """A frozen sentence encoder, a linear head that was fitted on its vectors, and a calibration of three outcomes."""
+
+    def __init__(self, encoder: SentenceEncoder, head: LabelHead, calibrators: CalibratorsByLanguage) -> None:
+        self.tokenizer = encoder.tokenizer
+        self.calibrated = tuple(calibrators.by_language)
+        self._encoder = encoder
+        self._head = head
+        self._calibrators = calibrators
+
+    @classmethod
+    def load(cls, folder: Path, card: Card, threads: int) -> Self:
+        """Load head and encoder; see :meth:`IntentModel.load`."""
+        head = LabelHead.load(folder, len(card.labels or ()))
+        return cls(load_encoder(folder, card, threads), head, CalibratorsByLanguage.of(card.calibration))
+
+    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
+        """Return logits and chances; see :class:`LabelNetwork`."""
+        encoded = self._encoder.encode(texts)
+        logits = self._head.logits(encoded.vectors, languages)
+        return NetworkReading(logits, self._calibrators.chances(logits, languages), encoded.empty)
+
+
+class TrainedClassifier:
+    """A transformer that was trained together with its head, and its temperatures."""
+
+    def __init__(self, classifier: Classifier, labels: int, temperatures: Temperatures) -> None:
+        self.tokenizer = classifier.tokenizer
+        self.calibrated = tuple(temperatures.by_language)
+        self._classifier = classifier
+        self._labels = labels
+        self._temperatures = temperatures
+
+    @classmethod
+    def load(cls, folder: Path, card: Card, threads: int) -> Self:
+        """Load the network; see :meth:`IntentModel.load`."""
+        return cls(Classifier.load(folder, card, threads), len(card.labels or ()), Temperatures.of(card.calibration))
+
+    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
+        """Return logits and chances; see :class:`LabelNetwork`. A class beyond the labels is that of texts outside."""
+        read = self._classifier.read(texts)
+        classes = softmax(self._temperatures.scale(read.logits, languages))
+        logits = read.logits[:, : self._labels]
+        chances = np.zeros((len(texts), len(OUTCOMES)))
+        chances[:, RIGHT] = np.take_along_axis(classes, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+        chances[:, OUTSIDE] = classes[:, self._labels :].sum(axis=1)
+        chances[:, WRONG] = np.maximum(1.0 - chances[:, RIGHT] - chances[:, OUTSIDE], 0.0)
+        return NetworkReading(logits, chances, read.empty)
+
+
+NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LabelNetwork]]] = {
+    LABEL_READER: EncoderWithHead.load,
+    CLASSIFIER_READER: TrainedClassifier.load,
+}
+"""`reader` of a card → what loads such an artefact."""
+
+
 class IntentModel:
-    """A frozen sentence encoder with a linear head, and before it, where the card names one, a lexical stage.
+    """A network that reads texts, and before it, where the card names one, a lexical stage.
 
     Thread-safe; holds no state between calls.
     """
 
-    def __init__(
-        self,
-        card: Card,
-        encoder: SentenceEncoder,
-        head: LabelHead,
-        calibrators: CalibratorsByLanguage,
-        lexical: LexicalStage | None = None,
-    ) -> None:
+    def __init__(self, card: Card, network: LabelNetwork, lexical: LexicalStage | None = None) -> None:
         self.card = card
         self._labels = card.labels or ()
-        self._encoder = encoder
-        self._head = head
-        self._calibrators = calibrators
+        self._network = network
         self._lexical = lexical
 
     @classmethod
@@ -74,22 +162,19 @@ class IntentModel:
         Raises:
             BrokenArtefact: when the artefact cannot be served.
         """
-        card = load_artefact(folder, reader=LABEL_READER).card
+        card = load_artefact(folder, reader=tuple(NETWORKS)).card
         if not card.labels:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
-        head = LabelHead.load(folder, len(card.labels))
-        calibrators = CalibratorsByLanguage.of(card.calibration)
-        lexical = LexicalStage.load(folder, card)
-        return cls(card, load_encoder(folder, card, threads), head, calibrators, lexical)
+        return cls(card, NETWORKS[card.reader](folder, card, threads), LexicalStage.load(folder, card))
 
     @property
     def calibrated(self) -> tuple[str, ...]:
         """The languages with a calibration of their own; the language of the training texts comes first."""
-        return tuple(self._calibrators.by_language)
+        return self._network.calibrated
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens that this question costs."""
-        return self._encoder.tokenizer.upper_bound(question.text)
+        return self._network.tokenizer.upper_bound(question.text)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.model.Model`."""
@@ -157,14 +242,12 @@ class IntentModel:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the logits and the chances of the texts in `left`, of which the lexical stage was not sure enough."""
         spoken = [languages[place] for place in left]
-        encoded = self._encoder.encode([texts[place] for place in left])
-        logits = self._head.logits(encoded.vectors, spoken)
-        chances = self._calibrators.chances(logits, spoken)
+        logits, chances, empty = self._network.read([texts[place] for place in left], spoken)
         if self._lexical is not None and words is not None:
             read = words.reads[left]
             logits[read] += np.float32(self._lexical.evidence) * words.logits[left][read]
             chances[read] = self._lexical.passed_on.chances(features(logits[read])) if read.any() else chances[read]
-        chances[encoded.empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
+        chances[empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
         return logits, chances
 
     def _alternatives(self, result: Classification) -> list[tuple[Alternative, ...]]:

@@ -14,7 +14,7 @@ Errors, as branches of the chassis' tree:
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,12 +48,12 @@ class Artefact:
     card: Card
 
 
-def load_artefact(folder: Path, *, reader: str | None = None) -> Artefact:
+def load_artefact(folder: Path, *, reader: str | Sequence[str] | None = None) -> Artefact:
     """Read the card of `folder` and compare it with the files.
 
     Args:
         folder: the folder of the artefact.
-        reader: the `Card.reader` that the caller implements; None accepts any.
+        reader: the `Card.reader` that the caller implements, or several; None accepts any.
 
     Raises:
         BrokenArtefact: when anything is missing, changed, or made for other code.
@@ -98,7 +98,7 @@ def content_hash(folder: Path) -> str:
     return _version({**card, "files": _hash_files(folder)})
 
 
-def _load_card(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard:
+def _load_card(folder: Path, kind: type[AnyCard], reader: str | Sequence[str] | None) -> AnyCard:
     content = _read_json(folder / CARD)
     try:
         card = kind.model_validate(content)
@@ -108,9 +108,11 @@ def _load_card(folder: Path, kind: type[AnyCard], reader: str | None) -> AnyCard
     _compare_files(folder, card.files)
     if (version := _version(content)) != card.version:
         raise BrokenArtefact(f"{folder / CARD}: says version {card.version} but its content is {version}; {_FIX}")
-    if reader is not None and card.reader != reader:
+    implemented = [reader] if isinstance(reader, str) else reader
+    if implemented is not None and card.reader not in implemented:
         raise BrokenArtefact(
-            f"{folder / CARD}: made for {card.reader}, this program is {reader}; install the release that fits"
+            f"{folder / CARD}: made for {card.reader}, this program is {' and '.join(implemented)}; "
+            "install the release that fits"
         )
     return card
 

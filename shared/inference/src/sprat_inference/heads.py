@@ -1,9 +1,9 @@
-"""Linear heads on an encoder: one label for a whole text (`LabelHead`), or one label for each token (`TokenHead`).
+"""Heads on an encoder: one label for a whole text (`LabelHead`, `ClassifierHead`), or for each token (`TokenHead`).
 
-Both are stored as `head.npz` in the folder of the artefact.
+All are stored as `head.npz` in the folder of the artefact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,6 +20,9 @@ Floats = NDArray[np.float32]
 LABEL_READER: Final = "sprat-intent-linear/1"
 """Revision of the way from text to label. Raise it with every change that changes an answer: it is part of the model's
 version, and the version is part of every cache key."""
+
+CLASSIFIER_READER: Final = "sprat-classifier/1"
+"""The same for an encoder that was trained together with its head, such as a `…ForSequenceClassification`."""
 
 HEAD_FILE: Final = "head.npz"
 
@@ -78,6 +81,66 @@ class LabelHead:
     def centred(vectors: Floats, mean: Floats) -> Floats:
         """Return the vectors without their common part, each of length 1 again: the input that the weights expect."""
         return unit(vectors - mean)
+
+
+ACTIVATIONS: Final[Mapping[str, Callable[[Floats], Floats]]] = {
+    "tanh": np.tanh,
+    "relu": lambda values: np.maximum(values, np.float32(0)),
+}
+"""Name → function, applied to each number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierHead:
+    """Computes the logits of the classes from the state of the first token: no layer or one between, then the last.
+
+    The classes are the labels in the order of the card, then one for texts outside every label, if the model has it.
+    """
+
+    weights: Floats
+    """float32, width × classes."""
+    bias: Floats
+    """float32, classes."""
+    activation: str = "tanh"
+    """Of the layer between; one of :data:`ACTIVATIONS`."""
+    between: tuple[Floats, Floats] | None = None
+    """Weights, float32, width × width, and bias, width, of the layer between."""
+
+    @classmethod
+    def load(cls, folder: Path, labels: int) -> Self:
+        """Read `head.npz` of `folder`, which must be made for `labels` labels.
+
+        Raises:
+            BrokenArtefact: when the file cannot be read, or the arrays do not fit each other or the labels.
+        """
+        path = folder / HEAD_FILE
+        arrays = _load_arrays(path, ("weights", "bias"))
+        width, classes = arrays["weights"].shape if arrays["weights"].ndim == 2 else (-1, -1)
+        if classes not in {labels, labels + 1} or arrays["bias"].shape != (classes,):
+            raise _wrong_shape(path, arrays["weights"], labels)
+        between = [name for name in ACTIVATIONS if f"{name}_weights" in arrays]
+        if not between:
+            return cls(arrays["weights"], arrays["bias"])
+        name = between[0]
+        layer = (arrays[f"{name}_weights"], arrays.get(f"{name}_bias", np.zeros(0, np.float32)))
+        if layer[0].shape != (width, width) or layer[1].shape != (width,):
+            raise _wrong_shape(path, layer[0], labels)
+        return cls(arrays["weights"], arrays["bias"], name, layer)
+
+    def save(self, folder: Path) -> None:
+        """Write `head.npz` into `folder`; equal arrays give equal bytes."""
+        arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias}
+        if self.between is not None:
+            arrays |= {f"{self.activation}_weights": self.between[0], f"{self.activation}_bias": self.between[1]}
+        np.savez(folder / HEAD_FILE, **arrays)
+
+    def logits(self, states: Floats) -> Floats:
+        """Return the logits, float32, texts × classes, of the states of the first tokens, float32, texts × width."""
+        if self.between is not None:
+            weights, bias = self.between
+            states = ACTIVATIONS[self.activation](states @ weights + bias)
+        scores: Floats = states @ self.weights + self.bias
+        return scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, convert and retire models."""
+"""`sprat models`: list, show, add, convert and retire models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,8 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
+from sprat_cli.models.add import EPILOG as ADD
+from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
@@ -31,7 +33,13 @@ Exit codes:
 app = make_app(
     no_args_is_help=True,
     help="Show the models that are served, or add your own.",
-    epilog=group_help("models", "list", "show intent/default", "retire intent/hr --wait 600"),
+    epilog=group_help(
+        "models",
+        "list",
+        "add owner/banking-intents --task intent",
+        "show intent/default",
+        "retire intent/hr --wait 600",
+    ),
 )
 convert_app = make_app(
     no_args_is_help=True,
@@ -46,6 +54,7 @@ def _models() -> None:
     """Show the models that are served, or add your own."""
 
 
+app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
 app.command("retire", epilog=RETIRE)(retire)

@@ -1,0 +1,161 @@
+"""`sprat models add`: turn a classifier of a Hugging Face hub, or of a folder, into an artefact."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sprat.errors import UserError
+from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
+from sprat_cli.progress import ProgressBar
+from sprat_cli.terminal import remark, say, say_json
+
+if TYPE_CHECKING:
+    from sprat_training.adding import AddedModel
+
+EPILOG = """\b
+Examples:
+  sprat models add owner/banking-intents --task intent --calibrate ours.csv
+  sprat models add owner/banking-intents@3f2a91c --task intent --test texts.txt --output banking
+  sprat models add ./fine-tuned --task intent --quantization float32 --licence Apache-2.0
+
+\b
+MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
+wrote. It is a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text.
+Only config.json, tokenizer.json and safetensors are read. No code of a repository is run.
+HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
+The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
+float32, 97 % in int8. That needs torch and transformers: pip install 'sprat-inference[hub]'.
+--calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
+
+\b
+Exit codes:
+  0  the artefact is written
+  2  wrong usage, or the model cannot be taken; the message says what to do"""
+
+_OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_NAME = 64
+
+
+def add(
+    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="ID[@REVISION], or a folder.")],
+    *,
+    task: Annotated[str, typer.Option(metavar="TASK", show_default=False, help="The task that it answers: intent.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the model's own name]"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the model's]")
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to calibrate it on.")
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Texts to compare it with the original on."),
+    ] = None,
+    quantization: Annotated[
+        Literal["int8", "float32"], typer.Option(help="Of the weights; float32 needs four times the memory.")
+    ] = "int8",
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", show_default=False, help="That it reads; may be repeated. [default: its README's]"),
+    ] = None,
+    outside_label: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", show_default=False, help="Its label for texts outside all others."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="SPDX", show_default=False, help="Of the weights. [default: its README's]")
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    encoding: Encoding = "auto",
+    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
+    outside_share: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
+    ] = 0.1,
+    no_compare: Annotated[bool, typer.Option("--no-compare", help="Do not compare it with the original.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Add it although it differs from the original.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a classifier from a Hugging Face hub or a folder into an artefact that a service can serve."""
+    if task != "intent":
+        raise UserError(f"--task {task}: classifiers answer the task intent")
+    try:
+        from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
+        from sprat_training.adding import AddConfig, add_classifier  # noqa: PLC0415 - as above
+        from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
+        from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
+
+        source = find_source(model)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0].startswith("sprat"):
+            raise
+        raise UserError(
+            f"`models add` needs the Python package {error.name}: pip install 'sprat-inference[hub]'"
+        ) from None
+    if (stated := licence or source.licence) is None:
+        raise UserError(f"{model}: its README states no licence; find it out, and name it with --licence")
+    model_name = name or _OUTSIDE_A_NAME.sub("-", source.name).strip("-._")[:_MAX_NAME]
+    folder = output or Path(model_name)
+    rows = (
+        None
+        if calibrate is None
+        else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding)
+    )
+    texts = None if test is None else read_texts(test, text_column, encoding=encoding).texts
+    config = AddConfig(
+        task=task,
+        name=model_name,
+        output=folder,
+        licence=stated,
+        languages=tuple(language) if language else source.languages,
+        outside_label=outside_label,
+        quantization=quantization,
+        compare=not no_compare,
+        force=force,
+        accuracy=accuracy,
+        outside_share=outside_share,
+    )
+    with ProgressBar() as bar:
+        added = add_classifier(source, config, texts, rows, bar.show)
+    if as_json:
+        say_json({"type": "added", "folder": str(folder), **_facts(added)})
+        return
+    _say(added, folder, source.where, task)
+
+
+def _facts(added: "AddedModel") -> dict[str, object]:
+    card, agreement, figures = added.card, added.agreement, added.figures
+    return {
+        "name": card.name,
+        "version": card.version,
+        "licence": card.licence,
+        "labels": len(card.labels or ()),
+        "languages": list(card.languages),
+        "keep_at": card.keep_at,
+        "agreement": None if agreement is None else {"texts": agreement.texts, "same": agreement.same},
+        "calibrated_on": None if figures is None else figures.texts,
+        "kept_share": None if figures is None else figures.at(card.keep_at).share,
+    }
+
+
+def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
+    card, agreement, figures = added.card, added.agreement, added.figures
+    languages = ", ".join(card.languages) or "texts of any language"
+    say(f"{folder}: {card.name}, version {card.version}, from {where}")
+    say(f"licence {card.licence}; {len(card.labels or ())} labels; reads {languages}")
+    if agreement is None:
+        remark("it was not compared with the original")
+    else:
+        say(f"{agreement.same:,} of {agreement.texts:,} texts get the label of the original ({agreement.share:.1%})")
+    if figures is None:
+        remark("its confidence is not calibrated and its keep_at is 1, so all of its texts are escalated: --calibrate")
+    else:
+        kept = figures.at(card.keep_at)
+        say(f"of {figures.texts:,} rows {figures.accuracy} get the right label")
+        say(f"keep_at {card.keep_at:.2f} keeps {kept.share:.1%} of the traffic, of which {kept.right} are right")
+    remark(f"serve it: sprat up --model {task}/{card.name}={folder}; put its keep_at into your policy")

@@ -1,0 +1,135 @@
+"""Download a model from a Hugging Face hub, pinned to one commit, or take a folder; read what its README states.
+
+The client is `huggingface_hub`. Its own variables apply: `HF_ENDPOINT` for a mirror, `HF_TOKEN` for models that need
+consent, `HF_HOME` for the cache, `HF_HUB_OFFLINE=1` to use the cache alone.
+"""
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sprat.errors import UserError
+
+FILES: Final = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "model.safetensors.index.json",
+    "README.md",
+    "LICENSE*",
+)
+"""What is downloaded: no code, no pickle."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?")
+_SPARE: Final = 2
+"""Free disk space that is needed, as a multiple of the download: the artefact is written beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of a model, and where they come from."""
+
+    folder: Path
+    name: str
+    """The last part of the id, or the folder's name."""
+    where: str
+    """For the card: `ID@COMMIT`, or the folder's name."""
+    licence: str | None
+    """SPDX identifier as the README states it; None if it states none."""
+    languages: tuple[str, ...]
+    """BCP 47 tags as the README states them."""
+
+
+def find_source(model: str) -> Source:
+    """Return the files of `model`: a folder, or an id, with `@` and a revision if it is not the latest.
+
+    Raises:
+        UserError: there is no such folder or model, it may not be read, or the disk is too small.
+    """
+    if (folder := Path(model).expanduser()).is_dir():
+        name = folder.resolve().name
+        return _described(folder, name, f"the folder {name}")
+    id, _, revision = model.partition("@")
+    if model.startswith((".", "/", "~")) or not _ID.fullmatch(id):
+        raise UserError(f"{model}: no such folder; give a folder, or the id of a model as on the hub: owner/name")
+    folder = _download(id, revision or None)
+    return _described(folder, id.rpartition("/")[2], f"{id}@{folder.name}")
+
+
+def _download(id: str, revision: str | None) -> Path:
+    """Return the folder of the cache that holds the model; its name is the commit."""
+    from httpx2 import HTTPError  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
+    from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415 - likewise
+    from huggingface_hub import errors as hub  # noqa: PLC0415 - likewise
+    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415 - likewise
+
+    at = f"{id}@{revision}" if revision else id
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    offline = constants.is_offline_mode()
+    try:
+        if not offline:
+            info = HfApi().model_info(id, revision=revision, files_metadata=True)
+            _check_disk(at, sum(each.size or 0 for each in info.siblings or () if _wanted(each.rfilename)))
+        return Path(snapshot_download(id, revision=revision, allow_patterns=list(FILES), local_files_only=offline))
+    except hub.GatedRepoError:
+        raise UserError(f"{at}: its authors ask for consent; give it on the model's page, then set HF_TOKEN") from None
+    except hub.RevisionNotFoundError:
+        raise UserError(f"{at}: the model has no such revision; name a branch, a tag or a commit") from None
+    except hub.RepositoryNotFoundError:
+        raise UserError(f"{at}: the hub has no such model, or it is private; check the name, or set HF_TOKEN") from None
+    except hub.LocalEntryNotFoundError:
+        raise UserError(f"{at}: is not in the cache, and HF_HUB_OFFLINE is set; download it once without it") from None
+    except (hub.HfHubHTTPError, HTTPError, OSError) as error:
+        host = constants.ENDPOINT
+        raise UserError(
+            f"{at}: {host} cannot be used ({type(error).__name__}); HF_ENDPOINT names a mirror, and a folder that you "
+            "downloaded elsewhere can be given instead"
+        ) from None
+
+
+def _wanted(name: str) -> bool:
+    return any(Path(name).match(pattern) for pattern in FILES) and "/" not in name
+
+
+def _check_disk(at: str, size: int) -> None:
+    from huggingface_hub import constants  # noqa: PLC0415 - an extra, which services do not install
+
+    cache = Path(constants.HF_HUB_CACHE)
+    place = next(each for each in (cache, *cache.parents) if each.exists())
+    if (free := shutil.disk_usage(place).free) < _SPARE * size:
+        raise UserError(
+            f"{at}: needs {_SPARE * size / 1e9:.1f} GB, {place} has {free / 1e9:.1f} GB free; "
+            "HF_HOME names another place"
+        )
+
+
+def _described(folder: Path, name: str, where: str) -> Source:
+    """Read licence and languages from the README's front matter, where models state them."""
+    stated = _front_matter(folder / "README.md")
+    licence, languages = stated.get("license"), stated.get("language")
+    if isinstance(licence, list):
+        licence = " AND ".join(map(str, licence))
+    tags = languages if isinstance(languages, list) else [languages]
+    named = tuple(str(tag) for tag in tags if isinstance(tag, str) and re.fullmatch(r"[a-z]{2,3}", tag))
+    return Source(folder, name, where, str(licence) if licence else None, named)
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    found = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
+    try:
+        stated = yaml.safe_load(found[1]) if found else {}
+    except yaml.YAMLError:
+        return {}
+    return stated if isinstance(stated, dict) else {}

@@ -1,0 +1,157 @@
+"""Read a folder as `save_pretrained` of the transformers library writes it: configuration, tokenizer, weights.
+
+Only `config.json`, `tokenizer.json` and safetensors are read. No code of the folder is run, and no pickle is opened:
+both could do anything on this machine.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat.errors import UserError
+
+Weights = dict[str, NDArray[np.float32]]
+
+CONFIG: Final = "config.json"
+TOKENIZER: Final = "tokenizer.json"
+WEIGHTS: Final = "model.safetensors"
+WEIGHTS_INDEX: Final = "model.safetensors.index.json"
+
+_ONLY_PICKLES: Final = (
+    "has weights only as a pickle (.bin), and reading a pickle can run any code; ask its author for safetensors, or "
+    "write them yourself where you trust the file: AutoModel….from_pretrained(DIR).save_pretrained(NEW)"
+)
+_FLOATS: Final[Mapping[str, Any]] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": None}
+_LONGEST: Final = 1 << 20
+"""Tokenizers without a limit state a number above this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """The folder of a model for the transformers library."""
+
+    folder: Path
+    config: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read `config.json` of `folder`, and check that tokenizer and weights are there.
+
+        Raises:
+            UserError: the folder is no such model, or has no file that can be read without running code.
+        """
+        config = _read_object(folder / CONFIG)
+        if not isinstance(config.get("model_type"), str):
+            raise UserError(f"{folder / CONFIG}: names no model_type; it is not a model for transformers")
+        if not (folder / WEIGHTS).is_file() and not (folder / WEIGHTS_INDEX).is_file():
+            pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
+            raise UserError(f"{folder}: {_ONLY_PICKLES if pickled else f'has no {WEIGHTS}'}")
+        if not (folder / TOKENIZER).is_file():
+            raise UserError(
+                f"{folder}: has no {TOKENIZER}, the form that is read here; write it with the transformers library: "
+                "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+            )
+        return cls(folder, config)
+
+    @property
+    def architecture(self) -> str:
+        """The class that transformers would load, such as `BertForSequenceClassification`; empty if it is not named."""
+        named = self.config.get("architectures") or [""]
+        return str(named[0])
+
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether the repository asks for code of its own to be run."""
+        return "auto_map" in self.config
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of `id2label`, in the order of the logits.
+
+        Raises:
+            UserError: there are none, or two that are equal.
+        """
+        named = self.config.get("id2label")
+        if not isinstance(named, Mapping) or sorted(named) != sorted(map(str, range(len(named)))):
+            raise UserError(
+                f"{self.folder / CONFIG}: id2label does not name the labels 0, 1, …; write their names there"
+            )
+        labels = tuple(str(named[str(number)]) for number in range(len(named)))
+        if len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
+            raise UserError(f"{self.folder / CONFIG}: id2label has an empty or a repeated label; name each differently")
+        return labels
+
+    def number(self, *names: str) -> int:
+        """Return the first of these fields of the configuration that there is, as an integer.
+
+        Raises:
+            UserError: there is none.
+        """
+        for name in names:
+            if isinstance(value := self.config.get(name), int) and not isinstance(value, bool):
+                return value
+        raise UserError(f"{self.folder / CONFIG}: has no {' or '.join(names)}")
+
+    def longest_input(self, positions: int) -> int:
+        """Return the most tokens of a text: what the tokenizer's configuration says, no more than `positions`."""
+        path = self.folder / "tokenizer_config.json"
+        limit = _read_object(path).get("model_max_length") if path.is_file() else None
+        return min(positions, int(limit)) if isinstance(limit, int | float) and 3 <= limit < _LONGEST else positions
+
+    def weights(self) -> Weights:
+        """Return all arrays of floating-point numbers, as float32.
+
+        Raises:
+            UserError: a file cannot be read, or holds a value that is not finite.
+        """
+        from safetensors import SafetensorError, deserialize  # noqa: PLC0415 - an extra, which services do not install
+
+        found: Weights = {}
+        for name in self._weight_files():
+            path = self.folder / name
+            try:
+                tensors = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+                found |= {name: _float32(tensor) for name, tensor in tensors if tensor["dtype"] in _FLOATS}
+            except (OSError, SafetensorError, ValueError) as error:
+                raise UserError(f"{path}: cannot be read ({error}); download it again") from None
+        if broken := next((name for name, array in found.items() if not np.isfinite(array).all()), None):
+            raise UserError(f"{self.folder}: {broken} holds values that are not finite; download the model again")
+        return found
+
+    def _weight_files(self) -> list[str]:
+        """Return the names of the files with weights: one, or the parts that an index names."""
+        path = self.folder / WEIGHTS_INDEX
+        if not path.is_file():
+            return [WEIGHTS]
+        index = _read_object(path).get("weight_map")
+        if not isinstance(index, Mapping) or any(Path(str(file)).name != file for file in index.values()):
+            raise UserError(f"{path}: does not name files of this folder")
+        return sorted(set(index.values()))
+
+
+def _float32(tensor: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return an array that safetensors has read; bfloat16, which numpy lacks, is the upper half of a float32."""
+    data, shape = tensor["data"], tensor["shape"]
+    if tensor["dtype"] == "BF16":
+        halves = np.frombuffer(data, np.dtype("<u2")).astype(np.uint32)
+        return (halves << 16).view(np.float32).reshape(shape)
+    return np.frombuffer(data, _FLOATS[tensor["dtype"]]).reshape(shape).astype(np.float32)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: not found; DIR is a folder that save_pretrained wrote, or a download of one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content

@@ -1,0 +1,347 @@
+"""`sprat models add`: classifiers as transformers writes them become artefacts that say the same."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from typer.testing import CliRunner
+
+from sprat.errors import UserError
+from sprat.model import Question
+from sprat_cli.main import app
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.classifier import Classifier, Temperatures
+from sprat_inference.converters.agreement import check_agreement, compare, original_logits, sample_texts
+from sprat_inference.converters.saved_model import SavedModel
+from sprat_inference.converters.sequence_classifier import Provenance, convert_classifier
+from sprat_inference.label_calibration import softmax
+from sprat_intent.model import IntentModel
+from support.model_hub import COMMIT, TOKEN, ModelHub, model_hub
+
+MODELS = Path(__file__).parents[1] / "data" / "hub"
+KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
+PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
+
+
+def expected(kind: str) -> tuple[list[str], np.ndarray]:
+    """Return texts and the logits that transformers computed for them; see make.py there."""
+    rows = json.loads((MODELS / kind / "expected.json").read_text("utf-8"))
+    return [row["text"] for row in rows], np.array([row["logits"] for row in rows], np.float32)
+
+
+def read(folder: Path, texts: list[str]) -> np.ndarray:
+    return Classifier.load(folder, load_artefact(folder).card).read(texts).logits
+
+
+def run(*words: str, code: int = 0) -> str:
+    """Run `sprat` in this process and return what it says."""
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split()) if code else result.stdout
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(MODELS / "bert", tmp_path / "bert"))
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_logits_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
+    texts, wanted = expected(kind)
+    saved = SavedModel.open(MODELS / kind)
+    convert_classifier(saved, PROVENANCE, "intent", tmp_path / "f32", quantization="float32")
+    assert np.abs(read(tmp_path / "f32", texts) - wanted).max() < 1e-3
+    convert_classifier(saved, PROVENANCE, "intent", tmp_path / "int8")
+    agreement = compare(read(tmp_path / "int8", texts), wanted)
+    assert agreement.labels == 4
+    assert agreement.share >= 0.9, agreement  # twenty texts of a random network, whose logits lie close together
+
+
+def test_the_label_for_texts_outside_becomes_the_last_class(tmp_path: Path) -> None:
+    texts, wanted = expected("bert")
+    provenance = Provenance("tiny", "x", "us", "Apache-2.0", (), outside_label="delivery")
+    card = convert_classifier(
+        SavedModel.open(MODELS / "bert"), provenance, "intent", tmp_path / "a", quantization="float32"
+    )
+    assert card.labels == ("refund", "greeting", "outside")
+    assert np.abs(read(tmp_path / "a", texts) - wanted[:, [0, 2, 3, 1]]).max() < 1e-3
+
+
+def test_half_precision_and_weights_in_parts_are_read(bert: Path, tmp_path: Path) -> None:
+    """bfloat16 has 8 bits of precision, so the logits differ by about a hundredth."""
+    texts, wanted = expected("bert")
+    weights = load_file(bert / "model.safetensors")
+    halves = {name: (array.view(np.uint32) >> 16).astype(np.uint16) for name, array in weights.items()}
+    names, index = sorted(halves), {}
+    for part, some in enumerate((names[::2], names[1::2]), start=1):
+        file = f"model-0000{part}-of-00002.safetensors"
+        write_bfloat16(bert / file, {name: halves[name] for name in some})
+        index |= dict.fromkeys(some, file)
+    (bert / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}), "utf-8")
+    (bert / "model.safetensors").unlink()
+    convert_classifier(SavedModel.open(bert), PROVENANCE, "intent", tmp_path / "a", quantization="float32")
+    difference = np.abs(read(tmp_path / "a", texts) - wanted).max()
+    assert 1e-4 < difference < 0.2
+
+
+def write_bfloat16(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    header, data = {}, b""
+    for name, array in arrays.items():
+        raw = np.ascontiguousarray(array).tobytes()
+        header[name] = {
+            "dtype": "BF16",
+            "shape": list(array.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def test_a_long_text_is_read_up_to_the_last_position(tmp_path: Path) -> None:
+    convert_classifier(
+        SavedModel.open(MODELS / "roberta"), PROVENANCE, "intent", tmp_path / "a", quantization="float32"
+    )
+    assert load_artefact(tmp_path / "a").card.max_tokens == 40
+    start = "Please send it to my new address "
+    assert np.array_equal(read(tmp_path / "a", [start * 9]), read(tmp_path / "a", [start * 9 + "refund"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "deberta-v2"}, "of the architecture deberta-v2; bert, camembert"),
+        ({"model_type": "own", "auto_map": {"AutoModel": "code.py"}}, "code of its own, which is never run"),
+        ({"architectures": ["BertModel"]}, "sprat train"),
+        ({"problem_type": "multi_label_classification"}, "multi label classification"),
+        ({"id2label": {"0": "only"}}, "a single output"),
+        ({"id2label": {"0": "a", "1": "a", "2": "b", "3": "c"}}, "repeated label"),
+        ({"id2label": {"1": "a", "2": "b"}}, "does not name the labels"),
+        ({"id2label": {"0": "a", "1": "b"}}, "4 outputs and 2 labels"),
+        ({"position_embedding_type": "relative_key"}, "relative positions"),
+        ({"hidden_act": "silu"}, "activation silu"),
+        ({"num_hidden_layers": 3}, "weights lack encoder.layer.2"),
+        ({"num_attention_heads": None}, "has no num_attention_heads"),
+    ],
+)
+def test_a_model_that_cannot_be_converted_is_refused(
+    bert: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    change_config(bert, **changes)
+    with pytest.raises(UserError, match=message):
+        convert_classifier(SavedModel.open(bert), PROVENANCE, "intent", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("model.safetensors", b"rubbish", "cannot be read"),
+        ("model.safetensors", None, "has no model.safetensors"),
+        ("tokenizer.json", None, "has no tokenizer.json"),
+        ("config.json", b"[]", "holds a list"),
+        ("config.json", b"{}", "names no model_type"),
+        ("config.json", None, "not found"),
+    ],
+)
+def test_a_damaged_folder_is_refused(
+    bert: Path, tmp_path: Path, file: str, content: bytes | None, message: str
+) -> None:
+    (bert / file).unlink() if content is None else (bert / file).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        convert_classifier(SavedModel.open(bert), PROVENANCE, "intent", tmp_path / "a")
+
+
+def test_pickled_weights_are_not_opened(bert: Path) -> None:
+    (bert / "model.safetensors").unlink()
+    (bert / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(UserError, match="can run any code"):
+        SavedModel.open(bert)
+
+
+def test_values_that_are_not_finite_are_refused(bert: Path, tmp_path: Path) -> None:
+    weights = load_file(bert / "model.safetensors")
+    weights["classifier.bias"][0] = np.nan
+    save_file(weights, bert / "model.safetensors")
+    with pytest.raises(UserError, match=r"classifier\.bias holds values that are not finite"):
+        convert_classifier(SavedModel.open(bert), PROVENANCE, "intent", tmp_path / "a")
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("x")
+    with pytest.raises(UserError, match="exists already"):
+        convert_classifier(SavedModel.open(MODELS / "bert"), PROVENANCE, "intent", tmp_path / "a")
+
+
+def test_a_temperature_must_be_positive(tmp_path: Path) -> None:
+    card = convert_classifier(SavedModel.open(MODELS / "bert"), PROVENANCE, "intent", tmp_path / "a")
+    with pytest.raises(BrokenArtefact, match="no temperature above 0"):
+        Temperatures.of(card.calibration.model_copy(update={"parameters": {"temperature": (0.0,)}}))
+
+
+def test_a_model_that_differs_from_the_original_is_refused() -> None:
+    original = np.eye(4, dtype=np.float32)[[0, 1] * 50]
+    ours = original.copy()
+    check_agreement(compare(ours, original), "float32")
+    ours[:4] = ours[:4, [1, 0, 2, 3]]  # 96 of 100 agree
+    with pytest.raises(UserError, match=r"96 of 100 texts \(96.0%\)"):
+        check_agreement(compare(ours, original), "int8")
+    with pytest.raises(UserError, match="one label from the original, so nothing is compared"):
+        check_agreement(compare(original[:1], original[:1]), "int8")
+
+
+def test_the_shipped_texts_are_two_hundred_different_ones() -> None:
+    assert len(set(sample_texts())) == len(sample_texts()) == 200
+
+
+def add(hub: ModelHub, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with the real client."""
+    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_COLOR": "1"} | variables
+    command = [sys.executable, "-m", "sprat_cli", "models", "add", *arguments, "--task", "intent"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+
+def test_a_model_is_taken_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> None:
+    output, home = tmp_path / "taken", tmp_path / "home"
+    folder = Path(shutil.copytree(MODELS / "bert", tmp_path / "served"))
+    (folder / "modeling_own.py").write_text("raise SystemExit('run')")
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    with model_hub({"owner/tiny": folder}) as hub:
+        done = add(hub, home, f"owner/tiny@{COMMIT[:7]}", "--no-compare", "--output", str(output))
+        assert done.returncode == 0, done.stderr
+        asked = {each.rpartition("/")[2] for each in hub.requests if each.startswith("GET /owner")}
+        assert asked == {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "README.md"}
+        card = load_artefact(output).card
+        assert (card.name, card.licence, card.languages) == ("tiny", "apache-2.0", ("en", "de"))
+        assert card.made_of[0].source == f"owner/tiny@{COMMIT}"
+        assert card.keep_at == 1.0
+        assert "Not compared with the original model after the conversion." in card.limits
+        hub.requests.clear()
+        again = add(hub, home, f"owner/tiny@{COMMIT[:7]}", "--no-compare", "--output", str(tmp_path / "again"),
+                    HF_HUB_OFFLINE="1")  # fmt: skip
+        assert again.returncode == 0, again.stderr
+        assert hub.requests == []
+        assert load_artefact(tmp_path / "again").card.version == card.version
+
+
+@pytest.mark.parametrize(
+    ("model", "variables", "message"),
+    [
+        ("owner/none", {}, "no such model, or it is private"),
+        ("owner/tiny@never", {}, "no such revision"),
+        ("owner/gated", {}, "ask for consent"),
+        ("owner/tiny", {"HF_HUB_OFFLINE": "1"}, "not in the cache, and HF_HUB_OFFLINE is set"),
+        ("owner/tiny", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "HF_ENDPOINT names a mirror"),
+        ("./nothing", {}, "no such folder"),
+    ],
+)
+def test_what_cannot_be_had_is_said_without_a_stack_trace(
+    tmp_path: Path, model: str, variables: dict[str, str], message: str
+) -> None:
+    models = {"owner/tiny": MODELS / "bert", "owner/gated": MODELS / "bert"}
+    with model_hub(models, gated=frozenset({"owner/gated"})) as hub:
+        done = add(hub, tmp_path, model, "--no-compare", "--output", str(tmp_path / "a"), **variables)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_consent_is_shown_by_a_token(tmp_path: Path) -> None:
+    with model_hub({"owner/gated": MODELS / "bert"}, gated=frozenset({"owner/gated"})) as hub:
+        done = add(hub, tmp_path, "owner/gated", "--no-compare", "--output", str(tmp_path / "a"), HF_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+TEMPERATURE = 2.5
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """400 rows whose labels are drawn from what the model says at a temperature, and 40 texts outside all labels."""
+    dice = np.random.default_rng(3)
+    words = " ".join(expected("bert")[0]).split()
+    texts = [" ".join(dice.choice(words, 6)) for _ in range(440)]
+    saved = SavedModel.open(MODELS / "bert")
+    labels = convert_classifier(saved, PROVENANCE, "intent", tmp_path / "gold", quantization="float32").labels or ()
+    chances = softmax(read(tmp_path / "gold", texts) / TEMPERATURE)
+    drawn = [labels[dice.choice(len(labels), p=row)] for row in chances[:400]] + ["oos"] * 40
+    rows = [f'"{text}",{label}' for text, label in zip(texts, drawn, strict=True)]
+    file = tmp_path / "ours.csv"
+    file.write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    return file
+
+
+def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_intent_service(
+    labelled: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "added"
+    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(output),
+               "--calibrate", str(labelled), "--accuracy", "0.6", "--language", "en", "--json")  # fmt: skip
+    facts = json.loads(said)
+    model = IntentModel.load(output)
+    card = model.card
+    assert (facts["calibrated_on"], facts["version"]) == (400, card.version)
+    assert "400 rows" in card.scores[0].protocol
+    assert card.calibration.fitted_on == "440 rows of ours.csv"
+    assert card.calibration.outside_share == 0.1
+    assert not any("Not calibrated" in limit for limit in card.limits)
+    assert Temperatures.of(card.calibration).default == pytest.approx(TEMPERATURE, rel=0.3)
+    rows = [line.rpartition(",") for line in labelled.read_text("utf-8").splitlines()[1:401]]
+    answers = model.answer([Question(text.strip('"'), "en") for text, _, _ in rows])
+    stated = np.mean([answer.confidence for answer in answers])
+    true = np.mean([answer.output.label == label for answer, (_, _, label) in zip(answers, rows, strict=True)])
+    assert abs(stated - true) < 0.06, "the temperature does not make the confidence a probability"
+    assert card.score("calibrated_accuracy") == pytest.approx(true, abs=0.01)
+
+
+def test_rows_of_other_labels_are_refused(labelled: Path, tmp_path: Path) -> None:
+    labelled.write_text(labelled.read_text("utf-8").replace("refund", "Erstattung"), "utf-8")
+    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output",
+               str(tmp_path / "a"), "--calibrate", str(labelled), code=2)  # fmt: skip
+    assert "1 labels are none of the model's: 'Erstattung'" in said
+    assert not (tmp_path / "a").exists()
+
+
+def test_too_few_rows_calibrate_nothing(labelled: Path, tmp_path: Path) -> None:
+    labelled.write_text("\n".join(labelled.read_text("utf-8").splitlines()[:40]) + "\n", "utf-8")
+    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output",
+               str(tmp_path / "a"), "--calibrate", str(labelled), code=2)  # fmt: skip
+    assert "has 39 rows with a label of the model" in said
+
+
+def test_a_class_for_texts_outside_is_no_label(tmp_path: Path) -> None:
+    texts, wanted = expected("bert")
+    provenance = Provenance("tiny", "x", "us", "Apache-2.0", ("en",), outside_label="outside")
+    convert_classifier(SavedModel.open(MODELS / "bert"), provenance, "intent", tmp_path / "a", quantization="float32")
+    answers = IntentModel.load(tmp_path / "a").answer([Question(text, "en") for text in texts])
+    assert [answer.output.label is None for answer in answers] == [best == 3 for best in wanted.argmax(axis=1)]
+    for answer, row in zip(answers, softmax(wanted), strict=True):
+        assert answer.confidence == pytest.approx(row.max(), abs=1e-3)
+        assert answer.output.alternatives[0].probability == pytest.approx(row[:3].max(), abs=1e-3)
+
+
+def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:
+    """Needs torch: `make test-models`."""
+    pytest.importorskip("torch", reason="needs torch and transformers: make test-models")
+    texts, wanted = expected("roberta")
+    logits, versions = original_logits(MODELS / "roberta", texts, 40)
+    assert np.abs(logits - wanted).max() < 1e-3
+    assert versions.startswith("transformers 5")
+    run("models", "add", str(MODELS / "roberta"), "--task", "intent", "--quantization", "float32", "--output",
+        str(tmp_path / "a"))  # fmt: skip
+    assert load_artefact(tmp_path / "a").card.score("agreement_with_original") >= 0.99

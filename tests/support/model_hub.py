@@ -1,0 +1,97 @@
+"""A Hugging Face hub on loopback that serves folders: the part of its API that downloading a model uses."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "3f2a91c0d4e5b6a7988776655443322110ffeedd"
+TOKEN = "hf_consented"
+
+
+class ModelHub:
+    """Serves `models`: id → folder. Those in `gated` want the token; `requests` holds what was asked for."""
+
+    def __init__(self, models: Mapping[str, Path], gated: frozenset[str] = frozenset()) -> None:
+        self.models = models
+        self.gated = gated
+        self.requests: list[str] = []
+        self.url = ""
+
+    def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body."""
+        for id, folder in self.models.items():
+            if path != f"/api/models/{id}" and not path.startswith((f"/api/models/{id}/", f"/{id}/resolve/")):
+                continue
+            if id in self.gated and token != f"Bearer {TOKEN}":
+                return 403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "consent is needed"}, b"{}"
+            if path.startswith("/api/"):
+                return self._describe(id, folder, path.removeprefix(f"/api/models/{id}"))
+            return self._file(folder, path.removeprefix(f"/{id}/resolve/"))
+        return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+
+    def _describe(self, id: str, folder: Path, rest: str) -> tuple[int, dict[str, str], bytes]:
+        kind, _, revision = rest.removeprefix("/").partition("/")
+        if not _known(revision or "main"):
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        files = [(each.name, each.stat().st_size) for each in sorted(folder.iterdir())]
+        body: object = {
+            "id": id,
+            "sha": COMMIT,
+            "siblings": [{"rfilename": name, "size": size} for name, size in files],
+        }
+        if kind == "tree":
+            body = [{"type": "file", "path": name, "size": size, "oid": COMMIT} for name, size in files]
+        return 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+    def _file(self, folder: Path, rest: str) -> tuple[int, dict[str, str], bytes]:
+        revision, _, name = rest.partition("/")
+        if not _known(revision):
+            return 404, {"X-Error-Code": "RevisionNotFound", "X-Repo-Commit": COMMIT}, b""
+        if not (folder / name).is_file():
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, b""
+        content = (folder / name).read_bytes()
+        return 200, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT}, content
+
+
+def _known(revision: str) -> bool:
+    return revision == "main" or COMMIT.startswith(revision)
+
+
+@contextmanager
+def model_hub(models: Mapping[str, Path], gated: frozenset[str] = frozenset()) -> Iterator[ModelHub]:
+    """Run the hub; its `url` is what `HF_ENDPOINT` names."""
+    hub = ModelHub(models, gated)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            hub.requests.append(f"{self.command} {path}")
+            status, headers, body = hub.answer(path, self.headers.get("Authorization"))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
