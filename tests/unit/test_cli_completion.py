@@ -31,12 +31,31 @@ def complete(words, shell="bash"):
         ("sprat dlq list --re", ["--reason"]),
         ("sprat lag --b", ["--bootstrap"]),
         ("sprat send hi --task t", ["translation=de"]),
+        ("sprat watch --task n", ["ner"]),
+        ("sprat bench --task n", ["ner"]),
         ("sprat watch --status ", ["answered", "degraded", "unanswered"]),
     ],
-    ids=["commands", "below a group", "two below", "options", "options of a command", "a value", "choices"],
+    ids=[
+        "commands",
+        "below a group",
+        "two below",
+        "options",
+        "options of a command",
+        "a value",
+        "a task",
+        "a task measured",
+        "choices",
+    ],
 )
 def test_bash_is_offered_what_there_is(words, offered):
     assert complete(words).split() == offered
+
+
+@pytest.mark.parametrize("command", ["watch", "bench"])
+def test_an_unknown_task_is_refused_with_the_known_ones(command):
+    result = CliRunner().invoke(app, [command, "--task", "nre"])
+    assert result.exit_code == 2
+    assert "'nre' is not one of 'intent', 'ner', 'translation'" in " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"Show what'), ("fish", "dlq\tShow what")])

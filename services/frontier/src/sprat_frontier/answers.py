@@ -67,9 +67,9 @@ def parse(question: FrontierQuestion, content: str) -> Output:
     try:
         written = read_json(content.encode())
         problem = "it is not of the schema"
-        if question.task == "intent":
+        if question.output is IntentOutput:
             output: Output = IntentOutput(label=_Intent.model_validate(written).label)
-        elif question.task == "ner":
+        elif question.output is NerOutput:
             output = _entities(question.text, _Ner.model_validate(written))
         else:
             text = _Translation.model_validate(written).text
@@ -90,10 +90,10 @@ def check(question: FrontierQuestion, output: Output) -> None:
     Raises:
         InvalidAnswerError: it is not.
     """
-    if question.task == "intent":
+    if question.output is IntentOutput:
         if not isinstance(output, IntentOutput) or not (output.label is None or output.label in question.labels):
             raise InvalidAnswerError("the label is not among those asked for")
-    elif question.task == "ner":
+    elif question.output is NerOutput:
         _check_entities(question, output)
     elif not isinstance(output, TranslationOutput) or output.target != question.target or not output.text.strip():
         raise InvalidAnswerError("there is no translation into the target language")

@@ -15,12 +15,20 @@ from typing import Any
 
 from langcodes import Language
 
-from sprat_contracts import Declined, FrontierRequested, ReasonCode, TranslationOptions
+from sprat_contracts import (
+    OUTPUTS,
+    Declined,
+    FrontierRequested,
+    IntentOutput,
+    NerOutput,
+    Output,
+    ReasonCode,
+    TranslationOptions,
+    TranslationOutput,
+)
 
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 """The labels to find where no model has announced its own."""
-
-TASKS = ("intent", "ner", "translation")
 
 PROMPT_VERSION = "3"
 """Part of the key of every stored answer: increase it with any change of the prompts or of the schemas."""
@@ -68,13 +76,18 @@ class FrontierQuestion:
     """The task's options as they were submitted, JSON."""
     label_set: str
 
+    @property
+    def output(self) -> type[Output] | None:
+        """The form of the answer; None where this version does not know the task."""
+        return OUTPUTS.get(self.task)
+
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
-        if self.task not in TASKS:
+        if self.task not in OUTPUTS:
             return Declined(code=ReasonCode.TASK, detail="the frontier does not know this task")
-        if self.task == "intent" and not self.labels:
+        if self.output is IntentOutput and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
-        if self.task == "translation" and self.target is None:
+        if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
         if self.target is not None and registered(self.target) is None:
             return Declined(code=ReasonCode.TARGET, detail="the target is not language[-script][-region]")
@@ -113,7 +126,7 @@ def question_of(request: FrontierRequested) -> FrontierQuestion:
         text=submitted.text,
         language=prediction.text_language,
         tenant=submitted.tenant,
-        labels=NER_LABELS if prediction.task == "ner" and not labels else labels,
+        labels=NER_LABELS if OUTPUTS.get(prediction.task) is NerOutput and not labels else labels,
         target=options.target if isinstance(options, TranslationOptions) else None,
         options="" if options is None else options.model_dump_json(),
         label_set=request.label_set or "",
@@ -125,11 +138,11 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
     language = registered(question.language) or _UNDETERMINED
     user = json.dumps({"language": language, "text": question.text}, ensure_ascii=False)
     labels = json.dumps(question.labels, ensure_ascii=False)
-    if question.task == "intent":
+    if question.output is IntentOutput:
         system = _INTENT.format(data=_DATA, labels=labels)
         label = {"type": ["string", "null"], "enum": [*question.labels, None]}
         return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
-    if question.task == "ner":
+    if question.output is NerOutput:
         entity = _object(text={"type": "string"}, label={"type": "string", "enum": list(question.labels)})
         schema = _object(entities={"type": "array", "items": entity})
         tokens = _FRAME_TOKENS + _NER_TOKENS_PER_CHARACTER * len(question.text)

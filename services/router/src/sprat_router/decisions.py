@@ -86,7 +86,7 @@ def _has_unknown_label(prediction: Prediction, output: Output, announced: Announ
 
     While two versions of a model run side by side, the labels of the other one are not known.
     """
-    if announced is None or announced.labels is None or prediction.task != "intent":
+    if announced is None or announced.labels is None or OUTPUTS[prediction.task] is not IntentOutput:
         return False
     same = prediction.model is not None and prediction.model.version == announced.version
     return same and not labels_of(output) <= frozenset(announced.labels)

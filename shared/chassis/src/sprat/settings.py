@@ -215,6 +215,11 @@ class ServiceSettings(VariableSettings):
         return Keys(self.secret, self.previous_secret)
 
 
+def section_prefix(service: str) -> str:
+    """Return how the variables of a service's own section begin: `SPRAT_INTENT__` for `intent`."""
+    return f"SPRAT_{service.replace('-', '_').upper()}__"
+
+
 def environment() -> Mapping[str, str]:
     """Return the variables that settings come from: those of `.env`, and before them those of the process.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
+from sprat_contracts import TASKS
 
 Bootstrap = Annotated[
     str | None,
@@ -43,6 +44,22 @@ TaggerFolder = Annotated[
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,9})([smhd])")
+
+
+def known_task(word: str) -> str:
+    """Return the task of that name, as a parser of an option.
+
+    Raises:
+        BadParameter: there is none.
+    """
+    if word not in TASKS:
+        raise typer.BadParameter(f"{word!r} is not one of {', '.join(map(repr, TASKS))}.")
+    return word
+
+
+def complete_task(incomplete: str) -> list[str]:
+    """Return the tasks that begin so, for the shell."""
+    return [task for task in TASKS if task.startswith(incomplete)]
 
 
 def parse_span(span: str, option: str = "--since") -> int:

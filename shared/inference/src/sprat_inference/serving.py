@@ -16,7 +16,7 @@ from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, announce
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
-from sprat.settings import Section
+from sprat.settings import Section, section_prefix
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card
@@ -68,7 +68,7 @@ def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str)
     try:
         model = load(section.artefact, threads=section.threads)
     except BrokenArtefact as error:
-        raise UserError(f"SPRAT_{service.upper()}__ARTEFACT: {error}") from None
+        raise UserError(f"{section_prefix(service)}ARTEFACT: {error}") from None
     log.info("model loaded, threads: %d, instruction set: %s", section.threads, instruction_set())
     return model
 

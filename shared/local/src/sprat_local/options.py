@@ -7,7 +7,7 @@ from pathlib import Path
 import sprat_cli.init
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
-from sprat.settings import VariableSettings, environment
+from sprat.settings import VariableSettings, environment, section_prefix
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
@@ -109,7 +109,7 @@ class _ModelName(VariableSettings):
 
 def model_name(task: str, environment: Mapping[str, str]) -> str:
     """Return the name of the model of a task's service; `environment` is added to that of this process."""
-    prefix = f"SPRAT_{task.upper()}__"
+    prefix = section_prefix(task)
     return environment.get(f"{prefix}MODEL") or _ModelName(_env_prefix=prefix).model
 
 

@@ -17,7 +17,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat.registry.announcements import ModelsReader, tombstone_record
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
-from sprat.settings import KafkaSettings
+from sprat.settings import KafkaSettings, section_prefix
 from sprat.signatures import Signatures
 from sprat_contracts import ModelAnnounced, Topics
 
@@ -46,7 +46,7 @@ def group_of(announced: ModelAnnounced) -> str:
 def serving_advice(announced: ModelAnnounced) -> str:
     """Return what to do about a model without a running service."""
     task, model = announced.task, announced.model
-    section = f"SPRAT_{task.upper()}__"
+    section = section_prefix(task)
     if model == DEFAULT_MODEL:
         start = f"sprat up, or python -m sprat_{task}"
     else:

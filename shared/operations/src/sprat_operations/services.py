@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sprat import plugins
 from sprat.errors import UserError
+from sprat.settings import section_prefix
 from sprat_contracts import TASKS
 
 
@@ -24,7 +25,7 @@ class ServedModel:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that configure the task's service for this model."""
-        prefix = f"SPRAT_{self.task.upper()}__"
+        prefix = section_prefix(self.task)
         return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
 
 

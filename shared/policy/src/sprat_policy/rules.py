@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
-from sprat_contracts import ModelAnnounced
+from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.texts import FrontierRule, ModelName
 from sprat_policy.source_globs import Claim
 
@@ -259,7 +259,7 @@ class PrivacyPolicy(PolicySection):
 class Policy(PolicySection):
     """The whole file."""
 
-    tasks: Annotated[TaskPolicies, Field(description="the sections intent, ner, translation")] = TaskPolicies()
+    tasks: Annotated[TaskPolicies, Field(description="the sections " + ", ".join(TASKS))] = TaskPolicies()
     tenants: Annotated[
         dict[
             Annotated[str, Field(min_length=1, max_length=256, description="a tenant's name, 1 to 256 characters")],

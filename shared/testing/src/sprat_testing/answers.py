@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sprat_contracts import Entity, IntentOutput, NerOutput, Output, TranslationOutput
+from sprat_contracts import OUTPUTS, Entity, IntentOutput, NerOutput, Output, TranslationOutput
 
 VARIABLE = "SPRAT_TESTING_ANSWERS"
 """Names the file for the process that answers."""
@@ -47,17 +47,17 @@ class FixedAnswer(BaseModel):
 
     def output(self, text: str, target: str | None) -> Output:
         """Return the answer to a text that it fits."""
-        if self.task == "intent":
+        if OUTPUTS.get(self.task) is IntentOutput:
             return IntentOutput(label=self.label)
-        if self.task == "ner":
+        if OUTPUTS.get(self.task) is NerOutput:
             return NerOutput(entities=tuple(_entities(text, self.entities, self.confidence)))
         return TranslationOutput(text=self.translation, target=target or "")
 
     def written(self) -> str:
         """Return the answer as a frontier model writes it: JSON of the task's schema."""
-        if self.task == "intent":
+        if OUTPUTS.get(self.task) is IntentOutput:
             return json.dumps({"label": self.label})
-        if self.task == "ner":
+        if OUTPUTS.get(self.task) is NerOutput:
             return json.dumps({"entities": [{"text": text, "label": label} for text, label in self.entities]})
         return json.dumps({"text": self.translation})
 

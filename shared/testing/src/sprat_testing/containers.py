@@ -15,11 +15,12 @@ from pathlib import Path
 from sprat.audit.keys import SigningKey
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
+from sprat_contracts import TASKS
 from sprat_local.processes.ports import HOST, free_port
 
 FOLDER = Path(__file__).parent / "compose"
 """The Compose file, and what it mounts."""
-SERVICES = ("router", "intent", "ner", "translation", "frontier")
+SERVICES = ("router", *TASKS, "frontier")
 SIMULATOR = "simulator"
 _COMMAND_S = 600
 _LAST = 2_000

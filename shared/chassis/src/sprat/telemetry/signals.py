@@ -19,12 +19,17 @@ from sprat.telemetry.instruments import (
     SpanType,
     UpDownCounter,
 )
+from sprat_contracts import TASKS as KNOWN_TASKS
 from sprat_contracts import ReasonCode
 
 # Attributes of Sprat's own. Open ones are bounded in metrics: a text's author must not be able to fill a database.
 
 TASK = Attribute(
-    "task", "sprat.task", "The task: `intent`, `ner`, `translation`.", limit=50, examples=("intent", "ner")
+    "task",
+    "sprat.task",
+    f"The task: {', '.join(f'`{task}`' for task in KNOWN_TASKS)}.",
+    limit=50,
+    examples=("intent", "ner"),
 )
 TENANT = Attribute(
     "tenant",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from sprat.errors import UserError
-from sprat.settings import ServiceSettings, VariableSettings, environment
+from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
@@ -229,7 +229,7 @@ SERVICES_OWN = (
     "SPRAT_POLICY",
     "SPRAT_LAG_EVERY_S",
     "SPRAT_STRICT_TEXTS",
-    *(f"SPRAT_{task.upper()}__{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
+    *(f"{section_prefix(task)}{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",
     "SPRAT_FRONTIER__API_KEY",

@@ -11,7 +11,7 @@ from sprat.settings import environment
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.send.sending import SendRun
-from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
+from sprat_cli.send.submission import SOURCE, TASK_WORDS, parse_reference, parse_tasks, prepare, signing_key
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
 
@@ -51,7 +51,7 @@ def _frontier(word: str) -> Frontier:
 
 
 def _complete_task(incomplete: str) -> list[str]:
-    return [word for word in ("intent", "ner", "translation=de") if word.startswith(incomplete)]
+    return [word for word in TASK_WORDS if word.startswith(incomplete)]
 
 
 def send(
@@ -63,7 +63,7 @@ def send(
             metavar="TASK[@MODEL][=TARGET]",
             show_default=False,
             autocompletion=_complete_task,
-            help="intent, ner, translation=de; can be repeated. [default: intent]",
+            help=f"{', '.join(TASK_WORDS)}; can be repeated. [default: intent]",
         ),
     ] = None,
     language: Annotated[

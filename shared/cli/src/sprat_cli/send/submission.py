@@ -29,6 +29,9 @@ from sprat_contracts.wire import read_envelope
 SOURCE = "/sprat/send"
 """The CloudEvents source of what is sent from the command line without another."""
 
+TASK_WORDS = tuple("translation=de" if task == "translation" else task for task in TASKS)
+"""Each task as `--task` reads it."""
+
 _TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
 _INTERNAL = "sprat.cli"
 _LANGUAGE: TypeAdapter[str | None] = TypeAdapter(LanguageTag | None)
@@ -73,7 +76,7 @@ def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
     for word in words:
         found = _TASK.fullmatch(word)
         if found is None or found["task"] not in TASKS:
-            raise UserError(f"--task {word}: known are intent, ner, translation=de; a model by name: intent@NAME")
+            raise UserError(f"--task {word}: known are {', '.join(TASK_WORDS)}; a model by name: intent@NAME")
         task = found["task"]
         if task in tasks:
             raise UserError(f"--task {task} is given twice: a text has one answer for each task")

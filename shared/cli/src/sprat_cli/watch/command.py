@@ -11,7 +11,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, known_task, time_before_now
 from sprat_cli.render import (
     brief_dead_letter,
     brief_result,
@@ -54,14 +54,6 @@ class BrokerProbe(Protocol):
         ...
 
 
-class Task(StrEnum):
-    """A task whose results are shown."""
-
-    intent = "intent"
-    ner = "ner"
-    translation = "translation"
-
-
 class _Form(StrEnum):
     """How a line is written."""
 
@@ -81,8 +73,14 @@ class Status(StrEnum):
 def watch(
     *,
     task: Annotated[
-        list[Task] | None,
-        typer.Option(show_default=False, metavar="TASK", help="intent, ner, translation; can be repeated."),
+        list[str] | None,
+        typer.Option(
+            parser=known_task,
+            autocompletion=complete_task,
+            show_default=False,
+            metavar="TASK",
+            help=f"{', '.join(TASKS)}; can be repeated.",
+        ),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(show_default=False, metavar="NAME", help="Only results of this tenant.")
@@ -121,7 +119,7 @@ def watch(
             not statuses or headers.get("ce_status") in statuses
         )
 
-    tasks = () if dead_letters else [each.value for each in task or ()] or TASKS
+    tasks = () if dead_letters else task or TASKS
     stream = ResultStream(kafka, tasks, dead_letters=dead_letters, wanted=wanted)
     form = _Form.JSON if as_json else _Form.LONG if verbose else _Form.BRIEF
     with explain_kafka_errors(kafka):

@@ -2,7 +2,6 @@
 
 import json
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +9,10 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Json
+from sprat_cli.options import Json, complete_task, known_task
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_contracts import TASKS
 from sprat_local.bench import report
 from sprat_local.bench.figures import BenchFigures
 from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, BenchPlan, parse_rates
@@ -44,17 +44,17 @@ Exit codes:
   130  interrupted; nothing is written"""
 
 
-class BenchTask(StrEnum):
-    """The tasks that have a service."""
-
-    INTENT = "intent"
-    NER = "ner"
-    TRANSLATION = "translation"
-
-
 def bench(
     *,
-    task: Annotated[BenchTask, typer.Option(help="Whose service is measured.")] = BenchTask.INTENT,
+    task: Annotated[
+        str,
+        typer.Option(
+            parser=known_task,
+            autocompletion=complete_task,
+            metavar="TASK",
+            help=f"Whose service is measured: {', '.join(TASKS)}.",
+        ),
+    ] = "intent",
     file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Texts: .txt, .jsonl, .csv. [default: the demo's]"),
@@ -96,7 +96,7 @@ def bench(
 ) -> None:
     """Measure throughput, CPU, latency by rate and memory on this machine."""
     plan = BenchPlan(
-        task=task.value,
+        task=task,
         seconds=seconds or (QUICK_SECONDS if quick else DEFAULT_SECONDS),
         rates=parse_rates(rates or (QUICK_RATES if quick else DEFAULT_RATES)),
         texts=texts,

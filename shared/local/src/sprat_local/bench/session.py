@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import close_in_time
+from sprat.settings import section_prefix
 from sprat_contracts import Topics
 from sprat_local.bench.bare_model import BareModel, BareRun
 from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
@@ -196,7 +197,7 @@ def service_variables(plan: BenchPlan) -> Mapping[str, str]:
     """Return the variables that name the artefact, for the service and for the bare model."""
     if plan.artefact is None:
         return {}
-    return {f"SPRAT_{plan.task.upper()}__ARTEFACT": str(plan.artefact.absolute())}
+    return {f"{section_prefix(plan.task)}ARTEFACT": str(plan.artefact.absolute())}
 
 
 def bench_options(
