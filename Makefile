@@ -153,8 +153,8 @@ bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fi
 bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks.md; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save
 
-bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads; fills docs/benchmarks.md; SPRAT_DATA as above; three minutes
-	PYTHONPATH=tests $(BIN)/python -m tests.bench.latency
+bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
+	$(BIN)/python -m tests.bench.latency
 
 bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; three minutes; CHECK=--update commits to the new ones
 	$(BIN)/python -m tests.bench.check $(CHECK)

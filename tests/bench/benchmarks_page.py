@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import language_tables, model_tables, privacy_tables, sizing_tables
+from tests.bench import language_tables, model_tables, privacy_tables, sizing_tables, speed_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
@@ -78,6 +78,7 @@ def generated() -> dict[str, str]:
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "near-outside": "\n".join(_near_outside(read("training")["near outside"])),
+        **speed_tables.peers(read("peers")),
         "machine": "\n".join(_machine(read("machine"))),
         **sizing_tables.markdown(read("sizing")),
     }

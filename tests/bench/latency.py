@@ -8,7 +8,7 @@ are those of a second installation that exports every span: what the records car
 together cut the way of each text into stages without a gap. All clocks are this machine's; the broker counts whole
 milliseconds, so half of one is added to its times.
 
-Saves docs/figures/latency.json, fills docs/benchmarks.md and draws docs/images/latency.png.
+Saves docs/figures/latency.json and draws docs/images/latency.png.
 """
 
 import argparse
@@ -36,31 +36,12 @@ from sprat_local.bench.resources import machine_facts
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
 from sprat_local.installation import Installation
-from support.otlp_sink import otlp_sink, values
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.latency_picture import draw
+from tests.bench.speed_tables import STAGES
 from tests.bench.stream_cost import TASK, clinc150_texts
 from tests.bench.telemetry_cost import environment
-
-STAGES: Final = {
-    "producer": "the client's producer, until the broker appends the text",
-    "service: batch before": "waiting while the service handles an earlier batch",
-    "service: commit before": "waiting while the service commits an earlier batch",
-    "service: fetch and poll": "the record is fetched and polled, while the service does nothing else",
-    "service: decode": "decode, validate, queue for the batch's turn",
-    "service: cache look-up": "one look-up in Redis for the batch",
-    "service: model": "the model, with the wait for its thread",
-    "service: cache write": "the answers are written to Redis",
-    "service: encode": "the Prediction is made and encoded",
-    "service: publish": "the service's producer, until the broker appends the Prediction",
-    "router: batch before": "waiting while the router handles an earlier batch",
-    "router: commit before": "waiting while the router commits an earlier batch",
-    "router: fetch and poll": "the record is fetched and polled, while the router does nothing else",
-    "router: decide": "decode, decide, encode",
-    "router: publish": "the router's producer, until the broker appends the Result",
-    "consumer": "the consumer's fetch, until it has the Result",
-}
-"""Stage → what happens in it, in the order of a text's way."""
+from tests.support.otlp_sink import otlp_sink, values
 
 WARM_UP: Final = 128
 _SETTLE_S: Final = 1.0
@@ -141,12 +122,13 @@ class Spans:
                 self._children[span.parent_span_id].append(span)
         groups = {key[1].partition(" ")[2] for key in self._process if key[1].startswith(f"{texts} ")}
         self._groups["service"] = next(iter(groups - {self._groups["router"]}), "")
-        self.busy = {part: Busy(polls[group]) for part, group in self._groups.items()}
         by_group: dict[str, list[Interval]] = defaultdict(list)
         for span in commits:
             by_group[group_of.get(span.parent_span_id, "")].append(_interval(span))
         self.commits = {part: by_group[group] for part, group in self._groups.items()}
-        self.committing = {part: Busy(each) for part, each in self.commits.items()}
+        self._committing = {part: Busy(each) for part, each in self.commits.items()}
+        # A commit may go on while the next batch is handled, and after its own batch.
+        self._busy = {part: Busy([*polls[group], *self.commits[part]]) for part, group in self._groups.items()}
         self._texts, self._predictions, self._results = texts, predictions, results
 
     def stages(self, journey: Journey) -> dict[str, float] | None:
@@ -181,8 +163,8 @@ class Spans:
 
     def _waits(self, part: str, appended: int, polled: int) -> dict[str, int]:
         """Divide the time from the append to the poll."""
-        busy = self.busy[part].within(appended, polled)
-        commit = self.committing[part].within(appended, polled)
+        busy = self._busy[part].within(appended, polled)
+        commit = self._committing[part].within(appended, polled)
         return {
             f"{part}: commit before": commit,
             f"{part}: batch before": busy - commit,
@@ -287,7 +269,10 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
         saturation = asyncio.run(_saturation(installation, messages, len(texts)))
         print(f"saturation {saturation:.0f} texts/s", flush=True)
         rates = [share * saturation for share in shares]
+        meter = meter_of(installation)
+        began, others_s = time.monotonic(), meter.others_s()
         plain = _all(installation, messages, rates, seconds)
+        others = max(0.0, (meter.others_s() - others_s) / (time.monotonic() - began))
     with otlp_sink() as sink:
         with ExitStack() as stack:
             stack.enter_context(environment({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{sink.url}/v1/traces"}))
@@ -299,7 +284,8 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
         spans = Spans(sink.spans, topics.texts, topics.predictions(TASK), topics.results(TASK))
     loads = [_load(spans, *each) for each in zip(shares, rates, plain, traced, strict=True)]
     commits = {part: _quantiles([(end - begin) / 1e6 for begin, end in each]) for part, each in spans.commits.items()}
-    return {"machine": machine, "saturation_per_s": saturation, "loads": loads, "commit_ms": commits}
+    about = {"machine": machine, "saturation_per_s": saturation, "others_cores": others}
+    return {**about, "loads": loads, "commit_ms": commits}
 
 
 def _folder() -> Path:

@@ -4,9 +4,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from tests.bench.latency import STAGES
-
 Figures = Mapping[str, Any]
+
+STAGES: Final = {
+    "producer": "the client's producer, until the broker appends the text",
+    "service: batch before": "waiting while the service handles an earlier batch",
+    "service: commit before": "waiting while the service commits an earlier batch",
+    "service: fetch and poll": "the record is fetched and polled, while the service does nothing else",
+    "service: decode": "decode, validate, queue for the batch's turn",
+    "service: cache look-up": "one look-up in Redis for the batch",
+    "service: model": "the model, with the wait for its thread",
+    "service: cache write": "the answers are written to Redis, where that is waited for",
+    "service: encode": "the Prediction is made and encoded",
+    "service: publish": "the service's producer, until the broker appends the Prediction",
+    "router: batch before": "waiting while the router handles an earlier batch",
+    "router: commit before": "waiting while the router commits an earlier batch",
+    "router: fetch and poll": "the record is fetched and polled, while the router does nothing else",
+    "router: decide": "decode, decide, encode",
+    "router: publish": "the router's producer, until the broker appends the Result",
+    "consumer": "the consumer's fetch, until it has the Result",
+}
+"""Stage → what happens in it, in the order of a text's way."""
 
 DATA: Final = {"clinc150": "CLINC150", "banking77": "BANKING77"}
 MASKED: Final = {**DATA, "presidio-research": "presidio-research"}
@@ -25,6 +43,8 @@ BARE: Final = {
 OWN: Final = "sprat-en-fast"
 """Sprat with the encoder that the peers have."""
 SERVICE: Final = "intent"
+QUIET_CORES: Final = 0.3
+"""Where other programs used more, no latency is stated."""
 
 
 def latency(figures: Figures) -> str:
@@ -43,7 +63,8 @@ def latency(figures: Figures) -> str:
     commits = figures["commit_ms"]
     about = (
         f"CLINC150's test texts, one intent each, the shipped model. Saturation {figures['saturation_per_s']:,.0f} "
-        f"texts/s; texts: {counts}. {_machine(figures['machine'])}"
+        f"texts/s; texts: {counts}. {_machine(figures['machine'])} "
+        f"Other programs used {figures['others_cores']:.1f} of its cores meanwhile."
     )
     commit = (
         f"A commit takes {_two(commits['service'])} ms in the service and {_two(commits['router'])} ms in the router. "
@@ -72,9 +93,9 @@ def _systems(figures: Figures) -> str:
         [
             system["title"],
             ", ".join(f"{1000 / _own_cpu(system, of):,.0f}" for of in sets),
-            ", ".join(_half(system[of]["half_load"]) for of in sets),
+            ", ".join(_half(system[of]) for of in sets),
             f"{system['memory_mb'][SERVICE]:,.0f}",
-            f"{system['first_answer_s']:.1f} s",
+            f"{system['first_answer_s']:.1f} s" if is_quiet(system[sets[0]]) else "–",
         ]
         for system in figures["systems"].values()
     ]
@@ -83,9 +104,15 @@ def _systems(figures: Figures) -> str:
             _data(figures),
             "![Sprat beside its peers](images/peers.png)",
             _table([*head, "start to first answer"], rows),
-            "\n".join(f"- {line}" for line in _whole(figures)),
+            "\n".join(f"- {line}" for line in (*_whole(figures), *_unstated(figures))),
         )
     )
+
+
+def _unstated(figures: Figures) -> Iterator[str]:
+    """Yield why times are missing."""
+    if not all(is_quiet(system[of]) for system in figures["systems"].values() for of in figures["texts"]):
+        yield f"Times are stated only where other programs used at most {QUIET_CORES} cores."
 
 
 def _data(figures: Figures) -> str:
@@ -93,10 +120,12 @@ def _data(figures: Figures) -> str:
         f"{DATA[name]} ({count:,} test texts of {figures['words'][name]:.1f} words)"
         for name, count in figures["texts"].items()
     )
+    busy = [system[of]["others_cores"] for system in figures["systems"].values() for of in figures["texts"]]
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     return (
         f"Where two figures stand, the first is for {texts.replace('), ', '), the second for ')}. "
-        f"{_machine(figures['machine'])} Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
+        f"{_machine(figures['machine'])} Other programs used {min(busy):.1f} to {max(busy):.1f} of its "
+        f"cores meanwhile. Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
     )
 
 
@@ -184,8 +213,14 @@ def _own_cpu(system: Figures, name: str) -> float:
     return float(system[name]["cpu_s_per_1000"][SERVICE])
 
 
-def _half(load: Figures) -> str:
-    return f"{1000 * load['p50']:,.0f} / {1000 * load['p99']:,.0f}"
+def is_quiet(figures: Figures) -> bool:
+    """Return whether a latency says something of the system rather than of the other programs of the machine."""
+    return bool(figures["others_cores"] <= QUIET_CORES)
+
+
+def _half(figures: Figures) -> str:
+    load = figures["half_load"]
+    return f"{1000 * load['p50']:,.0f} / {1000 * load['p99']:,.0f}" if is_quiet(figures) else "–"
 
 
 def _two(quantiles: Mapping[str, float]) -> str:

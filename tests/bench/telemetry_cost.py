@@ -21,8 +21,8 @@ from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchText
 from sprat_local.installation import Installation
-from support.otlp_sink import otlp_sink
 from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
+from tests.support.otlp_sink import otlp_sink
 
 SERVICES = (TASK, "router")
 OFF = {"OTEL_SDK_DISABLED": "true"}

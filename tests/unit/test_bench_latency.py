@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.bench.latency import STAGES, Busy, Journey, Spans
+from tests.bench.latency import Busy, Journey, Spans
+from tests.bench.speed_tables import STAGES
 
 TEXTS, PREDICTIONS, RESULTS = "texts", "predictions", "results"
 TRACE = bytes(16)
@@ -87,6 +88,17 @@ def test_a_text_without_one_of_its_spans_has_no_stages(missing):
     spans = [each for each in SPANS if each.name != missing]
 
     assert Spans(spans, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY) is None
+
+
+def test_a_commit_that_goes_on_beside_the_next_batch_counts_once():
+    spans = [*SPANS, span("poll", 6, 7, id=b"between", **{GROUP: "intent"}), span("commit", 5, 6.5, parent=b"between")]
+
+    stages = Spans(spans, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY)
+
+    waits = {name: took for name, took in stages.items() if name.startswith("service: ")}
+    assert waits["service: commit before"] == pytest.approx(2.5)
+    assert waits["service: batch before"] == pytest.approx(2.5)
+    assert waits["service: fetch and poll"] == 0
 
 
 def test_overlapping_intervals_count_once():

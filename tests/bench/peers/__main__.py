@@ -24,15 +24,21 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import psutil
-
 from sprat_local.bench.bare_model import BareModel
-from sprat_local.bench.resources import machine_facts
+from sprat_local.bench.resources import ProcessMeter, machine_facts
 from sprat_local.bench.texts import BenchText
 from sprat_local.kafka.broker import EmbeddedKafka
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.peers import masking
-from tests.bench.peers.environments import ARTEFACT, bare_cpu_s, encoder, versions
+from tests.bench.peers.environments import (
+    ARTEFACT,
+    ARTEFACTS,
+    bare_cpu_s,
+    encoder,
+    has_lexical_stage,
+    versions,
+    without_lexical_stage,
+)
 from tests.bench.peers.picture import draw
 from tests.bench.peers.stream import Load, Stream
 from tests.bench.peers.systems import TASK, MlServer, PlainLoop, Sprat
@@ -41,8 +47,8 @@ SHARE: Final = 0.5
 """Of its own saturation: the rate at which the latency of a system is measured."""
 CRASH_PER_S: Final = 150.0
 """Texts per second while a system is killed: what all of them sustain."""
-BARE_TEXTS: Final = 1000
-"""Of each data set, for what is measured without Kafka: the slowest needs ten seconds for so many."""
+FEWER: Final = 500
+"""Texts of each data set for what is measured without Kafka: the slowest needs five seconds for so many."""
 _PATIENCE_S: Final = 60.0
 """After a SIGKILL: a group waits for the session of the dead member to end."""
 
@@ -78,9 +84,15 @@ def mlserver(run: Run, texts: Sequence[str]) -> Any:
     return MlServer(f"mlserver-{time.time_ns()}", run.bootstrap, texts, run.log, folder=_folder(run, "mlserver"))
 
 
-def sprat(artefact: Path | None, victim: str = TASK) -> Callable[[Run, Sequence[str]], Any]:
-    """Return how Sprat is made, with an artefact of its own or the shipped one."""
-    return lambda run, texts: Sprat(run.bootstrap, texts, _folder(run, "sprat"), artefact, victim)
+def sprat(name: str, victim: str = TASK, *, lexical: bool = True) -> Callable[[Run, Sequence[str]], Any]:
+    """Return how Sprat is made with one of its models, as it is shipped or with its encoder alone."""
+
+    def make(run: Run, texts: Sequence[str]) -> Sprat:
+        folder = _folder(run, "sprat")
+        artefact = ARTEFACTS / name if lexical else without_lexical_stage(ARTEFACTS / name, folder / "artefact")
+        return Sprat(run.bootstrap, texts, folder, artefact, victim)
+
+    return make
 
 
 def _folder(run: Run, name: str) -> Path:
@@ -90,8 +102,13 @@ def _folder(run: Run, name: str) -> Path:
 
 
 VARIANTS: Final = {
-    "sprat-en-fast": Variant("Sprat, `en-fast`", sprat(ARTEFACT)),
-    "sprat-default": Variant("Sprat, `default` (another encoder, twice as many layers)", sprat(None)),
+    "sprat-en-fast": Variant("Sprat, `en-fast`", sprat("en-fast")),
+    "sprat-default": Variant("Sprat, `default` (another encoder, twice as many layers)", sprat("default")),
+    **{
+        f"sprat-{name}-encoder": Variant(f"Sprat, `{name}`, its encoder alone", sprat(name, lexical=False))
+        for name in ("en-fast", "default")
+        if has_lexical_stage(ARTEFACTS / name)
+    },
     "ctranslate2-32": Variant("CTranslate2 int8, plain loop, batches of 32", plain("ctranslate2", 32)),
     "onnx-int8-1": Variant("ONNX Runtime int8, plain loop, one by one", plain("onnx-int8", 1)),
     "onnx-int8-32": Variant("ONNX Runtime int8, plain loop, batches of 32", plain("onnx-int8", 32)),
@@ -103,8 +120,8 @@ VARIANTS: Final = {
 }
 
 CRASHES: Final = {
-    "sprat-intent": Variant("Sprat, the intent service killed", sprat(ARTEFACT)),
-    "sprat-router": Variant("Sprat, the router killed", sprat(ARTEFACT, "router")),
+    "sprat-intent": Variant("Sprat, the intent service killed", sprat("en-fast")),
+    "sprat-router": Variant("Sprat, the router killed", sprat("en-fast", "router")),
     "one-auto": Variant("plain loop, one by one, auto-commit (the default)", plain("onnx-int8", 1)),
     "batch-auto": Variant("plain loop, batches of 32, auto-commit (the default)", plain("onnx-int8", 32)),
     "one-manual": Variant("plain loop, one by one, commit after each", plain("onnx-int8", 1, "manual")),
@@ -155,19 +172,21 @@ async def measure(variant: Variant, run: Run, sets: Mapping[str, Sequence[str]],
 
 
 async def _on_texts(stream: Stream, system: Any, texts: Sequence[str], seconds: float, broker: int) -> dict[str, Any]:
-    kafka = psutil.Process(broker)
-    before = kafka.cpu_times()
+    pids = {name: processes[0].pid for name, processes in system.processes().items()}
+    meter = ProcessMeter({**pids, "kafka": broker})
+    began, others_s, before = time.monotonic(), meter.others_s(), meter.cpu_s()["kafka"]
     backlog = await stream.backlog(len(texts))
-    after = kafka.cpu_times()
+    spent = meter.cpu_s()["kafka"] - before
     saturation = len(texts) / backlog.seconds
     load: Load = await stream.load(SHARE * saturation, seconds)
+    others = (meter.others_s() - others_s) / (time.monotonic() - began)
     cpu = {name: 1000 * spent / len(texts) for name, spent in backlog.cpu_s.items()}
-    spent = after.user + after.system - before.user - before.system
     return {
         "texts": len(texts),
         "texts_per_s": saturation,
         "cpu_s_per_1000": cpu,
         "broker_cpu_s_per_1000": 1000 * spent / len(texts),
+        "others_cores": max(0.0, others),
         "half_load": {"texts": load.texts, "per_s": load.per_s, **asdict(load.latency), "growth": load.growth},
     }
 
@@ -177,7 +196,7 @@ def _line(figures: Mapping[str, Any]) -> str:
     half = figures["half_load"]
     return (
         f"{figures['texts_per_s']:.0f} texts/s, CPU s per 1,000: {cpu}; at {half['per_s']:.0f}/s "
-        f"p50 {1000 * half['p50']:.1f} ms, p99 {1000 * half['p99']:.1f} ms"
+        f"p50 {1000 * half['p50']:.1f} ms, p99 {1000 * half['p99']:.1f} ms; others {figures['others_cores']:.1f} cores"
     )
 
 
@@ -212,12 +231,11 @@ def bare(sets: Mapping[str, Sequence[str]], rounds: int, folder: Path) -> dict[s
         for of in sets:
             same = [a == b for a, b in zip(labels[f"{name} {of}"], labels[f"torch-1 {of}"], strict=True)]
             figures[name][of]["same_label_as_float32"] = statistics.fmean(same)
-    for name, artefact in (("sprat-en-fast", ARTEFACT), ("sprat-default", None)):
+    for name, artefact in (("sprat-en-fast", ARTEFACT), ("sprat-default", ARTEFACTS / "default")):
         figures[name] = {}
         for of, texts in sets.items():
             own = [BenchText(text, "en", None) for text in texts]
-            chosen = {} if artefact is None else {"SPRAT_INTENT__ARTEFACT": str(artefact)}
-            model = BareModel(TASK, own, folder, chosen)
+            model = BareModel(TASK, own, folder, {"SPRAT_INTENT__ARTEFACT": str(artefact)})
             spent = [model.run(count=len(own)).cpu_s_per_1000 for _ in range(rounds)]
             figures[name][of] = {"cpu_s_per_1000": statistics.median(spent)}
         print(f"  {name}: {figures[name]}", flush=True)
@@ -228,10 +246,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
-    parser.add_argument("--texts", type=int, default=2500, help="of each data set, at most")
-    parser.add_argument("--seconds", type=float, default=12.0, help="of the load at half saturation")
-    parser.add_argument("--rounds", type=int, default=3, help="of the bare models, of the kills and of masking")
-    parser.add_argument("--crash-texts", type=int, default=1500)
+    parser.add_argument("--texts", type=int, default=2000, help="of each data set, at most")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the load at half saturation")
+    parser.add_argument("--rounds", type=int, default=3, help="of the bare models and of masking")
+    parser.add_argument("--kills", type=int, default=3, help="of each system")
+    parser.add_argument("--crash-texts", type=int, default=1000)
     parser.add_argument("--only", nargs="*", help="names of systems; nothing is saved")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="of the peers' processes")
@@ -255,9 +274,9 @@ def main() -> int:
             for key in (key for key in CRASHES if key in chosen):
                 print(f"— killed: {key} —", flush=True)
                 texts = crash_texts[: options.crash_texts]
-                rounds = asyncio.run(crash(CRASHES[key], run, texts, options.rounds))
+                rounds = asyncio.run(crash(CRASHES[key], run, texts, options.kills))
                 figures["crashes"][key] = {"title": CRASHES[key].title, "per_s": CRASH_PER_S, "rounds": rounds}
-        fewer = {of: texts[:BARE_TEXTS] for of, texts in sets.items()}
+        fewer = {of: texts[:FEWER] for of, texts in sets.items()}
         if "bare" in chosen:
             print("— without Kafka —", flush=True)
             figures["bare"] = bare(fewer, options.rounds, folder)

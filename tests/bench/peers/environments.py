@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from services.intent.recipe import minilm
+from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
+from sprat_inference.lexical import LEXICAL_FILE
 from sprat_inference.threads import PINS
 
 HERE: Final = Path(__file__).parent
 CACHE: Final = Path.home() / ".cache/sprat/peers"
-ARTEFACT: Final = HERE.parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
+ARTEFACTS: Final = HERE.parents[2] / "services/intent/src/sprat_intent/artefacts"
+ARTEFACT: Final = ARTEFACTS / "en-fast"
+"""The model whose encoder the peers have."""
 _CHECKPOINT_FILES: Final = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 
 
@@ -50,7 +54,9 @@ def encoder() -> Path:
 
     The float32 weights are those from which `en-fast` was made; CTranslate2's files are its own.
     """
-    folder = CACHE / "models" / hashlib.sha256((ARTEFACT / "card.json").read_bytes()).hexdigest()[:16]
+    card = Card.model_validate_json((ARTEFACT / "card.json").read_text("utf-8"))
+    of_encoder = card.files["model.bin"] + card.files["head.npz"]
+    folder = CACHE / "models" / hashlib.sha256(of_encoder.encode()).hexdigest()[:16]
     if not (folder / "model-int8.onnx").is_file():
         print(f"making the encoder for each runtime in {folder}", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,10 +65,23 @@ def encoder() -> Path:
         for name in ("model.bin", "vocabulary.json", "config.json"):
             shutil.copyfile(ARTEFACT / name, folder / "ctranslate2" / name)
         shutil.copyfile(ARTEFACT / "head.npz", folder / "head.npz")
-        labels = Card.model_validate_json((ARTEFACT / "card.json").read_text("utf-8")).labels
-        (folder / "labels.json").write_text(json.dumps(labels))
+        (folder / "labels.json").write_text(json.dumps(card.labels))
         command = [str(python_of("torch")), str(HERE / "export_onnx.py"), str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return folder
+
+
+def has_lexical_stage(artefact: Path) -> bool:
+    """Return whether a model answers some texts without its encoder."""
+    return Card.model_validate_json((artefact / "card.json").read_text("utf-8")).lexical is not None
+
+
+def without_lexical_stage(artefact: Path, folder: Path) -> Path:
+    """Copy an artefact into a new folder, without the stage before the encoder; return that folder."""
+    shutil.copytree(artefact, folder)
+    (folder / LEXICAL_FILE).unlink()
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    write_artefact(folder, {**card, "lexical": None})
     return folder
 
 

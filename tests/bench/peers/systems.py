@@ -166,9 +166,7 @@ class MlServer(Peer):
 class Sprat:
     """The intent service and the router, with Redis, on the same broker."""
 
-    def __init__(
-        self, bootstrap: str, given: Sequence[str], folder: Path, artefact: Path | None, victim: str = TASK
-    ) -> None:
+    def __init__(self, bootstrap: str, given: Sequence[str], folder: Path, artefact: Path, victim: str = TASK) -> None:
         options = bench_options(BenchPlan(TASK, artefact=artefact), folder, bootstrap=bootstrap)
         self._installation = Installation(dataclasses.replace(options, restart=True))
         self._victim = victim

@@ -1,0 +1,67 @@
+"""What the tables of speed state, and what they leave out."""
+
+import pytest
+
+from tests.bench import speed_tables
+
+
+def on(cpu, others):
+    return {
+        "cpu_s_per_1000": {"intent": cpu, "router": 0.5},
+        "others_cores": others,
+        "half_load": {"p50": 0.0123, "p99": 0.0456},
+    }
+
+
+def figures(others):
+    systems = {
+        "sprat-en-fast": {"title": "Sprat", "clinc150": on(1.0, others), "banking77": on(2.0, others)},
+        "rival": {"title": "a rival", "clinc150": on(0.5, others), "banking77": on(4.0, others)},
+    }
+    for system in systems.values():
+        system |= {"memory_mb": {"intent": 180.0, "router": 70.0}, "first_answer_s": 1.5}
+    return {
+        "systems": systems,
+        "texts": {"clinc150": 10, "banking77": 10},
+        "words": {"clinc150": 8.0, "banking77": 12.0},
+        "machine": dict.fromkeys(("cores", "cpu", "memory_gb", "python", "kafka", "load_before"), 2),
+        "versions": {"torch": "1"},
+        "commit": "abc",
+        "date": "2026-01-01",
+        "bare": {},
+        "crashes": {},
+        "masking": {},
+    }
+
+
+def test_a_peer_that_needs_less_cpu_is_named_with_how_much_less():
+    table = speed_tables.peers(figures(others=0.0))["peers"]
+
+    assert "CLINC150: Sprat's service with the same encoder needs more CPU than a rival (2.00 times)." in table
+    assert "BANKING77: no peer needs less CPU" in table
+
+
+def test_on_a_quiet_machine_times_are_stated():
+    table = speed_tables.peers(figures(others=0.1))["peers"]
+
+    assert "| a rival | 2,000, 250 | 12 / 46, 12 / 46 | 180 | 1.5 s |" in table
+    assert "stated only where" not in table
+
+
+def test_beside_busy_programs_no_time_is_stated_and_the_page_says_why():
+    table = speed_tables.peers(figures(others=0.9))["peers"]
+
+    assert "| a rival | 2,000, 250 | –, – | 180 | – |" in table
+    assert "Times are stated only where other programs used at most 0.3 cores." in table
+    assert "Other programs used 0.9 to 0.9 of its cores meanwhile." in table
+
+
+@pytest.mark.parametrize(("lost", "doubled"), [((0, 3), (1, 4))])
+def test_what_each_kill_lost_and_doubled_is_added_up(lost, doubled):
+    rounds = [
+        {"texts": 100, "lost": gone, "doubled": twice, "silent_s": 9.0}
+        for gone, twice in zip(lost, doubled, strict=True)
+    ]
+    given = figures(0.0) | {"crashes": {"one": {"title": "a loop", "rounds": rounds}}}
+
+    assert "| a loop | 200 in 2 runs | 3 | 5 | 9.0 s |" in speed_tables.peers(given)["peers-killed"]
