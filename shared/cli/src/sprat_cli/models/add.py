@@ -153,9 +153,14 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
     else:
         say(f"{agreement.same:,} of {agreement.texts:,} texts get the label of the original ({agreement.share:.1%})")
     if figures is None:
-        remark("its confidence is not calibrated and its keep_at is 1, so all of its texts are escalated: --calibrate")
+        remark("its confidence is not calibrated (--calibrate); 1.00 below keeps none of its answers")
     else:
         kept = figures.at(card.keep_at)
         say(f"of {figures.texts:,} rows {figures.accuracy} get the right label")
-        say(f"keep_at {card.keep_at:.2f} keeps {kept.share:.1%} of the traffic, of which {kept.right} are right")
-    remark(f"serve it: sprat up --model {task}/{card.name}={folder}; put its keep_at into your policy")
+        if kept.share:
+            say(f"keep_at {card.keep_at:.2f} keeps {kept.share:.1%} of the traffic, of which {kept.right} are right")
+        else:
+            remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
+    remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
+    remark("in your policy file, without which the keep_at of all models of the task holds:")
+    remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{keep_at: {card.keep_at:.2f}}}}}}}}}")
