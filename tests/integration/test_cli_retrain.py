@@ -110,6 +110,35 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
 
 
+@pytest.mark.timeout(180)
+async def test_a_file_is_retrained_with_the_options_that_it_was_trained_with(kafka, topics, run, tmp_path):
+    rows = [
+        (text, "Leave" if label == "leave" and place % 3 == 0 else label)
+        for place, (text, label) in enumerate(training_files.rows()[1:])
+    ]
+    lines = ["Was;Wohin", *(f"{text};{label}" for text, label in rows), "für immer;"]
+    (tmp_path / "hr.csv").write_bytes("\r\n".join([*lines, ""]).encode("cp1252"))
+    read = ("--text-column", "Was", "--label-column", "Wohin", "--encoding", "cp1252", "--merge-case")
+    read += ("--skip-bad-rows", "bad.csv", "--encoder", training_files.EN_FAST)
+    result = await run("train", "intent", "hr.csv", *read)
+    assert result.exit_code == 0, result.output
+    await correct(kafka, topics, run, tmp_path)
+
+    result = await run("retrain", "intent/hr", *read[:6], *read[-2:])
+    assert result.exit_code == 2
+    assert "hr.csv: row 97" in result.stderr
+    assert "leave them out with --skip-bad-rows FILE" in result.stderr
+
+    (tmp_path / "bad.csv").unlink()
+    result = await run("retrain", "intent/hr", *read, "--output", "hr-2")
+    assert result.exit_code == 0, result.output
+    assert "1 row is left out, because they cannot be used" in result.stdout
+    assert "für immer" in (tmp_path / "bad.csv").read_text("utf-8-sig")
+    card = load_artefact(Path("hr-2")).card
+    assert card.labels == ("badge", "laptop", "leave", "payroll")
+    assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
+
+
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     result = await run("retrain", "intent/hr")
     assert (result.exit_code, result.stderr) == (

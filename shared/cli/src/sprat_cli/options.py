@@ -33,6 +33,13 @@ Encoding = Annotated[
     str,
     typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252."),
 ]
+MergeCase = Annotated[
+    bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
+]
+SkipBadRows = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="Leave out rows that cannot be used, listed in FILE."),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`. [SPRAT_POLICY]"),

@@ -27,6 +27,8 @@ class TrainingConfig:
     columns: ColumnNames = field(default_factory=ColumnNames)
     encoding: str = AUTO
     """Of all files, as `read_text` takes it."""
+    corrections: Path | None = None
+    """Of `files`, the one that Sprat writes, with `text` and `label` whatever `columns` and `encoding` say."""
     skip_bad_rows: Path | None = None
     """Where rows that cannot be used are written; None refuses files with such rows."""
     merge_case: bool = False

@@ -55,7 +55,7 @@ def read_sources(config: TrainingConfig) -> Sources:
     files, test, given_outside = [], None, None
     for file in config.files:
         with _collected(errors):
-            files.append(read(file))
+            files.append(read_labelled(file, bad_rows=bad_rows) if file == config.corrections else read(file))
     if config.test_file is not None:
         with _collected(errors):
             test = read(config.test_file)

@@ -17,7 +17,17 @@ from sprat.settings import KafkaSettings
 from sprat_cli.assess.answers import load_small_model
 from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
-from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn, time_before_now
+from sprat_cli.options import (
+    Bootstrap,
+    Encoding,
+    Json,
+    LabelColumn,
+    MergeCase,
+    Prefix,
+    SkipBadRows,
+    TextColumn,
+    time_before_now,
+)
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import add_corrections, new_corrections
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
@@ -34,11 +44,13 @@ EPILOG = """\b
 Examples:
   sprat retrain intent/hr --feedback 30d
   sprat retrain intent/hr --feedback 30d --data hr.csv --data more.csv --output hr-2
+  sprat retrain intent/hr --feedback 30d --merge-case --skip-bad-rows bad.csv
   sprat retrain intent/hr --feedback 7d --replace
 
 \b
 MODEL is the name by which texts ask for it; --served is its folder, by default the folder of that name. --data are the
 files that it was trained on, by default those that its card names, looked for here and beside the folder.
+They are read as `sprat train` reads them: give the options for columns, encoding and rows that you gave there, too.
 Corrections since --feedback are added to --corrections, by default hr-corrections.jsonl. Keep that file: texts expire
 on Kafka, and it is read at the next time. It holds texts as they are, and is readable by you alone.
 
@@ -102,6 +114,8 @@ def retrain(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
+    merge_case: MergeCase = False,
+    skip_bad_rows: SkipBadRows = None,
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in the files.")
     ] = "oos",
@@ -143,6 +157,9 @@ def retrain(
         name=card.name,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
+        corrections=kept_in,
+        skip_bad_rows=skip_bad_rows,
+        merge_case=merge_case,
         outside_label=outside_label,
         languages=card.languages,
         encoder=encoder,

@@ -8,7 +8,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRows, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.summary import summary_json, summary_lines
@@ -72,13 +72,8 @@ def intent(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
-    merge_case: Annotated[
-        bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
-    ] = False,
-    skip_bad_rows: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Leave out rows that cannot be used, listed in FILE."),
-    ] = None,
+    merge_case: MergeCase = False,
+    skip_bad_rows: SkipBadRows = None,
     out_of_scope: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
     ] = None,
