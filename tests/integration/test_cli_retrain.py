@@ -139,6 +139,47 @@ async def test_a_file_is_retrained_with_the_options_that_it_was_trained_with(kaf
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
 
 
+@pytest.mark.timeout(180)
+async def test_texts_outside_are_used_as_in_the_training_of_the_served_version_and_its_test_is_not(
+    kafka, topics, run, tmp_path
+):
+    countries = ("Peru", "Chad", "Iran", "Fiji", "Mali", "Cuba", "Laos", "Oman", "Togo", "Iraq", "Guam", "Niue")
+    outside = [f"what is the capital of {country}" for country in countries]
+    (tmp_path / "oos.txt").write_text("\n".join(outside))
+    training_files.write(Path("hr.csv"), training_files.rows()[1:])
+    training_files.write(
+        Path("hr-test.csv"), [("please, two days of holiday", "leave"), ("no payslip came", "payroll")]
+    )
+    encoder = ("--encoder", training_files.EN_FAST)
+    result = await run("train", "intent", "hr.csv", "--out-of-scope", "oos.txt", "--test", "hr-test.csv", *encoder)
+    assert result.exit_code == 0, result.output
+    await correct(kafka, topics, run, tmp_path)
+
+    result = await run("retrain", "intent/hr", *encoder, "--output", "hr-2", "--json")
+    assert result.exit_code == 0, result.output
+    compared = json.loads(result.stdout.splitlines()[0])
+    labelled = [text for text, _ in (*training_files.rows()[1:], *CORRECTED.values())]
+    assert compared["trained_on"] == sum(not is_held_out(text) for text in labelled)  # no text of the test
+    held_out = sum(map(is_held_out, [*outside, "who won the cup"]))
+    assert 0 < held_out == compared["tested_outside"]
+    assert compared["trained_outside"] == len(outside) + 1 - held_out
+    files = [work.name for work in load_artefact(Path("hr-2")).card.made_of[1:]]
+    assert files == ["hr.csv", "hr-corrections.jsonl", "oos.txt"]
+    assert "oos.txt" not in result.stderr
+
+    (tmp_path / "oos.txt").rename(tmp_path / "moved.txt")
+    result = await run("retrain", "intent/hr", *encoder, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["trained_outside"] <= 1  # the correction
+    assert (
+        "oos.txt, the texts outside every label of the served version, is neither here nor beside hr: this training "
+        "goes without it; give it with --out-of-scope FILE\n"
+    ) in result.stderr
+    result = await run("retrain", "intent/hr", *encoder, "--out-of-scope", "moved.txt", "--json")
+    assert json.loads(result.stdout)["trained_outside"] == compared["trained_outside"]
+    assert "oos.txt" not in result.stderr
+
+
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     result = await run("retrain", "intent/hr")
     assert (result.exit_code, result.stderr) == (

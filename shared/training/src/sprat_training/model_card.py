@@ -25,6 +25,10 @@ from sprat_training.lexical_gate import LexicalFit
 from sprat_training.verdict import Verdict
 
 HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not trained on: it compares versions."
+OWN_FILE: Final = "a file of the owner's"
+"""The source of the files that a model was trained on, in its card; the two below say what for."""
+FITTED: Final = "head, calibration, scores"
+OUTSIDE_TEXTS: Final = "calibration: texts outside every label"
 _NO_VERSION: Final = "0" * 16
 """Until the artefact is written and hashed."""
 
@@ -199,9 +203,9 @@ def _nearness(data: TrainingData) -> str:
 
 
 def _works(config: TrainingConfig) -> list[Work]:
-    files = [(file, "head, calibration, scores") for file in config.files]
+    files = [(file, FITTED) for file in config.files]
     if config.outside_file is not None:
-        files.append((config.outside_file, "calibration: texts outside every label"))
+        files.append((config.outside_file, OUTSIDE_TEXTS))
     if config.test_file is not None:
         files.append((config.test_file, "scores"))
     return [
@@ -209,7 +213,7 @@ def _works(config: TrainingConfig) -> list[Work]:
             name=path.name,
             authors="whoever trained the model",
             licence=config.licence,
-            source="a file of the owner's",
+            source=OWN_FILE,
             used_for=use,
             sha256=sha256(path.read_bytes()).hexdigest(),
         )

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -32,11 +32,11 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import add_corrections, new_corrections
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_inference.artefact import BrokenArtefact, load_artefact
-from sprat_inference.card import Card
+from sprat_inference.card import Card, Work
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, Measured, VersionAnswers, answers_of, compare
-from sprat_training.model_card import HELD_OUT, check_output
+from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
 from sprat_training.report import findings, training_html
 from sprat_training.train import TrainingResult, train
 
@@ -49,7 +49,8 @@ Examples:
 
 \b
 MODEL is the name by which texts ask for it; --served is its folder, by default the folder of that name. --data are the
-files that it was trained on, by default those that its card names, looked for here and beside the folder.
+files that it was trained on, by default those that its card names, looked for here and beside the folder, as is the
+file of texts outside every label. A file that it was tested on is not trained on.
 They are read as `sprat train` reads them: give the options for columns, encoding and rows that you gave there, too.
 Corrections since --feedback are added to --corrections, by default hr-corrections.jsonl. Keep that file: texts expire
 on Kafka, and it is read at the next time. It holds texts as they are, and is readable by you alone.
@@ -116,6 +117,10 @@ def retrain(
     encoding: Encoding = "auto",
     merge_case: MergeCase = False,
     skip_bad_rows: SkipBadRows = None,
+    out_of_scope: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Texts outside every label. [default: the card's]"),
+    ] = None,
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in the files.")
     ] = "oos",
@@ -142,6 +147,7 @@ def retrain(
     card = _served_card(folder, name)
     _check_target(folder, output, replaces=replace_served, yes=yes)
     files = data or _files_of(card, folder)
+    outside_file = out_of_scope or _outside_file_of(card, folder)
     kafka = kafka_settings(bootstrap, prefix)
     _compare_announced(kafka, name, card)
     kept_in = corrections or Path(f"{name}-corrections.jsonl")
@@ -160,6 +166,7 @@ def retrain(
         corrections=kept_in,
         skip_bad_rows=skip_bad_rows,
         merge_case=merge_case,
+        outside_file=outside_file,
         outside_label=outside_label,
         languages=card.languages,
         encoder=encoder,
@@ -237,21 +244,41 @@ def _files_of(card: Card, folder: Path) -> list[Path]:
         UserError: one is not found, or the card names none.
     """
     found = []
-    for work in card.made_of:
-        if not work.used_for.startswith("head") or work.source != "a file of the owner's":
-            continue
-        here = [place / work.name for place in (Path(), folder.resolve().parent)]
-        path = next((each for each in here if each.is_file()), None)
+    for work in _own_works(card, FITTED):
+        path = _found(work, folder)
         if path is None:
             raise UserError(
                 f"{work.name}, which the model was trained on, is neither here nor beside {folder}: --data FILE"
             )
-        if sha256(path.read_bytes()).hexdigest() != work.sha256:
-            remark(f"{path} has changed since the served version was trained on it")
         found.append(path)
     if not found:
         raise UserError(f"the card of {folder} names no file of yours; give what it was trained on with --data FILE")
     return found
+
+
+def _outside_file_of(card: Card, folder: Path) -> Path | None:
+    """Return the file of texts outside every label that the card names; say where it is not found."""
+    work = next(_own_works(card, OUTSIDE_TEXTS), None)
+    path = None if work is None else _found(work, folder)
+    if work is not None and path is None:
+        remark(
+            f"{work.name}, the texts outside every label of the served version, is neither here nor beside {folder}: "
+            "this training goes without it; give it with --out-of-scope FILE"
+        )
+    return path
+
+
+def _own_works(card: Card, use: str) -> Iterator[Work]:
+    return (work for work in card.made_of if work.source == OWN_FILE and work.used_for == use)
+
+
+def _found(work: Work, folder: Path) -> Path | None:
+    """Return where a file of the card is, and say where it has changed."""
+    places = (place / work.name for place in (Path(), folder.resolve().parent))
+    path = next((place for place in places if place.is_file()), None)
+    if path is not None and sha256(path.read_bytes()).hexdigest() != work.sha256:
+        remark(f"{path} has changed since the served version was trained on it")
+    return path
 
 
 def _compare_announced(kafka: KafkaSettings, name: str, card: Card) -> None:
@@ -314,7 +341,8 @@ def _summary(retrained: _Retrained) -> list[str]:
     return [
         f"{printable(str(retrained.kept_in))}: {retrained.total:,} corrections, {retrained.new:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
-        f"trained on {len(result.data.texts):,} texts; compared on {comparison.texts:,}, {outside:,} of them outside",
+        f"trained on {len(result.data.texts):,} texts and {len(result.sources.outside):,} outside every label",
+        f"compared on {comparison.texts:,} texts, {outside:,} of them outside every label",
         printable(served),
         "",
         faint(head),
@@ -357,6 +385,7 @@ def _as_json(retrained: _Retrained) -> dict[str, Any]:
         "new_corrections": retrained.new,
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
         "trained_on": len(result.data.texts),
+        "trained_outside": len(result.sources.outside),
         "tested_on": comparison.texts,
         "tested_outside": len(result.sources.outside_test),
         "better": comparison.better,
