@@ -72,7 +72,8 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
     rows = [line.split() for line in out.splitlines()]
     assert code == 1
     assert [line.split(":")[0] for line in err.splitlines()] == [
-        f"there is no consumer group {topics.prefix}.{name}" for name in ("router", "frontier")
+        "intent.default has committed nothing between the two measurements",
+        *(f"there is no consumer group {topics.prefix}.{name}" for name in ("router", "frontier")),
     ]
     assert rows[1] == ["crm", "0", "0", "0/s", "0/s", "nobody"]
     assert without_age(rows[2]) == ["intent.default", "1", "3", "0/s", "0/s", "never"]
@@ -98,7 +99,10 @@ async def test_a_frontier_with_work_is_not_said_to_hang(topics, producer, join, 
     await join("intent.default", topics.texts, {0: 0})
     await fill(producer, topics.texts, 1)
     _, _, err = await run("lag", "--over", "0.5", "--group", "intent.default")
-    assert err == ""
+    assert err == (
+        "intent.default has committed nothing between the two measurements: look at its log, and restart it if it says "
+        "nothing or tries again and again; runbook SpratTextsWaitTooLong\n"
+    )
 
 
 async def test_a_model_that_nobody_serves_while_texts_wait_is_named(topics, producer, join, run):

@@ -1,5 +1,8 @@
 """What `sprat doctor` finds of consumer groups and of models: who serves them, which are retired."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from aiokafka import TopicPartition
 
@@ -59,6 +62,38 @@ def test_texts_that_a_retired_model_left_are_reported_with_a_fix(lag, ends, mark
     assert line.finding.startswith(f"ner.legal is retired, 0 members: {said}")
     assert line.fix.startswith("start its service once more")
     assert "`sprat models retire ner/legal` again" in line.fix
+
+
+@pytest.mark.parametrize("standing", [None, RegisteredModels((), {"ner.default": {0: 300}})])
+def test_a_member_that_commits_nothing_while_records_wait_is_broken_with_what_to_do(standing):
+    before = measured(group("ner.default", lag=300), group("router"), group("frontier"))
+    line, *_ = (
+        check
+        for check in check_groups(replace(before, at_s=10.0), standing, before, Path("/run/logs"))
+        if "ner" in check.finding
+    )
+    assert line.status is CheckStatus.broken
+    assert line.finding == "ner.default: 1 member, 300 records behind, and committed nothing for 10 s: c@h"
+    assert line.fix.startswith("read the end of /run/logs/ner*.log, and end its process (pgrep -fa sprat_ner; kill -9")
+    (line,) = (each for each in check_groups(before, standing, before) if "ner" in each.finding)
+    assert line.fix.startswith("read the end of its log on that machine, and restart the service ner; runbook Sprat")
+    assert line.metrics["sprat.group.lag"] == {"sprat.texts.v1": 300}
+
+
+def test_a_frontier_with_work_may_wait_for_its_provider():
+    before = measured(group("frontier", lag=2), group("router"))
+    line, router = check_groups(replace(before, at_s=10.0), None, before)
+    assert (line.status, router.status) == (CheckStatus.warning, CheckStatus.ok)
+    assert line.fix.endswith("runbook SpratProviderDown")
+
+
+def test_a_consumer_that_is_none_of_the_services_is_a_warning():
+    before = measured(group("crm", lag=2), group("frontier"), group("router"))
+    line, *_ = check_groups(replace(before, at_s=10.0), None, before, Path("/run/logs"))
+    assert (line.status, line.fix) == (
+        CheckStatus.warning,
+        "it is none of Sprat's services: look at whoever runs it",
+    )
 
 
 def legal(members, lag, ends):

@@ -3,10 +3,12 @@
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.kafka.lag import PartitionLag, topics_read_by
+from sprat.kafka.cluster import ConsumerGroup, GroupMember
+from sprat.kafka.lag import GroupLag, PartitionLag, topics_read_by
+from sprat_cli.lag.command import Row
 from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import Topics
-from sprat_operations.lag import Pace, pace_between
+from sprat_operations.lag import Pace, pace_between, stalled_members
 
 TEXTS = TopicPartition("sprat.texts.v1", 0)
 
@@ -46,6 +48,48 @@ def test_a_partition_that_is_new_in_the_second_measurement_counts_as_standing_st
 )
 def test_whether_it_keeps_up_and_when_nothing_is_left(measured, members, said, fine):
     assert (format_drain_time(measured, members), keeps_up(measured, members)) == (said, fine)
+
+
+OTHER = TopicPartition("sprat.texts.v1", 1)
+ONE, TWO, NEITHER = GroupMember("a", "h", (TEXTS,)), GroupMember("b", "h", (OTHER,)), GroupMember("c", "h", ())
+
+
+@pytest.mark.parametrize(
+    ("members", "before", "after", "stalled"),
+    [
+        pytest.param((ONE,), [at(9, 2)], [at(9, 2)], (ONE,), id="it stands still"),
+        pytest.param((ONE,), [at(9, 2)], [at(9, 3)], (), id="it goes on"),
+        pytest.param((ONE,), [at(9, 9)], [at(12, 9)], (), id="they have only just come"),
+        pytest.param((ONE,), [at(9, None)], [at(9, 9)], (), id="all done"),
+        pytest.param((), [at(9, 2)], [at(9, 2)], (), id="nobody"),
+        pytest.param(
+            (ONE, TWO), [at(9, 2), at(9, 2, OTHER)], [at(9, 2), at(9, 5, OTHER)], (ONE,), id="one of two stands still"
+        ),
+        pytest.param((NEITHER,), [at(9, 2)], [at(9, 2)], (NEITHER,), id="nobody reads the partition"),
+        pytest.param((NEITHER, TWO), [at(9, 2)], [at(9, 4)], (), id="it is handed over"),
+    ],
+)
+def test_a_member_has_stalled_where_records_wait_for_it_and_it_commits_none(members, before, after, stalled):
+    def group(partitions):
+        return GroupLag(ConsumerGroup("ner.default", "Stable", members, {}), tuple(partitions))
+
+    assert stalled_members(group(before), group(after)) == stalled
+
+
+@pytest.mark.parametrize(
+    ("name", "committed", "members", "said"),
+    [
+        ("ner.default", 0, (ONE,), "ner.default has committed nothing between the two measurements: look at its log"),
+        ("ner.default", 1, (ONE,), "ner.default commits less than arrives: start more instances"),
+        ("frontier", 0, (ONE,), "the frontier may well be at work"),
+        ("ner.default", 9, (ONE,), None),
+        ("ner.default", 0, (), None),
+    ],
+)
+def test_a_group_that_does_not_keep_up_has_a_next_step(name, committed, members, said):
+    measured = GroupLag(ConsumerGroup(name, "Stable", members, {}), (at(60, 0),))
+    advice = Row(measured, Pace(3, committed, 60), whole=True).advice
+    assert (advice or "").startswith(said) if said else advice is None
 
 
 def test_rates_are_short():

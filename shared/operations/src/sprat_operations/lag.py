@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import GroupLag, PartitionLag
 from sprat.telemetry import signals
 
@@ -42,6 +43,25 @@ def pace_between(before: Iterable[PartitionLag], after: Sequence[PartitionLag], 
     committed = sum(max(0, new.start - old.start) for old, new in pairs)
     span = max(seconds, 0.001)
     return Pace(arrived / span, committed / span, sum(each.lag for each in after))
+
+
+def stalled_members(before: GroupLag, after: GroupLag) -> tuple[GroupMember, ...]:
+    """Return the members that had records to handle in both measurements, and committed none between them.
+
+    Where the group has committed nothing at all and nobody reads the partitions with those records: all members.
+    """
+    had_lag = {each.partition for each in before.partitions if each.lag}
+
+    def stalled(partitions: Sequence[PartitionLag]) -> bool:
+        waits = any(each.lag and each.partition in had_lag for each in partitions)
+        return waits and not pace_between(before.partitions, partitions, 1).committed
+
+    found = tuple(
+        member
+        for member in after.group.members
+        if stalled([each for each in after.partitions if each.partition in member.partitions])
+    )
+    return found or (after.group.members if stalled(after.partitions) else ())
 
 
 def as_metrics(measured: GroupLag) -> dict[str, Any]:

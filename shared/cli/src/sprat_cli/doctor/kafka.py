@@ -1,18 +1,21 @@
 """Checks of Kafka: brokers, clocks, topics, consumer groups; then of the models and the policy."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from sprat.channels import ROUTER, STRICT_TEXTS
+from sprat.channels import FRONTIER, ROUTER, STRICT_TEXTS
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments, close_in_time
-from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, limit_to_owned
+from sprat.kafka.cluster import GroupMember
+from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
@@ -21,9 +24,10 @@ from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
 from sprat_contracts import TASKS, EgressRecord
 from sprat_contracts.topics import DAY_MS
+from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.egress import last_egress
-from sprat_operations.lag import as_metrics
+from sprat_operations.lag import as_metrics, stalled_members
 from sprat_operations.models import RegisteredModels, group_of, read_registered_models
 from sprat_operations.topics import TopicState, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
@@ -65,18 +69,15 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     open_transactions = await find_open_transactions(client, [state.name for state in states])
     yield check_transactions(open_transactions)
     yield await _checkpoints(kafka, states)
-    async with LagMeter(client, kafka.topics) as meter:
-        measured = await meter.measure()
     registered = None
     if _exists(states, kafka.topics.models):
         registered = await read_registered_models(kafka, reading_signatures())
-    if registered is None:
-        for check in check_groups(measured, None):
-            yield check
-        return
-    measured = limit_to_owned(measured, registered.withdrawn)
-    for check in check_groups(measured, registered):
+    before, measured = await _measure(kafka, {} if registered is None else registered.withdrawn)
+    logs = next((Path(run.folder, "logs") for run in local_run.running() if run.bootstrap == kafka.bootstrap), None)
+    for check in check_groups(measured, registered, before, logs):
         yield check
+    if registered is None:
+        return
     for check in check_models(registered.announced, measured):
         yield check
     if policy is not None:
@@ -339,16 +340,45 @@ def check_checkpoints(last: EgressRecord | None) -> Check:
     )
 
 
-def check_groups(measured: LagSnapshot, registered: RegisteredModels | None) -> Iterator[Check]:
+_LOOK_S = 2.0
+_MOST_LOOKS = 5
+"""After how many looks a member that has lag, and has committed nothing, counts as stalled."""
+
+
+async def _measure(kafka: KafkaSettings, withdrawn: OwnTexts) -> tuple[LagSnapshot, LagSnapshot]:
+    """Measure; where members have lag, again until each of them has committed something, for 10 s at most."""
+    async with LagMeter(client_arguments(kafka), kafka.topics) as meter:
+        before = after = limit_to_owned(await meter.measure(), withdrawn)
+        for _ in range(_MOST_LOOKS):
+            if not any(stalled_members(before.groups.get(name, each), each) for name, each in after.groups.items()):
+                break
+            await asyncio.sleep(_LOOK_S)
+            after = limit_to_owned(await meter.measure(), withdrawn)
+    return before, after
+
+
+def check_groups(
+    measured: LagSnapshot,
+    registered: RegisteredModels | None,
+    before: LagSnapshot | None = None,
+    logs: Path | None = None,
+) -> Iterator[Check]:
     """Check every group that exists or is required.
 
     Args:
         measured: the lag, limited by :func:`limit_to_owned` for withdrawn models.
         registered: the models; None if they are not known.
+        before: an earlier measurement, limited too; without it nothing is said of members that stand still.
+        logs: the folder with the logs of an installation that `sprat up` has started; None where it did not.
     """
+    earlier = {} if before is None else before.groups
+    span_s = 0.0 if before is None else measured.at_s - before.at_s
     for name in sorted(measured.groups.keys() | set(REQUIRED_GROUPS)):
         group = measured.groups.get(name)
         metrics = {} if group is None else as_metrics(group)
+        if group is not None and name in earlier and (stalled := stalled_members(earlier[name], group)):
+            yield replace(_stalled(name, group, stalled, span_s, logs), metrics=metrics)
+            continue
         for check in _check_group(name, group, registered):
             yield replace(check, metrics=metrics)
     if (router := measured.groups.get(ROUTER)) is not None:
@@ -370,8 +400,7 @@ def _check_strictness(router: GroupLag) -> Iterator[Check]:
 
 def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels | None) -> Iterator[Check]:
     members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
-    counted = f"{members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
-    finding = f"{name}: {counted}"
+    finding = _counted(name, members, lag)
     if registered is not None and name.partition(".")[0] in TASKS and name not in map(group_of, registered.announced):
         yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
     elif members:
@@ -380,6 +409,37 @@ def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels
         yield broken("groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka")
     else:
         yield warning("groups", finding, "start it, or retire its model; until then its texts wait in Kafka")
+
+
+def _counted(name: str, members: int, lag: int) -> str:
+    return f"{name}: {members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
+
+
+def _stalled(name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s: float, logs: Path | None) -> Check:
+    """Report members that have lag and have committed nothing for `span_s` seconds."""
+    members = len(group.group.members)
+    which = _some(sorted({f"{member.client}@{member.host}" for member in stalled}))
+    some = "" if len(stalled) == members else f"{len(stalled)} of them "
+    finding = f"{_counted(name, members, group.lag)}, and {some}committed nothing for {span_s:.0f} s: {which}"
+    if name == FRONTIER:
+        fix = (
+            "it may be at work: hard cases wait for the provider or their deadline; where calls succeed, restart it; "
+            "runbook SpratProviderDown"
+        )
+        return warning("groups", finding, fix)
+    service = name.partition(".")[0]
+    if service not in {*TASKS, ROUTER}:
+        return warning("groups", finding, "it is none of Sprat's services: look at whoever runs it")
+    if logs is None:
+        fix = (
+            f"read the end of its log on that machine, and restart the service {service}; runbook SpratTextsWaitTooLong"
+        )
+    else:
+        fix = (
+            f"read the end of {logs / service}*.log, and end its process (pgrep -fa sprat_{service}; kill -9 PID): "
+            "`sprat up` starts it again; runbook SpratTextsWaitTooLong"
+        )
+    return broken("groups", finding, fix)
 
 
 def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:

@@ -69,6 +69,13 @@ _FRONTIER_WAITS = (
     "the frontier may well be at work: it finishes no hard case before the provider answers or the deadline passes; "
     "runbook SpratProviderDown, metric sprat_breaker"
 )
+_HANGS = (
+    "{group} has committed nothing between the two measurements: look at its log, and restart it if it says nothing or "
+    "tries again and again; runbook SpratTextsWaitTooLong"
+)
+_FALLS_BEHIND = (
+    "{group} commits less than arrives: start more instances, one for each partition at most; runbook SpratGroupBehind"
+)
 _NOBODY_SERVES = (
     "{lag:,} texts have come, and no service runs for {model}: those that ask for it wait, however long. Start its "
     "service, or retire it, so that new texts are escalated: sprat models retire {model}"
@@ -108,6 +115,15 @@ class Row:
         """Whether a group with members has a lag and has committed nothing between the measurements."""
         return bool(self.whole and self.pace.lag and self.measured.group.members and not self.pace.committed)
 
+    @property
+    def advice(self) -> str | None:
+        """What to do about a group with members that does not keep up; None where it does."""
+        if not self.whole or not self.measured.group.members or self.keeps_up:
+            return None
+        if self.seems_to_hang and self.measured.group.name == FRONTIER:
+            return _FRONTIER_WAITS
+        return (_HANGS if self.seems_to_hang else _FALLS_BEHIND).format(group=printable(self.measured.group.name))
+
 
 def lag(
     *,
@@ -141,9 +157,9 @@ def lag(
         say_json(line)
     if not as_json and shown:
         _show(shown)
-    if any(row.seems_to_hang and row.measured.group.name == FRONTIER for row in rows):
-        remark(_FRONTIER_WAITS)
     for row in rows:
+        if row.advice is not None:
+            remark(row.advice)
         if (model := row.model_waited_for) is not None:
             remark(_NOBODY_SERVES.format(lag=row.pace.lag, model=printable(model)))
     missing = _missing(after.groups, asked)
