@@ -11,6 +11,7 @@ from collections import Counter as Count
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -27,6 +28,8 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
+from sprat_inference.lexical import BY_ENCODER
+from sprat_intent.model import Classification, IntentModel
 from sprat_local.redis import EmbeddedRedis
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
@@ -73,11 +76,16 @@ class Run:
     records: list[LogRecord]
 
 
+def stages_of(_: IntentModel, found: Classification) -> list[str | None]:
+    """Return the stage of each answer as a model with a lexical stage does; no shipped one has it."""
+    return [BY_ENCODER] * len(found.by_words)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(kafka: Kafka) -> AsyncIterator[Run]:
     metrics, spans, lines = Metrics(), Spans(), Lines()
     watch_process()
-    with own_logs(), EmbeddedRedis() as redis:
+    with own_logs(), EmbeddedRedis() as redis, patch.object(IntentModel, "_stages", stages_of):
         configure_logs("test", "debug", "json")
         logging.getLogger().addHandler(lines)
         async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True) as system:
