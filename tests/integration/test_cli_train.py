@@ -103,6 +103,28 @@ def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_
     assert not any("held out in turn" in limit for limit in card.limits)
 
 
+def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path):
+    labels = list(training_files.PHRASES)
+    rows = [
+        (
+            phrase.format(when),
+            labels[(labels.index(label) + place) % 4],
+        )  # all but the first phrase of a label have a wrong one
+        for label, phrases in training_files.PHRASES.items()
+        for place, phrase in enumerate(phrases)
+        for when in ("June", "August", "spring", "2024")
+    ]
+    test = training_files.write(tmp_path / "test.csv", rows)
+    result = train(file, "--output", tmp_path / "hr", "--test", test)
+    assert result.exit_code == 0, result.output
+    assert "Worse on the test file than on held-out texts" in result.stdout
+    assert "← recommended" not in result.stdout
+    assert "keep_at: 0" not in result.stdout
+    assert "measure with `sprat assess` before you choose its keep_at" in result.stdout.splitlines()[-1]
+    assert ">Recommended" not in (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "measure with `sprat assess` first" in load_artefact(tmp_path / "hr").card.keep_at_rule
+
+
 def test_the_label_for_outside_is_not_a_label_of_the_model(tmp_path):
     outside = [(f"what is the capital of {country}", "none of these") for country in ("Peru", "Chad", "Iran", "Fiji")]
     file = training_files.write(tmp_path / "hr.csv", [*training_files.rows(), *outside])

@@ -111,6 +111,8 @@ def with_figures(
         rule += "; the texts are too few to be sure of it"
     if kept is None:
         rule += "; there is none, so nothing is kept"
+    if not verdict.keep_at_holds:
+        rule += "; on the test file fewer are right: measure with `sprat assess` first"
     if verdict.reason is not None:
         rule += f"; it keeps little: {verdict.reason}"
     return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})

@@ -229,7 +229,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     page.add_table(head, rows, numbers=(1,))
     recall = result.figures.outside_recall
     outside = "" if recall is None else f" Of the texts outside every label, {recall:.1%} are recognised."
-    page.add_paragraph(f"Recommended: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
+    said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
+    page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
     if result.config.lexical:
         sentence = lexical_sentence(result)

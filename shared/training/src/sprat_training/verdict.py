@@ -33,6 +33,8 @@ class Verdict:
     """Why it keeps little; None where it keeps enough."""
     steps: tuple[str, ...]
     """What to do next, the most useful first."""
+    keep_at_holds: bool
+    """False where a test shows that what is kept at the keep_at of the card is not as often right as was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +83,29 @@ def conclude(
     reason = None
     if kept is None or kept.share < LITTLE:
         reason = _reason(data, issues, figures, 0.0 if kept is None else kept.share, without)
-    grade, sentence = _judge(config, kept, test)
+    refuted = _refuted(config, kept, test)
+    grade, sentence = _judge(config, kept, refuted)
     steps = (*_steps(config, summary, issues, figures), *_further(config, labels_held_out=labels_held_out))
-    return Verdict(grade, sentence, reason, steps)
+    return Verdict(grade, sentence, reason, steps, keep_at_holds=refuted is None)
 
 
-def _judge(config: TrainingConfig, kept: KeptAnswers | None, test: TrainingFigures | None) -> tuple[Grade, str]:
+def _refuted(config: TrainingConfig, kept: KeptAnswers | None, test: TrainingFigures | None) -> KeptAnswers | None:
+    """Return what is kept of the test where that is surely not as often right as was asked for."""
+    if kept is None or test is None:
+        return None
+    on_test = test.at(kept.keep_at)
+    return on_test if on_test.share and on_test.right.high < config.accuracy else None
+
+
+def _judge(config: TrainingConfig, kept: KeptAnswers | None, refuted: KeptAnswers | None) -> tuple[Grade, str]:
     if kept is None:
         sentence = f"Not good enough to serve: no keep_at reaches {config.accuracy:.1%} right, so nothing is kept."
         return "poor", sentence
     right = f"{kept.right.value:.1%} is right"
     doing = f"at keep_at {kept.keep_at:.2f} it keeps {kept.share:.1%} of the traffic, of which {right}"
-    if test is not None and (on_test := test.at(kept.keep_at)).share and on_test.right.high < config.accuracy:
+    if refuted is not None:
         return "fair", (
-            f"Worse on the test file than on held-out texts: {on_test.right} of what is kept is right there, "
+            f"Worse on the test file than on held-out texts: {refuted.right} of what is kept is right there, "
             f"{config.accuracy:.1%} was asked for. Choose a higher keep_at with `sprat assess`."
         )
     if kept.share < LITTLE:

@@ -33,7 +33,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         *_stage(result),
         *_confusions(figures),
         "",
-        *_keep_at_table(figures, result.card.keep_at),
+        *_keep_at_table(figures, result),
     ]
     if result.labels_held_out:
         lines.append(faint("  labels held out in turn served as texts outside: name real ones with --out-of-scope"))
@@ -56,6 +56,7 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
             "sentence": result.verdict.sentence,
             "reason": result.verdict.reason,
             "do_next": result.verdict.steps,
+            "keep_at_holds": result.verdict.keep_at_holds,
         },
         "rows": summary.rows,
         "texts": len(result.data.texts),
@@ -161,12 +162,14 @@ def _confusions(figures: TrainingFigures) -> list[str]:
     return ["", "most frequent confusions:", *(f"  {printable(line)}" for line in table(cells))]
 
 
-def _keep_at_table(figures: TrainingFigures, keep_at: float) -> list[str]:
+def _keep_at_table(figures: TrainingFigures, result: TrainingResult) -> list[str]:
     """Return what is escalated, and how much of the rest is right, at several thresholds."""
+    keep_at = result.card.keep_at
+    note = "recommended" if result.verdict.keep_at_holds else "that of the card, not recommended"
     rows = [("KEEP_AT", "ESCALATED", "RIGHT OF THOSE KEPT")]
     for at in sorted({*_TABLE_KEEP_AT, keep_at}):
         kept = figures.at(at)
-        mark = "  ← recommended" if at == keep_at else ""
+        mark = f"  ← {note}" if at == keep_at else ""
         rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.right if kept.share else '–'}{mark}"))
     head, *rest = table(rows)
     return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
@@ -182,6 +185,11 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         f"  {serve_command(result)}",
         f'  sprat send "…" --task intent@{card.name}',
     ]
-    if card.keep_at < 1.0:
+    if not result.verdict.keep_at_holds:
+        lines.append(
+            "  and measure with `sprat assess` before you choose its keep_at: the test file is worse at "
+            f"{card.keep_at:.2f}, that of the card"
+        )
+    elif card.keep_at < 1.0:
         lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
     return lines
