@@ -61,6 +61,7 @@ async def test_an_original_is_shown_with_personal_data_masked_unless_raw(setting
     assert "anna.schmidt" not in out
     assert "text: Please call [" in out
     assert "invalid_text: tasks: Field required" in out
+    assert out.splitlines()[-2].startswith("  next: the record itself is invalid: correct it and publish it again")
     code, (shown,) = await run("show", listed["text_id"], "--json")
     assert code == 0
     assert shown["masked"] is True

@@ -8,11 +8,13 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
+from sprat_cli.dlq.listing import next_steps
 from sprat_cli.dlq.replay import Run
 from sprat_cli.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
 from sprat_cli.main import app
 from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics
+from sprat_contracts.codes import ReasonCode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import SkippedReplay, plan
 from support.stream import SIGNATURES
@@ -123,6 +125,49 @@ def test_a_letter_for_machines_names_the_text_by_where_it_stood():
     )
     assert fields["trace_id"] == letter().trace_id
     assert "Anna" not in json.dumps(fields)
+
+
+@pytest.mark.parametrize("code", list(ReasonCode)[: list(ReasonCode).index(ReasonCode.NO_SERVICE)])
+def test_every_code_of_a_dead_letter_has_a_cause(code):
+    record = {"structured_mode", "unsupported_content_type", "unexpected_type", "empty_value", "no_known_task"}
+    record |= {"task_not_requested", "too_large"}
+    if code in {"model_error", "defect"}:
+        assert letter(code=code).cause == "fault"
+    else:
+        assert letter(code=code).cause == ("record" if code in record or code.startswith("invalid") else "settings")
+
+
+def test_a_code_of_a_later_version_is_a_fault():
+    assert letter(code="later").cause == "fault"
+
+
+def test_what_to_do_next_depends_on_the_cause():
+    assert next_steps([letter(code="invalid_text")] * 2) == (
+        "next: the record itself is invalid: correct it and publish it again; a replay fails again"
+    )
+    assert next_steps([letter()]) == "next: the service failed: repair the cause, then replay it: sprat dlq replay"
+    mixed = next_steps([letter(), letter(1, code="no_known_task"), letter(2), letter(3, code="foreign_source")])
+    assert mixed.startswith("next: 1 × the record itself is invalid: correct it")
+    assert "1 × the settings or the policy do not accept it: " in mixed
+    assert mixed.endswith("; 2 × the service failed: repair the cause, then replay it: sprat dlq replay")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_replay_warns_of_records_that_will_fail_again(capsys, as_json):
+    letters = [
+        letter(number, code="invalid_text" if number % 2 else "model_error", service="router") for number in range(5)
+    ]
+    run = Run(KafkaSettings(), plan(letters, (), TOPICS, SIGNATURES), as_json=as_json)
+    run.warn()
+    run.show_plan_end()
+    out, err = capsys.readouterr()
+    if as_json:
+        assert (err, json.loads(out.splitlines()[-1])["invalid"]) == ("", 2)
+    else:
+        assert err.startswith("2 of 5 records will fail again: the records themselves are invalid; correct")
+    fine = Run(KafkaSettings(), plan([letter()], (), TOPICS, SIGNATURES), as_json=as_json)
+    fine.warn()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_plan_names_the_first_and_counts_the_rest(capsys):

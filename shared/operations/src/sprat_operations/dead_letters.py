@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from sprat.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
+from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import OWN_HEADERS, SERVICE
 from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
@@ -18,6 +20,35 @@ Identity = tuple[str, str]
 Subject = tuple[str, str, str]
 """Source, id and the digest of key and value: a text fixed and sent again under its id is another one."""
 
+Cause = Literal["record", "settings", "fault"]
+"""What has to change before a record can be handled: the record itself, settings or the policy, or the service."""
+
+_RECORD: Final = frozenset(
+    {
+        ReasonCode.STRUCTURED_MODE,
+        ReasonCode.UNSUPPORTED_CONTENT_TYPE,
+        ReasonCode.INVALID_HEADER,
+        ReasonCode.INVALID_CLOUDEVENT,
+        ReasonCode.UNEXPECTED_TYPE,
+        ReasonCode.EMPTY_VALUE,
+        ReasonCode.INVALID_JSON,
+        ReasonCode.INVALID_MESSAGE,
+        ReasonCode.INVALID_TEXT,
+        ReasonCode.NO_KNOWN_TASK,
+        ReasonCode.TASK_NOT_REQUESTED,
+        ReasonCode.TOO_LARGE,
+    }
+)
+_SETTINGS: Final = frozenset(
+    {
+        ReasonCode.UNKNOWN_TASK,
+        ReasonCode.UNKNOWN_SERVICE,
+        ReasonCode.FOREIGN_SOURCE,
+        ReasonCode.BAD_SIGNATURE,
+        ReasonCode.UNKNOWN_FIELD,
+        ReasonCode.UNKNOWN_VALUE,
+    }
+)
 _TEXTS = ".texts.v1"
 """The end of the name of the texts topic, for every prefix."""
 
@@ -56,6 +87,13 @@ class DeadLetter:
         if traceparent is None and self.identity is not None:
             traceparent = Traceparent.root(*self.identity)
         return None if traceparent is None else traceparent.trace_id
+
+    @property
+    def cause(self) -> Cause:
+        """Return what has to change before a replay can succeed; for a code of a later version the service."""
+        if self.reason.code in _RECORD:
+            return "record"
+        return "settings" if self.reason.code in _SETTINGS else "fault"
 
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:

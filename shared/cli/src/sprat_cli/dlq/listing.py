@@ -15,10 +15,19 @@ from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
-from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.dead_letters import Cause, DeadLetter
 
 SIGNED: Final[Mapping[Verdict, str]] = {"current": "yes", "previous": "yes", "unsigned": "no", "invalid": "wrong"}
 """What a dead letter's signature is, in a word."""
+NEXT_STEPS: Final[Mapping[Cause, tuple[str, str]]] = {
+    "record": ("the record itself is invalid", "correct it and publish it again; a replay fails again"),
+    "settings": (
+        "the settings or the policy do not accept it",
+        "correct it and publish it again, or change them and replay it: sprat dlq replay",
+    ),
+    "fault": ("the service failed", "repair the cause, then replay it: sprat dlq replay"),
+}
+"""For each cause what it is, and what to do next."""
 _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
@@ -42,6 +51,17 @@ def lines(letters: Sequence[DeadLetter]) -> list[str]:
     ]
     head, *body = table(cells)
     return [faint(head), *body]
+
+
+def next_steps(letters: Sequence[DeadLetter]) -> str:
+    """Return in one line what to do next about letters, by their causes; counted where there are several causes."""
+    counts = Counter(letter.cause for letter in letters)
+    parts = [
+        f"{f'{counts[cause]:,} × ' if len(counts) > 1 else ''}{what}: {step}"
+        for cause, (what, step) in NEXT_STEPS.items()
+        if counts[cause]
+    ]
+    return f"next: {'; '.join(parts)}"
 
 
 def text_id(letter: DeadLetter) -> str:
@@ -130,6 +150,7 @@ def list_letters(
             say(line)
         if len(shown) < len(found.chosen):
             remark(f"{len(found.chosen) - len(shown):,} older ones are not shown: --limit {len(found.chosen)}")
+        remark(next_steps(shown))
     raise typer.Exit(1 if found.unreadable else 0)
 
 

@@ -51,6 +51,18 @@ class Run:
         if not self._json and len(self.planned.replays) > _SHOWN:
             say(f"… and {len(self.planned.replays) - _SHOWN:,} more: {_by_reason(self.planned)}")
 
+    def warn(self) -> None:
+        """Warn of records that will fail again; with --json the summary counts them."""
+        count = self._invalid
+        if count and not self._json:
+            why = "the record itself is invalid" if count == 1 else "the records themselves are invalid"
+            rest = "correct and publish again, sprat dlq list shows what is wrong"
+            remark(f"{count:,} of {_records(len(self.planned.replays))} will fail again: {why}; {rest}")
+
+    @property
+    def _invalid(self) -> int:
+        return sum(replay.letter.cause == "record" for replay in self.planned.replays)
+
     def show_plan_end(self) -> None:
         """Show what is left out, and that nothing was sent."""
         self._show_left_out()
@@ -123,6 +135,7 @@ class Run:
             "left_out": len(self.planned.left_out),
             "left_out_by": Counter(each.code for each in self.planned.left_out),
             "too_large": self._refused,
+            "invalid": self._invalid,
         }
         say_json({"type": "summary", **counts, "sent_for": dict(self._sent)})
 
@@ -170,7 +183,8 @@ Fix the service first. Without --yes, it shows what would be sent, and on a term
 goes to its original topic, unchanged and with its id, for the service that failed; what the router rejected goes to
 all. Left out and named: what was replayed 3 times, what was replayed before (--again sends it), what came back as a
 newer dead letter, duplicates, incomplete records. To find out what was replayed before, the topics are read since the
-first of these dead letters.
+first of these dead letters. Records that are themselves invalid (invalid_text, invalid_json, …) fail again, unless
+another version accepts them: they are sent, and counted beforehand (`invalid` in the summary of --json).
 
 \b
 SPRAT_SECRET must be that of the services: they take a replay that is not signed with it for a first record.
@@ -241,8 +255,10 @@ def _agreed(run: Run, *, yes: bool, at_most: int, asks: bool) -> bool:
     """Return whether to send: `yes` and not too many, or the user confirmed, where it `asks`."""
     count = len(run.planned.replays)
     if yes and count <= at_most:
+        run.warn()
         return True
     run.show_plan()
+    run.warn()
     if not asks:
         if yes:
             remark(f"{count:,} are more than {at_most:,}: nothing was sent; --at-most {count} sends them")

@@ -13,7 +13,7 @@ import typer
 from sprat.errors import SpratError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
-from sprat_cli.dlq.listing import SIGNED, when
+from sprat_cli.dlq.listing import SIGNED, next_steps, when
 from sprat_cli.dlq.select import check_names, choice, read
 from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
 from sprat_cli.render import dead_letter_json
@@ -196,7 +196,7 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
     if not raw and original["counts"]:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(original["counts"].items()))
         lines.append(faint(f"  masked: {counts}; --raw shows them"))
-    return [*lines, ""]
+    return [*lines, f"  {next_steps([letter])}", ""]
 
 
 def _value_lines(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list[str]:
