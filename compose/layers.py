@@ -32,6 +32,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "intent": ((COMMON, MODEL), "sprat-intent"),
     "ner": ((COMMON, MODEL), "sprat-ner"),
     "translation": ((COMMON, MODEL), "sprat-translation"),
+    "language-id": ((COMMON, MODEL), "sprat-language-id"),
     "router": ((COMMON,), "sprat-router"),
     "frontier": ((COMMON, MODEL), "sprat-frontier"),
     "simulator": ((COMMON,), "sprat-simulator"),

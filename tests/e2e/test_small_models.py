@@ -34,7 +34,7 @@ def redis() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def bootstrap(redis: str) -> Iterator[str]:
-    up = UpProcess("--redis", redis, "--policy", str(ROOT / "compose" / "policy.yaml"))
+    up = UpProcess("--redis", redis, "--policy", str(ROOT / "compose" / "policy.yaml"), "--with", "language-id")
     try:
         up.wait_ready()
         yield up.bootstrap
@@ -81,6 +81,20 @@ def test_with_auto_a_language_that_no_model_serves_is_named(bootstrap: str) -> N
     assert result["language_detected"]["language"] == "nl"
 
 
+def test_the_language_of_a_text_is_a_task_of_its_own(bootstrap: str) -> None:
+    result = send(bootstrap, "Waar blijft mijn bestelling?", "--task", "language-id")
+    assert (result["task"], result["output"]["label"], result["requested"]) == ("language-id", "nl", ["language-id"])
+    assert (result["source"], result["status"], result["route"]["decision"]) == ("small", "answered", "kept")
+    assert result["output"]["alternatives"][0]["probability"] == result["confidence"]
+    assert send(bootstrap, "+49 30 901820", "--task", "language-id")["output"] == {"label": None, "alternatives": []}
+
+
+def test_a_language_that_is_not_sure_is_degraded(bootstrap: str) -> None:
+    result = send(bootstrap, "Hotel", "--task", "language-id")
+    assert (result["route"]["decision"], result["status"]) == ("escalated", "degraded")
+    assert result["output"]["label"] is not None
+
+
 def test_a_sentence_of_service_is_translated(bootstrap: str) -> None:
     result = send(bootstrap, "Where is my order?", "--task", "translation=de")
     assert (result["output"]["text"], result["source"]) == ("Wo ist meine Bestellung?", "small")
@@ -94,7 +108,7 @@ def test_a_sentence_of_news_is_not_guessed(bootstrap: str) -> None:
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in BAD.items()])
-@pytest.mark.parametrize("task", ["intent", "ner", "translation=de"])
+@pytest.mark.parametrize("task", ["intent", "ner", "translation=de", "language-id"])
 def test_bad_input_ends_in_a_result(bootstrap: str, text: str, task: str) -> None:
     assert send(bootstrap, text, "--task", task)["task"] == task.partition("=")[0]
 

@@ -17,6 +17,7 @@ from sprat_local.models import served_models, unserved_models
 from sprat_local.notices import Notice
 from sprat_local.options import Options
 from sprat_local.up.session import greeting
+from sprat_operations.services import ON_REQUEST
 
 
 def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_alone(
@@ -25,7 +26,7 @@ def test_on_existing_servers_it_starts_only_the_services_and_leaves_the_servers_
     options = Options(bootstrap=kafka.bootstrap, redis=redis_server.url, prefix=prefix, partitions=2)
     with Installation(options) as installation:
         assert installation.servers == {}
-        assert set(installation.processes) == {"simulator", "router", *TASKS, "frontier"}
+        assert set(installation.processes) == {"simulator", "router", *TASKS, "frontier"} - {*ON_REQUEST}
         assert {state.partitions for state in installation.topic_states if ".texts." in state.name} == {2}
         folder = installation.folder
 

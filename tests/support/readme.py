@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
+from sprat_language_id.__main__ import LanguageIdSettings
 from sprat_ner.__main__ import NerSettings
 from sprat_router.__main__ import RouterSettings
 from sprat_translation.__main__ import TranslationSettings
@@ -63,7 +64,14 @@ def documented_settings(page: Path) -> list[tuple[str, str]]:
 def settings() -> dict[str, str]:
     """Return every variable that a service reads, with its default as the pages write it."""
     found: dict[str, str] = {}
-    for service in (RouterSettings, IntentSettings, NerSettings, TranslationSettings, FrontierServiceSettings):
+    for service in (
+        RouterSettings,
+        IntentSettings,
+        NerSettings,
+        TranslationSettings,
+        LanguageIdSettings,
+        FrontierServiceSettings,
+    ):
         found |= dict(_variables(service, "SPRAT_"))
     return found
 

@@ -29,8 +29,9 @@ OUTPUTS_BY_TASK: dict[str, dict[str, Any]] = {
     "intent": INTENT,
     "ner": {"entities": [{"start": 0, "end": 4, "text": "Move", "label": "ORG"}]},
     "translation": {"text": "Überweise 100 Euro", "target": "de"},
+    "language-id": {"label": "en", "alternatives": [{"label": "en", "probability": 0.99}]},
 }
-ALL_TASKS: dict[str, Any] = {"intent": {}, "ner": {}, "translation": {"target": "de"}}
+ALL_TASKS: dict[str, Any] = {"intent": {}, "ner": {}, "translation": {"target": "de"}, "language-id": {}}
 MODEL = {"name": "en-fast", "version": "v1"}
 EGRESS = {
     "left": True,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from sprat.model import Answer, Question
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
-from sprat_contracts import TASKS, NerOutput, TranslationOutput
+from sprat_contracts import TASKS, IntentOutput, NerOutput, TranslationOutput
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_frontier.__main__ import build as build_frontier
 from sprat_frontier.settings import FrontierSettings, Price
@@ -143,6 +143,8 @@ class UnsureModel(FakeModel):
             self.card = self.card.model_copy(update={"targets": ("de",)})
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        if self.card.task == "language-id":
+            return [Answer(IntentOutput(label=None), 0.1) for _ in questions]
         if self.card.task == "ner":
             return [Answer(NerOutput(entities=()), 0.1) for _ in questions]
         return [Answer(TranslationOutput(text="?", target="de"), 0.1) for _ in questions]

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from sprat_contracts import TASKS
 from sprat_contracts.topics import Topics
+from sprat_operations.services import ON_REQUEST
 from support.stream import eventually, lag
 
 Event = Callable[[int], tuple[bytes, list[tuple[str, bytes]]]]
@@ -39,7 +40,7 @@ async def submit(bootstrap: str, topics: Topics, event: Event, count: int, over_
     await producer.stop()
 
 
-DEFAULTS = tuple(f"{task}.default" for task in TASKS)
+DEFAULTS = tuple(f"{task}.default" for task in TASKS if task not in ON_REQUEST)
 
 
 async def settled(bootstrap: str, topics: Topics, models: Iterable[str] = DEFAULTS) -> None:

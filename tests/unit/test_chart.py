@@ -56,6 +56,7 @@ SET_BY_THE_CHART = {
     "SPRAT_INTENT__MODEL",
     "SPRAT_NER__MODEL",
     "SPRAT_TRANSLATION__MODEL",
+    "SPRAT_LANGUAGE_ID__MODEL",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
 }
 SECRET = {

@@ -55,7 +55,9 @@ def test_bash_is_offered_what_there_is(words, offered):
 def test_an_unknown_task_is_refused_with_the_known_ones(command):
     result = CliRunner().invoke(app, [command, "--task", "nre"])
     assert result.exit_code == 2
-    assert "'nre' is not one of 'intent', 'ner', 'translation'" in " ".join(result.output.replace("│", " ").split())
+    assert "'nre' is not one of 'intent', 'ner', 'translation', 'language-id'" in " ".join(
+        result.output.replace("│", " ").split()
+    )
 
 
 @pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"Show what'), ("fish", "dlq\tShow what")])

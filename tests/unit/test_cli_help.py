@@ -72,7 +72,7 @@ def test_version_is_the_distributions():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de"),
+        (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de, language-id"),
         (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
         (["send", "hi", "--task", "intent=de"], "it has no target"),
         (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),

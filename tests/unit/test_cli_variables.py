@@ -9,12 +9,20 @@ from sprat.settings import ServiceSettings
 from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
+from sprat_language_id.__main__ import LanguageIdSettings
 from sprat_ner.__main__ import NerSettings
 from sprat_policy import Policy
 from sprat_router.__main__ import RouterSettings
 from sprat_translation.__main__ import TranslationSettings
 
-SERVICES = (IntentSettings, NerSettings, TranslationSettings, RouterSettings, FrontierServiceSettings)
+SERVICES = (
+    IntentSettings,
+    NerSettings,
+    TranslationSettings,
+    LanguageIdSettings,
+    RouterSettings,
+    FrontierServiceSettings,
+)
 
 
 def read_by(*models: type[BaseModel]) -> Iterator[str]:

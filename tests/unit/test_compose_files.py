@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sprat.settings import section_field
 from sprat_contracts import Topics
 from sprat_operations.rights import ROLES, parse_principals
 from support.compose import DOCKER
@@ -23,7 +24,7 @@ PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-SERVICES = ("router", "intent", "ner", "translation", "frontier", "simulator")
+SERVICES = ("router", "intent", "ner", "translation", "language-id", "frontier", "simulator")
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::?-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
 SCHEMA = FOLDER / "kubernetes" / "chart" / "values.schema.json"
@@ -84,8 +85,8 @@ def test_each_image_can_be_pinned_by_digest() -> None:
     digest = f"0.1.0@sha256:{'0' * 64}"
     for name, service in containers():
         image = service["image"]
-        if own := re.fullmatch(r"\$\{SPRAT_IMAGES:-sprat\}/(\w+):\$\{(SPRAT_\w+_TAG):-.+\}", image):
-            assert own[2] == f"SPRAT_{own[1].upper()}_TAG"
+        if own := re.fullmatch(r"\$\{SPRAT_IMAGES:-sprat\}/([\w-]+):\$\{(SPRAT_\w+_TAG):-.+\}", image):
+            assert own[2] == f"SPRAT_{section_field(own[1]).upper()}_TAG"
             assert re.fullmatch(TAG, digest), "what the chart accepts as a tag"
         else:
             assert IMAGE.fullmatch(image), f"{name}: {image}"
@@ -105,7 +106,7 @@ def test_an_image_of_sprat_is_never_pulled_unless_somebody_says_so() -> None:
 
 def test_each_image_of_the_dockerfile_runs_somewhere_and_is_made_and_labelled() -> None:
     targets = {
-        name for name in re.findall(r" AS (\w+)$", DOCKERFILE, re.MULTILINE) if f"title=sprat-{name} " in DOCKERFILE
+        name for name in re.findall(r" AS ([\w-]+)$", DOCKERFILE, re.MULTILINE) if f"title=sprat-{name} " in DOCKERFILE
     }
     assert targets == {*SERVICES, "cli"}
     assert targets <= {service["image"].partition("}/")[2].partition(":")[0] for _, service in containers()}
@@ -203,7 +204,7 @@ def test_each_container_of_the_tls_layer_has_a_user_of_its_own() -> None:
         assert settings.keys() <= known
         assert settings["SPRAT_KAFKA__SECURITY_PROTOCOL"] == "SASL_SSL"
         users[name] = settings["SPRAT_KAFKA__SASL_USERNAME"]
-        assert f"{{KAFKA_{users[name].upper()}_PASSWORD:?" in settings["SPRAT_KAFKA__SASL_PASSWORD"]
+        assert f"{{KAFKA_{section_field(users[name]).upper()}_PASSWORD:?" in settings["SPRAT_KAFKA__SASL_PASSWORD"]
     assert len({*users.values()}) == len(users)
     assert users["topics"] in LOADED[TLS]["services"]["kafka"]["environment"]["KAFKA_SUPER_USERS"]
 
@@ -211,11 +212,11 @@ def test_each_container_of_the_tls_layer_has_a_user_of_its_own() -> None:
 def test_the_users_of_the_tls_layer_have_passwords_rights_and_quotas() -> None:
     services = LOADED[TLS]["services"]
     (script,) = services["users"]["command"]
-    passwords = re.findall(r'settings (\w+) "SCRAM-SHA-512=password=\$\$(\w+)\\n"', script)
-    assert [user.upper() for user, _ in passwords] == [variable for _, variable in passwords]
+    passwords = re.findall(r'settings ([\w-]+) "SCRAM-SHA-512=password=\$\$(\w+)\\n"', script)
+    assert [section_field(user).upper() for user, _ in passwords] == [variable for _, variable in passwords]
     assert {variable for _, variable in passwords} <= services["users"]["environment"].keys()
     (command,) = services["topics"]["command"]
-    granted = re.findall(r"--principal (\w+=User:\w+)", command)
+    granted = re.findall(r"--principal ([\w-]+=User:[\w-]+)", command)
     principals = parse_principals(granted, Topics())
     assert {each.user for each in principals} | {"admin"} == {user for user, _ in passwords}
     assert set(ROLES) - {role for each in principals for role in each.roles} == {"reviewer", "auditor"}

@@ -34,6 +34,7 @@ def test_text_and_one_task_are_enough() -> None:
         pytest.param({"reference": {"k" * 64: "v" * 256}}, id="largest reference"),
         pytest.param({"reference": {str(n): "" for n in range(16)}}, id="most references"),
         pytest.param({"tasks": {"translation": {"target": "de", "model": "de.v2_x-1"}}}, id="model by name"),
+        pytest.param({"tasks": {"language-id": {"model": "second"}}}, id="a task with a hyphen"),
         pytest.param({"tasks": {"intent": {}, "ner": None}}, id="null is not asked for"),
     ],
 )
@@ -124,3 +125,9 @@ def test_an_unknown_field_with_an_awkward_name_is_only_a_field(name: str) -> Non
     written = json.loads(text.model_dump_json())
     assert (written[name], written["tasks"]["intent"][name], written["tasks"][name]) == (1, 2, 3)
     assert list(text.tasks.known) == ["intent"]
+
+
+def test_a_task_with_a_hyphen_has_one_name() -> None:
+    text = read(tasks={"language-id": {}, "language_id": {"a": 1}})
+    assert (tuple(text.tasks.known), text.tasks.unknown) == (("language-id",), ("language_id",))
+    assert json.loads(text.model_dump_json())["tasks"] == {"language-id": {"model": "default"}, "language_id": {"a": 1}}

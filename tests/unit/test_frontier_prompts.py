@@ -72,3 +72,8 @@ def test_temperature_can_be_left_out():
     prepared = OpenAIProvider(parts.settings(temperature=None)).prepare(question_of(parts.request()))
     assert "temperature" not in prepared.body
     assert body("x", "intent").body["temperature"] == 0
+
+
+def test_no_large_model_is_asked_for_the_language_of_a_text():
+    problem = question_of(parts.request("Hotel", "language-id", labels=("en", "de"))).problem()
+    assert (problem.code, "languages" in problem.detail) == ("task", True)

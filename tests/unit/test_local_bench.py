@@ -8,6 +8,7 @@ import pytest
 
 from sprat import plugins
 from sprat.errors import SpratError, UserError
+from sprat.settings import section_field
 from sprat_contracts import TASKS, TextSubmitted
 from sprat_local.bench.bare_model import cpu_s, served
 from sprat_local.bench.plan import BenchPlan, Rate, parse_rates
@@ -80,7 +81,7 @@ def test_a_wrong_tag_is_reported_with_its_option(plan, message, tmp_path, monkey
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_parts_of_every_service_are_found(task):
-    assert task in plugins.load(plugins.SETTINGS, task).model_fields
+    assert section_field(task) in plugins.load(plugins.SETTINGS, task).model_fields
     assert callable(plugins.load(plugins.MODELS, task).load)
     assert plugins.load(plugins.HANDLERS, task).declines
 

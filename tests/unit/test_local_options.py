@@ -5,7 +5,7 @@ import pytest
 from sprat.channels import service_channels
 from sprat.kafka.lag import topics_read_by
 from sprat_contracts import TASKS, Topics
-from sprat_local.options import model_name
+from sprat_local.options import Options, choose_services, model_name
 from sprat_operations.services import SERVICES
 
 TOPICS = Topics("other")
@@ -29,5 +29,17 @@ def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.Mo
         "intent.hr",
         "ner.default",
         "translation.default",
+        "language-id.default",
         "frontier",
     ]
+
+
+def test_a_service_on_request_runs_only_where_it_is_named() -> None:
+    def chosen(**options: tuple[str, ...]) -> set[str]:
+        services, missing = choose_services(Options(**options))
+        assert missing == ()
+        return {spec.name for spec in services}
+
+    assert chosen() == {spec.name for spec in SERVICES} - {"language-id"}
+    assert chosen(on_request=("language-id",)) == {spec.name for spec in SERVICES}
+    assert chosen(services=("language-id",)) == {"language-id"}

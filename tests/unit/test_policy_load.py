@@ -89,7 +89,9 @@ def error_of(path: Path) -> str:
             id="in a tenant",
         ),
         pytest.param(
-            "tasks:\n  moods: {}\n", ":2:3: tasks.moods: no such field; known here: intent, ner", id="unknown task"
+            "tasks:\n  moods: {}\n",
+            ":2:3: tasks.moods: no such field; known here: language-id, intent, ner",
+            id="unknown task",
         ),
         pytest.param("task: {}", ":1:1: task: no such field; did you mean tasks?", id="unknown section"),
         pytest.param(

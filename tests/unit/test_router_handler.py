@@ -114,7 +114,12 @@ def test_a_result_says_which_language_was_detected() -> None:
 
 
 def test_each_task_and_model_is_looked_up_by_itself() -> None:
-    handler = router(announced("intent", model="small"), announced("ner"), announced("translation", owns_from=None))
+    handler = router(
+        announced("intent", model="small"),
+        announced("ner"),
+        announced("translation", owns_from=None),
+        announced("language-id"),
+    )
     outcome = handler.receive(received(text(tasks=ALL_TASKS | {"intent": {"model": "small"}})))
     assert [request.prediction.task for request in requests(outcome)] == ["translation"]
 
@@ -133,7 +138,7 @@ def test_unknown_tasks_are_one_dead_letter_beside_their_siblings(unknown: list[s
     assert [request.prediction.task for request in requests(outcome)] == ["intent"]
     assert outcome.rejected is not None
     assert outcome.rejected.code == "unknown_task"
-    assert outcome.rejected.detail == f"tasks: {told}; known are intent, ner, translation"
+    assert outcome.rejected.detail == f"tasks: {told}; known are intent, ner, translation, language-id"
     assert not outcome.rejected.own_fault
 
 
@@ -210,7 +215,7 @@ def test_what_was_paid_and_what_left_stays_told_when_the_answer_is_too_large() -
 
 def test_all_that_nobody_serves_of_a_text_ends_when_one_request_is_too_large() -> None:
     outcome = router().oversized(*_emit_of(text(tasks=ALL_TASKS)))
-    assert [result.task for result in results(outcome)] == ["intent", "ner", "translation"]
+    assert [result.task for result in results(outcome)] == ["intent", "ner", "translation", "language-id"]
 
 
 def test_every_topic_of_the_router_has_its_message() -> None:
@@ -218,7 +223,7 @@ def test_every_topic_of_the_router_has_its_message() -> None:
     assert handler.message_type(TOPICS.texts).__name__ == "TextSubmitted"
     assert handler.message_type(TOPICS.predictions("ner")) is Prediction
     assert handler.message_type(TOPICS.frontier_answers) is FrontierAnswered
-    assert len(router_channels(TOPICS).reads) == 5
+    assert len(router_channels(TOPICS).reads) == 6
 
 
 def test_a_message_that_the_router_does_not_read_stops_the_service() -> None:

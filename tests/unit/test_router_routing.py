@@ -29,7 +29,7 @@ from support.router_records import (
 ESCALATE_OUT_OF_SCOPE = Policy(tasks=TaskPolicies(intent=IntentPolicy(out_of_scope="escalate")))
 
 
-@pytest.mark.parametrize("task", ["intent", "ner", "translation"])
+@pytest.mark.parametrize("task", ["intent", "ner", "translation", "language-id"])
 @pytest.mark.parametrize("confidence", [0.8, 1.0])
 def test_a_sure_prediction_is_kept(task: str, confidence: float) -> None:
     sure = prediction(task, confidence=confidence, cached=True)
@@ -179,7 +179,7 @@ def test_a_result_has_its_texts_key(key: str | None, record_key: bytes) -> None:
 def test_a_result_tells_what_its_text_said() -> None:
     submitted = text(tasks=ALL_TASKS | {"mood": {}}, language="de-AT", tenant="acme-bank", reference={"case": "7"})
     (result,) = results(router().receive(received(prediction(submitted=submitted))))
-    assert result.requested == ("intent", "ner", "translation")
+    assert result.requested == ("intent", "ner", "translation", "language-id")
     assert (result.language, result.tenant, result.reference) == ("de-AT", "acme-bank", {"case": "7"})
     assert result.origin == prediction().origin
 

@@ -9,7 +9,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 TimingsMs = dict[str, Annotated[float, Field(ge=0)]]
 
-TASKS = ("intent", "ner", "translation")
+TASKS = ("intent", "ner", "translation", "language-id")
 """The tasks of this version. Readers must expect others."""
 
 

@@ -17,9 +17,15 @@ class Alternative(Part):
 
 
 class IntentOutput(Part):
-    """The intent of a text."""
+    """The label of a text: its intent, or its language."""
 
-    label: Annotated[str | None, Field(description="The intent; null means outside every known intent.")]
+    label: Annotated[
+        str | None,
+        Field(
+            description="The intent, null means outside every known intent; or the language, BCP 47, null means "
+            "undetermined."
+        ),
+    ]
     alternatives: Annotated[
         tuple[Alternative, ...], Field(description="The likeliest labels, best first, at most three are written.")
     ] = ()
@@ -59,6 +65,7 @@ OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput
     "intent": IntentOutput,
     "ner": NerOutput,
     "translation": TranslationOutput,
+    "language-id": IntentOutput,
 }
 
 TextId = Annotated[str, Field(min_length=1, description="The CloudEvents id of the text.")]

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    create_model,
     field_validator,
     model_serializer,
     model_validator,
@@ -42,7 +43,17 @@ class TranslationOptions(TaskOptions):
     target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47; `pt_BR` is read as `pt-BR`.")]
 
 
-class Tasks(Part):
+_FIELDS: dict[str, Any] = {
+    "language-id": (
+        Annotated[TaskOptions | None, Field(description="Find the language of the text.")],
+        None,
+    )
+}
+_HyphenatedTasks = create_model("_HyphenatedTasks", __base__=Part, **_FIELDS)
+"""The fields of the tasks whose names cannot be written as attributes."""
+
+
+class Tasks(_HyphenatedTasks):
     """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored."""
 
     model_config = ConfigDict(

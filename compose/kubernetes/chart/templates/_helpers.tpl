@@ -7,7 +7,7 @@
 {{- end -}}
 {{- range $name, $values := .Values.models -}}
 {{- if $values -}}
-{{- $variable := printf "SPRAT_%s__MODEL" (upper $values.task) -}}
+{{- $variable := printf "SPRAT_%s__MODEL" ($values.task | replace "-" "_" | upper) -}}
 {{- $service := deepCopy $values -}}
 {{- $_ := set $service "settings" (merge (dict $variable $values.model) ($service.settings | default dict)) -}}
 {{- $group := printf "%s.%s" $values.task $values.model -}}

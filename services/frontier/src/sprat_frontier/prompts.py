@@ -30,6 +30,10 @@ from sprat_contracts import (
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 """The labels to find where no model has announced its own."""
 
+LANGUAGE_ID = "language-id"
+"""No large model is asked for the language of a text: whether a text may leave, and what is masked in it, depends on
+its language, which here nobody knows."""
+
 PROMPT_VERSION = "3"
 """Part of the key of every stored answer: increase it with any change of the prompts or of the schemas."""
 
@@ -83,6 +87,10 @@ class FrontierQuestion:
 
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
+        if self.task == LANGUAGE_ID:
+            return Declined(
+                code=ReasonCode.TASK, detail="the frontier is not asked for languages: what may leave depends on it"
+            )
         if self.task not in OUTPUTS:
             return Declined(code=ReasonCode.TASK, detail="the frontier does not know this task")
         if self.output is IntentOutput and not self.labels:

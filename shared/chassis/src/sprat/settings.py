@@ -215,9 +215,14 @@ class ServiceSettings(VariableSettings):
         return Keys(self.secret, self.previous_secret)
 
 
+def section_field(service: str) -> str:
+    """Return the field of a service's settings that holds its own section: `language_id` for `language-id`."""
+    return service.replace("-", "_")
+
+
 def section_prefix(service: str) -> str:
     """Return how the variables of a service's own section begin: `SPRAT_INTENT__` for `intent`."""
-    return f"SPRAT_{service.replace('-', '_').upper()}__"
+    return f"SPRAT_{section_field(service).upper()}__"
 
 
 def environment() -> Mapping[str, str]:

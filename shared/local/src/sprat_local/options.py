@@ -62,7 +62,9 @@ class Options:
     """Use `kafka_port` and 6379 if they are free, so that other programs need no setting; else any free ports."""
     kafka_port: int = USUAL_KAFKA_PORT
     services: tuple[str, ...] | None = None
-    """Names of the services to run; None: all that are installed."""
+    """Names of the services to run; None: all that are installed but those on request."""
+    on_request: tuple[str, ...] = ()
+    """Names of services on request to run beside the others."""
     models: tuple[ServedModel, ...] = ()
     """The user's own models, which replace shipped ones or run beside them."""
     simulation: Simulation = field(default_factory=Simulation)
@@ -142,14 +144,21 @@ def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...
     Raises:
         UserError: a requested or an essential service is not installed.
     """
-    wanted = [
-        spec
-        for spec in service_table(options)
-        if (options.services is None or spec.name in options.services or spec.model is not None)
-        and (spec.name != SIMULATOR or options.frontier == SIMULATED)
-    ]
+    wanted = [spec for spec in service_table(options) if _is_wanted(spec, options)]
     missing = [spec for spec in wanted if not spec.is_installed]
     for spec in missing:
-        if spec.essential or spec.model is not None or options.services is not None:
+        named = options.services is not None or spec.name in options.on_request
+        if spec.essential or spec.model is not None or named:
             raise UserError(f"the service {spec.name} is not installed: pip install {spec.distribution}")
     return [spec for spec in wanted if spec not in missing], tuple(spec.name for spec in missing)
+
+
+def _is_wanted(spec: ServiceSpec, options: Options) -> bool:
+    """Return whether an installation runs a service if it is installed."""
+    if spec.name == SIMULATOR and options.frontier != SIMULATED:
+        return False
+    if spec.model is not None:
+        return True
+    if options.services is not None:
+        return spec.name in options.services
+    return not spec.on_request or spec.name in options.on_request

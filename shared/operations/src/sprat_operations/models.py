@@ -17,7 +17,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat.registry.announcements import ModelsReader, tombstone_record
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
-from sprat.settings import KafkaSettings, section_prefix
+from sprat.settings import KafkaSettings, section_field, section_prefix
 from sprat.signatures import Signatures
 from sprat_contracts import ModelAnnounced, Topics
 
@@ -46,12 +46,12 @@ def group_of(announced: ModelAnnounced) -> str:
 def serving_advice(announced: ModelAnnounced) -> str:
     """Return what to do about a model without a running service."""
     task, model = announced.task, announced.model
-    section = section_prefix(task)
+    section, package = section_prefix(task), f"sprat_{section_field(task)}"
     if model == DEFAULT_MODEL:
-        start = f"sprat up, or python -m sprat_{task}"
+        start = f"sprat up, or python -m {package}"
     else:
         start = (
-            f"sprat up --model {task}/{model}=DIR, or python -m sprat_{task} with {section}MODEL={model} and "
+            f"sprat up --model {task}/{model}=DIR, or python -m {package} with {section}MODEL={model} and "
             f"{section}ARTEFACT=DIR"
         )
     return f"start it: {start}; or retire it, so that new texts are escalated: sprat models retire {task}/{model}"

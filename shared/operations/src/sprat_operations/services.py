@@ -39,6 +39,8 @@ class ServiceSpec:
     """Its consumer group, after the prefix and a dot; empty without one. `{model}` is replaced by its model's name."""
     essential: bool = False
     """No text gets a Result without it; other services may be left out of an installation."""
+    on_request: bool = False
+    """An installation runs it only where it is named."""
     needs_kafka: bool = True
     port_variable: str = "SPRAT_HEALTH_PORT"
     """The environment variable with the port of its health server."""
@@ -83,6 +85,9 @@ class ServiceSpec:
 SIMULATOR = "simulator"
 FRONTIER = "frontier"
 
+ON_REQUEST = ("language-id",)
+"""Tasks whose service an installation runs only where it is named: few texts ask for them."""
+
 # A new service is one entry here.
 SERVICES = (
     ServiceSpec(
@@ -93,7 +98,7 @@ SERVICES = (
         ready_path="/healthz",
     ),
     ServiceSpec("router", "router", essential=True),
-    *(ServiceSpec(task, f"{task}.{{model}}") for task in TASKS),
+    *(ServiceSpec(task, f"{task}.{{model}}", on_request=task in ON_REQUEST) for task in TASKS),
     ServiceSpec(FRONTIER, "frontier", essential=True),
 )
 

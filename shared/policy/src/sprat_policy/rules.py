@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
@@ -136,7 +136,14 @@ class IntentPolicy(TaskPolicy):
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
-class TaskPolicies(PolicySection):
+_FIELDS: dict[str, Any] = {
+    "language-id": (Annotated[TaskPolicy, Field(description="the fields keep_at, models")], TaskPolicy())
+}
+_HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_FIELDS)
+"""The sections of the tasks whose names cannot be written as attributes."""
+
+
+class TaskPolicies(_HyphenatedTasks):
     """One section for each task; a missing task has the defaults."""
 
     intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, models")] = IntentPolicy()

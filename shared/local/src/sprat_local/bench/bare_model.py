@@ -18,7 +18,7 @@ from typing import Any, Final
 from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat.model import Question
-from sprat.settings import KafkaSettings, load_settings
+from sprat.settings import KafkaSettings, load_settings, section_field
 from sprat_contracts import TASKS, Topics
 from sprat_inference.serving import SpecialistModel, load_model
 from sprat_inference.specialist import SpecialistHandler
@@ -113,7 +113,7 @@ def load(task: str) -> tuple[SpecialistModel, SpecialistHandler]:
     Raises:
         UserError: the model cannot be used.
     """
-    section = getattr(load_settings(plugins.load(plugins.SETTINGS, task)), task)
+    section = getattr(load_settings(plugins.load(plugins.SETTINGS, task)), section_field(task))
     model: SpecialistModel = load_model(plugins.load(plugins.MODELS, task).load, section, task)
     handler: SpecialistHandler = plugins.load(plugins.HANDLERS, task)(Topics(), model.card, section.model, 0)
     return model, handler

@@ -36,6 +36,7 @@ tasks:
   intent: {keep_at: 0, out_of_scope: keep}
   ner: {keep_at: 0}
   translation: {keep_at: 0}
+  language-id: {keep_at: 0}
 """
 _ROUTER: Final = "router"
 _FOLDER: Final = "sprat-bench-"

@@ -58,7 +58,8 @@ def load_texts(plan: BenchPlan) -> tuple[BenchText, ...]:
 
 
 def _samples(task: str, target: str | None) -> tuple[BenchText, ...]:
-    submitted = [sample.submitted for sample in load_samples(DEMO_FOLDER).texts if task in sample.submitted["tasks"]]
+    samples = [sample.submitted for sample in load_samples(DEMO_FOLDER).texts]
+    submitted = [each for each in samples if task in each["tasks"]] or samples  # every text has a language
     return tuple(BenchText(each["text"], each.get("language", "en"), target) for each in submitted)
 
 

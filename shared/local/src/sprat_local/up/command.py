@@ -10,6 +10,7 @@ from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 EPILOG = """\b
 Examples:
   sprat up --data ./sprat-data
+  sprat up --with language-id
   sprat up --observe     (metrics, alerts, logs and traces, in what is installed of Prometheus, Jaeger and others)
   sprat up --model intent/hr=./hr --model intent/it=./it     (texts ask for it: --task intent@hr)
   SPRAT_MODELS='{"intent/hr": "./hr"}' sprat up
@@ -19,6 +20,14 @@ Exit codes:
   0  stopped
   1  Kafka or a service failed in a way that cannot be fixed here
   2  wrong usage, or something on this machine prevents the start"""
+
+
+def _on_request(name: str) -> str:
+    from sprat_operations.services import ON_REQUEST  # noqa: PLC0415 - --help does not wait for it
+
+    if name not in ON_REQUEST:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, ON_REQUEST))}.")
+    return name
 
 
 def up(
@@ -56,6 +65,16 @@ def up(
             metavar="TASK/NAME=DIR",
             help="Serve the model in DIR; texts ask for it by NAME. It runs beside the shipped one, or replaces it if "
             "NAME is left out. Repeat the option for several models. Also: SPRAT_MODELS, a JSON object.",
+            show_default=False,
+        ),
+    ] = None,
+    with_service: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="SERVICE",
+            parser=_on_request,
+            help="Run a service that is not among the usual ones: language-id.",
             show_default=False,
         ),
     ] = None,
@@ -110,6 +129,7 @@ def up(
         usual_ports=True,
         kafka_port=named_kafka_port(),
         models=served_models(model or ()),
+        on_request=tuple(with_service or ()),
         observability=Observability() if observe else None,
     )
     raise typer.Exit(UpSession(options, Console(highlight=False)).run())

@@ -1,0 +1,83 @@
+"""Write the card of the language model: measure the detector on the texts that its confidence was not fitted to.
+
+    python services/language-id/recipe/build.py
+
+The texts are the lines with an odd number of `tests/data/language_texts.tsv` and `encoder_texts.tsv`.
+"""
+
+from pathlib import Path
+
+from sprat_inference.artefact import write_artefact
+from sprat_inference.card import label_set_hash
+from sprat_langid import INTERCEPT, LANGUAGES, READ_CODE_POINTS, SLOPE, VERSION, detect
+from sprat_language_id.__main__ import SHIPPED
+from sprat_language_id.model import READER
+
+DATA = Path(__file__).parents[3] / "tests" / "data"
+KEEP_AT = 0.8
+
+
+def main() -> None:
+    """Write the card."""
+    lines = [
+        line
+        for name in ("language_texts", "encoder_texts")
+        for line in (DATA / f"{name}.tsv").read_text("utf-8").splitlines()[::2]
+    ]
+    rows = [line.split("\t") for line in lines]
+    guesses = [(language, detect(text)) for language, text in rows]
+    right = [guess.language == language for language, guess in guesses]
+    kept = [guess.confidence >= KEEP_AT for _, guess in guesses]
+    data = f"{len(rows)} texts written for Sprat, in {len({language for language, _ in rows})} languages"
+    figures = {
+        "right": (sum(right) / len(rows), data),
+        "kept": (sum(kept) / len(rows), f"share with a confidence of {KEEP_AT} or more; {data}"),
+        "kept_right": (sum(a and b for a, b in zip(right, kept, strict=True)) / sum(kept), f"of those kept; {data}"),
+    }
+    SHIPPED.mkdir(parents=True, exist_ok=True)
+    card = write_artefact(
+        SHIPPED,
+        {
+            "name": "default",
+            "reader": READER,
+            "task": "language-id",
+            "languages": (),
+            "labels": LANGUAGES,
+            "label_set": label_set_hash(LANGUAGES),
+            "max_tokens": READ_CODE_POINTS,
+            "licence": "BSD-3-Clause",
+            "made_of": [
+                {
+                    "name": "py3langid",
+                    "authors": "Marco Lui 2011 (langid.py), Adrien Barbaresi (py3langid)",
+                    "licence": "BSD-3-Clause",
+                    "source": f"the PyPI package, {VERSION}; it is a dependency, and no file of it is copied",
+                    "used_for": "the classifier, limited to the labels",
+                }
+            ],
+            "scores": [
+                {"name": name, "value": round(value, 4), "protocol": protocol}
+                for name, (value, protocol) in figures.items()
+            ],
+            "limits": [
+                "A text in a language that is not among the labels gets the nearest of them.",
+                "A text of one to three words is often in several languages.",
+                f"Of a text, the first {READ_CODE_POINTS:,} code points are read.",
+            ],
+            "calibration": {
+                "method": "sigmoid(slope · logit(share) + intercept)",
+                "fitted_on": "the other half of those texts and the first one to four words of each",
+                "outside_share": 0,
+                "longest_code_points": READ_CODE_POINTS,
+                "parameters": {"slope": (SLOPE,), "intercept": (INTERCEPT,)},
+            },
+            "keep_at": KEEP_AT,
+            "keep_at_rule": "the default of the policy; how many answers it keeps, and how many of these are right, is "
+            "among the scores",
+        },
+    )
+    print(card.version, {score.name: score.value for score in card.scores})
+
+
+if __name__ == "__main__":
+    main()
