@@ -5,8 +5,9 @@ is like a known one, and values never.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final
 
 from sprat_contracts.base import Part
@@ -38,6 +39,12 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
         detail = f"{count} unknown field{'s' * (count > 1)} whose name is not shown"
         told.append(TextWarning(code=ReasonCode.UNKNOWN_FIELD, detail=detail))
     return tuple(told)
+
+
+def misspelt(missing: str, names: Iterable[str], known: Collection[str]) -> str | None:
+    """Return the name that a sender has probably given to a missing field; None where none is like it."""
+    unknown = [name for name in islice(names, _LOOKED_AT) if name not in known and _QUOTABLE.fullmatch(name)]
+    return next(iter(get_close_matches(missing, unknown, n=1)), None)
 
 
 def _quoted(name: str, known: Iterable[str]) -> str | None:

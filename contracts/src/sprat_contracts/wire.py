@@ -5,14 +5,14 @@ All messages are written in binary mode. Texts may also come in structured mode 
 
 import codecs
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from sprat_contracts.base import Message
 from sprat_contracts.codes import ReasonCode
@@ -21,7 +21,7 @@ from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.structured import CONTEXT, FORMAT, content_type_of, data_in, event_in, extensions_in
-from sprat_contracts.text_warnings import warnings_of
+from sprat_contracts.text_warnings import misspelt, warnings_of
 from sprat_contracts.texts import TextSubmitted, TextWarning
 from sprat_contracts.trace_context import Traceparent
 
@@ -315,7 +315,7 @@ def _identity(attributes: Mapping[str, str], event_type: str, where: str) -> tup
 
 def _wire_error(error: ValidationError, message_type: type[Message], value: bytes) -> WireError:
     """Return which fields are wrong and why, without any input: keys that are not field names are shown as `*`."""
-    problems = error.errors(include_input=False, include_context=False, include_url=False)
+    problems = error.errors(include_context=False, include_url=False)
     if problems[0]["type"] == "json_invalid":
         return _invalid_json(value, problems[0]["msg"])
     known = _field_names(message_type)
@@ -324,7 +324,7 @@ def _wire_error(error: ValidationError, message_type: type[Message], value: byte
             ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
             or "the value"
         )
-        + f": {problem['msg']}"
+        + f": {_in_words(problem, known)}"
         for problem in problems[:_MAX_PROBLEMS]
     ]
     if len(problems) > _MAX_PROBLEMS:
@@ -335,6 +335,17 @@ def _wire_error(error: ValidationError, message_type: type[Message], value: byte
     else:
         code = ReasonCode.INVALID_MESSAGE
     return WireError(code, "; ".join(problem_texts))
+
+
+def _in_words(problem: ErrorDetails, known: Collection[str]) -> str:
+    """Return what is wrong with a field, without any input but the name of a field that is like a missing one."""
+    field = problem["loc"][-1] if problem["loc"] else ""
+    if problem["type"] == "missing" and isinstance(problem["input"], dict):
+        given = misspelt(str(field), problem["input"], known)
+        return problem["msg"] + (f" ({given}, did you mean {field}?)" if given is not None else "")
+    if problem["type"] == "string_pattern_mismatch" and field in {"language", "target"}:
+        return "it is no language tag, such as en or pt-BR"
+    return problem["msg"]
 
 
 @cache
