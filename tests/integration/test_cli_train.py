@@ -103,6 +103,27 @@ def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_
     assert not any("held out in turn" in limit for limit in card.limits)
 
 
+def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp_path):
+    outside = [(f"what is the capital of {country}", "oos") for country in ("Peru", "Chad", "Iran", "Fiji")]
+    labelled = [("please, two days of holiday", "leave"), ("no payslip came", "payroll")]
+    trained_on = training_files.rows()[5][0]
+    test = training_files.write(tmp_path / "test.csv", [*labelled, (trained_on, "oos"), *outside, outside[0]])
+    result = train(file, "--output", tmp_path / "hr", "--test", test)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"[\d.]+% of the 4 texts outside every label are recognised", result.stdout)
+    assert "1 row of the test is trained on, too, and left out of its figures: 4" in result.stdout
+    model = IntentModel.load(tmp_path / "hr")
+    answers = model.answer([Question(text, "en") for text, _ in outside])
+    recognised = sum(answer.output.label is None for answer in answers) / len(outside)
+    card = load_artefact(tmp_path / "hr").card
+    assert card.score("test_outside_recall") == recognised
+    kept = [answer.confidence >= model.card.keep_at for answer in answers]
+    inside = [each.confidence >= model.card.keep_at for each in model.answer([Question(t, "en") for t, _ in labelled])]
+    share = 0.9 * sum(inside) / len(inside) + 0.1 * sum(kept) / len(kept)
+    assert card.score("test_kept_share") == pytest.approx(share, abs=1e-3)
+    assert "Of the 4 texts of the test file outside every label" in (tmp_path / "hr-report.html").read_text("utf-8")
+
+
 def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path):
     labels = list(training_files.PHRASES)
     rows = [

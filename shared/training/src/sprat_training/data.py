@@ -249,6 +249,18 @@ def check_test(test: LabelledTexts, data: TrainingData) -> tuple[LabelledTexts, 
     return test.take([index for index, leak in enumerate(leaks) if not leak]), leaked_rows
 
 
+def check_outside_test(
+    test: LabelledTexts, data: TrainingData, outside: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the distinct texts of a test that are outside every label, and the rows whose text is trained on."""
+    trained_on = {normalised_text(text) for text in (*data.texts, *outside)}
+    distinct = {normalised_text(text): text for text in test.texts}
+    leaked_rows = tuple(
+        row for row, text in zip(test.rows, test.texts, strict=True) if normalised_text(text) in trained_on
+    )
+    return tuple(text for form, text in distinct.items() if form not in trained_on), leaked_rows
+
+
 def similar_labels(labels: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Return groups of labels that differ only by case, white space or character width, each group sorted."""
     groups: dict[str, set[str]] = {}

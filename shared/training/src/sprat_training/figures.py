@@ -74,6 +74,7 @@ class TrainingFigures:
     accuracy: Interval
     """The most likely label is right, whatever the confidence."""
     macro_f1: float
+    outside_texts: int
     outside_recall: float | None
     """Share of the texts outside that are recognised; None where there are none."""
     outside_share: float
@@ -156,6 +157,7 @@ def measure(
         texts=len(gold),
         accuracy=wilson(int(np.trace(table)), len(gold)),
         macro_f1=float(np.mean(f1)),
+        outside_texts=int((~readings.in_scope).sum()),
         outside_recall=float(readings.is_rejected[~readings.in_scope].mean()) if has_outside else None,
         outside_share=share,
         calibration_error=expected_calibration_error(bins),

@@ -190,7 +190,8 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
         ("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"),
     ]
     if figures.outside_recall is not None:
-        rows.append(("outside_recall", figures.outside_recall, "texts outside that are published without a label"))
+        rule = f"{figures.outside_texts:,} texts outside: those that are published without a label"
+        rows.append(("outside_recall", figures.outside_recall, rule))
     return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
 
 

@@ -227,8 +227,11 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
             )
         )
     page.add_table(head, rows, numbers=(1,))
-    recall = result.figures.outside_recall
-    outside = "" if recall is None else f" Of the texts outside every label, {recall:.1%} are recognised."
+    outside = ""
+    for where, figures in (("", result.figures), (" of the test file", result.test)):
+        if figures is not None and figures.outside_recall is not None:
+            count = f"{figures.outside_texts:,} texts{where}"
+            outside += f" Of the {count} outside every label, {figures.outside_recall:.1%} are recognised."
     said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")

@@ -13,6 +13,7 @@ from sprat_training.config import TrainingConfig
 from sprat_training.data import (
     DataSummary,
     TrainingData,
+    check_outside_test,
     check_test,
     hold_out,
     is_held_out,
@@ -38,7 +39,7 @@ class Sources:
     leaked_rows: tuple[int, ...]
     """Rows of the test whose text is trained on."""
     outside_test: tuple[str, ...]
-    """Texts outside every label that are held out."""
+    """Distinct texts outside every label that are held out, or that the test file has."""
     bad_rows: tuple[RowProblem, ...]
     """Rows that were left out, as the user asked."""
 
@@ -94,12 +95,17 @@ def _checked(
     )
     leaked: tuple[int, ...] = ()
     outside_test: tuple[str, ...] = ()
+    tested_outside: LabelledTexts | None = None
     if test is not None:
         with _collected(errors):
             if config.merge_case:
                 test = merge_spellings(test, [*data.labels, config.outside_label])
-            test, leaked = check_test(split_outside(test, config.outside_label)[0], data)
+            labelled, tested_outside = split_outside(test, config.outside_label)
+            test, leaked = check_test(labelled, data)
     outside = outside_texts(data, outside_rows, *([] if given_outside is None else [given_outside]))
+    if tested_outside is not None:
+        outside_test, leaked_outside = check_outside_test(tested_outside, data, outside)
+        leaked = tuple(sorted((*leaked, *leaked_outside)))
     if config.hold_out:
         data, summary, test = hold_out(data, summary, drop_small=config.drop_small)
         outside_test = tuple(filter(is_held_out, outside))

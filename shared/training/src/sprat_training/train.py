@@ -83,7 +83,9 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     if stage is not None:
         figures = _validation_figures(validation, data, calibrator, config, stage)
     test_figures = (
-        None if test is None else _test_figures(test, base, validation.head, data, calibrator, stage, progress)
+        None
+        if test is None
+        else _test_figures(sources, test, base, validation.head, data, calibrator, stage, config, progress)
     )
     kept = figures.least_keep_at(config.accuracy)
     little = kept is None or kept.share < LITTLE
@@ -174,28 +176,32 @@ def _validation_figures(
 
 
 def _test_figures(
+    sources: Sources,
     test: LabelledTexts,
     base: BaseEncoder,
     head: LabelHead,
     data: TrainingData,
     calibrator: LabelCalibrator,
     stage: LexicalFit | None,
+    config: TrainingConfig,
     progress: OnTrainingProgress,
 ) -> TrainingFigures:
-    vectors = encode_texts(base.encoder, test.texts, progress, "reading the test").vectors
-    logits: Floats = logits_of(head, vectors)
+    texts, inside = (*test.texts, *sources.outside_test), len(test.texts)
+    vectors = encode_texts(base.encoder, texts, progress, "reading the test").vectors
+    logits: Floats = logits_of(head, vectors[:inside])
     numbers = {label: number for number, label in enumerate(data.labels)}
     gold = np.array([numbers[label] for label in test.labels], dtype=np.int64)
     behind = calibrator if stage is None else stage.passed_on
-    readings = readings_of(logits, features_of(head, vectors), gold, features_of(head, vectors[:0]), behind)
+    read = features_of(head, vectors)
+    readings = readings_of(logits, read[:inside], gold, read[inside:], behind)
     best = logits.argmax(axis=1)
     if stage is not None:
-        by_words = stage.model.logits(test.texts)
+        by_words = stage.model.logits(texts)
         chances = stage.calibrator.chances(features(by_words))
         answered = chances[:, RIGHT] >= stage.gate.answers_from
-        best = np.where(answered, by_words.argmax(axis=1), best)
+        best = np.where(answered[:inside], by_words[:inside].argmax(axis=1), best)
         readings = readings.answered_by_another(answered, chances, best == gold)
-    return measure(readings, best, gold, data.labels, 0.0)
+    return measure(readings, best, gold, data.labels, config.outside_share)
 
 
 def _check_languages(config: TrainingConfig, base: BaseEncoder) -> None:

@@ -144,8 +144,8 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
     ]
     if figures.outside_recall is not None:
         lines.append(
-            f"{'':12}{figures.outside_recall:.1%} of the texts outside every label are recognised, "
-            f"counted as {figures.outside_share:.0%} of the traffic"
+            f"{'':12}{figures.outside_recall:.1%} of the {figures.outside_texts:,} texts outside every label are "
+            f"recognised, counted as {figures.outside_share:.0%} of the traffic"
         )
     return lines
 
