@@ -10,11 +10,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from sprat.registry.announcements import announcement_record
 from sprat.settings import KafkaSettings
-from sprat_contracts import ModelAnnounced
+from sprat_contracts import ModelAnnounced, Topics
 from sprat_local.processes.ports import free_port
 from sprat_operations.models import withdraw
 from support.cli_records import environment, sprat
 from support.stream import SECRET, SIGNATURES, publish
+
+TOPICS = len(Topics().table())
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     found = {row["found"] for row in checks["groups"]}
     assert {"frontier: 1 member, 0 records behind", "router: 1 member, 0 records behind"} <= found
     assert checks["models"][0]["found"] == "intent/default 01234567, 2 labels"
-    assert checks["topics"][0]["found"] == f"all 13 as they should be, prefix {topics.prefix}"
+    assert checks["topics"][0]["found"] == f"all {TOPICS} as they should be, prefix {topics.prefix}"
     assert checks["kafka"][0]["found"].startswith(f"{kafka.bootstrap} (PLAINTEXT): 1 broker")
     assert checks["brokers"][0]["found"] == "7 settings that matter here are as they should be"
     assert checks["clock"][0]["found"].startswith("as Kafka's, give or take ")
@@ -118,7 +120,7 @@ async def test_a_missing_topic_is_broken_and_what_mends_it_is_said(kafka, topics
     assert code == 1
     (row,) = checks["topics"]
     assert row["state"] == "broken"
-    assert row["found"] == f"1 of 13 missing: {topics.feedback}"
+    assert row["found"] == f"1 of {TOPICS} missing: {topics.feedback}"
     assert row["mend"] == "sprat topics create"
 
 
@@ -190,7 +192,7 @@ async def test_without_any_topic_it_ends_soon_and_says_what_to_do(examine):
     async with asyncio.timeout(8):
         code, checks = await examine()
     assert code == 1
-    assert checks["topics"][0]["found"].startswith("13 of 13 missing")
+    assert checks["topics"][0]["found"].startswith(f"{TOPICS} of {TOPICS} missing")
     assert checks["topics"][0]["mend"] == "sprat topics create"
 
 
