@@ -64,7 +64,8 @@ class DemoTarget:
         missing = [state.name for state in states if state.status == "missing"]
         if missing:
             raise UserError(f"topic {missing[0]} does not exist: run `sprat topics create`")
-        groups = tuple(group for spec in SERVICES if (group := spec.group_name(DEFAULT_MODEL)))
+        started = (spec for spec in SERVICES if not spec.on_request)  # the demo asks no other
+        groups = tuple(group for spec in started if (group := spec.group_name(DEFAULT_MODEL)))
         target = cls(kafka, {state.name: state.partitions or 0 for state in states}, groups)
         deadline = time.monotonic() + ready_s
         while absent := await target._absent():
