@@ -1,14 +1,17 @@
 """`Sprat` where it cannot start: what it says, and that it leaves nothing."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sprat.errors import UserError
 from sprat_contracts import Record
+from sprat_operations.services import ON_REQUEST, ServiceSpec
 from sprat_testing import Sprat, Text, containers
-from sprat_testing.containers import SpratStack, unavailable
+from sprat_testing.containers import SERVICES, SpratStack, unavailable
+from sprat_testing.embedded import Embedded
 from sprat_testing.outcomes import Outcomes
 
 
@@ -101,3 +104,14 @@ def test_what_is_no_result_is_left_out() -> None:
     outcomes.add(Record("sprat.results.intent.v1", 0, 0, 0, None, b"no JSON"), is_letter=False)
     outcomes.add(Record("sprat.dead-letters.v1", 0, 0, 0, None, b"no letter"), is_letter=True)
     assert (outcomes.results(), outcomes.letters()) == ([], [])
+
+
+def test_containers_and_the_shipped_models_need_no_service_that_is_started_on_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert SERVICES == ("router", "intent", "ner", "translation", "frontier")
+    monkeypatch.setattr(ServiceSpec, "is_installed", property(lambda spec: not spec.on_request))
+    installation = partial(Embedded, answers=None, policy=None, environment={}, on_progress=lambda *_: None)
+    installation(services=None)
+    with pytest.raises(UserError, match="the shipped models are not installed"):
+        installation(services=ON_REQUEST)

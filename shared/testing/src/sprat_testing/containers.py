@@ -17,10 +17,11 @@ from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS
 from sprat_local.processes.ports import HOST, free_port
+from sprat_operations.services import ON_REQUEST
 
 FOLDER = Path(__file__).parent / "compose"
 """The Compose file, and what it mounts."""
-SERVICES = ("router", *TASKS, "frontier")
+SERVICES = ("router", *(task for task in TASKS if task not in ON_REQUEST), "frontier")
 SIMULATOR = "simulator"
 _COMMAND_S = 600
 _LAST = 2_000

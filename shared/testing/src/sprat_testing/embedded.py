@@ -35,7 +35,7 @@ class Embedded:
         Raises:
             UserError: a service of the shipped models is not installed.
         """
-        wanted = [spec for spec in SERVICES if services is None or spec.name in services]
+        wanted = [spec for spec in SERVICES if (not spec.on_request if services is None else spec.name in services)]
         if answers is None and not all(spec.is_installed for spec in wanted):
             raise UserError("the shipped models are not installed: pip install 'sprat-testing[models]'")
         self._notices: list[Notice] = []
