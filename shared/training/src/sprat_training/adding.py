@@ -23,7 +23,11 @@ from sprat_inference.converters.agreement import (
 from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.hub import Source
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import Provenance, convert_classifier
+from sprat_inference.converters.sequence_classifier import (
+    NOT_CALIBRATED_LIMIT,
+    Provenance,
+    convert_classifier,
+)
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
 from sprat_training.config import OnTrainingProgress
@@ -91,6 +95,8 @@ def add_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
+    if config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
+        raise UserError(f"{config.output}: exists already; name another --output")
     saved = SavedModel.open(source.folder)
     provenance = Provenance(
         name=config.name,
@@ -103,6 +109,7 @@ def add_classifier(
     config.output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=config.output.parent, prefix=".sprat-add-") as temporary:
         folder = Path(temporary) / "artefact"
+        folder.mkdir()  # the temporary folder itself is readable by its owner only
         card = convert_classifier(saved, provenance, config.task, folder, quantization=config.quantization)
         classifier = Classifier.load(folder, card)
         classes = (*(card.labels or ()), *([config.outside_label] if config.outside_label else []))
@@ -121,7 +128,7 @@ def add_classifier(
             calibration, figures = _calibrate(classifier, card, rows, config, progress)
             keep_at, rule = _keep_at(figures, config.accuracy)
             scores += _scores(figures, keep_at)
-            limits = limits[1:]  # the first says that it is not calibrated
+            limits.remove(NOT_CALIBRATED_LIMIT)
             card = card.model_copy(update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule})
         card = card.model_copy(update={"scores": tuple(scores), "limits": tuple(limits)})
         written = write_artefact(folder, card.model_dump(mode="json"))

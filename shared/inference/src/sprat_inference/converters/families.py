@@ -136,8 +136,8 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
     }
     if missing := [name for name in _needed(layers) if name not in renamed]:
         raise UserError(
-            f"{saved.folder}: the weights lack {missing[0]} (and {len(missing) - 1} more); "
-            "it is not the model that config.json describes"
+            f"{saved.folder}: {len(missing)} of the arrays that config.json asks for are not among the weights, such "
+            f"as {missing[0]}; download the model again"
         )
     if family.positions_after_padding:
         renamed[_POSITIONS] = renamed[_POSITIONS][saved.number("pad_token_id") + 1 :]

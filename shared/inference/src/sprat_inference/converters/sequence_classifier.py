@@ -1,7 +1,5 @@
 """Convert a fine-tuned text classifier for the transformers library to an artefact of a label task, without torch."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,9 @@ from sprat_inference.heads import CLASSIFIER_READER, ClassifierHead, Floats
 LONGEST_TEXT: Final = 20_000
 """Code points of the longest text that the contract allows. Nothing is known of texts of another length."""
 
+NOT_CALIBRATED_LIMIT: Final = (
+    "Not calibrated: its confidence is the network's own probability, which is usually too high."
+)
 _SUFFIX: Final = "ForSequenceClassification"
 
 
@@ -43,32 +44,21 @@ class Provenance:
 
 
 def convert_classifier(
-    saved: SavedModel, provenance: Provenance, task: str, output: Path, *, quantization: Quantization = "int8"
+    saved: SavedModel, provenance: Provenance, task: str, folder: Path, *, quantization: Quantization = "int8"
 ) -> Card:
-    """Write the artefact into `output`, a folder that must be missing or empty, and return its card.
+    """Write the artefact into `folder`, which must exist and be empty, and return its card.
 
     Raises:
         UserError: the model is of another kind, or cannot be converted; the message says what to do.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output}: exists already; name another --output")
     _check_kind(saved)
     weights = saved.weights()
     encoder = encoder_of(saved, weights)
     labels, head = _labels_and_head(saved, weights, provenance.outside_label)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
-        folder = Path(temporary) / "artefact"
-        folder.mkdir()
-        write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
-        head.save(folder)
-        max_tokens = saved.longest_input(encoder.positions)
-        card = write_artefact(folder, _card(saved, provenance, task, labels, max_tokens, quantization))
-        if output.exists():
-            output.rmdir()
-        shutil.move(folder, output)
-    output.chmod(0o755)
-    return card
+    write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
+    head.save(folder)
+    max_tokens = saved.longest_input(encoder.positions)
+    return write_artefact(folder, _card(saved, provenance, task, labels, max_tokens, quantization))
 
 
 def _check_kind(saved: SavedModel) -> None:
@@ -160,7 +150,7 @@ def _card(
         "keep_at_rule": "not calibrated, so keeping nothing is recommended; calibrate it with --calibrate, or measure "
         "it with sprat assess",
         "limits": (
-            "Not calibrated: its confidence is the network's own probability, which is usually too high.",
+            NOT_CALIBRATED_LIMIT,
             f"Reads the first {max_tokens:,} tokens of a text.",
             "Not measured here: what its authors say of it is in their own card.",
         ),
