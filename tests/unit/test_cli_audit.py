@@ -1,16 +1,20 @@
 """Sums of egress records, without a broker."""
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
 
 from sprat.audit.chain import Chain
+from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import StoredCheckpoint
 from sprat_cli.audit import command
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, EgressRecord
 from sprat_frontier.settings import FrontierSettings
+from sprat_local.environment import audit_variables
+from sprat_operations import local_run
 from sprat_operations.audit_proof import AuditProof
 from sprat_operations.egress import EgressSums
 from support.audit_log import public_keys
@@ -130,9 +134,38 @@ def test_repeated_writes_are_shown_and_a_writer_without_records_has_no_times(ver
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, said, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path)
     result = CliRunner().invoke(app, ["audit", *arguments])
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert said in result.stderr
+
+
+def test_key_and_checkpoints_of_ones_own_running_installation_are_found_by_its_kafka(monkeypatch, tmp_path, proof):
+    asked = []
+
+    async def verified(kafka, keys, places, options):
+        asked.append((keys, places))
+        return proof
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "verify_audit", verified)
+    monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path / "cache")
+    audit_variables(tmp_path / "data")  # as `sprat up` makes them
+    local_run.LocalRun(os.getpid(), "data", "redis://127.0.0.1:6399/0", "127.0.0.1:43211").announce()
+    result = CliRunner().invoke(app, ["audit", "verify", "--bootstrap", "localhost:43211"])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "data" / "audit"
+    assert f"the key and the checkpoints of your `sprat up`: {folder / 'public.pem'}" in result.stderr
+    ((keys, places),) = asked
+    assert places.checkpoints == folder / "checkpoints"
+    signing = SigningKey.read((folder / "key.pem").read_bytes(), "key")
+    assert keys.check(RECORD, b"value", signing.sign(RECORD, b"value")) == signing.id
+
+    (folder / "public.pem").unlink()  # an installation that signs with a key of the user's
+    result = CliRunner().invoke(app, ["audit", "verify", "--bootstrap", "127.0.0.1:43211"])
+    assert "openssl pkey -in KEY_FILE -pubout" in result.stderr
+    result = CliRunner().invoke(app, ["audit", "verify", "--bootstrap", "127.0.0.1:43212"])
+    assert "no `sprat up` of yours runs with Kafka at 127.0.0.1:43212" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["audit"], ["audit", "verify"]])

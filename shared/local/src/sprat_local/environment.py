@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from sprat.audit.keys import load_or_create_key
+from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_local.options import SIMULATED, Options
@@ -123,9 +123,9 @@ def audit_variables(folder: Path) -> dict[str, str]:
     """Return the variables of the service that signs the audit: the user's, else with a key and checkpoints here."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(_AUDIT) and value}
     if not variables.keys() & {f"{_AUDIT}KEY", f"{_AUDIT}KEY_FILE"}:
-        variables[f"{_AUDIT}KEY_FILE"] = str(load_or_create_key(folder / "audit").absolute())
+        variables[f"{_AUDIT}KEY_FILE"] = str(load_or_create_key(folder / AUDIT_FOLDER).absolute())
     if not variables.keys() & {f"{_AUDIT}CHECKPOINTS", f"{_AUDIT}KAFKA__BOOTSTRAP"}:
-        checkpoints = (folder / "audit" / "checkpoints").absolute()
+        checkpoints = (folder / AUDIT_FOLDER / CHECKPOINTS).absolute()
         checkpoints.mkdir(mode=0o700, parents=True, exist_ok=True)
         variables[f"{_AUDIT}CHECKPOINTS"] = str(checkpoints)
     return variables

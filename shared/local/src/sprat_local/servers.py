@@ -62,7 +62,9 @@ class BackingServers:
         """
         self._starts.wait()
         if self._redis is not None:
-            self._announced = LocalRun(os.getpid(), str(self._folder), self._redis.url, self.bootstrap).announce()
+            self._announced = LocalRun(
+                os.getpid(), str(self._folder.absolute()), self._redis.url, self.bootstrap
+            ).announce()
 
     def stop(self, *, start_timeout_s: float) -> None:
         """Stop what is embedded. A server cannot be stopped while it starts: wait for that for `start_timeout_s`."""

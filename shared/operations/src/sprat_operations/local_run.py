@@ -50,6 +50,12 @@ def find(redis_url: str) -> LocalRun | None:
     return run if parts.password in {None, urlsplit(run.redis_url).password} else None
 
 
+def find_by_kafka(bootstrap: str) -> LocalRun | None:
+    """Return this user's running installation whose Kafka has this address; None if there is none."""
+    addresses = {_plain(each) for each in bootstrap.split(",")}
+    return next((run for run in running() if _plain(run.bootstrap) in addresses), None)
+
+
 def running() -> list[LocalRun]:
     """Return this user's installations that run now, as far as their Redis is their own."""
     found = []
@@ -61,6 +67,12 @@ def running() -> list[LocalRun]:
             continue
         found.append(run)
     return found
+
+
+def _plain(address: str) -> str:
+    """Return an address of this machine in one form."""
+    host, _, port = address.strip().rpartition(":")
+    return f"127.0.0.1:{port}" if host in _LOOPBACK else address.strip()
 
 
 def _port(url: str) -> int:

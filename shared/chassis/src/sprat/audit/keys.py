@@ -17,6 +17,11 @@ from sprat.errors import UserError
 RECORD: Final = b"sprat egress record\0"
 CHECKPOINT: Final = b"sprat audit checkpoint\0"
 """What is signed: a signature for one purpose is none for the other."""
+AUDIT_FOLDER: Final = "audit"
+"""In the folder of a local installation: holds its keys and its checkpoints, under the next two names."""
+PUBLIC_KEY: Final = "public.pem"
+CHECKPOINTS: Final = "checkpoints"
+_PRIVATE_KEY: Final = "key.pem"
 HOW_TO_MAKE: Final = "make one with `openssl genpkey -algorithm ed25519 -out audit-key.pem`"
 
 _ALGORITHM: Final = b"ed25519"
@@ -124,16 +129,16 @@ class PublicKeys:
 
 
 def load_or_create_key(folder: Path) -> Path:
-    """Return the file of the private key in a folder, made on the first run; beside it is `public.pem`.
+    """Return the file of the private key in a folder, made on the first run; beside it is the public one.
 
     Only its owner can read either.
     """
-    path = folder / "key.pem"
+    path = folder / _PRIVATE_KEY
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         key = SigningKey.generate()
         # The private key last: where it is, the other one is, too.
-        for name, content in (("public.pem", key.public_pem), (path.name, key.pem)):
+        for name, content in ((PUBLIC_KEY, key.public_pem), (path.name, key.pem)):
             new = folder / f".{name}.{os.getpid()}"
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(content)

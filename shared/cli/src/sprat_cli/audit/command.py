@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel, Field
 
-from sprat.audit.keys import PublicKeys
+from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, PUBLIC_KEY, PublicKeys
 from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, load_settings
@@ -19,6 +19,7 @@ from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_se
 from sprat_cli.options import Bootstrap, Json, Prefix, parse_span, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_operations import local_run
 from sprat_operations.audit_verification import VerificationOptions, verify_audit
 from sprat_operations.egress import EgressSum, EgressSums, read_egress
 from sprat_operations.result_stream import UnreadableRecord
@@ -42,6 +43,7 @@ Exit codes:
   2  wrong usage, or Kafka cannot be reached"""
 _VERIFY = """\b
 Examples:
+  sprat audit verify                                          # of your running `sprat up`
   sprat audit verify --public-key public.pem --checkpoints /mnt/audit
   sprat audit verify --public-key public.pem --unsigned-before 2026-03-01 --json
 
@@ -119,7 +121,9 @@ def verify(
     public_key: Annotated[
         list[Path] | None,
         typer.Option(
-            show_default=False, metavar="FILE", help="Public key of a frontier service in PEM; can be repeated."
+            show_default=False,
+            metavar="FILE",
+            help="Public key of a frontier service in PEM; can be repeated. [default: that of your `sprat up`]",
         ),
     ] = None,
     checkpoints: Annotated[
@@ -173,15 +177,16 @@ def verify(
         answer_ttl_ms=ttl_s * 1000,
         reconcile=reconcile,
     )
+    kafka, places = kafka_settings(bootstrap, prefix), settings.audit
     if not public_key:
-        raise UserError(
-            "--public-key FILE is missing: the public key of the frontier service, as `openssl pkey -in audit-key.pem "
-            "-pubout` writes it; `sprat up --data FOLDER` keeps it in FOLDER/audit/public.pem"
-        )
-    keys, places = PublicKeys.read(public_key), settings.audit
+        own = _own_audit(kafka)
+        public_key = [own / PUBLIC_KEY]
+        if checkpoints is None and places.checkpoints is None and places.kafka is None:
+            checkpoints = own / CHECKPOINTS
+        remark(f"with the key and the checkpoints of your `sprat up`: {public_key[0]}; --public-key names another")
+    keys = PublicKeys.read(public_key)
     if checkpoints is not None:
         places = places.model_copy(update={"checkpoints": checkpoints, "kafka": None})
-    kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
         proof = asyncio.run(verify_audit(kafka, keys, places, options))
     if as_json:
@@ -190,6 +195,28 @@ def verify(
         place = str(places.checkpoints or (places.kafka.bootstrap if places.kafka else ""))
         say_proof(proof, place, reconciled=reconcile)
     raise typer.Exit(1 if proof.findings else 0)
+
+
+def _own_audit(kafka: KafkaSettings) -> Path:
+    """Return the folder in which this user's running `sprat up` keeps key and checkpoints of its audit.
+
+    Raises:
+        UserError: the Kafka is that of none, or it signs with a key that the user gave it.
+    """
+    run = local_run.find_by_kafka(kafka.bootstrap)
+    if run is None:
+        raise UserError(
+            f"--public-key FILE is missing, and no `sprat up` of yours runs with Kafka at {kafka.bootstrap}: name the "
+            "public key of the frontier service, as `openssl pkey -in audit-key.pem -pubout` writes it; "
+            "`sprat up --data FOLDER` keeps it in FOLDER/audit/public.pem"
+        )
+    folder = Path(run.folder).absolute() / AUDIT_FOLDER
+    if not (folder / PUBLIC_KEY).is_file():
+        raise UserError(
+            "--public-key FILE is missing, and your `sprat up` signs with a key that you gave it "
+            "(SPRAT_AUDIT__KEY_FILE): `openssl pkey -in KEY_FILE -pubout` writes its public key"
+        )
+    return folder
 
 
 async def _sum_up(kafka: KafkaSettings, since_ms: int, tenants: list[str] | None) -> tuple[EgressSums, bool]:
