@@ -53,6 +53,7 @@ COMMON = ("--source", "/crm", "--task", "intent", "--by", "qa")
 
 
 async def test_a_correction_is_published_as_the_contract_says(kafka, topics, run):
+    await submit(kafka, topics, {"t-1": "one"})
     code, out, err = await run("--text-id", "t-1", *COMMON, "--label", "transfer")
     assert (code, err) == (0, "")
     assert out.startswith("published: t-1 is intent transfer  · ")
@@ -72,6 +73,7 @@ async def test_a_correction_is_published_as_the_contract_says(kafka, topics, run
 
 async def test_corrections_of_other_tasks_come_as_json_or_from_a_file(kafka, topics, run, tmp_path):
     (tmp_path / "right.json").write_text('{"text": "Hallo", "target": "de"}')
+    await submit(kafka, topics, {"t-1": "Anna"})
     for task, output in (
         ("translation", "right.json"),
         ("ner", '{"entities": [{"start": 0, "end": 4, "text": "Anna", "label": "PER"}]}'),
@@ -85,10 +87,32 @@ async def test_corrections_of_other_tasks_come_as_json_or_from_a_file(kafka, top
     assert messages[1].output.entities[0].text == "Anna"
 
 
-async def test_a_misspelt_intent_is_remarked(kafka, topics, run):
+async def test_a_label_that_no_model_knows_is_refused_unless_it_is_meant(kafka, topics, run):
     await announce(kafka, topics, "default", "transfer", "balance")
-    code, _, err = await run("--text-id", "t-1", *COMMON, "--label", "trasnfer")
-    assert (code, err) == (0, "no announced model knows the intent trasnfer; did you mean transfer?\n")
+    await submit(kafka, topics, {"t-1": "one", "t-2": "two"})
+    rows = lines({"text_id": "t-2", "label": "balance"}, {"text_id": "t-1", "label": "trasnfer"})
+    code, _, err = await run("--from", "-", *COMMON, stdin=rows)
+    unknown = "no announced model knows the intent trasnfer; did you mean transfer?\n"
+    advice = "correct it, or publish it as a new label with --allow-new-labels; nothing is published\n"
+    assert (code, err) == (2, f"sprat: {unknown}{advice}")
+    assert await read_all(kafka.bootstrap, topics.feedback) == []
+    code, _, err = await run("--from", "-", *COMMON, "--allow-new-labels", stdin=rows)
+    assert (code, err) == (0, unknown)
+    assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
+
+
+async def test_texts_that_are_not_there_are_counted(kafka, topics, run):
+    await submit(kafka, topics, {"t-1": "one"})
+    rows = lines(*({"text_id": id, "label": "transfer"} for id in ("t-1", "t-2", "t-3")))
+    code, _, err = await run("--from", "-", *COMMON, stdin=rows)
+    assert code == 0
+    assert err == (
+        f"2 of 3 texts are not in {topics.texts}: t-2 of /crm, t-3 of /crm; nothing can be learnt from their "
+        "corrections, until they are there\n"
+    )
+    code, _, err = await run("--text-id", "t-2", *COMMON, "--label", "transfer")
+    assert (code, f"{topics.texts} holds no text t-2 of /crm" in err) == (0, True)
+    assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[2] == ""
 
 
 async def announce(kafka, topics, model: str, *labels: str) -> None:
@@ -96,12 +120,14 @@ async def announce(kafka, topics, model: str, *labels: str) -> None:
     await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
-async def test_a_label_of_another_model_than_the_text_asked_for_is_remarked(kafka, topics, run):
+async def test_a_label_of_another_model_than_the_text_asked_for_is_refused(kafka, topics, run):
     await announce(kafka, topics, "default", "transfer", "balance")
     await announce(kafka, topics, "bank", "transfer", "fees")
     await submit(kafka, topics, {"t-1": "one"}, "bank")
     code, _, err = await run("--text-id", "t-1", *COMMON, "--label", "balance")
-    assert (code, err) == (0, "the model bank, which 1 text asks for, does not know the intent balance; default does\n")
+    said = "the model bank, which 1 text asks for, does not know the intent balance; default does\n"
+    assert (code, err.startswith(f"sprat: {said}correct it")) == (2, True)
+    assert (await run("--text-id", "t-1", *COMMON, "--label", "balance", "--allow-new-labels"))[::2] == (0, said)
     assert (await run("--text-id", "t-1", *COMMON, "--label", "fees"))[2] == ""
     assert (await run("--text-id", "never", *COMMON, "--label", "fees"))[2].startswith(
         "1 label was checked against all"

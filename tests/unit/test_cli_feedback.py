@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.feedback import export
-from sprat_cli.feedback.labels import in_doubt, remarks
+from sprat_cli.feedback.labels import in_doubt, judge_labels
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, Record, TextSubmitted
 from sprat_operations import feedback as module
@@ -240,7 +240,8 @@ def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(
     ],
 )
 def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, said):
-    lines = remarks([given(label)], KNOWN, {("/crm", "t-1"): asked} if asked else {})
+    problems, notes = judge_labels([given(label)], KNOWN, {("/crm", "t-1"): asked} if asked else {})
+    lines = [*problems, *notes]
     assert len(lines) == len(said)
     assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
 
@@ -248,13 +249,13 @@ def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, sa
 def test_a_label_of_many_texts_is_reported_once():
     messages = [given("fees", f"t-{number}") for number in range(3)]
     asked = {("/crm", f"t-{number}"): "default" for number in range(2)}
-    first, second = remarks(messages, KNOWN, asked)
+    (first,), (second,) = judge_labels(messages, KNOWN, asked)
     assert first.startswith("the model default, which 2 texts ask for, does not know the intent fees")
     assert second.startswith("1 label was checked")
 
 
 def test_without_announced_labels_nothing_is_said():
-    assert remarks([given("fees")], {}, {}) == []
+    assert judge_labels([given("fees")], {}, {}) == ([], [])
 
 
 @pytest.mark.parametrize("arguments", [["feedback"], ["feedback", "export"]])

@@ -29,6 +29,11 @@ def faint(text: str) -> str:
     return typer.style(text, dim=True) if wants_colour(sys.stdout) else text
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun, in the plural where it is not one."""
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def printable(text: str, limit: int | None = None) -> str:
     """Return a text on one line without control characters: foreign text must not control the terminal.
 

@@ -10,7 +10,7 @@ from sprat_cli.app import make_app
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.feedback.export import EXPORT, export
-from sprat_cli.feedback.labels import remark_unknown_labels
+from sprat_cli.feedback.labels import check_corrections
 from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options
 
 EPILOG = """\b
@@ -29,7 +29,8 @@ text and task counts.
 Exit codes:
   0  published
   1  Kafka did not acknowledge all
-  2  wrong usage, or Kafka cannot be reached; if a correction is not valid, nothing was published"""
+  2  wrong usage, or Kafka cannot be reached; if a correction is not valid, or its label is known to no announced
+     model, nothing was published"""
 
 app = make_app(
     invoke_without_command=True, epilog=EPILOG, help="Publish corrections of results; export them as a training file."
@@ -58,6 +59,9 @@ def feedback(
     bulk: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", show_default=False, help="Corrections, one JSON a line.")
     ] = None,
+    allow_new_labels: Annotated[
+        bool, typer.Option("--allow-new-labels", help="Publish labels that no announced model knows, too.")
+    ] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -71,7 +75,7 @@ def feedback(
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        asyncio.run(remark_unknown_labels(kafka, messages))
+        asyncio.run(check_corrections(kafka, messages, new_labels=allow_new_labels))
         asyncio.run(publish(kafka, messages, as_json=as_json))
 
 

@@ -16,7 +16,7 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
-from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_contracts import TASKS
 from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model
 
@@ -169,18 +169,20 @@ def _say_end(
         )
         return
     if inside:
-        summary = f", {_counted(len(labels), 'label')}: " + _most(labels) if labels else ""
+        summary = f", {counted(len(labels), 'label')}: " + _most(labels) if labels else ""
         of_model = "" if display_name(task, model) == task else f" of {display_name(task, model)}"
-        say(f"{output}: {_counted(len(inside), 'row')}{of_model}{summary}")
+        say(f"{output}: {counted(len(inside), 'row')}{of_model}{summary}")
     else:
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:
-        say(f"{out_of_scope}: {_counted(len(outside), 'row')} outside every known intent")
+        say(f"{out_of_scope}: {counted(len(outside), 'row')} outside every known intent")
     for code, why in _WHY.items():
         if left_out[code]:
             say(f"left out: {left_out[code]:,}  {why}")
     if conflicts:
-        remark(f"{conflicts:,} texts have more than one label: check them before you train")
+        one = conflicts == 1
+        texts, them = ("1 text has", "it") if one else (f"{conflicts:,} texts have", "them")
+        remark(f"{texts} more than one label: check {them} before you train")
 
 
 def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -190,10 +192,6 @@ def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
         if "label" in row:
             labels.setdefault(row["text"], set()).add(row["label"])
     return sum(len(each) > 1 for each in labels.values())
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _most(labels: Counter[str], shown: int = 8) -> str:

@@ -1,4 +1,4 @@
-"""Check corrected intents against the announced labels: a misspelt label would be trained as a new one."""
+"""Check corrections before they are published: a misspelt label would be trained as a new one, a wrong id never."""
 
 import asyncio
 from collections import Counter
@@ -25,24 +25,39 @@ Known = Mapping[str, Collection[str]]
 
 _TASK: Final = "intent"
 _LOOK_S: Final = 10.0
-"""Stop looking for texts after this time: a correction must not wait for a remark."""
+"""Stop looking for texts after this time: a correction must not wait long for a remark."""
+_SHOWN: Final = 5
 
 
-async def remark_unknown_labels(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> None:
-    """Print a remark for each intent that the requested model, or every model, does not know.
+async def check_corrections(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, new_labels: bool) -> None:
+    """Refuse labels that no model knows, and print a remark for texts that are not found.
 
-    If the announcements cannot be read, print nothing: a correction does not depend on them.
+    What cannot be read (announcements, texts) is not checked: a correction does not depend on it.
+
+    Args:
+        kafka: where models are announced and texts are.
+        messages: the corrections.
+        new_labels: publish labels that are not known, and print a remark of each.
+
+    Raises:
+        UserError: the requested model, or every model, does not know a label, and `new_labels` is False.
     """
-    if not any(map(_label, messages)):
-        return
     try:
-        known = await _announced_labels(kafka)
+        known = await _announced_labels(kafka) if any(map(_label, messages)) else {}
     except KafkaConnectionError:
         raise
     except (KafkaError, UserError, TimeoutError):
-        return
-    for line in remarks(messages, known, await _models_asked(kafka, in_doubt(messages, known))):
+        known = {}
+    search, complete = await _looked_for(kafka, messages)
+    asked = {identity: requested_model(found.text, _TASK) for identity, found in search.found.items()}
+    problems, notes = judge_labels(messages, known, asked)
+    if problems and not new_labels:
+        advice = "correct it, or publish it as a new label with --allow-new-labels; nothing is published"
+        raise UserError("\n".join([*problems, advice]))
+    for line in (*problems, *notes):
         remark(line)
+    if complete and (missing := search.missing - search.invalid):
+        remark(_not_found(missing, messages, kafka.topics.texts))
 
 
 def in_doubt(messages: Sequence[FeedbackGiven], known: Known) -> list[FeedbackGiven]:
@@ -50,11 +65,19 @@ def in_doubt(messages: Sequence[FeedbackGiven], known: Known) -> list[FeedbackGi
     return [each for each in messages if 0 < sum(_label(each) in labels for labels in known.values()) < len(known)]
 
 
-def remarks(messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Identity, str]) -> list[str]:
-    """Return a line for each label that its model does not know; `asked` maps texts that were found to their models."""
+def judge_labels(
+    messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Identity, str]
+) -> tuple[list[str], list[str]]:
+    """Return a line for each label that its model does not know, and what could not be judged.
+
+    Args:
+        messages: the corrections.
+        known: the labels of the announced models.
+        asked: the models that texts ask for, of those that were found.
+    """
     every = {label for labels in known.values() for label in labels}
     if not every:
-        return []
+        return [], []
     labels = {label for each in messages if (label := _label(each)) is not None}
     unknown = sorted(labels - every)
     lines = [f"no announced model knows the intent {printable(each, 60)}{_near(each, every)}" for each in unknown]
@@ -66,11 +89,26 @@ def remarks(messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Iden
         others = [name for name in known if label in known[name]]
         do = f"{', '.join(others)} {'does' if len(others) == 1 else 'do'}"
         lines.append(f"the model {model}, which {texts}, does not know the intent {printable(label, 60)}; {do}")
+    notes = []
     if unchecked := len(doubtful) - len(judged):
         which = "1 label was" if unchecked == 1 else f"{unchecked:,} labels were"
         why = "the text was not found, or asks for a model that announces no labels"
-        lines.append(f"{which} checked against all models together: {why}")
-    return lines
+        notes.append(f"{which} checked against all models together: {why}")
+    return lines, notes
+
+
+def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven], topic: str) -> str:
+    """Return that texts with these ids and sources are not there, and what it means."""
+    shown = ", ".join(f"{printable(id, 60)} of {printable(source, 60)}" for source, id in sorted(missing)[:_SHOWN])
+    more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+    count = len({(each.text_source, each.text_id) for each in messages})
+    if count == 1:
+        return f"{topic} holds no text {shown}: nothing can be learnt from its correction, until the text is there"
+    are = "is" if len(missing) == 1 else "are"
+    return (
+        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}{more}; nothing can be learnt from "
+        f"{'its correction' if len(missing) == 1 else 'their corrections'}, until they are there"
+    )
 
 
 def _label(message: FeedbackGiven) -> str | None:
@@ -99,11 +137,11 @@ async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
     return dict(labels.values())
 
 
-async def _models_asked(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> dict[Identity, str]:
-    """Return the models that the texts ask for, of those that are found in time."""
+async def _looked_for(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> tuple[TextSearch, bool]:
+    """Look for the texts, and return what was found in time, and whether all texts were read."""
     wanted = TextSearch({(each.text_source, each.text_id) for each in messages})
-    if wanted.missing:
-        with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:
-            async with asyncio.timeout(_LOOK_S):
-                await find_texts(client_arguments(kafka), kafka.topics.texts, wanted, progress=progress)
-    return {identity: requested_model(found.text, _TASK) for identity, found in wanted.found.items()}
+    with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:
+        async with asyncio.timeout(_LOOK_S):
+            await find_texts(client_arguments(kafka), kafka.topics.texts, wanted, progress=progress)
+        return wanted, True
+    return wanted, False
