@@ -52,6 +52,17 @@ def test_all_ways_to_divide_the_work_are_shown_with_intervals_and_pictures(folde
     assert page.read_text().count("<svg") == 2
 
 
+def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
+    rows = training_files.rows()
+    training_files.write(tmp_path / "seen.csv", [rows[3], rows[0], rows[2]])
+    more = ["--frontier-accuracy", "1", "--output", tmp_path / "page.html"]
+    result = run("assess", tmp_path / "seen.csv", "--model", folder / "hr", *more)
+    assert "2 of 3 texts were trained on by this model (rows 3, 4): these figures are too good" in result.stderr
+    assert "2 of 3 texts were trained on by this model" in (tmp_path / "page.html").read_text("utf-8")
+    assert "trained on by this model" not in assess(folder, *more).output
+    assert json.loads(assess(folder, *more, "--json").stdout)["trained_on_rows"] == []
+
+
 def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
@@ -66,7 +77,18 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
-    assert output["written"] == {"file": str(policy), "field": field, "now": output["keep_at"], "was": None}
+    assert output["written"] == {
+        "file": str(policy),
+        "field": field,
+        "now": output["keep_at"],
+        "was": None,
+        "changed": True,
+    }
+    written = policy.read_bytes()
+    same = assess(folder, "--frontier-answers", folder / "answers.jsonl", *options)
+    assert f"{field} is {output['keep_at']:.2f} already; nothing is changed" in same.stdout
+    assert "restart" not in same.stdout
+    assert policy.read_bytes() == written
     assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *options)
     again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *options, "--json").stdout)
     assert again["written"]["was"] is not None
@@ -120,6 +142,7 @@ def test_the_shipped_models_keep_at_is_the_tasks(folder, tmp_path):
         "field": "tasks.intent.keep_at",
         "now": output["keep_at"],
         "was": 0.75,
+        "changed": output["keep_at"] != 0.75,
     }
     assert policy.read_text() == POLICY.replace("0.75", f"{output['keep_at']:.2f}")
 

@@ -55,12 +55,16 @@ async def trained(run) -> str:
     return load_artefact(Path("hr")).card.version
 
 
-async def correct(kafka, topics, run, tmp_path) -> None:
+async def submit(kafka, topics, texts: dict[str, str]) -> None:
     async with producing(kafka.bootstrap) as producer:
-        for id, text in {**{id: text for id, (text, _) in CORRECTED.items()}, "o-1": "who won the cup"}.items():
+        for id, text in texts.items():
             message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {"model": "hr"}}})
             value, headers = encode(message, Envelope(id, "/crm", Traceparent.root("/crm", id)))
             await producer.send(topics.texts, value, headers=headers)
+
+
+async def correct(kafka, topics, run, tmp_path) -> None:
+    await submit(kafka, topics, {**{id: text for id, (text, _) in CORRECTED.items()}, "o-1": "who won the cup"})
     given = [{"text_id": id, "label": label} for id, (_, label) in CORRECTED.items()] + [
         {"text_id": "o-1", "label": None}
     ]
@@ -111,7 +115,9 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
 
 
 @pytest.mark.timeout(180)
-async def test_a_file_is_retrained_with_the_options_that_it_was_trained_with(kafka, topics, run, tmp_path):
+async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_model_remembers(
+    kafka, topics, run, tmp_path
+):
     rows = [
         (text, "Leave" if label == "leave" and place % 3 == 0 else label)
         for place, (text, label) in enumerate(training_files.rows()[1:])
@@ -124,18 +130,22 @@ async def test_a_file_is_retrained_with_the_options_that_it_was_trained_with(kaf
     assert result.exit_code == 0, result.output
     await correct(kafka, topics, run, tmp_path)
 
-    result = await run("retrain", "intent/hr", *read[:6], *read[-2:])
+    result = await run("retrain", "intent/hr", *read[-2:], "--label-column", "Was", "--no-merge-case")
     assert result.exit_code == 2
-    assert "hr.csv: row 97" in result.stderr
-    assert "leave them out with --skip-bad-rows FILE" in result.stderr
+    assert "named for both the texts and the labels" in result.stderr
 
     (tmp_path / "bad.csv").unlink()
-    result = await run("retrain", "intent/hr", *read, "--output", "hr-2")
+    result = await run("retrain", "intent/hr", "--output", "hr-2")
     assert result.exit_code == 0, result.output
-    assert "1 row is left out, because they cannot be used" in result.stdout
+    assert (
+        "as at the training of the served version: --text-column Was --label-column Wohin --encoding cp1252 "
+        "--merge-case --skip-bad-rows bad.csv\n"
+    ) in result.stderr
+    assert "1 row is left out, because it cannot be used" in result.stdout
     assert "für immer" in (tmp_path / "bad.csv").read_text("utf-8-sig")
     card = load_artefact(Path("hr-2")).card
     assert card.labels == ("badge", "laptop", "leave", "payroll")
+    assert card.built_on is None  # its own encoder, which is no option of this training
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
 
 
@@ -178,6 +188,30 @@ async def test_texts_outside_are_used_as_in_the_training_of_the_served_version_a
     result = await run("retrain", "intent/hr", *encoder, "--out-of-scope", "moved.txt", "--json")
     assert json.loads(result.stdout)["trained_outside"] == compared["trained_outside"]
     assert "oos.txt" not in result.stderr
+
+
+@pytest.mark.timeout(180)
+async def test_corrections_move_texts_into_and_out_of_all_labels(kafka, topics, run, tmp_path):
+    (tmp_path / "oos.txt").write_text("".join(f"what is the capital of {each}\n" for each in ("Peru", "Chad", "Iran")))
+    training_files.write(Path("hr.csv"), training_files.rows()[1:])
+    encoder = ("--encoder", training_files.EN_FAST)
+    result = await run("train", "intent", "hr.csv", "--out-of-scope", "oos.txt", *encoder)
+    assert result.exit_code == 0, result.output
+    label = training_files.rows()[1][1]
+    moved = {"m-1": (training_files.rows()[1][0], None), "m-2": ("what is the capital of Chad", label)}
+    await submit(kafka, topics, {id: text for id, (text, _) in moved.items()})
+    given = "".join(json.dumps({"text_id": id, "label": to}) + "\n" for id, (_, to) in moved.items())
+    (tmp_path / "given.jsonl").write_text(given)
+    await run("feedback", "--from", "given.jsonl", "--source", "/crm", "--task", "intent", "--by", "qa")
+    result = await run("retrain", "intent/hr", "--json")
+    assert result.exit_code == 0, result.output
+    compared = json.loads(result.stdout)
+    inside = {text for text, _ in training_files.rows()[1:]} - {moved["m-1"][0]} | {moved["m-2"][0]}
+    assert compared["trained_on"] == sum(not is_held_out(text) for text in inside)
+    outside = {moved["m-1"][0], "what is the capital of Peru", "what is the capital of Iran"}
+    assert compared["trained_outside"] == sum(not is_held_out(text) for text in outside)
+    kept = sum(compared[name]["new"][0] for name in ("kept_and_right", "kept_and_wrong", "escalated"))
+    assert kept == pytest.approx(1, abs=1e-3)
 
 
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):

@@ -67,6 +67,33 @@ def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_mod
     assert "← recommended" in trained.stdout
 
 
+def test_what_becomes_of_each_text_adds_up_and_every_text_that_is_wrong_is_listed(tmp_path):
+    others = dict(zip(training_files.PHRASES, [*list(training_files.PHRASES)[1:], "leave"], strict=True))
+    rows = [(text, others[label] if place % 12 == 3 else label) for place, (text, label) in ROWS]
+    file = training_files.write(tmp_path / "hr.csv", rows)
+    options = ("--accuracy", "0.7", "--no-lexical")
+    result = train(file, "--output", tmp_path / "hr", *options, "--json")
+    output = json.loads(result.stdout)
+    outcomes = output["outcomes"]
+    assert sum(each["texts"] for each in outcomes) == output["texts"]
+    assert sum(each["share_of_traffic"] for each in outcomes) == pytest.approx(1, abs=1e-3)
+    right = sum(each["likeliest_label_right"] for each in outcomes) / output["texts"]
+    assert right == pytest.approx(output["scores"]["cross_validated_accuracy"], abs=1e-4)
+    kept = sum(each["share_of_traffic"] for each in outcomes[:3])
+    assert kept == pytest.approx(output["scores"]["cross_validated_kept_share"], abs=1e-3)
+    wrong = outcomes[1]["texts"] + outcomes[2]["texts"]
+    assert len(output["kept_wrong"]) == wrong > 0
+    shown = train(file, "--output", tmp_path / "hr-2", *options, "--show-texts")
+    html = (tmp_path / "hr-2-report.html").read_text("utf-8")
+    lines = shown.stdout.partition("what becomes of the held-out texts")[2].splitlines()[1:7]
+    names = [" ".join(line.split()[:2]) for line in lines[1:]]
+    assert names == ["kept: its", "kept: another", "kept: called", "escalated: unsure", f"all {output['texts']}"]
+    texts = {row: text for row, (text, _) in enumerate(rows, start=2)}
+    listed = html.partition("What becomes of each text")[2].partition("Findings in the data")[0]
+    assert all(texts[each["row"]] in listed for each in output["kept_wrong"])
+    assert "kept and wrong, the surest first:" in shown.stdout
+
+
 def test_the_report_is_one_file_with_charts_and_without_texts(file, trained):
     html = (file.parent / "hr-report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 3
@@ -178,7 +205,9 @@ def test_likely_wrong_rows_are_left_out_on_request_and_the_card_says_so(file, tm
     assert output["texts"] == len(ROWS) - len(dropped)
     assert training_files.WRONG_ROW not in [each["row"] for each in output["likely_wrong"]]
     limits = load_artefact(tmp_path / "hr").card.limits
-    assert any(f"{len(dropped)} rows whose labels were likely wrong were left out" in limit for limit in limits)
+    said = "1 row whose label was likely wrong was left out, and its figures do not count what was left out"
+    assert len(dropped) == 1
+    assert any(said in limit for limit in limits)
     html = (tmp_path / "hr-report.html").read_text(encoding="utf-8")
     assert "how do I book January days off" in html.partition("Rows that were left out")[2]
 
@@ -205,7 +234,7 @@ def test_labels_that_differ_only_by_case_are_listed_in_terminal_and_report_with_
     finding = "1 group of labels differs by case or white space alone, and each is learnt as a label of its own: "
     lines = [line for line in result.stdout.splitlines() if finding in line]
     assert len(lines) == 1
-    assert lines[0].endswith('"LEAVE" = "leave"; write each one way and train again')
+    assert lines[0].endswith('"LEAVE" = "leave"; --merge-case takes each group as one label')
     assert finding in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
 
 
@@ -293,3 +322,33 @@ def test_files_are_used_as_a_spreadsheet_writes_them(tmp_path):
     assert card.labels == ("badge", "laptop", "leave", "payroll")
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "corrected.csv"]
     assert "texts of hr.csv and corrected.csv, each by a head" in card.calibration.fitted_on
+
+
+def test_rows_that_differ_by_opening_and_ending_alone_are_counted_and_the_test_is_measured_without_them(tmp_path):
+    sentences = {
+        label: [phrase.format(when) for phrase, when in zip(each, training_files.TIMES, strict=False)]
+        for label, each in training_files.PHRASES.items()
+    }
+    openings = ("", "Hello, ", "Good morning, ", "Could you tell me: ", "Dear team, ")
+    endings = ("", ", please", ", thank you")
+    around = [(openings[place % 5], endings[place % 3]) for place in range(8)]
+    rows = [
+        (f"{before}{sentence}{after}", label)
+        for label, each in sentences.items()
+        for sentence in each
+        for before, after in around[:-1]
+    ]
+    before, after = around[-1]
+    doubles = [(f"{before}{each[0]}{after}", label) for label, each in sentences.items()]
+    other = ("nobody has paid me", "payroll")
+    test = training_files.write(tmp_path / "test.csv", [*doubles, other])
+    result = train(training_files.write(tmp_path / "hr.csv", rows), "--output", tmp_path / "hr", "--test", test)
+    assert result.exit_code == 0, result.output
+    assert "96 of 112 texts repeat another one of their label but for opening or ending" in result.stdout
+    assert "the figures rest on 16 different sentences" in result.stdout
+    assert "4 labels have fewer than 5 different sentences" in result.stdout
+    assert re.search(
+        r"4 rows of the test repeat texts that are trained on, but for opening or ending: 2, 3, 4, 5; without them "
+        r"[\d.]+% \(.*\) of 1 text get their label",
+        result.stdout,
+    )

@@ -13,7 +13,7 @@ from support.training_data import enough, labelled
 
 def version(right: list[bool]) -> VersionAnswers:
     rights = np.array(right)
-    return VersionAnswers(rights, np.ones(len(rights), bool), rights)
+    return VersionAnswers(rights, np.ones(len(rights), bool), rights, np.zeros(len(rights), bool))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,10 @@ def test_what_an_answer_is_worth():
     assert found.right.tolist() == [True, False, True, True]
     assert found.kept.tolist() == [True, False, True, True]
     assert found.kept_right.tolist() == [True, False, True, False]
+    assert found.called_outside.tolist() == [False, False, False, True]
+    shares = compare(found, found)
+    assert shares.kept_right.new.value + shares.kept_wrong.new.value + shares.escalated.new.value == 1
+    assert shares.called_outside.new.value == 1 / 4 == shares.kept_wrong.new.value
 
 
 def test_a_text_that_is_held_out_stays_so_whatever_rows_are_added():

@@ -1,6 +1,7 @@
 """The files of one training: all problems at once, rows left out on request, labels merged on request."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_what_is_wrong_in_the_test_and_outside_is_said_beside(tmp_path):
     missing = config(tmp_path, rows, csv_of(("", "a")), test_file=tmp_path / "none.csv")
     with pytest.raises(UserError, match=r"(?s)none\.csv: there is no such file.*1\.csv: row 2"):
         read_sources(missing)
+
+
+def test_a_later_file_moves_texts_into_and_out_of_all_labels(tmp_path):
+    first = csv_of(*enough("a", 6), *enough("b"), ("joke", "oos"), ("never", "c"))
+    second = csv_of(("a text 5", "OOS"), ("joke", "b"), ("never", "oos"))
+    sources = read_sources(config(tmp_path, first, second, merge_case=True))
+    assert sources.data.labels == ("a", "b")
+    assert dict(zip(sources.data.texts, sources.data.gold, strict=True))["joke"] == 1
+    assert "a text 5" not in sources.data.texts
+    assert sources.outside == ("a text 5", "never")
+    moved = [(text.rows, text.labels) for text in sources.summary.corrected]
+    assert moved == [((7, 2), ("oos",)), ((13, 3), ("b",)), ((14, 4), ("oos",))]
+    assert sources.summary.dropped_labels == {"c": 0}
+
+
+def test_a_correction_gives_a_text_of_the_file_of_texts_outside_a_label(tmp_path):
+    outside = write_file(tmp_path, "outside.txt", "joke\nweather\n")
+    rows = csv_of(*enough("a"), *enough("b"))
+    given = config(tmp_path, rows, csv_of(("Joke", "a")), outside_file=outside)
+    with pytest.raises(UserError, match=r"outside\.txt: row 1: .*it is either outside or not"):
+        read_sources(given)
+    sources = read_sources(replace(given, corrections=given.files[-1]))
+    assert sources.outside == ("weather",)
+    assert "Joke" in sources.data.texts
 
 
 def test_bad_rows_are_left_out_and_written_to_a_file(tmp_path):

@@ -34,7 +34,8 @@ def check_model_name(model: str) -> None:
 def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None) -> str | None:
     """Write the `keep_at` of a task, or of one of its models; return the value before, None if there was none.
 
-    The new content is read back first. The file is replaced, as a whole, only if it is a policy with the new value.
+    Where that is the same value, the file stays as it is. The new content is read back first. The file is replaced, as
+    a whole, only if it is a policy with the new value.
 
     Raises:
         UserError: the name is not one of a model; the file is not a policy, before or after; it cannot be written, or
@@ -48,6 +49,8 @@ def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None)
     location = keep_at_location(task, model)
     text, before = _set_value(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
     new = (byte_order_mark + text).encode("utf-8")
+    if before is not None and f"{float(before):.2f}" == f"{keep_at:.2f}":
+        return before
     if not _has_keep_at(new, task, model, keep_at):
         raise UserError(
             f"{path}: laid out in a way that is not edited safely; "

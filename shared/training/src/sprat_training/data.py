@@ -196,6 +196,53 @@ def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledText
     return data.take(inside), data.take(outside)
 
 
+@dataclass(frozen=True, slots=True)
+class MovedTexts:
+    """Texts that a later file moves into or out of all labels."""
+
+    texts: tuple[RepeatedText, ...]
+    rows: int
+    """Earlier rows that are left out for it."""
+    labels: frozenset[str]
+    """Labels of these rows."""
+
+
+def drop_moved(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, MovedTexts]:
+    """Return the rows without those of texts that a later file moves into or out of all labels, and what was moved."""
+    by_text: dict[str, list[int]] = {}
+    for index, text in enumerate(data.texts):
+        by_text.setdefault(normalised_text(text), []).append(index)
+    dropped: set[int] = set()
+    moved: list[RepeatedText] = []
+    for indexes in by_text.values():
+        last = [index for index in indexes if data.paths[index] == data.paths[indexes[-1]]]
+        is_outside = {data.labels[index] == outside_label for index in last}
+        before = [
+            index for index in indexes if index not in last and (data.labels[index] == outside_label) not in is_outside
+        ]
+        if before and len(is_outside) == 1:
+            dropped.update(before)
+            moved.append(
+                RepeatedText(
+                    tuple(data.rows[index] for index in indexes),
+                    tuple(data.paths[index] for index in indexes),
+                    tuple(dict.fromkeys(data.labels[index] for index in last)),
+                    data.texts[indexes[0]],
+                )
+            )
+    kept = data.take([index for index in range(len(data)) if index not in dropped])
+    labels = frozenset(data.labels[index] for index in dropped)
+    return kept, MovedTexts(tuple(moved), len(dropped), labels - {outside_label})
+
+
+def without_corrected(outside: LabelledTexts, data: LabelledTexts, corrections: Path) -> LabelledTexts:
+    """Return the texts outside every label without those to which the file of corrections gives a label."""
+    corrected = {
+        normalised_text(text) for text, path in zip(data.texts, data.paths, strict=True) if path == corrections
+    }
+    return outside.take([index for index, text in enumerate(outside.texts) if normalised_text(text) not in corrected])
+
+
 def merge_spellings(data: LabelledTexts, like: Iterable[str] = ()) -> LabelledTexts:
     """Return the rows with one spelling for labels that differ only by case, white space or character width.
 
@@ -338,7 +385,7 @@ def _too_few_texts(data: LabelledTexts, too_small: Mapping[str, int], similar: S
     hints = ""
     if groups := [quoted_group(group) for group in similar if not too_small.keys().isdisjoint(group)]:
         listed = ", ".join(groups[:_MAX_LISTED])
-        hints += f"; differing by case or white space alone, to be written one way: {listed}"
+        hints += f"; differing by case or white space alone: {listed}; --merge-case takes each group as one label"
     if data.rows[first] == 1 and data.paths[first].suffix.lower() not in JSON_SUFFIXES:
         hints += "; is row 1 the columns' names? Then name them: --text-column NAME --label-column NAME"
     return f"{problem}: {shown}{more}; add texts, merge labels, or leave these out with --drop-small{hints}"

@@ -66,6 +66,29 @@ class KeptAnswers:
     not come from."""
 
 
+OUTCOMES: Final = (
+    "kept: its own label",
+    "kept: another label",
+    "kept: called outside every label",
+    "escalated: unsure",
+)
+"""What becomes of a text that has a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCounts:
+    """What becomes of the texts at one threshold, a value for each of `OUTCOMES`."""
+
+    texts: tuple[int, ...]
+    """Texts with a label; they add up to all of these."""
+    best_right: tuple[int, ...]
+    """Of these, those whose likeliest label is right; they add up to those that get their label if all are kept."""
+    outside: tuple[float, ...]
+    """Share of the texts outside every label. None of them has a label of its own: the first value is 0."""
+    traffic: tuple[float, ...]
+    """Share of the traffic, of which `outside_share` is outside."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingFigures:
     """The figures of a model. Shares of the traffic assume that `outside_share` of it is outside every label."""
@@ -85,10 +108,31 @@ class TrainingFigures:
     labels: tuple[LabelFigures, ...]
     confusions: tuple[Confusion, ...]
     """The most frequent first."""
+    readings: ModelReadings
+    """Of the texts, followed by those outside every label."""
+    best: Integers
+    """Index of the most likely label of each text."""
 
     def at(self, keep_at: float) -> KeptAnswers:
         """Return what is kept at a threshold, a whole number of hundredths."""
         return self.curve[round(keep_at * STEPS)]
+
+    def outcome_of_each(self, keep_at: float) -> Integers:
+        """Return for each text, and each text outside, the index of its outcome in `OUTCOMES`."""
+        read = self.readings
+        kept = np.where(read.is_rejected, 2, np.where(read.in_scope & read.best_right, 0, 1))
+        return np.where(read.confidence >= keep_at, kept, len(OUTCOMES) - 1)
+
+    def outcomes(self, keep_at: float) -> OutcomeCounts:
+        """Return what becomes of the texts."""
+        each, inside = self.outcome_of_each(keep_at), self.readings.in_scope
+        counts = np.bincount(each[inside], minlength=len(OUTCOMES))
+        right = np.bincount(each[inside & self.readings.best_right], minlength=len(OUTCOMES))
+        outside = np.bincount(each[~inside], minlength=len(OUTCOMES)) / max(int((~inside).sum()), 1)
+        traffic = (1 - self.outside_share) * counts / max(self.texts, 1) + self.outside_share * outside
+        return OutcomeCounts(
+            tuple(map(int, counts)), tuple(map(int, right)), tuple(map(float, outside)), tuple(map(float, traffic))
+        )
 
     def least_keep_at(self, accuracy: float) -> KeptAnswers | None:
         """Return the least threshold at which the kept answers surely reach `accuracy`; None where there is none.
@@ -135,6 +179,7 @@ def measure(
     labels: tuple[str, ...],
     outside_share: float,
     outside_groups: Integers | None = None,
+    outside_texts: int | None = None,
 ) -> TrainingFigures:
     """Compute all figures.
 
@@ -146,6 +191,7 @@ def measure(
         outside_share: assumed share of the traffic outside; taken as 0 where `readings` has no text outside.
         outside_groups: for each text outside the number of its group; texts of one group are no independent cases. None
             where each is a case of its own.
+        outside_texts: how many different texts are outside, where several heads have read each. None where one has.
     """
     has_outside = not readings.in_scope.all()
     share = outside_share if has_outside else 0.0
@@ -157,7 +203,7 @@ def measure(
         texts=len(gold),
         accuracy=wilson(int(np.trace(table)), len(gold)),
         macro_f1=float(np.mean(f1)),
-        outside_texts=int((~readings.in_scope).sum()),
+        outside_texts=int((~readings.in_scope).sum()) if outside_texts is None else outside_texts,
         outside_recall=float(readings.is_rejected[~readings.in_scope].mean()) if has_outside else None,
         outside_share=share,
         calibration_error=expected_calibration_error(bins),
@@ -165,6 +211,8 @@ def measure(
         curve=tuple(_kept(readings, step / STEPS, share, outside_groups) for step in range(STEPS + 1)),
         labels=by_label,
         confusions=_confusions(table, labels),
+        readings=readings,
+        best=best,
     )
 
 

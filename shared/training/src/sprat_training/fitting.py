@@ -178,7 +178,13 @@ class HeadLearner:
 
 
 def cross_validate(
-    vectors: Floats, gold: Integers, labels: int, outside: Floats, progress: OnTrainingProgress
+    vectors: Floats,
+    gold: Integers,
+    labels: int,
+    outside: Floats,
+    progress: OnTrainingProgress,
+    *,
+    cores: Integers | None = None,
 ) -> CrossValidation:
     """Fit a head on everything, and cross-validate heads; see :func:`hold_out`.
 
@@ -188,6 +194,7 @@ def cross_validate(
         labels: how many labels there are.
         outside: vectors of texts outside every label; may be empty.
         progress: is called after each fit.
+        cores: of each text; see :func:`text_folds`.
     """
     count = 10 if len(gold) <= _MANY_TEXTS else 5
     group_count = min(_LABEL_GROUPS[len(gold) > 2 * _MANY_TEXTS], labels)
@@ -196,7 +203,7 @@ def cross_validate(
         HeadLearner(vectors, outside),
         gold,
         labels,
-        text_folds(vectors, gold, count),
+        text_folds(vectors, gold, count, cores=cores),
         group_count,
         progress,
         outside=len(outside),
@@ -273,20 +280,31 @@ def hold_out(
     return HeldOut(logits, inside, features_outside, outside_texts, outside_groups, labels_held_out, count)
 
 
-def text_folds(vectors: Floats, gold: Integers, count: int, *, seed: int = 0) -> Integers:
+def text_folds(
+    vectors: Floats, gold: Integers, count: int, *, cores: Integers | None = None, seed: int = 0
+) -> Integers:
     """Return the fold of each text; every label is spread over the folds as evenly as possible.
 
     Texts of a label that are nearly the same are in one fold: rows made from a template, or one text written twice,
     would else be recognised by their double, and the figures would hold for nothing that people write.
+
+    Args:
+        vectors: of the texts.
+        gold: index of each text's label.
+        count: how many folds.
+        cores: a number for each text, the same for doubles; see :func:`sprat_training.doubles.core_numbers`. None where
+            no text has a double.
+        seed: of the order in which texts are taken.
     """
     random = np.random.default_rng(seed)
     centred = LabelHead.centred(vectors, vectors.mean(axis=0))
+    cores = np.arange(len(gold)) if cores is None else cores
     folds = np.empty(len(gold), np.int64)
     filled = np.zeros(count)
     for label in np.unique(gold):
         places = random.permutation(np.flatnonzero(gold == label))
         of_label = np.zeros(count)
-        for group in sorted(_nearly_same(centred[places]), key=len, reverse=True):
+        for group in sorted(_nearly_same(centred[places], cores[places]), key=len, reverse=True):
             # The fold with the fewest texts of the label, and of these the one with the fewest of all.
             fold = int(np.lexsort((filled, of_label))[0])
             folds[places[group]] = fold
@@ -295,17 +313,18 @@ def text_folds(vectors: Floats, gold: Integers, count: int, *, seed: int = 0) ->
     return folds
 
 
-def _nearly_same(centred: Floats) -> list[list[int]]:
+def _nearly_same(centred: Floats, cores: Integers) -> list[list[int]]:
     """Return groups of one label's texts that are nearly the same; no group is more than a third of them."""
     most = max(len(centred) // 3, 1)
     groups = []
     for start in range(0, len(centred), _BLOCK):
-        block = centred[start : start + _BLOCK]
+        block, own = centred[start : start + _BLOCK], cores[start : start + _BLOCK]
         left = np.ones(len(block), bool)
         for first in range(len(block)):
             if left[first]:
                 left[first] = False
-                alike = np.flatnonzero(left & (block @ block[first] >= _NEARLY_SAME))[: most - 1]
+                alike = (block @ block[first] >= _NEARLY_SAME) | (own == own[first])
+                alike = np.flatnonzero(left & alike)[: most - 1]
                 left[alike] = False
                 groups.append([start + first, *(start + int(place) for place in alike)])
     return groups

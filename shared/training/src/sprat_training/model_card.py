@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from sprat_training.encoding import BaseEncoder
 from sprat_training.figures import LEAST_KEEP_AT, NEAR_OUTSIDE, TrainingFigures
 from sprat_training.fitting import CrossValidation
 from sprat_training.lexical_gate import LexicalFit
+from sprat_training.record import write_record
 from sprat_training.verdict import Verdict
 
 HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not trained on: it compares versions."
@@ -146,16 +147,30 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 def write_model(
-    output: Path, base: BaseEncoder, head: LabelHead, card: Card, lexical: LexicalModel | None = None
+    config: TrainingConfig,
+    base: BaseEncoder,
+    head: LabelHead,
+    card: Card,
+    texts: Iterable[str],
+    lexical: LexicalModel | None = None,
 ) -> Card:
     """Write the artefact whole or not at all, and return its final card.
 
-    It has the head, the card and, where there are any, the lexical stage and the files of an encoder of its own. It is
-    loaded once as the service loads it before it replaces `output`.
+    It has the head, the card, what it remembers of its training and, where there are any, the lexical stage and the
+    files of an encoder of its own. It is loaded once as the service loads it before it replaces the output.
+
+    Args:
+        config: what the user asked for; names the output.
+        base: the encoder.
+        head: what was fitted.
+        card: the card without version and files.
+        texts: those that were fitted, those outside every label among them.
+        lexical: the stage before the encoder.
 
     Raises:
         UserError: the folder cannot be written.
     """
+    output = config.output
     try:
         with tempfile.TemporaryDirectory(dir=output.resolve().parent, prefix=".sprat-train-") as name:
             folder = Path(name) / "artefact"
@@ -165,6 +180,8 @@ def write_model(
             head.save(folder)
             if lexical is not None:
                 lexical.save(folder)
+            own_files = (work.sha256 for work in card.made_of if work.source == OWN_FILE)
+            write_record(folder, config, texts, filter(None, own_files))
             write_artefact(folder, card.model_dump(mode="json"))
             model: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
             model.probe()
@@ -253,8 +270,12 @@ def _limits(
         limits.append(HELD_OUT)
     if dropped:
         limits.append(
-            f"{dropped:,} rows whose labels were likely wrong were left out, and its figures do not count them: texts "
-            "that are hard to label may be among them, so the figures are rather too high."
+            (
+                "1 row whose label was likely wrong was left out"
+                if dropped == 1
+                else f"{dropped:,} rows whose labels were likely wrong were left out"
+            )
+            + ", and its figures do not count what was left out: it may be hard to label, so they are rather too high."
         )
     fewest = min(int((data.gold == number).sum()) for number in range(len(data.labels)))
     if fewest < FEW_TEXTS:

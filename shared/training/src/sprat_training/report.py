@@ -6,28 +6,35 @@ Texts of the file are shown only where the user asks for it with `--show-texts`.
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from sprat_training.data import DataSummary, RepeatedText, quoted_group
-from sprat_training.figures import TrainingFigures
+from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
+from sprat_training.evaluation.metrics import wilson
+from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
 from sprat_training.label_issues import LabelIssue
 from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
+OUTSIDE_EVERY_LABEL: Final = "(outside every label)"
 _MAX_ROWS: Final = 6
 _MAX_CONFLICTS: Final = 3
 _MAX_GROUPS: Final = 5
 _MAX_EXCERPT: Final = 80
 _REPORT_CONFUSIONS: Final = 30
 _REPORT_ISSUES: Final = 300
+_REPORT_MISREAD: Final = 300
 _REPORT_CONFLICTS: Final = 50
 _REPORT_REPEATS: Final = 50
 _TEXTS_BEHIND: Final = 3
 _MATRIX_LABELS: Final = 30
+_MANY_DOUBLES: Final = 0.1
+"""Share of doubles from which on it is said: people repeat themselves, too, in CLINC150 and BANKING77 up to 7 %."""
 _MIN_TEXTS_DRAWN: Final = 12
 """Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
 
@@ -41,6 +48,7 @@ def findings(result: TrainingResult) -> list[str]:
         *_similar(summary),
         *_small(summary),
         *_unused(result),
+        *_doubles(result),
         *_label_issues(result),
     ]
 
@@ -65,6 +73,66 @@ def serve_command(result: TrainingResult) -> str:
     return shlex.join(["sprat", "up", "--model", f"intent/{result.card.name}={result.config.output}"])
 
 
+@dataclass(frozen=True, slots=True)
+class MisreadText:
+    """A text with a label that is kept with another one, or as outside every label."""
+
+    path: Path
+    row: int
+    label: str
+    said: str
+    confidence: float
+    text: str = field(repr=False)
+    """Its beginning on one line."""
+
+
+def outcome_table(figures: TrainingFigures, keep_at: float) -> list[tuple[str, ...]]:
+    """Return what becomes of the texts as rows that add up, the first one with the columns' names."""
+    found = figures.outcomes(keep_at)
+    has_outside = figures.outside_texts > 0
+    traffic = f"traffic, {figures.outside_share:.0%} outside"
+    rows = [
+        ("", "texts", "share", "likeliest label right", *(("texts outside", traffic) if has_outside else ())),
+        *(
+            (
+                name,
+                f"{found.texts[at]:,}",
+                f"{found.texts[at] / max(figures.texts, 1):.1%}",
+                f"{found.best_right[at]:,}",
+                *((f"{found.outside[at]:.1%}" if at else "–", f"{found.traffic[at]:.1%}") if has_outside else ()),
+            )
+            for at, name in enumerate(OUTCOMES)
+        ),
+    ]
+    total = ("all", f"{figures.texts:,}", "100.0%", f"{sum(found.best_right):,}")
+    return [*rows, (*total, *(("100.0%", "100.0%") if has_outside else ()))]
+
+
+def misread_texts(result: TrainingResult) -> list[MisreadText]:
+    """Return the texts that are kept and wrong, those of the test where there is one; the surest first."""
+    figures = result.test or result.figures
+    data, test = result.data, result.sources.test
+    if result.test is not None and test is not None:
+        texts, rows, paths, own = test.texts, test.rows, test.paths, test.labels
+    else:
+        texts, rows, paths = data.texts, data.rows, data.paths
+        own = tuple(data.labels[number] for number in data.gold)
+    outcome = figures.outcome_of_each(result.card.keep_at)[: figures.texts]
+    confidence = figures.readings.confidence[: figures.texts]
+    found = np.flatnonzero((outcome == 1) | (outcome == 2))
+    return [
+        MisreadText(
+            paths[index],
+            rows[index],
+            own[index],
+            data.labels[figures.best[index]] if outcome[index] == 1 else OUTSIDE_EVERY_LABEL,
+            float(confidence[index]),
+            _shortened(texts[index]),
+        )
+        for index in found[np.argsort(-confidence[found], kind="stable")]
+    ]
+
+
 def excerpt(result: TrainingResult, index: int) -> str:
     """Return the beginning of a text of the sources on one line."""
     return _shortened(result.sources.data.texts[index])
@@ -87,8 +155,9 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     why = f" Why: {verdict.reason}." if verdict.reason else ""
     page.add_verdict(verdict.grade, verdict.sentence + why, verdict.steps)
     _add_accuracy(page, result)
-    _add_data(page, result, show_texts=show_texts)
     figures = result.test or result.figures
+    _add_outcomes(page, result, figures, show_texts=show_texts)
+    _add_data(page, result, show_texts=show_texts)
     _add_confusions(page, result, figures, show_texts=show_texts)
     page.add_heading("Calibration")
     page.add_picture(
@@ -198,6 +267,43 @@ def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFig
     )
 
 
+def _add_outcomes(page: HtmlPage, result: TrainingResult, figures: TrainingFigures, *, show_texts: bool) -> None:
+    source = "the test file" if result.test else "the held-out texts"
+    page.add_heading("What becomes of each text")
+    head, *rows = outcome_table(figures, result.card.keep_at)
+    page.add_paragraph(
+        f"Of {source}, at keep_at {result.card.keep_at:.2f}. Each column adds up. A label that is likeliest is not "
+        "published where the text is called outside every label, or escalated because the model is unsure."
+    )
+    page.add_table(head, rows, numbers=tuple(range(1, len(head))))
+    misread = misread_texts(result)
+    if misread:
+        several = len({each.path for each in misread}) > 1
+        page.add_paragraph("Texts with a label that are kept and wrong, the surest first:")
+        page.add_table(
+            (
+                *(("file",) if several else ()),
+                "row",
+                "label",
+                "the model says",
+                "confidence",
+                *(("text",) if show_texts else ()),
+            ),
+            [
+                (
+                    *((each.path.name,) if several else ()),
+                    f"{each.row}",
+                    each.label,
+                    each.said,
+                    f"{each.confidence:.2f}",
+                    *((each.text,) if show_texts else ()),
+                )
+                for each in misread[:_REPORT_MISREAD]
+            ],
+            numbers=(1, 4) if several else (0, 3),
+        )
+
+
 def _texts_behind(result: TrainingResult, label: str, predicted: str) -> str:
     """Return some texts of one label that were read as another."""
     data = result.data
@@ -295,10 +401,12 @@ def _files(sources: Sources) -> Iterator[str]:
         if file.unused_columns:
             yield f"{name}: columns that are not read: {', '.join(file.unused_columns)}"
         if file.blank_rows:
-            yield f"{name}: {_count(file.blank_rows, 'row has', 'rows have')} neither text nor label and are skipped"
+            blank = _count(file.blank_rows, "row has", "rows have")
+            skipped = "is skipped" if file.blank_rows == 1 else "are skipped"
+            yield f"{name}: {blank} neither text nor label and {skipped}"
     if sources.bad_rows:
         rows = len({(problem.path, problem.row) for problem in sources.bad_rows})
-        yield f"{_count(rows, 'row is', 'rows are')} left out, because they cannot be used"
+        yield _count(rows, "row is left out, because it", "rows are left out, because they") + " cannot be used"
 
 
 def _repeats(summary: DataSummary) -> Iterator[str]:
@@ -323,7 +431,8 @@ def _similar(summary: DataSummary) -> Iterator[str]:
         more = f" and {len(groups) - _MAX_GROUPS} more" if len(groups) > _MAX_GROUPS else ""
         yield (
             f"{_count(len(groups), 'group of labels differs', 'groups of labels differ')} by case or white space "
-            f"alone, and each is learnt as a label of its own: {shown}{more}; write each one way and train again"
+            f"alone, and each is learnt as a label of its own: {shown}{more}; --merge-case takes each group as one "
+            "label"
         )
 
 
@@ -349,14 +458,43 @@ def _unused(result: TrainingResult) -> Iterator[str]:
         yield f"{subject} longer than the {result.card.max_tokens} tokens that are read"
 
 
+def _doubles(result: TrainingResult) -> Iterator[str]:
+    found, texts = result.doubles, len(result.data.texts)
+    if (repeated := texts - found.different) >= _MANY_DOUBLES * texts:
+        yield (
+            f"{repeated:,} of {texts:,} texts repeat another one of their label but for opening or ending, as rows "
+            "from a template do: they are held out together, so the figures rest on "
+            f"{found.different:,} different sentences"
+        )
+        if found.few:
+            shown = ", ".join(f"{label} {count}" for label, count in list(found.few.items())[:_MAX_ROWS])
+            more = f" and {len(found.few) - _MAX_ROWS} more" if len(found.few) > _MAX_ROWS else ""
+            yield (
+                f"{_count(len(found.few), 'label has', 'labels have')} fewer than {MIN_TEXTS} different sentences, so "
+                f"the figures are too good for what people write: {shown}{more}; add texts in other words"
+            )
+    test, figures = result.sources.test, result.test
+    if test is None or figures is None or found.test.mean() < _MANY_DOUBLES:
+        return
+    rows = [row for row, double in zip(test.rows, found.test, strict=True) if double]
+    subject = _count(len(rows), "row of the test repeats a text", "rows of the test repeat texts")
+    right = figures.readings.best_right[: figures.texts][~found.test]
+    without = f"without {'it' if len(rows) == 1 else 'them'}"
+    others = f"{wilson(int(right.sum()), len(right))} of {_count(len(right), 'text', 'texts')} get their label"
+    left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
+    are = "is" if len(rows) == 1 else "are"
+    yield f"{subject} that {are} trained on, but for opening or ending: {_rows(rows)}; {left}"
+
+
 def _label_issues(result: TrainingResult) -> Iterator[str]:
     if dropped := result.dropped:
         yield (
-            f"{_count(len(dropped), 'row is', 'rows are')} left out because the label is likely wrong; the figures do "
-            "not count them"
+            _count(len(dropped), "row is left out because the label is", "rows are left out because their labels are")
+            + f" likely wrong; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
         )
     if issues := result.label_issues:
-        yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct and train again"
+        it = "it" if len(issues) == 1 else "them"
+        yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct {it} and train again"
 
 
 def _conflict(text: RepeatedText) -> str:

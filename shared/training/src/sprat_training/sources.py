@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +15,14 @@ from sprat_training.data import (
     TrainingData,
     check_outside_test,
     check_test,
+    drop_moved,
     hold_out,
     is_held_out,
     merge_spellings,
     outside_texts,
     prepare,
     split_outside,
+    without_corrected,
 )
 from sprat_training.datasets.reader import LabelledTexts, joined, read_labelled, read_texts
 from sprat_training.datasets.rows import RowProblem, problem_lines, protected_cell
@@ -89,10 +91,16 @@ def _checked(
     """Check the files against each other; problems of the test are added to `errors`, those of the rest are raised."""
     if config.merge_case:
         rows = merge_spellings(rows, [config.outside_label])
+    rows, moved = drop_moved(rows, config.outside_label)
+    if config.corrections is not None and given_outside is not None:
+        given_outside = without_corrected(given_outside, rows, config.corrections)
     inside, outside_rows = split_outside(rows, config.outside_label)
     data, summary = prepare(
         inside, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
     )
+    summary = replace(summary, rows=len(rows) + moved.rows, corrected=(*summary.corrected, *moved.texts))
+    if gone := moved.labels - {*inside.labels}:
+        summary = replace(summary, dropped_labels={**summary.dropped_labels, **dict.fromkeys(sorted(gone), 0)})
     leaked: tuple[int, ...] = ()
     outside_test: tuple[str, ...] = ()
     tested_outside: LabelledTexts | None = None

@@ -13,6 +13,7 @@ from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.doubles import DoublesFound, core_numbers, find_doubles
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.figures import TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of, text_folds
@@ -47,6 +48,8 @@ class TrainingResult:
     """Whether held-out labels took the place of texts outside every label."""
     stage: LexicalGate | None
     """What the lexical stage does; None where the model has none."""
+    doubles: DoublesFound
+    """Texts that repeat others but for opening and ending."""
     truncated: int
     """Number of texts that are longer than the encoder reads."""
 
@@ -64,22 +67,22 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
 
     encoded = encode_texts(base.encoder, data.texts, progress)
     outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
-    vectors = encoded.vectors
-    validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress)
+    vectors, cores = encoded.vectors, core_numbers(data.texts)
+    validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores)
     issues = find_label_issues(data, validation.logits)
     dropped: tuple[LabelIssue, ...] = ()
     places = np.arange(len(data.gold))
     if config.drop_suspects and issues:
         dropped = _droppable(data, issues)
         places = np.delete(places, [each.index for each in dropped])
-        data, vectors = data.take(places), vectors[places]
-        validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress)
+        data, vectors, cores = data.take(places), vectors[places], cores[places]
+        validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores)
         issues = find_label_issues(data, validation.logits)
     best = validation.logits.argmax(axis=1)
     calibrator = fit_calibrator(validation.inside, best == data.gold, validation.outside, config.outside_share)
 
     figures = _validation_figures(validation, data, calibrator, config, None)
-    stage = _lexical_stage(config, data, vectors, outside, validation, calibrator, figures, progress)
+    stage = _lexical_stage(config, data, vectors, cores, outside, validation, calibrator, figures, progress)
     if stage is not None:
         figures = _validation_figures(validation, data, calibrator, config, stage)
     test_figures = (
@@ -101,7 +104,9 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
         card = with_stage(card, stage)
     return TrainingResult(
         config=config,
-        card=write_model(config.output, base, validation.head, card, None if stage is None else stage.model),
+        card=write_model(
+            config, base, validation.head, card, (*data.texts, *outside), None if stage is None else stage.model
+        ),
         sources=sources,
         data=data,
         label_issues=tuple(replace(each, index=int(places[each.index])) for each in issues),
@@ -112,6 +117,7 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
         test=test_figures,
         labels_held_out=held_out,
         stage=None if stage is None else stage.gate,
+        doubles=find_doubles(data, cores, () if test is None else test.texts),
         truncated=encoded.truncated,
     )
 
@@ -132,6 +138,7 @@ def _lexical_stage(
     config: TrainingConfig,
     data: TrainingData,
     vectors: Floats,
+    cores: NDArray[np.int64],
     outside: Sequence[str],
     validation: CrossValidation,
     calibrator: LabelCalibrator,
@@ -147,7 +154,7 @@ def _lexical_stage(
         data.gold,
         len(data.labels),
         outside,
-        text_folds(vectors, data.gold, FOLDS),
+        text_folds(vectors, data.gold, FOLDS, cores=cores),
         validation,
         calibrator,
         kept.keep_at,
@@ -172,7 +179,9 @@ def _validation_figures(
         chances = np.concatenate([stage.chances, stage.outside_chances])
         best = np.where(stage.answered, stage.best, best)
         readings = readings.answered_by_another(answered, chances, best == data.gold)
-    return measure(readings, best, data.gold, data.labels, config.outside_share, validation.outside_groups)
+    different = len(np.unique(validation.outside_texts))
+    groups = validation.outside_groups
+    return measure(readings, best, data.gold, data.labels, config.outside_share, groups, different)
 
 
 def _test_figures(

@@ -14,7 +14,7 @@ from sprat.model import Question
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
-from sprat_cli.terminal import remark
+from sprat_cli.terminal import counted, remark
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_training.datasets.columns import ColumnNames
@@ -175,7 +175,9 @@ def frontier_result(
     if source.save is not None:
         write_answers(source.save, data, answers)
     unusable = sum(label is None for label in answers.labels)
-    description = f"the frontier: {source.model} at {source.url}, asked now; {unusable:,} texts got no usable answer"
+    description = (
+        f"the frontier: {source.model} at {source.url}, asked now; {counted(unusable, 'text')} got no usable answer"
+    )
     return FrontierResult(answers, 0.0, 0.0, description)
 
 
@@ -212,7 +214,7 @@ def _ask_frontier(
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
     recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
-    remark(f"{len(data):,} texts go to {source.url}, masked by the policy of {source.tenant}; {recorded}")
+    remark(f"{counted(len(data), 'text')} sent to {source.url}, masked by the policy of {source.tenant}; {recorded}")
     with ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         if broker is not None:

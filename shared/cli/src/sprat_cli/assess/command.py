@@ -18,7 +18,7 @@ from sprat_cli.assess.answers import (
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
-from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
@@ -33,6 +33,7 @@ from sprat_training.evaluation.routing import (
     within_budget,
 )
 from sprat_training.evaluation.routing import assess as assess_routing
+from sprat_training.record import SeenRows, read_record, seen_by
 
 EPILOG = """\b
 Examples:
@@ -174,12 +175,14 @@ def assess(
         check_task_keep_at(policy, loaded.card.name)
     small = small_model_answers(loaded, data, language, outside_label)
     frontier = frontier_result(source, data, small.labels, language, outside_label)
+    seen = seen_by(read_record(model), data.texts, data.rows)
     assessment = assess_routing(text_outcomes(data, small, frontier, outside_label, escalates=escalates))
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
-        f"{len(data):,} texts of {file.name}",
+        f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
         frontier.description,
+        *_said(seen),
     ]
     if not assessment.costs_known:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
@@ -190,15 +193,23 @@ def assess(
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, choice, page, change))
+        say_json(_as_json(assessment, choice, page, change, seen))
         return
     for line in _summary(assessment, choice, notes):
         say(line)
     if choice is not None and choice.safe is None and len(data) < _FEW_TEXTS:
-        remark(f"with {len(data):,} texts the interval is wide; more texts narrow it")
+        remark(f"with {counted(len(data), 'text')} the interval is wide; more texts narrow it")
     say(f"{page}: the report")
     if change is not None:
         say(str(change))
+
+
+def _said(seen: SeenRows | None) -> list[str]:
+    """Return, and say at once, that texts were trained on; nothing where none was."""
+    if seen is None:
+        return []
+    remark(str(seen))
+    return [str(seen)]
 
 
 def _check_name(name: str) -> None:
@@ -245,11 +256,16 @@ def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list
 
 
 def _as_json(
-    assessment: Assessment, choice: ThresholdChoice | None, page: Path, change: KeepAtChange | None
+    assessment: Assessment,
+    choice: ThresholdChoice | None,
+    page: Path,
+    change: KeepAtChange | None,
+    seen: SeenRows | None,
 ) -> dict[str, Any]:
     return {
         "type": "assessed",
         "texts": assessment.texts,
+        "trained_on_rows": [] if seen is None else seen.rows,
         "costs_known": assessment.costs_known,
         "small": _result_json(assessment.small),
         "frontier": _result_json(assessment.frontier),

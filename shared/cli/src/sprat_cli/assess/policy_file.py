@@ -22,13 +22,20 @@ class KeepAtChange:
     """As it was written in the file; None where it was not."""
 
     def __str__(self) -> str:
+        if not self.changed:
+            return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
         return f"{self.file}: {self.field} is now {self.now:.2f}, was {self.was or 'not set'}; restart the router"
+
+    @property
+    def changed(self) -> bool:
+        """Return whether the file gives another value than before, to two places as it is written."""
+        return self.was is None or f"{float(self.was):.2f}" != f"{self.now:.2f}"
 
     @property
     def as_json(self) -> dict[str, Any]:
         """Return its fields for `--json`."""
         was = None if self.was is None else float(self.was)
-        return {"file": str(self.file), "field": self.field, "now": self.now, "was": was}
+        return {"file": str(self.file), "field": self.field, "now": self.now, "was": was, "changed": self.changed}
 
 
 def check_task_keep_at(policy: Path, model: str) -> None:

@@ -138,7 +138,7 @@ async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
 
 
 async def _looked_for(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> tuple[TextSearch, bool]:
-    """Look for the texts, and return what was found in time, and whether all texts were read."""
+    """Return the texts that were found in time, and whether all were read."""
     wanted = TextSearch({(each.text_source, each.text_id) for each in messages})
     with suppress(KafkaError, UserError, TimeoutError), read_progress("texts") as progress:
         async with asyncio.timeout(_LOOK_S):

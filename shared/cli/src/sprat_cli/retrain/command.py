@@ -1,10 +1,11 @@
 """`sprat retrain`: export corrections, merge, train, compare with the served version; replace nothing unasked."""
 
+import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +20,8 @@ from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
     Bootstrap,
-    Encoding,
     Json,
     LabelColumn,
-    MergeCase,
     Prefix,
     SkipBadRows,
     TextColumn,
@@ -30,13 +29,14 @@ from sprat_cli.options import (
 )
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import add_corrections, new_corrections
-from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, Measured, VersionAnswers, answers_of, compare
 from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
+from sprat_training.record import Reading, read_record
 from sprat_training.report import findings, training_html
 from sprat_training.train import TrainingResult, train
 
@@ -44,14 +44,15 @@ EPILOG = """\b
 Examples:
   sprat retrain intent/hr --feedback 30d
   sprat retrain intent/hr --feedback 30d --data hr.csv --data more.csv --output hr-2
-  sprat retrain intent/hr --feedback 30d --merge-case --skip-bad-rows bad.csv
+  sprat retrain intent/hr --feedback 30d --no-merge-case --encoding utf-8
   sprat retrain intent/hr --feedback 7d --replace
 
 \b
 MODEL is the name by which texts ask for it; --served is its folder, by default the folder of that name. --data are the
 files that it was trained on, by default those that its card names, looked for here and beside the folder, as is the
 file of texts outside every label. A file that it was tested on is not trained on.
-They are read as `sprat train` reads them: give the options for columns, encoding and rows that you gave there, too.
+They are read, and the model is fitted, with the options of the training of the served version, which it remembers: what
+you give here wins, and a line says what was reused.
 Corrections since --feedback are added to --corrections, by default hr-corrections.jsonl. Keep that file: texts expire
 on Kafka, and it is read at the next time. It holds texts as they are, and is readable by you alone.
 
@@ -114,27 +115,59 @@ def retrain(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    encoding: Encoding = "auto",
-    merge_case: MergeCase = False,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Of the files. [default: as trained]")
+    ] = None,
+    merge_case: Annotated[
+        bool | None,
+        typer.Option(
+            "--merge-case/--no-merge-case",
+            show_default=False,
+            help="Take labels that differ by case or white space alone as one. [default: as trained]",
+        ),
+    ] = None,
     skip_bad_rows: SkipBadRows = None,
     out_of_scope: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Texts outside every label. [default: the card's]"),
     ] = None,
     outside_label: Annotated[
-        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in the files.")
-    ] = "oos",
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            show_default=False,
+            help="The label that means `outside every label`, in the files. [default: as trained, else oos]",
+        ),
+    ] = None,
     encoder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: the shipped one]"),
+        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: that of MODEL]"),
     ] = None,
-    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
-    no_lexical: Annotated[
-        bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
-    ] = False,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=0.999,
+            show_default=False,
+            help="Required accuracy of the kept answers. [default: as trained, else 0.97]",
+        ),
+    ] = None,
+    lexical: Annotated[
+        bool | None,
+        typer.Option(
+            "--lexical/--no-lexical",
+            show_default=False,
+            help="Fit a stage that answers by the words alone, where it pays. [default: as trained]",
+        ),
+    ] = None,
     drop_suspects: Annotated[
-        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--drop-suspects/--keep-suspects",
+            show_default=False,
+            help="Train without the rows whose labels are likely wrong. [default: as trained]",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -146,12 +179,26 @@ def retrain(
     folder = served or Path(name)
     card = _served_card(folder, name)
     _check_target(folder, output, replaces=replace_served, yes=yes)
+    reading = _reading(
+        folder,
+        {
+            "text_column": text_column,
+            "label_column": label_column,
+            "encoding": encoding,
+            "merge_case": merge_case,
+            "skip_bad_rows": None if skip_bad_rows is None else str(skip_bad_rows),
+            "outside_label": outside_label,
+            "accuracy": accuracy,
+            "lexical": lexical,
+            "drop_suspects": drop_suspects,
+        },
+    )
     files = data or _files_of(card, folder)
     outside_file = out_of_scope or _outside_file_of(card, folder)
     kafka = kafka_settings(bootstrap, prefix)
     _compare_announced(kafka, name, card)
     kept_in = corrections or Path(f"{name}-corrections.jsonl")
-    rows, left_out = new_corrections(kafka, name, since, outside_label, kept_in)
+    rows, left_out = new_corrections(kafka, name, since, reading.outside_label, kept_in)
     total = add_corrections(kept_in, rows)
     if not total:
         raise SpratError(
@@ -161,21 +208,21 @@ def retrain(
         files=(*(file for file in files if file != kept_in), kept_in),
         output=Path(),
         name=card.name,
-        columns=ColumnNames(text_column, label_column),
-        encoding=encoding,
+        columns=ColumnNames(reading.text_column, reading.label_column),
+        encoding=reading.encoding,
         corrections=kept_in,
-        skip_bad_rows=skip_bad_rows,
-        merge_case=merge_case,
+        skip_bad_rows=None if reading.skip_bad_rows is None else Path(reading.skip_bad_rows),
+        merge_case=reading.merge_case,
         outside_file=outside_file,
-        outside_label=outside_label,
+        outside_label=reading.outside_label,
         languages=card.languages,
-        encoder=encoder,
-        accuracy=accuracy,
+        encoder=encoder or (folder if card.built_on is None else None),
+        accuracy=reading.accuracy,
         outside_share=card.calibration.outside_share or 0.1,
         hold_out=True,
         drop_small=True,
-        drop_suspects=drop_suspects,
-        lexical=not no_lexical,
+        drop_suspects=reading.drop_suspects,
+        lexical=reading.lexical,
         threads=threads,
     )
     result, comparison, clean = _compared(config, folder, card, threads)
@@ -235,6 +282,28 @@ def _served_card(folder: Path, name: str) -> Card:
     if card.task != "intent" or not card.labels:
         raise UserError(f"{folder}: not an intent model, so not the one of intent/{name}")
     return card
+
+
+def _reading(folder: Path, given: Mapping[str, Any]) -> Reading:
+    """Return the options of the training of the served version, with what is given instead; say what was reused."""
+    record = read_record(folder)
+    remembered = Reading() if record is None else record.reading
+    default, chosen = Reading(), {name: value for name, value in given.items() if value is not None}
+    reused = [
+        _as_option(name, value)
+        for name, value in asdict(remembered).items()
+        if name not in chosen and value != getattr(default, name)
+    ]
+    if reused:
+        remark(f"as at the training of the served version: {printable(' '.join(reused))}")
+    return replace(remembered, **chosen)
+
+
+def _as_option(name: str, value: object) -> str:
+    if name == "lexical":
+        return "--no-lexical"
+    option = f"--{name.replace('_', '-')}"
+    return option if value is True else f"{option} {shlex.quote(str(value))}"
 
 
 def _files_of(card: Card, folder: Path) -> list[Path]:
@@ -333,16 +402,17 @@ def _summary(retrained: _Retrained) -> list[str]:
             ("", "SERVED", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
             *(
                 (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
-                for each in (comparison.right, comparison.kept_right, comparison.kept_wrong)
+                for each in comparison.all
             ),
         ]
     )
+    corrections, fitted = counted(retrained.total, "correction"), counted(len(result.data.texts), "text")
     colour = {"new": "green", "served": "red", "neither": "yellow"}[comparison.better]
     return [
-        f"{printable(str(retrained.kept_in))}: {retrained.total:,} corrections, {retrained.new:,} of them read now",
+        f"{printable(str(retrained.kept_in))}: {corrections}, {retrained.new:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
-        f"trained on {len(result.data.texts):,} texts and {len(result.sources.outside):,} outside every label",
-        f"compared on {comparison.texts:,} texts, {outside:,} of them outside every label",
+        f"trained on {fitted} and {len(result.sources.outside):,} outside every label",
+        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them outside every label",
         printable(served),
         "",
         faint(head),
@@ -358,8 +428,8 @@ def _verdict(name: str, comparison: Comparison) -> str:
     if comparison.better == "served":
         return f"The served version of intent/{name} is better: keep it. {_difference(comparison.right)} of the texts."
     return (
-        f"No difference can be shown on {comparison.texts:,} texts ({_difference(comparison.right)}): more corrections "
-        "and more texts narrow the interval."
+        f"No difference can be shown on {counted(comparison.texts, 'text')} ({_difference(comparison.right)}): more "
+        "corrections and more texts narrow the interval."
     )
 
 
@@ -375,7 +445,6 @@ def _why(left_out: Counter[str]) -> str:
 
 def _as_json(retrained: _Retrained) -> dict[str, Any]:
     result, comparison = retrained.result, retrained.comparison
-    measured: Sequence[Measured] = (comparison.right, comparison.kept_right, comparison.kept_wrong)
     return {
         "type": "retrained",
         "model": retrained.name,
@@ -399,6 +468,6 @@ def _as_json(retrained: _Retrained) -> dict[str, Any]:
                 ],
                 "differing": each.differing,
             }
-            for each in measured
+            for each in comparison.all
         },
     }

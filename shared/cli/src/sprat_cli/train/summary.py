@@ -4,25 +4,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from sprat_cli.terminal import faint, paint, printable, table
+from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_training.data import RepeatedText
-from sprat_training.figures import TrainingFigures
+from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.label_issues import LabelIssue
-from sprat_training.report import excerpt, findings, lexical_sentence, serve_command
+from sprat_training.report import excerpt, findings, lexical_sentence, misread_texts, outcome_table, serve_command
 from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 
 _MAX_ISSUES: Final = 10
 _MAX_CONFUSIONS: Final = 5
+_MAX_MISREAD: Final = 10
 _TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> list[str]:
     """Return the lines for a terminal; texts of the file are among them only with `show_texts`."""
-    config, data = result.config, result.data
     figures = result.test or result.figures
     lines = [
-        f"{config.source}: {result.sources.summary.rows:,} rows, {len(data.texts):,} texts, {len(data.labels)} labels",
+        _sizes(result),
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
         *_label_issues(result, show_texts=show_texts),
         "",
@@ -31,6 +31,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         *_accuracy("held out", result.figures, result),
         *([] if result.test is None else _accuracy("test file", result.test, result)),
         *_stage(result),
+        *_outcomes(result, figures, show_texts=show_texts),
         *_confusions(figures),
         "",
         *_keep_at_table(figures, result),
@@ -38,6 +39,12 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
     if result.labels_held_out:
         lines.append(faint("  labels held out in turn served as texts outside: name real ones with --out-of-scope"))
     return [*lines, "", *_next_steps(result, report)]
+
+
+def _sizes(result: TrainingResult) -> str:
+    labelled = f"{counted(len(result.data.texts), 'text')} with one of {len(result.data.labels)} labels"
+    rows, outside = counted(result.sources.summary.rows, "row"), len(result.sources.outside)
+    return f"{result.config.source}: {rows}; {labelled}, {outside:,} outside every label"
 
 
 def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
@@ -59,6 +66,11 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
             "keep_at_holds": result.verdict.keep_at_holds,
         },
         "rows": summary.rows,
+        "outcomes": _outcomes_json(result.test or result.figures, card.keep_at),
+        "kept_wrong": [
+            {"file": str(each.path), "row": each.row, "given": each.label, "kept_as": each.said}
+            for each in misread_texts(result)
+        ],
         "texts": len(result.data.texts),
         "lexical": None if result.stage is None else asdict(result.stage),
         "labels": len(result.data.labels),
@@ -78,6 +90,9 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
         "few_texts": summary.small_labels,
         "alike_labels": summary.similar_labels,
         "leaked_test_rows": result.sources.leaked_rows,
+        "different_sentences": result.doubles.different,
+        "few_sentences": result.doubles.few,
+        "test_doubles": _test_doubles(result),
         "bad_rows": [
             {"file": str(each.path), "row": each.row, "column": each.column, "problem": each.problem}
             for each in result.sources.bad_rows
@@ -85,6 +100,27 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
         "likely_wrong": [_issue(each) for each in result.label_issues],
         "dropped": [_issue(each) for each in result.dropped],
     }
+
+
+def _outcomes_json(figures: TrainingFigures, keep_at: float) -> list[dict[str, object]]:
+    found = figures.outcomes(keep_at)
+    return [
+        {
+            "outcome": name,
+            "texts": found.texts[at],
+            "likeliest_label_right": found.best_right[at],
+            "share_of_outside": round(found.outside[at], 4),
+            "share_of_traffic": round(found.traffic[at], 4),
+        }
+        for at, name in enumerate(OUTCOMES)
+    ]
+
+
+def _test_doubles(result: TrainingResult) -> list[int]:
+    test = result.sources.test
+    if test is None:
+        return []
+    return [row for row, double in zip(test.rows, result.doubles.test, strict=True) if double]
 
 
 def _issue(issue: LabelIssue) -> dict[str, object]:
@@ -137,21 +173,54 @@ def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
 
 def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> list[str]:
     kept = figures.at(result.card.keep_at)
-    texts = f"{figures.texts:,} texts"
+    texts, f1 = counted(figures.texts, "text"), figures.macro_f1
+    traffic = "of the traffic is" if figures.outside_texts else "is"
     lines = [
-        f"{name + ':':12}{figures.accuracy} of {texts} get their label; macro F1 {figures.macro_f1:.1%}",
-        f"{'':12}at keep_at {result.card.keep_at:.2f} {kept.share:.1%} are kept, {kept.right} of them right",
+        f"{name + ':':12}{figures.accuracy} of {texts} get their label if all are kept; macro F1 {f1:.1%}",
+        f"{'':12}at keep_at {result.card.keep_at:.2f} {kept.share:.1%} {traffic} kept, {kept.right} of them right",
     ]
     if figures.outside_recall is not None:
         lines.append(
             f"{'':12}{figures.outside_recall:.1%} of the {figures.outside_texts:,} texts outside every label are "
-            f"recognised, counted as {figures.outside_share:.0%} of the traffic"
+            f"recognised, however unsure; they count as {figures.outside_share:.0%} of the traffic"
         )
     return lines
 
 
 def _stage(result: TrainingResult) -> list[str]:
     return [f"{'by words:':12}{lexical_sentence(result)}"] if result.config.lexical else []
+
+
+def _outcomes(result: TrainingResult, figures: TrainingFigures, *, show_texts: bool) -> list[str]:
+    """Return what becomes of each text, in columns that add up, and the texts that are kept and wrong."""
+    names, *cells = outcome_table(figures, result.card.keep_at)
+    head, *rest = table([tuple(map(str.upper, names)), *cells])
+    of = "the test file" if result.test else "the held-out texts"
+    lines = ["", f"what becomes of {of} at keep_at {result.card.keep_at:.2f}:", f"  {faint(head)}"]
+    lines += [f"  {line}" for line in rest]
+    misread = misread_texts(result)
+    if not misread:
+        return lines
+    several = len({each.path for each in misread}) > 1
+    head, *rest = table(
+        [
+            (*(["FILE"] if several else []), "ROW", "LABEL", "KEPT AS", *(["TEXT"] if show_texts else [])),
+            *(
+                (
+                    *([each.path.name] if several else []),
+                    str(each.row),
+                    each.label,
+                    each.said,
+                    *([each.text] if show_texts else []),
+                )
+                for each in misread[:_MAX_MISREAD]
+            ),
+        ]
+    )
+    lines += ["", "kept and wrong, the surest first:", f"  {faint(head)}", *(f"  {printable(line)}" for line in rest)]
+    if len(misread) > _MAX_MISREAD:
+        lines.append(faint(f"  and {len(misread) - _MAX_MISREAD:,} more, in the report"))
+    return lines
 
 
 def _confusions(figures: TrainingFigures) -> list[str]:

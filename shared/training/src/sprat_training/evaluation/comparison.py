@@ -22,6 +22,8 @@ class VersionAnswers:
     """The confidence reaches the keep_at of the version's own card."""
     kept_right: Flags
     """Kept, and right as published."""
+    called_outside: Flags
+    """Has a label, and is kept as outside every label: a part of what is kept and wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ class Comparison:
     right: Measured
     kept_right: Measured
     kept_wrong: Measured
+    called_outside: Measured
+    escalated: Measured
+
+    @property
+    def all(self) -> tuple[Measured, ...]:
+        """Return all of them; kept and right, kept and wrong, and escalated add up to 100 %."""
+        return self.right, self.kept_right, self.kept_wrong, self.called_outside, self.escalated
 
     @property
     def better(self) -> Better:
@@ -70,7 +79,8 @@ def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: fl
     ]
     kept = np.array([answer.confidence >= keep_at for answer in answers])
     as_published = np.array([given == label for given, label in zip(published, labels, strict=True)])
-    return VersionAnswers(np.array(right), kept, kept & as_published)
+    called_outside = [given is None and label is not None for given, label in zip(published, labels, strict=True)]
+    return VersionAnswers(np.array(right), kept, kept & as_published, kept & np.array(called_outside))
 
 
 def compare(served: VersionAnswers, new: VersionAnswers, *, seed: int = 0) -> Comparison:
@@ -81,6 +91,8 @@ def compare(served: VersionAnswers, new: VersionAnswers, *, seed: int = 0) -> Co
         ("right", served.right, new.right),
         ("kept and right", served.kept_right, new.kept_right),
         ("kept and wrong", served.kept & ~served.kept_right, new.kept & ~new.kept_right),
+        ("of these called outside", served.called_outside, new.called_outside),
+        ("escalated", ~served.kept, ~new.kept),
     )
     return Comparison(count, *(_measured(name, old, young, draws) for name, old, young in pairs))
 

@@ -1,0 +1,155 @@
+"""What an artefact remembers of its training: how its files were read, and fingerprints of the texts it was fitted on.
+
+The fingerprints answer "was this text trained on?" and hold no text. They are hashes, keyed with the hashes of the
+training files and cut so short that one of `CHANCE` other texts has one, too: who guesses a text learns that it may
+have been there, not that it was.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.datasets.rows import normalised_text
+
+FILE: Final = "training.json"
+CHANCE: Final = 8_192
+"""Of so many texts that a model was not trained on, about one has the fingerprint of one that it was trained on."""
+_MOST_BITS: Final = 32
+_SURELY: Final = 4
+"""More fingerprints than so many times what chance gives are no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The options by which the files were read and the model was fitted, for a training alike."""
+
+    text_column: str | None = None
+    label_column: str | None = None
+    encoding: str = "auto"
+    merge_case: bool = False
+    skip_bad_rows: str | None = None
+    outside_label: str = "oos"
+    accuracy: float = 0.97
+    lexical: bool = True
+    drop_suspects: bool = False
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> "Reading":
+        """Return the options of a training."""
+        return cls(
+            text_column=config.columns.text,
+            label_column=config.columns.label,
+            encoding=config.encoding,
+            merge_case=config.merge_case,
+            skip_bad_rows=None if config.skip_bad_rows is None else str(config.skip_bad_rows),
+            outside_label=config.outside_label,
+            accuracy=config.accuracy,
+            lexical=config.lexical,
+            drop_suspects=config.drop_suspects,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    """Short keyed hashes of texts."""
+
+    key: str
+    bits: int
+    """Of each hash, at most 32."""
+    hashes: str
+    """Base64 of little-endian numbers of 32 bits, sorted."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], key: str) -> "Fingerprints":
+        """Return the fingerprints of texts."""
+        bits = min((max(len(texts), 1) * CHANCE - 1).bit_length(), _MOST_BITS)
+        numbers = np.unique(_numbers(texts, key, bits))
+        return cls(key=key, bits=bits, hashes=b64encode(numbers.astype("<u4").tobytes()).decode())
+
+    def seen(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return of each text whether it was trained on, but for chance."""
+        known = np.frombuffer(b64decode(self.hashes), "<u4")
+        return np.isin(_numbers(texts, self.key, self.bits), known)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What an artefact remembers of its training."""
+
+    reading: Reading
+    texts: Fingerprints
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRows:
+    """Texts of a test that a model was trained on."""
+
+    rows: tuple[int, ...]
+    texts: int
+    """All texts of the test."""
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.rows[:6])) + (f" and {len(self.rows) - 6:,} more" if len(self.rows) > 6 else "")
+        all_of_them = "the text" if self.texts == 1 else f"{len(self.rows):,} of {self.texts:,} texts"
+        verb = "was" if len(self.rows) == 1 else "were"
+        row = "row" if len(self.rows) == 1 else "rows"
+        return (
+            f"{all_of_them} {verb} trained on by this model ({row} {shown}): these figures are too good; "
+            "take texts that it has not seen"
+        )
+
+
+def write_record(folder: Path, config: TrainingConfig, texts: Iterable[str], file_hashes: Iterable[str]) -> None:
+    """Write the record of a training into a folder.
+
+    Args:
+        folder: of the artefact.
+        config: what the user asked for.
+        texts: those that it was fitted on, those outside every label among them.
+        file_hashes: of the training files; the key of the fingerprints, so that no table of hashes fits two models.
+    """
+    key = blake2b("".join(file_hashes).encode(), digest_size=16).hexdigest()
+    record = TrainingRecord(reading=Reading.of(config), texts=Fingerprints.of(tuple(texts), key))
+    content = json.dumps(asdict(record), ensure_ascii=False, indent=1)
+    (folder / FILE).write_text(content + "\n", encoding="utf-8", newline="\n")
+
+
+def read_record(folder: Path) -> TrainingRecord | None:
+    """Return the record of an artefact; None where it has none, as those of earlier versions.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = folder / FILE
+    try:
+        content: Any = json.loads(path.read_text("utf-8"))
+        return TrainingRecord(Reading(**content["reading"]), Fingerprints(**content["texts"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: cannot be read; train the model again") from None
+
+
+def seen_by(record: TrainingRecord | None, texts: Sequence[str], rows: Sequence[int]) -> SeenRows | None:
+    """Return the texts of a test that a model was trained on; None where there are none, or no more than by chance."""
+    if record is None or not texts:
+        return None
+    found = np.flatnonzero(record.texts.seen(texts))
+    if len(found) <= _SURELY * len(texts) / CHANCE:
+        return None
+    return SeenRows(tuple(rows[int(index)] for index in found), len(texts))
+
+
+def _numbers(texts: Sequence[str], key: str, bits: int) -> NDArray[np.uint32]:
+    digests = (blake2b(normalised_text(text).encode(), key=key.encode(), digest_size=4).digest() for text in texts)
+    numbers = np.frombuffer(b"".join(digests), "<u4")
+    return (numbers >> np.uint32(_MOST_BITS - bits)).astype(np.uint32)

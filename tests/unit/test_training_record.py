@@ -1,0 +1,63 @@
+"""What an artefact remembers of its training: options, and fingerprints that hold no text."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.record import CHANCE, FILE, Fingerprints, Reading, read_record, seen_by, write_record
+
+TEXTS = [f"where is my payslip of the year {number}" for number in range(500)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    config = TrainingConfig(
+        files=(Path("hr.csv"),),
+        output=tmp_path,
+        name="hr",
+        columns=ColumnNames("Was", None),
+        merge_case=True,
+        skip_bad_rows=Path("bad.csv"),
+    )
+    write_record(tmp_path, config, TEXTS, ["a hash"])
+    return tmp_path
+
+
+def test_the_options_of_a_training_are_remembered(folder):
+    record = read_record(folder)
+    assert record is not None
+    assert record.reading == Reading(text_column="Was", merge_case=True, skip_bad_rows="bad.csv")
+
+
+def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_chance(folder):
+    record = read_record(folder)
+    found = seen_by(record, ["something else", TEXTS[3].upper(), " ".join(TEXTS[4].split())], [2, 3, 4])
+    assert found is not None
+    assert found.rows == (3, 4)
+    assert "2 of 3 texts were trained on by this model (rows 3, 4): these figures are too good" in str(found)
+    others = [f"a text {number} that it has not seen" for number in range(20_000)]
+    by_chance = Fingerprints.of(TEXTS, "key").seen(others).sum()
+    assert 0 < by_chance < 5 * len(others) / CHANCE
+    assert seen_by(record, others, range(len(others))) is None
+
+
+def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):
+    content = (folder / FILE).read_text()
+    assert "payslip" not in content
+    first = Fingerprints.of(TEXTS, "a")
+    assert first.bits <= 23  # too few to tell which of many guessed texts it was
+    assert first.seen(TEXTS).all()
+    assert replace(first, key="b").seen(TEXTS).sum() < 5
+
+
+def test_an_artefact_without_a_record_is_read_and_a_broken_one_refused(tmp_path):
+    assert read_record(tmp_path) is None
+    assert seen_by(None, TEXTS, range(len(TEXTS))) is None
+    for content in ("{", "[]", '{"reading": {}}', '{"reading": {"no": 1}, "texts": {}}'):
+        (tmp_path / FILE).write_text(content)
+        with pytest.raises(UserError, match=r"training\.json: cannot be read"):
+            read_record(tmp_path)
