@@ -21,18 +21,19 @@ LOCKED := $(PIP) --require-hashes --no-build-isolation --requirement
 SHOWN := $(BIN)/python requirements/install.py
 
 $(STAMP): requirements/build.lock requirements/dev.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
-	@echo "creating $(VENV)"
+	@echo "1 of 5: creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(LOCKED) requirements/build.lock
-	@echo "installing the dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
+	@echo "2 of 5: installing what builds packages"
+	@$(SHOWN) --require-hashes --no-build-isolation --requirement requirements/build.lock
+	@echo "3 of 5: installing the dependencies into $(VENV), at the versions of constraints.txt (1.2 GB; a minute or two)"
 	@$(SHOWN) --require-hashes --no-build-isolation --requirement requirements/dev.lock
-	@echo "installing Sprat's own packages"
+	@echo "4 of 5: installing Sprat's own packages"
 	@$(SHOWN) --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 
 # A step of its own: after a failed download, only the download is repeated.
 $(KAFKA): $(STAMP)
-	@echo "preparing Apache Kafka in the user's cache (about 100 MB, once)"
+	@echo "5 of 5: preparing Apache Kafka in the user's cache (about 100 MB, once)"
 	@$(BIN)/python -m sprat_local
 	@touch $@
 

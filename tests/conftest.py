@@ -17,6 +17,7 @@ import support.logs
 from sprat.telemetry.instruments import HISTOGRAMS
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
+from sprat_operations import local_run
 from support.metrics import Metrics
 from support.spans import Spans
 
@@ -107,6 +108,13 @@ def prefix() -> str:
 def metrics() -> Metrics:
     """Return the metrics that this test emits. Ask for it before anything emits: what comes earlier is lost."""
     return Metrics()
+
+
+@pytest.fixture(autouse=True)
+def own_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
+    """Keep unit tests from what `sprat up` announces on this machine: commands would use it."""
+    if request.node.get_closest_marker("unit"):
+        monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path_factory.getbasetemp() / "cache")
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,18 @@ def test_with_auto_a_result_says_which_language_was_detected(sprat: Sprat) -> No
     assert (result.output.label, result.language, result.language_detected.language) == ("order", "auto", "nl")
 
 
+def test_the_language_of_a_text_is_answered_like_the_other_tasks(sprat: Sprat) -> None:
+    sprat.answer("bestelling", language_id="nl")
+    sprat.answer("12", language_id=None, confidence=0.4)
+    text, numbers = Text("mijn bestelling", ("language-id",)), Text("12 34", ("language-id",))
+    sprat.publish(text)
+    sprat.publish(numbers)
+    result = sprat.result(text)
+    assert (result.status, result.source, result.output.label) == ("answered", "small", "nl")
+    unsure = sprat.result(numbers, timeout=30)
+    assert (unsure.status, unsure.output.label) == ("degraded", None)
+
+
 def test_all_tasks_of_a_text_are_answered(sprat: Sprat) -> None:
     sprat.answer("Berlin", ner=[("Anna", "PER"), ("Berlin", "LOC")], translation="Anna wohnt in Berlin", intent=None)
     text = Text("Anna lives in Berlin", {"intent": {}, "ner": {}, "translation": {"target": "de"}})

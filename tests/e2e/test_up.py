@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sprat_contracts import Topics
+from sprat_local.kafka.jars import kafka_dir
+from sprat_local.processes.ports import free_port
 from support.up_process import UpProcess, have_ended, is_port_released
 
 TOPICS = Topics()
@@ -86,6 +90,39 @@ async def test_up_answers_restarts_what_is_killed_and_stops_within_five_seconds(
     assert have_ended(children, 0.5)
     assert is_port_released(port, at)
     assert not folder.exists()
+
+
+@pytest.mark.timeout(180)
+def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -> None:
+    """On other ports than the usual ones, as where somebody else has these."""
+    cache, folder, port = tmp_path / "cache" / "sprat", tmp_path / "folder", free_port()
+    cache.mkdir(parents=True)
+    folder.mkdir()
+    (cache / kafka_dir().name).symlink_to(kafka_dir())
+    named = {"SPRAT_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
+    env |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    up = UpProcess("--prefix", "mine", "--with", "language-id", cwd=folder, env=env | named)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sprat_cli", *arguments]
+        return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
+
+    try:
+        up.wait_ready()
+        assert up.bootstrap == f"127.0.0.1:{port}"
+        sent = run("send", "Waar blijft mijn bestelling?", "--task", "language-id", "--json")
+        (result,) = (json.loads(line)["result"] for line in sent.stdout.splitlines())
+        assert (sent.returncode, result["output"]["label"]) == (0, "nl")
+        assert sent.stderr.startswith(f"using your `sprat up` at {up.bootstrap}; for another Kafka, name it with")
+        checks = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
+        found = {check["about"]: check["found"] for check in checks}
+        redis = up.redis.removeprefix("redis://").removesuffix("/0")
+        where = f"Kafka at {up.bootstrap}, Redis at {redis} (process {up.process.pid})"
+        assert found["ports"] == f"your `sprat up` runs: {where}"
+        assert found["redis"].startswith(f"{redis} answers in"), "with the password of this run"
+    finally:
+        up.end()
 
 
 def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:

@@ -90,7 +90,7 @@ async def test_bytes_that_are_no_text_are_shown_only_raw_and_then_as_they_are(se
     (letter,) = (await run("list", "--json"))[1]
     code, out = await run("show", letter["letter"])
     assert code == 1
-    assert "not shown: 50 bytes that are not UTF-8 text; --raw shows it" in out
+    assert "not shown: 50 bytes, not UTF-8 text; --raw shows it" in out
     code, out = await run("show", letter["letter"], "--raw")
     assert code == 0
     assert "00000000  ff fe 7b 00 22 00" in out

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import signal
+import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -111,7 +113,7 @@ async def test_a_model_that_nobody_serves_while_texts_wait_is_named(topics, prod
     await service.stop()
     code, _, err = await run("lag", "--over", "0.5", "--group", "ner.hr")
     assert code == 1
-    assert err.startswith("2 texts have come, and no service runs for ner/hr")
+    assert err.startswith("2 texts came, and no service runs for ner/hr")
     assert "sprat models retire ner/hr" in err
 
 
@@ -189,6 +191,7 @@ async def test_top_counts_what_goes_through_and_shows_who_is_behind(topics, prod
     assert (group["group"], group["members"], group["lag"]) == ("intent.default", 1, 4)
     assert group["metrics"] == {"sprat.group.members": 1, "sprat.group.lag": {topics.texts: 4}}
     assert last["metrics"] == {"sprat.kafka.reachable": 1}
+    assert 0 <= time.time() - last["since"] / 1000 < 120, "from when on it counts"
 
 
 async def test_ctrl_c_is_a_clean_end_of_top(topics, kafka, tmp_path):
@@ -203,7 +206,9 @@ async def test_ctrl_c_is_a_clean_end_of_top(topics, kafka, tmp_path):
 async def test_top_ends_after_count(topics, run):
     code, out, err = await run("top", "--count", "1")
     assert (code, err) == (0, "")
-    assert out == "texts 0  kept 0  escalated 0  degraded 0  unanswered 0  lag 0  cost 0.0000 EUR  dead letters 0\n"
+    since, figures = out.split("  ", 1)
+    assert re.fullmatch(r"since \d\d:\d\d:\d\d", since)
+    assert figures == "texts 0  kept 0  escalated 0  degraded 0  unanswered 0  lag 0  cost 0.0000 EUR  dead letters 0\n"
 
 
 async def test_lag_without_topics_says_what_to_do(run, prefix):

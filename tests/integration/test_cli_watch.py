@@ -46,6 +46,15 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+async def test_the_model_that_a_text_asked_for_is_shown(env, topics, producer, tmp_path):
+    await publish(producer, topics, kept(asked_model="hr"), unanswered(text_id="none", asked_model="hr"))
+    await publish(producer, topics, kept(text_id="usual", asked_model="default"), kept(text_id="of an older router"))
+    for more in ((), ("-v",)):
+        _, out, _ = await sprat("watch", *more, "--since", "1h", "--count", "4", env=env, cwd=tmp_path)
+        tasks = sorted(re.findall(r"answered +(\S+)", out))
+        assert tasks == ["intent", "intent", "intent@hr", "intent@hr"]
+
+
 async def test_the_first_cause_and_what_was_not_understood_are_said(env, topics, producer, tmp_path):
     causes = (Cause(code="language", detail="serves en, de; send one of these"), Cause(code="policy", detail="stays"))
     declined = Declined(code=causes[0].code, detail=causes[0].detail, causes=causes)

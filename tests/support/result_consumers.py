@@ -11,7 +11,17 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from sprat_contracts import Declined, IntentOutput, NerOutput, Origin, Route, Topics, Traceparent, TranslationOutput
+from sprat_contracts import (
+    Declined,
+    IntentOutput,
+    NerOutput,
+    Origin,
+    Route,
+    TextWarning,
+    Topics,
+    Traceparent,
+    TranslationOutput,
+)
 from sprat_operations.topics import create_topics
 from support.cli_records import kept, result_record, unanswered
 from support.readme import DOCS
@@ -43,8 +53,11 @@ class Scenario:
         self.letters: list[dict[str, str]] = []
         self.effects = 0
         """How many lines the store has in the end: one for each Result that counts and for each dead letter."""
+        self.warned: set[str] = set()
+        """What is said of texts that were not understood as a whole."""
         self._texts()
         self._skipped()
+        self._misspelt()
         self._dead_letters()
 
     def result(self, id: str, task: str = "intent", place: int = 0, *, extra: bool = False, **fields: Any) -> Record:
@@ -124,6 +137,19 @@ class Scenario:
             (topic, None, []),
             (topic, value, []),
         ]
+
+    def _misspelt(self) -> None:
+        """A misspelt field; a misspelt tenant, so that the Result is the default tenant's; and one of somebody else."""
+        for id, name, fields in (
+            ("warned", "fronteir, did you mean frontier?", {"place": 6}),
+            ("misspelt", "tenent, did you mean tenant?", {"tenant": "default"}),
+            ("others", "tenent, did you mean tenant?", {"tenant": "default", "text_source": "/other"}),
+        ):
+            warnings = (TextWarning(code="unknown_field", detail=name),)
+            self.second.append(self.result(id, warnings=warnings, **fields))
+            if id != "others":
+                self.warned.add(f"warning: {id} intent: unknown_field: {name}")
+        self.joined("warned", 6, intent=None)
 
     def _dead_letters(self) -> None:
         for number, (code, source) in enumerate(
@@ -228,10 +254,18 @@ async def check_consumer(bootstrap: str, prefix: str, command: Sequence[str], fo
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}, err.decode()
-    compare(scenario, [json.loads(line) for line in out.splitlines()], lines())
+    compare(scenario, out, err, lines())
+    store, environment["GROUP"] = folder / "once.jsonl", f"{group}-once"
+    environment |= {"STORE": str(store), "UNTIL_IDLE": "4"}
+    process = await started()
+    out, err = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, err.decode()
+    compare(scenario, out, err, lines())
 
 
-def compare(scenario: Scenario, said: list[dict[str, Any]], stored: list[dict[str, Any]]) -> None:
+def compare(scenario: Scenario, out: bytes, err: bytes, stored: list[dict[str, Any]]) -> None:
+    assert {line for line in err.decode().splitlines() if line.startswith("warning:")} == scenario.warned
+    said = [json.loads(line) for line in out.splitlines()]
     texts = [line for line in said if "dead_letter" not in line]
     by_place = sorted(scenario.expected, key=lambda text: text["place"])
     assert texts == by_place, "the joined texts, in the order of their origin"

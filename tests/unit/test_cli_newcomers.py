@@ -73,8 +73,11 @@ def test_the_example_producer_finds_kafka_where_the_settings_say(
 
 
 def test_init_names_the_kafka_of_what_runs_already(cache: Path, tmp_path: Path) -> None:
-    announced = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6399/0", "127.0.0.1:43211").announce()
+    where = "redis://127.0.0.1:6399/0", "127.0.0.1:43211"
+    demo = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6398/0", "127.0.0.1:43210").announce()
+    announced = local_run.LocalRun(os.getpid(), "folder", *where, for_commands=True).announce()
     run("init", str(tmp_path / "case"))
+    demo.unlink()
     announced.unlink()
     assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in (tmp_path / "case" / ".env").read_text()
     run("init", str(tmp_path / "later"))

@@ -135,6 +135,23 @@ def test_ports_are_open_to_this_machine_alone_and_documented() -> None:
         assert published[1] in PAGE, port
 
 
+def test_prometheus_reads_every_service_and_misses_none_whose_profile_is_not_named() -> None:
+    (job,) = yaml.safe_load((FOLDER / "observability" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    exported = {name for name in LOADED["compose.observability.yaml"]["services"] if name in SERVICES}
+    on_request = {name for name in exported if "profiles" in LOADED["compose.yaml"]["services"][name]}
+    assert on_request == {"language-id"}
+    static = {target: each["labels"] for each in job["static_configs"] for target in each["targets"]}
+    assert static == {
+        f"{name}:8080": {"instance": name, "service_name": f"sprat-{name}"} for name in exported - on_request
+    }
+    # A name that leads nowhere is no target, so nothing counts as down.
+    (found,) = job["dns_sd_configs"]
+    assert (set(found["names"]), found["type"], found["port"]) == (on_request, "A", 8080)
+    named = {each["target_label"]: each.get("replacement", "$1") for each in job["relabel_configs"]}
+    assert named == {"instance": "$1", "service_name": "sprat-$1"}
+    assert {str(each["source_labels"]) for each in job["relabel_configs"]} == {"['__meta_dns_name']"}
+
+
 def test_volumes_and_networks_are_declared_used_and_documented() -> None:
     for kind in ("volumes", "networks"):
         declared = {name for file in LOADED.values() for name in file.get(kind, {})}

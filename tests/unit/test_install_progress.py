@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from requirements import install
 from requirements.install import _FOUND, Progress
 
 SCRIPT = Path(__file__).parents[2] / "requirements" / "install.py"
@@ -36,6 +37,33 @@ def test_where_there_is_no_terminal_a_line_stands_for_many_packages(capsys: pyte
         "  50 of 60 packages: fetching one",
         "  60 of 60 packages: installing collected packages",
     ]
+
+
+def test_while_pip_says_nothing_a_line_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(install.time, "monotonic", lambda: now[0])
+    progress = Progress(60)
+    progress.step(60, "installing collected packages")
+    for seconds in range(1, 40):
+        now[0] = 100.0 + seconds
+        progress.wait(installed=seconds)
+    assert capsys.readouterr().out.splitlines() == [
+        "  60 of 60 packages: installing collected packages",
+        "  60 of 60 packages: installing collected packages; 15 of 60 installed, 15 s",
+        "  60 of 60 packages: installing collected packages; 30 of 60 installed, 30 s",
+    ]
+
+
+def test_a_pip_that_hangs_is_not_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(install, "SILENCE_S", 0.2)
+    monkeypatch.setattr(install, "_LOOK_S", 0.05)
+    real = subprocess.Popen
+    slow = [sys.executable, "-S", "-c", "import time; time.sleep(1)"]
+    monkeypatch.setattr(install.subprocess, "Popen", lambda _, **more: real(slow, **more))
+    assert install.main([]) == 0
+    assert "  starting pip; 0 installed, " in capsys.readouterr().out
 
 
 def test_a_failure_is_pips_and_shown_whole() -> None:

@@ -1,5 +1,6 @@
 """What `sprat up` prints when everything runs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,38 @@ from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import example, greeting, without_password
+from sprat_operations.local_run import LocalRun
 
 TRY = 'sprat send "please move 100 euros to my savings" --task '
 
 
 @pytest.fixture(autouse=True)
-def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SPRAT_INTENT__MODEL", raising=False)
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("INTENT__MODEL", "KAFKA__BOOTSTRAP"):
+        monkeypatch.delenv(f"SPRAT_{name}", raising=False)
 
 
-def test_the_example_needs_no_options_on_the_usual_port() -> None:
-    assert example(Installation(Options(bootstrap="127.0.0.1:9092"))) == f"{TRY}intent"
+@pytest.mark.parametrize("kafka", ["127.0.0.1:9092", "127.0.0.1:43211"])
+def test_the_example_needs_no_options_where_commands_find_it(kafka: str) -> None:
+    assert example(Installation(Options(bootstrap=kafka))) == f"{TRY}intent"
+
+
+def test_beside_another_one_it_says_how_commands_tell_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    other = LocalRun(os.getpid(), "folder", "", "127.0.0.1:9092", for_commands=True).announce()
+    second = Installation(Options(bootstrap="127.0.0.1:43211", redis="redis://h/0"))
+    said, shown = "\n".join(greeting(second)), example(second)
+    other.unlink()
+    assert "commands in this folder look for it at 127.0.0.1:9092: write into .env, or export," in said
+    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in said
+    assert shown.endswith("--bootstrap 127.0.0.1:43211")
 
 
 def test_the_example_has_the_options_that_differ_from_the_defaults() -> None:
     options = Options(bootstrap="h:1", prefix="other", environment={"SPRAT_INTENT__MODEL": "hr"})
 
-    assert example(Installation(options)) == f"{TRY}intent@hr --bootstrap h:1 --prefix other"
+    assert example(Installation(options)) == f"{TRY}intent@hr --prefix other"
 
 
 @pytest.mark.parametrize(
@@ -45,8 +61,6 @@ def test_the_example_has_the_options_that_differ_from_the_defaults() -> None:
 def test_kafka_is_started_where_the_settings_say_that_commands_look(
     named: str | None, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SPRAT_KAFKA__BOOTSTRAP", raising=False)
     (tmp_path / ".env").write_text("" if named is None else f"SPRAT_KAFKA__BOOTSTRAP={named}\n")
     assert named_kafka_port() == port
     started: list[int | None] = []
@@ -61,8 +75,6 @@ def test_kafka_is_started_where_the_settings_say_that_commands_look(
 
 
 def test_where_its_port_was_taken_it_says_what_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SPRAT_KAFKA__BOOTSTRAP", raising=False)
     monkeypatch.setattr(Installation, "logs", "logs")
     (tmp_path / ".env").write_text("SPRAT_KAFKA__BOOTSTRAP=localhost:19092\n")
     at_another = Installation(Options(bootstrap="127.0.0.1:43211", redis="redis://h/0"))

@@ -47,6 +47,18 @@ def test_a_text_whose_tasks_are_all_served_is_left_to_the_specialists() -> None:
     assert (outcome.events, outcome.rejected, outcome.skipped) == ((), None, "served")
 
 
+def test_a_result_names_the_model_that_the_text_asked_for_whoever_answers() -> None:
+    asked = text(tasks={"intent": {"model": "hr"}, "ner": {}})
+    of_hr = prediction(submitted=asked)
+    handler = router(announced(model="hr"))
+    (kept,) = results(handler.receive(received(of_hr)))
+    (escalated,) = results(handler.receive(received(answer(of_hr, **ANSWERED))))
+    assert [each.asked_model for each in (kept, escalated)] == ["hr", "hr"]
+    assert (kept.model.name, escalated.model.name) == ("en-fast", "large")
+    (usual,) = results(handler.receive(received(prediction("ner", submitted=asked))))
+    assert usual.asked_model == "default"
+
+
 @pytest.mark.parametrize(
     ("asked", "suggested"),
     [

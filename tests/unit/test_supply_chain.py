@@ -101,7 +101,7 @@ def test_whatever_installs_third_parties_asks_for_hashes() -> None:
     setup = makefile[makefile.index("$(STAMP): ") : makefile.index("# A step of its own")]
     assert "--require-hashes" in makefile[makefile.index("LOCKED :=") :].splitlines()[0]
     assert [line.strip() for line in setup.splitlines() if re.search("PIP|LOCKED|SHOWN", line)] == [
-        "@$(LOCKED) requirements/build.lock",
+        "@$(SHOWN) --require-hashes --no-build-isolation --requirement requirements/build.lock",
         "@$(SHOWN) --require-hashes --no-build-isolation --requirement requirements/dev.lock",
         "@$(SHOWN) --no-deps --no-build-isolation $(MEMBERS:%=-e %)",
     ]

@@ -90,6 +90,8 @@ def test_the_compose_file_and_what_it_mounts_are_packaged() -> None:
 def test_answers_are_for_fixed_models() -> None:
     with pytest.raises(UserError, match="answer for themselves"):
         Sprat(models="shipped").answer("a", intent="b")
+    with pytest.raises(UserError, match="no frontier model is asked for the language"):
+        Sprat(models="fixed").answer("hallo", language_id="de", frontier=True)
     with pytest.raises(UserError, match="an answer is missing"):
         Sprat().answer("a")
 

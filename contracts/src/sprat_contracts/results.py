@@ -29,6 +29,13 @@ class Result(Message):
     text_id: TextId
     text_source: TextSource
     task: Annotated[TaskName, Field(description="The task answered.")]
+    asked_model: Annotated[
+        str | None,
+        Field(
+            description="The model that the text asked for, `default` where it named none; null from an older router. "
+            "`model` is the one that answered."
+        ),
+    ] = None
     requested: Annotated[tuple[TaskName, ...], Field(description="All known tasks of that text, for joins.")]
     origin: Annotated[Origin, Field(description="Where the text is on the texts topic.")]
     status: Annotated[

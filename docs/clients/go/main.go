@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -44,7 +45,14 @@ func take(store *Store, record *kgo.Record) {
 	}
 	// Rule 2: headers tell whose Result it is and whether it has an output. Rule 5: other types are skipped, and so is
 	// whatever has no value; an unknown status, code, reason or field changes nothing.
-	if headers["ce_tenant"] != tenant || headers["ce_type"] != "dev.sprat.result.decided.v1" || record.Value == nil {
+	if headers["ce_type"] != "dev.sprat.result.decided.v1" || record.Value == nil {
+		return
+	}
+	if headers["ce_tenant"] != tenant {
+		var stray Result // of a text whose `tenant` is misspelt
+		if headers["ce_tenant"] == "default" && json.Unmarshal(record.Value, &stray) == nil && stray.TextSource == source {
+			stray.warn()
+		}
 		return
 	}
 	// Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
@@ -53,6 +61,7 @@ func take(store *Store, record *kgo.Record) {
 		return
 	}
 	must(json.Unmarshal(record.Value, &effect.Result))
+	effect.Result.warn()
 	store.add(effect)
 }
 
@@ -75,9 +84,17 @@ func main() {
 	must(err)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	idle, err := time.ParseDuration(env("UNTIL_IDLE", "0") + "s")
+	must(err)
 	for {
-		fetches := client.PollFetches(ctx)
-		if ctx.Err() != nil {
+		poll, cancel := ctx, context.CancelFunc(func() {})
+		if idle > 0 {
+			poll, cancel = context.WithTimeout(ctx, idle)
+		}
+		fetches := client.PollFetches(poll)
+		ended := poll.Err() != nil // by a signal, or because nothing came for so long
+		cancel()
+		if ended {
 			break
 		}
 		must(fetches.Err())

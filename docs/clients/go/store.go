@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 )
@@ -25,7 +26,15 @@ type Result struct {
 	Task       string                            `json:"task"`
 	Requested  []string                          `json:"requested"`
 	Origin     struct{ Partition, Offset int64 } `json:"origin"`
+	Warnings   []struct{ Code, Detail string }   `json:"warnings,omitempty"`
 	Answer
+}
+
+// warn says what of the text was not understood, such as a misspelt field.
+func (r *Result) warn() {
+	for _, each := range r.Warnings {
+		fmt.Fprintf(os.Stderr, "warning: %s %s: %s: %s\n", r.TextID, r.Task, each.Code, each.Detail)
+	}
 }
 
 type Answer struct {

@@ -39,15 +39,30 @@ public class ReadResults {
     }
     // Rule 2: headers tell whose Result it is and whether it has an output. Rule 5: other types are skipped, and so is
     // whatever has no value; an unknown status, code, reason or field changes nothing.
-    boolean isResult = "dev.sprat.result.decided.v1".equals(header(record, "ce_type"));
-    if (!TENANT.equals(header(record, "ce_tenant")) || !isResult || record.value() == null) return;
+    var tenant = header(record, "ce_tenant");
+    if (!"dev.sprat.result.decided.v1".equals(header(record, "ce_type")) || record.value() == null) return;
+    if (!TENANT.equals(tenant)) {
+      if (!tenant.equals("default")) return;
+      var stray = JSON.readTree(record.value()); // of a text whose `tenant` is misspelt, perhaps
+      if (SOURCE.equals(stray.path("text_source").asText())) warn(stray);
+      return;
+    }
     // Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
     var id = header(record, "ce_id");
     boolean hasOutput = !"unanswered".equals(header(record, "ce_status"));
     var earlier = store.answered.get(id);
     if (earlier != null && (earlier || !hasOutput)) return;
+    var result = JSON.readTree(record.value());
+    warn(result);
     var effect = JSON.createObjectNode().put("id", id).put("has_output", hasOutput);
-    store.add(effect.set("result", JSON.readTree(record.value())));
+    store.add(effect.set("result", result));
+  }
+
+  /** Say what of the text was not understood, such as a misspelt field. */
+  static void warn(JsonNode result) {
+    for (var each : result.path("warnings"))
+      System.err.printf("warning: %s %s: %s: %s%n", result.path("text_id").asText(), result.path("task").asText(),
+          each.path("code").asText(), each.path("detail").asText());
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -68,10 +83,12 @@ public class ReadResults {
     try (consumer) {
       consumer.subscribe(Stream.concat(
           TASKS.stream().map(task -> PREFIX + ".results." + task + ".v1"), Stream.of(DEAD_LETTERS)).toList());
-      while (true) {
+      var untilIdle = Double.parseDouble(env("UNTIL_IDLE", "Infinity"));
+      for (long last = System.nanoTime(); (System.nanoTime() - last) / 1e9 < untilIdle; ) {
         var records = consumer.poll(Duration.ofMillis(500));
         for (var record : records) take(store, record);
         if (records.isEmpty()) continue;
+        last = System.nanoTime();
         store.file.getFD().sync();
         consumer.commitSync(); // only what is stored: a kill before it means repeats, not loss
       }

@@ -6,7 +6,7 @@ import snappy from "kafkajs-snappy";
 import lz4 from "lz4js";
 
 const { BOOTSTRAP = "127.0.0.1:9092", PREFIX = "sprat", GROUP = "crm-node", STORE = "results.jsonl" } = process.env;
-const { TENANT = "acme-bank", SOURCE = "/crm/mail" } = process.env; // SOURCE is the `ce_source` of our texts
+const { TENANT = "acme-bank", SOURCE = "/crm/mail", UNTIL_IDLE } = process.env; // SOURCE is the `ce_source` of our texts
 const TASKS = ["intent", "ner", "translation"];
 const DEAD_LETTERS = `${PREFIX}.dead-letters.v1`;
 
@@ -70,17 +70,30 @@ function take(store, topic, { headers, value }) {
   }
   // Rule 2: headers tell whose Result it is and whether it has an output. Rule 5: other types are skipped, and so is
   // whatever has no value; an unknown status, code, reason or field changes nothing.
-  const ours = header("ce_tenant") === TENANT && header("ce_type") === "dev.sprat.result.decided.v1";
-  if (!ours || value === null) return;
+  const tenant = header("ce_tenant");
+  if (header("ce_type") !== "dev.sprat.result.decided.v1" || value === null) return;
+  if (tenant !== TENANT) {
+    const stray = tenant === "default" ? JSON.parse(value) : {};
+    if (stray.text_source === SOURCE) warn(stray); // of a text whose `tenant` is misspelt
+    return;
+  }
   // Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
   const id = header("ce_id");
   const has_output = header("ce_status") !== "unanswered";
   const earlier = store.answered.get(id);
   if (earlier || (earlier === false && !has_output)) return;
-  store.add({ id, has_output, result: JSON.parse(value) });
+  const result = JSON.parse(value);
+  warn(result);
+  store.add({ id, has_output, result });
+}
+
+/** Say what of the text was not understood, such as a misspelt field. */
+function warn({ text_id, task, warnings }) {
+  for (const { code, detail } of warnings ?? []) console.error(`warning: ${text_id} ${task}: ${code}: ${detail}`);
 }
 
 const store = new Store(STORE);
+let last = Date.now();
 process.exitCode = 1; // until it is ended: after an error that a retry does not help, kafkajs stops reading
 const kafka = new Kafka({ brokers: BOOTSTRAP.split(","), clientId: GROUP, logLevel: logLevel.ERROR });
 // kafkajs has no static members: after a kill the partitions are free once the session has timed out.
@@ -91,6 +104,7 @@ await consumer.subscribe({ topics, fromBeginning: true });
 await consumer.run({
   // It commits a batch once this has returned, so only what is stored: a kill before it means repeats, not loss.
   eachBatch: async ({ batch }) => {
+    last = Date.now();
     for (const message of batch.messages) take(store, batch.topic, message);
     fsyncSync(store.file);
   },
@@ -106,3 +120,10 @@ async function end() {
   for (const dead_letter of store.letters.values()) console.log(JSON.stringify({ dead_letter }));
 }
 process.once("SIGTERM", end).once("SIGINT", end);
+if (UNTIL_IDLE) {
+  const looking = setInterval(() => {
+    if (Date.now() - last < UNTIL_IDLE * 1_000) return;
+    clearInterval(looking);
+    end();
+  }, 100);
+}

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+import time
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message
@@ -68,16 +70,27 @@ def take(store: Store, record: Message) -> None:
         return
     # Rule 2: headers tell whose Result it is and whether it has an output. Rule 5: other types are skipped, and so is
     # whatever has no value; an unknown status, code, reason or field changes nothing.
-    ours = headers.get("ce_tenant") == TENANT and headers.get("ce_type") == b"dev.sprat.result.decided.v1"
-    value = record.value()
-    if not ours or value is None:
+    value, tenant = record.value(), headers.get("ce_tenant")
+    if headers.get("ce_type") != b"dev.sprat.result.decided.v1" or value is None:
+        return
+    if tenant != TENANT:
+        if tenant == b"default" and (stray := json.loads(value))["text_source"].encode() == SOURCE:
+            warn(stray)  # of a text whose `tenant` is misspelt
         return
     # Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
     id, has_output = headers["ce_id"].decode(), headers.get("ce_status") != b"unanswered"
     earlier = store.answered.get(id)
     if earlier or (earlier is False and not has_output):
         return
-    store.add({"id": id, "has_output": has_output, "result": json.loads(value)})
+    result = json.loads(value)
+    warn(result)
+    store.add({"id": id, "has_output": has_output, "result": result})
+
+
+def warn(result: Json) -> None:
+    """Say what of the text was not understood, such as a misspelt field."""
+    for each in result.get("warnings") or ():
+        print(f"warning: {result['text_id']} {result['task']}: {each['code']}: {each['detail']}", file=sys.stderr)
 
 
 def main() -> None:
@@ -93,14 +106,16 @@ def main() -> None:
     )
     consumer.subscribe([*(f"{PREFIX}.results.{task}.v1" for task in TASKS), DEAD_LETTERS])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt, as Ctrl-C does
+    until_idle_s, last = float(os.environ.get("UNTIL_IDLE", "inf")), time.monotonic()
     try:
-        while True:
+        while time.monotonic() - last < until_idle_s:
             records = consumer.consume(500, timeout=0.5)
             for record in records:
                 if record.error():
                     raise KafkaException(record.error())
                 take(store, record)
             if records:
+                last = time.monotonic()
                 store.file.flush()
                 os.fsync(store.file.fileno())
                 consumer.commit(asynchronous=False)  # only what is stored: a kill before it means repeats, not loss

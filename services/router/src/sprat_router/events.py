@@ -187,6 +187,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
         text_id=prediction.text_id,
         text_source=prediction.text_source,
         task=prediction.task,
+        asked_model=submitted.tasks.known[prediction.task].model,
         requested=tuple(submitted.tasks.known),
         origin=prediction.origin,
         status=ending.status,

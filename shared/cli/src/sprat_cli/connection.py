@@ -20,6 +20,8 @@ from sprat.errors import UserError
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.signatures import Signatures
+from sprat_cli.installation import find_installation
+from sprat_cli.terminal import remark
 from sprat_operations import local_run
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
@@ -46,15 +48,21 @@ class CommandSettings(ServiceSettings):
     secret: SecretStr = SecretStr("")
 
 
-def load_command_settings() -> CommandSettings:
+def load_command_settings(kafka: KafkaSettings | None = None) -> CommandSettings:
     """Read the settings. Where they name the Redis of this user's `sprat up`, its password is added.
+
+    Args:
+        kafka: what the command talks to. Where it is that of this user's `sprat up`, and no setting names a Redis, the
+            Redis is that of the same `sprat up`.
 
     Raises:
         UserError: naming each variable that is wrong, and why.
     """
     settings = load_settings(CommandSettings)
     run = local_run.find(settings.redis.url.get_secret_value())
-    if run is None:
+    if kafka is not None and "url" not in settings.redis.model_fields_set:
+        run = local_run.find_by_kafka(kafka.bootstrap) or run
+    if run is None or not run.redis_url:
         return settings
     redis = settings.redis.model_copy(update={"url": SecretStr(run.redis_url)})
     return settings.model_copy(update={"redis": redis})
@@ -63,12 +71,23 @@ def load_command_settings() -> CommandSettings:
 def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> KafkaSettings:
     """Return the settings from the environment, with what the options say instead.
 
+    Where neither names a Kafka, it is that of this user's running `sprat up`, and which one is said on standard error
+    unless it is at the usual address.
+
     Raises:
-        UserError: a setting or an option is wrong.
+        UserError: a setting or an option is wrong; or none names a Kafka, and which one is meant is not known.
     """
     given = {"bootstrap": bootstrap, "prefix": prefix, "partitions": partitions}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = load_command_settings().kafka
+    if not (settings.model_fields_set | chosen.keys()) & {"bootstrap"}:
+        run, words = find_installation()
+        if words:
+            remark(words)
+        if run is not None:
+            chosen.setdefault("bootstrap", run.bootstrap)
+            if run.prefix and "prefix" not in settings.model_fields_set:
+                chosen.setdefault("prefix", run.prefix)
     try:
         settings = KafkaSettings.model_validate(settings.model_dump() | chosen)
     except ValidationError as error:
@@ -110,7 +129,8 @@ def without_secret(why: str) -> UserError:
 
 def _where_the_secret_is() -> str:
     run = local_run.find(load_command_settings().redis.url.get_secret_value())
-    if run is not None and (file := Path(run.folder) / "secret").is_file():
+    runs = [run] if run is not None else local_run.for_commands()
+    if len(runs) == 1 and (file := Path(runs[0].folder) / "secret").is_file():
         return f"Your `sprat up` keeps it: export SPRAT_SECRET=$(cat {shlex.quote(str(file))})"
     return "`sprat up --data DIR` keeps it in DIR/secret, Docker Compose in compose/.env"
 

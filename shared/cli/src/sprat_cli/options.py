@@ -15,7 +15,7 @@ Bootstrap = Annotated[
     typer.Option(
         metavar="HOST:PORT",
         show_default=False,
-        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, else 127.0.0.1:9092]",
+        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, your `sprat up`, 127.0.0.1:9092]",
     ),
 ]
 Prefix = Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sprat.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
 from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TranslationOutput
 from sprat_operations.dead_letters import DeadLetter
@@ -102,15 +103,20 @@ def _marks(result: Result, *, degraded: bool = True) -> list[str]:
     return ["degraded"] * (degraded and result.status == "degraded") + ["simulated"] * simulated
 
 
+def asked(result: Result) -> str:
+    """Return the task with the model that the text asked for: `intent`, or `intent@hr`."""
+    return printable(display_name(result.task, result.asked_model))
+
+
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
     """Return a result in two lines.
 
-    `about` names the text if there are several. `task` is the task as requested, `intent@hr`: a result holds only
-    the task's name.
+    `about` names the text if there are several. `task` is the task as requested, `intent@hr`: a result of an older
+    router holds only the task's name.
     """
     result = seen.result
     first = [
-        f"{task or result.task:11}",
+        f"{task or asked(result):11}",
         paint(answer(result), _COLOURS.get(result.status, "white")),
         format_confidence(result),
     ]
@@ -132,7 +138,7 @@ def brief_result(seen: StoredResult, columns: int | None) -> str:
     """
     result = seen.result
     sure = "" if result.confidence is None or result.output is None else f"{int(result.confidence * 100)} %"
-    head = f"{result.task:11}  "
+    head = f"{asked(result):11}  "
     tail = f"  {sure:>4}  {seen.total_ms:>6} ms"
     noted = [*_marks(result, degraded=False), *["warning"] * bool(result.warnings)]
     marks = f" ({', '.join(noted)})" if noted else ""
@@ -165,7 +171,7 @@ def result_line(seen: StoredResult) -> str:
     parts = [
         clock(seen.decided_at),
         paint(f"{result.status:10}", _COLOURS.get(result.status, "white")),
-        f"{result.task:11}",
+        f"{asked(result):11}",
         answer(result, 60),
         format_confidence(result),
         f"({', '.join(marks)})" if (marks := _marks(result, degraded=False)) else "",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from sprat.errors import UserError
+from sprat.words import counted
 
 _PATH_OR_FILE_NAME = re.compile(r"[^\s]*(/|\\)[^\s]*|[^\s]+\.(jsonl|json|txt|csv|md)", re.IGNORECASE)
 
@@ -101,7 +102,7 @@ def _split(content: str, where: str, *, whole: bool) -> TextLines:
         texts = [(f"{where}, line {number}", line.strip()) for number, line in lines if line.strip()]
     if not texts:
         raise UserError(f"{where}: nothing to send")
-    return TextLines(texts, f"{where}: {len(texts)} {'text' if len(texts) == 1 else 'texts'}")
+    return TextLines(texts, f"{where}: {counted(len(texts), 'text')}")
 
 
 def _exists(path: Path) -> bool:

@@ -10,6 +10,7 @@ from sprat_local.notices import LocalError
 from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
 from sprat_local.processes.ports import is_free
 from sprat_local.redis import redis_program
+from sprat_operations import local_run
 
 
 def check_embedded_servers() -> Iterator[Check]:
@@ -43,7 +44,7 @@ def _jars() -> Check:
         return ok("kafka files", f"Apache Kafka {KAFKA_VERSION} is cached, the embedded broker needs no network")
     return warning(
         "kafka files",
-        f"Apache Kafka {KAFKA_VERSION}: {len(missing)} of {len(jars.pinned())} files are not cached",
+        f"Apache Kafka {KAFKA_VERSION}: of {len(jars.pinned())} files, {len(missing)} not cached",
         "python -m sprat_local fetches them (44 MB, once), as the first `sprat up` does",
     )
 
@@ -55,8 +56,16 @@ def _redis_program() -> Check:
         return warning("redis program", str(error))
 
 
+def _redis_of(run: local_run.LocalRun) -> str:
+    """Return where its Redis is, without the password; empty where it is not its own."""
+    return f", Redis at {run.redis_url.rpartition('@')[2].partition('/')[0]}" if run.redis_url else ""
+
+
 def _usual_ports() -> Check:
-    """Report taken ports as fine: `sprat up` takes others, but then clients need to name them."""
+    """Report where this user's `sprat up` is. Taken ports are fine: a new one takes others, and commands find it."""
+    if runs := local_run.for_commands():
+        found = "; ".join(f"Kafka at {run.bootstrap}{_redis_of(run)} (process {run.pid})" for run in runs)
+        return ok("ports", f"your `sprat up` runs: {found}")
     taken = [str(port) for port in (USUAL_KAFKA_PORT, USUAL_REDIS_PORT) if not is_free(port)]
     if not taken:
         return ok("ports", f"{USUAL_KAFKA_PORT} and {USUAL_REDIS_PORT} are free for `sprat up`")

@@ -60,6 +60,8 @@ class Options:
     prefix: str = DEFAULT_PREFIX
     usual_ports: bool = False
     """Use `kafka_port` and 6379 if they are free, so that other programs need no setting; else any free ports."""
+    for_commands: bool = False
+    """Whether this user's commands use it where they are told no Kafka."""
     kafka_port: int = USUAL_KAFKA_PORT
     services: tuple[str, ...] | None = None
     """Names of the services to run; None: all that are installed but those on request."""
@@ -83,22 +85,13 @@ class Options:
     ready_timeout_s: float = 60.0
 
 
-def named_kafka() -> str:
-    """Return the address where commands look for Kafka: `SPRAT_KAFKA__BOOTSTRAP`, also of `.env`, else the usual one.
+def named_kafka_port() -> int:
+    """Return the port of this machine that `SPRAT_KAFKA__BOOTSTRAP` names, also in `.env`; else the usual one.
 
     Raises:
         UserError: somebody else may have written `.env`.
     """
-    return environment().get("SPRAT_KAFKA__BOOTSTRAP") or f"{HOST}:{USUAL_KAFKA_PORT}"
-
-
-def named_kafka_port() -> int:
-    """Return the port of this machine that `named_kafka` names; the usual one where it names another machine.
-
-    Raises:
-        UserError: as `named_kafka`.
-    """
-    host, _, port = named_kafka().rpartition(":")
+    host, _, port = environment().get("SPRAT_KAFKA__BOOTSTRAP", "").rpartition(":")
     local = host in {HOST, "localhost"} and port.isdecimal() and 0 < int(port) < 65_536
     return int(port) if local else USUAL_KAFKA_PORT
 

@@ -55,16 +55,22 @@ class BackingServers:
             self._starts.begin("redis", self._redis)
 
     def wait(self) -> None:
-        """Wait until they serve; tell this user's commands the password of Redis.
+        """Wait until they serve; tell this user's commands where that is, and the password of Redis.
 
         Raises:
             LocalError: one does not start.
         """
         self._starts.wait()
-        if self._redis is not None:
-            self._announced = LocalRun(
-                os.getpid(), str(self._folder.absolute()), self._redis.url, self.bootstrap
-            ).announce()
+        run = LocalRun(
+            os.getpid(),
+            str(self._folder.absolute()),
+            self._redis.url if self._redis is not None else "",
+            self.bootstrap,
+            self._options.prefix,
+            for_commands=self._options.for_commands,
+        )
+        if run.redis_url or run.for_commands:
+            self._announced = run.announce()
 
     def stop(self, *, start_timeout_s: float) -> None:
         """Stop what is embedded. A server cannot be stopped while it starts: wait for that for `start_timeout_s`."""

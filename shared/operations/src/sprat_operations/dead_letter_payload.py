@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from sprat.words import counted
 from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
 from sprat_contracts.languages import LanguageTag
 from sprat_contracts.texts import FrontierRule, ModelName
@@ -123,7 +124,7 @@ def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:
         plain = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
         yield f"{start:08x}  {row.hex(' '):47}  {plain}"
     if len(value) > limit:
-        yield f"… {len(value) - limit:,} more bytes"
+        yield f"… {counted(len(value) - limit, 'more byte')}"
 
 
 class _Pairs(list[tuple[str, Any]]):

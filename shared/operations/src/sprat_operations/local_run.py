@@ -1,8 +1,8 @@
-"""What `sprat up` tells the commands of the same user: how to reach its Redis, whose password is in no setting."""
+"""What `sprat up` tells the commands of the same user: where it runs, and the password of its Redis."""
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,17 +20,23 @@ class LocalRun:
     folder: str
     """Its data, secret and logs."""
     redis_url: str
-    """With the password."""
+    """With the password; empty where its Redis is not its own."""
     bootstrap: str = ""
     """Its Kafka; empty where an earlier version wrote it."""
+    prefix: str = ""
+    """Of its topics; empty as above."""
+    for_commands: bool = False
+    """Whether commands that are told no Kafka use this one: true of `sprat up`, false of the demo and of tests."""
+    born: str = field(default="", compare=False)
+    """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
 
     def announce(self) -> Path:
-        """Write it where `find` looks, for this user alone; the caller removes the file at the end."""
-        path = _path(_port(self.redis_url))
+        """Write it where `find` and `running` look, for this user alone; the caller removes the file at the end."""
+        path = _path(_port(self.redis_url)) if self.redis_url else _folder() / f"process-{self.pid}.json"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
+            json.dump(asdict(self) | {"born": _born(self.pid)}, file)
         return path
 
 
@@ -43,11 +49,10 @@ def find(redis_url: str) -> LocalRun | None:
         parts = urlsplit(redis_url)
         if parts.hostname not in _LOOPBACK:
             return None
-        run = LocalRun(**json.loads(_path(_port(redis_url)).read_text("utf-8")))
-        os.kill(run.pid, 0)
-    except (OSError, ValueError, TypeError):  # none, or one that was killed
+        run = _read(_path(_port(redis_url)))
+    except ValueError:
         return None
-    return run if parts.password in {None, urlsplit(run.redis_url).password} else None
+    return run if run is not None and parts.password in {None, urlsplit(run.redis_url).password} else None
 
 
 def find_by_kafka(bootstrap: str) -> LocalRun | None:
@@ -57,16 +62,31 @@ def find_by_kafka(bootstrap: str) -> LocalRun | None:
 
 
 def running() -> list[LocalRun]:
-    """Return this user's installations that run now, as far as their Redis is their own."""
-    found = []
-    for path in sorted(_folder().glob("redis-*.json")):
-        try:
-            run = LocalRun(**json.loads(path.read_text("utf-8")))
-            os.kill(run.pid, 0)
-        except (OSError, ValueError, TypeError):  # one that was killed, or ends just now
-            continue
-        found.append(run)
-    return found
+    """Return this user's installations that run now, as far as they announce themselves."""
+    return [run for path in sorted(_folder().glob("*.json")) if (run := _read(path)) is not None]
+
+
+def for_commands() -> list[LocalRun]:
+    """Return those of `running` that commands use where they are told no Kafka."""
+    return [run for run in running() if run.for_commands]
+
+
+def _read(path: Path) -> LocalRun | None:
+    """Return the installation that a file announces; None where it does not run."""
+    try:
+        run = LocalRun(**json.loads(path.read_text("utf-8")))
+        os.kill(run.pid, 0)
+    except (OSError, ValueError, TypeError):  # none, one that was killed, or one that ends just now
+        return None
+    return run if run.born in {"", _born(run.pid)} else None
+
+
+def _born(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]  # field 22, counted after the name, which may hold spaces
 
 
 def _plain(address: str) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sprat.model import DEFAULT_MODEL, display_name
+from sprat.words import counted
 from sprat_contracts import TASKS, Topics
 
 
@@ -122,7 +123,7 @@ def _short(output: Mapping[str, Any] | None) -> str:
         return "nothing"
     if "label" in output:
         return str(output["label"] or "outside every intent")
-    return f"{len(output['entities'])} names" if "entities" in output else f"a text in {output['target']}"
+    return counted(len(output["entities"]), "name") if "entities" in output else f"a text in {output['target']}"
 
 
 _SUMMARISERS: Mapping[RecordKind, Callable[[Mapping[str, Any]], RecordSummary]] = {

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sprat.errors import SpratError
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.signatures import Signatures
+from sprat.words import counted
 from sprat_contracts import TASKS, TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 from sprat_operations.dead_letters import DeadLetter, Headers, Subject, digest, identity_of, read_dead_letter
@@ -285,7 +286,7 @@ class ReplaysNotAcknowledged(SpratError):
     """Kafka did not acknowledge these in time; they may have been written."""
 
     def __init__(self, replays: Sequence[Replay], reason: str) -> None:
-        super().__init__(f"{len(replays)} replays not acknowledged: {reason}")
+        super().__init__(f"{counted(len(replays), 'replay')} not acknowledged: {reason}")
         self.replays = tuple(replays)
 
 

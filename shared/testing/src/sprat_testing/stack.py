@@ -178,6 +178,7 @@ class Sprat:
         intent: str | None = _UNSET,
         ner: Sequence[tuple[str, str]] = _UNSET,
         translation: str = _UNSET,
+        language_id: str | None = _UNSET,
         declines: str | None = None,
         confidence: float = 0.99,
         frontier: bool = False,
@@ -192,13 +193,16 @@ class Sprat:
             intent: the label; None: outside every intent.
             ner: text and label of each named entity, in the order of the text.
             translation: the translation.
+            language_id: the tag of the language; None: undetermined. It is what the task `language-id` answers, not the
+                language in which the other tasks read the text.
             declines: the code with which all tasks are declined, such as `language`.
             confidence: of the small model, 0 to 1. Below the policy's `keep_at` the text is a hard case.
             frontier: whether this is the frontier model's answer to a hard case. It sees the text as it leaves Sprat:
                 masked where the policy or the text says so.
 
         Raises:
-            UserError: no answer is given, or Sprat runs with the shipped models.
+            UserError: no answer is given, the frontier is to tell the language, which it is never asked, or Sprat runs
+                with the shipped models.
         """
         if not self._fixed:
             raise UserError('the shipped models answer for themselves: Sprat(models="fixed") takes answers')
@@ -211,8 +215,12 @@ class Sprat:
             fields["ner"] = {"entities": tuple(ner)}
         if translation is not _UNSET:
             fields["translation"] = {"translation": translation}
+        if language_id is not _UNSET:
+            if frontier:
+                raise UserError("no frontier model is asked for the language: language_id= is the small model's answer")
+            fields["language-id"] = {"label": language_id}
         if not fields:
-            raise UserError("an answer is missing: intent=, ner=, translation= or declines=")
+            raise UserError("an answer is missing: intent=, ner=, translation=, language_id= or declines=")
         by: Literal["small", "frontier"] = "frontier" if frontier else "small"
         common = {"contains": contains, "equals": equals, "confidence": confidence, "by": by}
         self.answers += tuple(FixedAnswer(task=task, **common, **each) for task, each in fields.items())

@@ -18,6 +18,7 @@ from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.retry import Backoff, Deadline
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
+from sprat.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class TooLarge(SpratError):
     """
 
     def __init__(self, places: Sequence[int]) -> None:
-        super().__init__(f"{len(places)} records are larger than their topic allows")
+        super().__init__(f"{counted(len(places), 'record')} above the size that the topic allows")
         self.places = tuple(places)
 
 
@@ -75,7 +76,7 @@ class NotAcknowledged(Retryable):
     step = "publish"
 
     def __init__(self, places: tuple[int, ...], reason: str, too_large: tuple[int, ...] = ()) -> None:
-        super().__init__(f"{len(places)} records not acknowledged: {reason}")
+        super().__init__(f"{counted(len(places), 'record')} not acknowledged: {reason}")
         self.places = places
         self.too_large = too_large
 

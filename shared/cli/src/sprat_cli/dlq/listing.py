@@ -149,9 +149,13 @@ def list_letters(
         for line in lines(shown):
             say(line)
         if len(shown) < len(found.chosen):
-            remark(f"{len(found.chosen) - len(shown):,} older ones are not shown: --limit {len(found.chosen)}")
+            remark(f"{_older(len(found.chosen) - len(shown))} not shown: --limit {len(found.chosen)}")
         remark(next_steps(shown))
     raise typer.Exit(1 if found.unreadable else 0)
+
+
+def _older(count: int) -> str:
+    return "1 older one is" if count == 1 else f"{count:,} older ones are"
 
 
 def count_letters(

@@ -12,6 +12,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.settings import KafkaSettings
 from sprat.signatures import Signatures
+from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures, writing_signatures
 from sprat_cli.dlq.listing import text_id
 from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read
@@ -57,7 +58,7 @@ class Run:
         if count and not self._json:
             why = "the record itself is invalid" if count == 1 else "the records themselves are invalid"
             rest = "correct and publish again, sprat dlq list shows what is wrong"
-            remark(f"{count:,} of {_records(len(self.planned.replays))} will fail again: {why}; {rest}")
+            remark(f"{count:,} of {counted(len(self.planned.replays), 'record')} will fail again: {why}; {rest}")
 
     @property
     def _invalid(self) -> int:
@@ -70,9 +71,8 @@ class Run:
         if self._json:
             self._summary(sent=0, would_send=count)
         elif count:
-            say(
-                f"{_records(count)} would be sent, {len(self.planned.left_out):,} left out; nothing was sent: add --yes"
-            )
+            left_out = len(self.planned.left_out)
+            say(f"{counted(count, 'record')} would be sent, {left_out:,} left out; nothing was sent: add --yes")
         else:
             say(f"nothing to replay, {len(self.planned.left_out):,} left out")
 
@@ -110,7 +110,7 @@ class Run:
         whom = ", ".join(f"{count:,} for {printable(name)}" for name, count in self._sent.most_common())
         rest = len(self.planned.replays) - sent
         say(
-            paint(f"{_records(sent)} sent", "red" if rest else "green")
+            paint(f"{counted(sent, 'record')} sent", "red" if rest else "green")
             + (f" ({whom})" if whom else "")
             + (f", {rest:,} not sent" if rest else "")
             + f", {len(self.planned.left_out):,} left out; `sprat watch --dead-letters` shows what comes of it"
@@ -166,10 +166,6 @@ def _by_reason(planned: Plan) -> str:
 def _by_code(left_out: Sequence[SkippedReplay]) -> str:
     counts = Counter(each.code for each in left_out)
     return ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
-
-
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
 
 
 EPILOG = """\b

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 import typer
 
 from sprat.errors import SpratError
+from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.dlq.listing import SIGNED, next_steps, when
@@ -166,7 +167,7 @@ def _part_masked(part: str, value: bytes | None, masker: Masker, parts: dict[str
         return None if value is None else ""
     content = readable_key(value) if part == "key" else readable(value)
     if content is None:
-        parts["withheld"][part] = f"{len(value):,} bytes that are not UTF-8 text"
+        parts["withheld"][part] = f"{counted(len(value), 'byte')}, not UTF-8 text"
         return None
     try:
         text, counts = masker.mask(content)
@@ -174,7 +175,7 @@ def _part_masked(part: str, value: bytes | None, masker: Masker, parts: dict[str
         parts["withheld"][part] = str(error)
         return None
     parts["counts"] = dict(Counter(parts["counts"]) + Counter(counts))
-    return text + (f"\n… {content.left_out:,} more characters" if content.left_out else "")
+    return text + (f"\n… {counted(content.left_out, 'more character')}" if content.left_out else "")
 
 
 def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list[str]:
@@ -190,7 +191,7 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
         f"  key      {_shown(original, 'key', original['key'])}",
         "  headers",
         *(f"    {printable(name)}: {_shown(original, f'header {name}', value)}" for name, value in original["headers"]),
-        f"  value    {len(letter.value or b''):,} bytes",
+        f"  value    {counted(len(letter.value or b''), 'byte')}",
     ]
     lines += [f"    {line}" for line in _value_lines(letter, original, raw=raw)]
     if not raw and original["counts"]:

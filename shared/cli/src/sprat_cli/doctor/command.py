@@ -81,13 +81,13 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
         find_policy,
     )
 
-    settings = load_command_settings()
+    settings, run = load_command_settings(kafka), local_run.find_by_kafka(kafka.bootstrap)
     for check in check_machine(settings.health_port):
         yield check
     finding, rules = find_policy(policy)
     for check in (*check_settings(finding, rules), *check_variables(policy=rules)):
         yield check
-    for check in check_rights(kafka, local_run.find(settings.redis.url.get_secret_value())):
+    for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):
         yield check
     async for check in check_redis(settings.redis):
         yield check

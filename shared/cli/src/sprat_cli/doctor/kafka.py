@@ -18,6 +18,7 @@ from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
+from sprat.words import counted
 from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
@@ -57,7 +58,7 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     await admin.start()
     brokers = (await admin.describe_cluster())["brokers"]
     took_ms = (time.monotonic() - began) * 1000
-    found = f"{_asked(kafka)}: {len(brokers)} broker{'s' * (len(brokers) != 1)}, {took_ms:.0f} ms"
+    found = f"{_asked(kafka)}: {counted(len(brokers), 'broker')}, {took_ms:.0f} ms"
     yield replace(ok("kafka", found), metrics={signals.KAFKA_REACHABLE.name: 1})
     async for check in check_brokers(kafka, admin, [node for node, *_ in map(_fields, brokers)]):
         yield check
@@ -73,7 +74,8 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     if _exists(states, kafka.topics.models):
         registered = await read_registered_models(kafka, reading_signatures())
     before, measured = await _measure(kafka, {} if registered is None else registered.withdrawn)
-    logs = next((Path(run.folder, "logs") for run in local_run.running() if run.bootstrap == kafka.bootstrap), None)
+    run = local_run.find_by_kafka(kafka.bootstrap)
+    logs = None if run is None else Path(run.folder, "logs")
     for check in check_groups(measured, registered, before, logs):
         yield check
     if registered is None:
@@ -263,7 +265,7 @@ def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: 
     settings = {each.setting for state in different for each in state.differences}
     if settings == {"partitions"} and len(counts) == 1:
         (count,) = counts
-        finding = f"they have {count} partitions, SPRAT_KAFKA__PARTITIONS says {kafka.partitions}"
+        finding = f"they have {counted(count, 'partition')}, SPRAT_KAFKA__PARTITIONS says {kafka.partitions}"
         return [broken("topics", finding, f"export SPRAT_KAFKA__PARTITIONS={count}")]
     return [
         broken(
@@ -301,7 +303,7 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
             )
         )
     if not checks:
-        checks.append(ok("copies", f"{fewest} of each record on {brokers} broker{'s' * (brokers != 1)}"))
+        checks.append(ok("copies", f"{fewest} of each record on {counted(brokers, 'broker')}"))
     return checks
 
 
@@ -412,7 +414,7 @@ def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels
 
 
 def _counted(name: str, members: int, lag: int) -> str:
-    return f"{name}: {members} member{'s' * (members != 1)}, {lag} record{'s' * (lag != 1)} behind"
+    return f"{name}: {counted(members, 'member')}, {counted(lag, 'record')} behind"
 
 
 def _stalled(name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s: float, logs: Path | None) -> Check:
@@ -444,10 +446,10 @@ def _stalled(name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s:
 
 def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:
     """Check the group of a withdrawn model, which gets no new texts; `known`: its lag holds only its own texts."""
-    texts = f"{lag} text{'s' * (lag != 1)}"
+    texts = counted(lag, "text")
     if members:
         rest = f" once it has answered the {texts} that came before" if lag else ""
-        yield ok("groups", f"{name} is retired, {members} member{'s' * (members != 1)}: its service may stop{rest}")
+        yield ok("groups", f"{name} is retired, {counted(members, 'member')}: its service may stop{rest}")
     elif lag:
         model = name.replace(".", "/", 1)
         fix = (

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sprat.kafka.lag import LagSnapshot
 from sprat.model import DEFAULT_MODEL
+from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_operations.models import advised_keep_at, group_of, serving_advice
@@ -37,7 +38,7 @@ def _unserved(announced: ModelAnnounced, measured: LagSnapshot) -> Check:
     group = measured.groups.get(group_of(announced))
     waiting = ""
     if group is not None and group.lag:
-        came = "1 text has" if group.lag == 1 else f"{group.lag} texts have"
+        came = f"{counted(group.lag, 'text')} {'has' if group.lag == 1 else 'have'}"
         waiting = f"; {came} come since, and at most so many of them wait for it"
     name = f"{announced.task}/{announced.model}"
     finding = f"{name} is announced, but no service runs for it: texts that ask for it get no Result{waiting}"
@@ -45,7 +46,7 @@ def _unserved(announced: ModelAnnounced, measured: LagSnapshot) -> Check:
 
 
 def _model(announced: ModelAnnounced) -> str:
-    labels = f", {len(announced.labels)} labels" if announced.labels else ""
+    labels = f", {counted(len(announced.labels), 'label')}" if announced.labels else ""
     serving = "" if announced.owns_from is not None else ", not serving yet"
     return f"{announced.task}/{announced.model} {announced.version[:8]}{labels}{serving}"
 

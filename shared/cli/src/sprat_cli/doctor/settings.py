@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
+from sprat.words import counted
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
@@ -84,7 +85,7 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
     except UserError as error:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "fix the file: the router does not start with it"), None
-    return ok("policy", f"{path}: {len(policy.tenants)} tenants"), policy
+    return ok("policy", f"{path}: {counted(len(policy.tenants), 'tenant')}"), policy
 
 
 def check_tenants(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]:

@@ -9,6 +9,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat.keys import Keys
+from sprat.words import counted
 from sprat_cli.connection import (
     CommandSettings,
     explain_kafka_errors,
@@ -70,8 +71,8 @@ def erase_command(
     selection = Selection(key, text_id, tenant)
     if selection == Selection():
         raise UserError("name whose data: --key KEY, --text-id ID or --tenant NAME; together, all must hold")
-    settings = load_command_settings()
     kafka = kafka_settings(bootstrap, prefix)
+    settings = load_command_settings(kafka)
     with explain_kafka_errors(kafka), read_progress("reading") as progress:
         stock = asyncio.run(
             erase(kafka, settings.redis, _keys(settings), selection, dry_run=dry_run, progress=progress)
@@ -86,7 +87,7 @@ def erase_command(
             say(faint(f"not found: {line}"))
     if selection.tenant is not None and stock.count_unknown:
         remark(
-            f"{_records(stock.count_unknown)} whose tenant cannot be read (tenant unknown): they may be of "
+            f"{counted(stock.count_unknown, 'record')} whose tenant cannot be read (tenant unknown): they may be of "
             f"{printable(selection.tenant)}"
         )
     for topic, why in stock.unreadable_topics.items():
@@ -106,10 +107,6 @@ def _keys(settings: CommandSettings) -> Keys:
     return settings.keys
 
 
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
-
-
 def _lines(stock: Stock, *, dry_run: bool) -> Iterator[str]:
     for record in (*stock.records, *stock.tenant_unknown):
         source, id = record.identity or ("", "without id")
@@ -120,12 +117,12 @@ def _lines(stock: Stock, *, dry_run: bool) -> Iterator[str]:
     known, unknown = stock.by_topic, stock.unknown_by_topic
     for topic in known | unknown:
         more = f", and {unknown[topic]:,} of an unknown tenant" if topic in unknown else ""
-        yield f"{topic}: {_records(known.get(topic, 0))}{more}"
+        yield f"{topic}: {counted(known.get(topic, 0), 'record')}{more}"
     if not known | unknown:
         yield "no record in Kafka"
     done = "would be deleted" if dry_run else "deleted"
     count = stock.cached if dry_run else stock.deleted
-    yield f"Redis: {count:,} answer{'' if count == 1 else 's'} {done}"
+    yield f"Redis: {counted(count, 'answer')} {done}"
 
 
 def _until(stock: Stock, record: StoredRecord) -> str:

@@ -40,7 +40,7 @@ def init(
     if present := [name for name, _ in _FILES.values() if (folder / name).exists() or (folder / name).is_symlink()]:
         raise UserError(f"there already: {', '.join(str(folder / name) for name in present)}; nothing was written")
     # The address of what runs already; else `sprat up` takes the one that it finds in `.env`, if it is free.
-    running = [run.bootstrap for run in local_run.running() if run.bootstrap]
+    running = [run.bootstrap for run in local_run.for_commands()]
     kafka = running[0].encode() if len(running) == 1 else _USUAL_KAFKA
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
+from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
@@ -77,8 +78,8 @@ _FALLS_BEHIND = (
     "{group} commits less than arrives: start more instances, one for each partition at most; runbook SpratGroupBehind"
 )
 _NOBODY_SERVES = (
-    "{lag:,} texts have come, and no service runs for {model}: those that ask for it wait, however long. Start its "
-    "service, or retire it, so that new texts are escalated: sprat models retire {model}"
+    "{texts} came, and no service runs for {model}: what asks for it waits, however long. Start its service, or retire "
+    "it, so that new texts are escalated: sprat models retire {model}"
 )
 
 
@@ -161,7 +162,7 @@ def lag(
         if row.advice is not None:
             remark(row.advice)
         if (model := row.model_waited_for) is not None:
-            remark(_NOBODY_SERVES.format(lag=row.pace.lag, model=printable(model)))
+            remark(_NOBODY_SERVES.format(texts=counted(row.pace.lag, "text"), model=printable(model)))
     missing = _missing(after.groups, asked)
     for name in missing:
         remark(

@@ -12,6 +12,7 @@ from sprat.kafka.lag import LagMeter
 from sprat.registry.retirement import Ends
 from sprat.settings import KafkaSettings
 from sprat.signatures import Signatures
+from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
 from sprat_cli.models.announced import registered_models
 from sprat_cli.options import Bootstrap, Json, Prefix
@@ -123,4 +124,4 @@ def _unfinished(what: str, left: Backlog) -> str:
 
 
 def _texts(left: Backlog) -> str:
-    return f"{left.texts:,} text{'s' * (left.texts != 1)}"
+    return counted(left.texts, "text")

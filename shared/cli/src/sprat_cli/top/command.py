@@ -1,6 +1,7 @@
 """`sprat top`: the live table of an installation that others started."""
 
 import asyncio
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from sprat.telemetry import signals
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.live_view import LiveView
 from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.render import clock
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
 from sprat_operations.lag import as_metrics
@@ -26,8 +28,9 @@ Examples:
   sprat top --json --count 2 | tail -1 | jq .groups
 
 \b
-All counts are since the command started; the groups are those of this prefix. A terminal shows a table that is redrawn
-in place; a pipe gets a line whenever something changed. The router publishes members and lag as the metrics
+Texts, results, dead letters and cost are counted from the start of the command: "since 12:03:07", by this machine's
+clock. Lag is all there is. The groups are those of this prefix. A terminal shows a table that is redrawn in place; a
+pipe gets a line whenever something changed. The router publishes members and lag as the metrics
 sprat.group.members and sprat.group.lag; with --json, `metrics` of a group has them under these names, by topic.
 
 \b
@@ -59,6 +62,7 @@ def top(
 
 async def _watch(kafka: KafkaSettings, board: "_Board", every_s: float, count: int | None) -> None:
     async with Traffic(kafka) as traffic:
+        board.since_ms = int(time.time() * 1000)
         with board.open():
             shown = 0
             while True:
@@ -71,6 +75,14 @@ async def _watch(kafka: KafkaSettings, board: "_Board", every_s: float, count: i
 
 class _Board:
     """A display of an installation's figures."""
+
+    since_ms = 0
+    """From when on is counted, in epoch milliseconds."""
+
+    @property
+    def since(self) -> str:
+        """From when on is counted, in words."""
+        return f"since {clock(self.since_ms)[:8]}"
 
     def open(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -85,7 +97,7 @@ class _PlainBoard(_Board):
     _last = ""
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
-        line = traffic_line(figures)
+        line = f"{self.since}  {traffic_line(figures)}"
         if figures.reachable:
             line += f"  dead letters {traffic.dead_letters}"
             silent = [group.name for group in traffic.groups if not group.measured.group.members]
@@ -102,6 +114,7 @@ class _JsonBoard(_Board):
         say_json(
             {
                 "type": "top",
+                "since": self.since_ms,
                 "reachable": figures.reachable,
                 "texts": figures.texts,
                 "texts_per_s": round(figures.texts_per_s, 3),
@@ -128,7 +141,7 @@ class _LiveBoard(_Board):
         return self._view
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
-        parts: list[RenderableType] = [traffic_table(figures), Text()]
+        parts: list[RenderableType] = [Text(self.since, style="dim"), traffic_table(figures), Text()]
         if figures.reachable:
             parts += [_groups(traffic.groups), Text()]
             letters = traffic.dead_letters

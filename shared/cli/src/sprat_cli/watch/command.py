@@ -33,9 +33,8 @@ Examples:
   sprat watch --since 1d --timeout 5 --json > results.jsonl
 
 \b
-A line: time, status, task, answer, how sure, milliseconds, and the text's id where the terminal is wide enough. With -v
-also: model · kept or escalated and why · cost · tenant · trace id. A Result holds the task, but not the model that the
-text asked for: see sprat trace.
+A line: time, status, task (intent@hr where the text asked for the model hr), answer, how sure, milliseconds, and the
+text's id where the terminal is wide enough. With -v also: model · kept or escalated and why · cost · tenant · trace id.
 
 \b
 Exit codes:

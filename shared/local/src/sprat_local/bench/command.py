@@ -9,6 +9,7 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.installation import USUAL_KAFKA
 from sprat_cli.options import Json, complete_task, known_task
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
@@ -105,7 +106,7 @@ def bench(
         target=target,
         artefact=model,
     )
-    kafka = kafka_settings(bootstrap, prefix)
+    kafka = kafka_settings(bootstrap or USUAL_KAFKA, prefix)  # of an embedded one, only the prefix is checked
     _create(output)
     with ProgressBar() as bar, explain_kafka_errors(kafka):
         session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, print_line=remark, on_count=bar.show)

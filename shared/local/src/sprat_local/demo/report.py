@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sprat.words import counted
 from sprat_contracts import TASKS, KafkaRecord
 from sprat_local.demo.figures import (
     NO_GOLD,
@@ -224,10 +225,10 @@ def _problems(
     yield from _dead_letter_problems(expected_dead_letters(published), observations)
     for group, lag in run.lag.items():
         if lag:
-            yield f"group {group} is {lag} record{'s' * (lag != 1)} behind"
+            yield f"group {group} is {counted(lag, 'record')} behind"
     if observations.unreadable:
         count = observations.unreadable
-        yield f"{count} record{'s' * (count != 1)} that cannot be decoded as what the topic contains"
+        yield f"{counted(count, 'record')} that cannot be decoded as what the topic contains"
     if run.timed_out:
         yield "timed out: no new records arrived"
 

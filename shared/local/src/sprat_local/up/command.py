@@ -127,6 +127,7 @@ def up(
         partitions=partitions,
         prefix=prefix,
         usual_ports=True,
+        for_commands=True,
         kafka_port=named_kafka_port(),
         models=served_models(model or ()),
         on_request=tuple(with_service or ()),

@@ -13,24 +13,28 @@ from rich.text import Text
 from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import CLOSE_S
 from sprat.model import DEFAULT_MODEL
+from sprat.settings import environment
+from sprat_cli.installation import USUAL_KAFKA
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_local.installation import Installation
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
-from sprat_local.options import SIMULATED, Options, named_kafka
+from sprat_local.options import SIMULATED, Options
 from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
 from sprat_local.signals import Interrupted, StopSignals
 from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
+from sprat_operations import local_run
 from sprat_operations.traffic import Traffic
 
 _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
 """After a shorter stop nothing had run, as after a wrong option: then the line of the error is enough."""
+_NAMED = "SPRAT_KAFKA__BOOTSTRAP"
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
 
 
@@ -133,9 +137,9 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     """Return what `sprat up` prints when everything runs; `unserved` are announced models that it does not serve."""
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
-    if _is_elsewhere(installation):
-        yield f"            commands in this folder look for it at {named_kafka()}: write into .env, or export,"
-        yield f"            SPRAT_KAFKA__BOOTSTRAP={installation.bootstrap}"
+    if elsewhere := _elsewhere(installation):
+        yield f"            commands in this folder look for it at {elsewhere}: write into .env, or export,"
+        yield f"            {_NAMED}={installation.bootstrap}"
     password = "" if installation.options.redis else f"  (password in {installation.folder / PASSWORD_FILE})"
     yield f"  Redis     {without_password(installation.redis_url)}{password}"
     yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
@@ -168,16 +172,22 @@ def example(installation: Installation) -> str:
     """Return a command that this installation answers, with the options that it needs."""
     model, prefix = installation.models["intent"], installation.options.prefix
     parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
-    if _is_elsewhere(installation):
+    if _elsewhere(installation):
         parts += ["--bootstrap", installation.bootstrap]
     if prefix != DEFAULT_PREFIX:
         parts += ["--prefix", prefix]
     return " ".join(parts)
 
 
-def _is_elsewhere(installation: Installation) -> bool:
-    """Return whether commands that are told nothing look for another Kafka than this one."""
-    return installation.bootstrap != named_kafka().replace("localhost:", f"{HOST}:", 1)
+def _elsewhere(installation: Installation) -> str:
+    """Return where commands that are told nothing look for Kafka, also several places; empty where it is this one."""
+    named = environment().get(_NAMED)
+    if named:
+        return "" if installation.bootstrap == named.replace("localhost:", f"{HOST}:", 1) else named
+    if installation.bootstrap == USUAL_KAFKA:
+        return ""
+    others = [run.bootstrap for run in local_run.for_commands() if run.bootstrap != installation.bootstrap]
+    return " and ".join(others)
 
 
 def without_password(url: str) -> str:
