@@ -26,7 +26,7 @@ wrote. It is a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-Ro
 Only config.json, tokenizer.json and safetensors are read. No code of a repository is run.
 HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
-float32, 97 % in int8. That needs torch and transformers: pip install 'sprat-inference[hub]'.
+float32, 97 % in int8. That needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
 
 \b
@@ -95,7 +95,8 @@ def add(
         if (error.name or "").partition(".")[0].startswith("sprat"):
             raise
         raise UserError(
-            f"`models add` needs the Python package {error.name}: pip install 'sprat-inference[hub]'"
+            f"`models add` needs the Python package {error.name}: pip install --find-links dist "
+            "'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e 'shared/inference[hub]')"
         ) from None
     if (stated := licence or source.licence) is None:
         raise UserError(f"{model}: its README states no licence; find it out, and name it with --licence")

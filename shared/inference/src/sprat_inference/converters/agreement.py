@@ -84,7 +84,8 @@ def original_logits(folder: Path, texts: Sequence[str], max_tokens: int) -> tupl
         import transformers  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise UserError(
-            f"comparing with the original needs the Python package {error.name}: pip install 'sprat-inference[hub]'; "
+            f"comparing with the original needs the Python package {error.name}: pip install --find-links dist "
+            "'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e 'shared/inference[hub]'); "
             "--no-compare adds the model without, and its card says so"
         ) from None
     transformers.logging.set_verbosity_error()
