@@ -78,7 +78,7 @@ test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, a
 
 test-models: $(STAMP) ## models as transformers computes them, beside the converted ones; installs torch and transformers
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/inference[hub]'
-	$(BIN)/python -m pytest -rs tests/integration/test_models_add.py
+	$(BIN)/python -m pytest -rs $(wildcard tests/integration/test_models_add*.py)
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

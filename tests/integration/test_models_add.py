@@ -1,10 +1,7 @@
 """`sprat models add`: classifiers as transformers writes them become artefacts that say the same."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sequence_classifier import Provenance, convert_classifier
 from sprat_inference.label_calibration import softmax
 from sprat_intent.model import IntentModel
-from support.model_hub import COMMIT, TOKEN, ModelHub, model_hub
+from support.model_hub import COMMIT, TOKEN, add_model, model_hub
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
@@ -210,20 +207,15 @@ def test_the_shipped_texts_are_two_hundred_different_ones() -> None:
     assert len(set(sample_texts())) == len(sample_texts()) == 200
 
 
-def add(hub: ModelHub, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with the real client."""
-    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_COLOR": "1"} | variables
-    command = [sys.executable, "-m", "sprat_cli", "models", "add", *arguments, "--task", "intent"]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
-
-
 def test_a_model_is_taken_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> None:
     output, home = tmp_path / "taken", tmp_path / "home"
     folder = Path(shutil.copytree(MODELS / "bert", tmp_path / "served"))
     (folder / "modeling_own.py").write_text("raise SystemExit('run')")
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     with model_hub({"owner/tiny": folder}) as hub:
-        done = add(hub, home, f"owner/tiny@{COMMIT[:7]}", "--no-compare", "--output", str(output))
+        done = add_model(
+            hub, home, "--task", "intent", f"owner/tiny@{COMMIT[:7]}", "--no-compare", "--output", str(output)
+        )
         assert done.returncode == 0, done.stderr
         asked = {each.rpartition("/")[2] for each in hub.requests if each.startswith("GET /owner")}
         assert asked == {"config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "README.md"}
@@ -233,8 +225,8 @@ def test_a_model_is_taken_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> 
         assert card.keep_at == 1.0
         assert "Not compared with the original model after the conversion." in card.limits
         hub.requests.clear()
-        again = add(hub, home, f"owner/tiny@{COMMIT[:7]}", "--no-compare", "--output", str(tmp_path / "again"),
-                    HF_HUB_OFFLINE="1")  # fmt: skip
+        again = add_model(hub, home, "--task", "intent", f"owner/tiny@{COMMIT[:7]}", "--no-compare",
+                          "--output", str(tmp_path / "again"), HF_HUB_OFFLINE="1")  # fmt: skip
         assert again.returncode == 0, again.stderr
         assert hub.requests == []
         assert load_artefact(tmp_path / "again").card.version == card.version
@@ -256,7 +248,9 @@ def test_what_cannot_be_had_is_said_without_a_stack_trace(
 ) -> None:
     models = {"owner/tiny": MODELS / "bert", "owner/gated": MODELS / "bert"}
     with model_hub(models, gated=frozenset({"owner/gated"})) as hub:
-        done = add(hub, tmp_path, model, "--no-compare", "--output", str(tmp_path / "a"), **variables)
+        done = add_model(
+            hub, tmp_path, "--task", "intent", model, "--no-compare", "--output", str(tmp_path / "a"), **variables
+        )
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -264,7 +258,17 @@ def test_what_cannot_be_had_is_said_without_a_stack_trace(
 
 def test_consent_is_shown_by_a_token(tmp_path: Path) -> None:
     with model_hub({"owner/gated": MODELS / "bert"}, gated=frozenset({"owner/gated"})) as hub:
-        done = add(hub, tmp_path, "owner/gated", "--no-compare", "--output", str(tmp_path / "a"), HF_TOKEN=TOKEN)
+        done = add_model(
+            hub,
+            tmp_path,
+            "--task",
+            "intent",
+            "owner/gated",
+            "--no-compare",
+            "--output",
+            str(tmp_path / "a"),
+            HF_TOKEN=TOKEN,
+        )
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
 

@@ -100,10 +100,10 @@ def test_the_confidence_of_a_text_is_that_of_its_worst_sentence(model):
 
 
 def test_a_lost_number_makes_the_confidence_of_the_whole_text_0(model, monkeypatch):
-    def written(sentences):
+    def written(sentences, start):
         return [(Candidate(("▁is",), -0.01),) for _ in sentences]
 
-    def certain(sources, targets):
+    def certain(sources, targets, start):
         return [(-0.01, -0.01) for _ in sources]
 
     monkeypatch.setattr(model._translator._network, "translate", written)

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +63,13 @@ class ModelHub:
 
 def _known(revision: str) -> bool:
     return revision == "main" or COMMIT.startswith(revision)
+
+
+def add_model(hub: ModelHub, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `sprat models add` with the real client, and `home` as its cache."""
+    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_COLOR": "1"} | variables
+    command = [sys.executable, "-m", "sprat_cli", "models", "add", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,23 @@ def test_what_a_model_is_built_on_is_part_of_its_version(folder: Path) -> None:
     }
     assert len({alone.version, *versions}) == 3
     assert load_artefact(folder).card.built_on == PartRef(name="encoder", version="1" * 16)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "advice"),
+    [
+        ("config.json", {"model_type": "bert", "architectures": ["BertForSequenceClassification"]},
+         "this is a bert model for transformers; convert it first: sprat models add {} --task intent"),
+        ("config.json", {"model_type": "marian", "architectures": ["MarianMTModel"]},
+         "this is a marian model for transformers; convert it first: sprat models add {} --task translation"),
+        ("config.json", {"model_type": "bert"}, "convert it first: sprat models add {} --task TASK"),
+        ("decoder.yml", {}, "convert it first: sprat models convert opus-mt {} --output NEW"),
+        ("config.json", {"layer_norm_epsilon": 1}, "restore the folder, or make it again"),
+    ],
+)  # fmt: skip
+def test_a_folder_in_another_form_says_which_command_takes_it(
+    tmp_path: Path, file: str, content: dict[str, object], advice: str
+) -> None:
+    (tmp_path / file).write_text(json.dumps(content), "utf-8")
+    with pytest.raises(BrokenArtefact, match=re.escape(advice.format(tmp_path))):
+        load_artefact(tmp_path)

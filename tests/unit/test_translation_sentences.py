@@ -32,11 +32,11 @@ class FakeNetwork:
         self.better = better
         self.read: list[list[str]] = []
 
-    def translate(self, sentences: Sequence[Sequence[str]]) -> list[tuple[Candidate, ...]]:
+    def translate(self, sentences: Sequence[Sequence[str]], start: Sequence[str] = ()) -> list[tuple[Candidate, ...]]:
         self.read += [list(pieces) for pieces in sentences]
         return [(*self.better, Candidate(tuple(self.write(pieces)), -0.1)) for pieces in sentences]
 
-    def log_probabilities(self, sources, targets):
+    def log_probabilities(self, sources, targets, start=()):
         return [(-0.1,) * (len(target) + 1) for target in targets]
 
 

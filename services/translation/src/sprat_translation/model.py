@@ -1,25 +1,30 @@
 """The translation model: from texts to their translations, each with a confidence."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from sprat.model import Answer, Question
 from sprat_contracts import TranslationOutput
+from sprat_contracts.languages import primary_subtag
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
+from sprat_inference.text_to_text import TEXT_TO_TEXT_READER, LanguageMarks, load_pieces, served_tag
 from sprat_inference.tokenizer import replace_surrogates
 from sprat_translation.layout import Layout, lay_out
 from sprat_translation.network import TranslationNetwork
 from sprat_translation.quality_estimate import Doubles, QualityEstimate, UncalibratedEstimate
 from sprat_translation.sentences import SentenceTranslator, Translation
-from sprat_translation.vocabulary import SubwordVocabulary
+from sprat_translation.vocabulary import MarkedVocabulary, SubwordVocabulary, Vocabulary
 
 READER = "sprat-translation-marian/3"
 """Revision of the way from text to answer. Raise it with every change that changes an answer."""
+
+READERS = (READER, TEXT_TO_TEXT_READER)
+"""Of the artefacts that can be served: Sprat's own and those of `sprat models convert`; those of `sprat models add`."""
 
 ENCODER_TOKENS = 128
 """Tokens of a sentence that the multilingual encoder reads: more than the network reads of any."""
@@ -38,6 +43,15 @@ class QualityEstimator(Protocol):
         """Return the chance that each is good, float64, 0–1; each must have a hypothesis of the network."""
 
 
+class Pair(NamedTuple):
+    """Two tags of a card."""
+
+    language: str
+    """Of the text."""
+    target: str
+    """Of its translation."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredTranslation:
     """The translation of one sentence, and the chance that it is good."""
@@ -47,14 +61,21 @@ class ScoredTranslation:
 
 
 class TranslationModel:
-    """A small network of the Marian architecture, with a quality estimate. Thread-safe."""
+    """A network that translates between one pair of languages or several, with a quality estimate. Thread-safe."""
 
-    def __init__(self, card: Card, translator: SentenceTranslator, estimator: QualityEstimator) -> None:
+    def __init__(
+        self,
+        card: Card,
+        translator: SentenceTranslator,
+        estimator: QualityEstimator,
+        other_pairs: Callable[[Pair], SentenceTranslator] | None = None,
+    ) -> None:
         self.card = card
         self.estimator = estimator
         self._translator = translator
-        self._language = card.languages[0]
-        self._target = card.targets[0]
+        """For the first language and the first target of the card."""
+        self._other_pairs = other_pairs
+        self._first = Pair(card.languages[0], card.targets[0])
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -67,20 +88,32 @@ class TranslationModel:
         Raises:
             BrokenArtefact: when the artefact cannot be served.
         """
-        card = load_artefact(folder, reader=READER).card
+        card = load_artefact(folder, reader=READERS).card
         if not card.languages or not card.targets:
             raise BrokenArtefact(f"{folder}: its card names no language or no target; run the recipe again")
+        if card.reader == TEXT_TO_TEXT_READER:
+            return cls._load_added(folder, card, threads)
         vocabulary = SubwordVocabulary.load(folder)
-        try:
-            network = TranslationNetwork.load(folder, threads)
-            network.probe(vocabulary.encode([_PROBE])[0][0], card.max_tokens)
-        except (RuntimeError, ValueError, ModelError) as error:
-            raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write it again") from error
+        network = _load_network(folder, card, vocabulary, threads)
         estimator: QualityEstimator = UncalibratedEstimate()
         if card.built_on is not None:
             encoder = load_shared(card.built_on, max_tokens=ENCODER_TOKENS, threads=threads)
             estimator = QualityEstimate.load(folder, card.calibration, encoder)
         return cls(card, SentenceTranslator(vocabulary, network, card.max_tokens), estimator)
+
+    @classmethod
+    def _load_added(cls, folder: Path, card: Card, threads: int) -> Self:
+        """Load a model of others, that may know several languages."""
+        pieces, marks = load_pieces(folder), LanguageMarks.load(folder)
+        first = Pair(card.languages[0], card.targets[0])
+        network = _load_network(folder, card, MarkedVocabulary(pieces, marks.of(*first)), threads)
+
+        def translator(pair: Pair) -> SentenceTranslator:
+            to_german = [primary_subtag(tag) for tag in pair] == ["en", "de"]
+            longest = card.max_tokens + marks.most
+            return SentenceTranslator(MarkedVocabulary(pieces, marks.of(*pair)), network, longest, to_german=to_german)
+
+        return cls(card, translator(first), UncalibratedEstimate(), translator)
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens of one sentence that is translated once into as many pieces.
@@ -94,28 +127,44 @@ class TranslationModel:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.model.Model`."""
-        layouts = [lay_out(replace_surrogates(question.text), self._language) for question in questions]
-        scored = self.translate(sentence for layout in layouts for sentence in layout.sentences)
-        texts = {sentence: each.translation.text for sentence, each in scored.items()}
-        return [
-            Answer(TranslationOutput(text=layout.fill(texts), target=self._target), _lowest_confidence(layout, scored))
-            for layout in layouts
+        pairs = [self._pair(question) for question in questions]
+        layouts = [
+            lay_out(replace_surrogates(question.text), pair.language)
+            for question, pair in zip(questions, pairs, strict=True)
         ]
+        scored = {
+            pair: self.translate(
+                (s for layout, p in zip(layouts, pairs, strict=True) if p == pair for s in layout.sentences), pair
+            )
+            for pair in dict.fromkeys(pairs)
+        }
+        return [_answer(layout, scored[pair], pair) for layout, pair in zip(layouts, pairs, strict=True)]
 
     def probe(self) -> None:
         """Compute one real batch; see :class:`sprat.model.Model`."""
-        self.answer([Question(_PROBE, self._language, self._target)])
+        self.answer([Question(_PROBE, self._first.language, self._first.target)])
 
-    def translate(self, sentences: Iterable[str]) -> dict[str, ScoredTranslation]:
+    def _pair(self, question: Question) -> Pair:
+        target = question.target or self._first.target
+        return Pair(served_tag(question.language, self.card.languages), served_tag(target, self.card.targets))
+
+    def translate(self, sentences: Iterable[str], pair: Pair | None = None) -> dict[str, ScoredTranslation]:
         """Translate each different sentence and estimate the quality; for answers and for evaluation.
 
-        The confidence is 0 for an unsound translation and for a sentence longer than the network reads; it is 1 if
-        there is nothing to translate.
+        Args:
+            sentences: the sentences.
+            pair: two tags of the card; None for the first of each.
+
+        Returns:
+            Sentence → translation. The confidence is 0 for an unsound translation and for a sentence longer than the
+            network reads; it is 1 if there is nothing to translate.
 
         Raises:
             ModelError: when the network or the encoder fails.
         """
-        translations = self._translator.translate(sentences)
+        others = self._other_pairs if pair not in {None, self._first} else None
+        translator = self._translator if others is None or pair is None else others(pair)
+        translations = translator.translate(sentences)
         scored = {sentence: ScoredTranslation(each, float(each.is_sound)) for sentence, each in translations.items()}
         to_estimate = [each for each in translations.values() if each.is_sound and each.hypothesis is not None]
         for each, chance in zip(to_estimate, self.estimator.chances(to_estimate), strict=True):
@@ -129,6 +178,21 @@ def _most_pieces(character: str) -> int:
         return 1
     forms = (character, unicodedata.normalize("NFKC", character))
     return max(len(form.encode("utf-8", "replace")) for form in forms)
+
+
+def _load_network(folder: Path, card: Card, vocabulary: Vocabulary, threads: int) -> TranslationNetwork:
+    try:
+        network = TranslationNetwork.load(folder, threads)
+        network.probe(vocabulary.encode([_PROBE])[0][0], card.max_tokens)
+    except (RuntimeError, ValueError, ModelError) as error:
+        raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write it again") from error
+    return network
+
+
+def _answer(layout: Layout, scored: dict[str, ScoredTranslation], pair: Pair) -> Answer:
+    texts = {sentence: each.translation.text for sentence, each in scored.items()}
+    output = TranslationOutput(text=layout.fill(texts), target=pair.target)
+    return Answer(output, _lowest_confidence(layout, scored))
 
 
 def _lowest_confidence(layout: Layout, scored: dict[str, ScoredTranslation]) -> float:

@@ -47,7 +47,7 @@ def longest_translation(pieces: int) -> int:
 
 
 class TranslationNetwork:
-    """The network of a Marian model in CTranslate2. Thread-safe; holds no state between calls."""
+    """A network in CTranslate2 that translates. Thread-safe; holds no state between calls."""
 
     def __init__(self, translator: ctranslate2.Translator, threads: int) -> None:
         self._translator = translator
@@ -64,10 +64,11 @@ class TranslationNetwork:
         translator = ctranslate2.Translator(str(folder), device="cpu", inter_threads=threads, intra_threads=1)
         return cls(translator, threads)
 
-    def translate(self, sentences: Sequence[Sequence[str]]) -> list[tuple[Candidate, ...]]:
+    def translate(self, sentences: Sequence[Sequence[str]], start: Sequence[str] = ()) -> list[tuple[Candidate, ...]]:
         """Return the candidates of each sentence, in order: the best first, at least one.
 
-        Each sentence must have at least one piece. Its candidates depend on that sentence alone.
+        Each sentence must have at least one piece. Its candidates depend on that sentence alone. They do not hold
+        `start`, the pieces that the network is made to begin with.
 
         Raises:
             ModelError: when CTranslate2 fails, or a score is not finite.
@@ -75,14 +76,16 @@ class TranslationNetwork:
         if not all(sentences):
             raise ValueError("an empty sentence has no translation")  # the last check before native code
         lengths = [len(sentence) for sentence in sentences]
-        return self._by_length(lengths, lambda indices: self._search([list(sentences[index]) for index in indices]))
+        return self._by_length(
+            lengths, lambda indices: self._search([list(sentences[index]) for index in indices], list(start))
+        )
 
     def log_probabilities(
-        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
+        self, sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], start: Sequence[str] = ()
     ) -> list[tuple[float, ...]]:
         """Return the natural logarithms of the probabilities of each target's pieces, given the pieces before.
 
-        The last value of a target is that of the end of the sentence.
+        The last value of a target is that of the end of the sentence. `start` precedes every target, and has no value.
 
         Raises:
             ModelError: when CTranslate2 fails, or a value is not finite.
@@ -91,7 +94,9 @@ class TranslationNetwork:
         lengths = [len(source) * _MANY + len(target) for source, target in zip(sources, targets, strict=True)]
         return self._by_length(
             lengths,
-            lambda indices: self._score([list(sources[i]) for i in indices], [list(targets[i]) for i in indices]),
+            lambda indices: self._score(
+                [list(sources[i]) for i in indices], [list(targets[i]) for i in indices], list(start)
+            ),
             limit=MICRO_BATCH_TOKENS * _MANY,
         )
 
@@ -114,14 +119,15 @@ class TranslationNetwork:
             by_index.update(zip(group, results, strict=True))
         return [by_index[index] for index in range(len(lengths))]
 
-    def _search(self, batch: list[list[str]]) -> list[tuple[Candidate, ...]]:
+    def _search(self, batch: list[list[str]], start: list[str]) -> list[tuple[Candidate, ...]]:
         try:
             results = self._translator.translate_batch(
                 batch,
+                target_prefix=[start] * len(batch) if start else None,
                 beam_size=BEAM,
                 num_hypotheses=BEAM,
                 max_input_length=0,  # callers check the length; cutting silently would lose the end of a sentence
-                max_decoding_length=longest_translation(len(batch[0])),
+                max_decoding_length=longest_translation(len(batch[0])) + len(start),
                 return_scores=True,
                 disable_unk=True,
             )
@@ -130,18 +136,21 @@ class TranslationNetwork:
         if not all(math.isfinite(score) for each in results for score in each.scores):
             raise ModelError(NOT_FINITE)
         return [
-            tuple(Candidate(tuple(pieces), score) for pieces, score in zip(each.hypotheses, each.scores, strict=True))
+            tuple(
+                Candidate(tuple(pieces[len(start) :]), score)
+                for pieces, score in zip(each.hypotheses, each.scores, strict=True)
+            )
             for each in results
         ]
 
-    def _score(self, sources: list[list[str]], targets: list[list[str]]) -> list[tuple[float, ...]]:
+    def _score(self, sources: list[list[str]], targets: list[list[str]], start: list[str]) -> list[tuple[float, ...]]:
         try:
-            scored = self._translator.score_batch(sources, targets, max_input_length=0)
+            scored = self._translator.score_batch(sources, [start + each for each in targets], max_input_length=0)
         except RuntimeError as error:
             raise ModelError(f"CTranslate2 failed on a batch of {len(sources)}: {error}") from error
         if not all(math.isfinite(value) for each in scored for value in each.log_probs):
             raise ModelError(NOT_FINITE)
-        return [tuple(each.log_probs) for each in scored]
+        return [tuple(each.log_probs[len(start) :]) for each in scored]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,36 +76,46 @@ class ProtectedToken:
     """False if the grammar depends on it: an ordinal must keep its digits, but not its letters."""
 
 
-def find_protected(text: str) -> Iterator[ProtectedToken]:
-    """Yield the protected tokens of `text`, from left to right."""
+def find_protected(text: str, *, to_german: bool = True) -> Iterator[ProtectedToken]:
+    """Yield the protected tokens of `text`, from left to right.
+
+    Args:
+        text: a sentence.
+        to_german: whether it is English to be translated into German: then the unit of an amount is known, too.
+    """
     for match in _ANY.finditer(text):
         start, end = match.span()
         if match["address"]:
             end = _without_punctuation(text, start, end)
         if match["ordinal"]:
             yield ProtectedToken(start, end, match["count"], can_be_replaced=False)
+        elif match["unit"] and not to_german:
+            yield ProtectedToken(*match.span("amount"), match["amount"], can_be_replaced=True)
         elif match["unit"]:
             yield ProtectedToken(start, end, f"{match['amount']} {_UNITS[match['unit'].lower()]}", can_be_replaced=True)
         else:
             yield ProtectedToken(start, end, text[start:end], can_be_replaced=True)
 
 
-def is_kept(source: str, translation: str) -> bool:
+def is_kept(source: str, translation: str, *, to_german: bool = True) -> bool:
     """Return whether the translation has the protected tokens of the source, each as often, and no others.
 
-    "Typ-1" and "2013er" contain 1 and 2013; "1.000" does not contain 1,000. A currency must be on both sides or none.
+    "Typ-1" and "2013er" contain 1 and 2013; "1.000" does not contain 1,000. From English to German, a currency must be
+    on both sides or none; in other languages its words are not known.
     """
-    expected = _count_tokens(source)
+    expected = _count_tokens(source, to_german=to_german)
     if _UNREADABLE in translation and _UNREADABLE not in source:
         return False
-    if any(bool(each.search(source)) != bool(each.search(translation)) for each in _CURRENCIES.values()):
+    if to_german and any(bool(each.search(source)) != bool(each.search(translation)) for each in _CURRENCIES.values()):
         return False
     if Counter(_DIGITS.findall(source)) != Counter(_DIGITS.findall(translation)):
         return False
     if any(translation.count(text) < count for text, count in expected.items()):
         return False
     return all(
-        expected[text] >= count for text, count in _count_tokens(translation).items() if not _DIGITS.search(text)
+        expected[text] >= count
+        for text, count in _count_tokens(translation, to_german=to_german).items()
+        if not _DIGITS.search(text)
     )
 
 
@@ -153,8 +163,8 @@ def restore(translation: str, sentence: SubstitutedSentence) -> str | None:
     return _SUBSTITUTE.sub(lambda match: values.get(match.group(), match.group()), translation)
 
 
-def _count_tokens(text: str) -> Counter[str]:
-    return Counter(each.text for each in find_protected(text))
+def _count_tokens(text: str, *, to_german: bool) -> Counter[str]:
+    return Counter(each.text for each in find_protected(text, to_german=to_german))
 
 
 def _without_punctuation(text: str, start: int, end: int) -> int:

@@ -12,7 +12,7 @@ from sprat_translation.protected_tokens import (
     restore,
     substitution_variants,
 )
-from sprat_translation.vocabulary import SubwordVocabulary
+from sprat_translation.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,18 @@ class Translation:
     """None if the network was not used: there was nothing to translate, or the sentence is too long."""
     is_kept: bool
     """Whether `text` has the protected tokens of the source and no others; False for a sentence that is too long."""
+    to_german: bool = True
+    """Whether it is from English to German, the languages whose negations and numbers are known."""
 
     @property
     def is_sound(self) -> bool:
         """Whether the translation can be right at all; if not, its confidence is 0.
 
-        It must have the protected tokens, no number that a German reader misunderstands, and a negation if and only if
-        the source has one. A difference in negation does not select another candidate: that one may say the opposite.
+        It must have the protected tokens. From English to German, it must have no number that a German reader
+        misunderstands, and a negation if and only if the source has one. A difference in negation does not select
+        another candidate: that one may say the opposite.
         """
-        if self.hypothesis is None:
+        if self.hypothesis is None or not self.to_german:
             return self.is_kept
         return self.is_kept and not is_misread(self.source) and not negation_differs(self.source, self.text)
 
@@ -70,10 +73,13 @@ class _Draft:
 class SentenceTranslator:
     """Translates sentences. Thread-safe; holds no state between calls."""
 
-    def __init__(self, vocabulary: SubwordVocabulary, network: TranslationNetwork, longest: int) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, network: TranslationNetwork, longest: int, *, to_german: bool = True
+    ) -> None:
         self._vocabulary = vocabulary
         self._network = network
         self._longest = longest
+        self._to_german = to_german
 
     def translate(self, sentences: Iterable[str]) -> dict[str, Translation]:
         """Return the translation of each different sentence.
@@ -118,7 +124,8 @@ class SentenceTranslator:
                 drafts[sentence] = _Draft(sentence, variant.text, (), (), (), is_kept=False)
             else:
                 ready.append(sentence)
-        results = self._network.translate([encoded[sentence] for sentence in ready]) if ready else []
+        start = self._vocabulary.start
+        results = self._network.translate([encoded[sentence] for sentence in ready], start) if ready else []
         for sentence, candidates in zip(ready, results, strict=True):
             drafts[sentence] = self._choose(sentence, variants[sentence], encoded[sentence], candidates)
         return drafts
@@ -129,7 +136,9 @@ class SentenceTranslator:
         """Choose the best candidate with all protected tokens, or the best of all if none has them."""
         texts = [self._vocabulary.decode(candidate.pieces) for candidate in candidates]
         restored = [restore(text, variant) for text in texts]
-        kept = [text is not None and bool(text) and is_kept(sentence, text) for text in restored]
+        kept = [
+            text is not None and bool(text) and is_kept(sentence, text, to_german=self._to_german) for text in restored
+        ]
         chosen = kept.index(True) if any(kept) else 0
         text = restored[chosen]
         order = [chosen, *(index for index in range(len(kept)) if index != chosen)]
@@ -145,7 +154,9 @@ class SentenceTranslator:
     def _finish(self, drafts: dict[str, _Draft]) -> dict[str, Translation]:
         translated = [draft for draft in drafts.values() if draft.pieces]
         log_probabilities = self._network.log_probabilities(
-            [draft.pieces for draft in translated], [draft.candidates[0].pieces for draft in translated]
+            [draft.pieces for draft in translated],
+            [draft.candidates[0].pieces for draft in translated],
+            self._vocabulary.start,
         )
         hypotheses = iter(
             [
@@ -155,7 +166,12 @@ class SentenceTranslator:
         )
         return {
             sentence: Translation(
-                sentence, draft.text, draft.read, next(hypotheses) if draft.pieces else None, draft.is_kept
+                sentence,
+                draft.text,
+                draft.read,
+                next(hypotheses) if draft.pieces else None,
+                draft.is_kept,
+                self._to_german,
             )
             for sentence, draft in drafts.items()
         }

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.text_to_text import PairMarks, Pieces, load_processor
 from sprat_translation.protected_tokens import SYMBOLS
 
 END = "</s>"
@@ -36,8 +37,44 @@ _LEAST_PHRASE = 2
 """Two thirds of the phrases occur once; leaving them out hardly changes the estimate."""
 
 
+class Vocabulary(Protocol):
+    """Splits sentences into what the network reads, and joins what it writes to text. Thread-safe."""
+
+    copies_symbols: bool
+    """Whether the network has learnt to copy :data:`~sprat_translation.protected_tokens.SYMBOLS`."""
+    start: tuple[str, ...]
+    """The pieces that every translation is made to begin with."""
+
+    def encode(self, sentences: Sequence[str]) -> list[list[str]]:
+        """Return the pieces of each sentence; none for a sentence without readable characters."""
+
+    def decode(self, pieces: Sequence[str]) -> str:
+        """Return the text of the network's pieces."""
+
+
+class MarkedVocabulary:
+    """The pieces of a model of others, with the tokens that name one pair of languages."""
+
+    copies_symbols = False
+
+    def __init__(self, pieces: Pieces, marks: PairMarks) -> None:
+        self.start = marks.start
+        self._pieces = pieces
+        self._marks = marks
+
+    def encode(self, sentences: Sequence[str]) -> list[list[str]]:
+        """Return the pieces of each sentence; see :class:`Vocabulary`."""
+        return [self._marks.around(pieces) if pieces else [] for pieces in self._pieces.encode(sentences)]
+
+    def decode(self, pieces: Sequence[str]) -> str:
+        """Return the text of pieces; see :class:`Vocabulary`."""
+        return self._pieces.decode(pieces)
+
+
 class SubwordVocabulary:
     """Splits sentences into pieces and joins pieces to text, by the two SentencePiece models. Thread-safe."""
+
+    start: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -60,7 +97,7 @@ class SubwordVocabulary:
         Raises:
             BrokenArtefact: when a file cannot be read, or belongs to another model.
         """
-        source, target = (_processor(folder / name) for name in ("source.spm", "target.spm"))
+        source, target = (load_processor(folder / name) for name in ("source.spm", "target.spm"))
         vocabulary, config = _vocabulary(folder), _read_json(folder / "config.json")
         size = source.get_piece_size()
         if sum(source.id_to_piece(index) in vocabulary for index in range(size)) < _LEAST_KNOWN * size:
@@ -175,14 +212,6 @@ class KnownWords:
         tables = {field.name: getattr(self, field.name) for field in fields(self)}
         hashes = {f"{name}_hashes": each.hashes for name, each in tables.items()}
         np.savez(folder / WORDS_FILE, **hashes, **{f"{name}_counts": each.counts for name, each in tables.items()})
-
-
-def _processor(path: Path) -> sentencepiece.SentencePieceProcessor:
-    try:
-        processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from error
-    return processor
 
 
 def _vocabulary(folder: Path) -> set[str]:

@@ -27,6 +27,8 @@ from sprat_inference.card import Card, PartCard
 CARD = "card.json"
 _FIX = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
+_TASKS = {"ForSequenceClassification": "intent", "MTModel": "translation", "ForConditionalGeneration": "translation"}
+"""End of the name of a class of transformers → the task that such a model answers."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _READ_BY_LOADERS = re.compile(r".+\.(?:bin|json|npz|model|spm)|(?:\w+_)?vocabulary\.txt|vmap\.txt", re.IGNORECASE)
 """Names of files that CTranslate2, a tokenizer or a head may read, some of them only where they are there."""
@@ -137,12 +139,25 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BrokenArtefact(f"{path}: not found; {_FIX}") from None
+        raise BrokenArtefact(f"{path}: not found; {_how_to_make(path.parent)}") from None
     except (OSError, ValueError) as error:
         raise BrokenArtefact(f"{path}: cannot be read ({error}); {_FIX}") from error
     if not isinstance(card, dict):
         raise BrokenArtefact(f"{path}: not a card, but a {type(card).__name__}; {_FIX}")
     return card
+
+
+def _how_to_make(folder: Path) -> str:
+    """Return what makes an artefact of a folder without a card, by the files that are there."""
+    if (folder / "decoder.yml").is_file():
+        return f"this is a Marian model; convert it first: sprat models convert opus-mt {folder} --output NEW"
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind, architecture = config["model_type"], str((config.get("architectures") or [""])[0])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _FIX
+    task = next((task for suffix, task in _TASKS.items() if architecture.endswith(suffix)), "TASK")
+    return f"this is a {kind} model for transformers; convert it first: sprat models add {folder} --task {task}"
 
 
 def _compare_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -87,14 +87,24 @@ def load_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
     Raises:
         BrokenArtefact: when it cannot be read, or has ids that the model's `vocabulary.json` lacks.
     """
-    tokenizer = _read(folder, Tokenizer.from_str)
+    tokenizer = load_tokenizer_file(folder)
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     _check_ids(folder, highest)
+    return tokenizer, highest
+
+
+def load_tokenizer_file(folder: Path) -> Tokenizer:
+    """Read `tokenizer.json` of `folder`; return the tokenizer, without padding and truncation.
+
+    Raises:
+        BrokenArtefact: when it cannot be read.
+    """
+    tokenizer = _read(folder, Tokenizer.from_str)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     # Without this, the characters "[SEP]" in a user's text would become the special token.
     tokenizer.encode_special_tokens = True
-    return tokenizer, highest
+    return tokenizer
 
 
 def replace_surrogates(text: str) -> str:

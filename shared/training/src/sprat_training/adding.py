@@ -1,7 +1,8 @@
-"""Make an artefact of a classifier of others: convert it, compare it with the original, calibrate it on own rows."""
+"""Make an artefact of a model of others: convert it, compare it with the original, calibrate it on own rows."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
+from sprat_contracts.languages import is_served
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, Score
 from sprat_inference.classifier import CALIBRATED, Classifier, Temperatures
 from sprat_inference.converters.agreement import (
+    AGREEMENT,
     Agreement,
+    Translatable,
+    TranslationAgreement,
     check_agreement,
+    check_translations,
     compare,
+    compare_translations,
+    converted_translations,
     original_logits,
+    original_translations,
     sample_texts,
 )
 from sprat_inference.converters.bert import Quantization
@@ -28,8 +37,11 @@ from sprat_inference.converters.sequence_classifier import (
     Provenance,
     convert_classifier,
 )
+from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text, starts_with_padding
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
+from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
+from sprat_langid import detect
 from sprat_training.config import OnTrainingProgress
 from sprat_training.datasets.columns import safe_listing
 from sprat_training.datasets.reader import LabelledTexts
@@ -41,6 +53,10 @@ Doubles = NDArray[np.float64]
 LEAST_ROWS: Final = 50
 """Rows with a label to calibrate on. With fewer, a temperature says nothing."""
 FOLDS: Final = 5
+LEAST_COMPARED: Final = 20
+"""Texts whose translations are compared. The shipped ones are in English, German and French."""
+_LONGEST_COMPARED: Final = 100
+"""Pieces of a translation that are compared: more only takes longer."""
 _TEXTS_PER_BATCH: Final = 100
 _STEPS: Final = np.geomspace(0.05, 20.0, 400)
 """Temperatures that are tried, 1.5 % apart: finer ones change no confidence by a hundredth."""
@@ -71,7 +87,7 @@ class AddedModel:
     """The artefact, and what was measured."""
 
     card: Card
-    agreement: Agreement | None
+    agreement: Agreement | TranslationAgreement | None
     figures: TrainingFigures | None
     """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
 
@@ -95,10 +111,77 @@ def add_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
-    if config.output.exists() and (not config.output.is_dir() or any(config.output.iterdir())):
-        raise UserError(f"{config.output}: exists already; name another --output")
     saved = SavedModel.open(source.folder)
-    provenance = Provenance(
+    provenance = _provenance(source, config)
+    with _new_folder(config.output) as folder:
+        card = convert_classifier(saved, provenance, config.task, folder, quantization=config.quantization)
+        classifier = Classifier.load(folder, card)
+        classes = (*(card.labels or ()), *([config.outside_label] if config.outside_label else []))
+        agreement, scores = None, []
+        if config.compare:
+            order = [saved.labels.index(name) for name in classes]
+            agreement, versions = _compare(saved, classifier, card, order, texts, progress)
+            if not config.force:
+                check_agreement(agreement, config.quantization)
+            scores.append(agreement.score(versions))
+        figures = None
+        if rows is not None:
+            calibration, figures = _calibrate(classifier, card, rows, config, progress)
+            keep_at, rule = _keep_at(figures, config.accuracy)
+            scores += _scores(figures, keep_at)
+            limits = tuple(limit for limit in card.limits if limit != NOT_CALIBRATED_LIMIT)
+            card = card.model_copy(
+                update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
+            )
+        written = _finish(folder, card, scores)
+    return AddedModel(written, agreement, figures)
+
+
+def add_translator(
+    source: Source,
+    config: AddConfig,
+    pairs: Sequence[tuple[str, str]],
+    prefix: str | None,
+    texts: Sequence[str] | None,
+    progress: OnTrainingProgress,
+) -> AddedModel:
+    """Write the artefact of a translation model into `config.output`, which must be missing or empty.
+
+    Args:
+        source: the files of the model.
+        config: what the user asked for; its languages are not read.
+        pairs: source and target, BCP 47; see :func:`convert_text_to_text`.
+        prefix: words before every text; see there.
+        texts: to compare with the original; None for the shipped ones in a language that it reads.
+        progress: is called while texts are translated.
+
+    Raises:
+        UserError: the model cannot be converted, or differs from the original.
+    """
+    saved = SavedModel.open(source.folder, TOKENIZERS)
+    with _new_folder(config.output) as folder:
+        card = convert_text_to_text(
+            saved, _provenance(source, config), pairs, folder, quantization=config.quantization, prefix=prefix
+        )
+        agreement, scores = None, []
+        if config.compare:
+            compared = _translatable(folder, card, texts)
+            progress("comparing with the original", 0, len(compared))
+            original, versions = original_translations(
+                saved.folder, compared, _LONGEST_COMPARED, not_written="<pad>" if starts_with_padding(saved) else None
+            )
+            ours = converted_translations(folder, compared, _LONGEST_COMPARED)
+            progress("comparing with the original", len(compared), len(compared))
+            agreement = compare_translations(ours, original)
+            if not config.force:
+                check_translations(agreement)
+            scores.append(agreement.score(versions))
+        written = _finish(folder, card, scores)
+    return AddedModel(written, agreement, None)
+
+
+def _provenance(source: Source, config: AddConfig) -> Provenance:
+    return Provenance(
         name=config.name,
         source=source.where,
         authors=f"the authors of {source.where}; see its README",
@@ -106,34 +189,53 @@ def add_classifier(
         languages=config.languages,
         outside_label=config.outside_label,
     )
-    config.output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=config.output.parent, prefix=".sprat-add-") as temporary:
+
+
+@contextmanager
+def _new_folder(output: Path) -> Iterator[Path]:
+    """Yield a folder to write the artefact into; it becomes `output` where nothing is raised."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output}: exists already; name another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".sprat-add-") as temporary:
         folder = Path(temporary) / "artefact"
         folder.mkdir()  # the temporary folder itself is readable by its owner only
-        card = convert_classifier(saved, provenance, config.task, folder, quantization=config.quantization)
-        classifier = Classifier.load(folder, card)
-        classes = (*(card.labels or ()), *([config.outside_label] if config.outside_label else []))
-        agreement, versions = None, ""
-        if config.compare:
-            order = [saved.labels.index(name) for name in classes]
-            agreement, versions = _compare(saved, classifier, card, order, texts, progress)
-            if not config.force:
-                check_agreement(agreement, config.quantization)
-        scores: list[Score] = [] if agreement is None else [agreement.score(versions)]
-        limits = [*card.limits]
-        if agreement is None:
-            limits.append("Not compared with the original model after the conversion.")
-        figures = None
-        if rows is not None:
-            calibration, figures = _calibrate(classifier, card, rows, config, progress)
-            keep_at, rule = _keep_at(figures, config.accuracy)
-            scores += _scores(figures, keep_at)
-            limits.remove(NOT_CALIBRATED_LIMIT)
-            card = card.model_copy(update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule})
-        card = card.model_copy(update={"scores": tuple(scores), "limits": tuple(limits)})
-        written = write_artefact(folder, card.model_dump(mode="json"))
-        _move(folder, config.output)
-    return AddedModel(written, agreement, figures)
+        yield folder
+        if output.exists():
+            output.rmdir()
+        folder.rename(output)
+
+
+def _finish(folder: Path, card: Card, scores: Sequence[Score]) -> Card:
+    """Write the card with the scores; where the model was not compared, say so."""
+    compared = any(score.name == AGREEMENT for score in scores)
+    limits = card.limits if compared else (*card.limits, "Not compared with the original model after the conversion.")
+    card = card.model_copy(update={"scores": tuple(scores), "limits": limits})
+    return write_artefact(folder, card.model_dump(mode="json"))
+
+
+def _translatable(folder: Path, card: Card, texts: Sequence[str] | None) -> list[Translatable]:
+    """Return texts to translate, each from its language into the first target that is another.
+
+    Where the model reads several languages, that of a text is detected; one that the model does not read is left out.
+    """
+    marks, chosen = LanguageMarks.load(folder), []
+    for text in sample_texts() if texts is None else texts:
+        only = card.languages[0] if len(card.languages) == 1 and texts is not None else None
+        language = only or detect(text).language
+        if language is None or not is_served(language, card.languages):
+            continue
+        tag = served_tag(language, card.languages)
+        if target := next((each for each in card.targets if each != tag), None):
+            chosen.append(Translatable(text, marks.of(tag, target)))
+    pieces = load_pieces(folder).encode([each.text for each in chosen])
+    short = [each for each, read in zip(chosen, pieces, strict=True) if 0 < len(read) <= card.max_tokens]
+    if len(short) < LEAST_COMPARED:
+        raise UserError(
+            f"{len(short)} texts can be compared, {LEAST_COMPARED} are needed; name more with --test, in a language "
+            f"that the model reads ({', '.join(card.languages[:8])}), or add it with --no-compare"
+        )
+    return short
 
 
 def fit_temperature(logits: Floats, gold: NDArray[np.int64]) -> float:
@@ -246,9 +348,3 @@ def _scores(figures: TrainingFigures, keep_at: float) -> list[Score]:
         ("kept_accuracy", kept.right.value),
     ]
     return [Score(name=f"calibrated_{name}", value=value, protocol=protocol) for name, value in values]
-
-
-def _move(folder: Path, output: Path) -> None:
-    if output.exists():
-        output.rmdir()
-    folder.rename(output)

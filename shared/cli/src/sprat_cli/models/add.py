@@ -1,6 +1,8 @@
-"""`sprat models add`: turn a classifier of a Hugging Face hub, or of a folder, into an artefact."""
+"""`sprat models add`: turn a model of a Hugging Face hub, or of a folder, into an artefact."""
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +14,7 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 
 if TYPE_CHECKING:
+    from sprat_inference.card import Card
     from sprat_training.adding import AddedModel
 
 EPILOG = """\b
@@ -19,14 +22,19 @@ Examples:
   sprat models add owner/banking-intents --task intent --calibrate ours.csv
   sprat models add owner/banking-intents@3f2a91c --task intent --test texts.txt --output banking
   sprat models add ./fine-tuned --task intent --quantization float32 --licence Apache-2.0
+  sprat models add owner/opus-mt-de-en --task translation
+  sprat models add owner/nllb --task translation --languages de-en --languages fr-en
 
 \b
 MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
-wrote. It is a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text.
-Only config.json, tokenizer.json and safetensors are read. No code of a repository is run.
+wrote. For the task
+  intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
+  translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
+Only configurations, tokenizers and safetensors are read. No code of a repository is run.
 HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
-float32, 97 % in int8. That needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
+float32, 97 % in int8. Translations must have a chrF of 95 against those of the original. That needs torch and
+transformers: pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
 
 \b
@@ -36,12 +44,16 @@ Exit codes:
 
 _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 64
+_SHOWN = 12
+_TASKS = ("intent", "translation")
 
 
 def add(
     model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="ID[@REVISION], or a folder.")],
     *,
-    task: Annotated[str, typer.Option(metavar="TASK", show_default=False, help="The task that it answers: intent.")],
+    task: Annotated[
+        str, typer.Option(metavar="TASK", show_default=False, help="The task that it answers: intent or translation.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the model's own name]"),
@@ -59,6 +71,18 @@ def add(
     quantization: Annotated[
         Literal["int8", "float32"], typer.Option(help="Of the weights; float32 needs four times the memory.")
     ] = "int8",
+    languages: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PAIR",
+            show_default=False,
+            help="What it translates: de-en; may be repeated. [default: what its files state]",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for T5. [default: its config's]"),
+    ] = None,
     language: Annotated[
         list[str] | None,
         typer.Option(metavar="TAG", show_default=False, help="That it reads; may be repeated. [default: its README's]"),
@@ -81,15 +105,25 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Add it although it differs from the original.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Turn a classifier from a Hugging Face hub or a folder into an artefact that a service can serve."""
-    if task != "intent":
-        raise UserError(f"--task {task}: classifiers answer the task intent")
+    """Turn a model from a Hugging Face hub or a folder into an artefact that a service can serve."""
+    _check_options(
+        task,
+        {
+            "--calibrate": ("intent", calibrate),
+            "--outside-label": ("intent", outside_label),
+            "--language": ("intent", language),
+            "--languages": ("translation", languages),
+            "--prefix": ("translation", prefix),
+        },
+    )
     try:
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
-        from sprat_training.adding import AddConfig, add_classifier  # noqa: PLC0415 - as above
+        from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
+        from sprat_training.adding import AddConfig, add_classifier, add_translator  # noqa: PLC0415 - as above
         from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
         from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
 
+        pairs = [parse_pair(pair) for pair in languages or ()]
         source = find_source(model)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0].startswith("sprat"):
@@ -122,39 +156,52 @@ def add(
         outside_share=outside_share,
     )
     with ProgressBar() as bar:
-        added = add_classifier(source, config, texts, rows, bar.show)
+        if task == "translation":
+            added = add_translator(source, config, pairs, prefix, texts, bar.show)
+        else:
+            added = add_classifier(source, config, texts, rows, bar.show)
     if as_json:
         say_json({"type": "added", "folder": str(folder), **_facts(added)})
         return
     _say(added, folder, source.where, task)
 
 
+def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None:
+    """Check that the task is one that models are added for, and that each option given is for it."""
+    if task not in _TASKS:
+        raise UserError(f"--task {task}: models are added for {' and '.join(_TASKS)}")
+    for name, (of, given) in options.items():
+        if given is not None and of != task:
+            raise UserError(f"{name}: is for --task {of}, not {task}")
+
+
 def _facts(added: "AddedModel") -> dict[str, object]:
-    card, agreement, figures = added.card, added.agreement, added.figures
+    card, figures = added.card, added.figures
     return {
         "name": card.name,
         "version": card.version,
         "licence": card.licence,
         "labels": len(card.labels or ()),
         "languages": list(card.languages),
+        "targets": list(card.targets),
         "keep_at": card.keep_at,
-        "agreement": None if agreement is None else {"texts": agreement.texts, "same": agreement.same},
+        "agreement": None if added.agreement is None else asdict(added.agreement),
         "calibrated_on": None if figures is None else figures.texts,
         "kept_share": None if figures is None else figures.at(card.keep_at).share,
     }
 
 
 def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
-    card, agreement, figures = added.card, added.agreement, added.figures
-    languages = ", ".join(card.languages) or "texts of any language"
+    card, figures = added.card, added.figures
     say(f"{folder}: {card.name}, version {card.version}, from {where}")
-    say(f"licence {card.licence}; {len(card.labels or ())} labels; reads {languages}")
-    if agreement is None:
+    say(f"licence {card.licence}; {_what(card)}")
+    if added.agreement is None:
         remark("it was not compared with the original")
     else:
-        say(f"{agreement.same:,} of {agreement.texts:,} texts get the label of the original ({agreement.share:.1%})")
+        say(added.agreement.summary())
     if figures is None:
-        remark("its confidence is not calibrated (--calibrate); 1.00 below keeps none of its answers")
+        how = " (--calibrate)" if task == "intent" else ""
+        remark(f"its confidence is not calibrated{how}; 1.00 below keeps none of its answers")
     else:
         kept = figures.at(card.keep_at)
         say(f"of {figures.texts:,} rows {figures.accuracy} get the right label")
@@ -165,3 +212,14 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
     remark("in your policy file, without which the keep_at of all models of the task holds:")
     remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{keep_at: {card.keep_at:.2f}}}}}}}}}")
+
+
+def _what(card: "Card") -> str:
+    """Return what a model does, in a few words."""
+    if card.targets:
+        return f"translates {_some(card.languages)} into {_some(card.targets)}"
+    return f"{len(card.labels or ())} labels; reads {_some(card.languages) or 'texts of any language'}"
+
+
+def _some(tags: Sequence[str]) -> str:
+    return ", ".join(tags[:_SHOWN]) + (f" and {len(tags) - _SHOWN} more" if len(tags) > _SHOWN else "")

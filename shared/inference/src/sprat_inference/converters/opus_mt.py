@@ -32,7 +32,8 @@ LONGEST_TEXT: Final = 5_000
 
 _NEEDED = ("decoder.yml", "source.spm", "target.spm")
 _DOWNLOAD = (
-    "take the .zip that the model's own README names (with decoder.yml and .npz), not the files for transformers"
+    "take the .zip that the model's own README names (with decoder.yml and .npz); sprat models add takes the files for "
+    "transformers"
 )
 
 
@@ -110,7 +111,6 @@ def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
 def _card(source: Path, pair: LanguagePair, name: str) -> dict[str, Any]:
     return {
         "name": name,
-        "task": "translation",
         "reader": READER,
         "languages": (pair.language,),
         "targets": (pair.target,),
@@ -125,6 +125,14 @@ def _card(source: Path, pair: LanguagePair, name: str) -> dict[str, Any]:
                 "used_for": "the network, quantised to int8 with CTranslate2, and its vocabulary",
             },
         ),
+        **uncalibrated_card(LONGEST_SENTENCE),
+    }
+
+
+def uncalibrated_card(longest_sentence: int) -> dict[str, Any]:
+    """Return the fields of the card of a translation model without an estimate of its own quality."""
+    return {
+        "task": "translation",
         "scores": (),
         "calibration": {
             "method": "none: the square of the geometric mean of the pieces' chances, of the least sure sentence; "
@@ -139,6 +147,6 @@ def _card(source: Path, pair: LanguagePair, name: str) -> dict[str, Any]:
         "limits": (
             "Uncalibrated: its confidence falls with the network's doubts, and is no chance of anything.",
             "Not measured here: the card has no scores.",
-            f"Reads sentences of up to {LONGEST_SENTENCE} pieces and texts of up to {LONGEST_TEXT:,} characters.",
+            f"Reads sentences of up to {longest_sentence} pieces and texts of up to {LONGEST_TEXT:,} characters.",
         ),
     }

@@ -1,11 +1,11 @@
 """Read a folder as `save_pretrained` of the transformers library writes it: configuration, tokenizer, weights.
 
-Only `config.json`, `tokenizer.json` and safetensors are read. No code of the folder is run, and no pickle is opened:
+Only configurations, tokenizers and safetensors are read. No code of the folder is run, and no pickle is opened:
 both could do anything on this machine.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -39,8 +39,12 @@ class SavedModel:
     config: Mapping[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, tokenizers: Sequence[tuple[str, ...]] = ((TOKENIZER,),)) -> Self:
         """Read `config.json` of `folder`, and check that tokenizer and weights are there.
+
+        Args:
+            folder: the folder.
+            tokenizers: the files of a tokenizer, in each form that the caller reads.
 
         Raises:
             UserError: the folder is no such model, or has no file that can be read without running code.
@@ -51,12 +55,27 @@ class SavedModel:
         if not (folder / WEIGHTS).is_file() and not (folder / WEIGHTS_INDEX).is_file():
             pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
             raise UserError(f"{folder}: {_ONLY_PICKLES if pickled else f'has no {WEIGHTS}'}")
-        if not (folder / TOKENIZER).is_file():
+        if not any(all((folder / name).is_file() for name in files) for files in tokenizers):
+            forms = ", or ".join(" and ".join(files) for files in tokenizers)
             raise UserError(
-                f"{folder}: has no {TOKENIZER}, the form that is read here; write it with the transformers library: "
+                f"{folder}: has no {forms}, the form that is read here; write it with the transformers library: "
                 "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
             )
         return cls(folder, config)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration, and what `generation_config.json` says that it does not."""
+        return self.object_in("generation_config.json", missing_ok=True) | dict(self.config)
+
+    def object_in(self, name: str, *, missing_ok: bool = False) -> dict[str, Any]:
+        """Return the object in the JSON file `name` of the folder.
+
+        Raises:
+            UserError: it cannot be read, or is missing; where it may be missing, it is then empty.
+        """
+        path = self.folder / name
+        return {} if missing_ok and not path.is_file() else _read_object(path)
 
     @property
     def architecture(self) -> str:
@@ -99,8 +118,7 @@ class SavedModel:
 
     def longest_input(self, positions: int) -> int:
         """Return the most tokens of a text: what the tokenizer's configuration says, no more than `positions`."""
-        path = self.folder / "tokenizer_config.json"
-        limit = _read_object(path).get("model_max_length") if path.is_file() else None
+        limit = self.object_in("tokenizer_config.json", missing_ok=True).get("model_max_length")
         return min(positions, int(limit)) if isinstance(limit, int | float) and 3 <= limit < _LONGEST else positions
 
     def weights(self) -> Weights:
