@@ -178,8 +178,8 @@ def test_the_pair_is_read_from_the_tokenizer_or_the_name(marian: Path, tmp_path:
         ("marian", ["de-en", "fr-en"], {}, "one pair of languages"),
         ("marian-several", ["en-it"], {}, "does not translate into it, but into de, fr, en"),
         ("nllb", ["de-it"], {}, "does not know it; it knows en, de, fr"),
-        ("t5", ["fr-en"], {}, "no words before a text for fr → en; name them with --prefix"),
-        ("marian", [], {"prefix": "translate: "}, "--prefix: is for T5"),
+        ("t5", ["fr-en"], {}, "no words before a text for fr → en; name them with --task-prefix"),
+        ("marian", [], {"prefix": "translate: "}, "--task-prefix: is for T5"),
     ],
 )
 def test_languages_that_it_cannot_have_are_refused(

@@ -79,7 +79,7 @@ def add(
             help="What it translates: de-en; may be repeated. [default: what its files state]",
         ),
     ] = None,
-    prefix: Annotated[
+    task_prefix: Annotated[
         str | None,
         typer.Option(metavar="WORDS", show_default=False, help="Before every text, for T5. [default: its config's]"),
     ] = None,
@@ -113,7 +113,7 @@ def add(
             "--outside-label": ("intent", outside_label),
             "--language": ("intent", language),
             "--languages": ("translation", languages),
-            "--prefix": ("translation", prefix),
+            "--task-prefix": ("translation", task_prefix),
         },
     )
     try:
@@ -157,7 +157,7 @@ def add(
     )
     with ProgressBar() as bar:
         if task == "translation":
-            added = add_translator(source, config, pairs, prefix, texts, bar.show)
+            added = add_translator(source, config, pairs, task_prefix, texts, bar.show)
         else:
             added = add_classifier(source, config, texts, rows, bar.show)
     if as_json:

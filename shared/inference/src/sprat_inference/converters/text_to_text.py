@@ -222,7 +222,7 @@ def _marks(
     if kind in {"t5", "mt5"}:
         return _marks_of_t5(model, pairs, prefix, folder)
     if prefix is not None:
-        raise UserError("--prefix: is for T5; other models are told the languages by tokens")
+        raise UserError("--task-prefix: is for T5; other models are told the languages by tokens")
     known = languages_in(model.vocabulary)
     if kind == "marian" and not known:
         source, target = _only_pair(model.saved, pairs)
@@ -266,7 +266,7 @@ def _marks_of_t5(
     if prefix is None:
         raise UserError(
             f"{model.saved.folder}: config.json has no words before a text for {source} → {target}; name them with "
-            '--prefix, such as "translate English to German: ", or --prefix "" for none'
+            '--task-prefix, such as "translate English to German: ", or --task-prefix "" for none'
         )
     tokens: Tokens = tuple(load_pieces(folder).encode([prefix])[0]) if prefix else ()
     return LanguageMarks({source: tokens}, {}, {}), (source,), (target,)
