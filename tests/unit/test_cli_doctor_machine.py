@@ -76,7 +76,8 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
     assert checks["services"].status is CheckStatus.warning
     assert checks["services"].finding.startswith("installed here: intent")
     assert checks["services"].fix.endswith(
-        "pip install sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier"
+        "pip install --find-links dist "
+        "sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier"
     )
     assert checks["artefacts"].finding.startswith("intent: ")
 

@@ -146,11 +146,13 @@ def test_a_missing_package_is_named_with_what_to_install(monkeypatch, name):
 
     monkeypatch.setattr(EntryPoint, "load", missing)
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(UserError, match=rf"`sprat {name}` needs the Python package jgo: pip install 'sprat\[all\]'"):
+    with pytest.raises(
+        UserError, match=rf"`sprat {name}` needs the Python package jgo: pip install --find-links dist 'sprat\[all\]'"
+    ):
         load(name)
 
 
 def test_a_command_of_a_distribution_that_is_not_installed_names_the_distribution(monkeypatch):
     monkeypatch.setattr("sprat.plugins.find", lambda *_: None)
-    with pytest.raises(UserError, match=r"`sprat up` needs sprat-local: pip install 'sprat\[all\]'"):
+    with pytest.raises(UserError, match=r"`sprat up` needs sprat-local: pip install --find-links dist 'sprat\[all\]'"):
         load("up")

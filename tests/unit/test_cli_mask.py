@@ -187,7 +187,7 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(detectors, "_load", missing)
     result = run("Anna")
     assert result.exit_code == 2
-    assert "`mask` needs the Python package ctranslate2: pip install 'sprat[all]'" in result.stderr
+    assert "`mask` needs the Python package ctranslate2: pip install --find-links dist 'sprat[all]'" in result.stderr
 
 
 def test_a_folder_that_is_no_tagger_is_a_mistake(tmp_path):

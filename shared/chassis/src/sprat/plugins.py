@@ -46,5 +46,5 @@ def load(group: str, name: str) -> Any:
     """
     found = find(group, name)
     if found is None:
-        raise UserError(f"the {name} service is not installed here: pip install sprat-{name}")
+        raise UserError(f"the {name} service is not installed here: pip install --find-links dist sprat-{name}")
     return found.load()

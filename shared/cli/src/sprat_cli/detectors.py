@@ -48,7 +48,9 @@ def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> 
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
-        raise UserError(f"`mask` needs the Python package {error.name}: pip install 'sprat[all]'") from None
+        raise UserError(
+            f"`mask` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
+        ) from None
 
 
 def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:

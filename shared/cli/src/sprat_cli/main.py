@@ -20,7 +20,7 @@ from sprat_cli.process import (
     raise_on_interrupt,
 )
 
-_INSTALL = "pip install 'sprat[all]'"
+_INSTALL = "pip install --find-links dist 'sprat[all]'"
 _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
 
 

@@ -142,7 +142,9 @@ def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...
     for spec in missing:
         named = options.services is not None or spec.name in options.on_request
         if spec.essential or spec.model is not None or named:
-            raise UserError(f"the service {spec.name} is not installed: pip install {spec.distribution}")
+            raise UserError(
+                f"the service {spec.name} is not installed: pip install --find-links dist {spec.distribution}"
+            )
     return [spec for spec in wanted if spec not in missing], tuple(spec.name for spec in missing)
 
 

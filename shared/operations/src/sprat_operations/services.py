@@ -78,7 +78,9 @@ class ServiceSpec:
         """
         entry = plugins.find(plugins.SERVICES, self.service)
         if entry is None:
-            raise UserError(f"the service {self.service} is not installed: pip install {self.distribution}")
+            raise UserError(
+                f"the service {self.service} is not installed: pip install --find-links dist {self.distribution}"
+            )
         return entry.value
 
 

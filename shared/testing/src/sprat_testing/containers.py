@@ -56,7 +56,9 @@ class SpratStack:
         try:
             from testcontainers.compose import DockerCompose  # noqa: PLC0415 - an extra, which the embedded backend does not need
         except ImportError:
-            raise UserError("containers need testcontainers: pip install 'sprat-testing[containers]'") from None
+            raise UserError(
+                "containers need testcontainers: pip install --find-links dist 'sprat-testing[containers]'"
+            ) from None
         self.services = tuple(services) if services is not None else (*SERVICES, SIMULATOR)
         self._port = free_port()
         self.variables = {

@@ -37,7 +37,9 @@ class Embedded:
         """
         wanted = [spec for spec in SERVICES if (not spec.on_request if services is None else spec.name in services)]
         if answers is None and not all(spec.is_installed for spec in wanted):
-            raise UserError("the shipped models are not installed: pip install 'sprat-testing[models]'")
+            raise UserError(
+                "the shipped models are not installed: pip install --find-links dist 'sprat-testing[models]'"
+            )
         self._notices: list[Notice] = []
         options = Options(
             policy=policy or SHIPPED_POLICY,

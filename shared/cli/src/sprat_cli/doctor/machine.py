@@ -38,7 +38,7 @@ def _services(installed: tuple[EntryPoint, ...]) -> Check:
     return warning(
         "services",
         f"installed here: {', '.join(versions) or 'none'}; not installed: {', '.join(missing)}",
-        f"where they are to run: pip install {' '.join(f'sprat-{name}' for name in missing)}",
+        f"where they are to run: pip install --find-links dist {' '.join(f'sprat-{name}' for name in missing)}",
     )
 
 

@@ -84,7 +84,9 @@ def opus_mt(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise
-        raise UserError(f"`models` needs the Python package {error.name}: pip install 'sprat[all]'") from None
+        raise UserError(
+            f"`models` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
+        ) from None
     card = convert_opus_mt(folder, LanguagePair(source, target, licence), name or folder.resolve().name, output)
     if as_json:
         say_json({"type": "converted", "name": card.name, "version": card.version, "folder": str(output)})
