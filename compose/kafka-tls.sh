@@ -33,7 +33,7 @@ cat kafka-tls/broker.key kafka-tls/broker.crt >kafka-tls/broker.pem
 chmod 644 kafka-tls/broker.pem kafka-tls/ca.crt
 rm kafka-tls/broker.key kafka-tls/broker.csr kafka-tls/broker.crt
 
-for user in ADMIN OPERATOR ROUTER INTENT NER TRANSLATION LANGUAGE_ID FRONTIER UPSTREAM CONSUMER; do
+for user in ADMIN OPERATOR ROUTER INTENT NER TRANSLATION LANGUAGE_ID CLASSIFY FRONTIER UPSTREAM CONSUMER; do
     variable=KAFKA_${user}_PASSWORD
     grep -q "^$variable=." .env && continue
     sed -i "/^#\{0,1\}$variable=/d" .env

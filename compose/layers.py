@@ -33,6 +33,7 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "ner": ((COMMON, MODEL), "sprat-ner"),
     "translation": ((COMMON, MODEL), "sprat-translation"),
     "language-id": ((COMMON, MODEL), "sprat-language-id"),
+    "classify": ((COMMON, MODEL), "sprat-classify"),
     "router": ((COMMON,), "sprat-router"),
     "frontier": ((COMMON, MODEL), "sprat-frontier"),
     "simulator": ((COMMON,), "sprat-simulator"),

@@ -28,8 +28,9 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
+from sprat_encoder.label_model import Classification
 from sprat_inference.lexical import BY_ENCODER
-from sprat_intent.model import Classification, IntentModel
+from sprat_intent.model import IntentModel
 from sprat_local.redis import EmbeddedRedis
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
+from sprat_classify.__main__ import ClassifySettings
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
 from sprat_language_id.__main__ import LanguageIdSettings
@@ -70,6 +71,7 @@ def settings() -> dict[str, str]:
         NerSettings,
         TranslationSettings,
         LanguageIdSettings,
+        ClassifySettings,
         FrontierServiceSettings,
     ):
         found |= dict(_variables(service, "SPRAT_"))

@@ -74,7 +74,7 @@ def test_unknown_fields_are_passed_on():
     [
         ([], "what is right? One of --label LABEL, --outside, --output JSON|FILE"),
         ([*COMMON, "--label", "x"], "--task: missing; or name a file"),
-        ([*COMMON, "--task", "ner", "--label", "x"], "--label and --outside are for intent; ner needs --output"),
+        ([*COMMON, "--task", "ner", "--label", "x"], "--label and --outside are for labels; ner needs --output"),
         ([*COMMON, "--task", "intent", "--label", "x", "--outside"], "what is right?"),
         ([*COMMON, "--task", "intent", "--output", "nothing.json"], "neither JSON nor a file that can be read"),
         ([*COMMON, "--task", "intent", "--output", "{"], "--output: not JSON"),
@@ -115,7 +115,7 @@ def test_a_wrong_line_is_named_and_nothing_is_sent(run, line, said):
 def test_the_last_correction_of_a_text_counts_whatever_the_order_they_are_read_in():
     for order in ((0, 1), (1, 0)):
         records = [record(0, 1_000, output={"label": "a"}), record(1, 2_000, output={"label": "b"})]
-        corrections = Corrections("intent")
+        corrections = Corrections("intent", IntentOutput)
         for place in order:
             corrections.add(records[place])
         ((_, last),) = corrections.latest.items()
@@ -124,7 +124,7 @@ def test_the_last_correction_of_a_text_counts_whatever_the_order_they_are_read_i
 
 
 def test_corrections_of_another_task_or_kind_are_not_taken():
-    corrections = Corrections("intent")
+    corrections = Corrections("intent", IntentOutput)
     corrections.add(record(task="translation", output={"text": "Hallo", "target": "de"}))
     wrong = record()
     value = json.dumps(FIELDS | {"output": {"text": "Hallo", "target": "de"}}).encode()
@@ -287,7 +287,7 @@ async def test_an_invalid_text_does_not_hide_a_fixed_one_with_its_id(monkeypatch
         yield FakeReader()
 
     monkeypatch.setattr(module, "TopicReader", open_reader)
-    corrections = Corrections("intent")
+    corrections = Corrections("intent", IntentOutput)
     corrections.add(record(0, 1_000))
     examples = await join({}, "sprat.texts.v1", corrections)
     assert [example.text.text for example in examples] == ["fixed"] * fixed

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from sprat.settings import ServiceSettings
+from sprat_classify.__main__ import ClassifySettings
 from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_intent.__main__ import IntentSettings
@@ -20,6 +21,7 @@ SERVICES = (
     NerSettings,
     TranslationSettings,
     LanguageIdSettings,
+    ClassifySettings,
     RouterSettings,
     FrontierServiceSettings,
 )

@@ -24,7 +24,7 @@ PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-SERVICES = ("router", "intent", "ner", "translation", "language-id", "frontier", "simulator")
+SERVICES = ("router", "intent", "ner", "translation", "language-id", "classify", "frontier", "simulator")
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::?-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
 SCHEMA = FOLDER / "kubernetes" / "chart" / "values.schema.json"

@@ -89,7 +89,7 @@ BAD = [
     pytest.param(wrong(text="  "), "invalid_text", "text: the text is blank", id="blank"),
     pytest.param(wrong(text="x" * 20_001), "invalid_text", "text: String should have at most 20000", id="too long"),
     pytest.param(wrong(text=[SECRET]), "invalid_text", "text: Input should be a valid string", id="not a string"),
-    pytest.param(wrong(tasks={"mood": {}}), "no_known_task", "tasks: at least one known task is needed", id="no task"),
+    pytest.param(wrong(tasks={"Mood": {}}), "no_known_task", "tasks: at least one known task is needed", id="no task"),
     pytest.param(
         wrong(tasks={"translation": {}}), "invalid_text", "tasks.translation.target: Field required", id="no target"
     ),

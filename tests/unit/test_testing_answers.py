@@ -81,4 +81,4 @@ def test_a_text_is_an_event_of_the_contract() -> None:
     assert dict(headers)["ce_id"] == text.id.encode()
     assert dict(headers)["ce_source"] == b"/crm"
     with pytest.raises(ValidationError, match="at least one known task"):
-        Text("hello", ["sentiment"]).record()
+        Text("hello", ["Sentiment"]).record()

@@ -25,12 +25,14 @@ from sprat_contracts.predictions import (
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
+from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
 
 __all__ = [
+    "BUILT_IN",
     "OUTPUTS",
     "SIGNATURE_HEADER",
     "TASKS",
@@ -62,6 +64,7 @@ __all__ = [
     "Result",
     "Route",
     "TaskOptions",
+    "TaskTable",
     "Tasks",
     "TextSignature",
     "TextSubmitted",

@@ -1,16 +1,18 @@
 """What every message shares: frozen, strict, tolerant of unknown fields; its errors never show its content."""
 
-from typing import Annotated, ClassVar
+import re
+from typing import Annotated, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 EpochMs = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-TaskName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+TASK_NAME: Final = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
+TaskName = Annotated[str, Field(pattern=TASK_NAME.pattern)]
 TimingsMs = dict[str, Annotated[float, Field(ge=0)]]
 
 TASKS = ("intent", "ner", "translation", "language-id")
-"""The tasks of this version. Readers must expect others."""
+"""The tasks of this version. Readers must expect others: an installation may add its own (`TaskTable`)."""
 
 
 class Part(BaseModel):

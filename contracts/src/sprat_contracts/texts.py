@@ -1,6 +1,6 @@
 """`TextSubmitted`: what an upstream system publishes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -8,6 +8,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
@@ -16,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sprat_contracts.base import TASKS, Message, Part, Probability
+from sprat_contracts.base import TASK_NAME, TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.languages import LanguageTag
 
@@ -53,12 +54,25 @@ _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=Part, **_FIELDS)
 """The fields of the tasks whose names cannot be written as attributes."""
 
 
-class Tasks(_HyphenatedTasks):
-    """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored."""
+def _accept_added_tasks(schema: dict[str, Any]) -> None:
+    """Describe the tasks that an installation adds beside those of this version."""
+    schema["anyOf"] = [
+        *({"required": [task], "properties": {task: {"type": "object"}}} for task in TASKS),
+        {
+            "description": "Or a task that the installation has added: of such a name, and an object.",
+            "not": {"patternProperties": {TASK_NAME.pattern: {"not": {"type": "object"}}}},
+        },
+    ]
 
-    model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [task], "properties": {task: {"type": "object"}}} for task in TASKS]}
-    )
+
+class Tasks(_HyphenatedTasks):
+    """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored.
+
+    An installation may add tasks to those of this version. They are extra fields here: which of them it knows, only its
+    services can say, by their `TaskTable`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_accept_added_tasks)
 
     intent: Annotated[TaskOptions | None, Field(description="Classify what the writer wants.")] = None
     ner: Annotated[TaskOptions | None, Field(description="Find the named entities.")] = None
@@ -66,7 +80,7 @@ class Tasks(_HyphenatedTasks):
 
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":
-        if not self.known:
+        if not self.known and not any(map(self.options, self.unknown)):
             raise PydanticCustomError(
                 ReasonCode.NO_KNOWN_TASK.value, "at least one known task is needed: " + ", ".join(TASKS)
             )
@@ -78,13 +92,37 @@ class Tasks(_HyphenatedTasks):
 
     @property
     def known(self) -> dict[str, TaskOptions]:
-        """The requested tasks that are known, by name."""
-        return {name: options for name in TASKS if (options := getattr(self, name)) is not None}
+        """The requested tasks of this version, by name."""
+        return self.known_to(TASKS)
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of requested tasks that are not known."""
+        """Names of requested tasks that are not of this version."""
         return tuple(self.model_extra or ())
+
+    def known_to(self, tasks: Iterable[str]) -> dict[str, TaskOptions]:
+        """Return the requested tasks among `tasks`, in their order; those with options that cannot be read are none."""
+        return {name: options for name in tasks if (options := self.options(name)) is not None}
+
+    def unknown_to(self, tasks: Container[str]) -> tuple[str, ...]:
+        """Return the names of requested tasks that are not among `tasks`."""
+        return tuple(name for name in self.unknown if name not in tasks)
+
+    def options(self, task: str) -> TaskOptions | None:
+        """Return the options of a requested task; None where it is not requested, or they cannot be read.
+
+        An added task has the options of every task. Whether an installation has such a task is not asked here.
+        """
+        if task in TASKS:
+            options: TaskOptions | None = getattr(self, task)
+            return options
+        given = (self.model_extra or {}).get(task)
+        if not isinstance(given, dict) or not TASK_NAME.fullmatch(task):
+            return None
+        try:
+            return TaskOptions.model_validate(given)
+        except ValidationError:
+            return None
 
 
 class LanguageDetected(Part):

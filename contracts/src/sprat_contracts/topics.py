@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sprat_contracts.announcements import ModelAnnounced
-from sprat_contracts.base import TASKS, Message
+from sprat_contracts.base import Message
 from sprat_contracts.frontier import EgressRecord, FrontierAnswered, FrontierRequested
 from sprat_contracts.predictions import Prediction
 from sprat_contracts.results import FeedbackGiven, Result
+from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import TextSubmitted
 
 DAY_MS = 86_400_000
@@ -63,6 +64,8 @@ class Topics:
 
     prefix: str = DEFAULT_PREFIX
     partitions: int = DEFAULT_PARTITIONS
+    tasks: TaskTable = BUILT_IN
+    """The tasks of the installation: each has topics for its predictions and results."""
 
     @property
     def texts(self) -> str:
@@ -115,10 +118,10 @@ class Topics:
 
         return (
             delete(self.texts, TextSubmitted, 7, 512),
-            *(delete(self.predictions(task), Prediction, 2, 2048) for task in TASKS),
+            *(delete(self.predictions(task), Prediction, 2, 2048) for task in self.tasks),
             delete(self.frontier_requests, FrontierRequested, 2, 2048),
             delete(self.frontier_answers, FrontierAnswered, 2, 2048),
-            *(delete(self.results(task), Result, 7, 2048) for task in TASKS),
+            *(delete(self.results(task), Result, 7, 2048) for task in self.tasks),
             Topic(self.models, ModelAnnounced, "compact", None, 1024 * KIB, 1),
             delete(self.dead_letters, None, 14, 3072),
             delete(self.egress, EgressRecord, 400, 1024),

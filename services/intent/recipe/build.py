@@ -20,11 +20,12 @@ from threadpoolctl import threadpool_limits
 from services.intent.recipe.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
 from services.intent.recipe.scores import measure
+from sprat_encoder.label_model import EncoderWithHead
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
-from sprat_intent.model import EncoderWithHead, IntentModel
+from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
 

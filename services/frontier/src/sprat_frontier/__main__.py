@@ -13,14 +13,15 @@ from sprat.context import ServiceContext, Subscription
 from sprat.errors import UserError
 from sprat.runtime import run_service
 from sprat.sealing import Seal
-from sprat.settings import ServiceSettings, environment
+from sprat.settings import environment
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
-from sprat_policy import load_guarded_policy
+from sprat_policy import PrivacyPolicy, TaskFiles, TaskSettings, load_guarded_policy
+from sprat_privacy.labels import labels_to_keep
 
 PUBLISHED_AT_ONCE = 1024
 """Requests in progress besides those that wait or are called: mostly, their answers are on the way to Kafka. When one
@@ -33,7 +34,7 @@ STORE_RETRIES = 3
 """Retries of an operation of the answer store: a process that is busy starting misses what Redis has."""
 
 
-class FrontierServiceSettings(ServiceSettings):
+class FrontierServiceSettings(TaskSettings):
     """All settings of the service."""
 
     frontier: FrontierSettings = FrontierSettings()
@@ -55,6 +56,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
     )
     context.name_tenants(policy.named_tenants)
+    check_task_files(settings.task_files, policy.perimeter)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)
     provider = OpenAIProvider(settings.frontier)
@@ -80,12 +82,29 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         hash=context.keyed_hash,
         clock=SystemClock(),
         counter=store,
+        tasks=settings.task_files,
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)
     in_progress = settings.frontier.max_waiting + settings.frontier.concurrency + PUBLISHED_AT_ONCE
     loop = context.concurrent_loop(handler, in_progress)
     return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)
+
+
+def check_task_files(files: TaskFiles, perimeter: PrivacyPolicy) -> None:
+    """Check that what the files tell a large model may leave: it is not masked.
+
+    Raises:
+        UserError: an instruction or a description holds a term of the policy or a personal value.
+    """
+    for name, file in files.items():
+        told = (file.instruction, *file.labels.values())
+        if kept := labels_to_keep(told, perimeter):
+            place = "instruction" if kept[0] == 1 else f"labels.{list(file.labels)[kept[0] - 2]}"
+            raise UserError(
+                f"{files.folder}/{name}.yaml: {place} holds a term of the policy or a personal value, and it would "
+                "leave with every hard case; take it out"
+            )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def answer_key(
         rule,
         masker_version,
         question.label_set,
-        json.dumps(question.labels, ensure_ascii=False),
+        json.dumps(question.labels, ensure_ascii=False) + question.guidance,
         provider.name,
         provider.region,
         provider.model,

@@ -10,7 +10,7 @@ from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
 from sprat_langid import language_detected
-from sprat_policy import ALL_OTHERS, effective_rule
+from sprat_policy import ALL_OTHERS, TaskFile, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.labels import numbered
 
@@ -96,7 +96,7 @@ class Escalation:
 
     def _labels_stay(self) -> str:
         prediction = self.request.prediction
-        options = prediction.submitted.tasks.known.get(prediction.task)
+        options = prediction.submitted.tasks.options(prediction.task)
         model = DEFAULT_MODEL if options is None else options.model
         verb = "holds" if len(self.labels_to_keep) == 1 else "hold"
         return (
@@ -112,7 +112,13 @@ class Escalation:
         return timings
 
 
-def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: Clock, max_wait_s: float) -> Escalation:
+def escalation_of(
+    request: FrontierRequested,
+    policies: TenantPolicies,
+    clock: Clock,
+    max_wait_s: float,
+    tasks: Mapping[str, TaskFile],
+) -> Escalation:
     """Return the escalation that a request asks for.
 
     Its deadline is at most `max_wait_s` from now: many waiting cases with late deadlines would block those with early
@@ -127,7 +133,7 @@ def escalation_of(request: FrontierRequested, policies: TenantPolicies, clock: C
     return Escalation(
         request=request,
         sender=Sender(policies.section(submitted.tenant) or ALL_OTHERS, submitted.tenant),
-        question=question_of(request),
+        question=question_of(request, tasks.get(prediction.task)),
         rule=effective_rule(submitted.frontier, tenant),
         regions=tuple(tenant.regions),
         deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),

@@ -1,6 +1,7 @@
 """The frontier's decisions: from a request to an answer, or to the reason for none. No Kafka and no Redis here."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -43,7 +44,7 @@ from sprat_frontier.quota import SectionQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
 from sprat_frontier.waiting_cases import AnswerTooLateError, DeadlinePassedError, NotCalledError, WaitingCases
-from sprat_policy import TenantGuard
+from sprat_policy import TaskFile, TenantGuard
 from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified, TextTooLong
 
 SERVICE = "frontier"
@@ -78,11 +79,13 @@ class FrontierHandler:
         clock: Clock,
         counter: CallCounter | None = None,
         limiter: CallLimiter | None = None,
+        tasks: Mapping[str, TaskFile] | None = None,
     ) -> None:
         self._settings = settings
         self._price = settings.price_of_model()
         self._topics = topics
         self._policies = policies
+        self._tasks = tasks or {}
         self._guard = guard
         self._masker = masker
         self._store = store
@@ -146,7 +149,7 @@ class FrontierHandler:
             Retryable: the service is stopping; a redelivery tries again.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
-        escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s)
+        escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s, self._tasks)
 
         # Mask. First, because stored answers are keyed by the masked text; masking is deterministic and sends nothing.
         try:

@@ -26,6 +26,7 @@ from sprat_contracts import (
     TranslationOptions,
     TranslationOutput,
 )
+from sprat_policy import TaskFile
 
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 """The labels to find where no model has announced its own."""
@@ -45,6 +46,11 @@ _DATA = (
 _INTENT = (
     "You classify messages. {data}Answer in JSON with the field `label`: the one label of this list that names what "
     "the writer wants, or null if none of them fits.\nLabels: {labels}"
+)
+_CLASSIFICATION = (
+    "You classify messages. {data}Answer in JSON with the field `label`: the one label of this object that fits the "
+    "text, or null if none of them fits; its fields are the labels, each with what it means."
+    "\nLabels: {labels}{more}"
 )
 _NER = (
     "You find named entities. {data}Answer in JSON with the field `entities`: a list of objects with `text`, copied "
@@ -79,11 +85,20 @@ class FrontierQuestion:
     options: str
     """The task's options as they were submitted, JSON."""
     label_set: str
+    file: TaskFile | None = None
+    """The file of the task; None for one of this version."""
 
     @property
     def output(self) -> type[Output] | None:
-        """The form of the answer; None where this version does not know the task."""
-        return OUTPUTS.get(self.task)
+        """The form of the answer; None where the installation does not know the task."""
+        return OUTPUTS.get(self.task) if self.file is None else self.file.form
+
+    @property
+    def guidance(self) -> str:
+        """What the task's file tells a large model, JSON; empty without a file."""
+        if self.file is None:
+            return ""
+        return json.dumps([self.file.kind, dict(self.file.labels), self.file.instruction], ensure_ascii=False)
 
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
@@ -91,7 +106,7 @@ class FrontierQuestion:
             return Declined(
                 code=ReasonCode.TASK, detail="the frontier is not asked for languages: what may leave depends on it"
             )
-        if self.task not in OUTPUTS:
+        if self.output is None:
             return Declined(code=ReasonCode.TASK, detail="the frontier does not know this task")
         if self.output is IntentOutput and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
@@ -123,11 +138,11 @@ def registered(tag: str) -> str | None:
     return bare.to_tag() if bare.is_valid() else None
 
 
-def question_of(request: FrontierRequested) -> FrontierQuestion:
-    """Return the question that a request asks."""
+def question_of(request: FrontierRequested, file: TaskFile | None = None) -> FrontierQuestion:
+    """Return the question that a request asks; `file` is that of its task, where it has one."""
     prediction = request.prediction
     submitted = prediction.submitted
-    options = submitted.tasks.known.get(prediction.task)
+    options = submitted.tasks.options(prediction.task)
     labels = tuple(dict.fromkeys(request.labels or ()))
     return FrontierQuestion(
         task=prediction.task,
@@ -138,6 +153,7 @@ def question_of(request: FrontierRequested) -> FrontierQuestion:
         target=options.target if isinstance(options, TranslationOptions) else None,
         options="" if options is None else options.model_dump_json(),
         label_set=request.label_set or "",
+        file=file,
     )
 
 
@@ -146,6 +162,12 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
     language = registered(question.language) or _UNDETERMINED
     user = json.dumps({"language": language, "text": question.text}, ensure_ascii=False)
     labels = json.dumps(question.labels, ensure_ascii=False)
+    if question.output is IntentOutput and question.file is not None:
+        meanings = {label: question.file.labels.get(label, "") for label in question.labels}
+        more = f"\n{question.file.instruction}" if question.file.instruction else ""
+        system = _CLASSIFICATION.format(data=_DATA, labels=json.dumps(meanings, ensure_ascii=False), more=more)
+        label = {"type": ["string", "null"], "enum": [*question.labels, None]}
+        return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
     if question.output is IntentOutput:
         system = _INTENT.format(data=_DATA, labels=labels)
         label = {"type": ["string", "null"], "enum": [*question.labels, None]}

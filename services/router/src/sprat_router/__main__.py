@@ -13,14 +13,14 @@ from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
-from sprat.settings import ServiceSettings, environment
-from sprat_policy import load_guarded_policy
+from sprat.settings import environment
+from sprat_policy import TaskSettings, load_guarded_policy
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck
 
 
-class RouterSettings(ServiceSettings):
+class RouterSettings(TaskSettings):
     """All settings of the service."""
 
     policy: Annotated[Path, Field(description="The policy file.")]
@@ -44,6 +44,7 @@ async def build(
         table.apply(announcement.key, announcement.announced, announcement.retirement.until)
 
     policy, guard = load_guarded_policy(settings.policy, environment())
+    policy = policy.with_added(settings.task_files)
     context.name_tenants(policy.named_tenants)
     reader = ModelsReader(settings.kafka, context.signatures, apply)
     context.stack.push_async_callback(reader.stop)

@@ -8,8 +8,6 @@ from sprat.model import DEFAULT_MODEL
 from sprat.processing.handler import Received, origin_of
 from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (
-    OUTPUTS,
-    TASKS,
     Declined,
     IntentOutput,
     Message,
@@ -17,6 +15,7 @@ from sprat_contracts import (
     Output,
     Prediction,
     ReasonCode,
+    TaskTable,
     TextSubmitted,
 )
 from sprat_policy import IntentPolicy, TaskPolicy
@@ -40,12 +39,21 @@ class Decision:
     """The `keep_at` that was applied."""
 
 
-def decide(prediction: Prediction, policy: TaskPolicy, announced: AnnouncedLabels | None) -> Decision:
-    """Decide whether a specialist's prediction is kept or escalated; `announced` are the labels of its model."""
-    output = answer_of(prediction.task, prediction.output, prediction.declined)
+def decide(
+    prediction: Prediction, form: type[Output], policy: TaskPolicy, announced: AnnouncedLabels | None
+) -> Decision:
+    """Decide whether a specialist's prediction is kept or escalated.
+
+    Args:
+        prediction: what the specialist said.
+        form: of the task's output.
+        policy: of the task and the model that the text asks for.
+        announced: the labels of that model.
+    """
+    output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
         return Decision(kept=False, reasons=(DECLINED,), threshold=policy.keep_at)
-    if _has_unknown_label(prediction, output, announced):
+    if isinstance(output, IntentOutput) and _has_unknown_label(prediction, output, announced):
         return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=policy.keep_at)
     out_of_scope = isinstance(output, IntentOutput) and output.label is None
     reasons = []
@@ -58,13 +66,13 @@ def decide(prediction: Prediction, policy: TaskPolicy, announced: AnnouncedLabel
     return Decision(kept=True, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), threshold=policy.keep_at)
 
 
-def answer_of(task: str, output: Output | None, declined: Declined | None) -> Output | None:
-    """Return the output if it answers the task.
+def answer_of(form: type[Output], output: Output | None, declined: Declined | None) -> Output | None:
+    """Return the output if it has the form of the task's.
 
     A declined record has no answer, whatever its output says. The wire distinguishes outputs only by their fields, so a
     valid record can hold the output of another task.
     """
-    if declined is not None or not isinstance(output, OUTPUTS[task]):
+    if declined is not None or not isinstance(output, form):
         return None
     return output
 
@@ -81,37 +89,46 @@ def labels_of(output: Output) -> frozenset[str]:
             return frozenset()
 
 
-def _has_unknown_label(prediction: Prediction, output: Output, announced: AnnouncedLabels | None) -> bool:
-    """Return whether an intent is none that its model can answer with: its service has a defect, or is not its own.
+def _has_unknown_label(prediction: Prediction, output: IntentOutput, announced: AnnouncedLabels | None) -> bool:
+    """Return whether a label is none that its model can answer with: its service has a defect, or is not its own.
 
     While two versions of a model run side by side, the labels of the other one are not known.
     """
-    if announced is None or announced.labels is None or OUTPUTS[prediction.task] is not IntentOutput:
+    if announced is None or announced.labels is None:
         return False
     same = prediction.model is not None and prediction.model.version == announced.version
     return same and not labels_of(output) <= frozenset(announced.labels)
 
 
-def unserved(text: TextSubmitted, received: Received[Message], models: ModelTable) -> list[Prediction]:
-    """Return a declined prediction for each known task that no model serves; specialists answer the others."""
+def unserved(
+    text: TextSubmitted, received: Received[Message], models: ModelTable, tasks: TaskTable
+) -> list[Prediction]:
+    """Return a declined prediction for each of the `tasks` that no model serves; specialists answer the others."""
     return [
         _declined_prediction(text, received, task, options.model, models)
-        for task, options in text.tasks.known.items()
+        for task, options in text.tasks.known_to(tasks).items()
         if models.served(task, options.model, received.appended_at) is None
     ]
 
 
-def unknown_tasks(text: TextSubmitted) -> Rejected | None:
-    """Return one rejection for all unknown tasks; None where there are none.
+def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
+    """Return one rejection for all requested tasks that are not among `tasks`, or whose options cannot be read.
 
-    It counts them and quotes none: task names are the upstream's own words, and one may be a person's name.
+    None where there are none. It counts the unknown ones and quotes none: task names are the upstream's own words, and
+    one may be a person's name.
     """
-    unknown = text.tasks.unknown
-    if not unknown:
+    unknown = text.tasks.unknown_to(tasks)
+    known = text.tasks.known_to(tasks)
+    unread = [name for name in text.tasks.unknown if name in tasks and name not in known]
+    if not unknown and not unread:
         return None
-    similar = {task: None for name in unknown for task in get_close_matches(name, TASKS, n=1)}
-    hint = f", did you mean {' or '.join(similar)}?" if similar else ""
-    return Rejected(ReasonCode.UNKNOWN_TASK, f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(TASKS)}")
+    problems = [f"tasks.{name}: its options are no object as {{}}, or name no model" for name in unread]
+    if unknown:
+        similar = {task: None for name in unknown for task in get_close_matches(name, tasks, n=1)}
+        hint = f", did you mean {' or '.join(similar)}?" if similar else ""
+        problems.append(f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(tasks)}")
+    code = ReasonCode.UNKNOWN_TASK if known else ReasonCode.NO_KNOWN_TASK
+    return Rejected(code, "; ".join(problems))
 
 
 def _declined_prediction(

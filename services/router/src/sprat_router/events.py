@@ -20,6 +20,7 @@ from sprat_contracts import (
     Result,
     Route,
     TaskOptions,
+    TaskTable,
     Topics,
 )
 from sprat_contracts.ids import REQUEST, RESULT, derive
@@ -58,35 +59,54 @@ class _Ending:
 
 
 def frontier_request(
-    prediction: Prediction, reasons: tuple[str, ...], threshold: float | None, models: ModelTable
+    prediction: Prediction,
+    reasons: tuple[str, ...],
+    threshold: float | None,
+    models: ModelTable,
+    labels: tuple[str, ...] | None = None,
 ) -> FrontierRequested:
-    """Return the request for a better answer, with the whole prediction, including fields unknown to this version."""
-    options = prediction.submitted.tasks.known[prediction.task]
+    """Return the request for a better answer, with the whole prediction, including fields unknown to this version.
+
+    The labels to choose from are those of the announced model, else `labels`.
+    """
+    options = requested_options(prediction)
     known = models.labels(prediction.task, options.model)
     return FrontierRequested(
         prediction=prediction,
         reasons=reasons,
         threshold=threshold,
-        labels=known.labels if known else None,
+        labels=known.labels if known else labels,
         label_set=known.label_set if known else None,
     )
 
 
-def kept(prediction: Prediction, decision: Decision) -> Result:
-    """Return the Result of a kept prediction."""
+def requested_options(prediction: Prediction) -> TaskOptions:
+    """Return the options with which its text asks for the task of a prediction.
+
+    Raises:
+        KeyError: it does not ask for it.
+    """
+    options = prediction.submitted.tasks.options(prediction.task)
+    if options is None:
+        raise KeyError(prediction.task)
+    return options
+
+
+def kept(prediction: Prediction, decision: Decision, tasks: TaskTable) -> Result:
+    """Return the Result of a kept prediction; `tasks` are those of the installation."""
     route = Route(decision="kept", reason=decision.reasons[0], threshold=decision.threshold)
-    ending = replace(_small(prediction), status="answered", timings_ms=prediction.timings_ms)
-    return _result(prediction, route, ending)
+    ending = replace(_small(prediction, tasks), status="answered", timings_ms=prediction.timings_ms)
+    return _result(prediction, route, ending, tasks)
 
 
-def concluded(answer: FrontierAnswered) -> Result:
+def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
     """Return the Result of an escalation: the frontier's answer, else the small model's, else none."""
     request, prediction = answer.request, answer.request.prediction
-    output = answer_of(prediction.task, answer.output, answer.declined)
+    output = answer_of(tasks[prediction.task], answer.output, answer.declined)
     if output is None:
-        ending = _fallback(request, answer.declined or NO_OUTPUT)
+        ending = _fallback(request, answer.declined or NO_OUTPUT, tasks)
     elif not _offered(output, request):
-        ending = _fallback(request, NOT_OFFERED)
+        ending = _fallback(request, NOT_OFFERED, tasks)
     else:
         ending = _Ending("answered", "frontier", output, model=answer.model, cached=answer.cached)
     ending = replace(
@@ -95,17 +115,17 @@ def concluded(answer: FrontierAnswered) -> Result:
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
     )
-    return _result(prediction, _escalated(request), ending)
+    return _result(prediction, _escalated(request), ending, tasks)
 
 
-def too_large(message: Result | FrontierRequested) -> Result:
+def too_large(message: Result | FrontierRequested, tasks: TaskTable) -> Result:
     """Return the small Result that replaces an event too large for its topic: no output and no timings.
 
     It still reports cost and egress.
     """
     if isinstance(message, FrontierRequested):
         declined = _in_order(_small_cause(message), TOO_LARGE)
-        return _result(message.prediction, _escalated(message), _Ending(declined=declined))
+        return _result(message.prediction, _escalated(message), _Ending(declined=declined), tasks)
     declined = _in_order(message.declined, TOO_LARGE)
     ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress)
     return message.model_copy(update={name: getattr(ending, name) for name in _Ending.__dataclass_fields__})
@@ -115,7 +135,7 @@ def request_event(request: FrontierRequested, topics: Topics, question_hash: Que
     """Return the event of a request, keyed by its question."""
     prediction = request.prediction
     submitted, task = prediction.submitted, prediction.task
-    key = question_hash(submitted.tenant, task, _canonical(submitted.tasks.known[task]), submitted.text)
+    key = question_hash(submitted.tenant, task, _canonical(requested_options(prediction)), submitted.text)
     return Emit(
         topic=topics.frontier_requests,
         key=key.encode(),
@@ -148,9 +168,9 @@ def _offered(output: Output, request: FrontierRequested) -> bool:
     return labels_of(output) <= frozenset(request.labels)
 
 
-def _fallback(request: FrontierRequested, declined: Declined) -> _Ending:
+def _fallback(request: FrontierRequested, declined: Declined, tasks: TaskTable) -> _Ending:
     """Return the ending without a frontier's answer: the small model's, unless that has an unknown label."""
-    small = _Ending() if UNKNOWN_LABEL in request.reasons else _small(request.prediction)
+    small = _Ending() if UNKNOWN_LABEL in request.reasons else _small(request.prediction, tasks)
     return replace(small, declined=_in_order(_small_cause(request), declined))
 
 
@@ -169,9 +189,9 @@ def _in_order(first: Declined | None, last: Declined) -> Declined:
     )
 
 
-def _small(prediction: Prediction) -> _Ending:
+def _small(prediction: Prediction, tasks: TaskTable) -> _Ending:
     """Return the degraded ending with the small model's answer; the unanswered one where there is none."""
-    output = answer_of(prediction.task, prediction.output, prediction.declined)
+    output = answer_of(tasks[prediction.task], prediction.output, prediction.declined)
     if output is None:
         return _Ending()
     return _Ending("degraded", "small", output, prediction.confidence, prediction.model, prediction.cached)
@@ -181,14 +201,14 @@ def _escalated(request: FrontierRequested) -> Route:
     return Route(decision="escalated", reason=request.reasons[0], threshold=request.threshold)
 
 
-def _result(prediction: Prediction, route: Route, ending: _Ending) -> Result:
+def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTable) -> Result:
     submitted = prediction.submitted
     return Result(
         text_id=prediction.text_id,
         text_source=prediction.text_source,
         task=prediction.task,
-        asked_model=submitted.tasks.known[prediction.task].model,
-        requested=tuple(submitted.tasks.known),
+        asked_model=requested_options(prediction).model,
+        requested=tuple(submitted.tasks.known_to(tasks)),
         origin=prediction.origin,
         status=ending.status,
         output=ending.output,

@@ -8,7 +8,6 @@ from sprat.errors import Fatal, Rejected
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
-    TASKS,
     FrontierAnswered,
     FrontierRequested,
     Message,
@@ -22,9 +21,18 @@ from sprat_contracts import (
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
-from sprat_policy import Policy, TenantGuard
+from sprat_policy import Policy, TaskFile, TenantGuard
 from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
-from sprat_router.events import QuestionHash, concluded, frontier_request, kept, request_event, result_event, too_large
+from sprat_router.events import (
+    QuestionHash,
+    concluded,
+    frontier_request,
+    kept,
+    request_event,
+    requested_options,
+    result_event,
+    too_large,
+)
 
 SERVICE = "router"
 FRONTIER = "frontier"
@@ -70,10 +78,10 @@ class RouterHandler:
             case TextSubmitted() as text:
                 return self._validate(text, received)
             case Prediction() as prediction:
-                return self._dropped(prediction) or _not_requested(prediction) or self._route(prediction)
+                return self._dropped(prediction) or self._not_requested(prediction) or self._route(prediction)
             case FrontierAnswered() as answer:
-                rejected = _not_requested(answer.request.prediction)
-                return rejected or Outcome(events=(result_event(concluded(answer), self._topics),))
+                rejected = self._not_requested(answer.request.prediction)
+                return rejected or Outcome(events=(result_event(concluded(answer, self._topics.tasks), self._topics),))
             case other:
                 raise Fatal(f"the router does not read {type(other).__name__}; check its topics")
 
@@ -90,7 +98,9 @@ class RouterHandler:
         rejected = Rejected(ReasonCode.TOO_LARGE, f"the resulting event is too large for the topic {emit.topic}")
         events = self.receive(received).events if isinstance(received.message, TextSubmitted) else (emit,)
         results = [
-            too_large(event.message) for event in events if isinstance(event.message, FrontierRequested | Result)
+            too_large(event.message, self._topics.tasks)
+            for event in events
+            if isinstance(event.message, FrontierRequested | Result)
         ]
         return Outcome(tuple(result_event(result, self._topics) for result in results), rejected)
 
@@ -116,22 +126,23 @@ class RouterHandler:
         """Skip a replay for another service; reject one for no service: all would skip it, and its Results be lost."""
         service, text = received.envelope.replay_for, received.message
         if not isinstance(text, TextSubmitted):
-            return Outcome(skipped="replay") if service in (*TASKS, FRONTIER) else _unknown_service()
-        if service not in text.tasks.known:
+            return Outcome(skipped="replay") if service in (*self._topics.tasks, FRONTIER) else _unknown_service()
+        if service not in text.tasks.known_to(self._topics.tasks):
             return _unknown_service()
         # The model that failed on it may have been retired since.
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None)
-            for prediction in unserved(text, received, self._models)
+            for prediction in unserved(text, received, self._models, self._topics.tasks)
             if prediction.task == service
         )
         return Outcome(events, skipped=None if events else "replay")
 
     def _validate(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
-            self._escalate(prediction, (NO_SERVICE,), None) for prediction in unserved(text, received, self._models)
+            self._escalate(prediction, (NO_SERVICE,), None)
+            for prediction in unserved(text, received, self._models, self._topics.tasks)
         )
-        rejected = unknown_tasks(text)
+        rejected = unknown_tasks(text, self._topics.tasks)
         return Outcome(events, rejected, None if events or rejected else "served", judged=True)
 
     def _dropped(self, prediction: Prediction) -> Outcome | None:
@@ -144,25 +155,27 @@ class RouterHandler:
         return None if reason is None else Outcome(skipped=reason)
 
     def _route(self, prediction: Prediction) -> Outcome:
-        options = prediction.submitted.tasks.known[prediction.task]
+        options = requested_options(prediction)
         policy = self._policy.task(prediction.task, options.model)
-        decision = decide(prediction, policy, self._models.labels(prediction.task, options.model))
+        form = self._topics.tasks[prediction.task]
+        decision = decide(prediction, form, policy, self._models.labels(prediction.task, options.model))
         if decision.kept:
-            return Outcome(events=(result_event(kept(prediction, decision), self._topics),))
+            return Outcome(events=(result_event(kept(prediction, decision, self._topics.tasks), self._topics),))
         return Outcome(events=(self._escalate(prediction, decision.reasons, decision.threshold),))
 
     def _escalate(self, prediction: Prediction, reasons: tuple[str, ...], threshold: float | None) -> Emit:
-        request = frontier_request(prediction, reasons, threshold, self._models)
+        rules = self._policy.task(prediction.task)
+        labels = tuple(rules.labels) if isinstance(rules, TaskFile) else None
+        request = frontier_request(prediction, reasons, threshold, self._models, labels)
         return request_event(request, self._topics, self._question_hash)
 
-
-def _not_requested(prediction: Prediction) -> Outcome | None:
-    """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""
-    if prediction.task in prediction.submitted.tasks.known:
-        return None
-    return Outcome(
-        rejected=Rejected(ReasonCode.TASK_NOT_REQUESTED, "task: not one of the known tasks that the text asks for")
-    )
+    def _not_requested(self, prediction: Prediction) -> Outcome | None:
+        """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""
+        if prediction.task in prediction.submitted.tasks.known_to(self._topics.tasks):
+            return None
+        return Outcome(
+            rejected=Rejected(ReasonCode.TASK_NOT_REQUESTED, "task: not one of the known tasks that the text asks for")
+        )
 
 
 def _unknown_service() -> Outcome:

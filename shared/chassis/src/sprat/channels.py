@@ -11,7 +11,6 @@ from operator import or_
 from typing import Any, Final
 
 from sprat_contracts import (
-    TASKS,
     EgressRecord,
     FrontierAnswered,
     FrontierRequested,
@@ -55,12 +54,12 @@ def router_channels(topics: Topics) -> Channels:
         description="Judges texts, keeps or escalates predictions, concludes what the frontier said.",
         reads={
             topics.texts: TextSubmitted,
-            **{topics.predictions(task): Prediction for task in TASKS},
+            **{topics.predictions(task): Prediction for task in topics.tasks},
             topics.frontier_answers: FrontierAnswered,
         },
         follows={topics.models: ModelAnnounced},
         writes={
-            **{topics.results(task): Result for task in TASKS},
+            **{topics.results(task): Result for task in topics.tasks},
             topics.frontier_requests: FrontierRequested,
             topics.dead_letters: None,
         },
@@ -94,5 +93,5 @@ def frontier_channels(topics: Topics) -> Channels:
 
 def service_channels(topics: Topics) -> tuple[Channels, ...]:
     """Return the channels of every service that uses Kafka."""
-    specialists = (specialist_channels(task, topics) for task in TASKS)
+    specialists = (specialist_channels(task, topics) for task in topics.tasks)
     return (*specialists, router_channels(topics), frontier_channels(topics))

@@ -47,7 +47,12 @@ CLOSE_S = 8.0
 
 
 def run_service(
-    name: str, version: str, settings_type: type[S], build: Build[S], model_of: Callable[[S], str] | None = None
+    name: str,
+    version: str,
+    settings_type: type[S],
+    build: Build[S],
+    model_of: Callable[[S], str] | None = None,
+    name_of: Callable[[S], str] | None = None,
 ) -> int:
     """Run a service until a signal stops it.
 
@@ -57,12 +62,14 @@ def run_service(
         settings_type: what `load_settings` reads.
         build: connects the service's parts and returns what it reads.
         model_of: returns the name by which texts ask for the service's model, where it has one.
+        name_of: returns the name of this process, where one program runs under several.
 
     Returns:
         The exit code: 0 stopped, 1 failed, 2 a mistake of the user.
     """
     try:
         settings = load_settings(settings_type)
+        name = name if name_of is None else name_of(settings)
         model = model_of(settings) if model_of is not None else None
         configure_logs(name, settings.log_level, settings.log_format, model)
         telemetry = configure_telemetry(name, version, model, settings.kafka.max_records)

@@ -7,11 +7,11 @@ import ssl
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from sprat.errors import UserError
 from sprat.keys import Keys
+from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound=BaseSettings)
@@ -71,10 +72,18 @@ class KafkaSettings(Section):
         float, Field(gt=0, le=3600, description="How long nothing may get through before the service exits.")
     ] = 300.0
 
+    _tasks: TaskTable = PrivateAttr(BUILT_IN)
+
     @property
     def topics(self) -> Topics:
         """The names of the topics."""
-        return Topics(self.prefix, self.partitions)
+        return Topics(self.prefix, self.partitions, self._tasks)
+
+    def with_tasks(self, tasks: TaskTable) -> Self:
+        """Return these settings for an installation with these tasks, which stand in files and not in variables."""
+        copy = self.model_copy()
+        copy._tasks = tasks  # noqa: SLF001 - its own
+        return copy
 
     def client(self) -> dict[str, Any]:
         """Return the arguments of every aiokafka client of this installation.

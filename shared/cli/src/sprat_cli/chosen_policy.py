@@ -1,4 +1,4 @@
-"""Which policy file a command reads: the one it is given, else that of the services' variable."""
+"""Which policy and which task files a command reads: the one it is given, else those of the services' variables."""
 
 from pathlib import Path
 from typing import Final
@@ -7,16 +7,34 @@ from pydantic_settings import SettingsConfigDict
 
 from sprat.settings import VariableSettings
 from sprat_cli.terminal import remark
+from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files, tasks_folder
 
 NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
 
 
 class _PolicyVariable(VariableSettings):
-    """`SPRAT_POLICY`, from the environment or the file `.env`."""
+    """`SPRAT_POLICY` and `SPRAT_TASKS`, from the environment or the file `.env`."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     policy: Path | None = None
+    tasks: Path | None = None
+
+
+def chosen_tasks() -> TaskFiles:
+    """Return the task files of the folder that the services read: by SPRAT_TASKS, else beside the policy file.
+
+    Raises:
+        UserError: one of them is not valid, or the setting names no folder.
+    """
+    variables = _PolicyVariable()
+    return load_task_files(tasks_folder(variables.tasks, variables.policy))
+
+
+def folder_for_tasks() -> Path:
+    """Return the folder of task files, where it may be that none is yet."""
+    variables = _PolicyVariable()
+    return variables.tasks or (Path() if variables.policy is None else variables.policy.parent) / TASKS_FOLDER
 
 
 def chosen_policy(given: Path | None) -> Path | None:

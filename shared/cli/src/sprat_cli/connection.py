@@ -20,6 +20,7 @@ from sprat.errors import UserError
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.signatures import Signatures
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.installation import find_installation
 from sprat_cli.terminal import remark
 from sprat_operations import local_run
@@ -97,7 +98,7 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
         host, _, port = address.strip().rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise UserError(f"Kafka's address {address!r} is not HOST:PORT; example: --bootstrap 127.0.0.1:9092")
-    return settings
+    return settings.with_tasks(chosen_tasks().table)
 
 
 def reading_signatures() -> Signatures | None:

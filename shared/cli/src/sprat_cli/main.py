@@ -49,6 +49,7 @@ COMMANDS = {
     "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
     "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
     "policy": CommandEntry("sprat_cli.policy.command:app", "Check a policy file, and say what it allows."),
+    "task": CommandEntry("sprat_cli.task.command:app", "Add tasks of your own: each is a file beside the policy."),
     "retrain": CommandEntry(
         "sprat_cli.retrain.command:retrain", "Train a model anew with its corrections; say whether it is better."
     ),

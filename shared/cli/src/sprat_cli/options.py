@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
-from sprat_contracts import TASKS
+from sprat_cli.chosen_policy import chosen_tasks
 
 Bootstrap = Annotated[
     str | None,
@@ -54,19 +54,20 @@ _SPAN = re.compile(r"(\d{1,9})([smhd])")
 
 
 def known_task(word: str) -> str:
-    """Return the task of that name, as a parser of an option.
+    """Return the task of that name, of this version or from a file, as a parser of an option.
 
     Raises:
+        UserError: a task file is not valid.
         BadParameter: there is none.
     """
-    if word not in TASKS:
-        raise typer.BadParameter(f"{word!r} is not one of {', '.join(map(repr, TASKS))}.")
+    if word not in (known := chosen_tasks().table):
+        raise typer.BadParameter(f"{word!r} is not one of {', '.join(map(repr, known))}.")
     return word
 
 
 def complete_task(incomplete: str) -> list[str]:
     """Return the tasks that begin so, for the shell."""
-    return [task for task in TASKS if task.startswith(incomplete)]
+    return [task for task in chosen_tasks().table if task.startswith(incomplete)]
 
 
 def parse_span(span: str, option: str = "--since") -> int:

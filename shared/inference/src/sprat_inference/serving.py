@@ -99,7 +99,9 @@ async def serve_model(
     inference = Inference(model)
     context.stack.callback(inference.close)
     handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
-    cached_inference = CachedInference(handler, model, inference, context.cache, context.keyed_hash)
+    cached_inference = CachedInference(
+        handler, model, inference, context.cache, context.keyed_hash, context.topics.tasks
+    )
     retirement = RetirementFollower(model_key(card.task, name), ownership.owns_from, read_every_s=read_models_every_s)
     reader = ModelsReader(
         kafka, context.signatures, lambda seen: retirement.apply(seen.key, seen.announced, seen.retirement)

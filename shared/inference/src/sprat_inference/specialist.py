@@ -50,7 +50,7 @@ class SpecialistHandler:
     def receive(self, received: Received[TextSubmitted]) -> Outcome | Ask:
         """Decide whether to ask the model, to decline or to skip."""
         text = received.message
-        options = text.tasks.known.get(self.card.task)
+        options = text.tasks.options(self.card.task)
         if options is None:
             return Outcome(skipped="not_asked")
         if options.model != self.model:

@@ -38,7 +38,7 @@ def single_threaded() -> dict[str, str]:
 
 
 def shared_variables(
-    kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, embedded: bool
+    kafka: KafkaSettings, redis_url: str, secret: str, policy: Path, *, embedded: bool, tasks: Path | None = None
 ) -> dict[str, str]:
     """Return the variables of all services, based on this process's environment.
 
@@ -47,6 +47,9 @@ def shared_variables(
     """
     # No other service needs what signs the audit.
     variables = {name: value for name, value in single_threaded().items() if not name.startswith(_AUDIT)}
+    variables.pop("SPRAT_TASKS", None)
+    if tasks is not None:
+        variables["SPRAT_TASKS"] = str(tasks.absolute())
     if embedded:
         variables["SPRAT_KAFKA__SECURITY_PROTOCOL"] = "PLAINTEXT"
     return variables | {
@@ -160,12 +163,11 @@ class LaunchBuilder:
             special |= _frontier_environment(self._options, self._simulator_port)
         if spec.name == FRONTIER or spec.name in self._options.modules:
             special |= self._audit
-        model = spec.model.environment if spec.model is not None else {}
         own = self._options.service_environment.get(process_name, {})
         return LaunchSpec(
             name=process_name,
             module=self._options.modules.get(spec.name) or spec.module,
-            environment={**self._shared, **special, **self._options.environment, **model, **own, **env},
+            environment={**self._shared, **special, **self._options.environment, **spec.environment, **own, **env},
             port_variable=spec.port_variable,
             # Only the simulator's port must be known in advance, to the frontier service.
             port=self._simulator_port if spec.name == SIMULATOR else None,

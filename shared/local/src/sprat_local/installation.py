@@ -111,12 +111,13 @@ class Installation:
         """
         topics = self.topics
         overrides = {"bootstrap": self.bootstrap, "prefix": topics.prefix, "partitions": topics.partitions}
-        return environment.kafka_settings(overrides, embedded=self.options.bootstrap is None)
+        kafka = environment.kafka_settings(overrides, embedded=self.options.bootstrap is None)
+        return kafka.with_tasks(topics.tasks)
 
     @property
     def topics(self) -> Topics:
         """The names of its topics."""
-        return Topics(self.options.prefix, self.options.partitions)
+        return Topics(self.options.prefix, self.options.partitions, self.options.task_files.table)
 
     @property
     def specs(self) -> tuple[ServiceSpec, ...]:
@@ -290,7 +291,10 @@ class Installation:
         """Start the services that use Kafka and Redis, whose addresses are known; they wait for what is not there."""
         secret, policy = environment.load_or_create_secret(self.folder), self.options.policy.absolute()
         embedded = self.options.bootstrap is None
-        shared = environment.shared_variables(self.kafka, self.redis_url, secret, policy, embedded=embedded)
+        tasks = self.options.task_files.folder
+        shared = environment.shared_variables(
+            self.kafka, self.redis_url, secret, policy, embedded=embedded, tasks=tasks
+        )
         observed = self.observers.variables() if self.observers is not None else {}
         self._running_builder().share(shared | observed, environment.audit_variables(self.folder))
         for spec in specs:

@@ -9,12 +9,12 @@ from pydantic_settings import SettingsError
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat.settings import VariableSettings
-from sprat_contracts import TASKS
+from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.installation import Installation
 from sprat_operations.models import read_registered_models
-from sprat_operations.services import ServedModel
+from sprat_operations.services import CLASSIFY, ServedModel, program_of
 
 SETTING = "SPRAT_MODELS"
 _MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
@@ -24,7 +24,7 @@ class _Models(VariableSettings):
     models: dict[str, str] = Field(default_factory=dict, description="TASK/NAME → folder.")
 
 
-def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:
+def served_models(options: Iterable[str], tasks: TaskTable = BUILT_IN) -> tuple[ServedModel, ...]:
     """Parse the options `TASK/NAME=DIR` of a command line, in addition to the variable `SPRAT_MODELS`.
 
     Raises:
@@ -32,7 +32,7 @@ def served_models(options: Iterable[str]) -> tuple[ServedModel, ...]:
     """
     from_options = _by_name(("--model", *_split(option)) for option in options)
     from_settings = _by_name((SETTING, name, folder) for name, folder in _read_setting().items())
-    return tuple(_served_model(*each) for each in (from_settings | from_options).values())
+    return tuple(_served_model(*each, tasks) for each in (from_settings | from_options).values())
 
 
 def version_in(folder: Path, task: str) -> str:
@@ -45,7 +45,7 @@ def version_in(folder: Path, task: str) -> str:
         card = load_artefact(folder).card
     except BrokenArtefact as error:
         raise UserError(str(error)) from None
-    if card.task != task:
+    if card.task != (task if program_of(task) != CLASSIFY or card.task == task else "intent"):
         raise UserError(f"{folder}: a model for {card.task}, not for {task}")
     return card.version
 
@@ -85,11 +85,11 @@ def _by_name(models: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, str
     return indexed
 
 
-def _served_model(origin: str, name: str, folder: str) -> ServedModel:
+def _served_model(origin: str, name: str, folder: str, tasks: TaskTable) -> ServedModel:
     task, _, model = name.partition("/")
     model = model or DEFAULT_MODEL
-    if task not in TASKS:
-        raise UserError(f"{origin} {name}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(TASKS)}")
+    if task not in tasks:
+        raise UserError(f"{origin} {name}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(tasks)}")
     try:
         _MODEL_NAME.validate_python(model)
     except ValidationError:

@@ -12,7 +12,8 @@ from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
-from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec
+from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
+from sprat_policy import TaskFiles
 
 SIMULATED = "simulated"
 DEMO_FOLDER = Path(__file__).parent / "demo"
@@ -56,6 +57,8 @@ class Options:
     data: Path | None = None
     """Folder that keeps Kafka's data, the secret and the logs between runs; None: a temporary folder."""
     policy: Path = POLICY
+    task_files: TaskFiles = field(default_factory=TaskFiles)
+    """The tasks besides those of this version."""
     partitions: int = DEFAULT_PARTITIONS
     prefix: str = DEFAULT_PREFIX
     usual_ports: bool = False
@@ -96,6 +99,16 @@ def named_kafka_port() -> int:
     return int(port) if local else USUAL_KAFKA_PORT
 
 
+def named_tasks() -> Path | None:
+    """Return the folder of task files that `SPRAT_TASKS` names, also in `.env`; None where it names none.
+
+    Raises:
+        UserError: as `named_kafka`.
+    """
+    folder = environment().get("SPRAT_TASKS")
+    return Path(folder) if folder else None
+
+
 class _ModelName(VariableSettings):
     """The name of a service's model, read as that service reads it."""
 
@@ -111,7 +124,8 @@ def model_name(task: str, environment: Mapping[str, str]) -> str:
 def model_names(options: Options) -> dict[str, str]:
     """Return task → the name by which texts ask for the model of the task's own service."""
     own = options.service_environment
-    return {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
+    names = {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
+    return names | dict.fromkeys(options.task_files, DEFAULT_MODEL)
 
 
 def service_table(options: Options) -> tuple[ServiceSpec, ...]:
@@ -120,9 +134,12 @@ def service_table(options: Options) -> tuple[ServiceSpec, ...]:
     A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
     """
     names = model_names(options)
-    table = list(SERVICES)
+    files = options.task_files
+    table = [*SERVICES, *(task_service(task) for task in files if files.artefact(task) is not None)]
     for model in options.models:
-        index = next(n for n, spec in enumerate(table) if spec.name == model.task)
+        index = next((n for n, spec in enumerate(table) if spec.name == model.task), len(table))
+        if index == len(table):  # of a task whose file names no model
+            table.append(task_service(model.task))
         if model.name == names[model.task]:
             table[index] = replace(table[index], model=model)
         else:

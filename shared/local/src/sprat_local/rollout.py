@@ -15,12 +15,11 @@ from typing import Final
 
 from sprat import plugins
 from sprat.errors import SpratError, UserError
-from sprat_contracts import TASKS
 from sprat_local import environment
 from sprat_local.installation import Installation
 from sprat_local.models import version_in
 from sprat_local.notices import Level, Notice, OnNotice
-from sprat_operations.services import ServedModel
+from sprat_operations.services import ServedModel, program_of
 
 _CHECK_EVERY_S: Final = 1.0
 _PROBE_TIMEOUT_S: Final = 60.0
@@ -179,11 +178,11 @@ def probe_in_process(task: str, folder: Path) -> None:
 def main() -> int:
     """Load and probe a model; return the exit code."""
     parser = argparse.ArgumentParser(description="Check whether a model can be served.")
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task")
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     try:
-        plugins.load(plugins.MODELS, arguments.task).load(arguments.folder, threads=1).probe()
+        plugins.load(plugins.MODELS, program_of(arguments.task)).load(arguments.folder, threads=1).probe()
     except SpratError as error:
         sys.stderr.write(f"{error}\n")
         return 1

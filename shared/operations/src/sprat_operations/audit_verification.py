@@ -10,7 +10,7 @@ from sprat.audit.places import CheckpointFolder, StoredCheckpoint, topic_of
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, FrontierAnswered, KafkaRecord, Result, Topics, WireError, decode
+from sprat_contracts import FrontierAnswered, KafkaRecord, Result, Topics, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_proof import GRACE_MS, AuditProof
@@ -53,7 +53,9 @@ async def verify_audit(
     """
     now_ms = time.time_ns() // 1_000_000
     topics, client = kafka.topics, client_arguments(kafka)
-    answer_topics = [topics.frontier_answers, *(topics.results(task) for task in TASKS)] if options.reconcile else []
+    answer_topics = (
+        [topics.frontier_answers, *(topics.results(task) for task in topics.tasks)] if options.reconcile else []
+    )
     wanted_ms = options.retention_ms or next(
         each.retention_ms for each in topics.table() if each.name == topics.egress and each.retention_ms
     )

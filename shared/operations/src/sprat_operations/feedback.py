@@ -12,14 +12,17 @@ from pydantic import ValidationError
 from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import (
+    BUILT_IN,
     OUTPUTS,
-    TASKS,
     Envelope,
     FeedbackGiven,
+    IntentOutput,
     KafkaRecord,
     NerOutput,
     Output,
+    TaskTable,
     TextSubmitted,
+    Topics,
     Traceparent,
     WireError,
     decode,
@@ -54,20 +57,20 @@ class InvalidCorrection(ValueError):
     """The fields are not a valid correction. The message names field and reason, never a text."""
 
 
-def correction(fields: Mapping[str, Any]) -> FeedbackGiven:
-    """Validate the fields of a correction; `label` is a short form of the output of an intent.
+def correction(fields: Mapping[str, Any], tasks: TaskTable = BUILT_IN) -> FeedbackGiven:
+    """Validate the fields of a correction; `label` is a short form of the output of a task with labels.
 
     Raises:
         InvalidCorrection: a field is missing or wrong.
     """
     given = dict(fields)
-    if "label" in given and "output" not in given and given.get("task") == "intent":
+    if "label" in given and "output" not in given and tasks.get(str(given.get("task"))) is IntentOutput:
         given["output"] = {"label": given.pop("label")}
     task = given.get("task")
-    kind = OUTPUTS.get(task) if isinstance(task, str) else None
+    kind = tasks.get(task) if isinstance(task, str) else None
     try:
         if kind is None and "task" in given:
-            raise InvalidCorrection(f"task: unknown; known are {', '.join(TASKS)}")
+            raise InvalidCorrection(f"task: unknown; known are {', '.join(tasks)}")
         if kind is not None and "output" in given:
             kind.model_validate_json(json.dumps(given["output"]))
         message = FeedbackGiven.model_validate_json(json.dumps(given))
@@ -130,6 +133,8 @@ class Corrections:
     """The last correction of each text of one task; the others are counted by the reason for leaving them out."""
 
     task: str
+    form: type[Output]
+    """Of the task's output."""
     latest: dict[Identity, Correction] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -142,7 +147,7 @@ class Corrections:
             return
         if message.task != self.task:
             return
-        if not isinstance(message.output, OUTPUTS[self.task]):
+        if not isinstance(message.output, self.form):
             self.left_out[WRONG_OUTPUT] += 1
             return
         text = (message.text_source, message.text_id)
@@ -162,7 +167,12 @@ class CorrectedText:
 
 
 async def read_corrections(
-    client: Mapping[str, Any], topic: str, task: str, since_ms: int | None, *, progress: OnReadProgress = no_progress
+    client: Mapping[str, Any],
+    topics: Topics,
+    task: str,
+    since_ms: int | None,
+    *,
+    progress: OnReadProgress = no_progress,
 ) -> Corrections:
     """Read the corrections of a task given at `since_ms` (epoch) or later, None: all.
 
@@ -170,8 +180,8 @@ async def read_corrections(
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
     """
-    corrections = Corrections(task)
-    async for record in read_since(client, [topic], since_ms, progress=progress):
+    corrections = Corrections(task, topics.tasks[task])
+    async for record in read_since(client, [topics.feedback], since_ms, progress=progress):
         corrections.add(record)
     return corrections
 
@@ -248,7 +258,7 @@ async def find_texts(
 
 def requested_model(text: TextSubmitted, task: str) -> str:
     """Return the model of a task that a text asks for, else the default."""
-    options = text.tasks.known.get(task)
+    options = text.tasks.options(task)
     return DEFAULT_MODEL if options is None else options.model
 
 

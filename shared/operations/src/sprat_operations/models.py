@@ -17,9 +17,10 @@ from sprat.model import DEFAULT_MODEL
 from sprat.registry.announcements import ModelsReader, tombstone_record
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
-from sprat.settings import KafkaSettings, section_field, section_prefix
+from sprat.settings import KafkaSettings, section_prefix
 from sprat.signatures import Signatures
 from sprat_contracts import ModelAnnounced, Topics
+from sprat_operations.services import CLASSIFY, module_of, program_of
 
 _TRIES: Final = 10
 _WAIT_S: Final = 0.5
@@ -46,13 +47,14 @@ def group_of(announced: ModelAnnounced) -> str:
 def serving_advice(announced: ModelAnnounced) -> str:
     """Return what to do about a model without a running service."""
     task, model = announced.task, announced.model
-    section, package = section_prefix(task), f"sprat_{section_field(task)}"
+    section, package = section_prefix(program_of(task)), module_of(task)
+    named = f"{section}TASK={task}" if program_of(task) == CLASSIFY else ""
     if model == DEFAULT_MODEL:
-        start = f"sprat up, or python -m {package}"
+        start = f"sprat up, or python -m {package}" + (f" with {named}" if named else "")
     else:
         start = (
             f"sprat up --model {task}/{model}=DIR, or python -m {package} with {section}MODEL={model} and "
-            f"{section}ARTEFACT=DIR"
+            f"{section}ARTEFACT=DIR" + (f" and {named}" if named else "")
         )
     return f"start it: {start}; or retire it, so that new texts are escalated: sprat models retire {task}/{model}"
 

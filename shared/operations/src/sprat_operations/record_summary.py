@@ -7,7 +7,7 @@ from typing import Any
 
 from sprat.model import DEFAULT_MODEL, display_name
 from sprat.words import counted
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import Topics
 
 
 class RecordKind(StrEnum):
@@ -44,11 +44,11 @@ def record_kinds(topics: Topics) -> dict[str, RecordKind]:
     """Return the kind of the records of each topic."""
     return {
         topics.texts: RecordKind.text,
-        **{topics.predictions(task): RecordKind.prediction for task in TASKS},
+        **{topics.predictions(task): RecordKind.prediction for task in topics.tasks},
         topics.frontier_requests: RecordKind.request,
         topics.egress: RecordKind.egress,
         topics.frontier_answers: RecordKind.answer,
-        **{topics.results(task): RecordKind.result for task in TASKS},
+        **{topics.results(task): RecordKind.result for task in topics.tasks},
         topics.dead_letters: RecordKind.dead_letter,
         topics.feedback: RecordKind.feedback,
     }

@@ -13,7 +13,7 @@ from sprat.errors import SpratError
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.signatures import Signatures
 from sprat.words import counted
-from sprat_contracts import TASKS, TextSubmitted, Topics
+from sprat_contracts import TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 from sprat_operations.dead_letters import DeadLetter, Headers, Subject, digest, identity_of, read_dead_letter
 from sprat_operations.topic_reader import OnReadProgress, no_progress, read_since
@@ -148,8 +148,8 @@ def replay_key(topic: str, headers: Headers, digest: str) -> ReplayKey:
 def origins(topics: Topics) -> Mapping[str, Collection[str]]:
     """Return the topics that services read, and for each the services that a replay can name."""
     return {
-        topics.texts: TASKS,
-        **{topics.predictions(task): () for task in TASKS},
+        topics.texts: tuple(topics.tasks),
+        **{topics.predictions(task): () for task in topics.tasks},
         topics.frontier_requests: (FRONTIER,),
         topics.frontier_answers: (),
     }

@@ -22,7 +22,7 @@ from sprat.channels import (
     specialist_channels,
 )
 from sprat.errors import UserError
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import BUILT_IN, TaskTable, Topics
 
 Resource = Literal["topic", "group", "cluster", "transactional-id", "delegation-token", "user"]
 Operation = Literal[
@@ -169,7 +169,7 @@ def _upstream(topics: Topics, _: str) -> Iterator[Right]:
 
 
 def _consumer(topics: Topics, user: str) -> Iterator[Right]:
-    yield from _on_topics(map(topics.results, TASKS), "Read")
+    yield from _on_topics(map(topics.results, topics.tasks), "Read")
     yield Right("group", user, "Read")
     yield Right("group", f"{user}.", "Read", prefixed=True)
 
@@ -192,17 +192,22 @@ def _operator(topics: Topics, _: str) -> Iterator[Right]:
     yield Right("cluster", CLUSTER, "DescribeConfigs")
 
 
-ROLES: Final[Mapping[str, Role]] = {
+def roles(tasks: TaskTable) -> dict[str, Role]:
+    """Return the roles of an installation with these tasks, by name. The simulator has none: it does not use Kafka."""
+    return ROLES | {task: _specialist(task) for task in tasks.added}
+
+
+ROLES: Final[dict[str, Role]] = {
     "upstream": Role("a system that publishes texts", _upstream, WRITERS),
     ROUTER: Role("the router: reads texts, predictions and answers, writes Results, measures all groups", _router),
-    **{task: _specialist(task) for task in TASKS},
+    **{task: _specialist(task) for task in BUILT_IN},
     FRONTIER: Role("the frontier service: reads hard cases, writes answers and the record of what left", _frontier),
     "consumer": Role("a system that reads Results, in groups NAME and NAME.… of its own", _consumer, READERS),
     "reviewer": Role("who corrects Results", _reviewer, WRITERS),
     "auditor": Role("who reads what left: sprat audit, audit verify --no-reconcile", _auditor, READERS),
     "operator": Role("who runs the commands of sprat: doctor, lag, trace, dlq, models retire, topics", _operator),
 }
-"""By name. The simulator has none: it does not use Kafka."""
+"""Those of every installation, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +227,13 @@ class Principal:
 
     def rights(self, topics: Topics) -> tuple[Right, ...]:
         """Return its rights, in order, without those that others of them include."""
-        every = {right for role in self.roles for right in ROLES[role].rights(topics, self.user)}
+        known = roles(topics.tasks)
+        every = {right for role in self.roles for right in known[role].rights(topics, self.user)}
         return tuple(sorted(right for right in every if not any(other.includes(right) for other in every - {right})))
 
     def quota(self) -> Quota | None:
         """Return its quota; None if one of its roles has none."""
-        quotas = [ROLES[role].quota for role in self.roles]
+        quotas = [ROLES[role].quota if role in ROLES else None for role in self.roles]  # services have none
         if None in quotas:
             return None
         values: dict[str, int] = {}
@@ -243,16 +249,17 @@ def parse_principals(given: Sequence[str], topics: Topics) -> tuple[Principal, .
     Raises:
         UserError: a role is unknown, a name is not `User:NAME`, or a consumer's groups would be those of services.
     """
-    roles: dict[str, list[str]] = {}
+    known = roles(topics.tasks)
+    given_roles: dict[str, list[str]] = {}
     for each in given:
         role, equals, name = each.partition("=")
         kind, _, user = name.partition(":")
         if not equals or kind != "User" or not user or user == ANYTHING:
             raise UserError(f"--principal {each}: must be ROLE=User:NAME, as in upstream=User:crm")
-        if role not in ROLES:
-            raise UserError(f"--principal {each}: there is no role {role}; there are {', '.join(ROLES)}")
-        roles.setdefault(name, []).append(role)
-    principals = tuple(Principal(name, tuple(dict.fromkeys(found))) for name, found in roles.items())
+        if role not in known:
+            raise UserError(f"--principal {each}: there is no role {role}; there are {', '.join(known)}")
+        given_roles.setdefault(name, []).append(role)
+    principals = tuple(Principal(name, tuple(dict.fromkeys(found))) for name, found in given_roles.items())
     consumers = [principal for principal in principals if "consumer" in principal.roles]
     for principal in consumers:
         _check_groups(principal, topics)

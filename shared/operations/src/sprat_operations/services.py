@@ -2,11 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sprat import plugins
 from sprat.errors import UserError
-from sprat.settings import section_prefix
-from sprat_contracts import TASKS
+from sprat.settings import section_field, section_prefix
+from sprat_contracts import BUILT_IN, TASKS
+
+CLASSIFY: Final = "classify"
+"""The service of every task from a file."""
+
+
+def program_of(service: str) -> str:
+    """Return the service whose program runs under the name of a service: `classify` for a task from a file."""
+    return service if service in BUILT_IN or service in {"router", "frontier", "simulator"} else CLASSIFY
+
+
+def module_of(service: str) -> str:
+    """Return the package that `python -m` runs for a service."""
+    return f"sprat_{section_field(program_of(service))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +36,13 @@ class ServedModel:
     def __str__(self) -> str:
         return f"{self.task}/{self.name}"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that configure the task's service for this model."""
-        prefix = section_prefix(self.task)
-        return {f"{prefix}ARTEFACT": str(self.folder), f"{prefix}MODEL": self.name}
-
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service as the supervisor and the tools need to know it."""
 
     service: str
-    """The name of its entry point in the group `sprat.services`."""
+    """Its name: of its entry point in the group `sprat.services`, or of its task, where that stands in a file."""
     group: str = ""
     """Its consumer group, after the prefix and a dot; empty without one. `{model}` is replaced by its model's name."""
     essential: bool = False
@@ -60,14 +68,28 @@ class ServiceSpec:
         return self.group.format(model=model) if self.group else None
 
     @property
+    def program(self) -> str:
+        """The name of its entry point."""
+        return program_of(self.service)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that configure its program for its task and model."""
+        prefix = section_prefix(self.program)
+        task = {f"{prefix}TASK": self.service} if self.program == CLASSIFY else {}
+        if self.model is None:
+            return task
+        return task | {f"{prefix}ARTEFACT": str(self.model.folder), f"{prefix}MODEL": self.model.name}
+
+    @property
     def distribution(self) -> str:
         """The name of its distribution for `pip install`."""
-        return f"sprat-{self.service}"
+        return f"sprat-{self.program}"
 
     @property
     def is_installed(self) -> bool:
         """Whether an installed distribution declares the service."""
-        return plugins.find(plugins.SERVICES, self.service) is not None
+        return plugins.find(plugins.SERVICES, self.program) is not None
 
     @property
     def module(self) -> str:
@@ -76,7 +98,7 @@ class ServiceSpec:
         Raises:
             UserError: the service is not installed.
         """
-        entry = plugins.find(plugins.SERVICES, self.service)
+        entry = plugins.find(plugins.SERVICES, self.program)
         if entry is None:
             raise UserError(
                 f"the service {self.service} is not installed: pip install --find-links dist {self.distribution}"
@@ -103,6 +125,11 @@ SERVICES = (
     *(ServiceSpec(task, f"{task}.{{model}}", on_request=task in ON_REQUEST) for task in TASKS),
     ServiceSpec(FRONTIER, "frontier", essential=True),
 )
+
+
+def task_service(task: str) -> ServiceSpec:
+    """Return the service of a task from a file."""
+    return ServiceSpec(task, f"{task}.{{model}}")
 
 
 def instance_name(service: str, instance: int) -> str:

@@ -11,7 +11,6 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from sprat.errors import UserError
 from sprat.kafka.clients import missing_topics
-from sprat_contracts.base import TASKS
 from sprat_contracts.topics import Topic, Topics
 
 Status = Literal["created", "exists", "differs", "missing"]
@@ -204,7 +203,7 @@ def _state(topic: Topic, partitions: int | None, config: Mapping[str, str]) -> T
 
 def _check_equal_partitions(states: Iterable[TopicState], topics: Topics) -> None:
     """Raise UserError where a new topic would differ from its existing siblings: equal keys need equal partitions."""
-    names = {topics.texts, *(name(task) for task in TASKS for name in (topics.predictions, topics.results))}
+    names = {topics.texts, *(name(task) for task in topics.tasks for name in (topics.predictions, topics.results))}
     wanted = {topic.name: topic.partitions for topic in topics.table() if topic.name in names}
     siblings = [state for state in states if state.name in wanted]
     other = [state for state in siblings if state.partitions not in {None, wanted[state.name]}]

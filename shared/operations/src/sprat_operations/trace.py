@@ -8,7 +8,7 @@ from typing import Final
 from aiokafka import ConsumerRecord
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat_contracts import Topics, Traceparent
+from sprat_contracts import BUILT_IN, TaskTable, Topics, Traceparent
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace_records import TraceQuery, TraceStep, read_step
@@ -26,6 +26,8 @@ class TraceResult:
     """Ids of calls under a trace that other texts share: the calls may be theirs."""
     unreadable_topics: dict[str, str] = field(default_factory=dict)
     """Topics that could not be read, each with the reason."""
+    tasks: TaskTable = BUILT_IN
+    """The tasks of the installation."""
 
 
 async def trace(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms: int) -> TraceResult:
@@ -61,6 +63,7 @@ class _Search:
 
     def __init__(self, topics: Topics, query: TraceQuery) -> None:
         self.steps: list[TraceStep] = []
+        self._topics = topics
         self.record_kinds = record_kinds(topics)
         self._query = query
         self._needles = query.needles
@@ -160,7 +163,9 @@ class _Search:
         """Return the records, the calls with the text that asked for them."""
         calls = [step for step in self.steps if step.kind is RecordKind.egress]
         shared = {step.call_id for step in calls if step.call_id is not None and self._may_be_of_another(step)}
-        return TraceResult([_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics)
+        return TraceResult(
+            [_with_text(step, self.steps) for step in self.steps], shared, self._unreadable_topics, self._topics.tasks
+        )
 
 
 @dataclass(frozen=True, slots=True)

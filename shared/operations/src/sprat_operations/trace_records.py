@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat_contracts import TASKS, DeadLetterReason, KafkaRecord, Traceparent
+from sprat_contracts import BUILT_IN, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
 from sprat_contracts.headers import ATTRIBUTE
 from sprat_contracts.ids import plain_text_identity
@@ -310,8 +310,8 @@ def requested_models(steps: Iterable[TraceStep]) -> dict[str, str]:
     return {task: model for step in in_time_order(steps) for task, model in step.models.items()}
 
 
-def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
-    """Return the known tasks asked for that have no Result yet; none where the router rejected the text.
+def tasks_without_result(steps: Iterable[TraceStep], tasks: Container[str] = BUILT_IN) -> tuple[str, ...]:
+    """Return those of `tasks` that are asked for and have no Result yet; none where the router rejected the text.
 
     Where the text itself was not found, its tasks are unknown, and none are returned.
     """
@@ -320,7 +320,7 @@ def tasks_without_result(steps: Iterable[TraceStep]) -> tuple[str, ...]:
     if not models or any(_rejects(step, models[-1]) for step in every):
         return ()
     done = {step.task for step in every if step.kind is RecordKind.result}
-    return tuple(task for task in models[-1].tasks if task in TASKS and task not in done)
+    return tuple(task for task in models[-1].tasks if task in tasks and task not in done)
 
 
 def _rejects(step: TraceStep, text: TraceStep) -> bool:

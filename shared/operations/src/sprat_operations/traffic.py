@@ -15,7 +15,6 @@ from sprat.errors import UserError
 from sprat.kafka.clients import cancel_requests, close_in_time, make_consumer, missing_topics
 from sprat.kafka.lag import GroupLag, LagMeter, LagSnapshot
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS
 from sprat_operations.lag import Pace, pace_between
 
 ALL, ESCALATED = "all", "escalated"
@@ -169,7 +168,7 @@ class Traffic:
         return sum(end - first.get(tp, 0) for tp, end in self._now.ends.items() if tp.topic == topic)
 
     async def _result_partitions(self) -> list[TopicPartition]:
-        names = [self._topics.texts, *map(self._topics.results, TASKS)]
+        names = [self._topics.texts, *map(self._topics.results, self._topics.tasks)]
         described = await self._admin.describe_topics(names)
         if missing := missing_topics(described):
             raise UserError(

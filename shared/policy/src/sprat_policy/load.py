@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -15,6 +15,8 @@ from sprat_policy.rules import Policy, PolicySection
 from sprat_policy.source_globs import Claims
 from sprat_policy.tenant_guard import SigningKeys, TenantGuard
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
+
+Root = TypeVar("Root", bound=PolicySection)
 
 MAX_BYTES = 256 * 1024
 """About 3,000 tenants; a larger file is a mistake, and PyYAML would need seconds for it."""
@@ -38,7 +40,7 @@ def load_policy(path: Path | str) -> Policy:
     Raises:
         UserError: one line for each problem, at most five, as `policy.yaml:7:15: tenants.acme-bank.frontier: …`.
     """
-    return policy_of(_read(Path(path)), path)
+    return policy_of(read_file(Path(path)), path)
 
 
 def load_guarded_policy(path: Path | str, environment: Mapping[str, str]) -> tuple[Policy, TenantGuard]:
@@ -47,7 +49,7 @@ def load_guarded_policy(path: Path | str, environment: Mapping[str, str]) -> tup
     Raises:
         UserError: as :func:`load_policy`, and where a variable is missing or no key; the message never has its value.
     """
-    policy, document = _read_policy(_read(Path(path)), path)
+    policy, document = _read_policy(read_file(Path(path)), path)
     return policy, TenantGuard(policy, _signing_keys(policy, environment, document, path))
 
 
@@ -61,19 +63,29 @@ def policy_of(raw: bytes, path: Path | str) -> Policy:
 
 
 def _read_policy(raw: bytes, path: Path | str) -> tuple[Policy, Document]:
+    policy, document = section_of(raw, path, Policy)
+    _refuse(path, [*_shared_sources(policy, document, path)])
+    return policy, document
+
+
+def section_of(raw: bytes, path: Path | str, root: type[Root]) -> tuple[Root, Document]:
+    """Read the content of a file as one section; `path` is named in errors.
+
+    Raises:
+        UserError: as :func:`load_policy`.
+    """
     text = _decode(raw, path)
     try:
         document = read_yaml(text)
     except UnreadableYamlError as error:
         raise UserError(_line(path, error.place, error.problem)) from None
     if document.data is None:
-        raise UserError(f"{path}: the file is empty; it needs the sections {_known(Policy)}")
+        raise UserError(f"{path}: the file is empty; it needs the sections {_known(root)}")
     try:
-        policy = Policy.model_validate(document.data)
+        return root.model_validate(document.data), document
     except ValidationError as error:
-        _refuse(path, [_describe(path, document, problem) for problem in error.errors(include_url=False)])
-    _refuse(path, [*_shared_sources(policy, document, path)])
-    return policy, document
+        _refuse(path, [_describe(path, document, problem, root) for problem in error.errors(include_url=False)])
+        raise
 
 
 def _refuse(path: Path | str, problems: Sequence[str]) -> None:
@@ -130,7 +142,12 @@ def _signing_keys(policy: Policy, environment: Mapping[str, str], document: Docu
     return keys
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return the content of a policy file, or of one beside it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -152,7 +169,7 @@ def _decode(raw: bytes, path: Path | str) -> str:
         raise UserError(_line(path, place, "not UTF-8; save the file as UTF-8")) from None
 
 
-def _describe(path: Path | str, document: Document, problem: ErrorDetails) -> str:
+def _describe(path: Path | str, document: Document, problem: ErrorDetails, root: type[PolicySection]) -> str:
     """Return one line: the place in the file, the field, what is wrong and what is expected."""
     location: Location = tuple(step for step in problem["loc"] if step != "[key]")
     present = location
@@ -161,21 +178,21 @@ def _describe(path: Path | str, document: Document, problem: ErrorDetails) -> st
     place = document.values[present]
     if problem["type"] in ("extra_forbidden", "no_region") or "[key]" in problem["loc"]:
         place = document.keys.get(present, place)
-    return _line(path, place, f"{_dotted(location) or 'the file'}: {_explain(problem, location)}")
+    return _line(path, place, f"{_dotted(location) or 'the file'}: {_explain(problem, location, root)}")
 
 
 def _dotted(location: Location) -> str:
     return ".".join(str(step) for step in location)
 
 
-def _explain(problem: ErrorDetails, location: Location) -> str:
+def _explain(problem: ErrorDetails, location: Location, root: type[PolicySection]) -> str:
     """Return what is wrong and what is expected instead."""
     if problem["type"] == "no_region":
         return problem["msg"]
-    section, field = _resolve(location)
+    section, field = _resolve(location, root)
     message = _MESSAGES.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
     if "[key]" in problem["loc"]:
-        return f"{message}; expected: {_expected_name(location)}"
+        return f"{message}; expected: {_expected_name(location, root)}"
     if problem["type"] == "extra_forbidden" and section is not None:
         matches = get_close_matches(str(location[-1]), section.model_fields, n=1)
         hint = f"did you mean {matches[0]}? " if matches else ""
@@ -186,18 +203,18 @@ def _explain(problem: ErrorDetails, location: Location) -> str:
     return f"{value}{message}; expected: {expected}" if expected else f"{value}{message}"
 
 
-def _expected_name(location: Location) -> str:
+def _expected_name(location: Location, root: type[PolicySection]) -> str:
     """Return the description of a name that the owner chooses, as that of a tenant."""
-    _, field = _resolve(location[:-1])
+    _, field = _resolve(location[:-1], root)
     annotation: Any = get_args(field.annotation)[0] if field is not None else str
     metadata = getattr(annotation, "__metadata__", ())
     descriptions = (each.description for each in metadata if isinstance(each, FieldInfo))
     return next(filter(None, descriptions), "a name")
 
 
-def _resolve(location: Location) -> tuple[type[PolicySection] | None, FieldInfo | None]:
+def _resolve(location: Location, root: type[PolicySection]) -> tuple[type[PolicySection] | None, FieldInfo | None]:
     """Return the section and the field that a location in the file belongs to, as far as they exist."""
-    section: type[PolicySection] | None = Policy
+    section: type[PolicySection] | None = root
     field: FieldInfo | None = None
     is_name = False  # the next step is a name that the owner chose, as that of a tenant
     for depth, step in enumerate(location):

@@ -8,7 +8,16 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
@@ -325,14 +334,27 @@ class Policy(PolicySection):
             for place, glob in enumerate(tenant.sources):
                 yield Claim(section, place, glob)
 
+    _added: Mapping[str, TaskPolicy] = PrivateAttr({})
+
+    def with_added(self, tasks: Mapping[str, TaskPolicy]) -> Self:
+        """Return this policy with those of tasks from files of their own."""
+        copy = self.model_copy()
+        copy._added = tasks  # noqa: SLF001 - its own
+        return copy
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks with a policy: those of this version, then those from files."""
+        return (*TaskPolicies.model_fields, *self._added)
+
     def task(self, name: str, model: str = "default") -> TaskPolicy:
         """Return the policy for one model of a task.
 
         Raises:
-            KeyError: this version has no such task.
+            KeyError: there is no such task.
         """
         if name not in TaskPolicies.model_fields:
-            raise KeyError(name)
+            return self._added[name].of(model)
         policy: TaskPolicy = getattr(self.tasks, name)
         return policy.of(model)
 
@@ -364,8 +386,8 @@ def unannounced_models(policy: Policy, announced: Iterable[ModelAnnounced]) -> t
     """Return the models that the policy names and no service has announced, in the file's order."""
     known = {(each.task, each.model) for each in announced}
     unannounced: list[UnannouncedModel] = []
-    for task in TaskPolicies.model_fields:
-        named = getattr(policy.tasks, task).models
+    for task in policy.task_names:
+        named = policy.task(task, "").models
         free = sorted(model for model_task, model in known if model_task == task and model not in named)
         unannounced += [
             UnannouncedModel(task, name, _closest(name, free)) for name in named if (task, name) not in known

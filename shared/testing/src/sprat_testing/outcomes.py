@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sprat.kafka.clients import close_in_time, make_consumer
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, Event, KafkaRecord, Result, decode
+from sprat_contracts import Event, KafkaRecord, Result, decode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Outcomes:
         topics = kafka.topics
         consumer = make_consumer(
             kafka.client(),
-            *map(topics.results, TASKS),
+            *map(topics.results, topics.tasks),
             topics.dead_letters,
             group_id=None,
             auto_offset_reset="earliest",

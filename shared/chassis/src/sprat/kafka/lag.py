@@ -24,7 +24,7 @@ from aiokafka.errors import (
 
 from sprat.channels import FRONTIER, ROUTER, service_channels
 from sprat.kafka.cluster import EARLIEST, READ_UNCOMMITTED, Cluster, ConsumerGroup
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import Topics
 
 REQUIRED_GROUPS: Final = (ROUTER, FRONTIER)
 """The groups, without the prefix, that every installation needs: without them texts get no Result."""
@@ -324,7 +324,7 @@ def topics_read_by(group: str, topics: Topics) -> tuple[str, ...]:
     """Return the topics that the group of a Sprat service reads, named without the prefix; none for other groups."""
     service, _, model = group.partition(".")
     for channels in service_channels(topics):
-        if channels.service == service and bool(model) == (service in TASKS):
+        if channels.service == service and bool(model) == (service in topics.tasks):
             return tuple(channels.reads)
     return ()
 

@@ -21,7 +21,7 @@ from sprat.processing.measure import SMALL_STAGES
 from sprat.processing.records import WorkItem
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
-from sprat_contracts import OUTPUTS
+from sprat_contracts import BUILT_IN, TaskTable
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class CachedInference:
     inference: Inference
     cache: Cache
     keyed_hash: KeyedHash
+    tasks: TaskTable = BUILT_IN
 
     def prepare(self, item: WorkItem, ask: Ask) -> None:
         """Record the question of a work item."""
@@ -148,7 +149,7 @@ class CachedInference:
         keys = list(asks)
         found: dict[str, Answer] = {}
         for key, value in zip(keys, await self.cache.get_many(keys), strict=True):
-            if value is not None and (answer := _decode(asks[key].task, value)) is not None:
+            if value is not None and (answer := _decode(self.tasks, asks[key].task, value)) is not None:
                 found[key] = answer
         return found
 
@@ -159,12 +160,12 @@ def _encode(answer: Answer) -> bytes:
     return f"{answer.confidence!r}{stage}\n{answer.output.model_dump_json()}".encode()
 
 
-def _decode(task: str, value: bytes) -> Answer | None:
+def _decode(tasks: TaskTable, task: str, value: bytes) -> Answer | None:
     """Read an answer from the cache; None where it is not one, for instance because something else wrote it."""
     head, _, output = value.partition(b"\n")
     confidence, _, stage = head.partition(b" ")
     try:
-        answer = Answer(OUTPUTS[task].model_validate_json(output), float(confidence), stage.decode() or None)
+        answer = Answer(tasks[task].model_validate_json(output), float(confidence), stage.decode() or None)
     except (ValidationError, ValueError, KeyError):
         log.warning("a cached answer is not valid; it is ignored")
         return None

@@ -159,9 +159,10 @@ class LoopContext:
             if outcome.skipped is not None:
                 skipped[outcome.skipped] += 1
             if outcome.judged and item.received is not None and isinstance(item.received.message, TextSubmitted):
-                count_text(item.received.message)
+                tasks = self.outbox.topics.tasks
+                count_text(item.received.message, tasks)
                 if item.span is not None:
-                    item.span.set(**span_attributes(item.received.message))
+                    item.span.set(**span_attributes(item.received.message, tasks))
             if outcome.rejected is not None:
                 signals.DEAD_LETTERS.add(1, reason=outcome.rejected.code)
                 log.info("dead letter: %s", outcome.rejected.code, extra=item.log_fields())
@@ -189,7 +190,7 @@ class LoopContext:
         received = item.received
         judged = not item.skipped if received is None else item.outcome is not None and item.outcome.judged
         if judged and not item.traced:
-            attributes = {} if received is None else span_attributes(received.message)
+            attributes = {} if received is None else span_attributes(received.message, self.outbox.topics.tasks)
             id = None if received is None else received.envelope.id
             self.tracing.accept(context, item.record.topic, id, item.record.timestamp, attributes, item.error)
             item.traced = True

@@ -7,7 +7,16 @@ from opentelemetry.trace import SpanContext
 
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Value
-from sprat_contracts import FrontierAnswered, FrontierRequested, Message, ModelRef, Prediction, Result, TextSubmitted
+from sprat_contracts import (
+    FrontierAnswered,
+    FrontierRequested,
+    Message,
+    ModelRef,
+    Prediction,
+    Result,
+    TaskTable,
+    TextSubmitted,
+)
 from sprat_contracts.languages import primary_subtag
 
 SMALL_STAGES = ("wait", "cache", "model")
@@ -16,22 +25,25 @@ NONE = "none"
 """The reason of what was not declined, and the stage of a model that has one alone."""
 
 
-def span_attributes(message: Message) -> Mapping[str, Value]:
-    """Return what the span of processing a record says about the message that it caused, or that it holds."""
+def span_attributes(message: Message, tasks: TaskTable) -> Mapping[str, Value]:
+    """Return what the span of processing a record says about the message that it caused, or that it holds.
+
+    Of the tasks that a text asks for, it names those in `tasks` alone: others are the words of who wrote the text.
+    """
     match message:
         case TextSubmitted():
-            return {"tenant": message.tenant, "tasks": tuple(message.tasks.known)}
+            return {"tenant": message.tenant, "tasks": tuple(message.tasks.known_to(tasks))}
         case Prediction():
             declined = message.declined.code if message.declined else None
             attributes = {"task": message.task, "tenant": message.submitted.tenant, "reason": declined}
             return attributes | _answer(message.model, message.confidence) | {"cached": message.cached or None}
         case FrontierRequested():
             decided: dict[str, Value] = {"decision": "escalated", "reason": message.reasons[0]}
-            return {**span_attributes(message.prediction), **decided, "threshold": message.threshold}
+            return {**span_attributes(message.prediction, tasks), **decided, "threshold": message.threshold}
         case FrontierAnswered():
             ended: dict[str, Value] = {"cached": message.cached or None}
             reason = message.declined.code if message.declined else message.request.reasons[0]
-            return {**span_attributes(message.request), **ended, "reason": reason}
+            return {**span_attributes(message.request, tasks), **ended, "reason": reason}
         case Result():
             route: dict[str, Value] = {
                 "task": message.task,
@@ -56,9 +68,9 @@ def _answer(model: ModelRef | None, confidence: float | None) -> dict[str, Value
     }
 
 
-def count_text(text: TextSubmitted) -> None:
-    """Count the pairs of a text that the router has accepted."""
-    for task in text.tasks.known:
+def count_text(text: TextSubmitted, tasks: TaskTable) -> None:
+    """Count the pairs of a text that the router has accepted: those of a task in `tasks`."""
+    for task in text.tasks.known_to(tasks):
         signals.PAIRS.add(1, task=task, tenant=text.tenant)
 
 

@@ -86,7 +86,7 @@ class Outbox:
         if item.received is None or item.span is None:
             raise Fatal("a record that was not decoded emits an event")
         if item.span.recorded:
-            item.span.set(**span_attributes(emit.message))
+            item.span.set(**span_attributes(emit.message, self.topics.tasks))
         span = _sending(item, emit.topic)
         record = event_record(emit, item.received.envelope, span.traceparent, self._source)
         return PendingRecord(self.signatures.sign(record) if emit.message.signed else record, span, emit.message)

@@ -26,6 +26,7 @@ from sprat_operations.rights import (
     parse_principals,
     quota_command,
     removal_command,
+    roles,
 )
 
 _ROLES = "\n".join(f"  {name:12} {role.purpose}" for name, role in ROLES.items())
@@ -98,12 +99,13 @@ Principals = Annotated[
 def print_(principal: Principals, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
     """Print the least rights of users by their roles, and their quotas, as commands of Kafka. It asks no broker."""
     kafka = kafka_settings(bootstrap, prefix)
+    known = roles(kafka.topics.tasks)
     for each in parse_principals(principal, kafka.topics):
         if as_json:
             _say_rights(each, kafka)
             continue
         for role in each.roles:
-            say(faint(f"# {role}, {printable(each.name)}: {ROLES[role].purpose}"))
+            say(faint(f"# {role}, {printable(each.name)}: {known[role].purpose}"))
         for command in acl_commands(each, kafka.topics, kafka.bootstrap):
             say(printable(command))
         if (quota := quota_command(each, kafka.bootstrap)) is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,19 @@ from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, Ow
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat.words import counted
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
-from sprat_contracts import TASKS, EgressRecord
+from sprat_contracts import BUILT_IN, EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.egress import last_egress
 from sprat_operations.lag import as_metrics, stalled_members
 from sprat_operations.models import RegisteredModels, group_of, read_registered_models
+from sprat_operations.services import module_of
 from sprat_operations.topics import TopicState, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
 from sprat_policy import Policy
@@ -76,14 +78,14 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     before, measured = await _measure(kafka, {} if registered is None else registered.withdrawn)
     run = local_run.find_by_kafka(kafka.bootstrap)
     logs = None if run is None else Path(run.folder, "logs")
-    for check in check_groups(measured, registered, before, logs):
+    for check in check_groups(measured, registered, before, logs, kafka.topics.tasks):
         yield check
     if registered is None:
         return
     for check in check_models(registered.announced, measured):
         yield check
     if policy is not None:
-        for check in check_policy(policy, registered.announced):
+        for check in check_policy(policy.with_added(chosen_tasks()), registered.announced):
             yield check
 
 
@@ -364,6 +366,7 @@ def check_groups(
     registered: RegisteredModels | None,
     before: LagSnapshot | None = None,
     logs: Path | None = None,
+    tasks: Container[str] = BUILT_IN,
 ) -> Iterator[Check]:
     """Check every group that exists or is required.
 
@@ -372,6 +375,7 @@ def check_groups(
         registered: the models; None if they are not known.
         before: an earlier measurement, limited too; without it nothing is said of members that stand still.
         logs: the folder with the logs of an installation that `sprat up` has started; None where it did not.
+        tasks: those of the installation.
     """
     earlier = {} if before is None else before.groups
     span_s = 0.0 if before is None else measured.at_s - before.at_s
@@ -379,9 +383,9 @@ def check_groups(
         group = measured.groups.get(name)
         metrics = {} if group is None else as_metrics(group)
         if group is not None and name in earlier and (stalled := stalled_members(earlier[name], group)):
-            yield replace(_stalled(name, group, stalled, span_s, logs), metrics=metrics)
+            yield replace(_stalled(name, group, stalled, span_s, logs, tasks), metrics=metrics)
             continue
-        for check in _check_group(name, group, registered):
+        for check in _check_group(name, group, registered, tasks):
             yield replace(check, metrics=metrics)
     if (router := measured.groups.get(ROUTER)) is not None:
         yield from _check_strictness(router)
@@ -400,10 +404,12 @@ def _check_strictness(router: GroupLag) -> Iterator[Check]:
         )
 
 
-def _check_group(name: str, group: GroupLag | None, registered: RegisteredModels | None) -> Iterator[Check]:
+def _check_group(
+    name: str, group: GroupLag | None, registered: RegisteredModels | None, tasks: Container[str]
+) -> Iterator[Check]:
     members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
     finding = _counted(name, members, lag)
-    if registered is not None and name.partition(".")[0] in TASKS and name not in map(group_of, registered.announced):
+    if registered is not None and name.partition(".")[0] in tasks and name not in map(group_of, registered.announced):
         yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
     elif members:
         yield ok("groups", finding)
@@ -417,7 +423,9 @@ def _counted(name: str, members: int, lag: int) -> str:
     return f"{name}: {counted(members, 'member')}, {counted(lag, 'record')} behind"
 
 
-def _stalled(name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s: float, logs: Path | None) -> Check:
+def _stalled(
+    name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s: float, logs: Path | None, tasks: Container[str]
+) -> Check:
     """Report members that have lag and have committed nothing for `span_s` seconds."""
     members = len(group.group.members)
     which = _some(sorted({f"{member.client}@{member.host}" for member in stalled}))
@@ -430,15 +438,16 @@ def _stalled(name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s:
         )
         return warning("groups", finding, fix)
     service = name.partition(".")[0]
-    if service not in {*TASKS, ROUTER}:
+    if service not in tasks and service != ROUTER:
         return warning("groups", finding, "it is none of Sprat's services: look at whoever runs it")
+    module = module_of(service)
     if logs is None:
         fix = (
             f"read the end of its log on that machine, and restart the service {service}; runbook SpratTextsWaitTooLong"
         )
     else:
         fix = (
-            f"read the end of {logs / service}*.log, and end its process (pgrep -fa sprat_{service}; kill -9 PID): "
+            f"read the end of {logs / service}*.log, and end its process (pgrep -fa {module}; kill -9 PID): "
             "`sprat up` starts it again; runbook SpratTextsWaitTooLong"
         )
     return broken("groups", finding, fix)

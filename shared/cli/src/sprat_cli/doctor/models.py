@@ -6,7 +6,7 @@ from sprat.kafka.lag import LagSnapshot
 from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
-from sprat_contracts import TASKS, ModelAnnounced
+from sprat_contracts import ModelAnnounced
 from sprat_operations.models import advised_keep_at, group_of, serving_advice
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
@@ -62,7 +62,7 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
     for each in announced:
         yield from _labels(policy, each)
         advised = advised_keep_at(each)
-        if each.task in TASKS and advised is not None:
+        if each.task in policy.task_names and advised is not None:
             yield from _compared(policy, each, advised)
 
 

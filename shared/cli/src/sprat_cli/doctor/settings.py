@@ -17,6 +17,7 @@ from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
+from sprat_operations.services import CLASSIFY
 from sprat_policy import Policy, TenantPolicy, load_policy
 
 _SHORTEST_SECRET = 16
@@ -228,9 +229,11 @@ def _listed(names: Sequence[str]) -> str:
 
 SERVICES_OWN = (
     "SPRAT_POLICY",
+    "SPRAT_TASKS",
+    "SPRAT_CLASSIFY__TASK",
     "SPRAT_LAG_EVERY_S",
     "SPRAT_STRICT_TEXTS",
-    *(f"{section_prefix(task)}{field}" for task in TASKS for field in ("ARTEFACT", "MODEL", "THREADS")),
+    *(f"{section_prefix(task)}{field}" for task in (*TASKS, CLASSIFY) for field in ("ARTEFACT", "MODEL", "THREADS")),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",
     "SPRAT_FRONTIER__API_KEY",

@@ -70,10 +70,10 @@ def feedback(
     if context.invoked_subcommand is not None:
         reject_misplaced_options(context, f"sprat feedback {context.invoked_subcommand} --task intent")
         return
-    options = CorrectionOptions(text_id, source, task, label, outside, output, by)
+    kafka = kafka_settings(bootstrap, prefix)
+    options = CorrectionOptions(text_id, source, task, label, outside, output, by, kafka.topics.tasks)
     options.check()
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
-    kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
         asyncio.run(check_corrections(kafka, messages, new_labels=allow_new_labels))
         asyncio.run(publish(kafka, messages, as_json=as_json))

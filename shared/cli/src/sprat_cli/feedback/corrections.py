@@ -1,7 +1,7 @@
 """Read, validate and publish the corrections of `sprat feedback`; nothing is sent before all are valid."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +11,7 @@ from sprat.kafka.publisher import Acknowledged, NotAcknowledged, Publisher, TooL
 from sprat.settings import KafkaSettings
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.text_input import read_lines
-from sprat_contracts import TASKS, FeedbackGiven, IntentOutput
+from sprat_contracts import BUILT_IN, FeedbackGiven, IntentOutput, TaskTable
 from sprat_operations.feedback import InvalidCorrection, correction, feedback_record
 
 _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
@@ -28,6 +28,8 @@ class CorrectionOptions:
     outside: bool
     output: str | None
     by: str | None
+    tasks: TaskTable = BUILT_IN
+    """Those of the installation."""
 
     def check(self) -> None:
         """Check the task.
@@ -35,8 +37,8 @@ class CorrectionOptions:
         Raises:
             UserError: it is not known.
         """
-        if self.task is not None and self.task not in TASKS:
-            raise UserError(f"--task {self.task}: no such task; known are {', '.join(TASKS)}")
+        if self.task is not None and self.task not in self.tasks:
+            raise UserError(f"--task {self.task}: no such task; known are {', '.join(self.tasks)}")
 
     @property
     def common(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def read_one(options: CorrectionOptions) -> list[FeedbackGiven]:
     if missing := [option for name, option in _OPTIONS.items() if name not in fields]:
         raise UserError(f"{', '.join(missing)}: missing; or name a file of corrections with --from")
     try:
-        return [correction(fields)]
+        return [correction(fields, options.tasks)]
     except InvalidCorrection as error:
         raise UserError(str(error)) from None
 
@@ -71,10 +73,10 @@ def read_bulk(argument: str, options: CorrectionOptions, stdin: TextIO) -> list[
     if argument != "-" and not Path(argument).is_file():
         raise UserError(f"there is no file {argument!r}")
     lines = read_lines(argument, stdin, as_text=False, whole=False).texts
-    return [_line(where, line, options.common) for where, line in lines]
+    return [_line(where, line, options) for where, line in lines]
 
 
-def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
+def _line(where: str, line: str, options: CorrectionOptions) -> FeedbackGiven:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -82,7 +84,7 @@ def _line(where: str, line: str, common: Mapping[str, Any]) -> FeedbackGiven:
     if not isinstance(fields, dict):
         raise UserError(f"{where}: not a JSON object")
     try:
-        return correction({**common, **fields})
+        return correction({**options.common, **fields}, options.tasks)
     except InvalidCorrection as error:
         raise UserError(f"{where}: {error}") from None
 
@@ -93,8 +95,8 @@ def _output(options: CorrectionOptions) -> dict[str, Any]:
     if sum(said) != 1:
         raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")
     if options.output is None:
-        if options.task not in {None, "intent"}:
-            raise UserError(f"--label and --outside are for intent; {options.task} needs --output JSON|FILE")
+        if options.task is not None and options.tasks[options.task] is not IntentOutput:
+            raise UserError(f"--label and --outside are for labels; {options.task} needs --output JSON|FILE")
         return {"output": {"label": options.label}}
     try:
         content = options.output if options.output.lstrip().startswith("{") else Path(options.output).read_text("utf-8")

@@ -17,7 +17,6 @@ from sprat_cli.feedback.training_file import check_format, rows_of, trainable, w
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
-from sprat_contracts import TASKS
 from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model
 
 EXPORT = """\b
@@ -74,14 +73,14 @@ def export(
     prefix: Prefix = None,
 ) -> None:
     """Join corrections with their texts into a training file."""
-    if task not in TASKS:
-        raise UserError(f"--task {task}: no such task; known are {', '.join(TASKS)}")
+    kafka = kafka_settings(bootstrap, prefix)
+    if task not in (known := kafka.topics.tasks):
+        raise UserError(f"--task {task}: no such task; known are {', '.join(known)}")
     for path in (output, *([out_of_scope] if out_of_scope else [])):
         check_format(path, task)
         if path.exists() and not force:
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)
-    kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
         examples, left_out = asyncio.run(joined_corrections(kafka, task, since_ms))
     model, examples = _of_one_model(task, model, examples, left_out)
@@ -136,7 +135,7 @@ async def joined_corrections(
     """Return the corrections given since a time, joined with their texts, and why others are left out."""
     client = client_arguments(kafka)
     with read_progress("corrections") as progress:
-        corrections = await read_corrections(client, kafka.topics.feedback, task, since_ms, progress=progress)
+        corrections = await read_corrections(client, kafka.topics, task, since_ms, progress=progress)
     with read_progress("texts") as progress:
         examples = await join(client, kafka.topics.texts, corrections, progress=progress)
     return examples, corrections.left_out

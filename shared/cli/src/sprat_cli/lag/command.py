@@ -1,7 +1,7 @@
 """`sprat lag`: how far each consumer group is behind, and when it will have caught up."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -18,7 +18,6 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_s
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
-from sprat_contracts import TASKS
 from sprat_operations.lag import Pace, as_metrics, pace_between
 from sprat_operations.models import read_registered_models
 
@@ -104,12 +103,11 @@ class Row:
         """Whether it is the group of a withdrawn model that has nothing left to do, and whose service has stopped."""
         return self.retired and not self.pace.lag and not self.measured.group.members
 
-    @property
-    def model_waited_for(self) -> str | None:
-        """The model, as `task/model`, whose texts wait although no service runs for it; None where there is none."""
+    def model_waited_for(self, tasks: Container[str]) -> str | None:
+        """Return the model, as `task/model`, whose texts wait although no service runs for it; None where none does."""
         task, _, model = self.measured.group.name.partition(".")
         waits = self.whole and not self.retired and self.pace.lag and not self.measured.group.members
-        return f"{task}/{model}" if waits and task in TASKS and model else None
+        return f"{task}/{model}" if waits and task in tasks and model else None
 
     @property
     def seems_to_hang(self) -> bool:
@@ -161,7 +159,7 @@ def lag(
     for row in rows:
         if row.advice is not None:
             remark(row.advice)
-        if (model := row.model_waited_for) is not None:
+        if (model := row.model_waited_for(kafka.topics.tasks)) is not None:
             remark(_NOBODY_SERVES.format(texts=counted(row.pace.lag, "text"), model=printable(model)))
     missing = _missing(after.groups, asked)
     for name in missing:
@@ -195,7 +193,7 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnaps
 
 async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> OwnTexts:
     """Return the withdrawn models; none if no model has a group, or if the user may not read them."""
-    if not any(name.partition(".")[0] in TASKS for name in measured.groups):
+    if not any(name.partition(".")[0] in kafka.topics.tasks for name in measured.groups):
         return {}
     try:
         return (await read_registered_models(kafka, reading_signatures())).withdrawn

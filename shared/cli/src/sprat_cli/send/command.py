@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from sprat.settings import environment
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.send.sending import SendRun
-from sprat_cli.send.submission import SOURCE, TASK_WORDS, parse_reference, parse_tasks, prepare, signing_key
+from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key, task_words
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
+from sprat_contracts import BUILT_IN
 
 EPILOG = """\b
 Examples:
@@ -51,7 +53,7 @@ def _frontier(word: str) -> Frontier:
 
 
 def _complete_task(incomplete: str) -> list[str]:
-    return [word for word in TASK_WORDS if word.startswith(incomplete)]
+    return [word for word in task_words(chosen_tasks().table) if word.startswith(incomplete)]
 
 
 def send(
@@ -63,7 +65,7 @@ def send(
             metavar="TASK[@MODEL][=TARGET]",
             show_default=False,
             autocompletion=_complete_task,
-            help=f"{', '.join(TASK_WORDS)}; can be repeated. [default: intent]",
+            help=f"{', '.join(task_words(BUILT_IN))}, or one from a file; can be repeated. [default: intent]",
         ),
     ] = None,
     language: Annotated[
@@ -115,8 +117,9 @@ def send(
     prefix: Prefix = None,
 ) -> None:
     """Publish a text, or the lines of a file or of stdin, and show the results."""
+    kafka = kafka_settings(bootstrap, prefix)
     options = {
-        "tasks": parse_tasks(task or ["intent"]),
+        "tasks": parse_tasks(task or ["intent"], kafka.topics.tasks),
         "language": language,
         "tenant": tenant,
         "frontier": frontier and frontier.value,
@@ -127,7 +130,6 @@ def send(
     chosen = {name: value for name, value in options.items() if value is not None}
     signs = None if sign_with is None else signing_key(sign_with, environment())
     submissions = prepare(lines, chosen, id=id, key=key, plain=text or whole, source=source, sign_with=signs)
-    kafka = kafka_settings(bootstrap, prefix)
     if not as_json:
         remark(f"sending {lines.description}")
     with explain_kafka_errors(kafka):

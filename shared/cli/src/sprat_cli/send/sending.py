@@ -31,7 +31,7 @@ class SendRun:
         self._models = {
             (each.envelope.id, task): options.model
             for each in submissions
-            for task, options in each.message.tasks.known.items()
+            for task, options in each.message.tasks.known_to(kafka.topics.tasks).items()
         }
         """Text and task → the requested model, which a Result does not hold."""
         self._awaited = set(self._models)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from sprat.errors import UserError
 from sprat_cli.text_input import TextLines
 from sprat_contracts import (
+    BUILT_IN,
     SIGNATURE_HEADER,
-    TASKS,
     Envelope,
     TextSubmitted,
     Traceparent,
@@ -28,9 +28,6 @@ from sprat_contracts.wire import read_envelope
 
 SOURCE = "/sprat/send"
 """The CloudEvents source of what is sent from the command line without another."""
-
-TASK_WORDS = tuple("translation=de" if task == "translation" else task for task in TASKS)
-"""Each task as `--task` reads it."""
 
 _TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
 _INTERNAL = "sprat.cli"
@@ -66,7 +63,12 @@ class _Unsent:
     timestamp: int = 0
 
 
-def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
+def task_words(tasks: Iterable[str]) -> tuple[str, ...]:
+    """Return each task as `--task` reads it."""
+    return tuple("translation=de" if task == "translation" else task for task in tasks)
+
+
+def parse_tasks(words: Iterable[str], known: Collection[str] = BUILT_IN) -> dict[str, dict[str, str]]:
     """Read `intent`, `intent@hr` (a model by name), `translation=de` (its target), `translation@fast=de`.
 
     Raises:
@@ -75,8 +77,8 @@ def parse_tasks(words: Iterable[str]) -> dict[str, dict[str, str]]:
     tasks: dict[str, dict[str, str]] = {}
     for word in words:
         found = _TASK.fullmatch(word)
-        if found is None or found["task"] not in TASKS:
-            raise UserError(f"--task {word}: known are {', '.join(TASK_WORDS)}; a model by name: intent@NAME")
+        if found is None or found["task"] not in known:
+            raise UserError(f"--task {word}: known are {', '.join(task_words(known))}; a model by name: intent@NAME")
         task = found["task"]
         if task in tasks:
             raise UserError(f"--task {task} is given twice: a text has one answer for each task")

@@ -92,7 +92,9 @@ def trace(
         remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.unreadable_topics.items())}")
     if not texts:
         remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
-    raise typer.Exit(0 if texts and not any(map(tasks_without_result, texts.values())) else 1)
+    raise typer.Exit(
+        0 if texts and not any(tasks_without_result(steps, found.tasks) for steps in texts.values()) else 1
+    )
 
 
 async def _find(kafka: KafkaSettings, query: TraceQuery, since_ms: int) -> TraceResult:
@@ -121,7 +123,7 @@ def _tree(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> Tree:
     tree = Tree(_head(steps))
     for root in trace_trees(steps):
         _grow(tree, root, began, models, found, raw=raw)
-    for task in tasks_without_result(steps):
+    for task in tasks_without_result(steps, found.tasks):
         tree.add(Text(printable(f"no Result yet: {display_name(task, models.get(task))}"), style="red"))
     return tree
 
@@ -186,7 +188,7 @@ def _say_steps(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> 
             "text_source": source,
             "records": len(steps),
             "took_ms": ordered[-1].at_ms - began,
-            "without_result": list(tasks_without_result(steps)),
+            "without_result": list(tasks_without_result(steps, found.tasks)),
             "not_looked_at": found.unreadable_topics,
         }
     )

@@ -21,7 +21,7 @@ from sprat_cli.render import (
     result_line,
 )
 from sprat_cli.terminal import columns, remark, say, say_json
-from sprat_contracts import TASKS
+from sprat_contracts import BUILT_IN
 from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
 
 EPILOG = """\b
@@ -78,7 +78,7 @@ def watch(
             autocompletion=complete_task,
             show_default=False,
             metavar="TASK",
-            help=f"{', '.join(TASKS)}; can be repeated.",
+            help=f"{', '.join(BUILT_IN)}, or one from a file; can be repeated.",
         ),
     ] = None,
     tenant: Annotated[
@@ -118,7 +118,7 @@ def watch(
             not statuses or headers.get("ce_status") in statuses
         )
 
-    tasks = () if dead_letters else task or TASKS
+    tasks = () if dead_letters else task or tuple(kafka.topics.tasks)
     stream = ResultStream(kafka, tasks, dead_letters=dead_letters, wanted=wanted)
     form = _Form.JSON if as_json else _Form.LONG if verbose else _Form.BRIEF
     with explain_kafka_errors(kafka):

@@ -13,7 +13,6 @@ from aiokafka import TopicPartition
 from sprat.kafka.clients import close_in_time, make_consumer
 from sprat.settings import KafkaSettings
 from sprat_contracts import (
-    TASKS,
     DeadLetterReason,
     Envelope,
     KafkaRecord,
@@ -160,8 +159,8 @@ class Observations:
         self.unreadable = 0
         """Records that do not decode as what their topic contains."""
         self.topics = topics
-        self._result_topics = {topics.results(task) for task in TASKS}
-        self._prediction_topics = {topics.predictions(task) for task in TASKS}
+        self._result_topics = {topics.results(task) for task in topics.tasks}
+        self._prediction_topics = {topics.predictions(task) for task in topics.tasks}
 
     def of(self, published: Iterable[PublishedRecord]) -> "Observations":
         """Return what belongs to these records, without what belongs to other people's."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sprat.words import counted
-from sprat_contracts import TASKS, KafkaRecord
+from sprat_contracts import KafkaRecord
 from sprat_local.demo.figures import (
     NO_GOLD,
     EgressSummary,
@@ -127,7 +127,7 @@ def make_report(published: Sequence[PublishedRecord], observations: Observations
     golds = expected_pairs(published)
     results = [result for pair in golds for result in observations.results.get(pair, [])]
     ids = Counter(result.result_id for result in results)
-    tasks = {task: task_figures(task, golds, observations) for task in TASKS}
+    tasks = {task: task_figures(task, golds, observations) for task in observations.topics.tasks}
     letters = [letter for letters in observations.dead_letters.values() for letter in letters]
     return DemoReport(
         texts=sum(isinstance(each.record.sample, Sample) for each in published),

@@ -115,21 +115,24 @@ def up(
 
     from sprat_local.models import served_models  # noqa: PLC0415 - as above
     from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
-    from sprat_local.options import POLICY, Options, named_kafka_port  # noqa: PLC0415 - as above
+    from sprat_local.options import POLICY, Options, named_kafka_port, named_tasks  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
+    from sprat_policy import load_task_files, tasks_folder  # noqa: PLC0415 - as above
 
+    files = load_task_files(tasks_folder(named_tasks(), policy))
     options = Options(
         bootstrap=bootstrap,
         redis=redis,
         frontier=frontier,
         data=data,
         policy=policy or POLICY,
+        task_files=files,
         partitions=partitions,
         prefix=prefix,
         usual_ports=True,
         for_commands=True,
         kafka_port=named_kafka_port(),
-        models=served_models(model or ()),
+        models=served_models(model or (), files.table),
         on_request=tuple(with_service or ()),
         observability=Observability() if observe else None,
     )

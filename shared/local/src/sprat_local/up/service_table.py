@@ -9,7 +9,6 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sprat_cli.traffic import borderless_table, format_rate
-from sprat_contracts import TASKS
 from sprat_local.installation import Installation
 from sprat_local.processes.service_process import ProcessState, ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer
@@ -106,7 +105,10 @@ def rows_of(
         # A task with several models: the figures of Results are those of the task, so they stand in its first row.
         counted = "" if spec is None or spec.variant or "#" in process.name else service
         latencies = figures.latencies_ms.get({"router": ALL, FRONTIER: ESCALATED}.get(counted, counted), ())
-        kept = figures.kept_share(counted if counted in TASKS else ALL) if counted in {*TASKS, "router"} else None
+        tasks = installation.topics.tasks
+        kept = None
+        if counted in tasks or counted == "router":
+            kept = figures.kept_share(counted if counted in tasks else ALL)
         rows.append(
             ServiceRow(
                 process.name,
@@ -146,7 +148,7 @@ def _state(process: ServiceProcess, silent: Collection[str]) -> Text:
 
 def _model(installation: Installation, figures: TrafficFigures, name: str, task: str) -> str:
     models: Mapping[str, str] = installation.models
-    if task not in TASKS or name not in models:
+    if task not in installation.topics.tasks or name not in models:
         return ""
     version = figures.versions.get((task, models[name]), "")
     return f"{models[name]} {version[:_SHORT_VERSION]}".rstrip()

@@ -1,0 +1,1 @@
+"""The classification service: answers a task with labels that stands in a file."""

@@ -1,0 +1,1 @@
+"""`sprat task`: write a task file, and check those that there are."""

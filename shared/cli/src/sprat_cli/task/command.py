@@ -1,0 +1,182 @@
+"""`sprat task init` and `sprat task check`: tasks of your own, each a file beside the policy."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from sprat.errors import UserError
+from sprat_cli.app import group_help, make_app
+from sprat_cli.chosen_policy import folder_for_tasks
+from sprat_cli.options import Json
+from sprat_cli.terminal import printable, say, say_json
+from sprat_policy import TaskFile, TaskKind, check_task_name, load_task_file
+
+app = make_app(epilog=group_help("task", "init sentiment --labels positive,negative,neutral", "check"))
+
+_INIT = """\b
+Examples:
+  sprat task init sentiment --labels positive,negative,neutral
+  sprat task init queue --label "billing=invoices, refunds" --label "technical=something does not work" --language en
+
+\b
+Exit codes:
+  0  written
+  2  a name or an option is wrong, or the file is there already"""
+_CHECK = """\b
+Examples:
+  sprat task check
+  sprat task check tasks/sentiment.yaml --json
+
+\b
+Exit codes:
+  0  valid
+  2  not valid: each line names file, line, field and what is wrong"""
+
+_HEAD = """\
+# The task {name}: texts ask for it by "tasks": {{"{name}": {{}}}}. `sprat task check` checks this file.
+# Services read it when they start; `sprat topics create` makes its topics.
+"""
+_ARTEFACT = """
+# The folder of its model, from this folder; `sprat train` makes one. Without a model, hard and easy texts alike are
+# answered by the frontier.
+#artefact: ../models/{name}
+"""
+_KEEP_AT = """
+# An answer is kept at this confidence or above; the others go to the frontier. `sprat train` recommends a figure.
+keep_at: {keep_at}
+"""
+_INSTRUCTION = """
+# What the frontier is told beside the labels and what they mean. It leaves with every hard case: nothing confidential.
+#instruction: Judge what the writer feels, not what the text is about.
+"""
+
+
+@app.callback()
+def _task() -> None:
+    """Add tasks of your own: each is a file in the folder `tasks` beside the policy."""
+
+
+@app.command(epilog=_INIT, short_help="Write a task file.")
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task, as texts ask for it.")],
+    *,
+    kind: Annotated[TaskKind, typer.Option(help="classification: one label of a list, or none.")] = "classification",
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,…", show_default=False, help="The labels, separated by commas.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=MEANING", show_default=False, help="A label and what it means; can be repeated."),
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", show_default=False, help="Of the texts; can be repeated. [default: its model's]"),
+    ] = None,
+    keep_at: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least confidence to keep an answer.")] = 0.8,
+    artefact: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, file_okay=False, help="The folder of its model."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a task file into the folder of task files: SPRAT_TASKS, else `tasks` beside the policy or here."""
+    check_task_name(name, f"sprat task init {name}")
+    meanings = _meanings(labels, label or ())
+    folder = folder_for_tasks()
+    path = folder / f"{name}.yaml"
+    if path.exists() and not force:
+        raise UserError(f"{path} is there already; --force writes over it")
+    folder.mkdir(parents=True, exist_ok=True)
+    before = path.read_bytes() if path.exists() else None
+    path.write_text(_written(name, kind, meanings, language or (), keep_at, artefact), encoding="utf-8")
+    try:
+        load_task_file(path)
+    except UserError:
+        path.unlink() if before is None else path.write_bytes(before)
+        raise
+    say(f"{path} is written")
+    say("next: say in it what each label means; sprat task check; sprat topics create, or sprat up")
+
+
+@app.command(epilog=_CHECK, short_help="Check task files.")
+def check(
+    file: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE", show_default=False, help="Task files. [default: all of the folder]"),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Print what is wrong in task files, by line and field; or what they say. Nothing is asked or started."""
+    folder = folder_for_tasks()
+    paths = file or sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise UserError(f"there is no task file in {folder}: sprat task init writes one")
+    problems: list[str] = []
+    tasks: dict[Path, TaskFile] = {}
+    for path in paths:
+        try:
+            tasks[path] = load_task_file(path)
+        except UserError as error:
+            problems.append(str(error))
+    for path, task in tasks.items():
+        if as_json:
+            say_json({"type": "task", "name": path.stem, "file": str(path), "task": task.model_dump(mode="json")})
+        else:
+            for line in _described(path, task):
+                say(line)
+    if problems:
+        raise UserError("not valid:\n" + "\n".join(problems))
+
+
+def _described(path: Path, task: TaskFile) -> Iterator[str]:
+    """Return what a task file says, in words."""
+    yield printable(f"{path} is valid: the task {path.stem}, {task.kind}")
+    yield printable(f"  labels     {', '.join(task.labels)}")
+    yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")
+    yield printable(f"  model      {task.artefact or 'none: every text goes to the frontier'}")
+    yield f"  kept at    {task.keep_at * 100:.4g} % or above"
+
+
+def _meanings(labels: str | None, described: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """Return label → what it means, "" where that is not said.
+
+    Raises:
+        UserError: there are fewer than two, or one is given twice.
+    """
+    named = [(each.strip(), "") for each in (labels or "").split(",") if each.strip()]
+    for word in described:
+        label, _, meaning = word.partition("=")
+        named.append((label.strip(), meaning.strip()))
+    found: dict[str, str] = {}
+    for label, meaning in named:
+        if not label or label in found:
+            raise UserError(f"the label {label!r} is given twice" if label else "a label has no name")
+        found[label] = meaning
+    if len(found) < 2:
+        raise UserError("a task needs two labels or more: --labels positive,negative")
+    return found
+
+
+def _written(
+    name: str,
+    kind: str,
+    meanings: Mapping[str, str],
+    languages: tuple[str, ...] | list[str],
+    keep_at: float,
+    artefact: Path | None,
+) -> str:
+    """Return the content of a task file, with comments."""
+    fields: dict[str, object] = {"kind": kind, "labels": dict(meanings)}
+    if languages:
+        fields["languages"] = list(languages)
+    text = _HEAD.format(name=name) + _yaml(fields)
+    text += _ARTEFACT.format(name=name) if artefact is None else "\n" + _yaml({"artefact": str(artefact.absolute())})
+    return text + _KEEP_AT.format(keep_at=keep_at) + _INSTRUCTION
+
+
+def _yaml(fields: Mapping[str, object]) -> str:
+    return yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,168 @@
+"""Task files: `tasks/NAME.yaml` beside the policy adds the task NAME to an installation."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+
+from sprat.errors import UserError
+from sprat.settings import KafkaSettings, ServiceSettings
+from sprat_contracts import OUTPUTS, TASKS, IntentOutput, Output, TaskTable
+from sprat_contracts.base import TASK_NAME
+from sprat_policy.load import read_file, section_of
+from sprat_policy.rules import IntentPolicy
+
+TASKS_FOLDER: Final = "tasks"
+SUFFIX: Final = ".yaml"
+MAX_LABELS: Final = 1_000
+
+TaskKind = Literal["classification"]
+FORMS: Final[Mapping[str, type[Output]]] = {"classification": IntentOutput}
+"""Kind of a task → form of its output."""
+
+Label = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="a label's name")
+]
+Description = Annotated[str, BeforeValidator(lambda given: "" if given is None else given), Field(max_length=500)]
+
+
+class TaskFile(IntentPolicy):
+    """A task: what its answers are, which model gives them, which of them are kept, and what a large model is told."""
+
+    kind: Annotated[TaskKind, Field(description="classification: one label of a list, or none")]
+    labels: Annotated[
+        Mapping[Label, Description],
+        Field(
+            min_length=2,
+            max_length=MAX_LABELS,
+            description="a section with a line for each label, two or more, as refund: the writer wants money back",
+        ),
+    ]
+    languages: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")], ...],
+        Field(description="a list of the languages of its texts, as [en, de]; left out: those of its model"),
+    ] = ()
+    artefact: Annotated[
+        Path | None,
+        Field(description="the folder of its model, from the folder of this file; left out: no small model answers"),
+    ] = None
+    instruction: Annotated[
+        str,
+        Field(max_length=2_000, description="what a large model is told beside the labels, at most 2000 characters"),
+    ] = ""
+
+    @property
+    def form(self) -> type[Output]:
+        """The form of its output."""
+        return FORMS[self.kind]
+
+
+class TaskFiles(Mapping[str, TaskFile]):
+    """The tasks of a folder by name, in alphabetical order."""
+
+    def __init__(self, files: Mapping[str, TaskFile] | None = None, folder: Path | None = None) -> None:
+        self.folder = folder
+        """The folder that they were read from; None where there is none."""
+        self._files = dict(files or {})
+
+    @cached_property
+    def table(self) -> TaskTable:
+        """The tasks of this version and those of the folder."""
+        return TaskTable({name: file.form for name, file in self._files.items()})
+
+    def artefact(self, name: str) -> Path | None:
+        """Return the folder with the model of a task; None where its file names none."""
+        named = self._files[name].artefact
+        return None if named is None else (self.folder or Path()) / named.expanduser()
+
+    def __getitem__(self, name: str) -> TaskFile:
+        """Return the task of that name."""
+        return self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._files)
+
+
+NO_FILES: Final = TaskFiles()
+
+
+def tasks_folder(named: Path | None, policy: Path | None) -> Path | None:
+    """Return the folder of task files; None where there is none.
+
+    It is the one that the setting names, else `tasks` beside the policy file, or in the working folder without one.
+
+    Raises:
+        UserError: the setting names no folder.
+    """
+    if named is not None:
+        if not named.is_dir():
+            raise UserError(f"SPRAT_TASKS: there is no folder {named}; make one by `sprat task init`, or unset it")
+        return named
+    usual = (Path() if policy is None else policy.parent) / TASKS_FOLDER
+    return usual if usual.is_dir() else None
+
+
+def load_task_files(folder: Path | None) -> TaskFiles:
+    """Read every task file of a folder; None: there is none.
+
+    Raises:
+        UserError: one line for each problem, as `tasks/mood.yaml:2:1: labels: …`.
+    """
+    if folder is None:
+        return NO_FILES
+    return TaskFiles({path.stem: load_task_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}, folder)
+
+
+def load_task_file(path: Path) -> TaskFile:
+    """Read one task file.
+
+    Raises:
+        UserError: its name is that of no new task, or what is wrong in it, by line and field.
+    """
+    check_task_name(path.stem, path)
+    data: Any = read_file(path)
+    task, _ = section_of(data, path, TaskFile)
+    return task
+
+
+def check_task_name(name: str, where: Path | str) -> None:
+    """Check that a task can be called so.
+
+    Raises:
+        UserError: it is the name of a task of this version, or of none.
+    """
+    if name in OUTPUTS:
+        raise UserError(f"{where}: {name} is a task of Sprat itself ({', '.join(TASKS)}); give yours another name")
+    if not TASK_NAME.fullmatch(name):
+        raise UserError(
+            f"{where}: no name of a task; a small letter, then small letters, digits, '-' and '_', at most 32 in all"
+        )
+
+
+class TaskSettings(ServiceSettings):
+    """The settings of a service that knows the tasks from files."""
+
+    policy: Annotated[Path | None, Field(description="The policy file.")] = None
+    tasks: Annotated[
+        Path | None, Field(description="Folder of the task files. Default: `tasks` beside the policy file.")
+    ] = None
+    _task_files: TaskFiles = PrivateAttr(NO_FILES)
+
+    @property
+    def task_files(self) -> TaskFiles:
+        """The task files, as they were when the settings were read."""
+        return self._task_files
+
+    @model_validator(mode="after")
+    def _read_task_files(self) -> "TaskSettings":
+        self._task_files = load_task_files(tasks_folder(self.tasks, self.policy))
+        kafka: KafkaSettings = self.kafka.with_tasks(self._task_files.table)
+        object.__setattr__(self, "kafka", kafka)  # frozen for all others
+        return self

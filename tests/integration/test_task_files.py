@@ -1,0 +1,154 @@
+"""A task from a file on a real Kafka: its topics, its service, its Results, and what it asks a large model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
+
+from sprat_cli.main import app
+from sprat_contracts import FrontierRequested, Prediction, Result, decode
+from sprat_local.installation import Installation
+from sprat_local.options import Options, Simulation
+from sprat_operations.dead_letters import read_dead_letter
+from sprat_policy import load_task_files
+from support import training_files
+from support.stream import eventually, read_all
+from support.traffic import record
+
+SOURCE = "/tests/task-files"
+POLICY = """\
+tenants:
+  "*": {frontier: redact, regions: [local]}
+"""
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a policy, a model that `sprat train` has made, and the file of the task `desk`."""
+    folder = tmp_path_factory.mktemp("tasks")
+    data = training_files.write(folder / "desk.csv", training_files.rows()[1:])
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    train = ["train", "intent", str(data), "--output", str(folder / "desk"), "--encoder", str(training_files.EN_FAST)]
+    init = ["task", "init", "desk", "--labels", "badge,laptop", "--label", "leave=days off", "--label", "payroll=pay"]
+    for arguments in (train, [*init, "--artefact", str(folder / "desk"), "--keep-at", "0.6"]):
+        done = CliRunner().invoke(app, arguments, env={"SPRAT_POLICY": str(folder / "policy.yaml")})
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+@dataclass
+class Running:
+    """An installation with the task, and what stands on its topics."""
+
+    installation: Installation
+    folder: Path
+
+    async def send(self, **texts: dict[str, Any]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.installation.bootstrap)
+        await producer.start()
+        for id, value in texts.items():
+            data, headers = record(SOURCE, id, value)
+            await producer.send_and_wait(self.installation.topics.texts, data, headers=headers)
+        await producer.stop()
+
+    async def result(self, id: str, task: str = "desk") -> Result:
+        found: dict[str, Result] = {}
+
+        async def is_there() -> bool:
+            records = await read_all(self.installation.bootstrap, self.installation.topics.results(task))
+            found.update({each.text_id: each for each in (decode(one, Result).message for one in records)})
+            return id in found
+
+        await eventually(is_there)
+        return found[id]
+
+    async def of(self, topic: str, kind: type[Any], id: str) -> Any:
+        records = await read_all(self.installation.bootstrap, topic)
+        return next(each for each in (decode(one, kind).message for one in records) if id in each.model_dump_json())
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Running]:
+    options = Options(
+        policy=folder / "policy.yaml",
+        task_files=load_task_files(folder / "tasks"),
+        services=("simulator", "router", "desk", "frontier"),
+        simulation=Simulation(invent=True, latency_ms=0, jitter_ms=0),
+    )
+    with Installation(options) as installation:
+        yield Running(installation, folder)
+
+
+async def test_a_text_that_asks_for_the_task_ends_as_a_result_of_its_model(running: Running) -> None:
+    await running.send(sure={"text": "how do I book three days off", "tasks": {"desk": {}}})
+    result = await running.result("sure")
+    assert (result.status, result.source, result.output.label) == ("answered", "small", "leave")  # type: ignore[union-attr]
+    assert result.requested == ("desk",)
+    prediction = await running.of(running.installation.topics.predictions("desk"), Prediction, "sure")
+    assert (prediction.task, prediction.model.name) == ("desk", "desk")
+
+
+async def test_what_is_not_sure_goes_to_the_large_model_with_what_the_file_says(running: Running) -> None:
+    await running.send(unsure={"text": "my payslip and my badge in March", "tasks": {"desk": {"model": "gone"}}})
+    result = await running.result("unsure")
+    assert result.source == "frontier"
+    assert result.output.label in {"badge", "laptop", "leave", "payroll", None}  # type: ignore[union-attr]
+    request = await running.of(running.installation.topics.frontier_requests, FrontierRequested, "unsure")
+    assert set(request.labels) == {"badge", "laptop", "leave", "payroll"}
+
+
+async def test_what_must_stay_stays(running: Running) -> None:
+    text = "my payslip and my badge in March"
+    await running.send(kept={"text": text, "tasks": {"desk": {"model": "gone"}}, "frontier": "deny"})
+    result = await running.result("kept")
+    assert (result.status, result.egress) == ("unanswered", None) or not result.egress.left  # type: ignore[union-attr]
+    assert "policy" in {cause.code for cause in result.declined.causes}  # type: ignore[union-attr]
+
+
+async def test_personal_values_are_masked_before_they_leave(running: Running) -> None:
+    text = "my payslip and my badge, write to anna.weber@example.org"
+    await running.send(masked={"text": text, "tasks": {"desk": {"model": "gone"}}})
+    result = await running.result("masked")
+    assert result.egress is not None
+    assert result.egress.masked == {"EMAIL": 1}
+
+
+async def test_a_task_without_a_file_is_a_dead_letter_that_names_the_nearest(running: Running) -> None:
+    await running.send(typo={"text": "hello", "tasks": {"dessk": {}}})
+
+    found: dict[str, str] = {}
+
+    async def letters() -> bool:
+        topic = running.installation.topics.dead_letters
+        for each in await read_all(running.installation.bootstrap, topic):
+            letter = read_dead_letter(each)
+            found[letter.reason.code] = letter.reason.detail
+        return len(found) == 1
+
+    await eventually(letters)
+    assert found["no_known_task"].startswith("tasks: 1 unknown, did you mean desk?; known are intent, ")
+
+
+def cli(running: Running, *arguments: str) -> str:
+    environment = {
+        "SPRAT_POLICY": str(running.folder / "policy.yaml"),
+        "SPRAT_KAFKA__BOOTSTRAP": running.installation.bootstrap,
+    }
+    done = CliRunner().invoke(app, list(arguments), env=environment)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_commands_know_the_task(running: Running) -> None:
+    sent = cli(running, "send", "when is pay day in May", "--task", "desk", "--json")
+    assert '"task": "desk"' in sent
+    assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
+    assert "desk.default" in cli(running, "lag", "--over", "0.2", "--json")
+    rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
+    assert "sprat.predictions.desk.v1" in rights
+    assert "sprat.results.desk.v1" in cli(running, "acls", "print", "--principal", "consumer=User:shop")

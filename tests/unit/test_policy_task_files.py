@@ -1,0 +1,103 @@
+"""Task files: what they may say, where they are looked for, and what is wrong in one."""
+
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat_contracts import BUILT_IN, IntentOutput, TaskTable, Topics
+from sprat_policy import Policy, load_task_file, load_task_files, tasks_folder
+
+SENTIMENT = """\
+kind: classification
+labels:
+  positive: the writer is pleased
+  negative:
+languages: [en, de]
+artefact: ../models/sentiment
+keep_at: 0.7
+out_of_scope: escalate
+models: {fast: {keep_at: 0.9}}
+instruction: Judge what the writer feels.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "tasks"
+    made.mkdir()
+    (made / "sentiment.yaml").write_text(SENTIMENT, encoding="utf-8")
+    return made
+
+
+def refusal(folder: Path, content: str, name: str = "mood.yaml") -> str:
+    path = folder / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        load_task_file(path)
+    return str(refused.value).removeprefix(f"{folder}/")
+
+
+def test_a_file_adds_a_task_with_its_topics_and_its_policy(folder: Path) -> None:
+    files = load_task_files(folder)
+    assert dict(files.table) == {**BUILT_IN, "sentiment": IntentOutput}
+    assert files["sentiment"].labels == {"positive": "the writer is pleased", "negative": ""}
+    assert files.artefact("sentiment") == folder / "../models/sentiment"
+    policy = Policy().with_added(files)
+    assert (policy.task("sentiment").keep_at, policy.task("sentiment", "fast").keep_at) == (0.7, 0.9)
+    assert policy.task("intent") == Policy().task("intent")
+    names = {topic.name for topic in Topics(tasks=files.table).table()}
+    assert names - {topic.name for topic in Topics().table()} == {
+        "sprat.predictions.sentiment.v1",
+        "sprat.results.sentiment.v1",
+    }
+
+
+def test_without_a_folder_there_are_the_tasks_of_sprat_alone() -> None:
+    assert load_task_files(None).table == BUILT_IN
+    with pytest.raises(KeyError):
+        Policy().task("sentiment")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("kind: classification\n", "mood.yaml:1:1: labels: field required"),
+        (
+            "kind: classification\nlabels: {one: x}\n",
+            "mood.yaml:2:9: labels: no entry; expected: a",
+        ),
+        ("kind: classification\nlabels: [a, b]\n", "mood.yaml:2:9: labels: "),
+        ("kind: poem\nlabels: {a: x, b: y}\n", "mood.yaml:1:7: kind: "),
+        (
+            "kind: classification\nlabels: {a: x, b: y}\nkeep: 1\n",
+            "mood.yaml:3:1: keep: no such field; did you",
+        ),
+        ("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 2\n", "mood.yaml:3:10: keep_at: "),
+        ("", "mood.yaml: the file is empty"),
+        ("kind: {", "mood.yaml:1:"),
+    ],
+    ids=["no labels", "one label", "a list", "kind", "typo", "keep_at", "empty", "no YAML"],
+)
+def test_a_mistake_is_told_by_line_and_field(folder: Path, content: str, said: str) -> None:
+    assert said in refusal(folder, content)
+
+
+def test_a_name_must_be_one_of_a_new_task(folder: Path) -> None:
+    assert "intent is a task of Sprat itself" in refusal(folder, SENTIMENT, "intent.yaml")
+    assert "no name of a task" in refusal(folder, SENTIMENT, "Mood.yaml")
+    for name in ("ner", "Mood", "a" * 33):
+        with pytest.raises(ValueError, match="cannot be the name of an added task"):
+            TaskTable({name: IntentOutput})
+
+
+def test_the_folder_is_the_one_named_else_beside_the_policy_else_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert tasks_folder(folder, None) == folder
+    assert tasks_folder(None, tmp_path / "policy.yaml") == folder
+    assert tasks_folder(None, folder / "policy.yaml") is None
+    monkeypatch.chdir(tmp_path)
+    assert tasks_folder(None, None) == Path("tasks")
+    with pytest.raises(UserError, match="SPRAT_TASKS: there is no folder"):
+        tasks_folder(tmp_path / "gone", None)
