@@ -1,5 +1,6 @@
 """A task from a file on a real Kafka: its topics, its service, its Results, and what it asks a large model."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_local.installation import Installation
 from sprat_local.options import Options, Simulation
 from sprat_operations.dead_letters import read_dead_letter
-from sprat_policy import load_task_files
+from sprat_policy import load_task_file, load_task_files
 from support import training_files
+from support.readme import commands, programs
 from support.stream import eventually, read_all
 from support.traffic import record
 
@@ -29,15 +31,22 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a policy, a model that `sprat train` has made, and the file of the task `desk`."""
+    """Return a folder in which the page on tasks was followed, beside a policy and texts with labels."""
     folder = tmp_path_factory.mktemp("tasks")
-    data = training_files.write(folder / "desk.csv", training_files.rows()[1:])
+    training_files.write(folder / "desk.csv", training_files.rows()[1:])
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    train = ["train", "intent", str(data), "--output", str(folder / "desk"), "--encoder", str(training_files.EN_FAST)]
-    init = ["task", "init", "desk", "--labels", "badge,laptop", "--label", "leave=days off", "--label", "payroll=pay"]
-    for arguments in (train, [*init, "--artefact", str(folder / "desk"), "--keep-at", "0.6"]):
-        done = CliRunner().invoke(app, arguments, env={"SPRAT_POLICY": str(folder / "policy.yaml")})
-        assert done.exit_code == 0, done.output
+    page = programs()
+    init, check = commands(page["task-init"])
+    (train,) = commands(page["task-train"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SPRAT_POLICY", "policy.yaml")
+        for command in (f"{train} --encoder {training_files.EN_FAST}", init, check):
+            done = CliRunner().invoke(app, shlex.split(command)[1:])
+            assert done.exit_code == 0, done.output
+    written = folder / "tasks" / "desk.yaml"
+    assert load_task_file(written).keep_at == 0.8
+    written.write_text(page["task-file"], encoding="utf-8")
     return folder
 
 
@@ -145,8 +154,8 @@ def cli(running: Running, *arguments: str) -> str:
 
 
 def test_the_commands_know_the_task(running: Running) -> None:
-    sent = cli(running, "send", "when is pay day in May", "--task", "desk", "--json")
-    assert '"task": "desk"' in sent
+    (send,) = commands(programs()["task-send"])
+    assert '"label": "leave"' in cli(running, *shlex.split(send)[1:], "--json")
     assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
     assert "desk.default" in cli(running, "lag", "--over", "0.2", "--json")
     rights = cli(running, "acls", "print", "--principal", "desk=User:desk")

@@ -1,5 +1,6 @@
 """`sprat task init` and `sprat task check`: tasks of your own, each a file beside the policy."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -91,7 +92,8 @@ def init(
         raise UserError(f"{path} is there already; --force writes over it")
     folder.mkdir(parents=True, exist_ok=True)
     before = path.read_bytes() if path.exists() else None
-    path.write_text(_written(name, kind, meanings, language or (), keep_at, artefact), encoding="utf-8")
+    model = None if artefact is None else os.path.relpath(artefact, folder)
+    path.write_text(_written(name, kind, meanings, language or (), keep_at, model), encoding="utf-8")
     try:
         load_task_file(path)
     except UserError:
@@ -167,14 +169,14 @@ def _written(
     meanings: Mapping[str, str],
     languages: tuple[str, ...] | list[str],
     keep_at: float,
-    artefact: Path | None,
+    artefact: str | None,
 ) -> str:
     """Return the content of a task file, with comments."""
     fields: dict[str, object] = {"kind": kind, "labels": dict(meanings)}
     if languages:
         fields["languages"] = list(languages)
     text = _HEAD.format(name=name) + _yaml(fields)
-    text += _ARTEFACT.format(name=name) if artefact is None else "\n" + _yaml({"artefact": str(artefact.absolute())})
+    text += _ARTEFACT.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
     return text + _KEEP_AT.format(keep_at=keep_at) + _INSTRUCTION
 
 
