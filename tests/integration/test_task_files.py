@@ -155,7 +155,7 @@ def cli(running: Running, *arguments: str) -> str:
 
 def test_the_commands_know_the_task(running: Running) -> None:
     (send,) = commands(programs()["task-send"])
-    assert '"label": "leave"' in cli(running, *shlex.split(send)[1:], "--json")
+    assert '"label":"leave"' in cli(running, *shlex.split(send)[1:], "--json")
     assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
     assert "desk.default" in cli(running, "lag", "--over", "0.2", "--json")
     rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
