@@ -299,7 +299,9 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
                          str(tmp_path / "a"))  # fmt: skip
         assert done.returncode == 0, done.stderr
         asked = {each.rpartition("/")[2] for each in hub.requests if each.startswith("GET /owner")}
-    assert {"source.spm", "vocab.json", "model.safetensors"} <= asked
+    assert {"vocab.json", "model.safetensors"} <= asked
+    assert asked & {"source.spm", "target.spm"}, "equal files are downloaded once"
+    assert {"source.spm", "target.spm"} <= {each.name for each in (tmp_path / "a").iterdir()}
     assert "translates de into en" in done.stdout
     card = load_artefact(tmp_path / "a").card
     assert (card.name, card.licence) == ("opus-mt-de-en", "cc-by-4.0")
@@ -312,7 +314,7 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
     [
         (["--task", "translation", "--calibrate", "x.csv"], "--calibrate: is for --task intent, not translation"),
         (["--task", "intent", "--languages", "de-en"], "--languages: is for --task translation, not intent"),
-        (["--task", "poetry"], "--task poetry: models are added for intent and translation"),
+        (["--task", "poetry"], "--task poetry: models are added for intent, ner, translation"),
         (["--task", "translation", "--languages", "de"], "not a pair such as de-en"),
     ],
 )

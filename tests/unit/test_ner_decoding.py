@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sprat_inference.words import WordUnits, word_spans
 from sprat_ner.decoding import HEAD_LABELS, SERVED_LABELS, DecodedName, Decoding, decode, merge_misc
-from sprat_ner.words import WordUnits, word_spans
 
 PLACE = {label: place for place, label in enumerate(SERVED_LABELS)}
 

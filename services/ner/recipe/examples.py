@@ -9,8 +9,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from services.ner.recipe.gold import Sentence, Span, named
+from sprat_inference.words import find_units
 from sprat_ner.decoding import HEAD_LABELS
-from sprat_ner.words import find_units
 
 LONGEST = 160
 """Most tokens of a training text; the rest is cut off."""

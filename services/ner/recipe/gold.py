@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from sprat_ner.words import word_spans
+from sprat_inference.words import word_spans
 
 
 @dataclass(frozen=True, slots=True, order=True)

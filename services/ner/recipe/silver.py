@@ -20,8 +20,8 @@ from tokenizers import Tokenizer
 
 from services.ner.recipe.examples import Text, TrainingExample, encode, varied
 from services.ner.recipe.gold import Span
+from sprat_inference.words import find_units
 from sprat_ner.decoding import SERVED_LABELS, TYPES, merge_misc
-from sprat_ner.words import find_units
 
 PAIRS: Final = {"de": "mt/open_train/open_train.en-de.tsv3.gz", "fr": "mt/open_train/open_train.en-fr.tsv3.gz"}
 SOURCES: Final = frozenset({"tatoeba", "bcontrast"})

@@ -1,14 +1,19 @@
 """The NER service: settings → model → handler → run."""
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
-from sprat_inference.serving import ModelSection, load_model, serve_model
+from sprat_inference.artefact import load_artefact
+from sprat_inference.serving import ModelSection, SpecialistModel, load_model, serve_model
+from sprat_inference.token_classifier import TOKEN_CLASSIFIER_READER
+from sprat_ner.added import AddedNerModel
 from sprat_ner.handler import NerHandler
-from sprat_ner.model import NerModel
+from sprat_ner.model import READER, NerModel
 
 SHIPPED = Path(__file__).parent / "artefacts" / "default"
 """The default model."""
@@ -26,10 +31,26 @@ class NerSettings(ServiceSettings):
     ner: NerSection = NerSection()
 
 
+MODELS: Final[Mapping[str, Callable[[Path, int], SpecialistModel]]] = {
+    READER: NerModel.load,
+    TOKEN_CLASSIFIER_READER: AddedNerModel.load,
+}
+"""`reader` of a card → what loads such an artefact."""
+
+
+def load(folder: Path, threads: int = 1) -> SpecialistModel:
+    """Load the model in `folder`, of either kind.
+
+    Raises:
+        BrokenArtefact: when the artefact cannot be served.
+    """
+    return MODELS[load_artefact(folder, reader=tuple(MODELS)).card.reader](folder, threads)
+
+
 async def build(context: ServiceContext, settings: NerSettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
     section = settings.ner
-    model = load_model(NerModel.load, section, context.name)
+    model = load_model(load, section, context.name)
     return await serve_model(context, model, section.model, NerHandler)
 
 

@@ -8,14 +8,13 @@ The head also learns MISC (works, products, events, peoples, …), because that 
 not served: the data sets disagree on what belongs to it.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_ner.words import WordUnits
+from sprat_inference.words import WordUnits, paragraph_starts
 
 TYPES: Final = ("PER", "ORG", "LOC")
 """The types that are served."""
@@ -35,9 +34,6 @@ SMALLEST_CHANCE: Final = 1e-6
 
 _CERTAIN: Final = float(np.log(0.99))
 """A word with this log-probability to be outside splits a sequence in two."""
-
-_BREAK: Final = re.compile(r"\n\s*\n")
-"""A name may continue in the next line, but not in the next paragraph."""
 
 _TYPE_OF: Final = np.array([0, 1, 1, 2, 2, 3, 3])
 """Type of each of :data:`SERVED_LABELS`; 0 is outside."""
@@ -97,22 +93,10 @@ def decode(text: str, units: WordUnits, chances: Floats) -> Decoding:
         chances: probabilities, float32, words × :data:`SERVED_LABELS`.
     """
     logs = np.log(np.maximum(chances.astype(np.float64), SMALLEST_CHANCE))
-    starts = _paragraph_starts(text, units)
+    starts = paragraph_starts(text, units)
     labels = logs.argmax(axis=1) if len(logs) else np.zeros(0, np.int64)
     _make_well_formed(labels, logs, starts)
     return Decoding(tuple(_names(units, logs, labels, starts)), logs, labels)
-
-
-def _paragraph_starts(text: str, units: WordUnits) -> NDArray[np.bool_]:
-    """Return for each word whether it begins a paragraph: such a word cannot continue a name."""
-    starts = np.zeros(len(units.starts), dtype=bool)
-    starts[:1] = True
-    if "\n" not in text:
-        return starts
-    for match in _BREAK.finditer(text):
-        place = int(np.searchsorted(units.starts, match.end()))
-        starts[place : place + 1] = True
-    return starts
 
 
 def _ill_formed(labels: Integers, starts: NDArray[np.bool_]) -> Integers:

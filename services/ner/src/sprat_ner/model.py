@@ -7,7 +7,6 @@ averaged. So the cost grows linearly with the length of a text, and a text is re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,12 +16,12 @@ from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import Floats, TokenHead
-from sprat_inference.tokenizer import SPECIAL_TOKENS
+from sprat_inference.token_classifier import MOST_CODE_POINTS, readable
 from sprat_inference.windows import TokenizedText, Window, Windows, average_windows, split_into_rounds
+from sprat_inference.words import end_of_letter, find_units
 from sprat_ner.calibration import NameCalibrator
 from sprat_ner.decoding import HEAD_LABELS, TYPES, Decoding, decode, merge_misc
 from sprat_ner.patterned_entities import PATTERNED_TYPES, find_patterned
-from sprat_ner.words import find_units
 from sprat_privacy import Detection
 
 READER: Final = "sprat-ner-tokens/1"
@@ -34,10 +33,6 @@ LABELS: Final = (*TYPES, *PATTERNED_TYPES)
 
 OVERLAP: Final = 24
 """Tokens that neighbouring windows share, at least."""
-
-MOST_CODE_POINTS: Final = 24_000
-"""Code points read of a text, counted in its compatibility form (NFKC), in which one ligature may be eighteen letters.
-The contract allows 20,000 code points, so only texts made to be expensive are cut; their confidence is 0."""
 
 MOST_ENTITIES: Final = 1000
 """Limit of the contract."""
@@ -90,11 +85,7 @@ class NerModel:
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens that this question costs, including those that windows share."""
-        text = question.text
-        # No tokenizer returns more tokens than the decomposed text (NFKD) has characters, and one before them.
-        most = 1 + min(len(text if text.isascii() else unicodedata.normalize("NFKD", text)), MOST_CODE_POINTS)
-        step = self._windows.max_tokens - SPECIAL_TOKENS - 2 * OVERLAP
-        return most + (most // step + 1) * (SPECIAL_TOKENS + 2 * OVERLAP)
+        return self._windows.upper_bound(question.text, MOST_CODE_POINTS)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.model.Model`."""
@@ -145,14 +136,6 @@ class NerModel:
         return self._head.probabilities(states[:, 1:-1])
 
 
-def readable(text: str) -> str:
-    """Return the part of a text that is read: all of it, unless it is longer than :data:`MOST_CODE_POINTS`."""
-    if text.isascii() or len(unicodedata.normalize("NFKC", text)) <= MOST_CODE_POINTS:
-        return text
-    lengths = accumulate(len(unicodedata.normalize("NFKC", character)) for character in text)
-    return text[: next((place for place, length in enumerate(lengths) if length > MOST_CODE_POINTS), len(text))]
-
-
 def _decode(text: str, tokens: TokenizedText, chances: Floats) -> Decoding:
     units = find_units(text, tokens.starts, tokens.ends)
     return decode(text, units, merge_misc(chances[units.tokens]))
@@ -165,9 +148,7 @@ def _entities(text: str, decoding: Decoding, chances: Iterator[float]) -> tuple[
     """
     entities = []
     for name, chance in zip(decoding.names, chances, strict=False):
-        end = name.end
-        while end < len(text) and not text[end].isascii() and unicodedata.category(text[end])[0] == "M":
-            end += 1
+        end = end_of_letter(text, name.end)
         entities.append(_entity(text, *_visible(text, name.start, end), name.type, chance))
     return tuple(entities)
 

@@ -27,7 +27,12 @@ from sprat_inference.card import Card, PartCard
 CARD = "card.json"
 _FIX = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
-_TASKS = {"ForSequenceClassification": "intent", "MTModel": "translation", "ForConditionalGeneration": "translation"}
+_TASKS = {
+    "ForSequenceClassification": "intent",
+    "ForTokenClassification": "ner",
+    "MTModel": "translation",
+    "ForConditionalGeneration": "translation",
+}
 """End of the name of a class of transformers → the task that such a model answers."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _READ_BY_LOADERS = re.compile(r".+\.(?:bin|json|npz|model|spm)|(?:\w+_)?vocabulary\.txt|vmap\.txt", re.IGNORECASE)

@@ -170,9 +170,14 @@ class TokenHead:
         """Write `head.npz` into `folder`; equal arrays give equal bytes."""
         np.savez(folder / HEAD_FILE, weights=self.weights, bias=self.bias)
 
+    def logits(self, states: Floats) -> Floats:
+        """Return the logits, float32, … × labels, of the encoder's states, … × width."""
+        scores: Floats = states @ self.weights + self.bias
+        return scores
+
     def probabilities(self, states: Floats) -> Floats:
         """Return the softmax over the labels, float32, … × labels, of the encoder's states, … × width."""
-        logits = states @ self.weights + self.bias
+        logits = self.logits(states)
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         rows: Floats = powers / powers.sum(axis=-1, keepdims=True)
         return rows

@@ -1,5 +1,6 @@
 """Split texts into overlapping windows of token ids, for models that label every token of a text of any length."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,18 @@ class Windows:
                 "artefact again"
             )
         return cls(tokenizer, (edges[0], edges[1]), highest, max_tokens=max_tokens, overlap=overlap)
+
+    def upper_bound(self, text: str, most: int) -> int:
+        """Return an upper bound of the tokens of a text, including those that windows share.
+
+        Args:
+            text: the text.
+            most: code points that are read of it, counted in its compatibility form (NFKC).
+        """
+        # No tokenizer returns more tokens than the decomposed text (NFKD) has characters, and one before them.
+        tokens = 1 + min(len(text if text.isascii() else unicodedata.normalize("NFKD", text)), most)
+        shared = SPECIAL_TOKENS + 2 * self._overlap
+        return tokens + (tokens // (self.max_tokens - shared) + 1) * shared
 
     def cut(self, texts: Sequence[str]) -> tuple[list[TokenizedText], list[Window]]:
         """Return the tokens of each text, and the windows of all texts in order; a text without tokens has none."""

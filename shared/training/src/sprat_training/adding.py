@@ -38,9 +38,11 @@ from sprat_inference.converters.sequence_classifier import (
     convert_classifier,
 )
 from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text, starts_with_padding
+from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
 from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
+from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
 from sprat_training.config import OnTrainingProgress
 from sprat_training.datasets.columns import safe_listing
@@ -55,6 +57,7 @@ LEAST_ROWS: Final = 50
 FOLDS: Final = 5
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
+_COMPARING: Final = "comparing with the original"
 _LONGEST_COMPARED: Final = 100
 """Pieces of a translation that are compared: more only takes longer."""
 _TEXTS_PER_BATCH: Final = 100
@@ -137,6 +140,42 @@ def add_classifier(
     return AddedModel(written, agreement, figures)
 
 
+def add_token_classifier(
+    source: Source, config: AddConfig, texts: Sequence[str] | None, progress: OnTrainingProgress
+) -> AddedModel:
+    """Write the artefact of a model that labels tokens into `config.output`, which must be missing or empty.
+
+    Args:
+        source: the files of the model.
+        config: what the user asked for.
+        texts: to compare with the original; None for the shipped ones.
+        progress: is called while texts are read.
+
+    Raises:
+        UserError: the model cannot be converted, or differs from the original.
+    """
+    saved = SavedModel.open(source.folder)
+    with _new_folder(config.output) as folder:
+        card = convert_token_classifier(
+            saved, _provenance(source, config), config.task, folder, quantization=config.quantization
+        )
+        classifier = TokenClassifier.load(folder, card)
+        agreement, scores = None, []
+        if config.compare:
+            compared = sample_texts() if texts is None else list(texts)
+            progress(_COMPARING, 0, len(compared))
+            original, versions = original_logits(saved.folder, compared, card.max_tokens, of_tokens=True)
+            agreement = compare(
+                np.concatenate(classifier.token_logits(compared)), np.concatenate(original), unit="tokens"
+            )
+            progress(_COMPARING, len(compared), len(compared))
+            if not config.force:
+                check_agreement(agreement, config.quantization)
+            scores.append(agreement.score(versions))
+        written = _finish(folder, card, scores)
+    return AddedModel(written, agreement, None)
+
+
 def add_translator(
     source: Source,
     config: AddConfig,
@@ -166,12 +205,12 @@ def add_translator(
         agreement, scores = None, []
         if config.compare:
             compared = _translatable(folder, card, texts)
-            progress("comparing with the original", 0, len(compared))
+            progress(_COMPARING, 0, len(compared))
             original, versions = original_translations(
                 saved.folder, compared, _LONGEST_COMPARED, not_written="<pad>" if starts_with_padding(saved) else None
             )
             ours = converted_translations(folder, compared, _LONGEST_COMPARED)
-            progress("comparing with the original", len(compared), len(compared))
+            progress(_COMPARING, len(compared), len(compared))
             agreement = compare_translations(ours, original)
             if not config.force:
                 check_translations(agreement)
@@ -260,7 +299,8 @@ def _compare(
 ) -> tuple[Agreement, str]:
     compared = sample_texts() if texts is None else list(texts)
     original, versions = original_logits(saved.folder, compared, card.max_tokens)
-    return compare(_read(classifier, compared, progress, "comparing with the original"), original[:, order]), versions
+    ours = _read(classifier, compared, progress, _COMPARING)
+    return compare(ours, np.concatenate(original)[:, order]), versions
 
 
 def _read(classifier: Classifier, texts: Sequence[str], progress: OnTrainingProgress, doing: str) -> Floats:

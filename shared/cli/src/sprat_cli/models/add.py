@@ -22,6 +22,7 @@ Examples:
   sprat models add owner/banking-intents --task intent --calibrate ours.csv
   sprat models add owner/banking-intents@3f2a91c --task intent --test texts.txt --output banking
   sprat models add ./fine-tuned --task intent --quantization float32 --licence Apache-2.0
+  sprat models add owner/names --task ner
   sprat models add owner/opus-mt-de-en --task translation
   sprat models add owner/nllb --task translation --languages de-en --languages fr-en
 
@@ -29,12 +30,13 @@ Examples:
 MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
 wrote. For the task
   intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
+  ner          a …ForTokenClassification of the same five
   translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
 Only configurations, tokenizers and safetensors are read. No code of a repository is run.
 HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
-float32, 97 % in int8. Translations must have a chrF of 95 against those of the original. That needs torch and
-transformers: pip install --find-links dist 'sprat-inference[hub]'.
+float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the original. That
+needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
 
 \b
@@ -45,7 +47,7 @@ Exit codes:
 _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 64
 _SHOWN = 12
-_TASKS = ("intent", "translation")
+_TASKS = ("intent", "ner", "translation")
 
 
 def add(
@@ -111,7 +113,7 @@ def add(
         {
             "--calibrate": ("intent", calibrate),
             "--outside-label": ("intent", outside_label),
-            "--language": ("intent", language),
+            "--language": ("intent or ner", language),
             "--languages": ("translation", languages),
             "--task-prefix": ("translation", task_prefix),
         },
@@ -119,7 +121,7 @@ def add(
     try:
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
         from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
-        from sprat_training.adding import AddConfig, add_classifier, add_translator  # noqa: PLC0415 - as above
+        from sprat_training.adding import AddConfig, add_classifier, add_token_classifier, add_translator  # noqa: PLC0415 - as above
         from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
         from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
 
@@ -158,6 +160,8 @@ def add(
     with ProgressBar() as bar:
         if task == "translation":
             added = add_translator(source, config, pairs, task_prefix, texts, bar.show)
+        elif task == "ner":
+            added = add_token_classifier(source, config, texts, bar.show)
         else:
             added = add_classifier(source, config, texts, rows, bar.show)
     if as_json:
@@ -169,9 +173,9 @@ def add(
 def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None:
     """Check that the task is one that models are added for, and that each option given is for it."""
     if task not in _TASKS:
-        raise UserError(f"--task {task}: models are added for {' and '.join(_TASKS)}")
+        raise UserError(f"--task {task}: models are added for {', '.join(_TASKS)}")
     for name, (of, given) in options.items():
-        if given is not None and of != task:
+        if given is not None and task not in of.split():
             raise UserError(f"{name}: is for --task {of}, not {task}")
 
 

@@ -34,14 +34,17 @@ SAMPLE_TEXTS: Final = Path(__file__).with_name("texts.tsv")
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two models give texts the same label."""
+    """How far two models give texts, or tokens, the same label."""
 
     texts: int
+    """Texts or tokens."""
     same: int
     labels: int
     """How many different labels the original gives: with one alone, nothing can be compared."""
     largest_difference: float
     """Between two logits."""
+    unit: str = "texts"
+    """What has labels: `texts` or `tokens`."""
 
     @property
     def share(self) -> float:
@@ -50,11 +53,13 @@ class Agreement:
 
     def summary(self) -> str:
         """Return the figure in one line."""
-        return f"{self.same:,} of {self.texts:,} texts get the label of the original ({self.share:.1%})"
+        return f"{self.same:,} of {self.texts:,} {self.unit} get the label of the original ({self.share:.1%})"
 
     def score(self, versions: str) -> Score:
         """Return the figure for the card."""
-        protocol = f"share of {self.texts:,} texts that get the label of the original model, computed by {versions}"
+        protocol = (
+            f"share of {self.texts:,} {self.unit} that get the label of the original model, computed by {versions}"
+        )
         return Score(name=AGREEMENT, value=self.share, protocol=protocol)
 
 
@@ -118,10 +123,10 @@ def sample_texts() -> list[str]:
     return SAMPLE_TEXTS.read_text(encoding="utf-8").splitlines()
 
 
-def compare(ours: Floats, original: Floats) -> Agreement:
-    """Compare the logits of the same texts, each float32, texts × classes in one order."""
+def compare(ours: Floats, original: Floats, unit: str = "texts") -> Agreement:
+    """Compare the logits of the same texts or tokens, each float32, texts × classes in one order."""
     same = int((ours.argmax(axis=1) == original.argmax(axis=1)).sum())
-    return Agreement(len(ours), same, len(set(original.argmax(axis=1))), float(np.abs(ours - original).max()))
+    return Agreement(len(ours), same, len(set(original.argmax(axis=1))), float(np.abs(ours - original).max()), unit)
 
 
 def check_agreement(found: Agreement, quantization: Quantization) -> None:
@@ -133,36 +138,51 @@ def check_agreement(found: Agreement, quantization: Quantization) -> None:
     least = LEAST_AGREEMENT[quantization]
     if found.labels < 2:
         raise UserError(
-            f"all {found.texts:,} texts get one label from the original, so nothing is compared; name texts of yours "
-            "with --test, or add the model as it is with --force"
+            f"all {found.texts:,} {found.unit} get one label from the original, so nothing is compared; name texts of "
+            "yours with --test, or add the model as it is with --force"
         )
     if found.share < least:
         raise UserError(
-            f"the converted model gives {found.same:,} of {found.texts:,} texts ({found.share:.1%}) the label of the "
-            f"original, {least:.0%} are needed; try --quantization float32, or add it as it is with --force"
+            f"the converted model gives {found.same:,} of {found.texts:,} {found.unit} ({found.share:.1%}) the label "
+            f"of the original, {least:.0%} are needed; try --quantization float32, or add it as it is with --force"
         )
 
 
-def original_logits(folder: Path, texts: Sequence[str], max_tokens: int) -> tuple[Floats, str]:
-    """Return the logits of the original, float32, texts × outputs in its own order, and what computed them.
+def original_logits(
+    folder: Path, texts: Sequence[str], max_tokens: int, *, of_tokens: bool = False
+) -> tuple[list[Floats], str]:
+    """Return the logits of the original for each text, in its own order of the labels, and what computed them.
+
+    Args:
+        folder: of the original.
+        texts: the texts.
+        max_tokens: of a text that are read, the special ones included.
+        of_tokens: whether each token has labels, instead of the text.
+
+    Returns:
+        For each text float32, 1 × outputs, or tokens × outputs without the special tokens.
 
     Raises:
         UserError: torch or transformers is not installed, or cannot read the model.
     """
     torch, transformers = _libraries()
+    kind = (
+        transformers.AutoModelForTokenClassification if of_tokens else transformers.AutoModelForSequenceClassification
+    )
     try:
         tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        model = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         ).eval()
-        rows = []
+        found = []
         with torch.inference_mode():
             for text in texts:
                 ids = tokenizer(text, truncation=True, max_length=max_tokens, return_tensors="pt")["input_ids"]
-                rows.append(model(ids).logits[0].float().numpy())
+                logits = model(ids).logits.float().numpy()
+                found.append(logits[0, 1:-1] if of_tokens else logits)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{folder}: transformers cannot read the model ({type(error).__name__}: {error})") from None
-    return np.stack(rows), _computed_by(transformers)
+    return found, _computed_by(transformers)
 
 
 def original_translations(

@@ -58,6 +58,8 @@ class Family:
     prefix: str
     """Before the names of the encoder's arrays, in a model with a head."""
     classifier: Head
+    tagger: Head = Head(("classifier",), "")
+    """Of a model that labels tokens."""
     renamed: tuple[tuple[str, str], ...] = ()
     """Pattern and replacement, from the names of this architecture to those of BERT."""
     layers: str = "num_hidden_layers"

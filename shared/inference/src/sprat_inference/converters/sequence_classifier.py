@@ -22,6 +22,7 @@ LONGEST_TEXT: Final = 20_000
 NOT_CALIBRATED_LIMIT: Final = (
     "Not calibrated: its confidence is the network's own probability, which is usually too high."
 )
+NOT_MEASURED_LIMIT: Final = "Not measured here: what its authors say of it is in their own card."
 _SUFFIX: Final = "ForSequenceClassification"
 
 
@@ -58,7 +59,10 @@ def convert_classifier(
     write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     head.save(folder)
     max_tokens = saved.longest_input(encoder.positions)
-    return write_artefact(folder, _card(saved, provenance, task, labels, max_tokens, quantization))
+    card = uncalibrated_card(saved, provenance, task, labels, max_tokens, quantization)
+    limits = (NOT_CALIBRATED_LIMIT, f"Reads the first {max_tokens:,} tokens of a text.", NOT_MEASURED_LIMIT)
+    calibration = {**card["calibration"], "method": NOT_CALIBRATED, "parameters": {TEMPERATURE: (1.0,)}}
+    return write_artefact(folder, card | {"reader": CLASSIFIER_READER, "calibration": calibration, "limits": limits})
 
 
 def _check_kind(saved: SavedModel) -> None:
@@ -89,7 +93,7 @@ def _labels_and_head(
         order.append(named.index(outside_label))
     where = family_of(saved).classifier
     layers = [
-        (_array(saved, weights, f"{name}.weight"), _array(saved, weights, f"{name}.bias")) for name in where.layers
+        (array_of(saved, weights, f"{name}.weight"), array_of(saved, weights, f"{name}.bias")) for name in where.layers
     ]
     (inner, inner_bias), (last, last_bias) = layers
     if last.shape[0] != len(named):
@@ -102,7 +106,12 @@ def _labels_and_head(
     )
 
 
-def _array(saved: SavedModel, weights: Weights, name: str) -> Floats:
+def array_of(saved: SavedModel, weights: Weights, name: str) -> Floats:
+    """Return an array of a head.
+
+    Raises:
+        UserError: it is missing.
+    """
     if (array := weights.get(name)) is None:
         raise UserError(f"{saved.folder}: the weights lack {name}; its head was not saved, or is of another form")
     return array
@@ -112,7 +121,7 @@ def _some(labels: Sequence[str]) -> str:
     return ", ".join(labels[:8]) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
 
 
-def _card(
+def uncalibrated_card(
     saved: SavedModel,
     provenance: Provenance,
     task: str,
@@ -120,10 +129,10 @@ def _card(
     max_tokens: int,
     quantization: Quantization,
 ) -> dict[str, Any]:
+    """Return what the cards of models of others share; `reader`, `limits` and the calibration's method are missing."""
     return {
         "name": provenance.name,
         "task": task,
-        "reader": CLASSIFIER_READER,
         "labels": labels,
         "label_set": label_set_hash(labels),
         "languages": provenance.languages,
@@ -140,18 +149,11 @@ def _card(
         ),
         "scores": (),
         "calibration": {
-            "method": NOT_CALIBRATED,
             "fitted_on": "nothing",
             "outside_share": 0.0,
             "longest_code_points": LONGEST_TEXT,
-            "parameters": {TEMPERATURE: (1.0,)},
+            "parameters": {},
         },
         "keep_at": 1.0,
-        "keep_at_rule": "not calibrated, so keeping nothing is recommended; calibrate it with --calibrate, or measure "
-        "it with sprat assess",
-        "limits": (
-            NOT_CALIBRATED_LIMIT,
-            f"Reads the first {max_tokens:,} tokens of a text.",
-            "Not measured here: what its authors say of it is in their own card.",
-        ),
+        "keep_at_rule": "not calibrated, so keeping nothing is recommended",
     }

@@ -3,7 +3,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from sprat_ner.words import find_units, word_spans
+from sprat_inference.words import find_units, word_spans
 
 NFD = unicodedata.normalize("NFD", "Zürich")
 

@@ -1,4 +1,4 @@
-"""Split a text into words, and find the token that represents each. Training and serving share this module.
+"""Split a text into words, and find the token that represents each. Training and serving of names share this module.
 
 A word is a run of letters and digits with their accents, or one other visible character: `Jean-Luc's` is five words.
 The label of a word is that of the token with its first character. Words that share this token form one unit, within
@@ -6,6 +6,7 @@ which no name can begin or end.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,9 @@ _MARKS: Final = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe00-\ufe
 """Accents and joiners. They belong to the character before them, and `\\w` does not match them."""
 
 _WORD: Final = re.compile(rf"\w[\w{_MARKS}]*+|[^\w\s][{_MARKS}]*+")
+
+_BREAK: Final = re.compile(r"\n\s*\n")
+"""A name may continue in the next line, but not in the next paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,25 @@ def find_units(text: str, starts: Integers, ends: Integers) -> WordUnits:
     changes = np.flatnonzero(tokens[1:] != tokens[:-1]) + 1
     firsts, lasts = np.concatenate([[0], changes]), np.concatenate([changes - 1, [len(tokens) - 1]])
     return WordUnits(spans[firsts, 0], spans[lasts, 1], tokens[firsts])
+
+
+def paragraph_starts(text: str, units: WordUnits) -> NDArray[np.bool_]:
+    """Return for each unit whether it begins a paragraph: such a one cannot continue a name."""
+    starts = np.zeros(len(units.starts), dtype=bool)
+    starts[:1] = True
+    if "\n" not in text:
+        return starts
+    for match in _BREAK.finditer(text):
+        place = int(np.searchsorted(units.starts, match.end()))
+        starts[place : place + 1] = True
+    return starts
+
+
+def end_of_letter(text: str, end: int) -> int:
+    """Return the end after the combining marks that follow: they belong to the letter before them."""
+    while end < len(text) and not text[end].isascii() and unicodedata.category(text[end])[0] == "M":
+        end += 1
+    return end
 
 
 _NONE: Final = WordUnits(*(np.zeros(0, np.int64) for _ in range(3)))

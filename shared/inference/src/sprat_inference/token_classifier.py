@@ -1,0 +1,217 @@
+"""A transformer that was trained together with its head to label tokens, such as a `…ForTokenClassification`.
+
+The label of a word is that of the token with its first character, as such models are trained. Words with one type that
+follow each other form a span, unless a label says that one ends or another begins: so transformers reads them, too
+(`aggregation_strategy="first"`), and so IOB1, IOB2, BILOU, BIOES and labels without a prefix are all read alike.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.card import Card
+from sprat_inference.encoder import TokenEncoder, Vectors
+from sprat_inference.heads import Floats, TokenHead
+from sprat_inference.tokenizer import SPECIAL_TOKENS
+from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
+from sprat_inference.words import WordUnits, end_of_letter, find_units, paragraph_starts
+
+TOKEN_CLASSIFIER_READER: Final = "sprat-token-classifier/1"  # noqa: S105 - no secret, but the name of a reader
+"""Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the model's
+version, and the version is part of every cache key."""
+
+TAGS_FILE: Final = "tags.json"
+"""The labels of the tokens, in the order of the head."""
+
+MOST_CODE_POINTS: Final = 24_000
+"""Code points read of a text, counted in its compatibility form (NFKC), in which one ligature may be eighteen letters.
+The contract allows 20,000 code points, so only texts made to be expensive are cut; their confidence is 0."""
+
+OUTSIDE: Final = frozenset(("O", "OUT", "OUTSIDE", "0"))
+"""Labels of a token that is part of no span, in capitals."""
+
+_OVERLAP: Final = 24
+_PREFIXED: Final = re.compile(r"([BILUESMWO])[-_](.+)")
+_SUFFIXED: Final = re.compile(r"(.+)[-_]([BILUESMW])")
+_BEGIN: Final = frozenset("BUSW")
+_END: Final = frozenset("LUESW")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What the label of a token says."""
+
+    type: str | None
+    """Of the span that the token is part of; None: of none."""
+    begins: bool = False
+    """Whether a span begins with the token, even after one of its own type."""
+    ends: bool = False
+    """Whether it ends with the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a text that has a type. `start` and `end` are code points."""
+
+    start: int
+    end: int
+    type: str
+    chance: float
+    """Product of the probabilities of the labels of its words, 0–1; not calibrated."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedText:
+    """The spans of one text."""
+
+    spans: tuple[Span, ...]
+    """In their order; none overlaps another."""
+    chance: float
+    """Product of the probabilities of the labels of all words, 0–1; not calibrated. 0 if the text was cut, and 1 if it
+    has no word."""
+
+
+def parse_tags(labels: Sequence[str]) -> tuple[Tag, ...]:
+    """Return what each label says: `B-PER`, `I-PER`, `L-PER`, `U-PER`, `E-PER`, `S-PER`, `PER` or `O`.
+
+    A prefix is one only where all labels but the outside have one: else `B-52` may be a type.
+    """
+    others = [label for label in labels if label.upper() not in OUTSIDE]
+    pattern = next((each for each in (_PREFIXED, _SUFFIXED) if others and all(map(each.fullmatch, others))), None)
+    return tuple(Tag(None) if label.upper() in OUTSIDE else _tag(label, pattern) for label in labels)
+
+
+def _tag(label: str, pattern: re.Pattern[str] | None) -> Tag:
+    if pattern is None or (found := pattern.fullmatch(label)) is None:
+        return Tag(label)
+    mark, type = found.groups() if pattern is _PREFIXED else reversed(found.groups())
+    return Tag(type, mark in _BEGIN, mark in _END)
+
+
+def types_of(tags: Sequence[Tag]) -> tuple[str, ...]:
+    """Return the types of spans, in the order of the labels."""
+    return tuple(dict.fromkeys(tag.type for tag in tags if tag.type is not None))
+
+
+class TokenClassifier:
+    """Finds the spans of texts. Thread-safe; holds no state between calls."""
+
+    def __init__(self, states: TokenEncoder, windows: Windows, head: TokenHead, tags: Sequence[Tag]) -> None:
+        self.windows = windows
+        self._states = states
+        self._head = head
+        self._tags = tuple(tags)
+
+    @classmethod
+    def load(cls, folder: Path, card: Card, threads: int = 1) -> Self:
+        """Load the files of `folder`, whose card is `card`, and compute the longest window, with the highest id.
+
+        Raises:
+            BrokenArtefact: when files are missing or do not fit together, or the probabilities are not finite.
+        """
+        tags = _read_tags(folder / TAGS_FILE)
+        if set(types_of(tags)) != set(card.labels or ()):
+            raise BrokenArtefact(f"{folder}: {TAGS_FILE} has other types than the card has labels; write it again")
+        head = TokenHead.load(folder, len(tags))
+        overlap = min(_OVERLAP, (card.max_tokens - SPECIAL_TOKENS - 1) // 3)
+        try:
+            windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=overlap)
+            classifier = cls(TokenEncoder.load(folder, threads), windows, head, tags)
+            classifier.probe()
+        except (RuntimeError, ValueError, ModelError) as error:
+            raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write the artefact again") from error
+        return classifier
+
+    def upper_bound(self, text: str) -> int:
+        """Return an upper bound of the tokens that a text costs, including those that windows share."""
+        return self.windows.upper_bound(text, MOST_CODE_POINTS)
+
+    def read(self, texts: Sequence[str]) -> list[TaggedText]:
+        """Return the spans of each text. They depend on the text alone, not on the others of the batch.
+
+        Raises:
+            ModelError: when CTranslate2 fails or a value is not finite.
+        """
+        return [tagged for group in split_into_rounds(texts) for tagged in self._read(group)]
+
+    def token_logits(self, texts: Sequence[str]) -> list[Floats]:
+        """Return the logits of the first window of each text, float32, tokens × labels, without the special tokens."""
+        _, windows = self.windows.cut(texts)
+        first = {window.text: window.ids for window in reversed(windows)}
+        found = self._states.encode(list(first.values()), lambda states: self._head.logits(states[:, 1:-1]))
+        by_text = dict(zip(first, found, strict=True))
+        return [by_text.get(index, np.zeros((0, len(self._tags)), np.float32)) for index in range(len(texts))]
+
+    def probe(self) -> None:
+        """Compute the longest possible window, with the highest id.
+
+        Raises:
+            ModelError: when the model fails on it.
+        """
+        self._chances([Window(0, 0, [self.windows.highest_id] * self.windows.max_tokens)])
+
+    def _read(self, whole: Sequence[str]) -> list[TaggedText]:
+        texts = [readable(text) for text in whole]
+        tokenized, windows = self.windows.cut(texts)
+        outputs = average_windows(tokenized, windows, self._chances(windows), len(self._tags))
+        found = []
+        for text, uncut, tokens, chances in zip(texts, whole, tokenized, outputs, strict=True):
+            units = find_units(text, tokens.starts, tokens.ends)
+            found.append(self._tagged(text, units, chances[units.tokens], is_cut=len(text) < len(uncut)))
+        return found
+
+    def _chances(self, windows: Sequence[Window]) -> list[Floats]:
+        def of_tokens(states: Vectors) -> Floats:
+            return self._head.probabilities(states[:, 1:-1])
+
+        return self._states.encode([window.ids for window in windows], of_tokens)
+
+    def _tagged(self, text: str, units: WordUnits, chances: Floats, *, is_cut: bool) -> TaggedText:
+        """Return the spans of a text; `chances` are words × labels."""
+        labels = chances.argmax(axis=1) if len(chances) else np.zeros(0, np.int64)
+        best = np.take_along_axis(chances, labels[:, None], axis=1)[:, 0].astype(np.float64)
+        starts = paragraph_starts(text, units)
+        groups: list[list[int]] = []
+        before = Tag(None)
+        for place, label in enumerate(labels):
+            tag = self._tags[label]
+            if tag.type is not None:
+                continues = before.type == tag.type and not (before.ends or tag.begins or starts[place])
+                groups[-1].append(place) if continues else groups.append([place])
+            before = tag
+        spans = [
+            Span(
+                int(units.starts[group[0]]),
+                end_of_letter(text, int(units.ends[group[-1]])),
+                self._tags[labels[group[0]]].type or "",
+                float(best[group].prod()),
+            )
+            for group in groups
+        ]
+        return TaggedText(tuple(spans), 0.0 if is_cut else float(best.prod()))
+
+
+def readable(text: str) -> str:
+    """Return the part of a text that is read: all of it, unless it is longer than :data:`MOST_CODE_POINTS`."""
+    if text.isascii() or len(unicodedata.normalize("NFKC", text)) <= MOST_CODE_POINTS:
+        return text
+    lengths = accumulate(len(unicodedata.normalize("NFKC", character)) for character in text)
+    return text[: next((place for place, length in enumerate(lengths) if length > MOST_CODE_POINTS), len(text))]
+
+
+def _read_tags(path: Path) -> tuple[Tag, ...]:
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BrokenArtefact(f"{path}: is no list of labels; write the artefact again")
+    return parse_tags(labels)

@@ -1,0 +1,184 @@
+"""`sprat models add --task ner`: models that label tokens find the same spans as with transformers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sprat.errors import UserError
+from sprat.model import Question
+from sprat_cli.main import app
+from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
+from sprat_inference.card import Card
+from sprat_inference.converters.agreement import compare, original_logits
+from sprat_inference.converters.saved_model import SavedModel
+from sprat_inference.converters.sequence_classifier import Provenance
+from sprat_inference.converters.token_classifier import convert_token_classifier
+from sprat_inference.token_classifier import MOST_CODE_POINTS, TokenClassifier
+from sprat_ner.__main__ import load
+from sprat_ner.added import AddedNerModel
+
+MODELS = Path(__file__).parents[1] / "data" / "hub"
+KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
+PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
+
+
+def expected(kind: str) -> list[dict]:
+    """Return what transformers computed; see make_tokens.py there."""
+    return json.loads((MODELS / f"{kind}-tokens" / "expected.json").read_text("utf-8"))
+
+
+def converted(source: Path, folder: Path, **more: str) -> Card:
+    folder.mkdir()
+    return convert_token_classifier(SavedModel.open(source), PROVENANCE, "ner", folder, **more)
+
+
+def added(kind: str, folder: Path, **more: str) -> AddedNerModel:
+    converted(MODELS / f"{kind}-tokens", folder, **more)
+    return AddedNerModel.load(folder)
+
+
+def run(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(MODELS / "bert-tokens", tmp_path / "bert"))
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_logits_of_the_tokens_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
+    rows = expected(kind)
+    wanted = np.concatenate([np.array(row["logits"], np.float32) for row in rows])
+    texts = [row["text"] for row in rows]
+    found = {}
+    for quantization in ("float32", "int8"):
+        card = converted(MODELS / f"{kind}-tokens", tmp_path / quantization, quantization=quantization)
+        classifier = TokenClassifier.load(tmp_path / quantization, card)
+        found[quantization] = compare(np.concatenate(classifier.token_logits(texts)), wanted, "tokens")
+    assert found["float32"].largest_difference < 1e-3
+    assert found["float32"].labels == wanted.shape[1]
+    assert found["int8"].share >= 0.9, found  # a random network, whose logits lie close together
+
+
+def test_the_spans_are_those_of_transformers(tmp_path: Path) -> None:
+    model = added("bert", tmp_path / "a", quantization="float32")
+    rows = expected("bert")
+    answers = model.answer([Question(row["text"], "en") for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        found = [[each.start, each.end, each.label] for each in answer.output.entities]
+        assert found == row["spans"], row["text"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_service_serves_it(kind: str, tmp_path: Path) -> None:
+    converted(MODELS / f"{kind}-tokens", tmp_path / "a")
+    model = load(tmp_path / "a")
+    model.probe()
+    assert isinstance(model, AddedNerModel)
+    assert set(model.card.labels or ()) <= {"PER", "PROD"}
+    texts = [row["text"] for row in expected(kind)]
+    together = model.answer([Question(text, "en") for text in texts])
+    assert together == [model.answer([Question(text, "en")])[0] for text in texts]
+    named = 0
+    for text, answer in zip(texts, together, strict=True):
+        assert 0 <= answer.confidence <= 1
+        for entity in answer.output.entities:
+            named += 1
+            assert text[entity.start : entity.end] == entity.text == entity.text.strip()
+            assert 0 <= answer.confidence <= entity.probability <= 1
+    assert named > 5
+
+
+def test_a_long_text_is_read_to_its_end_and_offsets_are_code_points(tmp_path: Path) -> None:
+    model = added("bert", tmp_path / "a", quantization="float32")
+    start = "😀 Bonjour, où est mon colis ? "
+    (answer,) = model.answer([Question(start * 60, "en")])
+    places = [entity.start for entity in answer.output.entities]
+    assert max(places) > len(start) * 58
+    assert all((start * 60)[each.start : each.end] == each.text for each in answer.output.entities)
+    assert model.tokens(Question(start * 60, "en")) >= len(start) * 10
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "\0", "\u0301", "x" * 20_000, "\ufdfa" * 20_000])
+def test_odd_text_gets_an_answer(tmp_path: Path, text: str) -> None:
+    (answer,) = added("xlm-roberta", tmp_path / "a").answer([Question(text, "en")])
+    assert 0 <= answer.confidence <= 1
+    if text.startswith("\ufdfa"):
+        assert (len(text) * 18 > MOST_CODE_POINTS, answer.confidence) == (True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "deberta-v2"}, "of the architecture deberta-v2; bert, camembert"),
+        (
+            {"architectures": ["BertForSequenceClassification"]},
+            "a model that labels tokens is a …ForTokenClassification",
+        ),
+        ({"id2label": {"0": "O", "1": "B-A"}}, "5 outputs and 2 labels"),
+        ({"id2label": {"0": "O"}}, "names no type beside O"),
+        ({"num_hidden_layers": 3}, "of the arrays .* such as encoder.layer.1"),
+    ],
+)
+def test_a_model_that_cannot_be_converted_is_refused(
+    bert: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    change_config(bert, **changes)
+    with pytest.raises(UserError, match=message):
+        converted(bert, tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", ['["O", "B-OTHER", "I-OTHER", "B-X", "I-X"]', "{}", "rubbish"])
+def test_tags_that_do_not_fit_are_refused(tmp_path: Path, content: str) -> None:
+    converted(MODELS / "bert-tokens", tmp_path / "a")
+    (tmp_path / "a" / "tags.json").write_text(content, "utf-8")
+    write_artefact(tmp_path / "a", json.loads((tmp_path / "a" / "card.json").read_text("utf-8")))
+    with pytest.raises(BrokenArtefact, match=r"tags\.json"):
+        load(tmp_path / "a")
+
+
+def test_an_artefact_of_another_reader_is_refused(tmp_path: Path) -> None:
+    converted(MODELS / "bert-tokens", tmp_path / "a")
+    card = json.loads((tmp_path / "a" / "card.json").read_text("utf-8"))
+    write_artefact(tmp_path / "a", card | {"reader": "sprat-token-classifier/0"})
+    with pytest.raises(BrokenArtefact, match="made for sprat-token-classifier/0"):
+        load(tmp_path / "a")
+
+
+def test_a_model_is_added(tmp_path: Path) -> None:
+    said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
+               str(tmp_path / "a"))  # fmt: skip
+    assert "2 labels; reads en" in said
+    assert "sprat up --model ner/bert-tokens=" in said
+    card = load_artefact(tmp_path / "a").card
+    assert (card.labels, card.keep_at, card.licence) == (("PER", "PROD"), 1.0, "apache-2.0")
+    assert card.calibration.fitted_on == "nothing"
+    assert any("Not calibrated" in limit for limit in card.limits)
+    wrong = run("models", "add", str(MODELS / "bert"), "--task", "ner", "--no-compare", "--output",
+                str(tmp_path / "b"), code=2)  # fmt: skip
+    assert "BertForSequenceClassification" in wrong
+
+
+def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:
+    """Needs torch: `make test-models`."""
+    pytest.importorskip("torch", reason="needs torch and transformers: make test-models")
+    for kind in KINDS:
+        rows = expected(kind)
+        found, _ = original_logits(MODELS / f"{kind}-tokens", [row["text"] for row in rows], 40, of_tokens=True)
+        assert all(np.abs(each - row["logits"]).max() < 1e-3 for each, row in zip(found, rows, strict=True))
+    run("models", "add", str(MODELS / "roberta-tokens"), "--task", "ner", "--quantization", "float32", "--output",
+        str(tmp_path / "a"))  # fmt: skip
+    assert load_artefact(tmp_path / "a").card.score("agreement_with_original") >= 0.99
