@@ -191,14 +191,18 @@ async def test_texts_outside_are_used_as_in_the_training_of_the_served_version_a
 
 
 @pytest.mark.timeout(180)
-async def test_corrections_move_texts_into_and_out_of_all_labels(kafka, topics, run, tmp_path):
+async def test_corrections_move_texts_into_and_out_of_all_labels_and_what_keeps_nothing_replaces_nothing(
+    kafka, topics, run, tmp_path
+):
     (tmp_path / "oos.txt").write_text("".join(f"what is the capital of {each}\n" for each in ("Peru", "Chad", "Iran")))
-    training_files.write(Path("hr.csv"), training_files.rows()[1:])
-    encoder = ("--encoder", training_files.EN_FAST)
-    result = await run("train", "intent", "hr.csv", "--out-of-scope", "oos.txt", *encoder)
+    rows = training_files.rows()[1:]
+    training_files.write(Path("hr.csv"), rows)
+    result = await run("train", "intent", "hr.csv", "--out-of-scope", "oos.txt", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 0, result.output
-    label = training_files.rows()[1][1]
-    moved = {"m-1": (training_files.rows()[1][0], None), "m-2": ("what is the capital of Chad", label)}
+    before = load_artefact(Path("hr")).card.version
+    # Every third text of a label is said to be outside: what is outside cannot be told from the label.
+    moved = {f"m-{place}": (text, None) for place, (text, label) in enumerate(rows) if label == "leave" and place % 3}
+    moved["in"] = ("what is the capital of Chad", "payroll")
     await submit(kafka, topics, {id: text for id, (text, _) in moved.items()})
     given = "".join(json.dumps({"text_id": id, "label": to}) + "\n" for id, (_, to) in moved.items())
     (tmp_path / "given.jsonl").write_text(given)
@@ -206,12 +210,18 @@ async def test_corrections_move_texts_into_and_out_of_all_labels(kafka, topics, 
     result = await run("retrain", "intent/hr", "--json")
     assert result.exit_code == 0, result.output
     compared = json.loads(result.stdout)
-    inside = {text for text, _ in training_files.rows()[1:]} - {moved["m-1"][0]} | {moved["m-2"][0]}
+    to_outside = {text for text, to in moved.values() if to is None}
+    inside = {text for text, _ in rows} - to_outside | {"what is the capital of Chad"}
     assert compared["trained_on"] == sum(not is_held_out(text) for text in inside)
-    outside = {moved["m-1"][0], "what is the capital of Peru", "what is the capital of Iran"}
+    outside = to_outside | {"what is the capital of Peru", "what is the capital of Iran"}
     assert compared["trained_outside"] == sum(not is_held_out(text) for text in outside)
     kept = sum(compared[name]["new"][0] for name in ("kept_and_right", "kept_and_wrong", "escalated"))
     assert kept == pytest.approx(1, abs=1e-3)
+
+    result = await run("retrain", "intent/hr", "--accuracy", "0.999", "--replace", "--yes")
+    assert "The new version: not good enough to serve: no keep_at reaches 99.9% right" in result.stdout
+    assert (result.exit_code, load_artefact(Path("hr")).card.version) == (1, before)
+    assert "the new version keeps nothing, so hr stays as it is" in result.stderr
 
 
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):

@@ -477,13 +477,16 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
     if test is None or figures is None or found.test.mean() < _MANY_DOUBLES:
         return
     rows = [row for row, double in zip(test.rows, found.test, strict=True) if double]
-    subject = _count(len(rows), "row of the test repeats a text", "rows of the test repeat texts")
+    kind = "text that is held out" if result.config.hold_out else "row of the test"
+    kinds = "texts that are held out" if result.config.hold_out else "rows of the test"
+    subject = _count(len(rows), f"{kind} repeats a text", f"{kinds} repeat texts")
     right = figures.readings.best_right[: figures.texts][~found.test]
     without = f"without {'it' if len(rows) == 1 else 'them'}"
     others = f"{wilson(int(right.sum()), len(right))} of {_count(len(right), 'text', 'texts')} get their label"
     left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
     are = "is" if len(rows) == 1 else "are"
-    yield f"{subject} that {are} trained on, but for opening or ending: {_rows(rows)}; {left}"
+    listed = "" if result.config.hold_out else f": {_rows(rows)}"
+    yield f"{subject} that {are} trained on, but for opening or ending{listed}; {left}"
 
 
 def _label_issues(result: TrainingResult) -> Iterator[str]:

@@ -104,10 +104,12 @@ def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven],
     count = len({(each.text_source, each.text_id) for each in messages})
     if count == 1:
         return f"{topic} holds no text {shown}: nothing can be learnt from its correction, until the text is there"
-    are = "is" if len(missing) == 1 else "are"
+    are, until = (
+        ("is", "its correction, until it is") if len(missing) == 1 else ("are", "their corrections, until they are")
+    )
     return (
-        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}{more}; nothing can be learnt from "
-        f"{'its correction' if len(missing) == 1 else 'their corrections'}, until they are there"
+        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}{more}; nothing can be learnt from {until} "
+        "there"
     )
 
 

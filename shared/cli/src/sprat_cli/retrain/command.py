@@ -39,6 +39,7 @@ from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE,
 from sprat_training.record import Reading, read_record
 from sprat_training.report import findings, training_html
 from sprat_training.train import TrainingResult, train
+from sprat_training.verdict import Verdict
 
 EPILOG = """\b
 Examples:
@@ -65,7 +66,7 @@ Without --output or --replace nothing is written but --corrections.
 \b
 Exit codes:
   0  done
-  1  there is no correction
+  1  there is no correction; or the new version keeps nothing, and is not written over the served one
   2  an option or a file is wrong, or Kafka cannot be reached"""
 
 _TEXTS_PER_BATCH = 500
@@ -232,6 +233,10 @@ def retrain(
     else:
         for line in _summary(retrained):
             say(line)
+    if replace_served and result.verdict.grade == "poor":
+        raise SpratError(
+            f"the new version keeps nothing, so {folder} stays as it is; --output DIR writes it all the same"
+        )
     target = folder if replace_served else output
     if target is not None and (not replace_served or yes or typer.confirm(f"Replace {folder}?", err=True)):
         _write(config, target, as_json=as_json, name=name)
@@ -418,7 +423,9 @@ def _summary(retrained: _Retrained) -> list[str]:
         faint(head),
         *rest,
         "",
+        f"keep_at: {retrained.served.keep_at:.2f} served, {result.card.keep_at:.2f} new, chosen on held-out folds",
         paint(_verdict(retrained.name, comparison), colour),
+        *_new_version(result.verdict),
     ]
 
 
@@ -431,6 +438,13 @@ def _verdict(name: str, comparison: Comparison) -> str:
         f"No difference can be shown on {counted(comparison.texts, 'text')} ({_difference(comparison.right)}): more "
         "corrections and more texts narrow the interval."
     )
+
+
+def _new_version(verdict: Verdict) -> list[str]:
+    """Return what a training would say of the new version."""
+    colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
+    said = f"The new version: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
+    return [paint(printable(each), colour) for each in (said, *([f"Why: {verdict.reason}."] if verdict.reason else []))]
 
 
 def _difference(measured: Measured) -> str:
@@ -459,6 +473,11 @@ def _as_json(retrained: _Retrained) -> dict[str, Any]:
         "tested_outside": len(result.sources.outside_test),
         "better": comparison.better,
         "keep_at": result.card.keep_at,
+        "verdict": {
+            "grade": result.verdict.grade,
+            "sentence": result.verdict.sentence,
+            "reason": result.verdict.reason,
+        },
         **{
             each.name.replace(" ", "_"): {
                 "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
