@@ -137,7 +137,7 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     test = training_files.write(tmp_path / "test.csv", [*labelled, (trained_on, "oos"), *outside, outside[0]])
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
-    assert re.search(r"[\d.]+% of the 4 texts outside every label are recognised", result.stdout)
+    assert re.search(r"[\d.]+% of 4 texts outside every label are recognised", result.stdout)
     assert "1 row of the test is trained on, too, and left out of its figures: 4" in result.stdout
     model = IntentModel.load(tmp_path / "hr")
     answers = model.answer([Question(text, "en") for text, _ in outside])
@@ -148,7 +148,7 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     inside = [each.confidence >= model.card.keep_at for each in model.answer([Question(t, "en") for t, _ in labelled])]
     share = 0.9 * sum(inside) / len(inside) + 0.1 * sum(kept) / len(kept)
     assert card.score("test_kept_share") == pytest.approx(share, abs=1e-3)
-    assert "Of the 4 texts of the test file outside every label" in (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "Of 4 texts of the test file outside every label" in (tmp_path / "hr-report.html").read_text("utf-8")
 
 
 def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path):

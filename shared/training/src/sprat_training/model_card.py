@@ -100,7 +100,7 @@ def with_figures(
     scores = [*_scores("cross_validated", protocol, figures, keep_at)]
     if test is not None:
         where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
-        scores += _scores("test", f"{test.texts:,} texts {where}", test, keep_at)
+        scores += _scores("test", f"{test.texts:,} {'text' if test.texts == 1 else 'texts'} {where}", test, keep_at)
     share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
     rule = (
         f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the answers kept are {config.accuracy:.1%} right on "
@@ -207,7 +207,8 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
         ("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"),
     ]
     if figures.outside_recall is not None:
-        rule = f"{figures.outside_texts:,} texts outside: those that are published without a label"
+        noun = "text" if figures.outside_texts == 1 else "texts"
+        rule = f"{figures.outside_texts:,} {noun} outside: the share that is published without a label"
         rows.append(("outside_recall", figures.outside_recall, rule))
     return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
 

@@ -336,8 +336,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
-            count = f"{figures.outside_texts:,} texts{where}"
-            outside += f" Of the {count} outside every label, {figures.outside_recall:.1%} are recognised."
+            count = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
+            outside += f" Of {count} outside every label, {figures.outside_recall:.1%} are recognised, however unsure."
     said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")

@@ -19,6 +19,7 @@ _GAIN: Final = 0.1
 """A cause explains a small share only if the share would be so much larger without it."""
 _OFTEN_CONFUSED: Final = 0.15
 _MAX_LABELS: Final = 4
+_SEVERAL_WRONG: Final = "are likely wrong; if those rows are"
 
 Grade = Literal["good", "fair", "poor"]
 
@@ -125,9 +126,11 @@ def _reason(
     if without is not None:
         of_suspects, of_outside = without.suspects - share, without.outside - share
         if issues and of_suspects >= _GAIN and of_suspects >= of_outside:
+            one = len(issues) == 1
+            label, row = ("label", "is likely wrong; if that row is") if one else ("labels", _SEVERAL_WRONG)
             return (
-                f"the labels of {len(issues):,} of {len(data.texts):,} texts are likely wrong; if those rows are not "
-                f"counted, {without.suspects:.0%} would be kept"
+                f"the {label} of {len(issues):,} of {len(data.texts):,} texts {row} not counted, "
+                f"{without.suspects:.0%} would be kept"
             )
         if of_outside >= _GAIN:
             return (

@@ -181,8 +181,8 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
     ]
     if figures.outside_recall is not None:
         lines.append(
-            f"{'':12}{figures.outside_recall:.1%} of the {figures.outside_texts:,} texts outside every label are "
-            f"recognised, however unsure; they count as {figures.outside_share:.0%} of the traffic"
+            f"{'':12}{figures.outside_recall:.1%} of {counted(figures.outside_texts, 'text')} outside every label are "
+            f"recognised, however unsure; such texts count as {figures.outside_share:.0%} of the traffic"
         )
     return lines
 
