@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat_cli.main import app
+from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import compare, original_logits
@@ -163,9 +164,10 @@ def test_a_model_is_added(tmp_path: Path) -> None:
                str(tmp_path / "a"))  # fmt: skip
     assert "2 labels; reads en" in said
     assert "sprat up --model ner/bert-tokens=" in said
+    assert "nothing is kept unless your policy says uncalibrated: keep" in said
     card = load_artefact(tmp_path / "a").card
     assert (card.labels, card.keep_at, card.licence) == (("PER", "PROD"), 1.0, "apache-2.0")
-    assert card.calibration.fitted_on == "nothing"
+    assert card.calibration.fitted_on == NOT_FITTED
     assert any("Not calibrated" in limit for limit in card.limits)
     wrong = run("models", "add", str(MODELS / "bert"), "--task", "ner", "--no-compare", "--output",
                 str(tmp_path / "b"), code=2)  # fmt: skip

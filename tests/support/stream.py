@@ -253,7 +253,11 @@ def card(
         made_of=(),
         scores=(),
         calibration=Calibration(
-            method="none", fitted_on="nothing", outside_share=0.1, longest_code_points=100, parameters={}
+            method="none",
+            fitted_on="the answers are a test's own",
+            outside_share=0.1,
+            longest_code_points=100,
+            parameters={},
         ),
         keep_at=0.5,
         keep_at_rule="none",

@@ -27,7 +27,8 @@ def error_of(path: Path) -> str:
     [
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
-            ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? known here: keep_at, out_",
+            ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? "
+            "known here: keep_at, uncalibrated, out_",
             id="a typo below a model",
         ),
         pytest.param(
@@ -56,7 +57,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks: {intent: {models: {hr: 0.65}}}",
             ":1:31: tasks.intent.models.hr: '0.65': not a section with fields below it; "
-            "expected: the fields keep_at, out_of_scope",
+            "expected: the fields keep_at, uncalibrated, out_of_scope",
             id="a model without a section",
         ),
         pytest.param(
@@ -77,7 +78,8 @@ def error_of(path: Path) -> str:
         pytest.param("tasks: {ner: {keep_at: }}", ":1:23: tasks.ner.keep_at: '': input", id="no value"),
         pytest.param(
             "tasks:\n  intent:\n    keepat: 1\n",
-            ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? known here: keep_at, models, out_of_scope",
+            ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? "
+            "known here: keep_at, uncalibrated, models, out_of_scope",
             id="a typo",
         ),
         pytest.param(

@@ -87,6 +87,38 @@ def test_a_model_of_its_own_name_is_held_against_its_own_threshold(model: str, t
         assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
 
 
+KEEP_UNCALIBRATED = {"hr": IntentModelPolicy(uncalibrated="keep")}
+
+
+@pytest.mark.parametrize(
+    ("fitted_on", "version", "model", "reasons"),
+    [
+        pytest.param("nothing", "v1", "default", ("uncalibrated",), id="sure of itself"),
+        pytest.param("nothing", "v1", "hr", None, id="the policy says keep for this model"),
+        pytest.param("nothing", "v2", "default", None, id="of another version, of which it is not known"),
+        pytest.param("400 rows", "v1", "default", None, id="calibrated"),
+    ],
+)
+def test_what_a_model_without_a_calibration_says_is_kept_only_where_the_policy_says_so(
+    fitted_on: str, version: str, model: str, reasons: tuple[str, ...] | None
+) -> None:
+    policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(models=KEEP_UNCALIBRATED)))
+    asked = text(tasks={"intent": {"model": model}})
+    sure = prediction(confidence=0.99, submitted=asked, model=MODEL | {"version": version})
+    announcement = announced(model=model, card={"calibration": {"fitted_on": fitted_on}}, version="v1")
+    (emit,) = router(announcement, policy=policy).receive(received(sure)).events
+    if reasons is None:
+        assert emit.message.route == Route(decision="kept", reason="confident", threshold=0.8)
+    else:
+        assert emit.message.reasons == reasons
+
+
+def test_an_unsure_answer_without_a_calibration_has_both_reasons() -> None:
+    announcement = announced(card={"calibration": {"fitted_on": "nothing"}}, version=MODEL["version"])
+    (emit,) = router(announcement).receive(received(prediction(confidence=0.1))).events
+    assert emit.message.reasons == ("uncalibrated", "low_confidence")
+
+
 def test_a_sure_prediction_of_no_intent_is_kept_where_the_policy_says_so() -> None:
     (result,) = results(router().receive(received(prediction(**NULL_LABEL))))
     assert (result.status, result.route.decision, result.route.reason) == ("answered", "kept", "out_of_scope")

@@ -1,12 +1,15 @@
 """`ModelAnnounced`: which model serves which texts. The topic is compacted; a tombstone retires a model."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, TaskName
 from sprat_contracts.languages import LanguageTag
 from sprat_contracts.texts import ModelName
+
+NOT_FITTED: Final = "nothing"
+"""`calibration.fitted_on` of a card whose confidences were fitted to no data."""
 
 
 class ModelAnnounced(Message):
@@ -31,3 +34,9 @@ class ModelAnnounced(Message):
     card: dict[str, Any] = Field(
         default_factory=dict, description="Scores, calibration and licence: the artefact's card."
     )
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether its confidences are chances, as far as the card says; a card that says nothing counts as one."""
+        calibration = self.card.get("calibration")
+        return not (isinstance(calibration, dict) and calibration.get("fitted_on") == NOT_FITTED)

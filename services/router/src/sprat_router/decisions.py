@@ -25,6 +25,7 @@ DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
+UNCALIBRATED = "uncalibrated"
 UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
@@ -48,7 +49,7 @@ def decide(
         prediction: what the specialist said.
         form: of the task's output.
         policy: of the task and the model that the text asks for.
-        announced: the labels of that model.
+        announced: the labels of that model, and whether it is calibrated.
     """
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
@@ -59,6 +60,8 @@ def decide(
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
+    if policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
+        reasons.append(UNCALIBRATED)
     if prediction.confidence < policy.keep_at:
         reasons.append(LOW_CONFIDENCE)
     if reasons:
@@ -96,8 +99,20 @@ def _has_unknown_label(prediction: Prediction, output: IntentOutput, announced: 
     """
     if announced is None or announced.labels is None:
         return False
-    same = prediction.model is not None and prediction.model.version == announced.version
-    return same and not labels_of(output) <= frozenset(announced.labels)
+    return _is_of(prediction, announced) and not labels_of(output) <= frozenset(announced.labels)
+
+
+def _is_uncalibrated(prediction: Prediction, announced: AnnouncedLabels | None) -> bool:
+    """Return whether the model that answered says that its confidence is no chance of being right.
+
+    While two versions of a model run side by side, that is not known of the other one, and `keep_at` decides.
+    """
+    return announced is not None and not announced.calibrated and _is_of(prediction, announced)
+
+
+def _is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:
+    """Return whether a prediction is by the version that is announced."""
+    return prediction.model is not None and prediction.model.version == announced.version
 
 
 def unserved(

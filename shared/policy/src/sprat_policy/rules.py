@@ -31,6 +31,9 @@ ALL_OTHERS: Final = "*"
 
 _KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
 _OUT_OF_SCOPE: Final = "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"
+_UNCALIBRATED: Final = (
+    "escalate: what a model without a calibration says is not kept, however sure it is; keep: keep_at decides"
+)
 _BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
 MODEL_NAME: Final = (
     "a model's name as texts ask for it: a letter or digit, then letters, digits, '.', '_' and '-', at most 64 in all, "
@@ -39,6 +42,7 @@ MODEL_NAME: Final = (
 
 KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
 OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
+Uncalibrated = Annotated[Literal["escalate", "keep"], Field(description=_UNCALIBRATED)]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", re.ASCII)
@@ -118,6 +122,7 @@ class ModelPolicy(PolicySection):
 
     # Repeated, because pydantic reads the description next to the union, not inside it.
     keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
+    uncalibrated: Annotated[Uncalibrated | None, Field(description=_UNCALIBRATED)] = None
 
 
 class IntentModelPolicy(ModelPolicy):
@@ -130,6 +135,7 @@ class TaskPolicy(PolicySection):
     """When the small model's answer is good enough."""
 
     keep_at: KeepAt = 0.8
+    uncalibrated: Uncalibrated = "escalate"
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
 
     def of(self, model: str) -> Self:
@@ -146,7 +152,7 @@ class IntentPolicy(TaskPolicy):
 
 
 _FIELDS: dict[str, Any] = {
-    "language-id": (Annotated[TaskPolicy, Field(description="the fields keep_at, models")], TaskPolicy())
+    "language-id": (Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")], TaskPolicy())
 }
 _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_FIELDS)
 """The sections of the tasks whose names cannot be written as attributes."""
@@ -155,9 +161,11 @@ _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_F
 class TaskPolicies(_HyphenatedTasks):
     """One section for each task; a missing task has the defaults."""
 
-    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, models")] = IntentPolicy()
-    ner: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
-    translation: Annotated[TaskPolicy, Field(description="the fields keep_at, models")] = TaskPolicy()
+    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, uncalibrated, models")] = (
+        IntentPolicy()
+    )
+    ner: Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")] = TaskPolicy()
+    translation: Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")] = TaskPolicy()
 
 
 class TenantPolicy(PolicySection):

@@ -64,7 +64,11 @@ def card(task: str, labels: tuple[str, ...]) -> Card:
         made_of=(),
         scores=(),
         calibration=Calibration(
-            method="none", fitted_on="nothing", outside_share=0, longest_code_points=20_000, parameters={}
+            method="none",
+            fitted_on="the answers are a test's own",
+            outside_share=0,
+            longest_code_points=20_000,
+            parameters={},
         ),
         keep_at=0.5,
         keep_at_rule="none: the answers are a test's own",

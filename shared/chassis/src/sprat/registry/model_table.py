@@ -8,7 +8,7 @@ from sprat_contracts import ModelAnnounced
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedLabels:
-    """The labels that a model can answer with."""
+    """The labels that a model can answer with, and whether its confidences can be compared with a threshold."""
 
     labels: tuple[str, ...] | None
     """None for an open task."""
@@ -16,6 +16,8 @@ class AnnouncedLabels:
     """Hash of the labels."""
     version: str
     """Of the model."""
+    calibrated: bool = True
+    """Whether its confidences are chances."""
 
 
 class ModelTable:
@@ -59,7 +61,9 @@ class ModelTable:
     def labels(self, task: str, model: str) -> AnnouncedLabels | None:
         """Return the announced labels, even where the model does not own the text; None: it is not announced."""
         announced = self._announced.get(f"{task}/{model}")
-        return AnnouncedLabels(announced.labels, announced.label_set, announced.version) if announced else None
+        if announced is None:
+            return None
+        return AnnouncedLabels(announced.labels, announced.label_set, announced.version, announced.is_calibrated)
 
     def announced(self) -> tuple[ModelAnnounced, ...]:
         """Return all announcements, ordered by task and model."""

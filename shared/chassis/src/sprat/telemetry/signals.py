@@ -70,6 +70,7 @@ REASON = Attribute(
     (
         "confident",
         "out_of_scope",
+        "uncalibrated",
         "low_confidence",
         "declined",
         "none",

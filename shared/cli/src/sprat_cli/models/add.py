@@ -205,7 +205,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
         say(added.agreement.summary())
     if figures is None:
         how = " (--calibrate)" if task == "intent" else ""
-        remark(f"its confidence is not calibrated{how}; 1.00 below keeps none of its answers")
+        remark(f"its confidence is not calibrated{how}: nothing is kept unless your policy says uncalibrated: keep")
     else:
         kept = figures.at(card.keep_at)
         say(f"of {figures.texts:,} rows {figures.accuracy} get the right label")
@@ -214,8 +214,9 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
         else:
             remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
-    remark("in your policy file, without which the keep_at of all models of the task holds:")
-    remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{keep_at: {card.keep_at:.2f}}}}}}}}}")
+    remark("in your policy file, without which what it says of the whole task holds:")
+    own = f"keep_at: {card.keep_at:.2f}" if figures is not None else "keep_at: YOURS, uncalibrated: keep"
+    remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
 
 
 def _what(card: "Card") -> str:

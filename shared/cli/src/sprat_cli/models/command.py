@@ -22,8 +22,8 @@ Example:
 
 \b
 DIR is an unpacked .zip of OPUS-MT: decoder.yml, weights as .npz, vocabulary as .yml, source.spm and target.spm.
-The model does not estimate its own quality, so its confidences are low and a router escalates many texts, until you
-have measured it and set your policy's keep_at.
+The model does not estimate its own quality, so a router keeps nothing that it says, until you have measured it and set
+keep_at and uncalibrated: keep in your policy.
 
 \b
 Exit codes:
@@ -92,4 +92,4 @@ def opus_mt(
         say_json({"type": "converted", "name": card.name, "version": card.version, "folder": str(output)})
         return
     say(f"{output}: {card.name}, version {card.version}, {source} → {target}")
-    remark("it has no estimate of its own quality: measure it, then set keep_at for translation in your policy")
+    remark("it has no estimate of its own quality: measure it, then set keep_at and uncalibrated: keep in your policy")

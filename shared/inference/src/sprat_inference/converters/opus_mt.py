@@ -18,6 +18,7 @@ from ctranslate2.converters import OpusMTConverter
 from ctranslate2.converters.marian import load_vocab
 
 from sprat.errors import UserError
+from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 
@@ -137,7 +138,7 @@ def uncalibrated_card(longest_sentence: int) -> dict[str, Any]:
         "calibration": {
             "method": "none: the square of the geometric mean of the pieces' chances, of the least sure sentence; "
             "0 where a number, an address or a placeholder is not kept, or a sentence is too long",
-            "fitted_on": "nothing",
+            "fitted_on": NOT_FITTED,
             "outside_share": 0.0,
             "longest_code_points": LONGEST_TEXT,
             "parameters": {"decline_below": (0.0,)},

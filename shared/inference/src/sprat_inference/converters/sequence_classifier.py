@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from sprat.errors import UserError
+from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card, label_set_hash
 from sprat_inference.classifier import NOT_CALIBRATED, TEMPERATURE
@@ -149,7 +150,7 @@ def uncalibrated_card(
         ),
         "scores": (),
         "calibration": {
-            "fitted_on": "nothing",
+            "fitted_on": NOT_FITTED,
             "outside_share": 0.0,
             "longest_code_points": LONGEST_TEXT,
             "parameters": {},

@@ -33,10 +33,10 @@ DEFAULT_PREFIX: Final = "sprat-bench"
 POLICY: Final = """\
 # Every answer of the small model is kept: a benchmark asks no frontier.
 tasks:
-  intent: {keep_at: 0, out_of_scope: keep}
-  ner: {keep_at: 0}
-  translation: {keep_at: 0}
-  language-id: {keep_at: 0}
+  intent: {keep_at: 0, out_of_scope: keep, uncalibrated: keep}
+  ner: {keep_at: 0, uncalibrated: keep}
+  translation: {keep_at: 0, uncalibrated: keep}
+  language-id: {keep_at: 0, uncalibrated: keep}
 """
 _ROUTER: Final = "router"
 _FOLDER: Final = "sprat-bench-"
