@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sprat_local.demo.session import Demo
 from sprat_local.demo.target import DemoTarget
 from sprat_local.options import DEMO_FOLDER
 from sprat_operations.topics import list_topics
+from support.readme import DOCS
 from support.system import System, whole_system
 from support.traffic import record
 
@@ -66,6 +68,21 @@ def test_each_task_is_accounted_for(demo: Ran) -> None:
         assert figures["frontier_simulated"]
     assert tasks["intent"]["kept"] > tasks["intent"]["escalated"]
     assert min(tasks["ner"]["kept"], tasks["translation"]["kept"]) > 0
+
+
+def test_the_walkthrough_says_what_the_demo_counts(demo: Ran) -> None:
+    page = " ".join((DOCS / "walkthrough.md").read_text("utf-8").split())
+    said = re.search(
+        r"Of (\d+) intents, about (\d+) were kept; of (\d+) texts with names, about (\d+); of (\d+) translations, "
+        r"about (\d+)\.",
+        page,
+    )
+    assert said is not None
+    numbers = [int(number) for number in said.groups()]
+    tasks = [demo.figures["tasks"][task] for task in ("intent", "ner", "translation")]
+    assert numbers[::2] == [figures["pairs"] for figures in tasks]
+    for about, figures in zip(numbers[1::2], tasks, strict=True):
+        assert abs(figures["kept"] - about) <= max(2, about // 20), "another CPU may round a confidence differently"
 
 
 def test_the_small_model_is_right_where_its_answers_were_kept(demo: Ran) -> None:

@@ -12,6 +12,7 @@ from sprat.errors import UserError
 from sprat_cli import installation
 from sprat_cli.connection import kafka_settings, load_command_settings, writing_signatures
 from sprat_cli.doctor.check import ok
+from sprat_cli.doctor.settings import check_settings
 from sprat_local.checks import _usual_ports
 from sprat_local.processes.ports import free_port
 from sprat_operations import local_run
@@ -152,6 +153,10 @@ def test_redis_and_secret_are_those_of_the_same_installation(
     assert load_command_settings(kafka).redis.url.get_secret_value() == "redis://:password@127.0.0.1:6399/0"
     with pytest.raises(UserError, match=rf"export SPRAT_SECRET=\$\(cat {tmp_path}/secret\)$"):
         writing_signatures()
+    doctor = {each.subject: each for each in check_settings(ok("policy", ""), None, local_run.find_by_kafka(AT))}
+    assert doctor["secret"].fix == f"export SPRAT_SECRET=$(cat {tmp_path}/secret)", (
+        "a new one would not be the services'"
+    )
     monkeypatch.setenv("SPRAT_REDIS__URL", "redis://elsewhere:1/0")
     assert load_command_settings(kafka).redis.url.get_secret_value() == "redis://elsewhere:1/0"
 

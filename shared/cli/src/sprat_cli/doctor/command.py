@@ -85,7 +85,7 @@ async def _checks(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
     for check in check_machine(settings.health_port):
         yield check
     finding, rules = find_policy(policy)
-    for check in (*check_settings(finding, rules), *check_variables(policy=rules)):
+    for check in (*check_settings(finding, rules, run), *check_variables(policy=rules)):
         yield check
     for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):
         yield check

@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
+from sprat_operations.local_run import LocalRun
 from sprat_operations.services import CLASSIFY
 from sprat_policy import Policy, TenantPolicy, load_policy
 
@@ -39,10 +41,17 @@ def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
     return _policy(chosen_policy(given))
 
 
-def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
-    """Check the secret and the frontier; `finding` and `policy` are what `find_policy` returned."""
+def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None = None) -> Iterator[Check]:
+    """Check the secret and the frontier.
+
+    Args:
+        finding: what `find_policy` returned.
+        policy: as well.
+        run: the running `sprat up` that commands use; None if there is none.
+    """
     settings = _ServiceVariables()
-    yield _secret(settings.secret.get_secret_value())
+    kept = None if run is None else Path(run.folder) / "secret"
+    yield _secret(settings.secret.get_secret_value(), kept if kept is not None and kept.is_file() else None)
     yield finding
     if policy is not None:
         yield from check_tenants(policy, environment())
@@ -63,14 +72,14 @@ def check_settings(finding: Check, policy: Policy | None) -> Iterator[Check]:
         )
 
 
-def _secret(secret: str) -> Check:
+def _secret(secret: str, kept: Path | None) -> Check:
     if len(secret) >= _SHORTEST_SECRET:
         return ok("secret", "SPRAT_SECRET is set")
     check, finding = (warning, f"shorter than {_SHORTEST_SECRET} characters") if secret else (unknown, "not set here")
     return check(
         "secret",
         f"SPRAT_SECRET is {finding}; `sprat up` makes one, services that you start yourself share one",
-        "export SPRAT_SECRET=$(openssl rand -hex 32)",
+        f"export SPRAT_SECRET=$({'openssl rand -hex 32' if kept is None else f'cat {shlex.quote(str(kept))}'})",
     )
 
 
