@@ -124,7 +124,7 @@ def verified(
         proof.add_checkpoint(stored)
     for number, answer in enumerate(log.answers):
         submitted, task = answer.request.prediction.submitted, answer.request.prediction.task
-        proof.add_answer(f"answers 0@{number}", submitted.tenant, task, answer.egress, now_ms())
+        proof.add_answer(f"answers 0@{number}", submitted.tenant, task, answer.egress, now_ms(), answer.tiers)
     begin = 0 if since_ms is None else proof.reach_back(lead_ms, now - RETENTION_MS)
     for partition in log.partitions:
         for record in partition:

@@ -35,6 +35,7 @@ from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
+from sprat_frontier.tiers import Tiers
 from sprat_policy import Policy, TenantGuard
 from sprat_privacy import Detector
 from support.detectors import Words
@@ -98,15 +99,14 @@ class AuditLog:
         return [(record.phase, record.outcome) for record in self.records]
 
 
-Script = Callable[[int], Output | ProviderError]
+Script = Callable[[int], Output | ProviderAnswer | ProviderError]
 
 
 class FakeProvider:
     """Answers call number n (from 0) with `script(n)`. While the event `gate` is not set, no call returns."""
 
-    name, region, model = "simulated", "eu", "large"
-
-    def __init__(self, script: Script | None = None) -> None:
+    def __init__(self, script: Script | None = None, name: str = "simulated", region: str = "eu") -> None:
+        self.name, self.region, self.model = name, region, "large"
         self.script = script or (lambda _: IntentOutput(label="transfer"))
         self.gate = asyncio.Event()
         self.gate.set()
@@ -134,6 +134,8 @@ class FakeProvider:
         result = self.script(number)
         if isinstance(result, ProviderError):
             raise result
+        if isinstance(result, ProviderAnswer):
+            return result
         return ProviderAnswer(result, "simulated-large", Usage(input_tokens=1000, output_tokens=10))
 
 
@@ -196,7 +198,9 @@ class FrontierHarness:
         redactor: Redactor | None = None,
         policies: Policy = POLICY,
         counter: Any = None,
+        tiers: Tiers | None = None,
     ) -> None:
+        self.tiers = tiers
         self.settings = settings_ or settings()
         self.provider = provider or FakeProvider()
         self.clock = clock or FakeClock()
@@ -218,12 +222,11 @@ class FrontierHarness:
             guard=self.guard,
             masker=self.redactor,
             store=self.store,
-            provider=self.provider,
+            tiers=self.tiers or Tiers.one(self.settings, self.provider, self.limiter),
             audit=self.audit,
             hash=keyed_hash,
             clock=self.clock,
             counter=self.counter,
-            limiter=self.limiter,
         )
 
     async def answer(self, message: FrontierRequested) -> FrontierAnswered:
@@ -259,6 +262,7 @@ class SimulatorProcess:
     def reset(self, **behaviour: Any) -> None:
         """Delete counts and requests, and set the behaviour; fields that are not named get their defaults."""
         defaults = {"latency_ms": 0, "jitter_ms": 0, "error_status": 500, "rate_limit_per_s": None, "seed": 0}
+        defaults["confidence"] = 1.0
         defaults["invent"] = self.invent
         rates = {name: 0 for name in self.call("/control") if name.endswith(("_rate", "_eur"))}
         self.call("/control", "POST", defaults | rates | behaviour)

@@ -96,11 +96,21 @@ tasks: {intent: {models: {hr: {keep_at: 0.6}}}, ner: {keep_at: 0.999}}
 tenants:
   '*': {frontier: redact, regions: [eu]}
   crm: {frontier: redact, regions: [eu], signing_keys: ['${SPRAT_NO_SUCH_KEY}']}
+inside: [gpu.internal]
+tiers:
+  - {preset: "vllm:http://gpu.internal:8000/v1", model: phi-4, keep_at: 0.8, tasks: [intent], tenants: [crm]}
+  - {preset: frontier}
 """)
     said = run("policy", "check", str(file)).splitlines()
     assert "  intent       kept at 80 % or above; of their own: hr" in said
     assert "  ner          kept at 99.9 % or above" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
+    house = "  vllm      phi-4 at gpu.internal, inside the house  keeps labels at 80 % or above  for intent of crm"
+    assert said[-3:] == [
+        "tiers, in this order",
+        house,
+        "  frontier  the model of the settings                keeps every valid answer       for all",
+    ]
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)
 

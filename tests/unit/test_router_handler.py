@@ -225,6 +225,25 @@ def test_what_was_paid_and_what_left_stays_told_when_the_answer_is_too_large() -
     assert result.route == Route(decision="escalated", reason="low_confidence", threshold=0.8)
 
 
+STEPS = (
+    {"tier": "house", "provider": "vllm", "outcome": "unsure", "label": "balance", "confidence": 0.4, "keep_at": 0.8},
+    {"tier": "large", "provider": "large", "outcome": "kept", "label": "balance", "cost_eur": 0.002, "egress": EGRESS},
+)
+
+
+def test_a_result_tells_what_each_tier_said_also_when_the_answer_is_too_large() -> None:
+    answered = answer(**ANSWERED, tiers=STEPS)
+    (result,) = results(router().receive(_emit_of(answered)[0]))
+    assert [step.model_dump(exclude_defaults=True) for step in result.tiers] == [
+        STEPS[0],
+        STEPS[1] | {"egress": {name: value for name, value in EGRESS.items() if value}},
+    ]
+    (small,) = results(router().oversized(*_emit_of(answered)))
+    assert small.tiers == result.tiers
+    (without,) = results(router().receive(_emit_of(answer(**ANSWERED))[0]))
+    assert without.tiers == ()
+
+
 def test_all_that_nobody_serves_of_a_text_ends_when_one_request_is_too_large() -> None:
     outcome = router().oversized(*_emit_of(text(tasks=ALL_TASKS)))
     assert [result.task for result in results(outcome)] == ["intent", "ner", "translation", "language-id"]

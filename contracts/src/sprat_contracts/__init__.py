@@ -8,7 +8,15 @@ from sprat_contracts.announcements import ModelAnnounced
 from sprat_contracts.base import TASKS, Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import DeadLetterReason
-from sprat_contracts.frontier import ChainPlace, Egress, EgressRecord, FrontierAnswered, FrontierRequested, Usage
+from sprat_contracts.frontier import (
+    ChainPlace,
+    Egress,
+    EgressRecord,
+    FrontierAnswered,
+    FrontierRequested,
+    TierStep,
+    Usage,
+)
 from sprat_contracts.predictions import (
     OUTPUTS,
     Alternative,
@@ -69,6 +77,7 @@ __all__ = [
     "TextSignature",
     "TextSubmitted",
     "TextWarning",
+    "TierStep",
     "Topic",
     "Topics",
     "Traceparent",

@@ -54,6 +54,40 @@ class Egress(Part):
     ] = False
 
 
+class TierStep(Part):
+    """What one tier of the policy was asked for an answer, what it said, and why it was left."""
+
+    tier: Annotated[str, Field(min_length=1, max_length=64, description="The tier's name in the policy.")]
+    provider: Annotated[str, Field(description="Who serves it.")]
+    model: Annotated[
+        str | None, Field(description="The model that answered, as it names itself; else the one asked for.")
+    ] = None
+    outcome: Annotated[
+        str,
+        Field(
+            description="`kept`; else why it was left: unsure (answered, below its `keep_at`), provider, refused, "
+            "deadline, policy, …: an open list."
+        ),
+    ]
+    detail: Annotated[str | None, Field(description="Why it was left, in words; holds nothing of the text.")] = None
+    label: Annotated[
+        str | None, Field(description="The label that it gave; null where it gave none, and for tasks without labels.")
+    ] = None
+    confidence: Annotated[
+        Probability | None,
+        Field(description="Its own probability that the label is right, not calibrated; null where it gives none."),
+    ] = None
+    keep_at: Annotated[
+        Probability | None, Field(description="The tier's `keep_at`; null where it keeps every valid answer.")
+    ] = None
+    usage: Annotated[Usage | None, Field(description="Tokens used; null where no call was made for it.")] = None
+    cost_eur: Annotated[float, Field(ge=0, description="What it charged for this text, in euros.")] = 0.0
+    cached: Annotated[bool, Field(description="True when it is an earlier answer, paid for by another text.")] = False
+    egress: Annotated[
+        Egress | None, Field(description="What left to it; `left` is false where it is inside the house.")
+    ] = None
+
+
 class FrontierAnswered(Message):
     """The whole request back, with an answer or the reason why there is none."""
 
@@ -74,6 +108,10 @@ class FrontierAnswered(Message):
         Declined | None,
         Field(description="Why declined: deadline, budget, policy, masking, provider, no_labels, …: an open list."),
     ] = None
+    tiers: Annotated[
+        tuple[TierStep, ...],
+        Field(description="The tiers of the policy in the order in which they were asked; empty without `tiers`."),
+    ] = ()
 
 
 class ChainPlace(Part):

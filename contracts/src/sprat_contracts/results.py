@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
-from sprat_contracts.frontier import Egress
+from sprat_contracts.frontier import Egress, TierStep
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
 from sprat_contracts.texts import LanguageDetected, TextWarning
 
@@ -73,6 +73,10 @@ class Result(Message):
     warnings: Annotated[
         tuple[TextWarning, ...],
         Field(description="What of the text was not understood, such as a misspelt field: it had no effect."),
+    ] = ()
+    tiers: Annotated[
+        tuple[TierStep, ...],
+        Field(description="The tiers of the policy in the order in which they were asked; empty without `tiers`."),
     ] = ()
 
 

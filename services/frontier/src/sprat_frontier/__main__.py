@@ -1,4 +1,4 @@
-"""The frontier service: settings → policy, masking, provider, answer store → handler → run."""
+"""The frontier service: settings → policy, masking, tiers, answer store → handler → run."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +14,12 @@ from sprat.errors import UserError
 from sprat.runtime import run_service
 from sprat.sealing import Seal
 from sprat.settings import environment
+from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import SERVICE, FrontierHandler
-from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
+from sprat_frontier.tiers import open_tiers
 from sprat_policy import PrivacyPolicy, TaskFiles, TaskSettings, load_guarded_policy
 from sprat_privacy.labels import labels_to_keep
 
@@ -48,10 +48,8 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     Raises:
         UserError: a setting is missing; the message names all that are.
     """
-    if problem := settings.frontier.problem():
-        raise UserError(f"settings: {problem}")
     policy, guard = load_guarded_policy(settings.policy, environment())
-    policy.check_host(settings.frontier.region, settings.frontier.host)
+    tiers = open_tiers(policy, settings.frontier, environment(), context.stack)
     audit = await KafkaEgressAudit.open(
         context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
     )
@@ -59,8 +57,6 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     check_task_files(settings.task_files, policy.perimeter)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)
-    provider = OpenAIProvider(settings.frontier)
-    context.stack.push_async_callback(provider.close)
     store_settings = {"ttl_s": settings.frontier.answer_ttl_s, "timeout_s": max(STORE_S, settings.redis.timeout_s)}
     store = RedisCache(
         settings.redis.model_copy(update=store_settings),
@@ -77,7 +73,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         guard=guard,
         masker=redactor,
         store=store,
-        provider=provider,
+        tiers=tiers,
         audit=audit,
         hash=context.keyed_hash,
         clock=SystemClock(),

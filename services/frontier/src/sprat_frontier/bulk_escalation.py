@@ -35,13 +35,14 @@ from sprat_contracts import (
     TextSubmitted,
     Topics,
 )
+from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
+from sprat_frontier.tiers import Tiers
 from sprat_policy import TenantGuard, load_policy
 
 _SOURCE: Final = "assess"
@@ -146,7 +147,7 @@ class _BulkEscalation:
                 guard=TenantGuard(policy, {}),
                 masker=redactor,
                 store=_MemoryStore(),
-                provider=provider,
+                tiers=Tiers.one(settings, provider),
                 audit=await _audit(broker, stack),
                 # Without a broker, hashes are only keys of this run's store.
                 hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,

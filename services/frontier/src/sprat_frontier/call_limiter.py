@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 from sprat.telemetry import signals
 from sprat_frontier.breaker import NotAdmittedError, Permit, ProviderBreaker
-from sprat_frontier.escalation import EscalationDeadline
+from sprat_frontier.deadline import EscalationDeadline
 from sprat_frontier.fair_queue import FairSlots, Sender
+from sprat_frontier.not_called import DeadlinePassedError, UnavailableError
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.settings import FrontierSettings
-from sprat_frontier.waiting_cases import DeadlinePassedError
 
 
 class CallLimiter:
@@ -31,26 +31,33 @@ class CallLimiter:
         settings: FrontierSettings,
         breaker: ProviderBreaker | None = None,
         jitter: Callable[[], float] = random.random,
+        breaker_name: str | None = None,
     ) -> None:
-        self.breaker = breaker or ProviderBreaker(settings.breaker, settings.provider)
+        self.breaker = breaker or ProviderBreaker(settings.breaker, breaker_name or settings.provider)
         self._settings = settings
         self._jitter = jitter
         self._slots = FairSlots(settings.concurrency)
 
     @asynccontextmanager
-    async def permit(self, sender: Sender, question: str, deadline: EscalationDeadline) -> AsyncIterator[Permit]:
+    async def permit(
+        self, sender: Sender, question: str, deadline: EscalationDeadline, *, patient: bool = True
+    ) -> AsyncIterator[Permit]:
         """Hold one of the slots and the breaker's permit for one call of a sender about a question.
 
-        No slot is held while the breaker is open: the others' calls need it.
+        No slot is held while the breaker is open: the others' calls need it. Who is not patient does not wait for the
+        breaker, because there is another provider to ask.
 
         Raises:
             DeadlinePassedError: they come, or are sure to come, after the deadline.
+            UnavailableError: the breaker is open, and the caller not patient.
         """
         permit: Permit | None = None
         while permit is None:
             try:
-                await self.breaker.ready(sender.section, deadline.remaining_s)
+                await self.breaker.ready(sender.section, deadline.remaining_s if patient else lambda: 0.0)
             except NotAdmittedError:
+                if not patient:
+                    raise UnavailableError from None
                 raise DeadlinePassedError(
                     "the provider is unavailable; the next call comes too late for this case"
                 ) from None
@@ -70,14 +77,16 @@ class CallLimiter:
             self.breaker.release(permit)
             self._slots.release()
 
-    async def pause_before_retry(self, error: ProviderError, failures: int, deadline: EscalationDeadline) -> None:
-        """Wait until a failed call may be tried again.
+    async def pause_before_retry(
+        self, error: ProviderError, failures: int, deadline: EscalationDeadline, *, patient: bool = True
+    ) -> None:
+        """Wait until a failed call may be tried again; who is not patient asks another provider instead.
 
         Raises:
             ProviderError: the given one, where another try makes no sense.
             DeadlinePassedError: another try would come after the deadline.
         """
-        if not error.retryable or failures > self._settings.max_retries:
+        if not error.retryable or failures > self._settings.max_retries or not patient:
             raise error
         pause_s = self._pause_s(failures, error.retry_after_s)
         if pause_s >= deadline.remaining_s():

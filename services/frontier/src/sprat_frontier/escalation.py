@@ -6,38 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
+from sprat_frontier.deadline import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies
+from sprat_frontier.tiers import Tier
 from sprat_langid import language_detected
 from sprat_policy import ALL_OTHERS, TaskFile, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.labels import numbered
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        """Return epoch milliseconds."""
-        return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class EscalationDeadline:
-    """The end of the time that a case may wait for the frontier: `appended_at + deadline_ms`, on the broker's clock."""
-
-    at_ms: int
-    clock: Clock
-
-    def remaining_s(self) -> float:
-        """Return the seconds left, never less than 0."""
-        return max(0, self.at_ms - self.clock.now_ms()) / 1000
-
-    @property
-    def passed(self) -> bool:
-        """Whether no time is left."""
-        return self.clock.now_ms() >= self.at_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +57,35 @@ class Escalation:
         """
         return output if self.masked is None else restore(output, self.masked)
 
-    def refusal(self, region: str) -> Declined | None:
-        """Return why nothing may be sent to a provider in that region, most serious reason first; None if it may."""
-        if self.deadline.passed:
-            return Declined(code=ReasonCode.DEADLINE, detail="it came too late")
+    def bar(self, tier: Tier) -> Declined | None:
+        """Return why the text may not go to a tier, masked or not; None if it may. What is inside has not left."""
+        if tier.inside:
+            return None
         if self.rule == "deny":
             return Declined(code=ReasonCode.POLICY, detail="text or tenant let nothing leave")
+        region = tier.provider.region
         if region not in self.regions:
             return Declined(code=ReasonCode.POLICY, detail=f"the tenant lets nothing go to the region {region}")
-        if self.rule != "allow" and self.masked is None:
+        return None
+
+    def refusal(self, tier: Tier) -> Declined | None:
+        """Return why nothing may be sent to a tier, most serious reason first; None if it may."""
+        if self.deadline.passed:
+            return Declined(code=ReasonCode.DEADLINE, detail="it came too late")
+        if barred := self.bar(tier):
+            return barred
+        if tier.masks(self.rule) and self.masked is None:
             return Declined(code=ReasonCode.MASKING, detail=self.masking_failure or "the text is not masked")
         if self.labels_to_keep:
             return Declined(code=ReasonCode.POLICY, detail=self._labels_stay())
-        return self.question.problem()
+        return self.question.problem() or tier.problem(self.question)
+
+    def within(self, share: float) -> "Escalation":
+        """Return the escalation with a deadline after a share of the time that is left."""
+        now_ms = self.deadline.clock.now_ms()
+        left_ms = max(0, self.deadline.at_ms - now_ms)
+        at_ms = min(self.deadline.at_ms, now_ms + round(share * left_ms))
+        return replace(self, deadline=EscalationDeadline(at_ms, self.deadline.clock))
 
     def _labels_stay(self) -> str:
         prediction = self.request.prediction

@@ -13,20 +13,18 @@ from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import (
     Declined,
-    Egress,
     EgressRecord,
     FrontierAnswered,
     FrontierRequested,
-    ModelRef,
+    Output,
     ReasonCode,
     Topics,
     ids,
 )
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
-from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.escalation import Escalation, escalation_of
 from sprat_frontier.fault_log import FaultLog
-from sprat_frontier.observed_provider import ObservedProvider
+from sprat_frontier.not_called import AnswerTooLateError, DeadlinePassedError, NotCalledError
 from sprat_frontier.protocols import (
     AnswerStore,
     CallCounter,
@@ -34,7 +32,6 @@ from sprat_frontier.protocols import (
     EgressAudit,
     HashFunction,
     PreparedRequest,
-    Provider,
     ProviderAnswer,
     ProviderError,
     TenantPolicies,
@@ -43,12 +40,13 @@ from sprat_frontier.protocols import (
 from sprat_frontier.quota import SectionQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
-from sprat_frontier.waiting_cases import AnswerTooLateError, DeadlinePassedError, NotCalledError, WaitingCases
-from sprat_policy import TaskFile, TenantGuard
+from sprat_frontier.tier_steps import Step, concluded, failed, not_called, paid, paid_for_nothing, refused, restored
+from sprat_frontier.tiers import Tier, Tiers
+from sprat_frontier.waiting_cases import WaitingCases
+from sprat_policy import INSIDE, TaskFile, TenantGuard
 from sprat_privacy import LanguageNotCovered, NotRestorable, NotVerified, TextTooLong
 
 SERVICE = "frontier"
-NOTHING_LEFT = Egress(left=False, masked={})
 _REDELIVERED_S = 2.0
 """How long a case whose deadline has passed may wait for masking: its answer may be paid for and stored."""
 
@@ -56,12 +54,12 @@ _REDELIVERED_S = 2.0
 class FrontierHandler:
     """Answers or declines every request; `escalate` is the whole path.
 
-    Under `redact`, what is sent, stored and shared contains placeholders only; each escalation restores its own values
-    in its own answer, as the last step. A redelivered request finds the answer that was paid for it and reports the
-    same cost and egress as the first time.
+    A case climbs the tiers that are for it, one after the other, until one gives an answer that is kept. The way to
+    each is the same: what may leave is decided for each, and recorded.
 
-    Raises:
-        UserError: the configured model has no price.
+    Under `redact`, what is sent, stored and shared contains placeholders only; each escalation restores its own values
+    in its own answer, as the last step. A redelivered request finds what was paid for it, tier by tier, and reports the
+    same cost and egress as the first time.
     """
 
     def __init__(
@@ -73,27 +71,24 @@ class FrontierHandler:
         guard: TenantGuard,
         masker: TextMasker,
         store: AnswerStore,
-        provider: Provider,
+        tiers: Tiers,
         audit: EgressAudit,
         hash: HashFunction,
         clock: Clock,
         counter: CallCounter | None = None,
-        limiter: CallLimiter | None = None,
         tasks: Mapping[str, TaskFile] | None = None,
     ) -> None:
         self._settings = settings
-        self._price = settings.price_of_model()
+        self._tiers = tiers
         self._topics = topics
         self._policies = policies
         self._tasks = tasks or {}
         self._guard = guard
         self._masker = masker
         self._store = store
-        self._provider = ObservedProvider(provider, settings)
         self._audit = audit
         self._hash = hash
         self._clock = clock
-        self._limiter = limiter or CallLimiter(settings)
         self._waiting = WaitingCases(settings.max_waiting)
         self._quota = SectionQuota(policies, counter, hash, clock)
         self._calls = SingleFlight()
@@ -150,48 +145,74 @@ class FrontierHandler:
             SpratError: as the audit raises it, when an egress record could not be written.
         """
         escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s, self._tasks)
+        tiers = self._tiers.of(escalation.sender.section, escalation.question.task)
+        steps: list[Step] = []
+        masked: Escalation | None = None
+        for place, tier in enumerate(tiers):
+            followed = any(escalation.bar(other) is None for other in tiers[place + 1 :])
+            case = escalation.within(tier.share) if followed else escalation
+            if tier.masks(escalation.rule) and (tier.inside or escalation.rule != "deny"):
+                # Mask, once for all tiers. First, because stored answers are keyed by the masked text; masking is
+                # deterministic and sends nothing.
+                try:
+                    masked = masked or await self._masked(case)
+                except NotCalledError as error:
+                    steps.append(not_called(case, tier, error))
+                    continue
+                case = replace(masked, deadline=case.deadline)
+            steps.append(await self._step(case, tier, followed=followed))
+            if steps[-1].declined is None:
+                break
+        answered = concluded(escalation, steps, reported=self._tiers.are_reported)
+        if answered.declined is None:
+            _count(request, steps[-1].result)
+        else:
+            _count(request, "declined", answered.declined.code)
+        return answered
 
-        # Mask. First, because stored answers are keyed by the masked text; masking is deterministic and sends nothing.
-        try:
-            escalation = await self._masked(escalation)
-        except NotCalledError as error:
-            return self._not_called(escalation, error)
+    async def _step(self, escalation: Escalation, tier: Tier, *, followed: bool) -> Step:
+        """Return what one tier says to a case.
 
+        Raises:
+            Retryable: the service is stopping.
+            SpratError: as the audit raises it, when an egress record could not be written.
+        """
         # Stored answer. Before deadline and policy, so that a redelivered request gets the answer it has paid for.
-        key = self._key(escalation)
+        key = self._key(escalation, tier)
         stored = await self._stored(escalation, key)
         if stored is not None:
-            return self._restored(escalation, stored, "stored")
+            return restored(escalation, tier, stored, "stored")
 
         # Deadline and policy.
-        refusal = escalation.refusal(self._provider.region)
+        refusal = escalation.refusal(tier)
         if refusal is not None:
-            return self._declined(escalation, refusal, NOTHING_LEFT)
+            return refused(tier, refusal)
 
         # Single flight. The call continues after the deadline of those who wait: its answer is stored for the next one.
-        return await self._call_or_join(escalation, key)
+        return await self._call_or_join(escalation, tier, key, followed=followed)
 
-    async def _call_or_join(self, escalation: Escalation, key: str) -> FrontierAnswered:
+    async def _call_or_join(self, escalation: Escalation, tier: Tier, key: str, *, followed: bool) -> Step:
         """Return the answer of a call for this question, one's own or another escalation's."""
+        flight = f"{key} followed" if followed else key  # it is not tried again
         while True:
-            call = self._calls.get(key)
+            call = self._calls.get(flight)
             if call is None:
                 call = SharedCall(asked_by=escalation.answer_id)
-                self._calls.start(key, call, self._call_provider(escalation, key, call))
+                self._calls.start(flight, call, self._call_provider(escalation, tier, key, call, followed=followed))
             pays = call.asked_by == escalation.answer_id
             try:
-                answer = await self._answer_of(escalation, key, call, pays=pays)
+                answer = await self._answer_of(escalation, flight, call, pays=pays)
             except DeadlinePassedError as late:
                 if not (pays or escalation.deadline.passed or isinstance(late, AnswerTooLateError)):
                     continue  # The deadline was another escalation's; this one has more time and asks again.
-                return self._not_called(escalation, late, call)
+                return not_called(escalation, tier, late, call)
             except NotCalledError as error:
-                return self._not_called(escalation, error, call)
+                return not_called(escalation, tier, error, call)
             except ProviderError as error:
-                return self._provider_failed(escalation, error, call.call_id, pays=pays)
+                return failed(escalation, tier, error, call.call_id, pays=pays)
 
             # Restore.
-            return self._restored(escalation, answer, "answered" if pays else "coalesced")
+            return restored(escalation, tier, answer, "answered" if pays else "coalesced")
 
     async def _answer_of(self, escalation: Escalation, key: str, call: SharedCall, *, pays: bool) -> PaidAnswer:
         """Wait for a call's answer. The case that it was made for gives way to no other once it has begun.
@@ -214,55 +235,78 @@ class FrontierHandler:
             raise Retryable("the service is stopping; the call was cancelled")
         return call.task.result()
 
-    async def _call_provider(self, escalation: Escalation, key: str, call: SharedCall) -> PaidAnswer:
+    async def _call_provider(
+        self, escalation: Escalation, tier: Tier, key: str, call: SharedCall, *, followed: bool
+    ) -> PaidAnswer:
         """Call until there is an answer. The deadline does not cut a call short: it is paid for anyway.
 
-        Every HTTP request has records of its own: `attempt`, acknowledged before a byte leaves, and `outcome`.
+        Every HTTP request has records of its own: `attempt`, acknowledged before a byte leaves, and `outcome`. Where
+        another tier follows, a call that failed is not made again.
 
         Raises:
             DeadlinePassedError: the deadline came, or is sure to come, before another call could be made.
             QuotaReachedError: the section's escalations of this minute are used up.
+            UnavailableError: the provider is, and another tier follows.
             ProviderError: the last call failed, and another makes no sense.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
-        await self._quota.spend(escalation.sender.section)
-        prepared = self._provider.prepare(escalation.question)
+        if not tier.inside:
+            await self._quota.spend(escalation.sender.section)
+        prepared = tier.provider.prepare(escalation.question)
         failures = 0
         while True:
-            async with self._limiter.permit(escalation.sender, key, escalation.deadline) as permit:
-                attempt = self._attempt_record(escalation, prepared)
+            async with tier.limiter.permit(escalation.sender, key, escalation.deadline, patient=not followed) as permit:
+                attempt = self._attempt_record(escalation, tier, prepared)
                 try:
-                    await self._audit(attempt)
+                    await self._record(tier, attempt)
                 except asyncio.CancelledError:  # nobody waits any longer; the attempt is written all the same
-                    await self._audit(self._outcome_record(attempt, "not_sent"))
+                    await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
                     raise
                 if escalation.deadline.passed:
                     # Whoever asked may have been told already that nothing left.
-                    await self._audit(self._outcome_record(attempt, "not_sent"))
+                    await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
                     raise DeadlinePassedError("the record of the call was not acknowledged in time")
-                call.begin(attempt.call_id)
-                _count_egress(attempt)
+                call_id = None if tier.inside else attempt.call_id
+                call.begin(call_id)
+                if not tier.inside:
+                    _count_egress(attempt)
                 started_s = perf_counter()
                 try:
-                    answer = await self._provider.ask(prepared)
+                    answer = await tier.provider.ask(prepared)
                 except ProviderError as error:
-                    self._limiter.breaker.record_error(permit, error)
-                    await self._audit(self._outcome_record(attempt, error.code, error))
+                    call_ms = (perf_counter() - started_s) * 1000
+                    tier.limiter.breaker.record_error(permit, error)
+                    try:
+                        if followed and error.usage is not None:
+                            # So that a redelivery goes on to the next tier, and does not pay for nothing again.
+                            nothing = paid_for_nothing(escalation, tier, error, error.usage, call_id, call_ms)
+                            await self._store.put(key, nothing.model_dump_json().encode())
+                    finally:
+                        await self._record(tier, _outcome_record(attempt, tier, error.code, error))
                     failure = error
                 except asyncio.CancelledError:
-                    await self._audit(self._outcome_record(attempt, "cancelled"))
+                    await self._record(tier, _outcome_record(attempt, tier, "cancelled"))
                     raise
                 else:
-                    self._limiter.breaker.record_success(permit)
-                    paid = self._paid(escalation, answer, attempt.call_id, (perf_counter() - started_s) * 1000)
+                    tier.limiter.breaker.record_success(permit)
+                    answer_paid = paid(escalation, tier, answer, call_id, (perf_counter() - started_s) * 1000)
                     try:
                         # Stored as soon as it is there: whatever fails from here on, nobody pays for it again.
-                        await self._store_usable(escalation, key, paid)
+                        await self._store_usable(escalation, key, answer.output, answer_paid, followed=followed)
                     finally:
-                        await self._audit(self._outcome_record(attempt, "answered", answer))
-                    return paid
+                        await self._record(tier, _outcome_record(attempt, tier, "answered", answer))
+                    return answer_paid
             failures += not permit.probe
-            await self._limiter.pause_before_retry(failure, failures, escalation.deadline)
+            await tier.limiter.pause_before_retry(failure, failures, escalation.deadline, patient=not followed)
+
+    async def _record(self, tier: Tier, record: EgressRecord) -> None:
+        """Write an egress record, unless nothing leaves.
+
+        Raises:
+            SpratError: as the audit raises it.
+        """
+        if not tier.inside:
+            await self._audit(record)
 
     async def _masked(self, escalation: Escalation) -> Escalation:
         """Return the escalation with its text masked, or with the reason why it is not.
@@ -271,8 +315,6 @@ class FrontierHandler:
             DeadlinePassedError: it was not masked in time.
             OverloadError: too many cases wait.
         """
-        if escalation.rule != "redact":
-            return escalation
         question = escalation.question
         wait_s = escalation.deadline.remaining_s() or _REDELIVERED_S
         late = DeadlinePassedError("the text was not masked in time")
@@ -292,83 +334,28 @@ class FrontierHandler:
     async def _stored(self, escalation: Escalation, key: str) -> PaidAnswer | None:
         if escalation.masking_failure is not None:
             return None
-        return read_answer(await self._store.get(key), escalation.question)
+        return read_answer(await self._store.get(key), escalation.question, escalation.answer_id)
 
-    async def _store_usable(self, escalation: Escalation, key: str, paid: PaidAnswer) -> None:
-        """Store the answer, unless it cannot be restored: the next one who asks gets another chance."""
-        try:
-            escalation.restored(paid.output)
-        except NotRestorable:
-            return
-        await self._store.put(key, paid.model_dump_json().encode())
+    async def _store_usable(
+        self, escalation: Escalation, key: str, output: Output, answer: PaidAnswer, *, followed: bool
+    ) -> None:
+        """Store the answer, unless it cannot be restored: the next one who asks gets another chance.
 
-    def _key(self, escalation: Escalation) -> str:
-        masker_version = "" if escalation.masked is None else self._masker.version
-        endpoint = self._settings.base_url
-        return answer_key(self._hash, escalation.question, escalation.rule, masker_version, self._provider, endpoint)
-
-    def _paid(self, escalation: Escalation, answer: ProviderAnswer, call_id: str, call_ms: float) -> PaidAnswer:
-        return PaidAnswer(
-            asked_by=escalation.answer_id,
-            output=answer.output,
-            model=ModelRef(name=answer.model, version=answer.model),
-            usage=answer.usage,
-            cost_eur=self._price.cost_eur(answer.usage),
-            egress=self._egress(escalation, call_id, simulated=answer.simulated),
-            call_ms=call_ms,
-        )
-
-    def _restored(self, escalation: Escalation, answer: PaidAnswer, result: str) -> FrontierAnswered:
-        """Return the answer with the escalation's own values.
-
-        Only the escalation that the call was made for reports its cost; of the others, an equal text has left.
+        Where another tier follows, it is stored that this one was paid for nothing, for who has paid.
         """
-        pays = answer.asked_by == escalation.answer_id
-        egress = answer.egress.model_copy(update={"masked": dict(escalation.masked_counts)})
-        cost: dict[str, Any] = {"usage": answer.usage, "cost_eur": answer.cost_eur} if pays else {}
-        call_ms = answer.call_ms if pays else None
         try:
-            output = escalation.restored(answer.output)
+            escalation.restored(output)
         except NotRestorable as error:
+            if not followed:
+                return
             declined = Declined(code=error.code, detail=error.reason)
-            return self._declined(escalation, declined, egress, call_ms=call_ms, **cost)
-        _count(escalation.request, result)
-        return FrontierAnswered(
-            request=escalation.request,
-            output=output,
-            model=answer.model,
-            egress=egress,
-            cached=not pays,
-            timings_ms=escalation.timings_ms(call_ms),
-            **cost,
-        )
+            answer = answer.model_copy(update={"output": None, "declined": declined})
+        await self._store.put(key, answer.model_dump_json().encode())
 
-    def _provider_failed(
-        self, escalation: Escalation, error: ProviderError, call_id: str | None, *, pays: bool
-    ) -> FrontierAnswered:
-        """Decline after a failed call; only the escalation that it was made for reports its cost."""
-        own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED, ReasonCode.NO_GOLD}
-        code = error.code if own_code else ReasonCode.PROVIDER
-        declined = Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
-        usage = error.usage if pays else None
-        egress = self._egress(escalation, call_id, simulated=error.simulated)
-        return self._declined(escalation, declined, egress, usage=usage, cost_eur=self._price.cost_eur(usage))
-
-    def _not_called(
-        self, escalation: Escalation, error: NotCalledError, call: SharedCall | None = None
-    ) -> FrontierAnswered:
-        """Decline where no call was made, or none ended in time; `call` is the one that was waited for."""
-        egress = self._egress(escalation, None if call is None else call.call_id)
-        return self._declined(escalation, Declined(code=error.code, detail=str(error)), egress)
-
-    def _declined(
-        self, escalation: Escalation, declined: Declined, egress: Egress, call_ms: float | None = None, **cost: Any
-    ) -> FrontierAnswered:
-        _count(escalation.request, "declined", declined.code)
-        timings = escalation.timings_ms(call_ms)
-        return FrontierAnswered(
-            request=escalation.request, declined=declined, egress=egress, timings_ms=timings, **cost
-        )
+    def _key(self, escalation: Escalation, tier: Tier) -> str:
+        masker_version = "" if escalation.masked is None else self._masker.version
+        rule = INSIDE if tier.inside else escalation.rule  # inside, the rules for what leaves make no difference
+        return answer_key(self._hash, escalation.question, rule, masker_version, tier.provider, tier.endpoint)
 
     def _outcome(self, answered: FrontierAnswered) -> Outcome:
         prediction = answered.request.prediction
@@ -381,15 +368,7 @@ class FrontierHandler:
         )
         return Outcome(events=(emit,))
 
-    def _egress(self, escalation: Escalation, call_id: str | None, *, simulated: bool = False) -> Egress:
-        """Return what left by a call; None: there was none."""
-        if call_id is None:
-            return NOTHING_LEFT
-        masked = dict(escalation.masked_counts)
-        provider, region = self._provider.name, self._provider.region
-        return Egress(left=True, masked=masked, provider=provider, region=region, call_id=call_id, simulated=simulated)
-
-    def _attempt_record(self, escalation: Escalation, prepared: PreparedRequest) -> EgressRecord:
+    def _attempt_record(self, escalation: Escalation, tier: Tier, prepared: PreparedRequest) -> EgressRecord:
         question = escalation.question
         submitted = escalation.request.prediction.submitted
         return EgressRecord(
@@ -397,25 +376,26 @@ class FrontierHandler:
             phase="attempt",
             tenant=question.tenant,
             task=question.task,
-            provider=self._provider.name,
-            region=self._provider.region,
-            model=self._provider.model,
-            host=self._settings.host,
+            provider=tier.provider.name,
+            region=tier.provider.region,
+            model=tier.provider.model,
+            host=tier.settings.host,
             bytes_out=prepared.bytes_out,
             masked=dict(escalation.masked_counts),
             # Of the text as it was submitted, so that its owner finds the record.
             text_hash=self._hash("egress-text", question.tenant, submitted.text),
         )
 
-    def _outcome_record(
-        self, attempt: EgressRecord, outcome: str, billed: ProviderAnswer | ProviderError | None = None
-    ) -> EgressRecord:
-        usage = None if billed is None else billed.usage
-        changes: dict[str, Any] = {"phase": "outcome", "outcome": outcome, "usage": usage}
-        changes |= {"cost_eur": self._price.cost_eur(usage)}
-        if billed is not None:
-            changes |= {"certificate": billed.certificate, "usage_capped": billed.usage_capped}
-        return attempt.model_copy(update=changes)
+
+def _outcome_record(
+    attempt: EgressRecord, tier: Tier, outcome: str, billed: ProviderAnswer | ProviderError | None = None
+) -> EgressRecord:
+    usage = None if billed is None else billed.usage
+    changes: dict[str, Any] = {"phase": "outcome", "outcome": outcome, "usage": usage}
+    changes |= {"cost_eur": tier.price.cost_eur(usage)}
+    if billed is not None:
+        changes |= {"certificate": billed.certificate, "usage_capped": billed.usage_capped}
+    return attempt.model_copy(update=changes)
 
 
 def _count(request: FrontierRequested, result: str, reason: str = "none") -> None:

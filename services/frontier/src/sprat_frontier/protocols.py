@@ -102,6 +102,8 @@ class ProviderAnswer:
     """Whether the response named something that is no model's name, and `model` is what was asked for."""
     simulated: bool = False
     """Whether the server has said that it is a simulator."""
+    confidence: float | None = None
+    """The model's probability, 0–1, that its label is right; None where it tells none."""
 
 
 class ProviderError(Exception):

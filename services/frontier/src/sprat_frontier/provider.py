@@ -30,11 +30,12 @@ from pydantic import (
 from sprat.errors import UserError
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
-from sprat_contracts import Usage
+from sprat_contracts import IntentOutput, Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.bounded_client import BoundedClient, UnreadableResponseError
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.fault_log import FaultLog
+from sprat_frontier.label_confidence import TokenLogprob, label_confidence
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
@@ -47,6 +48,8 @@ _HELD_UP_S = 0.05
 """An event loop that is so late was held up."""
 _READ_S = 1.0
 """For reading what has come meanwhile."""
+_MAX_LOGPROBS = 4_096
+"""Tokens; a label takes a few."""
 _MAX_CHOICES = 16
 """One is asked for."""
 _MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
@@ -72,9 +75,24 @@ class _Message(_Lenient):
     refusal: str | None = None
 
 
+class _Logprobs(_Lenient):
+    content: Annotated[list[TokenLogprob], Field(max_length=_MAX_LOGPROBS)]
+
+
 class _Choice(_Lenient):
     message: _Message
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+    @field_validator("logprobs", mode="wrap")
+    @classmethod
+    def _or_none_told(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
+        """Return None for what is no list of probabilities: the answer is paid for all the same."""
+        try:
+            logprobs: _Logprobs | None = read(value)
+        except ValidationError:
+            return None
+        return logprobs
 
 
 class _Tokens(_Lenient):
@@ -111,17 +129,23 @@ class _Response(NamedTuple):
 class OpenAIProvider:
     """A `Provider` behind an OpenAI-compatible API.
 
+    Args:
+        settings: of the endpoint.
+        logprobs: whether to ask for the probability of labels.
+        proxies: whether a proxy that the environment names is used; what goes to a host inside the house must not.
+
     Raises:
         UserError: the default endpoint has no key.
     """
 
-    def __init__(self, settings: FrontierSettings) -> None:
+    def __init__(self, settings: FrontierSettings, *, logprobs: bool = False, proxies: bool = True) -> None:
         if settings.api_key is None and settings.base_url == MISTRAL_URL:
             raise UserError(f"SPRAT_FRONTIER__API_KEY is not set, and {MISTRAL_URL} needs one")
         self.name = settings.provider
         self.region = settings.region
         self.model = settings.model
         self._settings = settings
+        self._logprobs = logprobs
         # One, so that the memory for one answer is all that hostile answers take.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="frontier-answers")
         self._defects = FaultLog("an answer could not be read")
@@ -135,7 +159,7 @@ class OpenAIProvider:
             max_retries=0,
             # A redirect would send the text to a host that no policy allows. Loopback needs no proxy.
             http_client=BoundedClient(
-                follow_redirects=False, trust_env=urlsplit(settings.base_url).hostname not in _LOOPBACK
+                follow_redirects=False, trust_env=proxies and urlsplit(settings.base_url).hostname not in _LOOPBACK
             ),
         )
         # The client reads these from OPENAI_* variables, which are not meant for another provider.
@@ -156,6 +180,8 @@ class OpenAIProvider:
         }
         if self._settings.temperature is not None:
             body["temperature"] = self._settings.temperature
+        if self._logprobs and question.output is IntentOutput:
+            body["logprobs"] = True
         return PreparedRequest(
             question, body, len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
         )
@@ -308,7 +334,9 @@ def _answer(prepared: PreparedRequest, response: _Response) -> ProviderAnswer | 
     else:
         named = _is_model_name(completion.model, prepared.body["model"])
         model = completion.model if named else prepared.body["model"]
-        return ProviderAnswer(output, model, usage, capped, model_replaced=not named, **origin)
+        told = [] if choice.logprobs is None else choice.logprobs.content
+        confidence = label_confidence(content, told) if isinstance(output, IntentOutput) else None
+        return ProviderAnswer(output, model, usage, capped, model_replaced=not named, confidence=confidence, **origin)
     return failure("invalid_answer", reason)
 
 

@@ -8,8 +8,8 @@ nothing.
 """
 
 from sprat_contracts import ReasonCode
+from sprat_frontier.not_called import NotCalledError
 from sprat_frontier.protocols import CallCounter, Clock, HashFunction, TenantPolicies
-from sprat_frontier.waiting_cases import NotCalledError
 
 _MINUTE_MS = 60_000
 _KEPT_S = 120

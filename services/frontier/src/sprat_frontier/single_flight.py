@@ -9,8 +9,8 @@ from typing import Any
 
 from sprat.errors import SpratError
 from sprat_frontier.answer_store import PaidAnswer
+from sprat_frontier.not_called import NotCalledError
 from sprat_frontier.protocols import ProviderError
-from sprat_frontier.waiting_cases import NotCalledError
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,16 @@ class SharedCall:
     """Done as soon as something of the text may have been sent."""
     waiters: int = 0
     call_id: str | None = None
-    """The last call to the provider in the audit; None while nothing has been sent."""
+    """The last call to the provider in the audit; None while nothing has left."""
     task: "asyncio.Task[PaidAnswer]" = field(init=False)
 
     @property
-    def text_left(self) -> bool:
-        """Whether anything of the text has been sent."""
+    def is_sent(self) -> bool:
+        """Whether anything of the text may have been sent."""
         return self.begun.done()
 
-    def begin(self, call_id: str) -> None:
-        """Note that the text leaves now, by a call of the audit."""
+    def begin(self, call_id: str | None) -> None:
+        """Note that the text is sent now, by a call of the audit; None: to a host inside the house."""
         self.call_id = call_id
         if not self.begun.done():
             self.begun.set_result(None)
@@ -73,7 +73,7 @@ class SingleFlight:
             yield
         finally:
             call.waiters -= 1
-            if not (call.waiters or call.text_left or call.task.done()):
+            if not (call.waiters or call.is_sent or call.task.done()):
                 self._remove(key, call)  # at once: whoever asks now starts another call
                 call.task.cancel()
 

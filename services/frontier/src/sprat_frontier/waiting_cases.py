@@ -7,40 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sprat_contracts import ReasonCode
 from sprat_frontier.escalation import Escalation
 from sprat_frontier.fair_queue import Sender
+from sprat_frontier.not_called import DeadlinePassedError, OverloadError
 
 _PER_CASE: Final = 2_000
 """Code points; the longest texts count as eleven cases."""
-
-
-class NotCalledError(Exception):
-    """No call is made for a case. The message says why, and holds nothing of the text."""
-
-    code: ReasonCode
-
-
-class DeadlinePassedError(NotCalledError):
-    """No call could be made in time. The message names what it waited for."""
-
-    code = ReasonCode.DEADLINE
-
-
-class AnswerTooLateError(DeadlinePassedError):
-    """A call was made or prepared, and has not ended by the deadline of who waits for it."""
-
-    def __init__(self) -> None:
-        super().__init__("the answer did not come in time")
-
-
-class OverloadError(NotCalledError):
-    """Too many cases wait, and no section of the policy has more of them than this tenant's."""
-
-    code = ReasonCode.OVERLOAD
-
-    def __init__(self) -> None:
-        super().__init__("too many cases wait, and no section of the policy has more of them than this tenant's")
 
 
 @dataclass(slots=True, eq=False)

@@ -21,6 +21,7 @@ from sprat_contracts import (
     Route,
     TaskOptions,
     TaskTable,
+    TierStep,
     Topics,
 )
 from sprat_contracts.ids import REQUEST, RESULT, derive
@@ -56,6 +57,7 @@ class _Ending:
     cost_eur: float = 0.0
     egress: Egress | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    tiers: tuple[TierStep, ...] = ()
 
 
 def frontier_request(
@@ -114,6 +116,7 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
         cost_eur=answer.cost_eur,
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
+        tiers=answer.tiers,
     )
     return _result(prediction, _escalated(request), ending, tasks)
 
@@ -121,13 +124,13 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
 def too_large(message: Result | FrontierRequested, tasks: TaskTable) -> Result:
     """Return the small Result that replaces an event too large for its topic: no output and no timings.
 
-    It still reports cost and egress.
+    It still reports cost, egress and tiers.
     """
     if isinstance(message, FrontierRequested):
         declined = _in_order(_small_cause(message), TOO_LARGE)
         return _result(message.prediction, _escalated(message), _Ending(declined=declined), tasks)
     declined = _in_order(message.declined, TOO_LARGE)
-    ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress)
+    ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress, tiers=message.tiers)
     return message.model_copy(update={name: getattr(ending, name) for name in _Ending.__dataclass_fields__})
 
 
@@ -221,6 +224,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTa
         cost_eur=ending.cost_eur,
         egress=ending.egress,
         timings_ms=ending.timings_ms,
+        tiers=ending.tiers,
         language=submitted.language,
         language_detected=prediction.language_detected,
         tenant=submitted.tenant,

@@ -6,6 +6,7 @@ where nobody reads the answers, it can invent them.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class CompletionRequest:
     schema: Mapping[str, Any] | None
     target: str | None = None
     """The language to translate into; None where the instructions name none."""
+    logprobs: bool = False
+    """Whether it asks for the probabilities of the answer's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def read_request(body: Any) -> CompletionRequest:
     task, schema = _schema(body.get("response_format"))
     prompt, text = "\n".join(contents), _text(user_texts[-1] if user_texts else "")
     named = _TARGET.search("\n".join(one for one in contents if one not in user_texts))
-    return CompletionRequest(body["model"], prompt, text, task, schema, named and named["target"])
+    logprobs = body.get("logprobs") is True
+    return CompletionRequest(body["model"], prompt, text, task, schema, named and named["target"], logprobs)
 
 
 def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> SimulatedAnswer:
@@ -79,6 +83,18 @@ def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> Simu
     if chance(behaviour.seed, "wrong", request.task, request.text) >= behaviour.wrong_rate:
         return SimulatedAnswer(_dump(right))
     return SimulatedAnswer(_dump(_wrong(request, right, behaviour.seed)), wrong=True)
+
+
+def logprobs_of(content: str, confidence: float) -> dict[str, Any]:
+    """Return the tokens of an answer with their probabilities: 1, and the given one for the value of its label."""
+    frame, label, value = content.partition('"label": ')
+    tokens = [(frame + label, 1.0), (value.removesuffix("}"), confidence), ("}", 1.0)] if label else [(content, 1.0)]
+    return {
+        "content": [
+            {"token": token, "logprob": math.log(max(probability, 1e-9)), "bytes": list(token.encode())}
+            for token, probability in tokens
+        ]
+    }
 
 
 def chance(seed: int, *parts: str) -> float:

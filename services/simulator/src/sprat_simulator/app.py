@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sprat_simulator.answers import BadRequestError, CompletionRequest, answer, read_request
+from sprat_simulator.answers import BadRequestError, CompletionRequest, answer, logprobs_of, read_request
 from sprat_simulator.gold import Gold
 from sprat_simulator.settings import Behaviour, SimulatorSettings
 from sprat_simulator.state import SimulatorState, Stats
@@ -154,7 +154,10 @@ class Simulator:
         name = request.model if request.model.startswith(PREFIX) else PREFIX + request.model
         if state.happens("misname_rate"):
             name = "somebody@example.com"
-        return JSONResponse(self._completion(name, message, factor * input_tokens, factor * output_tokens))
+        completion = self._completion(name, message, factor * input_tokens, factor * output_tokens)
+        if request.logprobs and not simulated.declined:
+            completion["choices"][0]["logprobs"] = logprobs_of(content, behaviour.confidence)
+        return JSONResponse(completion)
 
     def _completion(
         self, model: str, message: dict[str, str | None], input_tokens: int, output_tokens: int

@@ -32,6 +32,9 @@ class Behaviour(BaseModel):
     ] = 0.0
     overcount_rate: Annotated[Rate, Field(description="Share whose tokens are counted a million times too high.")] = 0.0
     misname_rate: Annotated[Rate, Field(description="Share that names an address instead of the model.")] = 0.0
+    confidence: Annotated[
+        Rate, Field(description="The probability of its labels, where a request asks for probabilities.")
+    ] = 1.0
     invent: Annotated[
         bool,
         Field(

@@ -4,7 +4,7 @@ Nothing here reads Kafka: `AuditProof` gets records, checkpoints and answers in 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sprat.audit.chain import Checkpoint, hash_of, signed_bytes
 from sprat.audit.keys import CHECKPOINT, RECORD, BadSignature, PublicKeys, UnknownKey
 from sprat.audit.places import StoredCheckpoint
-from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, WireError, decode
+from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, TierStep, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS, AuditFinding
@@ -325,15 +325,17 @@ class AuditProof:
         if checkpoint.writer in self._writers:
             self._writers[checkpoint.writer].later_checkpoints.add(checkpoint.number)
 
-    def add_answer(self, where: str, tenant: str, task: str, egress: Egress | None, at_ms: int) -> None:
-        """Note what an answer of the frontier, or a Result, says of what left."""
+    def add_answer(
+        self, where: str, tenant: str, task: str, egress: Egress | None, at_ms: int, tiers: Sequence[TierStep] = ()
+    ) -> None:
+        """Note what an answer of the frontier, or a Result, says of what left, also to a tier that was left."""
         self.counts["answers"] += 1
-        if egress is None or not egress.left:
-            return
-        self.counts["answers_that_left"] += 1
-        if egress.call_id is not None:
-            self._named.add(egress.call_id)
-        self._answers.append((where, tenant, task, egress, at_ms))
+        calls = [each for each in (egress, *(step.egress for step in tiers)) if each is not None and each.left]
+        self.counts["answers_that_left"] += bool(calls)
+        for each in {call.call_id: call for call in calls}.values():
+            if each.call_id is not None:
+                self._named.add(each.call_id)
+            self._answers.append((where, tenant, task, each, at_ms))
 
     def find_retention(self, topic: str, retention_ms: int, wanted_ms: int) -> None:
         """Note for how long the topic keeps its records; -1: for ever."""

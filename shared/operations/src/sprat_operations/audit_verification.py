@@ -121,10 +121,12 @@ def _add_answer(proof: AuditProof, record: KafkaRecord) -> None:
         if record.topic.endswith(".frontier.answers.v1"):
             answer = decode(record, FrontierAnswered).message
             prediction = answer.request.prediction
-            proof.add_answer(where, prediction.submitted.tenant, prediction.task, answer.egress, record.timestamp)
+            proof.add_answer(
+                where, prediction.submitted.tenant, prediction.task, answer.egress, record.timestamp, answer.tiers
+            )
         else:
             result = decode(record, Result).message
-            proof.add_answer(where, result.tenant, result.task, result.egress, record.timestamp)
+            proof.add_answer(where, result.tenant, result.task, result.egress, record.timestamp, result.tiers)
     except WireError:
         proof.counts["unreadable_answers"] += 1
 

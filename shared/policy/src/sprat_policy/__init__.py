@@ -18,6 +18,7 @@ from sprat_policy.rules import (
     effective_rule,
     unannounced_models,
 )
+from sprat_policy.section import variable_of
 from sprat_policy.task_files import (
     NO_FILES,
     TASKS_FOLDER,
@@ -31,9 +32,12 @@ from sprat_policy.task_files import (
     tasks_folder,
 )
 from sprat_policy.tenant_guard import TenantGuard
+from sprat_policy.tiers import FRONTIER, INSIDE, TierPolicy
 
 __all__ = [
     "ALL_OTHERS",
+    "FRONTIER",
+    "INSIDE",
     "NO_FILES",
     "TASKS_FOLDER",
     "IntentModelPolicy",
@@ -50,6 +54,7 @@ __all__ = [
     "TenantGuard",
     "TenantPolicy",
     "TermRule",
+    "TierPolicy",
     "UnannouncedModel",
     "check_model_name",
     "check_task_name",
@@ -63,4 +68,5 @@ __all__ = [
     "set_keep_at",
     "tasks_folder",
     "unannounced_models",
+    "variable_of",
 ]

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
 from sprat_contracts.signing import MIN_KEY_BYTES
-from sprat_policy.rules import Policy, PolicySection
+from sprat_policy.rules import Policy
+from sprat_policy.section import PolicySection
 from sprat_policy.source_globs import Claims
 from sprat_policy.tenant_guard import SigningKeys, TenantGuard
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
@@ -64,7 +65,7 @@ def policy_of(raw: bytes, path: Path | str) -> Policy:
 
 def _read_policy(raw: bytes, path: Path | str) -> tuple[Policy, Document]:
     policy, document = section_of(raw, path, Policy)
-    _refuse(path, [*_shared_sources(policy, document, path)])
+    _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path)])
     return policy, document
 
 
@@ -109,6 +110,13 @@ def _shared_sources(policy: Policy, document: Document, path: Path | str) -> Ite
             f"{_shorten(claim.glob)}: a source can match this and {_shorten(other.glob)} of tenant {other.section} in "
             f"line {line}; expected: sources that no other tenant has"
         )
+        yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
+
+
+def _bad_tiers(policy: Policy, document: Document, path: Path | str) -> Iterator[str]:
+    """Return a line for each tier that does not fit the rest of the policy."""
+    for place, problem in policy.tier_problems():
+        location: Location = ("tiers", place)
         yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
 
 
@@ -187,7 +195,7 @@ def _dotted(location: Location) -> str:
 
 def _explain(problem: ErrorDetails, location: Location, root: type[PolicySection]) -> str:
     """Return what is wrong and what is expected instead."""
-    if problem["type"] == "no_region":
+    if problem["type"] in ("no_region", "tier"):
         return problem["msg"]
     section, field = _resolve(location, root)
     message = _MESSAGES.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]

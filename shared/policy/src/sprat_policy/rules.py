@@ -1,6 +1,5 @@
 """The policy: which answers are kept, and what may leave the perimeter. `load.py` reads it from a file."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,22 +7,15 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationInfo,
-    create_model,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.texts import FrontierRule, ModelName
+from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
+from sprat_policy.tiers import MAX_TIERS, TierPolicy
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -45,8 +37,6 @@ OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SC
 Uncalibrated = Annotated[Literal["escalate", "keep"], Field(description=_UNCALIBRATED)]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
-_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", re.ASCII)
-"""A name, or an address of IPv4 or IPv6."""
 MAX_WORD = 200
 MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
@@ -57,7 +47,6 @@ MAX_SOURCE: Final = 256
 MAX_SOURCES: Final = 100
 MAX_SIGNING_KEYS: Final = 2
 """Both are valid: while one takes the place of the other, upstream systems change at their own time."""
-_OWN_SECRETS: Final = frozenset({"${SPRAT_SECRET}", "${SPRAT_PREVIOUS_SECRET}"})
 
 TermType = Annotated[
     str,
@@ -66,12 +55,6 @@ TermType = Annotated[
         description="what its placeholders are called, as PROJECT: capital letters, digits and underscores, at most 32",
     ),
 ]
-
-
-class PolicySection(BaseModel):
-    """A part of the policy file. Unknown fields are errors: a typo must not silently loosen a rule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @lru_cache(maxsize=1024)
@@ -103,18 +86,6 @@ def _check_pattern(pattern: str, info: ValidationInfo) -> str:
             "no_pattern", "it matches nothing at all or white space, so it would match everywhere"
         )
     return pattern
-
-
-def _check_reference(reference: str) -> str:
-    if reference in _OWN_SECRETS:
-        raise PydanticCustomError("own_secret", "this is the secret of the services, which no tenant may know")
-    return reference
-
-
-def _check_host(host: str) -> str:
-    if not _HOST.fullmatch(host):
-        raise PydanticCustomError("no_host", "not a host name or IP address, without scheme, port and path")
-    return host.lower()
 
 
 class ModelPolicy(PolicySection):
@@ -205,9 +176,7 @@ class TenantPolicy(PolicySection):
         ),
     ] = ()
     signing_keys: Annotated[
-        tuple[
-            Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]{0,99}\}$"), AfterValidator(_check_reference)], ...
-        ],
+        tuple[VariableReference, ...],
         Field(
             min_length=1,
             max_length=MAX_SIGNING_KEYS,
@@ -220,7 +189,7 @@ class TenantPolicy(PolicySection):
     @property
     def key_variables(self) -> tuple[str, ...]:
         """The names of the variables with its keys."""
-        return tuple(reference[2:-1] for reference in self.signing_keys)
+        return tuple(map(variable_of, self.signing_keys))
 
     @model_validator(mode="after")
     def _check_regions(self) -> "TenantPolicy":
@@ -304,10 +273,20 @@ class Policy(PolicySection):
                     pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="a region: lower-case letters, digits, hyphens"
                 ),
             ],
-            tuple[Annotated[str, AfterValidator(_check_host)], ...],
+            tuple[HostName, ...],
         ],
         Field(default_factory=dict, description="a list of host names for each region, as eu: [api.mistral.ai]"),
     ]
+
+    inside: Annotated[
+        tuple[HostName, ...],
+        Field(max_length=100, description="a list of the hosts inside the house: what they get has not left"),
+    ] = ()
+
+    tiers: Annotated[
+        tuple[TierPolicy, ...],
+        Field(max_length=MAX_TIERS, description="a list of the models that are asked, in this order"),
+    ] = ()
 
     def check_host(self, region: str, host: str) -> None:
         """Check that a provider's host is one of its region, where the policy lists the hosts of regions.
@@ -321,6 +300,33 @@ class Policy(PolicySection):
                 f"SPRAT_FRONTIER__REGION or SPRAT_FRONTIER__BASE_URL, or add to the policy: "
                 f"regions: {{{region}: [{host}]}}"
             )
+
+    def is_inside(self, host: str) -> bool:
+        """Return whether a host is inside the house: what it gets has not left."""
+        return host.lower() in self.inside
+
+    def tier_problems(self) -> Iterator[tuple[int, str]]:
+        """Return what is wrong in the tiers beside each other, by their places in the list from 0."""
+        names: set[str] = set()
+        for place, tier in enumerate(self.tiers):
+            if tier.label in names:
+                yield place, f"another tier is called {tier.label}; give this one a `name`"
+            names.add(tier.label)
+            for tenant in tier.tenants:
+                if tenant not in self.tenants:
+                    yield place, f"no tenant {tenant!r} has a section of its own; name one that has, or take it out"
+            if tier.host is None:
+                continue
+            if self.is_inside(tier.host):
+                if tier.is_relayed:
+                    yield place, f"ollama sends what {tier.model_name} gets to ollama.com, so it is not inside"
+            elif tier.region_name is None:
+                yield (
+                    place,
+                    f"it needs `region`: where {tier.host} runs; or name the host under `inside`, if it is your own",
+                )
+            elif self.regions and tier.host not in self.regions.get(tier.region_name, ()):
+                yield place, f"the host {tier.host} is not listed in the region {tier.region_name} under `regions`"
 
     @property
     def named_tenants(self) -> tuple[str, ...]:

@@ -11,13 +11,14 @@ from sprat.context import ServiceContext, Subscription
 from sprat.settings import ServiceSettings, environment, load_settings
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_frontier.escalation import SystemClock
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings, Price
+from sprat_frontier.tiers import Tiers
 from sprat_policy import load_guarded_policy
 from sprat_router.__main__ import RouterSettings
 from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, AnswersFile
@@ -118,7 +119,7 @@ class FixedFrontier:
             guard=guard,
             masker=redactor,
             store=NoStore(),
-            provider=FixedProvider(self._answers),
+            tiers=Tiers.one(_SETTINGS, FixedProvider(self._answers)),
             audit=audit,
             hash=context.keyed_hash,
             clock=SystemClock(),

@@ -12,7 +12,7 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, say, say_json, table
 from sprat_contracts import TASKS
-from sprat_policy import ALL_OTHERS, IntentPolicy, Policy, TenantPolicy, load_guarded_policy, load_policy
+from sprat_policy import ALL_OTHERS, IntentPolicy, Policy, TenantPolicy, TierPolicy, load_guarded_policy, load_policy
 
 app = make_app(epilog=group_help("policy", "check policy.yaml"))
 _CHECK = """\b
@@ -69,12 +69,27 @@ def describe(policy: Policy) -> Iterator[str]:
     rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))
     yield "tenants"
     yield from table(rows)
+    if policy.tiers:
+        yield "tiers, in this order"
+        yield from table([(f"  {tier.label}", *_tier(policy, tier)) for tier in policy.tiers])
 
 
 def _models(rules: object) -> str:
     if not isinstance(rules, IntentPolicy) or not rules.models:
         return ""
     return f"; of their own: {', '.join(map(printable, sorted(rules.models)))}"
+
+
+def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:
+    """Return where a tier is, what it keeps and whom it is for."""
+    if tier.host is None:
+        where = "the model of the settings"
+    else:
+        place = "inside the house" if policy.is_inside(tier.host) else tier.region_name or ""
+        where = f"{tier.model_name} at {tier.host}, {place}"
+    keeps = "every valid answer" if tier.keep_at is None else f"labels at {tier.keep_at * 100:.4g} % or above"
+    whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
+    return where, f"keeps {keeps}", f"for {whom}" if whom else "for all"
 
 
 def _allowed(tenant: TenantPolicy) -> tuple[str, str]:

@@ -1,0 +1,211 @@
+"""What one tier said to a case, and how the steps of a climb end in one answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sprat_contracts import Declined, Egress, FrontierAnswered, IntentOutput, ModelRef, Output, ReasonCode, Usage
+from sprat_contracts import TierStep as ReportedStep
+from sprat_frontier.answer_store import PaidAnswer
+from sprat_frontier.escalation import Escalation
+from sprat_frontier.not_called import NotCalledError
+from sprat_frontier.protocols import ProviderAnswer, ProviderError
+from sprat_frontier.single_flight import SharedCall
+from sprat_frontier.tiers import Tier
+from sprat_privacy import NotRestorable
+
+NOTHING_LEFT = Egress(left=False, masked={})
+NO_TIER = Declined(code=ReasonCode.POLICY, detail="no tier of the policy is for this tenant and task")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An answer, which is kept unless it says why not; or why there is none."""
+
+    tier: Tier
+    result: str
+    """stored, answered, coalesced or declined, as escalations are counted."""
+    declined: Declined | None = None
+    asked: bool = True
+    """Whether the tier may be asked at all."""
+    output: Output | None = None
+    confidence: float | None = None
+    model: ModelRef | None = None
+    usage: Usage | None = None
+    cost_eur: float = 0.0
+    egress: Egress = NOTHING_LEFT
+    cached: bool = False
+    call_ms: float | None = None
+    """Of the call that was paid for this case."""
+
+    def reported(self) -> ReportedStep:
+        """Return what a Result tells of it."""
+        return ReportedStep(
+            tier=self.tier.name,
+            provider=self.tier.provider.name,
+            model=self.tier.provider.model if self.model is None else self.model.name,
+            outcome="kept" if self.declined is None else self.declined.code,
+            detail=None if self.declined is None else self.declined.detail,
+            label=self.output.label if isinstance(self.output, IntentOutput) else None,
+            confidence=self.confidence,
+            keep_at=self.tier.keep_at,
+            usage=self.usage,
+            cost_eur=self.cost_eur,
+            cached=self.cached,
+            egress=self.egress,
+        )
+
+
+def paid(escalation: Escalation, tier: Tier, answer: ProviderAnswer, call_id: str | None, call_ms: float) -> PaidAnswer:
+    """Return an answer as it is stored; `call_id` is that of the audit, None where nothing left."""
+    return PaidAnswer(
+        asked_by=escalation.answer_id,
+        output=answer.output,
+        confidence=answer.confidence,
+        model=ModelRef(name=answer.model, version=answer.model),
+        usage=answer.usage,
+        cost_eur=tier.price.cost_eur(answer.usage),
+        egress=_egress(escalation, tier, call_id, simulated=answer.simulated),
+        call_ms=call_ms,
+    )
+
+
+def paid_for_nothing(
+    escalation: Escalation, tier: Tier, error: ProviderError, usage: Usage, call_id: str | None, call_ms: float
+) -> PaidAnswer:
+    """Return a failure that was billed, as it is stored for the case that paid."""
+    model = tier.provider.model
+    return PaidAnswer(
+        asked_by=escalation.answer_id,
+        output=None,
+        declined=_failure(error),
+        model=ModelRef(name=model, version=model),
+        usage=usage,
+        cost_eur=tier.price.cost_eur(usage),
+        egress=_egress(escalation, tier, call_id, simulated=error.simulated),
+        call_ms=call_ms,
+    )
+
+
+def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str) -> Step:
+    """Return the step of an answer, with the escalation's own values.
+
+    Only the escalation that the call was made for reports its cost; of the others, an equal text has left.
+    """
+    pays = answer.asked_by == escalation.answer_id
+    egress = answer.egress
+    if egress.left:
+        egress = egress.model_copy(update={"masked": dict(escalation.masked_counts)})
+    output, declined = None, answer.declined
+    if answer.output is not None:
+        try:
+            output = escalation.restored(answer.output)
+        except NotRestorable as error:
+            declined = Declined(code=error.code, detail=error.reason)
+        else:
+            declined = None if tier.is_sure(answer.confidence) else _unsure(answer.confidence)
+    return Step(
+        tier,
+        "declined" if declined else result,
+        declined,
+        output=output,
+        confidence=answer.confidence,
+        model=answer.model,
+        usage=answer.usage if pays else None,
+        cost_eur=answer.cost_eur if pays else 0.0,
+        egress=egress,
+        cached=not pays,
+        call_ms=answer.call_ms if pays else None,
+    )
+
+
+def refused(tier: Tier, declined: Declined) -> Step:
+    """Return the step to a tier that may not be asked."""
+    return Step(tier, "declined", declined, asked=False)
+
+
+def not_called(escalation: Escalation, tier: Tier, error: NotCalledError, call: SharedCall | None = None) -> Step:
+    """Return the step without a call, or without one that ended in time; `call` is the one that was waited for."""
+    egress = _egress(escalation, tier, None if call is None else call.call_id)
+    return Step(tier, "declined", Declined(code=error.code, detail=str(error)), egress=egress)
+
+
+def failed(escalation: Escalation, tier: Tier, error: ProviderError, call_id: str | None, *, pays: bool) -> Step:
+    """Return the step with a failed call; only the escalation that it was made for reports its cost."""
+    usage = error.usage if pays else None
+    return Step(
+        tier,
+        "declined",
+        _failure(error),
+        usage=usage,
+        cost_eur=tier.price.cost_eur(usage),
+        egress=_egress(escalation, tier, call_id, simulated=error.simulated),
+    )
+
+
+def concluded(escalation: Escalation, steps: Sequence[Step], *, reported: bool) -> FrontierAnswered:
+    """Return the answer that was kept, else why there is none, with what all steps cost and what left in them.
+
+    Args:
+        escalation: the case.
+        steps: in order; only the last one may have an answer that is kept.
+        reported: whether the answer tells the steps.
+    """
+    if not steps:
+        return FrontierAnswered(
+            request=escalation.request, declined=NO_TIER, egress=NOTHING_LEFT, timings_ms=escalation.timings_ms()
+        )
+    end = steps[-1]
+    if end.declined is not None:
+        # What a tier has said tells more than that another may not be asked.
+        end = next((step for step in reversed(steps) if step.asked), end)
+    is_kept = end.declined is None
+    calls = [step.call_ms for step in steps if step.call_ms is not None]
+    return FrontierAnswered(
+        request=escalation.request,
+        output=end.output if is_kept else None,
+        model=end.model if is_kept else None,
+        usage=_sum([step.usage for step in steps if step.usage is not None]),
+        cost_eur=sum(step.cost_eur for step in steps),
+        egress=_egress_of(end, steps),
+        cached=is_kept and end.cached,
+        timings_ms=escalation.timings_ms(sum(calls) if calls else None),
+        declined=end.declined,
+        tiers=tuple(step.reported() for step in steps) if reported else (),
+    )
+
+
+def _egress_of(end: Step, steps: Sequence[Step]) -> Egress:
+    """Return what left for the answer, else by the last step in which something left."""
+    if end.egress.left:
+        return end.egress
+    egress = next((step.egress for step in reversed(steps) if step.egress.left), end.egress)
+    return egress.model_copy(update={"simulated": True}) if end.egress.simulated else egress
+
+
+def _egress(escalation: Escalation, tier: Tier, call_id: str | None, *, simulated: bool = False) -> Egress:
+    """Return what left by a call of the audit; None: there was none."""
+    if call_id is None:
+        return NOTHING_LEFT.model_copy(update={"simulated": True}) if simulated else NOTHING_LEFT
+    masked = dict(escalation.masked_counts)
+    provider, region = tier.provider.name, tier.provider.region
+    return Egress(left=True, masked=masked, provider=provider, region=region, call_id=call_id, simulated=simulated)
+
+
+def _failure(error: ProviderError) -> Declined:
+    own_code = error.code in {ReasonCode.INVALID_ANSWER, ReasonCode.REFUSED, ReasonCode.NO_GOLD}
+    code = error.code if own_code else ReasonCode.PROVIDER
+    return Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
+
+
+def _unsure(confidence: float | None) -> Declined:
+    why = "it told no probability of its label" if confidence is None else "its label is less sure than its keep_at"
+    return Declined(code=ReasonCode.UNSURE, detail=why)
+
+
+def _sum(usages: Sequence[Usage]) -> Usage | None:
+    if not usages:
+        return None
+    return Usage(
+        input_tokens=sum(each.input_tokens for each in usages),
+        output_tokens=sum(each.output_tokens for each in usages),
+    )

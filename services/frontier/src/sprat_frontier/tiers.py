@@ -1,0 +1,178 @@
+"""The tiers that a hard case climbs: each a provider with its own limits. Without tiers in the policy there is one."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from sprat.errors import UserError
+from sprat_contracts import Declined, IntentOutput, ReasonCode
+from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.observed_provider import ObservedProvider
+from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.protocols import Provider
+from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.settings import FrontierSettings, Price
+from sprat_policy import INSIDE, Policy, TierPolicy, variable_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tier:
+    """One of them."""
+
+    name: str
+    settings: FrontierSettings
+    """Of its endpoint."""
+    provider: ObservedProvider
+    limiter: CallLimiter
+    inside: bool = False
+    """Whether its host is inside the house: what it gets has not left."""
+    mask: bool = False
+    """Whether it gets masked texts, also where the rules ask for none."""
+    keep_at: float | None = None
+    """The confidence below which its label goes to the next tier; None: every valid answer is kept."""
+    share: float = 1.0
+    """The share of the time left that it may take while another tier follows."""
+
+    @classmethod
+    def of(cls, name: str, settings: FrontierSettings, provider: Provider, limiter: CallLimiter | None = None) -> Self:
+        """Return the tier of an endpoint outside the house, that keeps every valid answer.
+
+        Raises:
+            UserError: its model has no price.
+        """
+        return cls(
+            name, settings, ObservedProvider(provider, settings), limiter or CallLimiter(settings, breaker_name=name)
+        )
+
+    @property
+    def price(self) -> Price:
+        """What its model costs."""
+        return self.settings.price_of_model()
+
+    @property
+    def endpoint(self) -> str:
+        """What its answers depend on besides question, provider and model: a part of their key."""
+        return self.settings.base_url if self.keep_at is None else f"{self.settings.base_url} with probabilities"
+
+    def masks(self, rule: str) -> bool:
+        """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
+        return self.mask or (not self.inside and rule != "allow")
+
+    def is_sure(self, confidence: float | None) -> bool:
+        """Return whether its answer is kept."""
+        return self.keep_at is None or (confidence is not None and confidence >= self.keep_at)
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it is not asked this; None if it could answer."""
+        if self.keep_at is not None and question.output is not IntentOutput:
+            detail = f"answers to {question.task} have no confidence, and the tier keeps none below its keep_at"
+            return Declined(code=ReasonCode.UNSURE, detail=detail)
+        return None
+
+
+class Tiers:
+    """All of them, in order.
+
+    Args:
+        tiers: each with what the policy says of it; None for the only one, without tiers in the policy.
+    """
+
+    def __init__(self, tiers: Sequence[tuple[Tier, TierPolicy | None]]) -> None:
+        self._tiers = tuple(tiers)
+
+    @classmethod
+    def one(cls, settings: FrontierSettings, provider: Provider, limiter: CallLimiter | None = None) -> Self:
+        """Return the only tier, which is for all texts.
+
+        Raises:
+            UserError: its model has no price.
+        """
+        return cls([(Tier.of(settings.provider, settings, provider, limiter), None)])
+
+    def of(self, section: str, task: str) -> tuple[Tier, ...]:
+        """Return the tiers for the texts of a section of the policy, and a task."""
+        return tuple(tier for tier, policy in self._tiers if policy is None or policy.is_for(section, task))
+
+    @property
+    def are_reported(self) -> bool:
+        """Whether answers tell what each tier said."""
+        return any(policy is not None for _, policy in self._tiers)
+
+
+def open_tiers(
+    policy: Policy, settings: FrontierSettings, environment: Mapping[str, str], stack: AsyncExitStack
+) -> Tiers:
+    """Return the tiers of the policy, else the only one of the settings; the stack closes their connections.
+
+    Raises:
+        UserError: a setting or a variable is missing, or the policy lets nothing go to a host.
+    """
+    if not policy.tiers:
+        return Tiers([(_open(settings.provider, settings, policy, None, stack), None)])
+    return Tiers(
+        [
+            (_open(each.label, _settings_of(each, settings, environment), policy, each, stack), each)
+            for each in policy.tiers
+        ]
+    )
+
+
+def _open(
+    name: str, settings: FrontierSettings, policy: Policy, tier: TierPolicy | None, stack: AsyncExitStack
+) -> Tier:
+    if problem := settings.problem():
+        raise UserError(f"settings: {problem}")
+    inside = policy.is_inside(settings.host)
+    if not inside:
+        policy.check_host(settings.region, settings.host)
+    keep_at = None if tier is None else tier.keep_at
+    provider = OpenAIProvider(settings, logprobs=keep_at is not None, proxies=not inside)
+    stack.push_async_callback(provider.close)
+    return Tier(
+        name,
+        settings,
+        ObservedProvider(provider, settings),
+        CallLimiter(settings, breaker_name=name),
+        inside=inside,
+        mask=tier is not None and tier.mask,
+        keep_at=keep_at,
+        share=1.0 if tier is None else tier.share,
+    )
+
+
+def _settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:
+    """Return the settings of a tier's endpoint; what the policy does not say is as in the service's.
+
+    Raises:
+        UserError: the variable of its key is not set, or holds no key.
+    """
+    if tier.base_url is None or tier.model_name is None:
+        return settings
+    price = {"input_eur": 0.0, "output_eur": 0.0} if tier.price is None else tier.price.model_dump()
+    given: dict[str, Any] = {name: getattr(settings, name) for name in FrontierSettings.model_fields} | {
+        "base_url": tier.base_url,
+        "model": tier.model_name,
+        "api_key": None if tier.api_key is None else _key(variable_of(tier.api_key), tier, environment),
+        "provider": tier.provider or tier.known.provider,
+        "region": tier.region_name or INSIDE,
+        "prices": {tier.model_name: price},
+    }
+    if tier.timeout_s is not None:
+        given["timeout_s"] = tier.timeout_s
+    if tier.concurrency is not None:
+        given["concurrency"] = tier.concurrency
+    try:
+        return FrontierSettings.model_validate(given)
+    except ValidationError as error:  # without a cause: its input has the key
+        (problem, *_) = error.errors(include_input=False, include_context=False, include_url=False)
+        raise UserError(f"the policy's tier {tier.label}: {problem['msg']}") from None
+
+
+def _key(variable: str, tier: TierPolicy, environment: Mapping[str, str]) -> str:
+    key = environment.get(variable, "").strip()
+    if not key:
+        raise UserError(f"the variable {variable} is not set; the policy names it as the key of the tier {tier.label}")
+    return key

@@ -1,0 +1,219 @@
+"""The tiers of the policy: which models a hard case is put to, in which order, and where they run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sprat_policy.section import PolicySection, VariableReference
+
+FRONTIER: Final = "frontier"
+"""The preset of the model that the settings of the frontier service name."""
+INSIDE: Final = "inside"
+"""The region of a tier inside the house."""
+MAX_TIERS: Final = 8
+_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_CLOUD: Final = ("-cloud", ":cloud")
+"""How the names of Ollama's models end that it does not run itself, but sends to ollama.com."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of a kind of server."""
+
+    provider: str
+    """As in gen_ai.provider.name."""
+    takes: Literal["nothing", "model", "url"]
+    """What stands behind the colon."""
+    url: str | None = None
+    model: str | None = None
+    region: str | None = None
+    own: bool = False
+    """Whether people run it on machines of their own, where a call has no price."""
+    key: bool = False
+    """Whether it answers nobody without a key."""
+    logprobs: bool = True
+    """Whether it can tell the probabilities of its tokens."""
+
+
+PRESETS: Final = {
+    FRONTIER: Preset("", "nothing"),
+    "ollama": Preset("ollama", "model", url="http://127.0.0.1:11434/v1", own=True),
+    "vllm": Preset("vllm", "url", own=True),
+    "llamacpp": Preset("llama_cpp", "url", model="default", own=True),
+    "mistral": Preset(
+        "mistral_ai",
+        "nothing",
+        url="https://api.mistral.ai/v1",
+        model="mistral-medium-latest",
+        region="eu",
+        key=True,
+        logprobs=False,
+    ),
+    "openai": Preset("openai", "model", url="https://api.openai.com/v1"),
+}
+_FORMS: Final = ", ".join(
+    name if each.takes == "nothing" else f"{name}:{each.takes.upper()}" for name, each in PRESETS.items()
+)
+
+
+class TierPrice(PolicySection):
+    """What a model costs, in euros for a million tokens."""
+
+    input_eur: Annotated[float, Field(ge=0, le=10_000, description="euros for a million tokens of the question")]
+    output_eur: Annotated[float, Field(ge=0, le=10_000, description="euros for a million tokens of the answer")]
+
+
+class TierPolicy(PolicySection):
+    """One tier. What is left out is the preset's; what the preset does not know, the frontier service's."""
+
+    preset: Annotated[str, Field(max_length=2_000, description=f"one of {_FORMS}")]
+    name: Annotated[
+        str | None,
+        Field(pattern=_NAME, description="how Results call it: small letters, digits, '.', '_' and '-'"),
+    ] = None
+    url: Annotated[
+        str | None, Field(max_length=2_000, description="of its API, with the version path, as http://gpu:8000/v1")
+    ] = None
+    model: Annotated[str | None, Field(min_length=1, max_length=256, description="the model's name there")] = None
+    provider: Annotated[str | None, Field(pattern=_NAME, description="who serves it, as the audit names it")] = None
+    region: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="where it runs: a region as the tenants name it"),
+    ] = None
+    api_key: Annotated[
+        VariableReference | None,
+        Field(repr=False, description="the variable of the environment with its key, as '${SPRAT_TIER_KEY}'"),
+    ] = None
+    price: Annotated[TierPrice | None, Field(description="the fields input_eur, output_eur")] = None
+    timeout_s: Annotated[
+        float | None, Field(gt=0, le=600, allow_inf_nan=False, description="seconds for one call, at most 600")
+    ] = None
+    concurrency: Annotated[int | None, Field(ge=1, le=1000, description="calls at the same time, 1 to 1000")] = None
+    mask: Annotated[
+        bool, Field(description="true: it gets masked texts, also where the tenant lets them go whole, and inside")
+    ] = False
+    keep_at: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="a confidence from 0 to 1; a label below it, or without one, goes to the next tier",
+        ),
+    ] = None
+    share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            allow_inf_nan=False,
+            description="above 0, at most 1: the share of the time left that it may take while another tier follows",
+        ),
+    ] = 0.5
+    tasks: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], ...],
+        Field(description="a list of the tasks that it is for, as [intent]; left out: all"),
+    ] = ()
+    tenants: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...],
+        Field(description="a list of the tenants that it is for, by their sections; left out: all"),
+    ] = ()
+
+    @property
+    def scheme(self) -> str:
+        """The preset's name."""
+        return self.preset.partition(":")[0]
+
+    @property
+    def known(self) -> Preset:
+        """What is known of its kind of server."""
+        return PRESETS[self.scheme]
+
+    @property
+    def label(self) -> str:
+        """How Results call it."""
+        return self.name or self.scheme
+
+    @property
+    def base_url(self) -> str | None:
+        """Where its API is; None for the one of the settings."""
+        argument = self.preset.partition(":")[2]
+        url = self.url or (argument if self.known.takes == "url" else self.known.url)
+        return None if url is None else url.rstrip("/")
+
+    @property
+    def model_name(self) -> str | None:
+        """The model's name there; None for the one of the settings."""
+        argument = self.preset.partition(":")[2]
+        return self.model or (argument if self.known.takes == "model" else self.known.model)
+
+    @property
+    def host(self) -> str | None:
+        """The host name of its server, in small letters; None for the one of the settings."""
+        return None if self.base_url is None else (urlsplit(self.base_url).hostname or "").lower()
+
+    @property
+    def region_name(self) -> str | None:
+        """Where it runs; None where the policy does not say."""
+        return self.region or self.known.region
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether its server is known to send what it gets to somebody else."""
+        return self.scheme == "ollama" and (self.model_name or "").endswith(_CLOUD)
+
+    def is_for(self, section: str, task: str) -> bool:
+        """Return whether it is for the texts of a section of the policy, and a task."""
+        return (not self.tasks or task in self.tasks) and (not self.tenants or section in self.tenants)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        known = PRESETS.get(self.scheme)
+        if known is None or (":" in self.preset) != (known.takes != "nothing") or self.preset.endswith(":"):
+            raise _wrong(f"preset: no such preset; expected: one of {_FORMS}")
+        problems = self._misplaced() if self.scheme == FRONTIER else self._missing()
+        for problem in problems:
+            raise _wrong(problem)
+        return self
+
+    def _misplaced(self) -> Iterator[str]:
+        """Return what is wrong with a tier that is the model of the settings."""
+        for field in ("url", "model", "provider", "region", "api_key", "price", "timeout_s", "concurrency"):
+            if field in self.model_fields_set:
+                yield f"the preset frontier is the model of the settings (SPRAT_FRONTIER__…); take out {field}"
+
+    def _missing(self) -> Iterator[str]:
+        """Return what is wrong with a tier that has an endpoint of its own."""
+        known = self.known
+        if problem := _problem_of_url(self.base_url or ""):
+            yield problem
+        if self.model_name is None:
+            yield f"{self.scheme} needs `model`: the name of the model there"
+        if self.price is None and not known.own:
+            yield f"{self.scheme} needs `price`, as {{input_eur: 0.4, output_eur: 2}}: euros for a million tokens"
+        if self.api_key is None and known.key:
+            yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
+        if self.keep_at is not None and not known.logprobs:
+            yield f"{self.scheme} tells no probabilities, so nothing would be kept; take keep_at out"
+
+
+def _wrong(problem: str) -> PydanticCustomError:
+    return PydanticCustomError("tier", "{problem}", {"problem": problem})
+
+
+def _problem_of_url(url: str) -> str | None:
+    """Return why the address of an API cannot be used; it does not quote it, for somebody may write a key there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return "its URL cannot be read"
+    if parts.scheme not in {"http", "https"} or not host:
+        return "its URL is not of the form http://host:port/v1"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "its URL holds credentials, a query or a fragment; a key goes to api_key, as '${SPRAT_TIER_KEY}'"
+    return None

@@ -1,0 +1,305 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from sprat_contracts import Egress, IntentOutput, Output, TranslationOutput, Usage
+from sprat_frontier.breaker import ProviderBreaker
+from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.observed_provider import ObservedProvider
+from sprat_frontier.protocols import ProviderAnswer, ProviderError
+from sprat_frontier.tiers import Tier, Tiers
+from sprat_policy import Policy, TierPolicy
+from support import audit_log
+from support import frontier_parts as parts
+
+POLICY = Policy.model_validate(
+    {
+        "tenants": {
+            "acme": {"frontier": "allow", "regions": ["eu"], "deadline_ms": 20_000},
+            "masked": {"frontier": "redact", "regions": ["eu"], "deadline_ms": 20_000},
+            "closed": {"frontier": "deny", "deadline_ms": 20_000},
+            "limited": {"frontier": "allow", "regions": ["eu"], "max_escalations_per_min": 1},
+        }
+    }
+)
+EVERYBODY = TierPolicy(preset="frontier")
+USAGE = Usage(input_tokens=1000, output_tokens=10)
+PRICE = 0.00206
+OUTPUT = IntentOutput(label="balance")
+REFUSED = ProviderError("refused", "the model refused to answer", usage=USAGE)
+UNAVAILABLE = ProviderError("server_error", "HTTP status 503", retryable=True)
+LIMITED = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
+
+
+def said(label: str | None, confidence: float | None = None) -> ProviderAnswer:
+    return ProviderAnswer(IntentOutput(label=label), "large-1", USAGE, confidence=confidence)
+
+
+def tier(name: str, result: Output | ProviderAnswer | ProviderError, region: str = "eu", **fields) -> Tier:
+    """Return a tier that always answers the same; `fields` are those of `Tier`."""
+    limits = parts.settings(provider=name, region=region)
+    provider = parts.FakeProvider(lambda _: result, name, region)
+    limiter = CallLimiter(limits, ProviderBreaker(limits.breaker, name), jitter=lambda: 0.0)
+    return Tier(name, limits, ObservedProvider(provider, limits), limiter, **({"share": 0.5} | fields))
+
+
+def climbing(*tiers: Tier | tuple[Tier, TierPolicy], **changes) -> parts.FrontierHarness:
+    pairs = [each if isinstance(each, tuple) else (each, EVERYBODY) for each in tiers]
+    return parts.FrontierHarness(policies=POLICY, tiers=Tiers(pairs), **changes)
+
+
+def questions(tier: Tier) -> list[str]:
+    return [question.text for question in tier.provider._provider.questions]
+
+
+async def test_an_answer_that_is_sure_enough_ends_the_climb():
+    first, second = tier("local", said("transfer", 0.8), keep_at=0.8), tier("large", said("balance"))
+    answered = await climbing(first, second).answer(parts.request())
+    assert (answered.output, answered.declined) == (IntentOutput(label="transfer"), None)
+    assert questions(second) == []
+    (step,) = answered.tiers
+    assert (step.tier, step.provider, step.model, step.outcome) == ("local", "local", "large-1", "kept")
+    assert (step.label, step.confidence, step.keep_at, step.detail) == ("transfer", 0.8, 0.8, None)
+    assert (step.usage, step.cost_eur, step.egress) == (USAGE, pytest.approx(PRICE), answered.egress)
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome", "label", "cost"),
+    [
+        (said("transfer", 0.79), "unsure", "transfer", PRICE),
+        (said("transfer"), "unsure", "transfer", PRICE),
+        (said(None, 0.2), "unsure", None, PRICE),
+        (REFUSED, "refused", None, PRICE),
+        (UNAVAILABLE, "provider", None, 0),
+        (LIMITED, "provider", None, 0),
+        (ProviderError("timeout", "no answer within 30 s", retryable=True), "provider", None, 0),
+        (ProviderError("unauthorised", "HTTP status 401"), "provider", None, 0),
+    ],
+    ids=["unsure", "no probability", "unsure of none", "refused", "outage", "rate limit", "time-out", "no key"],
+)
+async def test_the_next_tier_is_asked_after(first, outcome, label, cost):
+    tiers = tier("local", first, keep_at=0.8), tier("large", said("balance", 0.1))
+    frontier = climbing(*tiers)
+    answered = await frontier.answer(parts.request())
+    assert (answered.output, answered.declined) == (IntentOutput(label="balance"), None)
+    assert [(step.tier, step.outcome, step.label) for step in answered.tiers] == [
+        ("local", outcome, label),
+        ("large", "kept", "balance"),
+    ]
+    assert [len(questions(each)) for each in tiers] == [1, 1], "a tier that another follows is not asked again"
+    assert [step.cost_eur for step in answered.tiers] == pytest.approx([cost, PRICE])
+    assert answered.cost_eur == pytest.approx(cost + PRICE)
+    assert answered.egress == answered.tiers[1].egress
+    assert answered.egress.provider == "large"
+    assert {record.provider for record in frontier.audit.records} == {"local", "large"}
+    assert {step.egress.call_id for step in answered.tiers} == {record.call_id for record in frontier.audit.records}
+
+
+async def test_the_last_tier_is_asked_again_as_a_frontier_without_tiers_is():
+    last = tier("large", UNAVAILABLE)
+    answered = await climbing(tier("local", REFUSED), last).answer(parts.request(deadline_ms=2_000))
+    assert len(questions(last)) == 1 + parts.settings().max_retries
+    assert answered.declined.code == "provider"
+
+
+async def test_without_an_answer_that_is_kept_the_last_tier_that_was_asked_says_why_and_all_is_paid_for():
+    tiers = tier("local", said("transfer", 0.5), keep_at=0.8), tier("large", REFUSED), tier("far", said("x"), "us")
+    answered = await climbing(*tiers).answer(parts.request())
+    assert (answered.output, answered.model, answered.cached) == (None, None, False)
+    assert answered.declined.code == "refused"
+    assert answered.cost_eur == pytest.approx(2 * PRICE)
+    assert answered.usage == Usage(input_tokens=2000, output_tokens=20)
+    assert answered.egress.provider == "large"
+    assert [step.outcome for step in answered.tiers] == ["unsure", "refused", "policy"]
+    assert questions(tiers[2]) == []
+
+
+async def test_of_the_tiers_those_for_tenant_and_task_are_asked():
+    others = TierPolicy(preset="frontier", tenants=["masked"])
+    another = TierPolicy(preset="frontier", tasks=["translation"])
+    tiers = tier("a", said("balance")), tier("b", said("balance")), tier("c", said("transfer"))
+    frontier = climbing((tiers[0], others), (tiers[1], another), tiers[2])
+    answered = await frontier.answer(parts.request())
+    assert [step.tier for step in answered.tiers] == ["c"]
+    none = await climbing((tiers[0], others)).answer(parts.request())
+    assert (none.declined.code, none.egress.left, none.tiers) == ("policy", False, ())
+    assert questions(tiers[0]) == questions(tiers[1]) == []
+
+
+async def test_a_task_whose_answers_have_no_confidence_does_not_pay_a_tier_that_keeps_none_without():
+    first = tier("local", said("transfer"), keep_at=0.8)
+    answered = await climbing(first, tier("large", said("transfer"))).answer(parts.request(task="ner"))
+    assert questions(first) == []
+    assert (answered.tiers[0].outcome, answered.tiers[0].egress.left) == ("unsure", False)
+
+
+# What may leave
+
+
+async def test_a_denied_text_may_go_to_a_host_inside_the_house_and_leaves_nothing():
+    inside, outside = tier("local", said("transfer"), "inside", inside=True), tier("large", said("balance"))
+    frontier = climbing(outside, inside)
+    answered = await frontier.answer(parts.request(tenant="closed"))
+    assert answered.output == IntentOutput(label="transfer")
+    assert answered.egress == Egress(left=False, masked={})
+    assert [(step.tier, step.outcome, step.egress.left) for step in answered.tiers] == [
+        ("large", "policy", False),
+        ("local", "kept", False),
+    ]
+    assert frontier.audit.records == []
+    assert questions(outside) == []
+
+
+async def test_a_text_that_itself_denies_stays_inside_too():
+    inside, outside = tier("local", REFUSED, inside=True), tier("large", said("balance"))
+    frontier = climbing(inside, outside)
+    answered = await frontier.answer(parts.request(frontier="deny"))
+    assert answered.declined.code == "refused"
+    assert (questions(outside), frontier.audit.records, answered.egress.left) == ([], [], False)
+
+
+async def test_the_tier_before_one_that_may_not_get_the_text_is_the_last():
+    inside = tier("local", UNAVAILABLE, inside=True)
+    await climbing(inside, tier("large", said("balance"))).answer(parts.request(frontier="deny", deadline_ms=2_000))
+    assert len(questions(inside)) == 1 + parts.settings().max_retries, "because no other may be asked"
+
+
+async def test_inside_the_text_is_whole_and_outside_masked():
+    inside = tier("local", said("transfer", 0.1), inside=True, keep_at=0.8)
+    outside = tier("large", said("transfer"))
+    frontier = climbing(inside, outside)
+    answered = await frontier.answer(parts.request("Zoë pays", tenant="masked", frontier="redact"))
+    assert (questions(inside), questions(outside)) == (["Zoë pays"], ["[PERSON_1] pays"])
+    assert answered.egress.masked == {"PERSON": 1}
+    assert answered.tiers[0].egress == Egress(left=False, masked={})
+    assert [record.provider for record in frontier.audit.records] == ["large", "large"]
+
+
+async def test_a_tier_can_ask_for_masked_texts_and_never_do_without():
+    strict = tier("strict", said("transfer", 0.1), mask=True, keep_at=0.8)
+    inside = tier("local", said("transfer", 0.1), inside=True, mask=True, keep_at=0.8)
+    plain = tier("large", said("transfer"), mask=False)
+    await climbing(strict, inside, plain).answer(parts.request("Zoë pays"))
+    assert [questions(each) for each in (strict, inside, plain)] == [["[PERSON_1] pays"]] * 2 + [["Zoë pays"]]
+    await climbing(strict, inside, plain).answer(parts.request("Zoë left", frontier="redact", id="t-2"))
+    assert questions(plain)[1] == "[PERSON_1] left"
+
+
+async def test_a_text_that_cannot_be_masked_goes_to_no_tier_outside_and_may_go_inside():
+    outside, inside = tier("large", said("balance")), tier("local", said("transfer"), inside=True)
+    answered = await climbing(outside, inside).answer(parts.request(tenant="masked", language="fi"))
+    assert [step.outcome for step in answered.tiers] == ["masking", "kept"]
+    assert questions(outside) == []
+
+
+async def test_inside_nothing_counts_for_the_quota_and_each_tier_outside_does():
+    inside = tier("local", said("transfer", 0.1), inside=True, keep_at=0.8)
+    tiers = inside, tier("a", REFUSED), tier("b", said("balance"))
+    answered = await climbing(*tiers).answer(parts.request(tenant="limited"))
+    assert [step.outcome for step in answered.tiers] == ["unsure", "refused", "quota"]
+
+
+async def test_a_simulator_inside_the_house_is_named_as_one():
+    inside = tier("local", replace(said("transfer"), simulated=True), inside=True)
+    answered = await climbing(inside).answer(parts.request())
+    assert answered.egress == Egress(left=False, masked={}, simulated=True)
+
+
+# What is paid
+
+
+async def test_after_a_crash_between_two_tiers_nothing_is_paid_twice():
+    class Stopped(Exception):
+        """As if the process had ended here."""
+
+    tiers = tier("local", said("transfer", 0.1), keep_at=0.8), tier("second", REFUSED), tier("large", said("balance"))
+    frontier = climbing(*tiers)
+    ask = tiers[2].provider._provider.ask
+
+    async def stops(prepared):
+        raise Stopped
+
+    tiers[2].provider._provider.ask = stops
+    with pytest.raises(Stopped):
+        await frontier.answer(parts.request())
+    tiers[2].provider._provider.ask = ask
+    frontier.restart()
+    answered = await frontier.answer(parts.request())
+    assert answered.output == IntentOutput(label="balance")
+    assert [len(questions(each)) for each in tiers] == [1, 1, 1]
+    assert [step.outcome for step in answered.tiers] == ["unsure", "refused", "kept"]
+    assert answered.cost_eur == pytest.approx(3 * PRICE), "what was paid before the crash is reported"
+    assert [step.cached for step in answered.tiers] == [False, False, False]
+
+
+async def test_another_text_shares_the_answers_and_asks_again_where_one_was_paid_for_nothing():
+    tiers = tier("local", said("transfer", 0.1), keep_at=0.8), tier("second", REFUSED), tier("large", said("balance"))
+    frontier = climbing(*tiers)
+    await frontier.answer(parts.request())
+    other = await frontier.answer(parts.request(id="t-2"))
+    assert [len(questions(each)) for each in tiers] == [1, 2, 1]
+    assert [step.cached for step in other.tiers] == [True, False, True]
+    assert other.cost_eur == pytest.approx(PRICE)
+
+
+async def test_an_answer_that_cannot_be_restored_is_paid_once_and_the_next_tier_asked():
+    lost = ProviderAnswer(TranslationOutput(text="Jemand zahlt", target="de"), "large-1", USAGE)
+    good = ProviderAnswer(TranslationOutput(text="[PERSON_1] zahlt", target="de"), "large-1", USAGE)
+    tiers = tier("local", lost), tier("large", good)
+    frontier = climbing(*tiers)
+    message = parts.request("Zoë pays", "translation", tenant="masked")
+    answered = await frontier.answer(message)
+    assert answered.output.text == "Zoë zahlt"
+    frontier.restart()
+    again = await frontier.answer(message)
+    assert [step.cost_eur for step in again.tiers] == [step.cost_eur for step in answered.tiers]
+    assert [len(questions(each)) for each in tiers] == [1, 1]
+
+
+# Time
+
+
+async def test_a_tier_that_hangs_takes_its_share_of_the_time_and_its_answer_is_still_stored():
+    slow, last = tier("slow", said("transfer"), share=0.25), tier("large", said("balance"))
+    slow.provider._provider.gate.clear()
+    frontier = climbing(slow, last)
+    begun = asyncio.get_running_loop().time()
+    answered = await frontier.answer(parts.request(deadline_ms=1_000))
+    assert 0.2 <= asyncio.get_running_loop().time() - begun < 0.6
+    assert [step.outcome for step in answered.tiers] == ["deadline", "kept"]
+    assert answered.tiers[0].egress.left
+    slow.provider._provider.gate.set()
+    await frontier.handler.drain(5)
+    again = await frontier.answer(parts.request(id="t-2"))
+    assert [(step.tier, step.cached) for step in again.tiers] == [("slow", True)]
+
+
+async def test_nobody_waits_for_the_breaker_of_a_tier_that_another_follows():
+    first = tier("local", LIMITED)
+    frontier = climbing(first, tier("large", said("balance")))
+    await frontier.answer(parts.request())
+    async with asyncio.timeout(1):
+        answered = await frontier.answer(parts.request("another", id="t-2"))
+    assert [(step.outcome, step.egress.left) for step in answered.tiers] == [("provider", False), ("kept", True)]
+    assert len(questions(first)) == 1
+
+
+async def test_without_tiers_in_the_policy_an_answer_names_none():
+    assert (await parts.FrontierHarness().answer(parts.request())).tiers == ()
+
+
+async def test_an_auditor_compares_what_left_to_each_tier_with_the_calls():
+    tiers = Tiers([(tier("cheap", said("transfer", 0.1), keep_at=0.8), EVERYBODY), (tier("large", OUTPUT), EVERYBODY)])
+    log = audit_log.Log()
+    await audit_log.replica(log, ["one"], tiers=tiers, policies=POLICY)
+    proof = audit_log.verified(log)
+    assert (proof.findings, proof.counts["answers_that_left"]) == ([], 1)
+    (answered,) = log.answers
+    first, last = answered.tiers
+    elsewhere = first.model_copy(update={"egress": first.egress.model_copy(update={"region": "us"})})
+    log.answers = [answered.model_copy(update={"tiers": (elsewhere, last)})]
+    assert [finding.kind for finding in audit_log.verified(log).findings] == ["answer_differs"]
+    unknown = first.model_copy(update={"egress": first.egress.model_copy(update={"call_id": "c-1"})})
+    log.answers = [answered.model_copy(update={"tiers": (unknown, last)})]
+    assert [finding.kind for finding in audit_log.verified(log).findings] == ["no_call"]

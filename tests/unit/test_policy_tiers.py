@@ -1,0 +1,127 @@
+"""The tiers of the policy: what they are, which are refused, and what the frontier service makes of them."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from conftest import WritePolicy
+from sprat.errors import UserError
+from sprat_frontier.settings import Price
+from sprat_frontier.tiers import Tier, Tiers, open_tiers
+from sprat_policy import Policy, load_policy
+from support import frontier_parts as parts
+from support.readme import programs
+
+TENANTS = "tenants: {acme: {frontier: redact, regions: [eu]}}\n"
+PRICE = "price: {input_eur: 0.4, output_eur: 2}"
+MISTRAL = f"{{preset: mistral, api_key: '${{KEY}}', {PRICE}}}"
+
+
+def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
+    listed = "".join(f"  - {tier}\n" for tier in tiers)
+    return write_policy(f"{more}{TENANTS}tiers:\n{listed}")
+
+
+@pytest.mark.parametrize(
+    ("tier", "expected"),
+    [
+        ("{preset: gpt}", ":3:5: tiers.0: preset: no such preset; expected: one of frontier, ollama:MODEL, vllm:URL"),
+        ("{preset: 'mistral:x'}", "no such preset"),
+        ("{preset: 'ollama:'}", "no such preset"),
+        ("{preset: ollama}", "no such preset"),
+        ("{preset: frontier, region: eu}", "is the model of the settings (SPRAT_FRONTIER__…); take out region"),
+        (f"{{preset: mistral, {PRICE}}}", "mistral needs `api_key`"),
+        ("{preset: mistral, api_key: '${KEY}'}", "mistral needs `price`, as {input_eur: 0.4, output_eur: 2}"),
+        (f"{{preset: mistral, api_key: '${{SPRAT_SECRET}}', {PRICE}}}", "the secret of the services"),
+        (f"{{preset: mistral, keep_at: 0.8, api_key: '${{KEY}}', {PRICE}}}", "mistral tells no probabilities"),
+        ("{preset: 'vllm:gpu:8000', model: x}", "its URL is not of the form"),
+        ("{preset: 'vllm:http://u:sesame@gpu:8000/v1', model: x}", "its URL holds credentials"),
+        ("{preset: 'vllm:http://[gpu/v1', model: x}", "its URL cannot be read"),
+        ("{preset: 'vllm:http://gpu:8000/v1'}", "vllm needs `model`"),
+        ("{preset: 'openai:x'}", "openai needs `price`"),
+        (f"{{preset: 'openai:x', {PRICE}}}", "it needs `region`: where api.openai.com runs; or name the host under"),
+        ("{preset: 'ollama:x', region: eu, keep_at: 2}", "keep_at: '2': input should be less than or equal to 1"),
+        ("{preset: 'ollama:x', region: eu, keepat: 0.5}", "no such field; did you mean keep_at?"),
+        ("{preset: 'ollama:x', region: eu, tenants: [acmee]}", "no tenant 'acmee' has a section of its own"),
+    ],
+)
+def test_a_tier_that_cannot_be_asked_is_refused_with_its_place(
+    write_policy: WritePolicy, tier: str, expected: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_policy(tiers_of(write_policy, tier))
+    assert expected in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_names_are_unique(write_policy: WritePolicy) -> None:
+    with pytest.raises(UserError, match="another tier is called ollama; give this one a `name`"):
+        load_policy(tiers_of(write_policy, "{preset: 'ollama:x', region: eu}", "{preset: 'ollama:y', region: eu}"))
+
+
+def test_a_host_that_its_region_does_not_list_is_refused(write_policy: WritePolicy) -> None:
+    tier = "{preset: 'vllm:http://GPU.internal/v1', model: x, region: eu}"
+    with pytest.raises(UserError, match=r"the host gpu\.internal is not listed in the region eu"):
+        load_policy(tiers_of(write_policy, tier, more="regions: {eu: [api.mistral.ai]}\n"))
+    load_policy(tiers_of(write_policy, tier, more="regions: {eu: [gpu.internal]}\n"))
+    load_policy(tiers_of(write_policy, tier, more="regions: {eu: []}\ninside: [gpu.internal]\n"))
+
+
+@pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "kimi-k2:cloud"])
+def test_a_model_that_ollama_runs_elsewhere_is_not_inside(write_policy: WritePolicy, model: str) -> None:
+    tier = f"{{preset: 'ollama:{model}', region: eu}}"
+    load_policy(tiers_of(write_policy, tier))
+    with pytest.raises(UserError, match=r"to ollama\.com, so it is not inside"):
+        load_policy(tiers_of(write_policy, tier, more="inside: [127.0.0.1]\n"))
+
+
+async def opened(policy: Policy, **environment: str) -> tuple[Tier, ...]:
+    async with AsyncExitStack() as stack:
+        tiers = open_tiers(policy, parts.settings(region="eu"), environment, stack)
+        assert isinstance(tiers, Tiers)
+        return tiers.of("acme", "intent")
+
+
+async def test_what_a_tier_does_not_say_is_the_presets_or_the_settings(write_policy: WritePolicy) -> None:
+    local = "{preset: 'ollama:smollm3', keep_at: 0.8, share: 0.25, mask: true, timeout_s: 3, concurrency: 2}"
+    policy = load_policy(tiers_of(write_policy, local, MISTRAL, "{preset: frontier}", more="inside: [127.0.0.1]\n"))
+    first, mistral, frontier = await opened(policy, KEY=" k-1 ")
+    assert (first.name, first.inside, first.mask, first.keep_at, first.share) == ("ollama", True, True, 0.8, 0.25)
+    assert (first.settings.base_url, first.settings.model) == ("http://127.0.0.1:11434/v1", "smollm3")
+    assert (first.settings.timeout_s, first.settings.concurrency) == (3, 2)
+    assert (first.settings.region, first.price) == ("inside", Price(input_eur=0, output_eur=0))
+    assert (mistral.inside, mistral.mask, mistral.keep_at) == (False, False, None)
+    assert (mistral.provider.name, mistral.provider.region) == ("mistral_ai", "eu")
+    assert (mistral.settings.host, mistral.settings.model) == ("api.mistral.ai", "mistral-medium-latest")
+    assert mistral.settings.api_key.get_secret_value() == "k-1"
+    assert mistral.price == Price(input_eur=0.4, output_eur=2)
+    assert (frontier.name, frontier.settings, frontier.inside) == ("frontier", parts.settings(region="eu"), True)
+
+
+async def test_a_key_that_is_not_there_is_named_and_one_that_is_none_is_not_shown(write_policy: WritePolicy) -> None:
+    policy = load_policy(tiers_of(write_policy, MISTRAL))
+    with pytest.raises(
+        UserError, match="the variable KEY is not set; the policy names it as the key of the tier mistral"
+    ):
+        await opened(policy)
+    with pytest.raises(UserError) as caught:
+        await opened(policy, KEY="sesame open")
+    assert "do not fit a header" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+async def test_without_tiers_there_is_the_one_of_the_settings_and_its_host_is_checked() -> None:
+    (only,) = await opened(Policy.model_validate({"tenants": {}}))
+    assert (only.name, only.inside, only.keep_at, only.mask) == ("simulated", False, None, False)
+    pinned = Policy.model_validate({"tenants": {}, "regions": {"eu": ["api.mistral.ai"]}})
+    with pytest.raises(UserError, match=r"does not list the host 127\.0\.0\.1 in the region eu"):
+        await opened(pinned)
+
+
+def test_the_tiers_of_the_documentation_are_valid(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-tiers"], "utf-8")
+    local, mistral = load_policy(file).tiers
+    assert (local.host, local.keep_at, local.tasks) == ("gpu.internal", 0.8, ("intent",))
+    assert mistral.label == "mistral"
