@@ -315,6 +315,37 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     assert card.score("calibrated_accuracy") == pytest.approx(true, abs=0.01)
 
 
+GERMAN = "wo bleibt meine Bestellung Überweisung zurück und warum kommt das nicht bei mir an ich warte schon lange"
+ENGLISH = "where is my order I want my money back and why does it not come to the new address I have"
+
+
+def test_a_language_with_enough_rows_has_a_temperature_of_its_own(tmp_path: Path) -> None:
+    """The labels of German rows are drawn at another temperature than those of English ones; Dutch rows are few."""
+    dice = np.random.default_rng(4)
+    texts = [" ".join(dice.choice(words.split(), 9)) for words in (ENGLISH, GERMAN) for _ in range(400)]
+    converted(SavedModel.open(MODELS / "bert"), PROVENANCE, "intent", tmp_path / "gold", quantization="float32")
+    logits = read(tmp_path / "gold", texts)
+    labels = load_artefact(tmp_path / "gold").card.labels or ()
+    drawn = [labels[dice.choice(4, p=row)]
+             for row in softmax(logits / np.repeat([[0.5], [4.0]], 400, axis=0))]  # fmt: skip
+    rows = [f'"{text}",{label}' for text, label in zip(texts, drawn, strict=True)]
+    file = tmp_path / "ours.csv"
+    file.write_text("\n".join(["text,label", *rows, '"waar blijft mijn bestelling dan",refund']) + "\n", "utf-8")
+    run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
+        "--calibrate", str(file), "--language", "en", "--language", "de", "--language", "nl")  # fmt: skip
+    model = IntentModel.load(tmp_path / "a")
+    temperatures = Temperatures.of(model.card.calibration)
+    assert set(temperatures.by_language) == set(model.calibrated) == {"de", "en"}
+    assert temperatures.by_language["en"] == pytest.approx(0.5, rel=0.3)
+    assert temperatures.by_language["de"] == pytest.approx(4.0, rel=0.4)
+    assert 0.5 < temperatures.default < 4.0
+    assert model.card.calibration.fitted_on == "801 rows of ours.csv, de and en apart"
+    for language, part in (("en", slice(0, 400)), ("de", slice(400, 800))):
+        answers = model.answer([Question(text, language) for text in texts[part]])
+        right = np.mean([each.output.label == gold for each, gold in zip(answers, drawn[part], strict=True)])
+        assert abs(np.mean([each.confidence for each in answers]) - right) < 0.06, language
+
+
 def test_rows_of_other_labels_are_refused(labelled: Path, tmp_path: Path) -> None:
     labelled.write_text(labelled.read_text("utf-8").replace("refund", "Erstattung"), "utf-8")
     said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output",

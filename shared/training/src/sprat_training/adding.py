@@ -54,6 +54,8 @@ Doubles = NDArray[np.float64]
 
 LEAST_ROWS: Final = 50
 """Rows with a label to calibrate on. With fewer, a temperature says nothing."""
+LEAST_ROWS_OF_LANGUAGE: Final = 100
+"""Rows of a language, in each fit, for a temperature of its own."""
 FOLDS: Final = 5
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
@@ -289,6 +291,27 @@ def fit_temperature(logits: Floats, gold: NDArray[np.int64]) -> float:
     return float(_STEPS[int(np.argmin(losses))])
 
 
+def fit_temperatures(logits: Floats, gold: NDArray[np.int64], languages: NDArray[np.str_]) -> Temperatures:
+    """Return the temperature of all rows, and where several languages have enough of them, that of each.
+
+    Args:
+        logits: texts × classes.
+        gold: index of the right class of each text.
+        languages: primary tag of each text; empty where it is not known.
+    """
+    names, counts = np.unique(languages, return_counts=True)
+    enough = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST_ROWS_OF_LANGUAGE]
+    apart = enough if len(enough) > 1 else []  # that of a single one is nearly that of all
+    by_language = {name: fit_temperature(logits[languages == name], gold[languages == name]) for name in apart}
+    return Temperatures(fit_temperature(logits, gold), by_language)
+
+
+def _languages_of(texts: Sequence[str], card: Card) -> NDArray[np.str_]:
+    """Return the primary tag of the language that each text is detected to be in; empty for one that is not read."""
+    found = (detect(text).language or "" for text in texts)
+    return np.array([tag if not card.languages or is_served(tag, card.languages) else "" for tag in found])
+
+
 def _compare(
     saved: SavedModel,
     classifier: Classifier,
@@ -335,13 +358,14 @@ def _calibrate(
     logits = _read(classifier, [*texts, *outside], progress, "reading the rows to calibrate on")
     has_class = logits.shape[1] > len(labels)  # a class of its own for texts outside
     fitted = np.concatenate([gold, np.full(len(outside), len(labels))]) if has_class else gold
+    languages = _languages_of([*texts, *outside], card)
     fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
     chances = np.empty((len(logits), logits.shape[1]))
     usable = np.arange(len(logits)) < len(fitted)
     for number in range(FOLDS):
-        rest = usable & (fold != number)
-        temperature = fit_temperature(logits[rest], fitted[rest[: len(fitted)]])
-        chances[fold == number] = softmax(logits[fold == number] / temperature)
+        rest, held = usable & (fold != number), fold == number
+        temperatures = fit_temperatures(logits[rest], fitted[rest[: len(fitted)]], languages[rest])
+        chances[held] = softmax(temperatures.scale(logits[held], languages[held].tolist()))
     best = logits[:, : len(labels)].argmax(axis=1)
     right = chances[np.arange(len(logits)), best]
     none = chances[:, len(labels)] if has_class else np.zeros(len(logits))
@@ -354,10 +378,11 @@ def _calibrate(
         confidence=np.maximum(none, right),
     )
     figures = measure(readings, best[:count], gold, labels, config.outside_share)
-    temperatures = Temperatures(fit_temperature(logits[: len(fitted)], fitted), {})
+    temperatures = fit_temperatures(logits[: len(fitted)], fitted, languages[: len(fitted)])
+    of_languages = f", {' and '.join(temperatures.by_language)} apart" if temperatures.by_language else ""
     calibration = Calibration(
         method=CALIBRATED,
-        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}",
+        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}{of_languages}",
         outside_share=config.outside_share if outside else 0.0,
         longest_code_points=max(map(len, rows.texts)),
         parameters=dict(temperatures.parameters()),
