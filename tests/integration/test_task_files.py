@@ -37,16 +37,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     page = programs()
     init, check = commands(page["task-init"])
-    (train,) = commands(page["task-train"])
+    train, again = commands(page["task-train"])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SPRAT_POLICY", "policy.yaml")
-        for command in (f"{train} --encoder {training_files.EN_FAST}", init, check):
+        for command in (init, check, f"{train} --encoder {training_files.EN_FAST}", again):
             done = CliRunner().invoke(app, shlex.split(command)[1:])
             assert done.exit_code == 0, done.output
     written = folder / "tasks" / "desk.yaml"
     assert load_task_file(written).keep_at == 0.8
     written.write_text(page["task-file"], encoding="utf-8")
+    init = ["task", "init", "subject", "--label", "food=meals and restaurants", "--label", "sport=matches and clubs"]
+    done = CliRunner().invoke(app, init, env={"SPRAT_POLICY": str(folder / "policy.yaml")})
+    assert done.exit_code == 0, done.output
+    (folder / "tasks" / "summary.yaml").write_text(page["task-text"], encoding="utf-8")
     return folder
 
 
@@ -86,7 +90,7 @@ def running(folder: Path) -> Iterator[Running]:
     options = Options(
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
-        services=("simulator", "router", "desk", "frontier"),
+        services=("simulator", "router", "desk", "subject", "frontier"),
         simulation=Simulation(invent=True, latency_ms=0, jitter_ms=0),
     )
     with Installation(options) as installation:
@@ -102,6 +106,16 @@ async def test_a_text_that_asks_for_the_task_ends_as_a_result_of_its_model(runni
     assert (prediction.task, prediction.model.name) == ("desk", "desk")
 
 
+async def test_a_task_with_labels_alone_is_answered_by_the_nearest_one(running: Running) -> None:
+    await running.send(
+        goal={"text": "our club has won the match by two goals", "tasks": {"subject": {}}},
+        odd={"text": "what is the square root of nine", "tasks": {"subject": {}}},
+    )
+    result = await running.result("goal", "subject")
+    assert (result.source, result.output.label, result.model.name) == ("small", "sport", "zero-shot")  # type: ignore[union-attr]
+    assert (await running.result("odd", "subject")).source == "frontier"
+
+
 async def test_what_is_not_sure_goes_to_the_large_model_with_what_the_file_says(running: Running) -> None:
     await running.send(unsure={"text": "my payslip and my badge in March", "tasks": {"desk": {"model": "gone"}}})
     result = await running.result("unsure")
@@ -109,6 +123,21 @@ async def test_what_is_not_sure_goes_to_the_large_model_with_what_the_file_says(
     assert result.output.label in {"badge", "laptop", "leave", "payroll", None}  # type: ignore[union-attr]
     request = await running.of(running.installation.topics.frontier_requests, FrontierRequested, "unsure")
     assert set(request.labels) == {"badge", "laptop", "leave", "payroll"}
+
+
+async def test_a_task_of_writing_goes_to_the_large_model_alone(running: Running) -> None:
+    await running.send(
+        write={"text": "Anna Weber, anna.weber@example.org, asks for leave", "tasks": {"summary": {}}},
+        never={"text": "asks for leave", "tasks": {"summary": {}}, "frontier": "deny"},
+    )
+    result = await running.result("write", "summary")
+    assert (result.status, result.source, result.confidence) == ("answered", "frontier", None)
+    assert "anna.weber@example.org" in result.output.content  # type: ignore[union-attr]
+    assert result.egress.masked["EMAIL"] == 1  # type: ignore[union-attr]
+    assert result.route.reason == "no_service"
+    stayed = await running.result("never", "summary")
+    assert stayed.status == "unanswered"
+    assert [cause.code for cause in stayed.declined.causes] == ["no_service", "policy"]  # type: ignore[union-attr]
 
 
 async def test_what_must_stay_stays(running: Running) -> None:
@@ -155,9 +184,9 @@ def cli(running: Running, *arguments: str) -> str:
 
 def test_the_commands_know_the_task(running: Running) -> None:
     (send,) = commands(programs()["task-send"])
-    assert '"label":"leave"' in cli(running, *shlex.split(send)[1:], "--json")
+    assert '"label":"laptop"' in cli(running, *shlex.split(send)[1:], "--json")
     assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
-    assert "desk.default" in cli(running, "lag", "--over", "0.2", "--json")
+    assert "desk.default" in cli(running, "lag", "--over", "0.5", "--json")
     rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
     assert "sprat.predictions.desk.v1" in rights
     assert "sprat.results.desk.v1" in cli(running, "acls", "print", "--principal", "consumer=User:shop")

@@ -16,6 +16,7 @@ from sprat_contracts import (
     Result,
     TaskOptions,
     Tasks,
+    TextOutput,
     TextSubmitted,
     Topics,
     Traceparent,
@@ -30,7 +31,7 @@ def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
     event = decode(record, Result)
     assert_type(event, Event[Result])
     assert_type(event.message, Result)
-    assert_type(event.message.output, IntentOutput | NerOutput | TranslationOutput | None)
+    assert_type(event.message.output, IntentOutput | NerOutput | TranslationOutput | TextOutput | None)
     match event.message.output:
         case IntentOutput(label=label):
             return label
@@ -38,6 +39,8 @@ def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
             return ", ".join(entity.text for entity in entities)
         case TranslationOutput(text=text):
             return text
+        case TextOutput(content=content):
+            return content
         case None:
             return None
 

@@ -190,6 +190,20 @@ def test_an_addition_breaks_nothing(released: dict[str, Any], current: dict[str,
     assert breaks(released, released) == []
 
 
+def test_a_further_form_of_an_output_is_an_addition_and_of_anything_else_a_break() -> None:
+    def message(field: str, *forms: str) -> dict[str, Any]:
+        return {"type": "object", "properties": {field: {"anyOf": [form(name) for name in forms]}}}
+
+    def form(name: str) -> dict[str, Any]:
+        return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+
+    assert breaks(message("output", "label", "entities"), message("output", "label", "entities", "content")) == []
+    assert breaks(message("model", "name", "id"), message("model", "name", "id", "hash")) == [
+        f"$.model: object with hash added; {READERS}"
+    ]
+    assert breaks(message("output", "label"), message("output", "label", "content")) != []
+
+
 def demanding(*names: str) -> dict[str, Any]:
     return {"type": "object", "properties": {}, "anyOf": [{"required": [name]} for name in names]} if names else {}
 

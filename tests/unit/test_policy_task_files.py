@@ -62,10 +62,10 @@ def test_without_a_folder_there_are_the_tasks_of_sprat_alone() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("kind: classification\n", "mood.yaml:1:1: labels: field required"),
+        ("kind: classification\n", "mood.yaml:1:1: the file: labels are needed, two or more"),
         (
             "kind: classification\nlabels: {one: x}\n",
-            "mood.yaml:2:9: labels: no entry; expected: a",
+            "mood.yaml:1:1: the file: labels are needed, two or more",
         ),
         ("kind: classification\nlabels: [a, b]\n", "mood.yaml:2:9: labels: "),
         ("kind: poem\nlabels: {a: x, b: y}\n", "mood.yaml:1:7: kind: "),

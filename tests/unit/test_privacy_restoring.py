@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat_contracts import Alternative, Entity, IntentOutput, NerOutput, TranslationOutput
+from sprat_contracts import Alternative, Entity, IntentOutput, NerOutput, TextOutput, TranslationOutput
 from sprat_privacy import MaskedText, NotRestorable, mask, restore, restore_text
 from support.detectors import Words
 
@@ -152,3 +152,22 @@ def test_an_answer_about_an_unmasked_text_is_not_changed() -> None:
     sent = mask("Rome", "en", [Words({})])
     output = NerOutput(entities=(Entity(start=0, end=4, text="Rome", label="LOC", probability=0.5),))
     assert restore(output, sent) == output
+
+
+def test_a_text_that_a_model_has_written_may_leave_values_out_and_repeat_them(sent: MaskedText) -> None:
+    written = restore(TextOutput(content="[PERSON_1] wrote. [PERSON_1] gave [EMAIL_1]."), sent)
+    assert written == TextOutput(content="Anna Müller wrote. Anna Müller gave a@b.de.")
+    assert restore(TextOutput(content="nothing"), sent) == TextOutput(content="nothing")
+
+
+@pytest.mark.parametrize(
+    "content", ["[PERSON_9] wrote", "[person 1] wrote", "[PERSON_1] and [Person_1]", "[IBAN_1]"], ids=str
+)
+def test_a_placeholder_that_was_not_sent_or_was_changed_is_refused(sent: MaskedText, content: str) -> None:
+    with pytest.raises(NotRestorable):
+        restore(TextOutput(content=content), sent)
+
+
+def test_what_was_like_a_placeholder_in_the_original_may_be_repeated() -> None:
+    masked = mask("Ben wrote [person 7]", "en", [Words({"Ben": "PERSON"})])
+    assert restore(TextOutput(content="[person 7] by [PERSON_1]"), masked).content == "[person 7] by Ben"  # type: ignore[union-attr]

@@ -29,6 +29,7 @@ from sprat_contracts.predictions import (
     Origin,
     Output,
     Prediction,
+    TextOutput,
     TranslationOutput,
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route
@@ -74,6 +75,7 @@ __all__ = [
     "TaskOptions",
     "TaskTable",
     "Tasks",
+    "TextOutput",
     "TextSignature",
     "TextSubmitted",
     "TextWarning",

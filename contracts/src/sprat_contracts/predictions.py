@@ -58,8 +58,15 @@ class TranslationOutput(Part):
     target: Annotated[str, Field(description="Language of the translation, BCP 47.")]
 
 
-Output = IntentOutput | NerOutput | TranslationOutput
-"""On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`."""
+class TextOutput(Part):
+    """What a large model has written, as the task's file asks."""
+
+    content: Annotated[str, Field(description="The text, at most as long as the task's file says.")]
+
+
+Output = IntentOutput | NerOutput | TranslationOutput | TextOutput
+"""On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`,
+`content`. The forms after the third are those of tasks from files alone."""
 
 OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
     "intent": IntentOutput,

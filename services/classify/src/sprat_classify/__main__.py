@@ -14,6 +14,9 @@ from sprat.runtime import run_service
 from sprat.settings import Section
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
+from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.zero_shot import load_zero_shot
+from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_policy import TaskFile, TaskSettings
 
@@ -52,6 +55,8 @@ class ClassifySettings(TaskSettings):
         """
         task, files = self.classify.task, self.task_files
         if task is not None and task in files:
+            if not files[task].has_labels:
+                raise UserError(f"SPRAT_CLASSIFY__TASK: the task {task} has no labels: a large model alone answers it")
             return task
         known = f"known are {', '.join(files)}" if files else "there is no task file: `sprat task init` writes one"
         near = get_close_matches(task or "", files, n=1)
@@ -60,17 +65,13 @@ class ClassifySettings(TaskSettings):
         raise UserError(f"SPRAT_CLASSIFY__TASK: {named}; {hint}{known}")
 
     @property
-    def artefact(self) -> Path:
-        """The folder of its model.
+    def artefact(self) -> Path | None:
+        """The folder of its model; None where neither setting nor file names one.
 
         Raises:
-            UserError: as `task_file`, or none is named.
+            UserError: as `task_file`.
         """
-        task = self.task
-        found = self.classify.artefact or self.task_files.artefact(task)
-        if found is None:
-            raise UserError(f"the task {task} names no model: add `artefact: DIR` to its file; `sprat train` makes one")
-        return found
+        return self.classify.artefact or self.task_files.artefact(self.task)
 
 
 def task_of(settings: ClassifySettings) -> str:
@@ -82,12 +83,25 @@ def task_of(settings: ClassifySettings) -> str:
     return settings.task
 
 
+def load_task_model(settings: ClassifySettings) -> LabellingModel:
+    """Load the model of the task; without one, make one of the names of its labels and what they mean.
+
+    Raises:
+        UserError: as `task_file`, or the model cannot be used for the task.
+    """
+    task, file, threads = settings.task, settings.task_file, settings.classify.threads
+    if settings.artefact is None:
+        try:
+            return load_zero_shot(task, file.labels, file.languages, threads=threads)
+        except BrokenArtefact as error:
+            raise UserError(f"the task {task}: {error}") from None
+    section = ModelSection(artefact=settings.artefact, threads=threads)
+    return for_task(load_model(ClassifyModel.load, section, "classify"), task, file)
+
+
 async def build(context: ServiceContext, settings: ClassifySettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
-    own = settings.classify
-    section = ModelSection(artefact=settings.artefact, model=own.model, threads=own.threads)
-    model = for_task(load_model(ClassifyModel.load, section, "classify"), settings.task, settings.task_file)
-    return await serve_model(context, model, section.model, ClassifyHandler)
+    return await serve_model(context, load_task_model(settings), settings.classify.model, ClassifyHandler)
 
 
 if __name__ == "__main__":

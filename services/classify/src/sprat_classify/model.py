@@ -1,4 +1,4 @@
-"""The model of a task from a file: that of every task with labels, under the name of the task."""
+"""The trained model of a task from a file: that of every task with labels, under the name of the task."""
 
 from sprat.errors import UserError
 from sprat_encoder.label_model import LabellingModel

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
+from sprat_contracts import IntentOutput, NerOutput, Output, TextOutput, TranslationOutput
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.entity_offsets import MAX_MENTIONS, Mention, locate
 from sprat_frontier.prompts import FrontierQuestion
@@ -57,6 +57,10 @@ class _Translation(_Written):
     text: str
 
 
+class _Text(_Written):
+    content: str
+
+
 def parse(question: FrontierQuestion, content: str) -> Output:
     """Return the output that the model's JSON describes.
 
@@ -71,6 +75,8 @@ def parse(question: FrontierQuestion, content: str) -> Output:
             output: Output = IntentOutput(label=_Intent.model_validate(written).label)
         elif question.output is NerOutput:
             output = _entities(question.text, _Ner.model_validate(written))
+        elif question.output is TextOutput:
+            output = TextOutput(content=_Text.model_validate(written).content)
         else:
             text = _Translation.model_validate(written).text
             output = TranslationOutput(text=text, target=question.target or "")
@@ -95,6 +101,8 @@ def check(question: FrontierQuestion, output: Output) -> None:
             raise InvalidAnswerError("the label is not among those asked for")
     elif question.output is NerOutput:
         _check_entities(question, output)
+    elif question.output is TextOutput:
+        _check_text(question, output)
     elif not isinstance(output, TranslationOutput) or output.target != question.target or not output.text.strip():
         raise InvalidAnswerError("there is no translation into the target language")
     elif len(output.text) > _LONGER * len(question.text) + _LONGER_BY:
@@ -104,6 +112,16 @@ def check(question: FrontierQuestion, output: Output) -> None:
     elif not _urls(output.text) <= _urls(question.text):
         # Also a URL of the text with a placeholder added: it would send the restored value to whoever owns the host.
         raise InvalidAnswerError("the translation holds a URL that the text does not hold")
+
+
+def _check_text(question: FrontierQuestion, output: Output) -> None:
+    if not isinstance(output, TextOutput) or not output.content.strip():
+        raise InvalidAnswerError("there is no text")
+    if question.file is None or len(output.content) > question.file.max_characters:
+        raise InvalidAnswerError("the text is longer than the task's file allows")
+    if not _urls(output.content) <= _urls(question.text):
+        # As in a translation: a URL with a placeholder would send the restored value to whoever owns the host.
+        raise InvalidAnswerError("the text holds a URL that the question does not hold")
 
 
 def _check_entities(question: FrontierQuestion, output: Output) -> None:

@@ -23,6 +23,7 @@ from sprat_contracts import (
     NerOutput,
     Output,
     ReasonCode,
+    TextOutput,
     TranslationOptions,
     TranslationOutput,
 )
@@ -51,6 +52,10 @@ _CLASSIFICATION = (
     "You classify messages. {data}Answer in JSON with the field `label`: the one label of this object that fits the "
     "text, or null if none of them fits; its fields are the labels, each with what it means."
     "\nLabels: {labels}{more}"
+)
+_TEXT = (
+    "{data}Answer in JSON with the field `content`: what the following instruction asks for, about the text, in at "
+    "most {characters} characters.\nInstruction: {instruction}"
 )
 _NER = (
     "You find named entities. {data}Answer in JSON with the field `entities`: a list of objects with `text`, copied "
@@ -98,7 +103,10 @@ class FrontierQuestion:
         """What the task's file tells a large model, JSON; empty without a file."""
         if self.file is None:
             return ""
-        return json.dumps([self.file.kind, dict(self.file.labels), self.file.instruction], ensure_ascii=False)
+        return json.dumps(
+            [self.file.kind, dict(self.file.labels), self.file.instruction, self.file.max_characters],
+            ensure_ascii=False,
+        )
 
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
@@ -168,6 +176,10 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
         system = _CLASSIFICATION.format(data=_DATA, labels=json.dumps(meanings, ensure_ascii=False), more=more)
         label = {"type": ["string", "null"], "enum": [*question.labels, None]}
         return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
+    if question.output is TextOutput and question.file is not None:
+        most = question.file.max_characters
+        system = _TEXT.format(data=_DATA, characters=most, instruction=question.file.instruction)
+        return Prompt(system, user, _object(content={"type": "string"}), _FRAME_TOKENS + most)
     if question.output is IntentOutput:
         system = _INTENT.format(data=_DATA, labels=labels)
         label = {"type": ["string", "null"], "enum": [*question.labels, None]}

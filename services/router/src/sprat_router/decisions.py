@@ -16,6 +16,7 @@ from sprat_contracts import (
     Prediction,
     ReasonCode,
     TaskTable,
+    TextOutput,
     TextSubmitted,
 )
 from sprat_policy import IntentPolicy, TaskPolicy
@@ -26,6 +27,7 @@ LOW_CONFIDENCE = "low_confidence"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 UNCALIBRATED = "uncalibrated"
+NO_SMALL_MODEL = "the task has no small model; a large one answers it"
 UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
@@ -120,7 +122,12 @@ def unserved(
 ) -> list[Prediction]:
     """Return a declined prediction for each of the `tasks` that no model serves; specialists answer the others."""
     return [
-        _declined_prediction(text, received, task, options.model, models)
+        _declined_prediction(
+            text,
+            received,
+            task,
+            NO_SMALL_MODEL if tasks[task] is TextOutput else _unserved_detail(task, options.model, models),
+        )
         for task, options in text.tasks.known_to(tasks).items()
         if models.served(task, options.model, received.appended_at) is None
     ]
@@ -146,9 +153,7 @@ def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
     return Rejected(code, "; ".join(problems))
 
 
-def _declined_prediction(
-    text: TextSubmitted, received: Received[Message], task: str, model: str, models: ModelTable
-) -> Prediction:
+def _declined_prediction(text: TextSubmitted, received: Received[Message], task: str, detail: str) -> Prediction:
     return Prediction(
         text_id=received.envelope.id,
         text_source=received.envelope.source,
@@ -158,7 +163,7 @@ def _declined_prediction(
         output=None,
         confidence=None,
         model=None,
-        declined=Declined(code=ReasonCode.NO_SERVICE, detail=_unserved_detail(task, model, models)),
+        declined=Declined(code=ReasonCode.NO_SERVICE, detail=detail),
         text_signature=received.envelope.signature,
         warnings=received.warnings,
     )

@@ -165,7 +165,7 @@ class RouterHandler:
 
     def _escalate(self, prediction: Prediction, reasons: tuple[str, ...], threshold: float | None) -> Emit:
         rules = self._policy.task(prediction.task)
-        labels = tuple(rules.labels) if isinstance(rules, TaskFile) else None
+        labels = tuple(rules.labels) if isinstance(rules, TaskFile) and rules.has_labels else None
         request = frontier_request(prediction, reasons, threshold, self._models, labels)
         return request_event(request, self._topics, self._question_hash)
 

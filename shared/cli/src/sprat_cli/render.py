@@ -6,7 +6,7 @@ from typing import Any
 
 from sprat.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
-from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TranslationOutput
+from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TextOutput, TranslationOutput
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import StoredResult
 
@@ -26,6 +26,8 @@ def answer(result: Result, limit: int | None = None) -> str:
         said = output.label or "none of the known intents"
     elif isinstance(output, TranslationOutput):
         said = f"[{output.target}] {output.text}"
+    elif isinstance(output, TextOutput):
+        said = output.content
     else:
         said = _names(output)
     return printable(said, limit)

@@ -125,7 +125,7 @@ def model_names(options: Options) -> dict[str, str]:
     """Return task → the name by which texts ask for the model of the task's own service."""
     own = options.service_environment
     names = {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
-    return names | dict.fromkeys(options.task_files, DEFAULT_MODEL)
+    return names | {task: DEFAULT_MODEL for task, file in options.task_files.items() if file.has_labels}
 
 
 def service_table(options: Options) -> tuple[ServiceSpec, ...]:
@@ -134,12 +134,10 @@ def service_table(options: Options) -> tuple[ServiceSpec, ...]:
     A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
     """
     names = model_names(options)
-    files = options.task_files
-    table = [*SERVICES, *(task_service(task) for task in files if files.artefact(task) is not None)]
+    labelled = [task for task, file in options.task_files.items() if file.has_labels]
+    table = [*SERVICES, *map(task_service, labelled)]
     for model in options.models:
-        index = next((n for n, spec in enumerate(table) if spec.name == model.task), len(table))
-        if index == len(table):  # of a task whose file names no model
-            table.append(task_service(model.task))
+        index = next(n for n, spec in enumerate(table) if spec.name == model.task)
         if model.name == names[model.task]:
             table[index] = replace(table[index], model=model)
         else:

@@ -3,23 +3,25 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, ServiceSettings
-from sprat_contracts import OUTPUTS, TASKS, IntentOutput, Output, TaskTable
+from sprat_contracts import OUTPUTS, TASKS, IntentOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_policy.load import read_file, section_of
 from sprat_policy.rules import IntentPolicy
 
 TASKS_FOLDER: Final = "tasks"
 SUFFIX: Final = ".yaml"
+MIN_LABELS: Final = 2
 MAX_LABELS: Final = 1_000
 
-TaskKind = Literal["classification"]
-FORMS: Final[Mapping[str, type[Output]]] = {"classification": IntentOutput}
+TaskKind = Literal["classification", "text"]
+FORMS: Final[Mapping[str, type[Output]]] = {"classification": IntentOutput, "text": TextOutput}
 """Kind of a task → form of its output."""
 
 Label = Annotated[
@@ -31,27 +33,48 @@ Description = Annotated[str, BeforeValidator(lambda given: "" if given is None e
 class TaskFile(IntentPolicy):
     """A task: what its answers are, which model gives them, which of them are kept, and what a large model is told."""
 
-    kind: Annotated[TaskKind, Field(description="classification: one label of a list, or none")]
+    kind: Annotated[
+        TaskKind, Field(description="classification: one label of a list, or none; text: what a large model writes")
+    ]
     labels: Annotated[
         Mapping[Label, Description],
         Field(
-            min_length=2,
             max_length=MAX_LABELS,
             description="a section with a line for each label, two or more, as refund: the writer wants money back",
         ),
-    ]
+    ] = {}
     languages: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")], ...],
         Field(description="a list of the languages of its texts, as [en, de]; left out: those of its model"),
     ] = ()
     artefact: Annotated[
         Path | None,
-        Field(description="the folder of its model, from the folder of this file; left out: no small model answers"),
+        Field(description="the folder of its model, from the folder of this file; left out: the nearest label answers"),
     ] = None
     instruction: Annotated[
         str,
         Field(max_length=2_000, description="what a large model is told beside the labels, at most 2000 characters"),
     ] = ""
+    max_characters: Annotated[
+        int, Field(ge=1, le=20_000, description="1 to 20000: the most characters that a large model may write")
+    ] = 2_000
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.has_labels and len(self.labels) < MIN_LABELS:
+            raise PydanticCustomError(
+                "labels", "labels are needed, two or more: a section with a line for each, as refund: money back"
+            )
+        if not self.has_labels and not self.instruction:
+            raise PydanticCustomError("instruction", "an instruction is needed: it says what is to be written")
+        if not self.has_labels and (self.labels or self.artefact):
+            raise PydanticCustomError("labels", "a task of the kind text has neither labels nor a model")
+        return self
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its answers are labels, which a small model can give."""
+        return self.kind == "classification"
 
     @property
     def form(self) -> type[Output]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sprat_contracts import Entity, NerOutput, Output, TranslationOutput
+from sprat_contracts import Entity, NerOutput, Output, TextOutput, TranslationOutput
 from sprat_privacy.entity_types import ner_label
 from sprat_privacy.errors import NotRestorable
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, lookalikes_in, placeholders_in
@@ -18,7 +18,8 @@ def restore(output: Output, masked: MaskedText) -> Output:
     """Return the answer as if the question had been about the original.
 
     An intent is returned unchanged. In a translation each placeholder is replaced by its value. Entities get their
-    offsets in the original, and masked spans are added as entities.
+    offsets in the original, and masked spans are added as entities. A text that a model has written may leave
+    placeholders out.
 
     Raises:
         NotRestorable: a translation lacks a placeholder of the text or has one too many; or an entity is not in the
@@ -28,7 +29,32 @@ def restore(output: Output, masked: MaskedText) -> Output:
         return output.model_copy(update={"text": restore_text(output.text, masked)})
     if isinstance(output, NerOutput):
         return _restore_entities(output, masked)
+    if isinstance(output, TextOutput):
+        return output.model_copy(update={"content": restore_written(output.content, masked)})
     return output
+
+
+def restore_written(text: str, masked: MaskedText) -> str:
+    """Replace the placeholders that a text about the masked one holds by their values; it may leave some out.
+
+    A value that was written in several ways gets the first of them.
+
+    Raises:
+        NotRestorable: the text holds a placeholder that the masked text does not hold, or one in another form.
+    """
+    received, sent = placeholders_in(text), placeholders_in(masked.text)
+    changed = Counter(lookalikes_in(text)) - Counter(lookalikes_in("".join(received)))
+    theirs = Counter(lookalikes_in(masked.text)) - Counter(lookalikes_in("".join(sent)))
+    if {*received} - {*sent} or {*changed} - {*theirs}:
+        raise NotRestorable("the answer holds a placeholder that the text does not hold")
+    values = {placeholder: forms[0] for placeholder, forms in masked.forms().items()}
+    pieces: list[str] = []
+    last = 0
+    for placeholder in received:
+        at = text.index(placeholder, last)
+        pieces += (text[last:at], values.get(placeholder, placeholder))
+        last = at + len(placeholder)
+    return "".join((*pieces, text[last:]))
 
 
 def restore_text(text: str, masked: MaskedText) -> str:

@@ -20,6 +20,7 @@ app = make_app(epilog=group_help("task", "init sentiment --labels positive,negat
 _INIT = """\b
 Examples:
   sprat task init sentiment --labels positive,negative,neutral
+  sprat task init summary --kind text --instruction "Summarise the text in one sentence."
   sprat task init queue --label "billing=invoices, refunds" --label "technical=something does not work" --language en
 
 \b
@@ -36,13 +37,15 @@ Exit codes:
   0  valid
   2  not valid: each line names file, line, field and what is wrong"""
 
+_KEEP_TRAINED, _KEEP_ZERO_SHOT = 0.8, 0.9
+
 _HEAD = """\
 # The task {name}: texts ask for it by "tasks": {{"{name}": {{}}}}. `sprat task check` checks this file.
 # Services read it when they start; `sprat topics create` makes its topics.
 """
 _ARTEFACT = """
-# The folder of its model, from this folder; `sprat train` makes one. Without a model, hard and easy texts alike are
-# answered by the frontier.
+# The folder of its model, from this folder; `sprat train` makes one. Without a model, the label answers whose name and
+# meaning are nearest to the text.
 #artefact: ../models/{name}
 """
 _KEEP_AT = """
@@ -52,6 +55,10 @@ keep_at: {keep_at}
 _INSTRUCTION = """
 # What the frontier is told beside the labels and what they mean. It leaves with every hard case: nothing confidential.
 #instruction: Judge what the writer feels, not what the text is about.
+"""
+_LENGTH = """
+# The most characters that it may write; a longer answer is none.
+max_characters: 2000
 """
 
 
@@ -64,7 +71,9 @@ def _task() -> None:
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task, as texts ask for it.")],
     *,
-    kind: Annotated[TaskKind, typer.Option(help="classification: one label of a list, or none.")] = "classification",
+    kind: Annotated[
+        TaskKind, typer.Option(help="classification: one label of a list; text: written by a large model.")
+    ] = "classification",
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", show_default=False, help="The labels, separated by commas.")
     ] = None,
@@ -72,11 +81,22 @@ def init(
         list[str] | None,
         typer.Option(metavar="LABEL=MEANING", show_default=False, help="A label and what it means; can be repeated."),
     ] = None,
+    instruction: Annotated[
+        str | None, typer.Option(metavar="TEXT", show_default=False, help="What a large model is told.")
+    ] = None,
     language: Annotated[
         list[str] | None,
         typer.Option(metavar="TAG", show_default=False, help="Of the texts; can be repeated. [default: its model's]"),
     ] = None,
-    keep_at: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least confidence to keep an answer.")] = 0.8,
+    keep_at: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            show_default=False,
+            help="Least confidence to keep an answer. [default: 0.8, and 0.9 without a model]",
+        ),
+    ] = None,
     artefact: Annotated[
         Path | None,
         typer.Option(metavar="DIR", show_default=False, file_okay=False, help="The folder of its model."),
@@ -85,7 +105,8 @@ def init(
 ) -> None:
     """Write a task file into the folder of task files: SPRAT_TASKS, else `tasks` beside the policy or here."""
     check_task_name(name, f"sprat task init {name}")
-    meanings = _meanings(labels, label or ())
+    meanings = _meanings(labels, label or ()) if kind == "classification" else {}
+    threshold = keep_at if keep_at is not None else _KEEP_ZERO_SHOT if artefact is None else _KEEP_TRAINED
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -93,7 +114,7 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     before = path.read_bytes() if path.exists() else None
     model = None if artefact is None else os.path.relpath(artefact, folder)
-    path.write_text(_written(name, kind, meanings, language or (), keep_at, model), encoding="utf-8")
+    path.write_text(_written(name, kind, meanings, language or (), threshold, model, instruction), encoding="utf-8")
     try:
         load_task_file(path)
     except UserError:
@@ -137,9 +158,12 @@ def check(
 def _described(path: Path, task: TaskFile) -> Iterator[str]:
     """Return what a task file says, in words."""
     yield printable(f"{path} is valid: the task {path.stem}, {task.kind}")
+    if not task.has_labels:
+        yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier alone")
+        return
     yield printable(f"  labels     {', '.join(task.labels)}")
     yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")
-    yield printable(f"  model      {task.artefact or 'none: every text goes to the frontier'}")
+    yield printable(f"  model      {task.artefact or 'none: the nearest label answers'}")
     yield f"  kept at    {task.keep_at * 100:.4g} % or above"
 
 
@@ -170,14 +194,18 @@ def _written(
     languages: tuple[str, ...] | list[str],
     keep_at: float,
     artefact: str | None,
+    instruction: str | None,
 ) -> str:
     """Return the content of a task file, with comments."""
-    fields: dict[str, object] = {"kind": kind, "labels": dict(meanings)}
+    fields: dict[str, object] = {"kind": kind} | ({"labels": dict(meanings)} if meanings else {})
     if languages:
         fields["languages"] = list(languages)
     text = _HEAD.format(name=name) + _yaml(fields)
+    if kind == "text":
+        return text + _yaml({"instruction": instruction or ""}) + _LENGTH
     text += _ARTEFACT.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
-    return text + _KEEP_AT.format(keep_at=keep_at) + _INSTRUCTION
+    text += _KEEP_AT.format(keep_at=keep_at)
+    return text + ("\n" + _yaml({"instruction": instruction}) if instruction else _INSTRUCTION)
 
 
 def _yaml(fields: Mapping[str, object]) -> str:
