@@ -284,12 +284,12 @@ async def test_no_count_of_tokens_leaves_a_call_without_an_outcome_and_a_cost(to
         assert 0 < outcome.usage.input_tokens <= attempt.bytes_out
 
 
-@pytest.mark.parametrize("place", ["_answer", "_usage", "parse"])
+@pytest.mark.parametrize("place", ["_completion", "_usage", "parse"])
 async def test_a_defect_in_reading_an_answer_ends_in_an_outcome(place, monkeypatch, caplog):
     def fail(*_):
         raise OverflowError("private")
 
-    monkeypatch.setattr(f"sprat_frontier.provider.{place}", fail)
+    monkeypatch.setattr(f"sprat_frontier.chat.{place}", fail)
     async with serving() as server, asking(server) as provider:
         server.answer(completion('{"label": "transfer"}'))
         frontier = parts.FrontierHarness(provider, parts.settings(base_url=server.url))

@@ -122,6 +122,9 @@ class FakeProvider:
                 self._called.clear()
                 await self._called.wait()
 
+    def problem(self, question: FrontierQuestion) -> None:
+        return None
+
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         return PreparedRequest(question, {}, len(question.text))
 

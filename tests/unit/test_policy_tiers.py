@@ -7,6 +7,7 @@ import pytest
 
 from conftest import WritePolicy
 from sprat.errors import UserError
+from sprat_frontier.prompts import question_of
 from sprat_frontier.settings import Price
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_policy import Policy, load_policy
@@ -97,6 +98,18 @@ async def test_what_a_tier_does_not_say_is_the_presets_or_the_settings(write_pol
     assert mistral.settings.api_key.get_secret_value() == "k-1"
     assert mistral.price == Price(input_eur=0.4, output_eur=2)
     assert (frontier.name, frontier.settings, frontier.inside) == ("frontier", parts.settings(region="eu"), True)
+
+
+async def test_decision_models_are_asked_by_their_own_apis(write_policy: WritePolicy) -> None:
+    decisions = f"{{preset: 'decisions:gpt-6-luna', region: eu, keep_at: 0.8, {PRICE}}}"
+    systemone = f"{{preset: 'systemone:https://api.typesafe.ai/v1', model: jev-1.13.0, region: eu, {PRICE}}}"
+    chat = f"{{preset: 'openai:gpt-6-luna', region: eu, keep_at: 0.8, {PRICE}}}"
+    tiers = await opened(load_policy(tiers_of(write_policy, decisions, systemone, chat)))
+    assert [tier.api for tier in tiers] == ["decisions", "systemone", "chat"]
+    assert [tier.settings.host for tier in tiers] == ["api.openai.com", "api.typesafe.ai", "api.openai.com"]
+    assert len({tier.endpoint for tier in tiers}) == 3, "their answers are stored apart"
+    entities = question_of(parts.request("text", "ner"))
+    assert {tier.problem(entities).code for tier in tiers} == {"task", "unsure"}
 
 
 async def test_a_key_that_is_not_there_is_named_and_one_that_is_none_is_not_shown(write_policy: WritePolicy) -> None:

@@ -4,6 +4,7 @@ from time import perf_counter
 
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
+from sprat_contracts import Declined
 from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, Provider, ProviderAnswer, ProviderError
@@ -29,6 +30,10 @@ class ObservedProvider:
         self._price = settings.price_of_model()
         self._server, self._port = server_of(settings.base_url)
         self._refusals = FaultLog("the provider refuses the calls")
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot be asked this; None if it can."""
+        return self._provider.problem(question)
 
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request."""

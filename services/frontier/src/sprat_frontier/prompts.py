@@ -10,6 +10,7 @@ has them: whatever else stands in a tag could be a name.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,8 @@ _TEXT = (
     "{data}Answer in JSON with the field `content`: what the following instruction asks for, about the text, in at "
     "most {characters} characters.\nInstruction: {instruction}"
 )
+_CHOICE = "{data}Which option {wanted}?{more}"
+_NONE = "none of these"
 _NER = (
     "You find named entities. {data}Answer in JSON with the field `entities`: a list of objects with `text`, copied "
     "character by character from the text, and `label`, one of {labels}. List every mention, in the order of the text, "
@@ -135,6 +138,18 @@ class Prompt:
     max_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class LabelChoice:
+    """The question to a model that chooses one option of several."""
+
+    instructions: str
+    user: str
+    options: Mapping[str, str]
+    """The labels with what they mean, empty where nobody says it, and last the option for none of them."""
+    none: str
+    """That option."""
+
+
 def registered(tag: str) -> str | None:
     """Return language, script and region of a tag; None where one of them is not in IANA's registry."""
     parts = _TAG.fullmatch(tag)
@@ -167,8 +182,7 @@ def question_of(request: FrontierRequested, file: TaskFile | None = None) -> Fro
 
 def prompt_for(question: FrontierQuestion) -> Prompt:
     """Write the prompt of a question without a `problem`."""
-    language = registered(question.language) or _UNDETERMINED
-    user = json.dumps({"language": language, "text": question.text}, ensure_ascii=False)
+    user = _data_of(question)
     labels = json.dumps(question.labels, ensure_ascii=False)
     if question.output is IntentOutput and question.file is not None:
         meanings = {label: question.file.labels.get(label, "") for label in question.labels}
@@ -192,6 +206,29 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
     tokens = _FRAME_TOKENS + _TRANSLATION_TOKENS_PER_CHARACTER * len(question.text)
     system = _TRANSLATION.format(data=_DATA, target=registered(question.target or ""))
     return Prompt(system, user, _object(text={"type": "string"}), tokens)
+
+
+def choice_for(question: FrontierQuestion) -> LabelChoice:
+    """Write a question about labels, without a `problem`, as a choice."""
+    none = _NONE
+    while none in question.labels:
+        none += "."
+    told = {} if question.file is None else question.file.labels
+    meanings = {label: told.get(label, "") for label in question.labels}
+    more = "" if question.file is None or not question.file.instruction else f"\n{question.file.instruction}"
+    wanted = "names what the writer wants" if question.file is None else "fits the text"
+    return LabelChoice(
+        _CHOICE.format(data=_DATA.replace("The user's message", "The input"), wanted=wanted, more=more),
+        _data_of(question),
+        meanings | {none: "none of the other options fits"},
+        none,
+    )
+
+
+def _data_of(question: FrontierQuestion) -> str:
+    """Return the text and its language as JSON, so that the text cannot pretend to end."""
+    language = registered(question.language) or _UNDETERMINED
+    return json.dumps({"language": language, "text": question.text}, ensure_ascii=False)
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:

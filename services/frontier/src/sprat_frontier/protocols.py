@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sprat_contracts import EgressRecord, Output, Usage
+from sprat_contracts import Declined, EgressRecord, Output, Usage
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_policy import TenantPolicy
@@ -144,6 +144,10 @@ class Provider(Protocol):
     region: str
     model: str
     """The model's name in requests."""
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot be asked this; None if it can."""
+        ...
 
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request, so that its size is known before it leaves."""

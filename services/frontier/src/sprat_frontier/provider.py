@@ -8,52 +8,34 @@ import asyncio
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import openai
 from openai import AsyncOpenAI
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
 
 from sprat.errors import UserError
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
-from sprat_contracts import IntentOutput, Usage
-from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_contracts import Declined
 from sprat_frontier.bounded_client import BoundedClient, UnreadableResponseError
-from sprat_frontier.bounded_json import read_json
+from sprat_frontier.chat import ChatApi
 from sprat_frontier.fault_log import FaultLog
-from sprat_frontier.label_confidence import TokenLogprob, label_confidence
-from sprat_frontier.prompts import FrontierQuestion, prompt_for
+from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.responses import Api, Response
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
-from sprat_privacy.detectors.validators.suite import Validators
 
 _MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_BYTES_PER_TOKEN = 4
 _HELD_UP_S = 0.05
 """An event loop that is so late was held up."""
 _READ_S = 1.0
 """For reading what has come meanwhile."""
-_MAX_LOGPROBS = 4_096
-"""Tokens; a label takes a few."""
-_MAX_CHOICES = 16
-"""One is asked for."""
-_MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
-_VALUES = Validators()
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _UNAVAILABLE_STATUSES = frozenset({429, 503})
 """With which a provider asks to wait, whatever the question."""
@@ -66,86 +48,26 @@ _CODES = {401: "unauthorised", 403: "unauthorised", 404: "no_such_model", 429: "
 T = TypeVar("T")
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-
-class _Message(_Lenient):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Logprobs(_Lenient):
-    content: Annotated[list[TokenLogprob], Field(max_length=_MAX_LOGPROBS)]
-
-
-class _Choice(_Lenient):
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-    @field_validator("logprobs", mode="wrap")
-    @classmethod
-    def _or_none_told(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
-        """Return None for what is no list of probabilities: the answer is paid for all the same."""
-        try:
-            logprobs: _Logprobs | None = read(value)
-        except ValidationError:
-            return None
-        return logprobs
-
-
-class _Tokens(_Lenient):
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-
-
-class _Completion(_Lenient):
-    """The parts of a response that are read; servers differ in the rest."""
-
-    model: str = Field(min_length=1, max_length=256)
-    choices: Annotated[list[_Choice], Field(min_length=1, max_length=_MAX_CHOICES, fail_fast=True)]
-    usage: _Tokens | None = None
-
-    @field_validator("usage", mode="wrap")
-    @classmethod
-    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
-        """Return None for what is no count of tokens: the answer is paid for all the same."""
-        try:
-            tokens: _Tokens | None = read(value)
-        except ValidationError:
-            return None
-        return tokens
-
-
-class _Response(NamedTuple):
-    """A response with status 200."""
-
-    body: bytes
-    certificate: str | None
-    simulated: bool
-
-
 class OpenAIProvider:
     """A `Provider` behind an OpenAI-compatible API.
 
     Args:
         settings: of the endpoint.
-        logprobs: whether to ask for the probability of labels.
+        api: how to ask; None: by chat completions.
         proxies: whether a proxy that the environment names is used; what goes to a host inside the house must not.
 
     Raises:
         UserError: the default endpoint has no key.
     """
 
-    def __init__(self, settings: FrontierSettings, *, logprobs: bool = False, proxies: bool = True) -> None:
+    def __init__(self, settings: FrontierSettings, api: Api | None = None, *, proxies: bool = True) -> None:
         if settings.api_key is None and settings.base_url == MISTRAL_URL:
             raise UserError(f"SPRAT_FRONTIER__API_KEY is not set, and {MISTRAL_URL} needs one")
         self.name = settings.provider
         self.region = settings.region
         self.model = settings.model
         self._settings = settings
-        self._logprobs = logprobs
+        self._api = api or ChatApi(settings.temperature, settings.max_output_tokens)
         # One, so that the memory for one answer is all that hostile answers take.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="frontier-answers")
         self._defects = FaultLog("an answer could not be read")
@@ -166,22 +88,13 @@ class OpenAIProvider:
         self._client.organization = None
         self._client.project = None
 
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot be asked this; None if it can."""
+        return self._api.problem(question)
+
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
-        """Write the request; the question must have no `problem`."""
-        prompt = prompt_for(question)
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": question.task, "schema": prompt.schema, "strict": True},
-            },
-            "max_tokens": min(prompt.max_tokens, self._settings.max_output_tokens),
-        }
-        if self._settings.temperature is not None:
-            body["temperature"] = self._settings.temperature
-        if self._logprobs and question.output is IntentOutput:
-            body["logprobs"] = True
+        """Write the request; neither the question nor the provider may have a `problem` with it."""
+        body = self._api.body(self.model, question)
         return PreparedRequest(
             question, body, len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
         )
@@ -210,16 +123,16 @@ class OpenAIProvider:
                 return response
             certificate = response.certificate
             # In a thread: names are looked up in Python, up to 2,000 of them.
-            return await asyncio.get_running_loop().run_in_executor(self._reader, _answer, prepared, response)
+            return await asyncio.get_running_loop().run_in_executor(self._reader, self._api.read, prepared, response)
         except Exception as error:  # noqa: BLE001 -- what a provider sends is this case's failure, never the service's
             self._defects.add(type(error).__name__)
             return ProviderError("garbled", "the response could not be read", certificate=certificate)
 
-    async def _send(self, prepared: PreparedRequest) -> _Response | ProviderError:
+    async def _send(self, prepared: PreparedRequest) -> Response | ProviderError:
         server, port = server_of(self._settings.base_url)
         with child_span(signals.HTTP, "POST", method="POST", server=server, server_port=port) as span:
             try:
-                call = self._client.chat.completions.with_raw_response.create(**prepared.body)
+                call = self._api.send(self._client, prepared.body)
                 response = await _within(self._settings.timeout_s, call)
             except TimeoutError:
                 span.fail("timeout")
@@ -236,8 +149,7 @@ class OpenAIProvider:
                 span.fail("unreachable")
                 return ProviderError("unreachable", "no connection, or it broke", retryable=True)
             span.set(http_status=response.status_code)
-        http = response.http_response
-        return _Response(http.content, http.extensions["certificate"], _is_simulated(http.headers))
+        return Response(response.content, response.extensions["certificate"], _is_simulated(response.headers))
 
 
 async def _within(timeout_s: float, call: Awaitable[T]) -> T:
@@ -303,78 +215,3 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
     except (ValueError, OverflowError):
         return None
     return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
-
-
-def _answer(prepared: PreparedRequest, response: _Response) -> ProviderAnswer | ProviderError:
-    """Return the answer in a response, or why it has none. An unusable one still has its billed tokens.
-
-    Errors are returned: a traceback would keep the response in memory until the next try.
-    """
-    completion = _completion(response.body)
-    origin: dict[str, Any] = {"certificate": response.certificate, "simulated": response.simulated}
-    if isinstance(completion, bool):
-        return ProviderError("garbled", "the response is not a chat completion", retryable=completion, **origin)
-    choice = completion.choices[0]
-    content = choice.message.content or ""
-    usage, capped = _usage(completion, prepared, content)
-
-    def failure(code: str, detail: str) -> ProviderError:
-        return ProviderError(code, detail, usage=usage, usage_capped=capped, **origin)
-
-    if choice.message.refusal and response.simulated:
-        return failure("no_gold", "the simulator has no answer to this text in its file of answers")
-    if choice.message.refusal or choice.finish_reason == "content_filter":
-        return failure("refused", "the model refused to answer")
-    if choice.finish_reason == "length":
-        return failure("invalid_answer", "the answer was cut off at its token limit")
-    try:
-        output = parse(prepared.question, content)
-    except InvalidAnswerError as error:
-        reason = str(error)
-    else:
-        named = _is_model_name(completion.model, prepared.body["model"])
-        model = completion.model if named else prepared.body["model"]
-        told = [] if choice.logprobs is None else choice.logprobs.content
-        confidence = label_confidence(content, told) if isinstance(output, IntentOutput) else None
-        return ProviderAnswer(output, model, usage, capped, model_replaced=not named, confidence=confidence, **origin)
-    return failure("invalid_answer", reason)
-
-
-def _is_model_name(name: str, asked: str) -> bool:
-    """Return whether a name may stand in Results and spans: the provider chooses it, and may write a value there.
-
-    Read as English: by the phone numbers of other countries, the date in `gpt-4.1-2025-04-14` would be one.
-    """
-    return name == asked or (_MODEL_NAME.fullmatch(name) is not None and not _VALUES.find(name, "en"))
-
-
-def _completion(body: bytes) -> _Completion | bool:
-    """Return the completion; where there is none, whether another try may bring one.
-
-    What has no choices may be a proxy's, and another try may reach the provider.
-    """
-    try:
-        return _Completion.model_validate(read_json(body))
-    except ValueError:
-        return b'"choices"' not in body
-
-
-def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> tuple[Usage, bool]:
-    """Return the tokens as counted, at most what is possible, and whether more were counted.
-
-    A token is a byte at least, and the answer has a limit. Where the server counts none, they are estimated, so that no
-    call looks free.
-    """
-    if completion.usage is None:
-        estimate = Usage(
-            input_tokens=math.ceil(prepared.bytes_out / _BYTES_PER_TOKEN),
-            output_tokens=math.ceil(len(content.encode()) / _BYTES_PER_TOKEN),
-        )
-        return estimate, False
-    counted = completion.usage
-    usage = Usage(
-        input_tokens=min(counted.prompt_tokens, prepared.bytes_out),
-        output_tokens=min(counted.completion_tokens, prepared.body["max_tokens"]),
-    )
-    capped = (usage.input_tokens, usage.output_tokens) != (counted.prompt_tokens, counted.completion_tokens)
-    return usage, capped

@@ -10,10 +10,13 @@ from pydantic import ValidationError
 from sprat.errors import UserError
 from sprat_contracts import Declined, IntentOutput, ReasonCode
 from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.chat import ChatApi
+from sprat_frontier.decisions import DecisionsApi, SystemOneApi
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import Provider
 from sprat_frontier.provider import OpenAIProvider
+from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_policy import INSIDE, Policy, TierPolicy, variable_of
 
@@ -33,6 +36,8 @@ class Tier:
     """Whether it gets masked texts, also where the rules ask for none."""
     keep_at: float | None = None
     """The confidence below which its label goes to the next tier; None: every valid answer is kept."""
+    api: str = "chat"
+    """How it is asked."""
     share: float = 1.0
     """The share of the time left that it may take while another tier follows."""
 
@@ -55,7 +60,8 @@ class Tier:
     @property
     def endpoint(self) -> str:
         """What its answers depend on besides question, provider and model: a part of their key."""
-        return self.settings.base_url if self.keep_at is None else f"{self.settings.base_url} with probabilities"
+        asked = self.settings.base_url if self.api == "chat" else f"{self.settings.base_url} {self.api}"
+        return asked if self.keep_at is None else f"{asked} with probabilities"
 
     def masks(self, rule: str) -> bool:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
@@ -70,7 +76,7 @@ class Tier:
         if self.keep_at is not None and question.output is not IntentOutput:
             detail = f"answers to {question.task} have no confidence, and the tier keeps none below its keep_at"
             return Declined(code=ReasonCode.UNSURE, detail=detail)
-        return None
+        return self.provider.problem(question)
 
 
 class Tiers:
@@ -129,7 +135,8 @@ def _open(
     if not inside:
         policy.check_host(settings.region, settings.host)
     keep_at = None if tier is None else tier.keep_at
-    provider = OpenAIProvider(settings, logprobs=keep_at is not None, proxies=not inside)
+    api = _api(None if tier is None else tier.known.api, settings, logprobs=keep_at is not None)
+    provider = OpenAIProvider(settings, api, proxies=not inside)
     stack.push_async_callback(provider.close)
     return Tier(
         name,
@@ -139,8 +146,17 @@ def _open(
         inside=inside,
         mask=tier is not None and tier.mask,
         keep_at=keep_at,
+        api=api.name,
         share=1.0 if tier is None else tier.share,
     )
+
+
+def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api:
+    if name == DecisionsApi.name:
+        return DecisionsApi()
+    if name == SystemOneApi.name:
+        return SystemOneApi()
+    return ChatApi(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
 
 
 def _settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:

@@ -18,6 +18,7 @@ from sprat_simulator.settings import Behaviour
 _MARK = "[simulated]"
 _TARGET = re.compile(r"the BCP 47 tag (?P<target>[A-Za-z0-9-]+)")
 """Where the instructions name the language to translate into."""
+_MAX_OPTIONS = 255
 NO_GOLD = "no_gold: this simulator has no answer to this text in its file of answers written by people"
 
 
@@ -38,6 +39,8 @@ class CompletionRequest:
     schema: Mapping[str, Any] | None
     target: str | None = None
     """The language to translate into; None where the instructions name none."""
+    options: tuple[str, ...] = ()
+    """Of a choice; the last one is for none of the others. Empty where the model writes."""
     logprobs: bool = False
     """Whether it asks for the probabilities of the answer's tokens."""
 
@@ -68,7 +71,65 @@ def read_request(body: Any) -> CompletionRequest:
     prompt, text = "\n".join(contents), _text(user_texts[-1] if user_texts else "")
     named = _TARGET.search("\n".join(one for one in contents if one not in user_texts))
     logprobs = body.get("logprobs") is True
-    return CompletionRequest(body["model"], prompt, text, task, schema, named and named["target"], logprobs)
+    return CompletionRequest(body["model"], prompt, text, task, schema, named and named["target"], logprobs=logprobs)
+
+
+def read_decisions(body: Any) -> CompletionRequest:
+    """Return the request in a body of `POST /decisions` with one question of type `choice`.
+
+    Raises:
+        BadRequestError: the body does not have the API's form.
+    """
+    questions = body.get("questions") if isinstance(body, dict) else None
+    if not isinstance(questions, list) or len(questions) != 1 or not isinstance(questions[0], dict):
+        raise BadRequestError("`questions` is not a list of one question")
+    question = questions[0]
+    choices = question.get("choices")
+    if not isinstance(choices, list) or not all(isinstance(one, dict) for one in choices):
+        raise BadRequestError("`choices` is not a list of choices")
+    values = [one.get("value") for one in choices]
+    return _choice(body, "input", question, str(question.get("name", "")), values)
+
+
+def read_systemone(body: Any) -> CompletionRequest:
+    """Return the request in a body of `POST /systemone` with one question of type `choice`.
+
+    Raises:
+        BadRequestError: the body does not have the API's form.
+    """
+    questions = body.get("questions") if isinstance(body, dict) else None
+    if not isinstance(questions, dict) or len(questions) != 1:
+        raise BadRequestError("`questions` is not an object with one question")
+    ((name, question),) = questions.items()
+    if not isinstance(question, dict) or not isinstance(question.get("criteria"), dict):
+        raise BadRequestError("`criteria` is not an object of options")
+    return _choice(body, "state", question, name, list(question["criteria"]))
+
+
+def _choice(body: Any, field: str, question: Any, task: str, options: list[Any]) -> CompletionRequest:
+    if question.get("type") != "choice" or not isinstance(question.get("instructions"), str):
+        raise BadRequestError("the question is not a `choice` with `instructions`")
+    if not 2 <= len(set(map(str, options))) == len(options) <= _MAX_OPTIONS:
+        raise BadRequestError(f"there are not 2 to {_MAX_OPTIONS} options, each another")
+    if not isinstance(body.get("model"), str) or not isinstance(body.get(field), str):
+        raise BadRequestError(f"`model` or `{field}` is missing")
+    schema = {"type": "object", "properties": {"label": {"enum": [*options[:-1], None]}}}
+    prompt = "\n".join([question["instructions"], *map(str, options), body[field]])
+    return CompletionRequest(body["model"], prompt, _text(body[field]), task, schema, options=tuple(options))
+
+
+def chosen(request: CompletionRequest, content: str, confidence: float) -> tuple[str, dict[str, float]]:
+    """Return the option that an answer names, and the probability of each option.
+
+    The last option stands for none of the others. An answer that is none chooses what was not offered.
+    """
+    try:
+        label = json.loads(content)["label"]
+    except (ValueError, KeyError):
+        return _MARK, dict.fromkeys(request.options, 1 / len(request.options))
+    best = request.options[-1] if label is None else label
+    rest = (1 - confidence) / (len(request.options) - 1)
+    return best, {option: confidence if option == best else rest for option in request.options}
 
 
 def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> SimulatedAnswer:

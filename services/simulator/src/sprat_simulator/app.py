@@ -6,7 +6,8 @@ import itertools
 import json
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -14,7 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sprat_simulator.answers import BadRequestError, CompletionRequest, answer, logprobs_of, read_request
+from sprat_simulator.answers import (
+    BadRequestError,
+    CompletionRequest,
+    answer,
+    chosen,
+    logprobs_of,
+    read_decisions,
+    read_request,
+    read_systemone,
+)
 from sprat_simulator.gold import Gold
 from sprat_simulator.settings import Behaviour, SimulatorSettings
 from sprat_simulator.state import SimulatorState, Stats
@@ -25,6 +35,27 @@ HEADER = "sprat-simulated"
 MODEL = PREFIX + "frontier"
 _CHARACTERS_PER_TOKEN = 4
 _OVERCOUNTED = 1_000_000
+
+
+Read = Callable[[Any], CompletionRequest]
+"""Reads the body of a request."""
+
+
+class Write(Protocol):
+    """Writes the body of a response to a request: the model's name, what it says, and the tokens in and out."""
+
+    def __call__(
+        self,
+        request: CompletionRequest,
+        model: str,
+        content: str,
+        usage: tuple[int, int],
+        *,
+        declined: bool,
+        confidence: float,
+    ) -> dict[str, Any]:
+        """Return the body."""
+        ...
 
 
 class Simulator:
@@ -41,6 +72,8 @@ class Simulator:
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", self.complete, methods=["POST"]),
+                Route("/v1/decisions", self.decide, methods=["POST"]),
+                Route("/v1/systemone", self.systemone, methods=["POST"]),
                 Route("/v1/models", self.models, methods=["GET"]),
                 Route("/healthz", self.healthz, methods=["GET"]),
                 Route("/control", self.control, methods=["GET", "POST"]),
@@ -51,12 +84,23 @@ class Simulator:
 
     async def complete(self, request: Request) -> Response:
         """Answer a chat completion request, or fail as the behaviour says."""
+        return await self._asked(request, read_request, self._completion)
+
+    async def decide(self, request: Request) -> Response:
+        """Answer a request of OpenAI's Decisions API with one choice, or fail as the behaviour says."""
+        return await self._asked(request, read_decisions, _decision)
+
+    async def systemone(self, request: Request) -> Response:
+        """Answer a request of System One with one choice, or fail as the behaviour says."""
+        return await self._asked(request, read_systemone, _systemone)
+
+    async def _asked(self, request: Request, read: Read, write: Write) -> Response:
         stats = self._state.stats
         stats.requests += 1
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         try:
-            response = await self._complete(request)
+            response = await self._respond(request, read, write)
             response.headers[HEADER] = "true"
             return response
         finally:
@@ -106,7 +150,7 @@ class Simulator:
             self._state.stats = Stats(in_flight=in_flight, max_in_flight=in_flight)
         return JSONResponse(self._state.report())
 
-    async def _complete(self, request: Request) -> Response:
+    async def _respond(self, request: Request, read: Read, write: Write) -> Response:
         state, behaviour = self._state, self._state.behaviour
         raw = await request.body()
         state.keep(raw.decode(errors="replace"), len(raw))
@@ -117,7 +161,7 @@ class Simulator:
             state.stats.rate_limited += 1
             return _error(429, "too many requests", {"Retry-After": str(math.ceil(wait_s))})
         try:
-            completion = read_request(json.loads(raw))
+            asked = read(json.loads(raw))
         except ValueError as error:
             return _error(400, str(error) if isinstance(error, BadRequestError) else "not JSON")
         await asyncio.sleep(state.latency_s())
@@ -126,9 +170,9 @@ class Simulator:
         if state.happens("error_rate"):
             state.stats.errors += 1
             return _error(behaviour.error_status, "simulated")
-        return self._answer(completion)
+        return self._answer(asked, write)
 
-    def _answer(self, request: CompletionRequest) -> Response:
+    def _answer(self, request: CompletionRequest, write: Write) -> Response:
         state, behaviour = self._state, self._state.behaviour
         if state.happens("garbled_rate"):
             state.stats.spoilt += 1
@@ -148,31 +192,35 @@ class Simulator:
         input_tokens, output_tokens = _tokens(request.prompt), _tokens(content)
         state.bill(input_tokens, output_tokens)
         factor = _OVERCOUNTED if state.happens("overcount_rate") else 1
-        message: dict[str, str | None] = {"content": None, "refusal": content}
-        if not simulated.declined:
-            message = {"content": content}
         name = request.model if request.model.startswith(PREFIX) else PREFIX + request.model
         if state.happens("misname_rate"):
             name = "somebody@example.com"
-        completion = self._completion(name, message, factor * input_tokens, factor * output_tokens)
-        if request.logprobs and not simulated.declined:
-            completion["choices"][0]["logprobs"] = logprobs_of(content, behaviour.confidence)
-        return JSONResponse(completion)
+        usage = factor * input_tokens, factor * output_tokens
+        return JSONResponse(
+            write(request, name, content, usage, declined=simulated.declined, confidence=behaviour.confidence)
+        )
 
     def _completion(
-        self, model: str, message: dict[str, str | None], input_tokens: int, output_tokens: int
+        self,
+        request: CompletionRequest,
+        model: str,
+        content: str,
+        usage: tuple[int, int],
+        *,
+        declined: bool,
+        confidence: float,
     ) -> dict[str, Any]:
+        message: dict[str, str | None] = {"content": None, "refusal": content} if declined else {"content": content}
+        choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"}
+        if request.logprobs and not declined:
+            choice["logprobs"] = logprobs_of(content, confidence)
         return {
             "id": f"chatcmpl-{PREFIX}{next(self._numbers)}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": "stop"}],
-            "usage": {
-                "prompt_tokens": input_tokens,
-                "completion_tokens": output_tokens,
-                "total_tokens": input_tokens + output_tokens,
-            },
+            "choices": [choice],
+            "usage": {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)},
         }
 
     async def _hang(self, request: Request) -> Response:
@@ -181,6 +229,55 @@ class Simulator:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         return Response(status_code=499)
+
+
+def _decision(
+    request: CompletionRequest, model: str, content: str, usage: tuple[int, int], *, declined: bool, confidence: float
+) -> dict[str, Any]:
+    """Return a response of the Decisions API, in the form of `openai.types.Decision`."""
+    answer: dict[str, Any] = {"type": "refusal", "name": request.task}
+    if not declined:
+        choice, probabilities = chosen(request, content, confidence)
+        answer = {
+            "type": "choice",
+            "name": request.task,
+            "choice": choice,
+            "confidence": _peakedness(probabilities),
+            "probabilities": [{"value": value, "probability": share} for value, share in probabilities.items()],
+        }
+    return {
+        "model": model,
+        "answers": [answer],
+        "usage": {
+            "input_tokens": usage[0],
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
+            "output_tokens": usage[1],
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": sum(usage),
+        },
+    }
+
+
+def _systemone(
+    request: CompletionRequest, model: str, content: str, usage: tuple[int, int], *, declined: bool, confidence: float
+) -> dict[str, Any]:
+    """Return a response of System One; a question that is not answered is left out."""
+    answers: dict[str, Any] = {}
+    if not declined:
+        choice, probabilities = chosen(request, content, confidence)
+        answers[request.task] = {
+            "type": "choice",
+            "choice": choice,
+            "probabilities": probabilities,
+            "confidence": _peakedness(probabilities),
+        }
+    return {"model": model, "answers": answers, "usage": {"input_tokens": usage[0], "output_tokens": usage[1]}}
+
+
+def _peakedness(probabilities: dict[str, float]) -> float:
+    """Return by how much the best option leads: servers call this their confidence, and it is no probability."""
+    first, second, *_ = sorted(probabilities.values(), reverse=True)
+    return first - second
 
 
 def build(settings: SimulatorSettings, gold: Gold) -> Starlette:

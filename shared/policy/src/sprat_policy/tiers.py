@@ -36,7 +36,8 @@ class Preset:
     key: bool = False
     """Whether it answers nobody without a key."""
     logprobs: bool = True
-    """Whether it can tell the probabilities of its tokens."""
+    """Whether it can tell the probabilities of its answers."""
+    api: Literal["chat", "decisions", "systemone"] = "chat"
 
 
 PRESETS: Final = {
@@ -54,6 +55,8 @@ PRESETS: Final = {
         logprobs=False,
     ),
     "openai": Preset("openai", "model", url="https://api.openai.com/v1"),
+    "decisions": Preset("openai", "model", url="https://api.openai.com/v1", api="decisions"),
+    "systemone": Preset("systemone", "url", api="systemone"),
 }
 _FORMS: Final = ", ".join(
     name if each.takes == "nothing" else f"{name}:{each.takes.upper()}" for name, each in PRESETS.items()

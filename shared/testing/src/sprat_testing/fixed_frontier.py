@@ -50,6 +50,9 @@ class FixedProvider:
     def __init__(self, answers: AnswersFile) -> None:
         self._answers = answers
 
+    def problem(self, question: FrontierQuestion) -> None:
+        """Return None: a test may answer everything."""
+
     def prepare(self, question: FrontierQuestion) -> PreparedRequest:
         """Write the request: the text alone."""
         body: dict[str, Any] = {"text": question.text}

@@ -1,0 +1,169 @@
+"""Chat completions: a model that writes JSON of a schema."""
+
+from typing import Annotated, Any
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+
+from sprat_contracts import Declined, IntentOutput, Usage
+from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.bounded_json import read_json
+from sprat_frontier.label_confidence import TokenLogprob, label_confidence
+from sprat_frontier.prompts import FrontierQuestion, prompt_for
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.responses import Lenient, Response, named, usage_of
+
+_MAX_LOGPROBS = 4_096
+"""Tokens; a label takes a few."""
+_MAX_CHOICES = 16
+"""One is asked for."""
+
+
+class _Message(Lenient):
+    content: str | None = None
+    refusal: str | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _joined(cls, value: object) -> object:
+        """Return the text of a list of parts, without what a model thinks: those of Mistral that think send a list."""
+        if not isinstance(value, list):
+            return value
+        texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
+        return "".join(text for text in texts if isinstance(text, str))
+
+
+class _Logprobs(Lenient):
+    content: Annotated[list[TokenLogprob], Field(max_length=_MAX_LOGPROBS)]
+
+
+class _Choice(Lenient):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+    @field_validator("logprobs", mode="wrap")
+    @classmethod
+    def _or_none_told(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
+        """Return None for what is no list of probabilities: the answer is paid for all the same."""
+        try:
+            logprobs: _Logprobs | None = read(value)
+        except ValidationError:
+            return None
+        return logprobs
+
+
+class _Tokens(Lenient):
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class _Completion(Lenient):
+    model: str = Field(min_length=1, max_length=256)
+    choices: Annotated[list[_Choice], Field(min_length=1, max_length=_MAX_CHOICES, fail_fast=True)]
+    usage: _Tokens | None = None
+
+    @field_validator("usage", mode="wrap")
+    @classmethod
+    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
+        """Return None for what is no count of tokens: the answer is paid for all the same."""
+        try:
+            tokens: _Tokens | None = read(value)
+        except ValidationError:
+            return None
+        return tokens
+
+
+class ChatApi:
+    """`POST /chat/completions`.
+
+    Args:
+        temperature: None: not sent.
+        max_output_tokens: the most tokens of an answer.
+        logprobs: whether to ask for the probability of labels.
+    """
+
+    name = "chat"
+
+    def __init__(self, temperature: float | None, max_output_tokens: int, *, logprobs: bool = False) -> None:
+        self._temperature = temperature
+        self._max_output_tokens = max_output_tokens
+        self._logprobs = logprobs
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return None: it can ask everything."""
+        return None
+
+    def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
+        """Write the request."""
+        prompt = prompt_for(question)
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": question.task, "schema": prompt.schema, "strict": True},
+            },
+            "max_tokens": min(prompt.max_tokens, self._max_output_tokens),
+        }
+        if self._temperature is not None:
+            body["temperature"] = self._temperature
+        if self._logprobs and question.output is IntentOutput:
+            body["logprobs"] = True
+        return body
+
+    async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
+        """Make the call."""
+        response: httpx2.Response = (await client.chat.completions.with_raw_response.create(**body)).http_response
+        return response
+
+    def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
+        """Return the answer in a response, or why it has none."""
+        completion = _completion(response.body)
+        if isinstance(completion, bool):
+            return ProviderError(
+                "garbled", "the response is not a chat completion", retryable=completion, **response.origin
+            )
+        choice = completion.choices[0]
+        content = choice.message.content or ""
+        usage, capped = _usage(completion, prepared, content)
+
+        def failure(code: str, detail: str) -> ProviderError:
+            return ProviderError(code, detail, usage=usage, usage_capped=capped, **response.origin)
+
+        if choice.message.refusal and response.simulated:
+            return failure("no_gold", "the simulator has no answer to this text in its file of answers")
+        if choice.message.refusal or choice.finish_reason == "content_filter":
+            return failure("refused", "the model refused to answer")
+        if choice.finish_reason == "length":
+            return failure("invalid_answer", "the answer was cut off at its token limit")
+        try:
+            output = parse(prepared.question, content)
+        except InvalidAnswerError as error:
+            reason = str(error)
+        else:
+            model, replaced = named(completion.model, prepared.body["model"])
+            told = [] if choice.logprobs is None else choice.logprobs.content
+            confidence = label_confidence(content, told) if isinstance(output, IntentOutput) else None
+            return ProviderAnswer(
+                output, model, usage, capped, model_replaced=replaced, confidence=confidence, **response.origin
+            )
+        return failure("invalid_answer", reason)
+
+
+def _completion(body: bytes) -> _Completion | bool:
+    """Return the completion; where there is none, whether another try may bring one.
+
+    What has no choices may be a proxy's, and another try may reach the provider.
+    """
+    try:
+        return _Completion.model_validate(read_json(body))
+    except ValueError:
+        return b'"choices"' not in body
+
+
+def _usage(completion: _Completion, prepared: PreparedRequest, content: str) -> tuple[Usage, bool]:
+    used = completion.usage
+    counted = None if used is None else (used.prompt_tokens, used.completion_tokens)
+    return usage_of(counted, prepared, content, prepared.body["max_tokens"])

@@ -1,0 +1,182 @@
+"""Decision models: one question with options, answered by their probabilities. They write no text.
+
+Two APIs: OpenAI's `POST /decisions`, as the pinned `openai` package has it, and System One's `POST /systemone`. Their
+`confidence` means something else from server to server (how peaked the probabilities are, or by how much the best
+leads), so that it is not read: the probability of the chosen option is.
+"""
+
+from typing import Annotated, Any
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+
+from sprat_contracts import Declined, IntentOutput, ReasonCode
+from sprat_frontier.bounded_json import read_json
+from sprat_frontier.prompts import FrontierQuestion, choice_for
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.responses import Lenient, Response, named, usage_of
+
+MAX_OPTIONS = 255
+"""Of one question. Servers may take fewer, and refuse more."""
+_MAX_OUTPUT_TOKENS = 16 * MAX_OPTIONS
+"""They write no text; some count a token or some for each option."""
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Tokens(Lenient):
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+
+
+class _Decided(Lenient):
+    model: str = Field(min_length=1, max_length=256)
+    usage: _Tokens | None = None
+
+    @field_validator("usage", mode="wrap", check_fields=False)
+    @classmethod
+    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
+        """Return None for what is no count of tokens: the answer is paid for all the same."""
+        try:
+            tokens: _Tokens | None = read(value)
+        except ValidationError:
+            return None
+        return tokens
+
+
+class _Probability(Lenient):
+    value: str | bool
+    probability: _Share
+
+
+class _Answer(Lenient):
+    type: str
+    choice: str | bool | None = None
+    probabilities: list[_Probability] = Field(default_factory=list, max_length=MAX_OPTIONS)
+
+
+class _Decision(_Decided):
+    answers: Annotated[list[_Answer], Field(min_length=1, max_length=1)]
+
+
+class _NamedAnswer(Lenient):
+    type: str
+    choice: str | None = None
+    probabilities: dict[str, _Share] = Field(default_factory=dict, max_length=MAX_OPTIONS)
+
+
+class _SystemOne(_Decided):
+    answers: Annotated[dict[str, _NamedAnswer], Field(max_length=16)]
+
+
+def _problem(question: FrontierQuestion) -> Declined | None:
+    if question.output is not IntentOutput:
+        return Declined(code=ReasonCode.TASK, detail="a decision model answers tasks with labels alone")
+    if len(question.labels) >= MAX_OPTIONS:
+        detail = f"a decision model takes {MAX_OPTIONS - 1} labels, and one option for none of them"
+        return Declined(code=ReasonCode.TASK, detail=detail)
+    return None
+
+
+class DecisionsApi:
+    """`POST /decisions` of the `openai` package: one question of type `choice`."""
+
+    name = "decisions"
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot ask this; None if it can."""
+        return _problem(question)
+
+    def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
+        """Write the request."""
+        choice = choice_for(question)
+        choices = [
+            {"value": label} | ({"description": meaning} if meaning else {})
+            for label, meaning in choice.options.items()
+        ]
+        asked = {"type": "choice", "name": question.task, "instructions": choice.instructions, "choices": choices}
+        return {"model": model, "input": choice.user, "questions": [asked]}
+
+    async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
+        """Make the call."""
+        return (await client.decisions.with_raw_response.create(**body)).http_response
+
+    def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
+        """Return the answer in a response, or why it has none."""
+        try:
+            decision = _Decision.model_validate(read_json(response.body))
+        except ValueError:
+            return _garbled(response)
+        (answer,) = decision.answers
+        probabilities = {each.value: each.probability for each in answer.probabilities if isinstance(each.value, str)}
+        chosen = answer.choice if isinstance(answer.choice, str) and answer.type == "choice" else None
+        return _answer(prepared, response, decision, chosen, probabilities, refused=answer.type == "refusal")
+
+
+class SystemOneApi:
+    """`POST /systemone`: a state, and one question of type `choice` by its name."""
+
+    name = "systemone"
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot ask this; None if it can."""
+        return _problem(question)
+
+    def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
+        """Write the request."""
+        choice = choice_for(question)
+        criteria = {label: meaning or None for label, meaning in choice.options.items()}
+        asked = {"type": "choice", "instructions": choice.instructions, "criteria": criteria}
+        return {"model": model, "state": choice.user, "questions": {question.task: asked}}
+
+    async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
+        """Make the call."""
+        return await client.post("/systemone", cast_to=httpx2.Response, body=body)
+
+    def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
+        """Return the answer in a response, or why it has none. A question that is not answered is refused."""
+        try:
+            decision = _SystemOne.model_validate(read_json(response.body))
+        except ValueError:
+            return _garbled(response)
+        answer = decision.answers.get(prepared.question.task)
+        if answer is None:
+            return _answer(prepared, response, decision, None, {}, refused=True)
+        chosen = answer.choice if answer.type == "choice" else None
+        return _answer(prepared, response, decision, chosen, answer.probabilities)
+
+
+def _garbled(response: Response) -> ProviderError:
+    """Return the error of what is no decision. What has no answers may be a proxy's: another try may help."""
+    retryable = b'"answers"' not in response.body
+    return ProviderError("garbled", "the response is not a decision", retryable=retryable, **response.origin)
+
+
+def _answer(
+    prepared: PreparedRequest,
+    response: Response,
+    decision: _Decided,
+    chosen: str | None,
+    probabilities: dict[str, float],
+    *,
+    refused: bool = False,
+) -> ProviderAnswer | ProviderError:
+    counted = None if decision.usage is None else (decision.usage.input_tokens, decision.usage.output_tokens)
+    usage, capped = usage_of(counted, prepared, "", _MAX_OUTPUT_TOKENS)
+    billed: dict[str, Any] = {"usage": usage, "usage_capped": capped} | response.origin
+    if refused and response.simulated:
+        return ProviderError("no_gold", "the simulator has no answer to this text in its file of answers", **billed)
+    if refused:
+        return ProviderError("refused", "the model refused to answer", **billed)
+    choice = choice_for(prepared.question)
+    if chosen is None or chosen not in choice.options:
+        return ProviderError("invalid_answer", "the choice is not among the options", **billed)
+    model, replaced = named(decision.model, prepared.body["model"])
+    label = None if chosen == choice.none else chosen
+    return ProviderAnswer(
+        IntentOutput(label=label),
+        model,
+        confidence=probabilities.get(chosen),
+        model_replaced=replaced,
+        **billed,
+    )

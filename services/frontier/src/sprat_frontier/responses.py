@@ -1,0 +1,98 @@
+"""What all readers of a provider's responses share: the model's name, the tokens, and what is no response at all."""
+
+import math
+import re
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, Protocol
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic import BaseModel, ConfigDict
+
+from sprat_contracts import Declined, Usage
+from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_privacy.detectors.validators.suite import Validators
+
+_BYTES_PER_TOKEN = 4
+_MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
+_VALUES = Validators()
+
+
+class Lenient(BaseModel):
+    """The parts of a response that are read; servers differ in the rest."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Response(NamedTuple):
+    """A response with status 200."""
+
+    body: bytes
+    certificate: str | None
+    simulated: bool
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Who has sent it, as answers and errors say it."""
+        return {"certificate": self.certificate, "simulated": self.simulated}
+
+
+class Api(Protocol):
+    """A way to ask a large model: what is sent where, and how the response is read."""
+
+    name: str
+
+    def problem(self, question: FrontierQuestion) -> Declined | None:
+        """Return why it cannot ask this; None if it can."""
+        ...
+
+    def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
+        """Write the request; the question must have no problem."""
+        ...
+
+    def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> Awaitable[httpx2.Response]:
+        """Make the call; errors are the client's."""
+        ...
+
+    def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
+        """Return the answer in a response, or why it has none. An unusable one still has its billed tokens.
+
+        Errors are returned: a traceback would keep the response in memory until the next try.
+        """
+        ...
+
+
+def named(name: str, asked: str) -> tuple[str, bool]:
+    """Return the model's name for Results and spans, and whether that is not the name in the response."""
+    return (name, False) if _is_model_name(name, asked) else (asked, True)
+
+
+def _is_model_name(name: str, asked: str) -> bool:
+    """Return whether a name may stand in Results and spans: the provider chooses it, and may write a value there.
+
+    Read as English: by the phone numbers of other countries, the date in `gpt-4.1-2025-04-14` would be one.
+    """
+    return name == asked or (_MODEL_NAME.fullmatch(name) is not None and not _VALUES.find(name, "en"))
+
+
+def usage_of(counted: tuple[int, int] | None, prepared: PreparedRequest, content: str, most: int) -> tuple[Usage, bool]:
+    """Return the tokens as counted, at most what is possible, and whether more were counted.
+
+    A token is a byte at least, and the answer has a limit. Where the server counts none, they are estimated, so that no
+    call looks free.
+
+    Args:
+        counted: tokens of the question and of the answer.
+        prepared: the request.
+        content: what the model has written.
+        most: the most tokens that an answer has.
+    """
+    if counted is None:
+        estimate = Usage(
+            input_tokens=math.ceil(prepared.bytes_out / _BYTES_PER_TOKEN),
+            output_tokens=math.ceil(len(content.encode()) / _BYTES_PER_TOKEN),
+        )
+        return estimate, False
+    usage = Usage(input_tokens=min(counted[0], prepared.bytes_out), output_tokens=min(counted[1], most))
+    return usage, (usage.input_tokens, usage.output_tokens) != counted
