@@ -14,6 +14,7 @@ from sprat_cli.doctor.settings import (
     check_frontier,
     check_settings,
     check_tenants,
+    check_tiers,
     find_policy,
 )
 from sprat_contracts import ChainPlace
@@ -230,6 +231,31 @@ TENANTS = Policy.model_validate(
         }
     }
 )
+
+
+def test_each_tier_is_shown_with_what_is_wrong():
+    def tier(preset, **fields):
+        return {"preset": preset, "price": {"input_eur": 0, "output_eur": 0}, "region": "eu"} | fields
+
+    rules = Policy.model_validate(
+        {
+            "tenants": {},
+            "inside": ["gpu.example.com"],
+            "tiers": [
+                tier("vllm:http://gpu.example.com/v1", model="phi", name="house"),
+                tier("vllm:http://10.0.0.7/v1", model="phi", name="near"),
+                tier("openai:open", url="http://api.example.com/v1"),
+                tier("mistral", api_key="${SPRAT_NO_SUCH_KEY}"),
+                {"preset": "frontier"},
+            ],
+        }
+    )
+    house, near, plain, key = check_tiers(rules, {})
+    assert (house.status, house.finding) == (CheckStatus.ok, "house: phi at gpu.example.com, inside the house")
+    assert (near.status, near.finding) == (CheckStatus.ok, "near: phi at 10.0.0.7, in eu")
+    assert (plain.status, "what is sent is not encrypted" in plain.finding) == (CheckStatus.broken, True)
+    assert (key.status, "SPRAT_NO_SUCH_KEY is not set here" in key.finding) == (CheckStatus.unknown, True)
+    assert [each.status for each in check_tiers(rules, {"SPRAT_NO_SUCH_KEY": "k"})][3] == CheckStatus.ok
 
 
 def test_the_sources_and_keys_of_tenants_are_shown_and_no_key():

@@ -36,6 +36,7 @@ from sprat_contracts import (
     Record,
     Route,
     TextWarning,
+    TierStep,
     Traceparent,
     TranslationOutput,
 )
@@ -84,6 +85,18 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
     assert first == "intent       transfer  how sure: unknown"
     assert "frontier model mistral-medium-latest · escalated: low_confidence (needs 80 %)" in second
     assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012 ·" in second
+
+
+def test_the_tiers_that_were_asked_are_named_with_what_they_said():
+    result = kept().model_copy(
+        update={
+            "tiers": (
+                TierStep(tier="house", provider="vllm", outcome="unsure", label="transfer", confidence=0.4),
+                TierStep(tier="large", provider="mistral_ai", outcome="kept", label="balance"),
+            )
+        }
+    )
+    assert "· house: unsure 40 % → large: kept ·" in result_lines(seen(result))[1]
 
 
 def test_an_answer_of_a_simulator_says_so():

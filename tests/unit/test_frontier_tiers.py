@@ -115,6 +115,11 @@ async def test_without_an_answer_that_is_kept_the_last_tier_that_was_asked_says_
     assert questions(tiers[2]) == []
 
 
+async def test_a_tier_that_tells_no_probabilities_is_named_in_the_log(caplog):
+    await climbing(tier("local", said("transfer"), keep_at=0.8), tier("large", OUTPUT)).answer(parts.request())
+    assert "a tier tells no probability of its labels, so that its keep_at keeps nothing: local; 1 since" in caplog.text
+
+
 async def test_of_the_tiers_those_for_tenant_and_task_are_asked():
     others = TierPolicy(preset="frontier", tenants=["masked"])
     another = TierPolicy(preset="frontier", tasks=["translation"])
@@ -132,6 +137,42 @@ async def test_a_task_whose_answers_have_no_confidence_does_not_pay_a_tier_that_
     answered = await climbing(first, tier("large", said("transfer"))).answer(parts.request(task="ner"))
     assert questions(first) == []
     assert (answered.tiers[0].outcome, answered.tiers[0].egress.left) == ("unsure", False)
+
+
+# Several providers in one tier
+
+
+def group(*results: Output | ProviderAnswer | ProviderError, **fields) -> list[Tier]:
+    return [tier(name, result, group="large", **fields) for name, result in zip("abc", results, strict=False)]
+
+
+async def test_of_the_providers_of_a_tier_the_next_one_is_asked_after_an_outage_and_not_after_an_answer():
+    last = tier("last", OUTPUT)
+    both = await climbing(*group(UNAVAILABLE, LIMITED), last).answer(parts.request())
+    assert sorted(step.tier for step in both.tiers) == ["a", "b", "last"]
+    for said_once in (said("transfer", 0.1), REFUSED):
+        one = await climbing(*group(said_once, said_once, keep_at=0.8), last).answer(parts.request())
+        assert [step.outcome in {"unsure", "refused"} for step in one.tiers] == [True, False]
+
+
+async def test_providers_take_the_texts_by_their_weights_and_equal_texts_the_same_way():
+    heavy, light = tier("a", OUTPUT, group="large", weight=3), tier("b", OUTPUT, group="large")
+    tiers = Tiers([(tier("first", OUTPUT), EVERYBODY), (heavy, EVERYBODY), (light, EVERYBODY)])
+    orders = [[each.name for each in tiers.of("acme", "intent", str(n))] for n in range(2_000)]
+    assert {order[0] for order in orders} == {"first"}, "only the providers of a group change places"
+    assert 0.72 < sum(order[1] == "a" for order in orders) / len(orders) < 0.78
+    assert orders == [[each.name for each in tiers.of("acme", "intent", str(n))] for n in range(2_000)]
+
+
+async def test_after_a_crash_the_providers_are_asked_in_the_same_order():
+    tiers = group(said("transfer"), said("transfer"), said("transfer"))
+    frontier = climbing(*tiers)
+    for n in range(6):
+        await frontier.answer(parts.request(f"text {n}"))
+    frontier.restart()
+    for n in range(6):
+        await frontier.answer(parts.request(f"text {n}"))
+    assert sum(len(questions(each)) for each in tiers) == 6
 
 
 # What may leave

@@ -69,6 +69,16 @@ def test_a_host_that_its_region_does_not_list_is_refused(write_policy: WritePoli
     load_policy(tiers_of(write_policy, tier, more="regions: {eu: []}\ninside: [gpu.internal]\n"))
 
 
+def test_the_providers_of_a_group_stand_together(write_policy: WritePolicy) -> None:
+    def local(name: str, group: str = "") -> str:
+        member = f", group: {group}" if group else ""
+        return f"{{preset: 'ollama:x', name: {name}, region: eu{member}}}"
+
+    load_policy(tiers_of(write_policy, local("a", "g"), local("b", "g"), local("c"), local("d", "h")))
+    with pytest.raises(UserError, match="another tier stands between those of the group g; put them together"):
+        load_policy(tiers_of(write_policy, local("a", "g"), local("c"), local("b", "g")))
+
+
 @pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "kimi-k2:cloud"])
 def test_a_model_that_ollama_runs_elsewhere_is_not_inside(write_policy: WritePolicy, model: str) -> None:
     tier = f"{{preset: 'ollama:{model}', region: eu}}"

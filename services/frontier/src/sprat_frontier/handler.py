@@ -92,6 +92,9 @@ class FrontierHandler:
         self._waiting = WaitingCases(settings.max_waiting)
         self._quota = SectionQuota(policies, counter, hash, clock)
         self._calls = SingleFlight()
+        self._no_probabilities = FaultLog(
+            "a tier tells no probability of its labels, so that its keep_at keeps nothing"
+        )
         self._masking_faults = FaultLog("a text could not be masked and stays here")
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
@@ -145,10 +148,14 @@ class FrontierHandler:
             SpratError: as the audit raises it, when an egress record could not be written.
         """
         escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s, self._tasks)
-        tiers = self._tiers.of(escalation.sender.section, escalation.question.task)
+        question = escalation.question
+        order = self._hash("tier-order", question.tenant, question.task, question.text)
+        tiers = self._tiers.of(escalation.sender.section, question.task, order)
         steps: list[Step] = []
         masked: Escalation | None = None
         for place, tier in enumerate(tiers):
+            if tier.group is not None and any(step.tier.group == tier.group and step.is_said for step in steps):
+                continue  # another provider of the same tier has said something
             followed = any(escalation.bar(other) is None for other in tiers[place + 1 :])
             case = escalation.within(tier.share) if followed else escalation
             if tier.masks(escalation.rule) and (tier.inside or escalation.rule != "deny"):
@@ -189,7 +196,10 @@ class FrontierHandler:
             return refused(tier, refusal)
 
         # Single flight. The call continues after the deadline of those who wait: its answer is stored for the next one.
-        return await self._call_or_join(escalation, tier, key, followed=followed)
+        step = await self._call_or_join(escalation, tier, key, followed=followed)
+        if step.output is not None and step.confidence is None and tier.keep_at is not None:
+            self._no_probabilities.add(tier.name)
+        return step
 
     async def _call_or_join(self, escalation: Escalation, tier: Tier, key: str, *, followed: bool) -> Step:
         """Return the answer of a call for this question, one's own or another escalation's."""

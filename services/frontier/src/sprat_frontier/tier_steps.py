@@ -14,6 +14,7 @@ from sprat_frontier.tiers import Tier
 from sprat_privacy import NotRestorable
 
 NOTHING_LEFT = Egress(left=False, masked={})
+_SAID = {ReasonCode.UNSURE, ReasonCode.REFUSED, ReasonCode.INVALID_ANSWER, ReasonCode.NO_GOLD}
 NO_TIER = Declined(code=ReasonCode.POLICY, detail="no tier of the policy is for this tenant and task")
 
 
@@ -36,6 +37,11 @@ class Step:
     cached: bool = False
     call_ms: float | None = None
     """Of the call that was paid for this case."""
+
+    @property
+    def is_said(self) -> bool:
+        """Whether its model has said something, be it of no use; errors and outages are not said by it."""
+        return self.declined is None or self.declined.code in _SAID
 
     def reported(self) -> ReportedStep:
         """Return what a Result tells of it."""

@@ -1,8 +1,11 @@
 """The tiers that a hard case climbs: each a provider with its own limits. Without tiers in the policy there is one."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Self
 
 from pydantic import ValidationError
@@ -38,6 +41,10 @@ class Tier:
     """The confidence below which its label goes to the next tier; None: every valid answer is kept."""
     api: str = "chat"
     """How it is asked."""
+    group: str | None = None
+    """The tiers with the same one are one tier with several providers."""
+    weight: int = 1
+    """Which share of the questions goes to it first in its group."""
     share: float = 1.0
     """The share of the time left that it may take while another tier follows."""
 
@@ -62,6 +69,11 @@ class Tier:
         """What its answers depend on besides question, provider and model: a part of their key."""
         asked = self.settings.base_url if self.api == "chat" else f"{self.settings.base_url} {self.api}"
         return asked if self.keep_at is None else f"{asked} with probabilities"
+
+    def rank(self, question: str) -> float:
+        """Return its place for a question in its group, the lowest first: exponential, with the weight as the rate."""
+        digest = hashlib.sha256(f"{question}\0{self.name}".encode()).digest()
+        return -math.log((int.from_bytes(digest[:8], "big") + 1) / 2**64) / self.weight
 
     def masks(self, rule: str) -> bool:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
@@ -98,9 +110,20 @@ class Tiers:
         """
         return cls([(Tier.of(settings.provider, settings, provider, limiter), None)])
 
-    def of(self, section: str, task: str) -> tuple[Tier, ...]:
-        """Return the tiers for the texts of a section of the policy, and a task."""
-        return tuple(tier for tier, policy in self._tiers if policy is None or policy.is_for(section, task))
+    def of(self, section: str, task: str, question: str = "") -> tuple[Tier, ...]:
+        """Return the tiers for the texts of a section of the policy, and a task, in the order for a question.
+
+        Only the providers of a group change places, by their weights. The order for a question is always the same: who
+        comes again after a crash, or with an equal text, finds what was paid for it.
+
+        Args:
+            section: name of the section of the policy.
+            task: name of the task.
+            question: a keyed hash of the question.
+        """
+        tiers = [tier for tier, policy in self._tiers if policy is None or policy.is_for(section, task)]
+        groups = groupby(tiers, key=lambda tier: tier.group or tier)
+        return tuple(tier for _, group in groups for tier in sorted(group, key=lambda tier: tier.rank(question)))
 
     @property
     def are_reported(self) -> bool:
@@ -147,6 +170,8 @@ def _open(
         mask=tier is not None and tier.mask,
         keep_at=keep_at,
         api=api.name,
+        group=None if tier is None else tier.group,
+        weight=1 if tier is None else tier.weight,
         share=1.0 if tier is None else tier.share,
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sprat.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
-from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TextOutput, TranslationOutput
+from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TextOutput, TierStep, TranslationOutput
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import StoredResult
 
@@ -99,6 +99,16 @@ def left(egress: Egress | None) -> str:
     return printable(to + (f", masked: {masked}" if masked else ""))
 
 
+def tiers(result: Result) -> str:
+    """Return what each tier of the policy said, where there is more to tell than the answer; empty without tiers."""
+    return printable(" → ".join(f"{step.tier}: {_said(step)}" for step in result.tiers))
+
+
+def _said(step: TierStep) -> str:
+    sure = "" if step.confidence is None else f" {step.confidence * 100:.3g} %"
+    return f"{step.outcome}{sure}"
+
+
 def _marks(result: Result, *, degraded: bool = True) -> list[str]:
     """Return what a reader must know of an answer before believing it."""
     simulated = result.egress is not None and result.egress.simulated and result.source == "frontier"
@@ -124,7 +134,7 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     ]
     if marks := _marks(result):
         first.append(f"({', '.join(marks)})")
-    facts = [who(result), language(result), route(result), left(result.egress), f"{seen.total_ms} ms"]
+    facts = [who(result), language(result), route(result), tiers(result), left(result.egress), f"{seen.total_ms} ms"]
     second = [fact for fact in (*facts, cost(result.cost_eur)) if fact]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""

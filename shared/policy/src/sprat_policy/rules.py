@@ -308,25 +308,30 @@ class Policy(PolicySection):
     def tier_problems(self) -> Iterator[tuple[int, str]]:
         """Return what is wrong in the tiers beside each other, by their places in the list from 0."""
         names: set[str] = set()
+        groups: list[str | None] = []
         for place, tier in enumerate(self.tiers):
             if tier.label in names:
                 yield place, f"another tier is called {tier.label}; give this one a `name`"
+            if tier.group is not None and tier.group in groups[:-1] and groups[-1] != tier.group:
+                yield place, f"another tier stands between those of the group {tier.group}; put them together"
             names.add(tier.label)
-            for tenant in tier.tenants:
-                if tenant not in self.tenants:
-                    yield place, f"no tenant {tenant!r} has a section of its own; name one that has, or take it out"
-            if tier.host is None:
-                continue
-            if self.is_inside(tier.host):
-                if tier.is_relayed:
-                    yield place, f"ollama sends what {tier.model_name} gets to ollama.com, so it is not inside"
-            elif tier.region_name is None:
-                yield (
-                    place,
-                    f"it needs `region`: where {tier.host} runs; or name the host under `inside`, if it is your own",
-                )
-            elif self.regions and tier.host not in self.regions.get(tier.region_name, ()):
-                yield place, f"the host {tier.host} is not listed in the region {tier.region_name} under `regions`"
+            groups.append(tier.group)
+            yield from ((place, problem) for problem in self._problems_of(tier))
+
+    def _problems_of(self, tier: TierPolicy) -> Iterator[str]:
+        """Return what of a tier does not fit the tenants and hosts of the policy."""
+        for tenant in tier.tenants:
+            if tenant not in self.tenants:
+                yield f"no tenant {tenant!r} has a section of its own; name one that has, or take it out"
+        if tier.host is None:
+            return
+        if self.is_inside(tier.host):
+            if tier.is_relayed:
+                yield f"ollama sends what {tier.model_name} gets to ollama.com, so it is not inside"
+        elif tier.region_name is None:
+            yield f"it needs `region`: where {tier.host} runs; or name the host under `inside`, if it is your own"
+        elif self.regions and tier.host not in self.regions.get(tier.region_name, ()):
+            yield f"the host {tier.host} is not listed in the region {tier.region_name} under `regions`"
 
     @property
     def named_tenants(self) -> tuple[str, ...]:

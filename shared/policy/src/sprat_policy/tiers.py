@@ -117,6 +117,13 @@ class TierPolicy(PolicySection):
             description="above 0, at most 1: the share of the time left that it may take while another tier follows",
         ),
     ] = 0.5
+    group: Annotated[
+        str | None,
+        Field(pattern=_NAME, description="tiers below each other with the same group are one, with several providers"),
+    ] = None
+    weight: Annotated[
+        int, Field(ge=1, le=1000, description="1 to 1000: which share of the texts goes to it first in its group")
+    ] = 1
     tasks: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], ...],
         Field(description="a list of the tasks that it is for, as [intent]; left out: all"),

@@ -20,7 +20,7 @@ from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import CLASSIFY
-from sprat_policy import Policy, TenantPolicy, load_policy
+from sprat_policy import Policy, TenantPolicy, load_policy, variable_of
 
 _SHORTEST_SECRET = 16
 
@@ -63,7 +63,10 @@ def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None =
         settings.frontier__region,
         has_key=key,
     )
-    yield from check_frontier(variables, policy)
+    if policy is None or not policy.tiers or any(tier.host is None for tier in policy.tiers):
+        yield from check_frontier(variables, policy)
+    if policy is not None:
+        yield from check_tiers(policy, environment())
     if policy is not None and not policy.regions:
         yield warning(
             "hosts",
@@ -178,6 +181,23 @@ def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterat
         yield _region(settings.region or _DEFAULT_REGION, policy)
         if policy.regions:
             yield _host(settings, policy)
+
+
+def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]:
+    """Check the policy's tiers: what is sent to each is encrypted, and its key is there."""
+    for tier in policy.tiers:
+        if tier.host is None or tier.base_url is None:
+            continue
+        inside = policy.is_inside(tier.host)
+        place = "inside the house" if inside else f"in {tier.region_name}"
+        finding = f"{tier.label}: {tier.model_name} at {tier.host}, {place}"
+        if urlsplit(tier.base_url).scheme != "https" and not (inside or _is_inside(tier.host)):
+            yield broken("tier", f"{finding}; what is sent is not encrypted", "an https:// address in the policy")
+        elif tier.api_key is not None and not variables.get(variable_of(tier.api_key), "").strip():
+            missing = f"{finding}; {variable_of(tier.api_key)} is not set here"
+            yield unknown("tier", missing, "the frontier service does not start without it; export it here, too")
+        else:
+            yield ok("tier", finding)
 
 
 def _endpoint(settings: FrontierVariables, finding: str) -> Check:
