@@ -24,21 +24,21 @@ _MAX_OUTPUT_TOKENS = 16 * MAX_OPTIONS
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class _Tokens(Lenient):
+class _CountedTokens(Lenient):
     input_tokens: int = Field(ge=0)
     output_tokens: int = Field(ge=0)
 
 
 class _Decided(Lenient):
     model: str = Field(min_length=1, max_length=256)
-    usage: _Tokens | None = None
+    usage: _CountedTokens | None = None
 
     @field_validator("usage", mode="wrap", check_fields=False)
     @classmethod
-    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
+    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _CountedTokens | None:
         """Return None for what is no count of tokens: the answer is paid for all the same."""
         try:
-            tokens: _Tokens | None = read(value)
+            tokens: _CountedTokens | None = read(value)
         except ValidationError:
             return None
         return tokens
