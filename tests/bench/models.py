@@ -1,4 +1,4 @@
-"""Measure the shipped models of all three tasks from the committed artefacts: `make bench-models SPRAT_DATA=FOLDER`.
+"""Measure the shipped models and their lexical stages as committed: `make bench-models SPRAT_DATA=FOLDER`.
 
     python -m tests.bench.models --data DIR [--spacy PYTHON] [--task TASK]
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import intent_quality, ner_quality, translation_quality
+from tests.bench import intent_quality, lexical_quality, ner_quality, translation_quality
 from tests.bench.benchmarks_page import FIGURES, PAGE, ROOT, read, save
 
 Main = Callable[[Sequence[str]], int]
@@ -29,11 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--spacy", help="the interpreter of an environment with spaCy")
-    parser.add_argument("--task", choices=("intent", "ner", "translation"), help="measure this task alone")
+    parser.add_argument("--task", choices=("intent", "lexical", "ner", "translation"), help="measure this task alone")
     options = parser.parse_args(argv)
     spacy = ["--spacy", options.spacy] if options.spacy else []
     tasks: dict[str, tuple[Main, list[str]]] = {
         "intent": (intent_quality.main, []),
+        "lexical": (lexical_quality.main, []),
         "ner": (ner_quality.main, spacy),
         "translation": (translation_quality.main, []),
     }

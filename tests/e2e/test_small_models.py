@@ -60,6 +60,16 @@ def test_names_and_places_are_found(bootstrap: str) -> None:
     assert (result["source"], result["status"], result["route"]["decision"]) == ("small", "answered", "kept")
 
 
+def test_the_words_answer_what_they_are_sure_of_and_the_encoder_answers_the_rest(bootstrap: str) -> None:
+    for text, label, stage in (
+        ("how do i freeze my account", "freeze_account", "lexical"),
+        ("please move 100 euros to my savings", "transfer", "encoder"),
+    ):
+        result = send(bootstrap, text, "--task", "intent")
+        assert (result["output"]["label"], result["route"]["decision"]) == (label, "kept")
+        assert result["model"]["stage"] == stage
+
+
 def test_a_german_wish_is_understood(bootstrap: str) -> None:
     result = send(bootstrap, "bitte überweise 100 Euro auf mein Sparkonto", "--language", "de", "--task", "intent")
     assert (result["output"]["label"], result["source"]) == ("transfer", "small")

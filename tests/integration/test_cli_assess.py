@@ -63,6 +63,24 @@ def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
     assert json.loads(assess(folder, *more, "--json").stdout)["trained_on_rows"] == []
 
 
+def test_what_the_lexical_stage_answers_is_shown_and_how_often_it_is_right(folder, tmp_path):
+    shipped = [
+        ("how do i freeze my account", "freeze_account"),
+        ("what is my balance", "balance"),
+        ("tell me a joke", "balance"),  # labelled wrongly: the stage answers tell_joke
+        ("what is the capital of Peru", "oos"),
+    ]
+    file, page = training_files.write(tmp_path / "few.csv", shipped), tmp_path / "page.html"
+    options = ["--model", training_files.EN_FAST, "--frontier-accuracy", "1", "--output", page]
+    found = json.loads(run("assess", file, *options, "--json").stdout)["by_words"]
+    assert found["share"] == 0.75
+    assert found["accuracy"][0] == pytest.approx(2 / 3, abs=1e-4)
+    said = "by words: the lexical stage answered 75.0% of them without the encoder, 66.7% ("
+    assert said in run("assess", file, *options).stdout
+    assert said in page.read_text()
+    assert json.loads(assess(folder, *options[2:], "--json").stdout)["by_words"] is None
+
+
 def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)

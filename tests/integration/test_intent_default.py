@@ -120,6 +120,21 @@ def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(m
         assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
 
 
+def test_plain_words_in_english_need_no_encoder_and_texts_in_other_languages_do(model: IntentModel) -> None:
+    (english,) = ask(model, "en", "how do i freeze my account")
+    assert (label(english), english.stage) == ("freeze_account", "lexical")
+    (unusual,) = ask(model, "en", "please move 100 euros to my savings")
+    (german,) = ask(model, "de", "how do i freeze my account")
+    assert (unusual.stage, german.stage) == ("encoder", "encoder")
+    foreign = [text for language in ("de", "fr") for split in read_queries(QUERIES, language) for text in split.texts]
+    assert model.classify(foreign, ["en"] * len(foreign)).by_words.mean() < 0.01  # "stell timer auf 8 minuten"
+
+
+def test_without_its_lexical_stage_the_encoder_reads_every_text(model: IntentModel) -> None:
+    (answer,) = model.encoder_alone().answer([Question("how do i freeze my account", "en")])
+    assert (label(answer), answer.stage) == ("freeze_account", None)
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     for path in SHIPPED.iterdir():

@@ -54,7 +54,7 @@ def test_it_implements_the_model_protocol(model: IntentModel) -> None:
     [
         ("please move 100 euros to my savings", "transfer"),
         ("Book a flight to Paris on Friday", "book_flight"),
-        ("I've lost my suitcase", "lost_luggage"),
+        ("I've lost my suitcase at the airport", "lost_luggage"),
         ("how do I change my PIN?", "pin_change"),
         ("what's the exchange rate between dollars and euros", "exchange_rate"),
     ],

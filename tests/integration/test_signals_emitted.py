@@ -11,7 +11,6 @@ from collections import Counter as Count
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import pytest
@@ -28,9 +27,6 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
-from sprat_encoder.label_model import Classification
-from sprat_inference.lexical import BY_ENCODER
-from sprat_intent.model import IntentModel
 from sprat_local.redis import EmbeddedRedis
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
@@ -77,16 +73,11 @@ class Run:
     records: list[LogRecord]
 
 
-def stages_of(_: IntentModel, found: Classification) -> list[str | None]:
-    """Return the stage of each answer as a model with a lexical stage does; no shipped one has it."""
-    return [BY_ENCODER] * len(found.by_words)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(kafka: Kafka) -> AsyncIterator[Run]:
     metrics, spans, lines = Metrics(), Spans(), Lines()
     watch_process()
-    with own_logs(), EmbeddedRedis() as redis, patch.object(IntentModel, "_stages", stages_of):
+    with own_logs(), EmbeddedRedis() as redis:
         configure_logs("test", "debug", "json")
         logging.getLogger().addHandler(lines)
         async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True) as system:

@@ -27,7 +27,15 @@ def test_a_folder_shows_what_it_is_how_good_made_of_what_and_not_good_for():
     assert all(work.name in shown and work.licence in shown for work in card.made_of)
     assert all(score.name in shown and score.protocol in shown for score in card.scores)
     assert f"keep_at {card.keep_at:.2f}, {card.keep_at_rule}" in shown
+    assert card.lexical is not None
+    least = card.lexical.answers_from
+    assert f"by words texts in en, without the encoder, from {least:.3f} on, {card.lexical.rule}" in shown
     assert max(map(len, lines)) <= 112
+
+
+def test_a_model_without_a_lexical_stage_says_nothing_of_one():
+    card = load_artefact(SHIPPED).card.model_copy(update={"lexical": None})
+    assert not any("by words" in line for line in card_lines(card, "hr"))
 
 
 def test_the_command_shows_a_folder_for_people_and_for_machines():

@@ -6,7 +6,16 @@ import pytest
 from sprat_inference.label_calibration import RIGHT, features
 from sprat_training.config import no_progress
 from sprat_training.fitting import HeldOut, fit_calibrator
-from sprat_training.lexical_gate import LEAST_SHARE, MARGIN, Compared, find_gate, fit_lexical_stage
+from sprat_training.lexical_gate import (
+    LEAST_SHARE,
+    MARGIN,
+    Compared,
+    PassedOn,
+    find_gate,
+    fit_evidence,
+    fit_lexical_stage,
+    passed_on_share,
+)
 
 NONE = Compared(np.zeros(0), np.zeros(0, bool), np.zeros(0), np.zeros(0))
 NO_GROUPS = np.zeros(0, np.int64)
@@ -116,3 +125,31 @@ def test_a_stage_on_plain_words_is_found_and_its_card_says_what_it_does():
 def test_labels_that_no_word_tells_apart_get_no_stage():
     texts, gold = written()
     assert fitted(texts, np.random.default_rng(2).permutation(gold), tuple(["strange talk"] * 100)) is None
+
+
+def judged(gold, strength, seed):
+    """Return logits that lean to the right label, by so much, and logits of texts outside, which lean to none."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(len(gold), len(WORDS))).astype(np.float32)
+    logits[np.arange(len(gold)), gold] += strength
+    return logits, random.normal(size=(300, len(WORDS))).astype(np.float32)
+
+
+def test_evidence_that_the_encoder_lacks_gets_a_weight_and_noise_gets_none():
+    gold = np.arange(3_000) % len(WORDS)
+    encoder, encoder_outside = judged(gold, 3.0, 0)
+    words, words_outside = judged(gold, 2.0, 1)
+    evidence, calibrator = fit_evidence(PassedOn(encoder, words, gold, encoder_outside, words_outside, 0.1))
+    assert 0.4 <= evidence <= 0.95  # of two normal voices each counts by its strength: 2 / 3
+    both = encoder + np.float32(evidence) * words
+    right = both.argmax(axis=1) == gold
+    assert right.mean() > (encoder.argmax(axis=1) == gold).mean() + 0.02
+    assert calibrator.chances(features(both))[:, RIGHT].mean() == pytest.approx(right.mean(), abs=0.03)
+    noise, noise_outside = judged(gold, 0.0, 2)
+    assert fit_evidence(PassedOn(encoder, noise, gold, encoder_outside, noise_outside, 0.1))[0] <= 0.05
+
+
+def test_of_what_is_passed_on_more_is_outside():
+    answered, outside = np.arange(10) < 5, np.arange(10) < 1
+    assert passed_on_share(answered, outside, 0.1) == pytest.approx(0.09 / (0.45 + 0.09))
+    assert passed_on_share(answered, outside[:0], 0.1) == 0

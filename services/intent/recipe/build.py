@@ -20,11 +20,13 @@ from threadpoolctl import threadpool_limits
 from services.intent.recipe.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
 from services.intent.recipe.scores import measure
+from services.intent.recipe.words import calibrate_stage, fit_stage
 from sprat_encoder.label_model import EncoderWithHead
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.lexical import LexicalStage
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
@@ -83,22 +85,45 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     say("head")
     head = fit_head(training_vectors, gold, labels)
     say("calibration")
+    indexes = {label: place for place, label in enumerate(labels)}
     inside, outside = read_split(sources.data, "val"), outside_texts(sources.data)
     splits = {language: read_queries(sources.queries, language)[0] for language in kind.calibrated}
     vectors = {language: encoder.encode(split.texts).vectors for language, split in splits.items()}
     head = replace(head, means={language: mean_of(each) for language, each in vectors.items()})
     head.save(folder)
     vectors[BASE_LANGUAGE] = encoder.encode(inside.texts).vectors
-    outside_logits = head.logits(encoder.encode(outside.texts).vectors, [BASE_LANGUAGE] * len(outside.texts))
+    outside_vectors = encoder.encode(outside.texts).vectors
+    outside_logits = head.logits(outside_vectors, [BASE_LANGUAGE] * len(outside.texts))
     calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **splits}, vectors, outside_logits)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    keep_at = lowest_threshold(
-        metrics.read_splits(IntentModel(draft, EncoderWithHead(encoder, head, calibrators)), inside, outside)
+    network = EncoderWithHead(encoder, head, calibrators)
+    keep_at = lowest_threshold(metrics.read_splits(IntentModel(draft, network), inside, outside))
+    say("lexical stage")
+    fitted = fit_stage(
+        train,
+        np.array([indexes[label] for label in train.labels]),
+        len(labels),
+        training_vectors,
+        outside,
+        outside_vectors,
+        keep_at,
     )
+    words, lexical = calibrate_stage(
+        fitted,
+        inside,
+        np.array([indexes[label] for label in inside.labels]),
+        head.logits(vectors[BASE_LANGUAGE], [BASE_LANGUAGE] * len(inside.texts)),
+        outside,
+        outside_logits,
+    )
+    words.save(folder)
+    draft = draft.model_copy(update={"lexical": lexical})
+    model = IntentModel(draft, network, LexicalStage.of(words, draft))
+    keep_at = max(keep_at, lowest_threshold(metrics.read_splits(model, inside, outside)))
     draft = draft.model_copy(update={"keep_at": keep_at})
     say("scores on the test set")
-    scores, _ = measure(IntentModel(draft, EncoderWithHead(encoder, head, calibrators)), sources.data, sources.queries)
+    scores, _ = measure(IntentModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
     return IntentModel.load(folder).card
 

@@ -159,6 +159,10 @@ class LabellingModel:
         """Return this model with another task, name or languages in its card; what it computes is the same."""
         return type(self)(self.card.model_copy(update=changed), self._network, self._lexical)
 
+    def encoder_alone(self) -> Self:
+        """Return this model without its lexical stage, to compare the two; they share the network."""
+        return type(self)(self.card, self._network)
+
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
         """Load the artefact in `folder`, compare it with its card, and compute a probe batch.
@@ -210,8 +214,10 @@ class LabellingModel:
         return [BY_WORDS if words else BY_ENCODER for words in classification.by_words]
 
     def probe(self) -> None:
-        """Compute one real batch; see :class:`sprat.model.Model`."""
+        """Compute one real batch, and the same by the encoder alone; see :class:`sprat.model.Model`."""
         self.answer([_PROBE])
+        if self._lexical is not None:
+            self.encoder_alone().answer([_PROBE])
 
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classification:
         """Return labels, chances and decisions for at least one text, for answers and for evaluation.

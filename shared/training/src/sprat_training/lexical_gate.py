@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
-from sprat_inference.label_calibration import RIGHT, LabelCalibrator
+from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_ngrams
 from sprat_training.config import OnTrainingProgress
 from sprat_training.figures import Z_ONE_SIDED
@@ -34,7 +34,10 @@ _MANY: Final = 20_000_000
 """N-grams × labels; above, labels are hidden in few groups."""
 _LABEL_GROUPS: Final = (10, 4)
 _STEPS: Final = 1000
+_EVIDENCE: Final = tuple(step / 20 for step in range(21))
+"""What is tried as the weight of the stage's logits in the sum with the encoder's."""
 _MOST_LIKELY_RIGHT: Final = 0.5
+_LEAST_CHANCE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,50 @@ def find_gate(inside: Compared, outside: Compared, groups: Integers, outside_sha
                 sure=sure,
             )
     return found if found is not None and found.share >= LEAST_SHARE else None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """What both say of the texts that the stage passes on, none of which either was fitted on."""
+
+    encoder: Floats
+    """Logits of texts with a label, texts × labels."""
+    words: Floats
+    """The stage's."""
+    gold: Integers
+    encoder_outside: Floats
+    """Logits of texts outside every label."""
+    words_outside: Floats
+    outside_share: float
+    """Of the traffic that is passed on."""
+
+
+def fit_evidence(passed_on: PassedOn) -> tuple[float, LabelCalibrator]:
+    """Return the weight of the stage's logits beside the encoder's, and the calibration of the sums.
+
+    It is the weight with which the calibrated chances of right, wrong and outside have the least log-loss.
+    """
+    tried = []
+    for evidence in _EVIDENCE:
+        inside = passed_on.encoder + np.float32(evidence) * passed_on.words
+        outside = passed_on.encoder_outside + np.float32(evidence) * passed_on.words_outside
+        raw = np.concatenate([features(inside), features(outside)])
+        right = inside.argmax(axis=1) == passed_on.gold
+        calibrator = fit_calibrator(raw[: len(right)], right, raw[len(right) :], passed_on.outside_share)
+        outcome = np.concatenate([np.where(right, RIGHT, WRONG), np.full(len(outside), OUTSIDE)])
+        losses = -np.log(np.maximum(calibrator.chances(raw), _LEAST_CHANCE)[np.arange(len(raw)), outcome])
+        share = passed_on.outside_share
+        loss = (1 - share) * losses[: len(right)].mean() + share * losses[len(right) :].mean()
+        tried.append((float(loss), evidence, calibrator))
+    _, evidence, calibrator = min(tried, key=lambda each: each[0])
+    return evidence, calibrator
+
+
+def passed_on_share(answered: Flags, outside_answered: Flags, outside_share: float) -> float:
+    """Return the share outside every label of the traffic that the stage passes on; 0 where it passes nothing on."""
+    inside = (1 - outside_share) * float((~answered).mean())
+    outside = outside_share * float((~outside_answered).mean()) if len(outside_answered) else 0.0
+    return outside / max(inside + outside, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +297,8 @@ def _calibrate_rest(
 ) -> LabelCalibrator:
     """Return the calibration of the encoder for the texts that the stage passes on: of these more are outside."""
     inside, outside = ~answered, ~outside_answered
-    parts = (1 - outside_share) * float(inside.mean()), outside_share * float(outside.mean()) if len(outside) else 0.0
     right = encoder.logits.argmax(axis=1) == gold
-    share = parts[1] / max(sum(parts), 1e-9)
+    share = passed_on_share(answered, outside_answered, outside_share)
     return fit_calibrator(encoder.inside[inside], right[inside], encoder.outside[outside], share)
 
 

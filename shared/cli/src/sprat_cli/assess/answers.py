@@ -17,10 +17,12 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.lexical import BY_WORDS
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import look_like_texts
 from sprat_training.evaluation.frontier_answers import FrontierAnswers, read_answers, write_answers
+from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.evaluation.routing import GIVE_COSTS, UNKNOWN_COSTS, TextOutcomes
 
 _TEXTS_PER_BATCH: Final = 500
@@ -40,6 +42,23 @@ class SmallModelAnswers:
     """All labels of the model."""
     outputs: tuple[str | None, ...]
     confidences: tuple[float, ...]
+    by_words: tuple[bool, ...] | None
+    """Whether the lexical stage answered; None where the model has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredByWords:
+    """What the lexical stage of the small model answered, without the encoder."""
+
+    share: float
+    """Of the texts."""
+    right: Interval
+    """Of these, as published."""
+
+    def __str__(self) -> str:
+        if not self.share:
+            return "the lexical stage answered none of them: the encoder read every text"
+        return f"the lexical stage answered {self.share:.1%} of them without the encoder, {self.right} of these right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +171,17 @@ def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_
             bar.show("reading texts", len(answers), len(data))
     outputs = tuple(answer.output.label for answer in answers)
     confidences = tuple(answer.confidence for answer in answers)
-    return SmallModelAnswers(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences)
+    by_words = None if model.card.lexical is None else tuple(answer.stage == BY_WORDS for answer in answers)
+    return SmallModelAnswers(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences, by_words)
+
+
+def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> AnsweredByWords | None:
+    """Return how much the lexical stage answered and how often rightly; None where the model has no such stage."""
+    if small.by_words is None:
+        return None
+    answered = np.array(small.by_words, dtype=bool)
+    right = wilson(int(outcomes.small_right[answered].sum()), int(answered.sum()))
+    return AnsweredByWords(float(answered.mean()), right)
 
 
 def frontier_result(

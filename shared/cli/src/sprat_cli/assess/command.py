@@ -9,7 +9,9 @@ from sprat.errors import UserError
 from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
+    AnsweredByWords,
     FrontierSource,
+    answered_by_words,
     frontier_result,
     load_small_model,
     small_model_answers,
@@ -22,6 +24,7 @@ from sprat_cli.terminal import counted, faint, paint, printable, remark, say, sa
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
+from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import assessment_html, recommendation, terminal_rows
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
@@ -176,11 +179,13 @@ def assess(
     small = small_model_answers(loaded, data, language, outside_label)
     frontier = frontier_result(source, data, small.labels, language, outside_label)
     seen = seen_by(read_record(model), data.texts, data.rows)
-    assessment = assess_routing(text_outcomes(data, small, frontier, outside_label, escalates=escalates))
+    outcomes = text_outcomes(data, small, frontier, outside_label, escalates=escalates)
+    assessment, by_words = assess_routing(outcomes), answered_by_words(small, outcomes)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
+        *([] if by_words is None else [f"by words: {by_words}"]),
         frontier.description,
         *_said(seen),
     ]
@@ -193,7 +198,7 @@ def assess(
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, choice, page, change, seen))
+        say_json(_as_json(assessment, by_words, choice, page, change, seen))
         return
     for line in _summary(assessment, choice, notes):
         say(line)
@@ -257,6 +262,7 @@ def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list
 
 def _as_json(
     assessment: Assessment,
+    by_words: AnsweredByWords | None,
     choice: ThresholdChoice | None,
     page: Path,
     change: KeepAtChange | None,
@@ -268,6 +274,9 @@ def _as_json(
         "trained_on_rows": [] if seen is None else seen.rows,
         "costs_known": assessment.costs_known,
         "small": _result_json(assessment.small),
+        "by_words": None
+        if by_words is None
+        else {"share": round(by_words.share, 4), "accuracy": _interval_json(by_words.right)},
         "frontier": _result_json(assessment.frontier),
         "routed": [
             {
@@ -288,6 +297,10 @@ def _result_json(result: StrategyResult) -> dict[str, Any]:
     accuracy, euros = result.accuracy, result.eur_per_million
     return {
         "escalated": round(result.escalated, 4),
-        "accuracy": [round(each, 4) for each in (accuracy.value, accuracy.low, accuracy.high)],
+        "accuracy": _interval_json(accuracy),
         "eur_per_million": [round(each, 2) for each in (euros.value, euros.low, euros.high)],
     }
+
+
+def _interval_json(share: Interval) -> list[float]:
+    return [round(each, 4) for each in (share.value, share.low, share.high)]

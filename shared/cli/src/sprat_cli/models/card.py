@@ -30,6 +30,9 @@ def _facts(card: Card) -> list[str]:
         shown = ", ".join(card.labels[:_LABELS])
         more = f" and {len(card.labels) - _LABELS} more" if len(card.labels) > _LABELS else ""
         facts.append((f"{len(card.labels)} labels", f"{shown}{more}"))
+    if card.lexical is not None:
+        read, least = ", ".join(card.lexical.languages), card.lexical.answers_from
+        facts.append(("by words", f"texts in {read}, without the encoder, from {least:.3f} on, {card.lexical.rule}"))
     facts += [
         ("keep_at", f"{card.keep_at:.2f}, {card.keep_at_rule}"),
         ("calibrated on", f"{card.calibration.fitted_on}; {card.calibration.outside_share:.0%} outside assumed"),
