@@ -41,7 +41,11 @@ class ModelHub:
         kind, _, revision = rest.removeprefix("/").partition("/")
         if not _known(revision or "main"):
             return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
-        files = [(each.name, each.stat().st_size) for each in sorted(folder.iterdir())]
+        files = [
+            (each.relative_to(folder).as_posix(), each.stat().st_size)
+            for each in sorted(folder.rglob("*"))
+            if each.is_file()
+        ]
         body: object = {
             "id": id,
             "sha": COMMIT,

@@ -5,11 +5,12 @@ process, and an id just beyond it gives NaN. Therefore all ids come from :mod:`s
 model compares the sizes of its files, and a probe batch is computed before the first real text.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Literal, Self
 
 import ctranslate2
 import numpy as np
@@ -88,6 +89,43 @@ class TokenEncoder:
             raise ModelError(f"CTranslate2 failed on a batch of {len(batch)}: {error}") from error
 
 
+POOLING_FILE: Final = "pooling.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """How a text becomes one vector: what is read before it, and which of its tokens' vectors count."""
+
+    kind: Literal["mean", "cls"] = "mean"
+    """The mean over all tokens, or the first one, [CLS]."""
+    prefix: str = ""
+    """Read before every text, such as "query: "."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read :data:`POOLING_FILE` of `folder`; where there is none, it is the mean without a prefix.
+
+        Raises:
+            BrokenArtefact: when it cannot be read, or says something else.
+        """
+        path = folder / POOLING_FILE
+        if not path.is_file():
+            return cls()
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            kind, prefix = content["pooling"], content["prefix"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from None
+        if kind not in {"mean", "cls"} or not isinstance(prefix, str):
+            raise BrokenArtefact(f"{path}: says neither mean nor cls, or no prefix; write the artefact again")
+        return cls(kind, prefix)
+
+    def save(self, folder: Path) -> None:
+        """Write :data:`POOLING_FILE`."""
+        text = json.dumps({"pooling": self.kind, "prefix": self.prefix}, ensure_ascii=False, indent=1)
+        (folder / POOLING_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
 @dataclass(frozen=True, slots=True)
 class SentenceVectors:
     """The vectors of some texts; row i of each array belongs to text i."""
@@ -100,15 +138,22 @@ class SentenceVectors:
     """True where the tokenizer found nothing to read, such as control characters only: the vector has no meaning."""
 
 
+MEAN: Final = Pooling()
+
+
 class SentenceEncoder:
-    """Computes one vector per text: the mean over its tokens, scaled to length 1.
+    """Computes one vector per text: the mean over its tokens, or the first of them, scaled to length 1.
 
     Thread-safe; holds no state between calls. One instance is enough for a process.
     """
 
-    def __init__(self, states: TokenEncoder, tokenizer: GuardedTokenizer) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, states: TokenEncoder, tokenizer: GuardedTokenizer, pooling: Pooling = MEAN) -> None:
+        self.tokenizer = tokenizer.with_prefix(len(pooling.prefix))
         self._states = states
+        self._prefix = pooling.prefix
+        self._reduce = _unit_first if pooling.kind == "cls" else _unit_mean
+        self._shortest = max(SPECIAL_TOKENS, len(tokenizer.ids([pooling.prefix])[0][0]))
+        """Length of the ids of a text in which there is nothing to read."""
 
     @classmethod
     def load(cls, folder: Path, *, max_tokens: int, threads: int = 1) -> Self:
@@ -124,7 +169,7 @@ class SentenceEncoder:
         """
         tokenizer = GuardedTokenizer.load(folder, max_tokens=max_tokens)
         try:
-            encoder = cls(TokenEncoder.load(folder, threads), tokenizer)
+            encoder = cls(TokenEncoder.load(folder, threads), tokenizer, Pooling.load(folder))
             encoder.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the encoder cannot be used ({error}); write the artefact again") from error
@@ -136,9 +181,9 @@ class SentenceEncoder:
         Raises:
             ModelError: when CTranslate2 fails or a vector is not finite.
         """
-        ids, truncated = self.tokenizer.ids(texts)
-        empty = np.array([len(sequence) <= SPECIAL_TOKENS for sequence in ids], dtype=bool)
-        return SentenceVectors(self._mean_vectors(ids), np.array(truncated, dtype=bool), empty)
+        ids, truncated = self.tokenizer.ids([self._prefix + text for text in texts] if self._prefix else texts)
+        empty = np.array([len(sequence) <= self._shortest for sequence in ids], dtype=bool)
+        return SentenceVectors(self._unit_vectors(ids), np.array(truncated, dtype=bool), empty)
 
     def probe(self) -> None:
         """Encode the shortest and the longest possible input, and the highest id.
@@ -147,12 +192,12 @@ class SentenceEncoder:
             ModelError: when the model fails on them.
         """
         longest = [self.tokenizer.highest_id] * self.tokenizer.max_tokens
-        self._mean_vectors([longest[:1], longest, longest[:3], longest[:3]])
+        self._unit_vectors([longest[:1], longest, longest[:3], longest[:3]])
 
-    def _mean_vectors(self, sequences: Sequence[Sequence[int]]) -> Vectors:
+    def _unit_vectors(self, sequences: Sequence[Sequence[int]]) -> Vectors:
         if not sequences:
             return np.zeros((0, 0), dtype=np.float32)
-        return np.stack(self._states.encode(sequences, _unit_mean))
+        return np.stack(self._states.encode(sequences, self._reduce))
 
 
 def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:
@@ -184,3 +229,8 @@ def _unit_mean(states: Vectors) -> Vectors:
     """Return texts × width from texts × tokens × width."""
     means: Vectors = states.mean(axis=1)
     return unit(means)
+
+
+def _unit_first(states: Vectors) -> Vectors:
+    """Return texts × width from texts × tokens × width; a copy, so that the other states are freed."""
+    return unit(states[:, 0].copy())

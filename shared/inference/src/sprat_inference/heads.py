@@ -21,6 +21,9 @@ LABEL_READER: Final = "sprat-intent-linear/1"
 """Revision of the way from text to label. Raise it with every change that changes an answer: it is part of the model's
 version, and the version is part of every cache key."""
 
+POOLED_READER: Final = "sprat-intent-pooled/1"
+"""The same for a head on an encoder of others, whose `pooling.json` a release before this reader would not read."""
+
 CLASSIFIER_READER: Final = "sprat-classifier/1"
 """The same for an encoder that was trained together with its head, such as a `…ForSequenceClassification`."""
 

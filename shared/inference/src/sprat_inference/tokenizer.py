@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -46,6 +46,10 @@ class GuardedTokenizer:
         encode, words, highest = _load(folder)
         pieces = words.pre_tokenizer.pre_tokenize_str("x") if words.pre_tokenizer else [("x", (0, 1))]
         return cls(encode, max_tokens, highest, sum(len(piece) for piece, _ in pieces) - 1)
+
+    def with_prefix(self, length: int) -> Self:
+        """Return this tokenizer for texts before which a caller puts so many characters."""
+        return replace(self, prefix_length=self.prefix_length + length) if length else self
 
     def upper_bound(self, text: str) -> int:
         """Return an upper bound of the number of tokens of `text`, without tokenising it.

@@ -42,7 +42,10 @@ class TrainingConfig:
     """Leave a fixed fifth of the texts out, see :func:`sprat_training.data.is_held_out`, and test on it."""
     languages: tuple[str, ...] = ("en",)
     encoder: Path | None = None
-    """Folder of an artefact with an encoder; None for the shipped one."""
+    """Folder of an artefact with an encoder, or of a sentence encoder of others, or the id of such a one on a hub; None
+    for the shipped one."""
+    encoder_prefix: str | None = None
+    """What an encoder of others reads before every text; None for what it states."""
     accuracy: float = 0.97
     """Required share of right answers among those kept."""
     outside_share: float = 0.1

@@ -9,10 +9,14 @@ import numpy as np
 
 import sprat_encoder
 from sprat.errors import UserError
-from sprat_inference.artefact import BrokenArtefact, load_artefact, load_part
+from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, load_part
 from sprat_inference.card import Card, PartCard, PartRef, Work
-from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import Floats
+from sprat_inference.converters.hub import HOW_TO_INSTALL, find_source
+from sprat_inference.converters.saved_model import SavedModel
+from sprat_inference.converters.sentence_encoder import convert_encoder
+from sprat_inference.converters.sequence_classifier import Provenance
+from sprat_inference.encoder import POOLING_FILE, SentenceEncoder
+from sprat_inference.heads import LABEL_READER, POOLED_READER, Floats
 from sprat_training.config import OnTrainingProgress
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
@@ -31,6 +35,11 @@ class BaseEncoder:
     """The shared encoder; None where its files are copied into the model's own folder."""
     files: tuple[Path, ...]
     """The files to copy."""
+
+    @property
+    def reader(self) -> str:
+        """Return the reader of a model on this encoder."""
+        return POOLED_READER if any(path.name == POOLING_FILE for path in self.files) else LABEL_READER
 
     @property
     def made_of(self) -> tuple[Work, ...]:
@@ -57,13 +66,25 @@ class EncodedTexts:
     """Number of texts that are longer than the encoder reads."""
 
 
-def load_base(folder: Path | None, *, threads: int) -> BaseEncoder:
+def load_base(
+    folder: Path | None, *, threads: int, prefix: str | None = None, scratch: Path | None = None
+) -> BaseEncoder:
     """Load the encoder of the artefact in `folder`; the shared encoder where that is None.
+
+    Args:
+        folder: an artefact, or a sentence encoder of others: a folder, or an id of a hub.
+        threads: that read texts.
+        prefix: what an encoder of others reads before every text; None for what it states.
+        scratch: an empty folder, into which an encoder of others is converted; it must outlive the result.
 
     Raises:
         UserError: there is no encoder that can be used.
     """
     try:
+        if folder is not None and scratch is not None and not (folder / CARD).is_file():
+            return _encoder_of_others(str(folder), threads, prefix, scratch)
+        if prefix is not None:
+            raise UserError("--encoder-prefix: is for an encoder of others; an artefact has its own")
         if folder is None or folder.resolve() == sprat_encoder.ARTEFACT.resolve():
             return _shared_encoder(threads)
         return _encoder_of_model(folder, threads)
@@ -101,5 +122,28 @@ def _encoder_of_model(folder: Path, threads: int) -> BaseEncoder:
     if card.built_on is not None:
         encoder = sprat_encoder.load(card.built_on, max_tokens=card.max_tokens, threads=threads)
         return BaseEncoder(encoder, load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER), card.built_on, ())
-    files = tuple(folder / name for name in FILES)
+    files = tuple(folder / name for name in (*FILES, POOLING_FILE) if (folder / name).is_file())
     return BaseEncoder(SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads), card, None, files)
+
+
+def _encoder_of_others(model: str, threads: int, prefix: str | None, folder: Path) -> BaseEncoder:
+    """Convert a sentence encoder of a hub, or of a folder, into `folder`."""
+    try:
+        source = find_source(model)
+        saved = SavedModel.open(source.folder)
+        weights = saved.weights()
+    except ModuleNotFoundError as error:
+        raise UserError(f"--encoder {model}: needs the Python package {error.name}: {HOW_TO_INSTALL}") from None
+    if source.licence is None:
+        raise UserError(f"--encoder {model}: its README states no licence; write it there: a line `license: …`")
+    provenance = Provenance(
+        name=source.name,
+        source=source.where,
+        authors=f"the authors of {source.where}; see its README",
+        licence=source.licence,
+        languages=source.languages,
+    )
+    card = convert_encoder(saved, weights, provenance, folder, prefix=prefix)
+    encoder = SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
+    files = tuple(folder / name for name in (*FILES, POOLING_FILE))
+    return BaseEncoder(encoder, card, None, files)

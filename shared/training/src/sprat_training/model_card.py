@@ -12,7 +12,7 @@ from sprat import plugins
 from sprat.errors import UserError
 from sprat_inference.artefact import CARD, write_artefact
 from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
-from sprat_inference.heads import LABEL_READER, LabelHead
+from sprat_inference.heads import LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_inference.lexical import LexicalModel
 from sprat_inference.serving import SpecialistModel
@@ -62,7 +62,7 @@ def describe(
         name=config.name,
         version=_NO_VERSION,
         task="intent",
-        reader=LABEL_READER,
+        reader=base.reader,
         built_on=base.built_on,
         labels=data.labels,
         label_set=label_set_hash(data.labels),

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +63,16 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
         UserError: the files or the output folder cannot be used.
     """
     sources = read_sources(config)
-    data, outside, test = sources.data, sources.outside, sources.test
-    base = load_base(config.encoder, threads=config.threads)
-    _check_languages(config, base)
+    with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
+        base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
+        _check_languages(config, base)
+        return _train_on(base, sources, config, progress)
 
+
+def _train_on(
+    base: BaseEncoder, sources: Sources, config: TrainingConfig, progress: OnTrainingProgress
+) -> TrainingResult:
+    data, outside, test = sources.data, sources.outside, sources.test
     encoded = encode_texts(base.encoder, data.texts, progress)
     outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
     vectors, cores = encoded.vectors, core_numbers(data.texts)
@@ -215,7 +223,7 @@ def _test_figures(
 
 def _check_languages(config: TrainingConfig, base: BaseEncoder) -> None:
     unknown = [language for language in config.languages if language not in base.card.languages]
-    if unknown:
+    if unknown and base.card.languages:  # none are named where they are not known
         raise UserError(
             f"--language {unknown[0]}: the encoder {base.card.name} reads {', '.join(base.card.languages)}; "
             "name one of these, or another --encoder"

@@ -89,7 +89,15 @@ def intent(
     ] = None,
     encoder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: the shipped one]"),
+        typer.Option(
+            metavar="DIR|ID",
+            show_default=False,
+            help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
+        ),
+    ] = None,
+    encoder_prefix: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for the latter. [default: its own]"),
     ] = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
     outside_share: Annotated[
@@ -130,6 +138,7 @@ def intent(
         test_file=test,
         languages=tuple(language or ("en",)),
         encoder=encoder,
+        encoder_prefix=encoder_prefix,
         accuracy=accuracy,
         outside_share=outside_share,
         drop_small=drop_small,

@@ -15,15 +15,12 @@ import numpy as np
 from sprat.errors import UserError
 from sprat_inference.card import Score
 from sprat_inference.converters.bert import Quantization
+from sprat_inference.converters.hub import HOW_TO_INSTALL
 from sprat_inference.heads import Floats
 from sprat_inference.text_to_text import PairMarks, load_pieces
 
 LEAST_AGREEMENT: Final[dict[Quantization, float]] = {"float32": 0.99, "int8": 0.97}
 """Share of texts that must get the same label."""
-HOW_TO_INSTALL: Final = (
-    "pip install --find-links dist 'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e "
-    "'shared/inference[hub]')"
-)
 AGREEMENT: Final = "agreement_with_original"
 """Name of the score."""
 LEAST_CHRF: Final = 95.0

@@ -117,7 +117,7 @@ def family_of(saved: SavedModel) -> Family:
 
 
 def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
-    """Return the encoder of a saved model with a head.
+    """Return the encoder of a saved model, with or without a head.
 
     Args:
         saved: of one of :data:`FAMILIES`.
@@ -131,10 +131,11 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
     if activation not in ACTIVATIONS:
         raise UserError(f"{saved.folder}: the activation {activation} cannot be converted")
     layers = saved.number(family.layers, "num_hidden_layers")
+    prefix = family.prefix if any(name.startswith(family.prefix) for name in weights) else ""  # none without a head
     renamed = {
-        _bert_name(name.removeprefix(family.prefix), family): array
+        _bert_name(name.removeprefix(prefix), family): array
         for name, array in weights.items()
-        if name.startswith(family.prefix)
+        if name.startswith(prefix)
     }
     if missing := [name for name in _needed(layers) if name not in renamed]:
         raise UserError(

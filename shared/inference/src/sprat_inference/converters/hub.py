@@ -15,6 +15,12 @@ import yaml
 
 from sprat.errors import UserError
 
+HOW_TO_INSTALL: Final = (
+    "pip install --find-links dist 'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e "
+    "'shared/inference[hub]')"
+)
+"""The packages of this folder: the hub's client, safetensors, and the original to compare with."""
+
 FILES: Final = (
     "config.json",
     "tokenizer.json",
@@ -25,6 +31,10 @@ FILES: Final = (
     "target.spm",
     "sentencepiece.bpe.model",
     "vocab.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "*_Pooling/config.json",
     "model.safetensors",
     "model-*-of-*.safetensors",
     "model.safetensors.index.json",
