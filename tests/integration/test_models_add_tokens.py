@@ -174,6 +174,89 @@ def test_a_model_is_added(tmp_path: Path) -> None:
     assert "BertForSequenceClassification" in wrong
 
 
+@pytest.fixture
+def marked(tmp_path: Path) -> Path:
+    """600 texts with the spans that the model finds; the less sure it is, the likelier the spans are wrong."""
+    dice = np.random.default_rng(7)
+    words = " ".join(row["text"] for row in expected("bert")).split()
+    texts = [" ".join(dice.choice(words, 1 + place % 3)) for place in range(600)]
+    found = added("bert", tmp_path / "gold").answer([Question(text, "en") for text in texts])
+    confidences = np.array([answer.confidence for answer in found])
+    ranks = confidences.argsort().argsort() / len(texts)
+    rows = []
+    for text, answer, rank in zip(texts, found, ranks, strict=True):
+        spans = [{"start": each.start, "end": each.end, "label": each.label} for each in answer.output.entities]
+        if dice.random() > rank:
+            spans = spans[1:] if spans else [{"start": 0, "end": 1, "label": "PER"}]
+        rows.append(json.dumps({"text": text, "entities": spans}))
+    file = tmp_path / "marked.jsonl"
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+    return file
+
+
+def test_a_calibrated_model_says_how_often_all_its_spans_are_right(marked: Path, tmp_path: Path) -> None:
+    said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
+               str(tmp_path / "a"), "--calibrate", str(marked), "--accuracy", "0.7")  # fmt: skip
+    assert "of 600 rows" in said
+    assert "uncalibrated" not in said
+    model = load(tmp_path / "a")
+    rows = [json.loads(line) for line in marked.read_text("utf-8").splitlines()]
+    answers = model.answer([Question(row["text"], "en") for row in rows])
+    right = np.array([
+        {(e.start, e.end, e.label) for e in answer.output.entities}
+        == {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+        for row, answer in zip(rows, answers, strict=True)
+    ])  # fmt: skip
+    stated = np.array([answer.confidence for answer in answers])
+    assert 0.3 < right.mean() < 0.7
+    for part in np.array_split(stated.argsort(), 3):
+        assert abs(stated[part].mean() - right[part].mean()) < 0.1, "the calibration does not make it a probability"
+    kept = stated >= model.card.keep_at
+    assert 0.05 < kept.mean() < 0.9
+    assert right[kept].mean() >= 0.7
+    assert model.card.calibration.fitted_on == "600 rows of marked.jsonl"
+    assert not any("Not calibrated" in limit for limit in model.card.limits)
+    assert model.card.score("calibrated_texts_right") == pytest.approx(right.mean())
+
+
+def test_a_model_that_is_never_right_keeps_nothing(tmp_path: Path) -> None:
+    wrong = [{"start": 0, "end": 1, "label": "PROD"}]
+    rows = [json.dumps({"text": row["text"], "entities": wrong}) for row in expected("bert")] * 5
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows), "utf-8")
+    said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
+               str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"))  # fmt: skip
+    assert "not good enough" in said
+    assert load_artefact(tmp_path / "a").card.keep_at == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("rubbish", "row 1: not of the form"),
+        ('{"text": "a"}', "row 1: not of the form"),
+        ('{"text": "a", "entities": [{"start": 0, "end": 2, "label": "PER"}]}', "row 1: not of the form"),
+        ('{"text": 5, "entities": []}', "row 1: not of the form"),
+        ('{"text": "a", "entities": [{"start": 0, "end": 1, "label": "X"}]}', "1 labels are none of the model's: 'X'"),
+        ('{"text": "a", "entities": []}', "has 1 rows; 50 are needed"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(row + "\n\n", "utf-8")
+    said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
+               str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"), code=2)  # fmt: skip
+    assert message in said
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_calibration_of_another_kind_is_refused(tmp_path: Path) -> None:
+    converted(MODELS / "bert-tokens", tmp_path / "a")
+    card = json.loads((tmp_path / "a" / "card.json").read_text("utf-8"))
+    card["calibration"]["parameters"] = {"temperature": [1.0]}
+    write_artefact(tmp_path / "a", card)
+    with pytest.raises(BrokenArtefact, match="a calibration of another kind"):
+        load(tmp_path / "a")
+
+
 def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:
     """Needs torch: `make test-models`."""
     pytest.importorskip("torch", reason="needs torch and transformers: make test-models")

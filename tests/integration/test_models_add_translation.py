@@ -312,7 +312,10 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--task", "translation", "--calibrate", "x.csv"], "--calibrate: is for --task intent, not translation"),
+        (
+            ["--task", "translation", "--calibrate", "x.csv"],
+            "--calibrate: is for --task intent or ner, not translation",
+        ),
         (["--task", "intent", "--languages", "de-en"], "--languages: is for --task translation, not intent"),
         (["--task", "poetry"], "--task poetry: models are added for intent, ner, translation"),
         (["--task", "translation", "--languages", "de"], "not a pair such as de-en"),

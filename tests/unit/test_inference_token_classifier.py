@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sprat_inference.token_classifier import Tag, TokenClassifier, parse_tags, types_of
+from sprat_inference.token_classifier import UNCALIBRATED, Tag, TokenClassifier, parse_tags, types_of
 from sprat_inference.words import WordUnits, word_spans
 
 TEXT = "Anna Schmidt met Bob Ray"
@@ -21,7 +21,7 @@ def spans(labels: tuple[str, ...], words: list[str], text: str = TEXT) -> list[t
     for place, word in enumerate(words):
         chances[place, labels.index(word)] = 0.9
     classifier = TokenClassifier.__new__(TokenClassifier)
-    classifier._tags = parse_tags(labels)
+    classifier._tags, classifier._calibration = parse_tags(labels), UNCALIBRATED
     tagged = classifier._tagged(text, units, chances, is_cut=False)
     assert tagged.chance == pytest.approx(0.9 ** len(words), rel=1e-3)
     return [(text[each.start : each.end], each.type) for each in tagged.spans]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
-from sprat_inference.card import Card
+from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import Floats, TokenHead
 from sprat_inference.tokenizer import SPECIAL_TOKENS
@@ -39,6 +40,7 @@ OUTSIDE: Final = frozenset(("O", "OUT", "OUTSIDE", "0"))
 """Labels of a token that is part of no span, in capitals."""
 
 _OVERLAP: Final = 24
+_SMALLEST: Final = 1e-9
 _PREFIXED: Final = re.compile(r"([BILUESMWO])[-_](.+)")
 _SUFFIXED: Final = re.compile(r"(.+)[-_]([BILUESMW])")
 _BEGIN: Final = frozenset("BUSW")
@@ -58,6 +60,54 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class Platt:
+    """Turns a product of probabilities into a chance: a logistic regression on its log-odds (Platt scaling)."""
+
+    bias: float = 0.0
+    slope: float = 1.0
+
+    def chances(self, products: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the chances, 0–1, in the shape of `products`."""
+        chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(self.bias + self.slope * log_odds(products))))
+        return chances
+
+
+@dataclass(frozen=True, slots=True)
+class SpanCalibration:
+    """What the products of the probabilities mean. Without parameters in the card, they stay as they are."""
+
+    text: Platt = Platt()
+    span: Platt = Platt()
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> Self:
+        """Take them from a card.
+
+        Raises:
+            BrokenArtefact: when it has others.
+        """
+        parameters = calibration.parameters
+        if not parameters:
+            return cls()
+        try:
+            (bias, slope), (span_bias, span_slope) = parameters["text"], parameters["span"]
+        except (KeyError, ValueError):
+            raise BrokenArtefact("card.json: a calibration of another kind; write the artefact again") from None
+        return cls(Platt(bias, slope), Platt(span_bias, span_slope))
+
+    def parameters(self) -> dict[str, tuple[float, ...]]:
+        """Return them as a card states them."""
+        return {"text": (self.text.bias, self.text.slope), "span": (self.span.bias, self.span.slope)}
+
+
+def log_odds(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-odds, bounded, so that a long text has some."""
+    bounded = np.clip(products, _SMALLEST, 1.0 - _SMALLEST)
+    odds: NDArray[np.float64] = np.log(bounded / (1.0 - bounded))
+    return odds
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A part of a text that has a type. `start` and `end` are code points."""
 
@@ -65,7 +115,7 @@ class Span:
     end: int
     type: str
     chance: float
-    """Product of the probabilities of the labels of its words, 0–1; not calibrated."""
+    """Of being right, 0–1; without a calibration the product of the probabilities of the labels of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +125,8 @@ class TaggedText:
     spans: tuple[Span, ...]
     """In their order; none overlaps another."""
     chance: float
-    """Product of the probabilities of the labels of all words, 0–1; not calibrated. 0 if the text was cut, and 1 if it
-    has no word."""
+    """Of all spans being right and none missed, 0–1; without a calibration the product of the probabilities of the
+    labels of all words. 0 if the text was cut, and 1 if it has no word."""
 
 
 def parse_tags(labels: Sequence[str]) -> tuple[Tag, ...]:
@@ -101,14 +151,25 @@ def types_of(tags: Sequence[Tag]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.type for tag in tags if tag.type is not None))
 
 
+UNCALIBRATED: Final = SpanCalibration()
+
+
 class TokenClassifier:
     """Finds the spans of texts. Thread-safe; holds no state between calls."""
 
-    def __init__(self, states: TokenEncoder, windows: Windows, head: TokenHead, tags: Sequence[Tag]) -> None:
+    def __init__(
+        self,
+        states: TokenEncoder,
+        windows: Windows,
+        head: TokenHead,
+        tags: Sequence[Tag],
+        calibration: SpanCalibration = UNCALIBRATED,
+    ) -> None:
         self.windows = windows
         self._states = states
         self._head = head
         self._tags = tuple(tags)
+        self._calibration = calibration
 
     @classmethod
     def load(cls, folder: Path, card: Card, threads: int = 1) -> Self:
@@ -120,11 +181,11 @@ class TokenClassifier:
         tags = _read_tags(folder / TAGS_FILE)
         if set(types_of(tags)) != set(card.labels or ()):
             raise BrokenArtefact(f"{folder}: {TAGS_FILE} has other types than the card has labels; write it again")
-        head = TokenHead.load(folder, len(tags))
+        head, calibration = TokenHead.load(folder, len(tags)), SpanCalibration.of(card.calibration)
         overlap = min(_OVERLAP, (card.max_tokens - SPECIAL_TOKENS - 1) // 3)
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=overlap)
-            classifier = cls(TokenEncoder.load(folder, threads), windows, head, tags)
+            classifier = cls(TokenEncoder.load(folder, threads), windows, head, tags, calibration)
             classifier.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write the artefact again") from error
@@ -187,16 +248,18 @@ class TokenClassifier:
                 continues = before.type == tag.type and not (before.ends or tag.begins or starts[place])
                 groups[-1].append(place) if continues else groups.append([place])
             before = tag
+        products = np.array([best[group].prod() for group in groups], np.float64)
         spans = [
             Span(
                 int(units.starts[group[0]]),
                 end_of_letter(text, int(units.ends[group[-1]])),
                 self._tags[labels[group[0]]].type or "",
-                float(best[group].prod()),
+                float(chance),
             )
-            for group in groups
+            for group, chance in zip(groups, self._calibration.span.chances(products), strict=True)
         ]
-        return TaggedText(tuple(spans), 0.0 if is_cut else float(best.prod()))
+        chance = float(self._calibration.text.chances(best.prod(keepdims=True))[0]) if len(best) else 1.0
+        return TaggedText(tuple(spans), 0.0 if is_cut else chance)
 
 
 def readable(text: str) -> str:

@@ -38,6 +38,7 @@ from sprat_inference.converters.sequence_classifier import (
     convert_classifier,
 )
 from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text, starts_with_padding
+from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
@@ -49,6 +50,7 @@ from sprat_training.datasets.columns import safe_listing
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure
+from sprat_training.span_calibration import SpanFigures, calibrate_spans, read_span_rows
 
 Doubles = NDArray[np.float64]
 
@@ -95,6 +97,8 @@ class AddedModel:
     agreement: Agreement | TranslationAgreement | None
     figures: TrainingFigures | None
     """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
+    spans: SpanFigures | None = None
+    """The same of a model that labels tokens."""
 
 
 def add_classifier(
@@ -143,7 +147,7 @@ def add_classifier(
 
 
 def add_token_classifier(
-    source: Source, config: AddConfig, texts: Sequence[str] | None, progress: OnTrainingProgress
+    source: Source, config: AddConfig, texts: Sequence[str] | None, rows: Path | None, progress: OnTrainingProgress
 ) -> AddedModel:
     """Write the artefact of a model that labels tokens into `config.output`, which must be missing or empty.
 
@@ -151,10 +155,11 @@ def add_token_classifier(
         source: the files of the model.
         config: what the user asked for.
         texts: to compare with the original; None for the shipped ones.
+        rows: the file of texts with spans to calibrate on; None leaves the model as it is.
         progress: is called while texts are read.
 
     Raises:
-        UserError: the model cannot be converted, or differs from the original.
+        UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
     saved = SavedModel.open(source.folder)
     with _new_folder(config.output) as folder:
@@ -174,8 +179,21 @@ def add_token_classifier(
             if not config.force:
                 check_agreement(agreement, config.quantization)
             scores.append(agreement.score(versions))
+        spans = None
+        if rows is not None:
+            spans = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()), config.accuracy)
+            scores += spans.scores()
+            limits = tuple(limit for limit in card.limits if limit != SPANS_NOT_CALIBRATED_LIMIT)
+            card = card.model_copy(
+                update={
+                    "calibration": spans.calibration,
+                    "keep_at": spans.keep_at,
+                    "keep_at_rule": spans.rule,
+                    "limits": limits,
+                }
+            )
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, None)
+    return AddedModel(written, agreement, None, spans)
 
 
 def add_translator(

@@ -16,6 +16,7 @@ from sprat_cli.terminal import remark, say, say_json
 if TYPE_CHECKING:
     from sprat_inference.card import Card
     from sprat_training.adding import AddedModel
+    from sprat_training.evaluation.metrics import Interval
 
 EPILOG = """\b
 Examples:
@@ -38,6 +39,7 @@ The converted model must give the --test texts, or 200 shipped ones, the labels 
 float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the original. That
 needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
+For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points.
 
 \b
 Exit codes:
@@ -64,7 +66,8 @@ def add(
         str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the model's]")
     ] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to calibrate it on.")
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Texts with labels (ner: entities), to calibrate it on."),
     ] = None,
     test: Annotated[
         Path | None,
@@ -111,7 +114,7 @@ def add(
     _check_options(
         task,
         {
-            "--calibrate": ("intent", calibrate),
+            "--calibrate": ("intent or ner", calibrate),
             "--outside-label": ("intent", outside_label),
             "--language": ("intent or ner", language),
             "--languages": ("translation", languages),
@@ -140,7 +143,7 @@ def add(
     folder = output or Path(model_name)
     rows = (
         None
-        if calibrate is None
+        if calibrate is None or task == "ner"
         else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding)
     )
     texts = None if test is None else read_texts(test, text_column, encoding=encoding).texts
@@ -161,7 +164,7 @@ def add(
         if task == "translation":
             added = add_translator(source, config, pairs, task_prefix, texts, bar.show)
         elif task == "ner":
-            added = add_token_classifier(source, config, texts, bar.show)
+            added = add_token_classifier(source, config, texts, calibrate, bar.show)
         else:
             added = add_classifier(source, config, texts, rows, bar.show)
     if as_json:
@@ -181,6 +184,7 @@ def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None
 
 def _facts(added: "AddedModel") -> dict[str, object]:
     card, figures = added.card, added.figures
+    measured = added.spans or figures
     return {
         "name": card.name,
         "version": card.version,
@@ -190,8 +194,8 @@ def _facts(added: "AddedModel") -> dict[str, object]:
         "targets": list(card.targets),
         "keep_at": card.keep_at,
         "agreement": None if added.agreement is None else asdict(added.agreement),
-        "calibrated_on": None if figures is None else figures.texts,
-        "kept_share": None if figures is None else figures.at(card.keep_at).share,
+        "calibrated_on": measured and measured.texts,
+        "kept_share": added.spans.kept_share if added.spans else figures and figures.at(card.keep_at).share,
     }
 
 
@@ -203,20 +207,31 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
         remark("it was not compared with the original")
     else:
         say(added.agreement.summary())
-    if figures is None:
-        how = " (--calibrate)" if task == "intent" else ""
-        remark(f"its confidence is not calibrated{how}: nothing is kept unless your policy says uncalibrated: keep")
-    else:
+    if added.spans is not None:
+        _say_kept(added.spans.texts, f"{added.spans.right} have all their spans", card, added.spans.kept_share,
+                  added.spans.kept_right)  # fmt: skip
+    elif figures is not None:
         kept = figures.at(card.keep_at)
-        say(f"of {figures.texts:,} rows {figures.accuracy} get the right label")
-        if kept.share:
-            say(f"keep_at {card.keep_at:.2f} keeps {kept.share:.1%} of the traffic, of which {kept.right} are right")
-        else:
-            remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
+        _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
+    else:
+        how = " (--calibrate)" if task in {"intent", "ner"} else ""
+        remark(f"its confidence is not calibrated{how}: nothing is kept unless your policy says uncalibrated: keep")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
     remark("in your policy file, without which what it says of the whole task holds:")
-    own = f"keep_at: {card.keep_at:.2f}" if figures is not None else "keep_at: YOURS, uncalibrated: keep"
+    own = (
+        f"keep_at: {card.keep_at:.2f}"
+        if figures is not None or added.spans is not None
+        else "keep_at: YOURS, uncalibrated: keep"
+    )
     remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
+
+
+def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Interval") -> None:
+    say(f"of {texts:,} rows {right}")
+    if share:
+        say(f"keep_at {card.keep_at:.2f} keeps {share:.1%} of the traffic, of which {of_kept} are right")
+    else:
+        remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
 
 
 def _what(card: "Card") -> str:
