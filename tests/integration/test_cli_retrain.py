@@ -230,7 +230,9 @@ async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
         2,
         "sprat: hr: no such folder; name that of the served version with --served DIR\n",
     )
-    assert (await run("retrain", "hr")).stderr == "sprat: hr: name an intent model of your own, as intent/hr\n"
+    assert (
+        await run("retrain", "hr")
+    ).stderr == "sprat: hr: name an intent model of your own, as intent/hr, or a task of yours with labels\n"
     await trained(run)
     result = await run("retrain", "intent/hr", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 1

@@ -1,5 +1,6 @@
 """A task from a file on a real Kafka: its topics, its service, its Results, and what it asks a large model."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -172,21 +173,30 @@ async def test_a_task_without_a_file_is_a_dead_letter_that_names_the_nearest(run
     assert found["no_known_task"].startswith("tasks: 1 unknown, did you mean desk?; known are intent, ")
 
 
-def cli(running: Running, *arguments: str) -> str:
+def cli(running: Running, *arguments: str, code: int = 0) -> str:
     environment = {
         "SPRAT_POLICY": str(running.folder / "policy.yaml"),
         "SPRAT_KAFKA__BOOTSTRAP": running.installation.bootstrap,
     }
     done = CliRunner().invoke(app, list(arguments), env=environment)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     return done.output
 
 
-def test_the_commands_know_the_task(running: Running) -> None:
+def test_the_commands_know_the_task(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(running.folder)
     (send,) = commands(programs()["task-send"])
     assert '"label":"laptop"' in cli(running, *shlex.split(send)[1:], "--json")
     assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
     assert "desk.default" in cli(running, "lag", "--over", "0.5", "--json")
+    correct = ["feedback", "--task", "desk", "--text-id", "sure", "--source", SOURCE, "--by", "qa", "--label"]
+    assert cli(running, *correct, "leave")
+    assert "no announced model knows the label leaves; did you mean leave?" in cli(running, *correct, "leaves", code=2)
+    cli(running, "feedback", "export", "--task", "desk", "--output", str(running.folder / "corrected.csv"))
+    assert "how do I book three days off,leave" in (running.folder / "corrected.csv").read_text()
+    retrained = ["retrain", "desk", "--served", "desk-model", "--replace", "--yes", "--json"]
+    said = [json.loads(line) for line in cli(running, *retrained).splitlines() if line.startswith("{")]
+    assert ("desk", "default") in {(each.get("task"), each.get("model")) for each in said}
     rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
     assert "sprat.predictions.desk.v1" in rights
     assert "sprat.results.desk.v1" in cli(running, "acls", "print", "--principal", "consumer=User:shop")

@@ -83,6 +83,12 @@ def test_a_mistake_is_told_by_line_and_field(folder: Path, content: str, said: s
     assert said in refusal(folder, content)
 
 
+def test_a_folder_with_something_else_in_it_is_told_with_the_setting_for_another(folder: Path) -> None:
+    (folder / "main.yaml").write_text("- name: install\n", encoding="utf-8")
+    with pytest.raises(UserError, match="SPRAT_TASKS names another"):
+        load_task_files(folder)
+
+
 def test_a_name_must_be_one_of_a_new_task(folder: Path) -> None:
     assert "intent is a task of Sprat itself" in refusal(folder, SENTIMENT, "intent.yaml")
     assert "no name of a task" in refusal(folder, SENTIMENT, "Mood.yaml")

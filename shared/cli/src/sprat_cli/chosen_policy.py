@@ -7,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from sprat.settings import VariableSettings
 from sprat_cli.terminal import remark
+from sprat_operations import local_run
+from sprat_operations.local_run import LocalRun
 from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files, tasks_folder
 
 NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
@@ -21,13 +23,22 @@ class _PolicyVariable(VariableSettings):
     tasks: Path | None = None
 
 
-def chosen_tasks() -> TaskFiles:
-    """Return the task files of the folder that the services read: by SPRAT_TASKS, else beside the policy file.
+def chosen_tasks(run: LocalRun | None = None) -> TaskFiles:
+    """Return the task files of the folder that the services read.
+
+    It is that of SPRAT_TASKS, else that of this user's `sprat up`, else `tasks` beside the policy file or here.
+
+    Args:
+        run: the `sprat up` that the command talks to; None: not known yet, so the only one that runs.
 
     Raises:
         UserError: one of them is not valid, or the setting names no folder.
     """
     variables = _PolicyVariable()
+    if variables.tasks is None:
+        runs = local_run.for_commands() if run is None else [run]
+        if len(runs) == 1 and Path(runs[0].tasks or "-").is_dir():
+            return load_task_files(Path(runs[0].tasks))
     return load_task_files(tasks_folder(variables.tasks, variables.policy))
 
 

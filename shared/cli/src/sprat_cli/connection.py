@@ -98,7 +98,7 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
         host, _, port = address.strip().rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise UserError(f"Kafka's address {address!r} is not HOST:PORT; example: --bootstrap 127.0.0.1:9092")
-    return settings.with_tasks(chosen_tasks().table)
+    return settings.with_tasks(chosen_tasks(local_run.find_by_kafka(settings.bootstrap)).table)
 
 
 def reading_signatures() -> Signatures | None:

@@ -61,6 +61,7 @@ class BackingServers:
             LocalError: one does not start.
         """
         self._starts.wait()
+        tasks = self._options.task_files.folder
         run = LocalRun(
             os.getpid(),
             str(self._folder.absolute()),
@@ -68,6 +69,7 @@ class BackingServers:
             self.bootstrap,
             self._options.prefix,
             for_commands=self._options.for_commands,
+            tasks="" if tasks is None else str(tasks.absolute()),
         )
         if run.redis_url or run.for_commands:
             self._announced = run.announce()

@@ -27,6 +27,8 @@ class LocalRun:
     """Of its topics; empty as above."""
     for_commands: bool = False
     """Whether commands that are told no Kafka use this one: true of `sprat up`, false of the demo and of tests."""
+    tasks: str = ""
+    """The folder of its task files; empty where it has none."""
     born: str = field(default="", compare=False)
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
 

@@ -140,7 +140,10 @@ def load_task_files(folder: Path | None) -> TaskFiles:
     """
     if folder is None:
         return NO_FILES
-    return TaskFiles({path.stem: load_task_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}, folder)
+    try:
+        return TaskFiles({path.stem: load_task_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}, folder)
+    except UserError as error:
+        raise UserError(f"{error}\n{folder} is read as the folder of task files; SPRAT_TASKS names another") from None
 
 
 def load_task_file(path: Path) -> TaskFile:

@@ -27,7 +27,7 @@ from sprat_contracts import ReasonCode
 TASK = Attribute(
     "task",
     "sprat.task",
-    f"The task: {', '.join(f'`{task}`' for task in KNOWN_TASKS)}.",
+    f"The task: {', '.join(f'`{task}`' for task in KNOWN_TASKS)}, or one from a file.",
     limit=50,
     examples=("intent", "ner"),
 )

@@ -85,7 +85,7 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     for check in check_models(registered.announced, measured):
         yield check
     if policy is not None:
-        for check in check_policy(policy.with_added(chosen_tasks()), registered.announced):
+        for check in check_policy(policy.with_added(chosen_tasks(run)), registered.announced):
             yield check
 
 

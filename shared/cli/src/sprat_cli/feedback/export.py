@@ -77,7 +77,7 @@ def export(
     if task not in (known := kafka.topics.tasks):
         raise UserError(f"--task {task}: no such task; known are {', '.join(known)}")
     for path in (output, *([out_of_scope] if out_of_scope else [])):
-        check_format(path, task)
+        check_format(path, task, known[task])
         if path.exists() and not force:
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)

@@ -23,7 +23,6 @@ from sprat_operations.topic_reader import read_since
 Known = Mapping[str, Collection[str]]
 """Model → its intents."""
 
-_TASK: Final = "intent"
 _LOOK_S: Final = 10.0
 """Stop looking for texts after this time: a correction must not wait long for a remark."""
 _SHOWN: Final = 5
@@ -43,14 +42,19 @@ async def check_corrections(kafka: KafkaSettings, messages: Sequence[FeedbackGiv
         UserError: the requested model, or every model, does not know a label, and `new_labels` is False.
     """
     try:
-        known = await _announced_labels(kafka) if any(map(_label, messages)) else {}
+        announced = await _announced_labels(kafka) if any(map(_label, messages)) else {}
     except KafkaConnectionError:
         raise
     except (KafkaError, UserError, TimeoutError):
-        known = {}
+        announced = {}
     search, complete = await _looked_for(kafka, messages)
-    asked = {identity: requested_model(found.text, _TASK) for identity, found in search.found.items()}
-    problems, notes = judge_labels(messages, known, asked)
+    problems: list[str] = []
+    notes: list[str] = []
+    for task, known in announced.items():
+        asked = {identity: requested_model(found.text, task) for identity, found in search.found.items()}
+        found_problems, found_notes = judge_labels([each for each in messages if each.task == task], known, asked)
+        problems += found_problems
+        notes += found_notes
     if problems and not new_labels:
         advice = "correct it, or publish it as a new label with --allow-new-labels; nothing is published"
         raise UserError("\n".join([*problems, advice]))
@@ -71,16 +75,17 @@ def judge_labels(
     """Return a line for each label that its model does not know, and what could not be judged.
 
     Args:
-        messages: the corrections.
-        known: the labels of the announced models.
+        messages: the corrections, of one task.
+        known: the labels of its announced models.
         asked: the models that texts ask for, of those that were found.
     """
     every = {label for labels in known.values() for label in labels}
     if not every:
         return [], []
+    word = "intent" if all(each.task == "intent" for each in messages) else "label"
     labels = {label for each in messages if (label := _label(each)) is not None}
     unknown = sorted(labels - every)
-    lines = [f"no announced model knows the intent {printable(each, 60)}{_near(each, every)}" for each in unknown]
+    lines = [f"no announced model knows the {word} {printable(each, 60)}{_near(each, every)}" for each in unknown]
     doubtful = [(asked.get((each.text_source, each.text_id)), _label(each) or "") for each in in_doubt(messages, known)]
     judged = [(model, label) for model, label in doubtful if model is not None and model in known]
     wrong = Counter((model, label) for model, label in judged if label not in known[model])
@@ -88,7 +93,7 @@ def judge_labels(
         texts = "1 text asks for" if count == 1 else f"{count:,} texts ask for"
         others = [name for name in known if label in known[name]]
         do = f"{', '.join(others)} {'does' if len(others) == 1 else 'do'}"
-        lines.append(f"the model {model}, which {texts}, does not know the intent {printable(label, 60)}; {do}")
+        lines.append(f"the model {model}, which {texts}, does not know the {word} {printable(label, 60)}; {do}")
     notes = []
     if unchecked := len(doubtful) - len(judged):
         which = "1 label was" if unchecked == 1 else f"{unchecked:,} labels were"
@@ -122,9 +127,9 @@ def _near(label: str, known: Collection[str]) -> str:
     return f"; did you mean {printable(near[0], 60)}?" if near else ""
 
 
-async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
-    """Return the labels of the intent models that are announced, without those that announce none."""
-    labels: dict[bytes | None, tuple[str, Collection[str]]] = {}
+async def _announced_labels(kafka: KafkaSettings) -> dict[str, dict[str, Collection[str]]]:
+    """Return task → model → labels of the models that are announced, without those that announce none."""
+    labels: dict[bytes | None, ModelAnnounced] = {}
     signatures = reading_signatures()
     async for record in read_since(client_arguments(kafka), [kafka.topics.models], None):
         if signatures is not None and not signatures.accepts(record):
@@ -134,9 +139,12 @@ async def _announced_labels(kafka: KafkaSettings) -> dict[str, Collection[str]]:
             announced = decode(record, ModelAnnounced).message if record.value else None
         except WireError:
             continue
-        if announced is not None and announced.task == _TASK and announced.labels:
-            labels[record.key] = announced.model, frozenset(announced.labels)
-    return dict(labels.values())
+        if announced is not None and announced.labels:
+            labels[record.key] = announced
+    by_task: dict[str, dict[str, Collection[str]]] = {}
+    for each in labels.values():
+        by_task.setdefault(each.task, {})[each.model] = frozenset(each.labels or ())
+    return by_task
 
 
 async def _looked_for(kafka: KafkaSettings, messages: Sequence[FeedbackGiven]) -> tuple[TextSearch, bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
-from sprat_contracts import IntentOutput
+from sprat_contracts import IntentOutput, Output
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.rows import label_problem, protected_cell, text_problem
@@ -18,20 +18,20 @@ COLUMNS: Final = ("text", "label", "language")
 _BREAKS: Final = re.compile(r"[\t\r\n]")
 
 
-def check_format(path: Path, task: str) -> None:
-    """Refuse a file that cannot hold the task's rows.
+def check_format(path: Path, task: str, form: type[Output]) -> None:
+    """Refuse a file that cannot hold the rows of a task, whose output has this form.
 
     Raises:
         UserError: its suffix is not a known format, or a table cannot hold the task's output.
     """
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: unknown format; the name must end in {', '.join(FORMATS)}")
-    if task != "intent" and path.suffix != ".jsonl":
+    if form is not IntentOutput and path.suffix != ".jsonl":
         raise UserError(f"{path}: the output of {task} is not a single label: use .jsonl")
 
 
 def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
-    """Return the rows: of intents text, label and language; else text, language and the whole output."""
+    """Return the rows: of labels text, label and language; else text, language and the whole output."""
     return [
         {"text": each.text.text, "label": each.output.label, "language": _language(each)}
         if isinstance(each.output, IntentOutput)
@@ -47,7 +47,7 @@ def _language(example: CorrectedText) -> str:
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:
     """Return whether `sprat train` accepts the row; one row that it refuses would make it refuse the whole file.
 
-    Rows of other tasks than intent have no label, and `sprat train` does not read them.
+    Rows of tasks without labels have none, and `sprat train` does not read them.
     """
     if "label" not in row:
         return True

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import SpratError, UserError
-from sprat.model import Question
+from sprat.model import DEFAULT_MODEL, Question, display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.assess.answers import load_small_model
 from sprat_cli.connection import kafka_settings
@@ -28,8 +28,9 @@ from sprat_cli.options import (
     time_before_now,
 )
 from sprat_cli.progress import ProgressBar
-from sprat_cli.retrain.corrections import add_corrections, new_corrections
+from sprat_cli.retrain.corrections import AskedModel, add_corrections, new_corrections
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
+from sprat_contracts import IntentOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_training.config import TrainingConfig
@@ -76,7 +77,7 @@ _TEXTS_PER_BATCH = 500
 class _Retrained:
     """What was trained, and how it compares."""
 
-    name: str
+    model: AskedModel
     served: Card
     result: TrainingResult
     comparison: Comparison
@@ -93,7 +94,9 @@ class _Retrained:
 
 
 def retrain(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="As intent/hr or intent@hr.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", show_default=False, help="As intent/hr or intent@hr, or a task of yours.")
+    ],
     *,
     feedback: Annotated[str, typer.Option(metavar="SPAN", help="Corrections of the last 12h, 30d.")] = "30d",
     data: Annotated[
@@ -175,10 +178,11 @@ def retrain(
     prefix: Prefix = None,
 ) -> None:
     """Train a served model anew with its corrections, and say whether that is better."""
-    name = _name(model)
+    kafka = kafka_settings(bootstrap, prefix)
+    asked = _asked(model, kafka.topics.tasks)
     since = time_before_now(feedback, "--feedback")
-    folder = served or Path(name)
-    card = _served_card(folder, name)
+    folder = served or Path(asked.name)
+    card = _served_card(folder, asked)
     _check_target(folder, output, replaces=replace_served, yes=yes)
     reading = _reading(
         folder,
@@ -196,14 +200,14 @@ def retrain(
     )
     files = data or _files_of(card, folder)
     outside_file = out_of_scope or _outside_file_of(card, folder)
-    kafka = kafka_settings(bootstrap, prefix)
-    _compare_announced(kafka, name, card)
-    kept_in = corrections or Path(f"{name}-corrections.jsonl")
-    rows, left_out = new_corrections(kafka, name, since, reading.outside_label, kept_in)
+    _compare_announced(kafka, asked, card)
+    kept_in = corrections or Path(f"{asked.name}-corrections.jsonl")
+    rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
     total = add_corrections(kept_in, rows)
     if not total:
         raise SpratError(
-            f"no correction of intent@{name} in the last {feedback}: nothing to train from{_why(left_out)}"
+            f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
+            f"{_why(left_out)}"
         )
     config = TrainingConfig(
         files=(*(file for file in files if file != kept_in), kept_in),
@@ -227,7 +231,7 @@ def retrain(
         threads=threads,
     )
     result, comparison, clean = _compared(config, folder, card, threads)
-    retrained = _Retrained(name, card, result, comparison, clean, kept_in, total, len(rows), left_out)
+    retrained = _Retrained(asked, card, result, comparison, clean, kept_in, total, len(rows), left_out)
     if as_json:
         say_json(_as_json(retrained))
     else:
@@ -239,7 +243,7 @@ def retrain(
         )
     target = folder if replace_served else output
     if target is not None and (not replace_served or yes or typer.confirm(f"Replace {folder}?", err=True)):
-        _write(config, target, as_json=as_json, name=name)
+        _write(config, target, as_json=as_json, model=asked)
     elif not as_json:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
 
@@ -270,14 +274,16 @@ def _compared(
     return result, compare(served, trained), clean
 
 
-def _name(model: str) -> str:
+def _asked(model: str, tasks: TaskTable) -> AskedModel:
     task, separator, name = model.replace("@", "/", 1).partition("/")
+    if task in tasks.added and tasks[task] is IntentOutput:
+        return AskedModel(task, name or DEFAULT_MODEL)
     if task != "intent" or not separator or not name:
-        raise UserError(f"{model}: name an intent model of your own, as intent/hr")
-    return name
+        raise UserError(f"{model}: name an intent model of your own, as intent/hr, or a task of yours with labels")
+    return AskedModel(task, name)
 
 
-def _served_card(folder: Path, name: str) -> Card:
+def _served_card(folder: Path, asked: AskedModel) -> Card:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name that of the served version with --served DIR")
     try:
@@ -285,7 +291,7 @@ def _served_card(folder: Path, name: str) -> Card:
     except BrokenArtefact as error:
         raise UserError(f"--served: {error}") from None
     if card.task != "intent" or not card.labels:
-        raise UserError(f"{folder}: not an intent model, so not the one of intent/{name}")
+        raise UserError(f"{folder}: not a model of labels, so not the one of {asked}")
     return card
 
 
@@ -355,13 +361,13 @@ def _found(work: Work, folder: Path) -> Path | None:
     return path
 
 
-def _compare_announced(kafka: KafkaSettings, name: str, card: Card) -> None:
+def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card) -> None:
     """Print a remark where another version than that of the folder is announced."""
-    versions = {each.version for each in announced_models(kafka) if (each.task, each.model) == ("intent", name)}
+    versions = {each.version for each in announced_models(kafka) if (each.task, each.model) == (asked.task, asked.name)}
     if not versions:
-        remark(f"intent/{name} is not announced: no service has served it yet")
+        remark(f"{asked} is not announced: no service has served it yet")
     elif card.version not in versions:
-        remark(f"intent/{name} is announced with version {', '.join(sorted(versions))}, the folder has {card.version}")
+        remark(f"{asked} is announced with version {', '.join(sorted(versions))}, the folder has {card.version}")
 
 
 def _answers(folder: Path, result: TrainingResult, threads: int, bar: ProgressBar) -> VersionAnswers:
@@ -378,7 +384,7 @@ def _answers(folder: Path, result: TrainingResult, threads: int, bar: ProgressBa
     return answers_of(answers, labels, model.card.keep_at)
 
 
-def _write(config: TrainingConfig, target: Path, *, as_json: bool, name: str) -> None:
+def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel) -> None:
     """Train once more into the folder: the same files give the same bytes."""
     with ProgressBar() as bar:
         result = train(replace(config, output=target), bar.show)
@@ -390,10 +396,8 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, name: str) ->
     if as_json:
         say_json({"type": "written", "folder": str(target), "version": result.card.version, "report": str(page)})
         return
-    say(
-        f"{target}: intent/{name}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report"
-    )
-    say(f"serve it: sprat up --model intent/{name}={target}    (a running `sprat up` of that folder notices by itself)")
+    say(f"{target}: {model}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report")
+    say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
 
 
 def _summary(retrained: _Retrained) -> list[str]:
@@ -424,16 +428,16 @@ def _summary(retrained: _Retrained) -> list[str]:
         *rest,
         "",
         f"keep_at: {retrained.served.keep_at:.2f} served, {result.card.keep_at:.2f} new, chosen on held-out folds",
-        paint(_verdict(retrained.name, comparison), colour),
+        paint(_verdict(retrained.model, comparison), colour),
         *_new_version(result.verdict),
     ]
 
 
-def _verdict(name: str, comparison: Comparison) -> str:
+def _verdict(model: AskedModel, comparison: Comparison) -> str:
     if comparison.better == "new":
-        return f"The new version of intent/{name} is better: {_difference(comparison.right)} of the texts."
+        return f"The new version of {model} is better: {_difference(comparison.right)} of the texts."
     if comparison.better == "served":
-        return f"The served version of intent/{name} is better: keep it. {_difference(comparison.right)} of the texts."
+        return f"The served version of {model} is better: keep it. {_difference(comparison.right)} of the texts."
     return (
         f"No difference can be shown on {counted(comparison.texts, 'text')} ({_difference(comparison.right)}): more "
         "corrections and more texts narrow the interval."
@@ -461,7 +465,8 @@ def _as_json(retrained: _Retrained) -> dict[str, Any]:
     result, comparison = retrained.result, retrained.comparison
     return {
         "type": "retrained",
-        "model": retrained.name,
+        "task": retrained.model.task,
+        "model": retrained.model.name,
         "served_version": retrained.served.version,
         "served_saw_the_test": not retrained.clean,
         "corrections": retrained.total,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,32 @@ from sprat_training.datasets.rows import normalised_text
 _COLUMNS = ColumnNames("text", "label")
 
 
+@dataclass(frozen=True, slots=True)
+class AskedModel:
+    """The model that is trained anew, as texts ask for it."""
+
+    task: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.name}"
+
+
 def new_corrections(
-    kafka: KafkaSettings, name: str, since_ms: int, outside_label: str, path: Path
+    kafka: KafkaSettings, asked: AskedModel, since_ms: int, outside_label: str, path: Path
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
     """Return the rows of corrections of a model that training accepts, and why others are left out.
 
     Args:
         kafka: where they are.
-        name: of the model, as texts ask for it.
+        asked: the model, as texts ask for it.
         since_ms: corrections given since then.
         outside_label: what stands for texts outside every label.
         path: of the file they are meant for.
     """
     with explain_kafka_errors(kafka):
-        examples, left_out = asyncio.run(joined_corrections(kafka, "intent", since_ms))
-    own = [each for each in examples if requested_model(each.text, "intent") == name]
+        examples, left_out = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
+    own = [each for each in examples if requested_model(each.text, asked.task) == asked.name]
     left_out["other_model"] += len(examples) - len(own)
     rows = [{"text": row["text"], "label": row["label"] or outside_label} for row in rows_of(own)]
     good = [row for row in rows if trainable(path, row)]

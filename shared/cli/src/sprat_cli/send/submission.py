@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
 
@@ -78,7 +79,11 @@ def parse_tasks(words: Iterable[str], known: Collection[str] = BUILT_IN) -> dict
     for word in words:
         found = _TASK.fullmatch(word)
         if found is None or found["task"] not in known:
-            raise UserError(f"--task {word}: known are {', '.join(task_words(known))}; a model by name: intent@NAME")
+            near = get_close_matches(word.partition("@")[0].partition("=")[0], known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UserError(
+                f"--task {word}: {hint}known are {', '.join(task_words(known))}; a model by name: intent@NAME"
+            )
         task = found["task"]
         if task in tasks:
             raise UserError(f"--task {task} is given twice: a text has one answer for each task")

@@ -105,6 +105,10 @@ def init(
 ) -> None:
     """Write a task file into the folder of task files: SPRAT_TASKS, else `tasks` beside the policy or here."""
     check_task_name(name, f"sprat task init {name}")
+    if kind == "text" and (labels or label or artefact):
+        raise UserError("a task of the kind text has neither labels nor a model: a large model writes its answer")
+    if kind == "text" and not instruction:
+        raise UserError("a task of the kind text needs --instruction TEXT: what is to be written about a text")
     meanings = _meanings(labels, label or ()) if kind == "classification" else {}
     threshold = keep_at if keep_at is not None else _KEEP_ZERO_SHOT if artefact is None else _KEEP_TRAINED
     folder = folder_for_tasks()
@@ -121,7 +125,8 @@ def init(
         path.unlink() if before is None else path.write_bytes(before)
         raise
     say(f"{path} is written")
-    say("next: say in it what each label means; sprat task check; sprat topics create, or sprat up")
+    meaning = "say in it what each label means; " if meanings else ""
+    say(f"next: {meaning}sprat task check; sprat topics create, or sprat up")
 
 
 @app.command(epilog=_CHECK, short_help="Check task files.")
@@ -209,4 +214,5 @@ def _written(
 
 
 def _yaml(fields: Mapping[str, object]) -> str:
-    return yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    return text.replace(": ''\n", ":\n")  # a label without a meaning

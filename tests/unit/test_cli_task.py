@@ -1,0 +1,104 @@
+"""`sprat task init` and `sprat task check`, and which folder of task files a command reads."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sprat_cli.chosen_policy import chosen_tasks
+from sprat_cli.main import app
+from sprat_operations.local_run import LocalRun
+from sprat_policy import load_task_file
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `sprat task …` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SPRAT_POLICY", "SPRAT_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def ran(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, ["task", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return ran
+
+
+def test_a_file_is_written_that_says_what_was_given(run: Run) -> None:
+    given = ["--labels", "billing", "--label", "technical=it does not work: {x}", "--language", "en"]
+    run("init", "queue", *given, "--artefact", "models/queue", "--keep-at", "0.7", "--instruction", 'Judge: it\'s "x".')
+    task = load_task_file(Path("tasks/queue.yaml"))
+    assert task.labels == {"billing": "", "technical": "it does not work: {x}"}
+    assert (task.languages, task.artefact, task.keep_at) == (("en",), Path("../models/queue"), 0.7)
+    assert task.instruction == 'Judge: it\'s "x".'
+    assert "  billing:\n" in Path("tasks/queue.yaml").read_text()
+
+
+def test_without_a_model_less_is_kept(run: Run) -> None:
+    run("init", "zero", "--labels", "a,b")
+    run("init", "trained", "--labels", "a,b", "--artefact", "m")
+    assert [load_task_file(Path(f"tasks/{name}.yaml")).keep_at for name in ("zero", "trained")] == [0.9, 0.8]
+
+
+def test_a_task_of_writing_needs_an_instruction_and_nothing_else(run: Run) -> None:
+    assert "needs --instruction" in run("init", "summary", "--kind", "text", code=2)
+    assert "neither labels" in run("init", "summary", "--kind", "text", "--labels", "a,b", code=2)
+    run("init", "summary", "--kind", "text", "--instruction", "Summarise it.")
+    assert load_task_file(Path("tasks/summary.yaml")).max_characters == 2_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ner", "--labels", "a,b"], "ner is a task of Sprat itself"),
+        (["My Task", "--labels", "a,b"], "no name of a task"),
+        (["mood", "--labels", "a"], "two labels or more"),
+        (["mood", "--labels", "a,b,a"], "'a' is given twice"),
+        (["mood", "--labels", "a,b", "--language", "english"], "languages.0"),
+    ],
+    ids=["built-in", "name", "one label", "twice", "language"],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_left(run: Run, arguments: list[str], said: str) -> None:
+    assert said in run("init", *arguments, code=2)
+    assert not list(Path().glob("tasks/*.yaml"))
+
+
+def test_a_file_that_is_there_is_kept(run: Run) -> None:
+    run("init", "mood", "--labels", "a,b")
+    assert "is there already" in run("init", "mood", "--labels", "c,d", code=2)
+    run("init", "mood", "--labels", "c,d", "--force")
+    assert [*load_task_file(Path("tasks/mood.yaml")).labels] == ["c", "d"]
+
+
+def test_check_tells_every_problem_and_what_the_others_say(run: Run) -> None:
+    run("init", "mood", "--labels", "a,b")
+    Path("tasks/odd.yaml").write_text("kind: poem\n")
+    said = run("check", code=2)
+    assert "tasks/mood.yaml is valid: the task mood, classification" in said
+    assert "tasks/odd.yaml:1:7: kind" in said
+    told = json.loads(run("check", "tasks/mood.yaml", "--json"))
+    assert (told["name"], told["task"]["labels"]) == ("mood", {"a": "", "b": ""})
+
+
+def test_without_any_file_check_says_how_to_write_one(run: Run) -> None:
+    assert "sprat task init" in run("check", code=2)
+
+
+def test_a_command_reads_the_folder_of_the_sprat_up_that_it_talks_to(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "mine", "--labels", "a,b")
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    up = LocalRun(1, "folder", "", "127.0.0.1:9092", tasks=str(tmp_path / "tasks"))
+    assert [*chosen_tasks(up)] == ["mine"]
+    (other / "own").mkdir()
+    monkeypatch.setenv("SPRAT_TASKS", str(other / "own"))
+    assert [*chosen_tasks(up)] == []
