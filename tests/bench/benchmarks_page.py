@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import language_tables, model_tables, privacy_tables, sizing_tables, speed_tables
+from tests.bench import language_tables, lexical_tables, model_tables, privacy_tables, sizing_tables, speed_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
@@ -69,6 +69,7 @@ def generated() -> dict[str, str]:
     return {
         "models": model_tables.summary(models),
         "intent": model_tables.intent(models["intent"]),
+        "lexical": lexical_tables.markdown(models["lexical"]),
         "ner": model_tables.ner(models["ner"]),
         "translation": model_tables.translation(models["translation"]),
         "languages": language_tables.markdown(read("languages")),
