@@ -76,6 +76,7 @@ def generated() -> dict[str, str]:
         "privacy": privacy_tables.markdown(privacy),
         "privacy-missed": privacy_tables.missed(privacy),
         "surnames": privacy_tables.surnames(read("surnames")),
+        "unseen-surnames": privacy_tables.unseen_surnames(read("unseen-surnames")),
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "near-outside": "\n".join(_near_outside(read("training")["near outside"])),

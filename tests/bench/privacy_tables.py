@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sprat_training.evaluation.metrics import wilson
 from tests.bench.privacy_scoring import CATEGORIES, Category
 
 NAMES: Final = {"validators": "validators", "tagger": "tagger", "both": "both", "presidio": "Presidio"}
@@ -39,6 +40,19 @@ def missed(figures: Mapping[str, Any]) -> str:
     return "\n".join(("| what | spans | not masked completely, % |", "| --- | --- | --- |", *rows))
 
 
+LANGUAGES: Final = {
+    f"language {tag}": f"{name}, all of the above"
+    for tag, name in (
+        ("en", "English"),
+        ("de", "German"),
+        ("fr", "French"),
+        ("es", "Spanish"),
+        ("it", "Italian"),
+        ("pt", "Portuguese"),
+        ("nl", "Dutch"),
+    )
+}
+
 STANDS: Final = {
     "bare": "alone in a sentence (*Has Young paid?*)",
     "title": "after a title (*Mr Young*)",
@@ -51,18 +65,29 @@ STANDS: Final = {
     "kind common": "common surnames",
     "kind word": "surnames that are words (*Young, Koch, Petit*)",
     "bare word": "surnames that are words, alone in a sentence",
-    **{
-        f"language {tag}": f"{name}, all of the above"
-        for tag, name in (
-            ("en", "English"),
-            ("de", "German"),
-            ("fr", "French"),
-            ("es", "Spanish"),
-            ("it", "Italian"),
-            ("pt", "Portuguese"),
-            ("nl", "Dutch"),
-        )
-    },
+    **LANGUAGES,
+}
+
+UNSEEN_STANDS: Final = {
+    "bare": "alone in a sentence (*Page signed for the parcel*)",
+    "title": "after a title (*Mrs Page would like …*)",
+    "role": "after a role (*your colleague Page*)",
+    "greeting": "in a greeting (*Dear Ms Page,*)",
+    "lower": "in the last lines, in small letters (*thx / page*, *- page*)",
+    "surname-first": "*Surname, First name*",
+    "kind name": "surnames that are not words",
+    "kind word": "surnames that are words (*Page, Vogel, Blanc*)",
+    "bare name": "surnames that are not words, alone in a sentence",
+    "bare word": "surnames that are words, alone in a sentence",
+    **LANGUAGES,
+}
+
+ALARMS: Final = {
+    "start": "the word at the start (*Page 3 is missing*)",
+    "greeting": "the word after a greeting (*Hello, page keeps crashing*)",
+    "inside": "the word elsewhere (*The page won't load*)",
+    **LANGUAGES,
+    "all": "all sentences",
 }
 
 
@@ -77,6 +102,37 @@ def surnames(figures: Mapping[str, Any]) -> str:
         (after, count), (before, _) = figures["after"][key], figures["before"][key]
         rows.append(f"| {what} | {count:,} | {_percent(1 - after / count)} | {_percent(1 - before / count)} |")
     return "\n".join((*head, *rows))
+
+
+def unseen_surnames(figures: Mapping[str, Any]) -> str:
+    """Return the same shares of the sentences of another author, and the false alarms, as Markdown."""
+    closing = "% (95 % interval) | without the words beside them |"
+    line = "| --- | --- | --- | --- |"
+    return "\n".join(
+        (
+            f"| surnames, sentences of another author | texts | not masked completely, {closing}",
+            line,
+            *_shares(UNSEEN_STANDS, _left(figures["after"]), _left(figures["before"])),
+            "",
+            f"| sentences without a person | sentences | something masked as a person, {closing}",
+            line,
+            *_shares(ALARMS, figures["alarms"]["after"], figures["alarms"]["before"]),
+        )
+    )
+
+
+def _left(masked: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, int]]:
+    return {key: (every - some, every) for key, (some, every) in masked.items()}
+
+
+def _shares(
+    what: Mapping[str, str], after: Mapping[str, Sequence[int]], before: Mapping[str, Sequence[int]]
+) -> Iterator[str]:
+    for key, title in what.items():
+        some, every = after[key]
+        share = wilson(some, every)
+        interval = f"{_percent(share.value)} ({_percent(share.low)}–{_percent(share.high)})"
+        yield f"| {title} | {every:,} | {interval} | {_percent(before[key][0] / every)} |"
 
 
 def _all(figures: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:

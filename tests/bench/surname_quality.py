@@ -4,11 +4,15 @@
 
 Carrier sentences and names: `tests/data/surname_carriers.tsv` and `surnames.tsv`. Every other carrier of a language and
 kind (even ones) is for looking at; the odd ones are reported. A name counts as masked when every letter of it is.
+
+Beside them a second set, `unseen_surname_carriers.tsv`, `unseen_surnames.tsv` and `unseen_surname_words.tsv`, whose
+author had seen neither the rules nor the first set. All of it is reported, and no rule may be tuned on it. In its
+sentences of words, which name no person, the surnames stand as words: a mask of a person there is a false alarm.
 """
 
 import argparse
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -34,6 +38,19 @@ class Carried:
     spans: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A text without a person, in which a word stands that is a surname elsewhere."""
+
+    language: str
+    stands: str
+    text: str
+
+
+Counts = dict[tuple[str, ...], tuple[int, int]]
+"""How many, and of how many: by how they stand, by kind, by language."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,34 +58,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--without-context", action="store_true", help="the tagger and the validators alone")
     parser.add_argument("--save", action="store_true", help="measure both, save the figures, fill docs/benchmarks.md")
     options = parser.parse_args(argv)
-    texts = list(carried(odd=options.half == "odd"))
     tagger = Tagger.load(SHIPPED_TAGGER)
-    before = count(texts, tagger, [])
-    after = count(texts, tagger, [NameContext()])
-    shown = before if options.without_context else after
-    for key, (masked, all_) in shown.items():
-        print(f"{' '.join(key):30}{masked:5} of {all_:5}  {100 * masked / all_:5.1f} %")
+    first = list(carried("surname_carriers", "surnames", odd=options.half == "odd"))
+    unseen = list(carried("unseen_surname_carriers", "unseen_surnames"))
+    plain = list(words("unseen_surname_words"))
+    rules = {"before": [], "after": [NameContext()]}
+    seen_counts = {when: count(first, tagger, more) for when, more in rules.items()}
+    unseen_counts = {when: count(unseen, tagger, more) for when, more in rules.items()}
+    alarms = {when: false_alarms(plain, tagger, more) for when, more in rules.items()}
+    when = "before" if options.without_context else "after"
+    for title, counts in (
+        ("surnames masked", seen_counts[when]),
+        ("surnames masked, sentences written without sight of the rules", unseen_counts[when]),
+        ("false alarms in sentences without a person", alarms[when]),
+    ):
+        print(f"\n{title}")
+        for key, (some, all_) in counts.items():
+            print(f"{' '.join(key):30}{some:5} of {all_:5}  {100 * some / all_:5.1f} %")
     if options.save:
-        save("surnames", {"tagger": tagger.card.version, "before": rows(before), "after": rows(after)})
+        version = {"tagger": tagger.card.version}
+        figures = {when: rows(counts) for when, counts in unseen_counts.items()}
+        save("unseen-surnames", version | figures | {"alarms": {when: rows(counts) for when, counts in alarms.items()}})
+        save("surnames", version | {when: rows(counts) for when, counts in seen_counts.items()})
     return 0
 
 
-def carried(*, odd: bool) -> Iterator[Carried]:
-    """Yield each carrier of a half with each surname of its language."""
-    names: dict[tuple[str, str], list[str]] = {}
-    for line in (DATA / "surnames.tsv").read_text("utf-8").splitlines():
-        language, kind, words = line.split("\t")
-        names[language, kind] = words.split(" ")
+def carried(carriers: str, names: str, *, odd: bool | None = None) -> Iterator[Carried]:
+    """Yield each carrier of a file, or of its odd or even half, with each surname of its language."""
+    surnames: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    firsts: dict[str, list[str]] = {}
+    for language, kind, listed in lines(names):
+        if kind == "first":
+            firsts[language] = listed.split(" ")
+        else:
+            surnames[language] += ((kind, surname) for surname in listed.split(" "))
     places: Counter[tuple[str, str]] = Counter()
-    for line in (DATA / "surname_carriers.tsv").read_text("utf-8").splitlines():
-        language, stands, carrier = line.split("\t")
+    for language, stands, carrier in lines(carriers):
         places[language, stands] += 1
-        if places[language, stands] % 2 != odd:
+        if odd is not None and places[language, stands] % 2 != odd:
             continue
-        firsts = cycle(names[language, "first"])
-        for kind in ("rare", "common", "word"):
-            for surname in names[language, kind]:
-                yield filled(language, stands, kind, carrier.replace("\\n", "\n"), surname, next(firsts))
+        for (kind, surname), first in zip(surnames[language], cycle(firsts[language]), strict=False):
+            yield filled(language, stands, kind, carrier, surname, first)
+
+
+def words(file: str) -> Iterator[Plain]:
+    """Yield each sentence without a person."""
+    for language, stands, _, text in lines(file):
+        yield Plain(language, stands, text)
+
+
+def lines(file: str) -> Iterator[list[str]]:
+    """Yield the fields of each line of a file of test data, `\\n` in them as a line break."""
+    for line in (DATA / f"{file}.tsv").read_text("utf-8").splitlines():
+        yield line.replace("\\n", "\n").split("\t")
 
 
 def filled(language: str, stands: str, kind: str, carrier: str, surname: str, first: str) -> Carried:
@@ -85,21 +127,50 @@ def filled(language: str, stands: str, kind: str, carrier: str, surname: str, fi
     return Carried(language, stands, kind, text, tuple(spans))
 
 
-def count(texts: Sequence[Carried], tagger: Tagger, more: Sequence[Detector]) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Return how many names are masked completely, and of how many: by how they stand, by kind, by language."""
+def count(texts: Sequence[Carried], tagger: Tagger, more: Sequence[Detector]) -> Counts:
+    """Return how many names are masked completely, and of how many."""
     names = NameDetector(tagger, tagger.card.languages)
-    masked: Counter[tuple[str, ...]] = Counter()
-    every: Counter[tuple[str, ...]] = Counter()
+    counted = Tally()
     for each in texts:
         hidden = mask(each.text, each.language, [names, *more, Validators()]).spans
         right = all(any(span.start <= start and end <= span.end for span in hidden) for start, end in each.spans)
-        for key in ((each.stands,), ("kind", each.kind), ("language", each.language), (each.stands, each.kind)):
-            every[key] += 1
-            masked[key] += right
-    return {key: (masked[key], every[key]) for key in every}
+        language = ("language", each.language)
+        for key in ((each.stands,), ("kind", each.kind), language, (each.stands, each.kind), (*language, each.stands)):
+            counted.add(key, so=right)
+    return counted.counts()
 
 
-def rows(counts: dict[tuple[str, ...], tuple[int, int]]) -> dict[str, list[int]]:
+def false_alarms(texts: Sequence[Plain], tagger: Tagger, more: Sequence[Detector]) -> Counts:
+    """Return in how many texts something is masked as a person, and of how many; `anything`: whatever the type."""
+    names = NameDetector(tagger, tagger.card.languages)
+    counted = Tally()
+    for each in texts:
+        hidden = mask(each.text, each.language, [names, *more, Validators()]).spans
+        person = any(span.type == "PERSON" for span in hidden)
+        for key in (("all",), (each.stands,), ("language", each.language)):
+            counted.add(key, so=person)
+        counted.add(("anything",), so=bool(hidden))
+    return counted.counts()
+
+
+class Tally:
+    """How often something was so, by any number of keys."""
+
+    def __init__(self) -> None:
+        self._some: Counter[tuple[str, ...]] = Counter()
+        self._all: Counter[tuple[str, ...]] = Counter()
+
+    def add(self, key: tuple[str, ...], *, so: bool) -> None:
+        """Count one more under this key."""
+        self._some[key] += so
+        self._all[key] += 1
+
+    def counts(self) -> Counts:
+        """Return for each key how many were so, and of how many."""
+        return {key: (self._some[key], every) for key, every in self._all.items()}
+
+
+def rows(counts: Counts) -> dict[str, list[int]]:
     """Return the counts with names that JSON can hold."""
     return {" ".join(key): list(pair) for key, pair in counts.items()}
 
