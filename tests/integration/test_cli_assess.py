@@ -347,6 +347,57 @@ def test_the_frontier_is_asked_with_personal_data_masked_and_its_answers_are_sav
     assert again.exit_code == 0, again.output
 
 
+TIERS = """
+inside: [127.0.0.1]
+regions: {{local: [localhost]}}
+tenants: {{acme: {{frontier: redact, regions: [local]}}, closed: {{frontier: deny}}}}
+tiers:
+  - {{name: house, preset: "vllm:{house}", model: phi, keep_at: 0.8, price: {price}}}
+  - {{name: large, preset: "openai:large", url: "{large}", region: local, price: {price}}}
+"""
+
+
+def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
+    rows = [(f"call {name}, my badge is lost", "badge") for name in ("Ann", "Ben", "Cid", "Dan")]
+    training_files.write(tmp_path / "few.csv", rows)
+    page = ["--output", tmp_path / "page.html", "--policy", tmp_path / "tiers.yaml", "--tenant", "acme"]
+    asked = ["assess", tmp_path / "few.csv", "--model", folder / "hr", "--tiers", *page]
+    with parts.simulator() as house, parts.simulator() as large:
+        outside = large.base_url.replace("127.0.0.1", "localhost")
+        price = "{input_eur: 1, output_eur: 1}"
+        (tmp_path / "tiers.yaml").write_text(TIERS.format(house=house.base_url, large=outside, price=price))
+        house.reset(confidence=0.5)
+        result = run(*asked, "--json")
+        assert result.exit_code == 0, result.output
+        first, last = json.loads(result.stdout)["tiers"]
+        assert (first["tier"], first["asked"], first["answered"], first["kept"][0]) == ("house", 4, 4, 0)
+        assert (last["tier"], last["asked"], last["answered"], last["kept"][0]) == ("large", 4, 4, 1)
+        assert 0 < first["eur_per_million"][1] <= first["eur_per_million"][0] <= first["eur_per_million"][2]
+        assert json.loads(result.stdout)["frontier"]["eur_per_million"][0] == pytest.approx(
+            first["eur_per_million"][0] + last["eur_per_million"][0], abs=0.02
+        )
+        assert (len(house.bodies), len(large.bodies)) == (4, 1), "masked outside, the texts are equal: paid once"
+        house.reset(confidence=0.9)
+        large.reset()
+        said = run(*asked)
+        assert "tier house: 4 texts reached it; kept 100.0% (" in said.output
+        assert large.bodies == []
+        denied = run(*asked, "--tenant", "closed", "--json")
+        assert [tier["tier"] for tier in json.loads(denied.stdout)["tiers"]] == ["house"]
+
+
+def test_tiers_need_a_policy_that_has_some(folder, tmp_path):
+    (tmp_path / "policy.yaml").write_text(FRONTIER_POLICY)
+    training_files.write(tmp_path / "few.csv", [("my badge is lost", "badge")])
+    for more, message in (
+        (("--policy", tmp_path / "policy.yaml"), "policy.yaml has no `tiers`; name a model by --frontier URL instead"),
+        ((), "--tiers sends texts to a provider: it needs --policy FILE or SPRAT_POLICY"),
+    ):
+        result = run("assess", tmp_path / "few.csv", "--model", folder / "hr", "--tiers", *more)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
 def test_an_unreachable_frontier_gives_an_error_of_one_line(folder, tmp_path):
     (tmp_path / "policy.yaml").write_text(FRONTIER_POLICY)
     own = ["--policy", tmp_path / "policy.yaml", "--tenant", "acme", "--frontier-region", "local"]

@@ -22,7 +22,7 @@ from sprat.audit.settings import AuditSettings
 from sprat.errors import SpratError, UserError
 from sprat.kafka.publisher import Publisher
 from sprat.keys import Keys
-from sprat.settings import KafkaSettings, VariableSettings, load_settings
+from sprat.settings import KafkaSettings, VariableSettings, environment, load_settings
 from sprat_contracts import (
     Declined,
     EgressRecord,
@@ -33,6 +33,7 @@ from sprat_contracts import (
     Prediction,
     ReasonCode,
     TextSubmitted,
+    TierStep,
     Topics,
 )
 from sprat_frontier.deadline import SystemClock
@@ -42,16 +43,19 @@ from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
-from sprat_frontier.tiers import Tiers
-from sprat_policy import TenantGuard, load_policy
+from sprat_frontier.tiers import Tiers, open_tiers
+from sprat_policy import Policy, TenantGuard, load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0
 _DRAIN_S: Final = 5.0
+_PATIENT: Final = BreakerSettings(failures=1000)
+"""A person waits: an unavailable server ends the run after some failures, so the breaker must not hide them."""
 _MAX_FAILURES: Final = 20
 """In a row. The server is unavailable then, or refuses the key: more calls would only cost time."""
 
-Answers = tuple[list[str | None], list[float]]
+Answers = tuple[list[str | None], list[float], list[tuple[TierStep, ...]]]
+"""Of each text: the label, the cost in euros, and what the tiers of the policy said, where they were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +84,20 @@ def ask_all(
     labels: tuple[str, ...],
     *,
     language: str,
-    endpoint: Endpoint,
+    endpoint: Endpoint | None,
     policy: Path,
     tenant: str,
     broker: Broker | None,
     outside: str,
     progress: Callable[[int], None],
 ) -> Answers:
-    """Return the label and the cost in euros of each text; None without a usable answer, or if nothing may leave.
+    """Return the label and the cost in euros of each text; no label without a usable answer, or if nothing may leave.
 
     Args:
         texts: the texts to ask about.
         labels: the labels to choose from.
         language: the texts' language.
-        endpoint: the model to call.
+        endpoint: the model to call; None: the tiers of the policy.
         policy: the policy file.
         tenant: whose rules of the policy hold.
         broker: where egress records are written; without one, there are none.
@@ -104,7 +108,8 @@ def ask_all(
         UserError: the settings or the policy cannot be used, the policy lets nothing leave, or calls keep failing.
     """
     escalation = _BulkEscalation(texts, labels, language, tenant, outside, progress)
-    return asyncio.run(escalation.ask_all(_settings(endpoint), policy, broker))
+    settings = _own_settings() if endpoint is None else _settings(endpoint)
+    return asyncio.run(escalation.ask_all(settings, policy, broker, tiers=endpoint is None))
 
 
 class _BulkEscalation:
@@ -127,19 +132,22 @@ class _BulkEscalation:
         self._progress = progress
         self._answers: list[str | None] = [None] * len(texts)
         self._costs = [0.0] * len(texts)
+        self._steps: list[tuple[TierStep, ...]] = [()] * len(texts)
         self._remaining = iter(range(len(texts)))
         self._finished = 0
         self._failures = 0
 
-    async def ask_all(self, settings: FrontierSettings, policy_file: Path, broker: Broker | None) -> Answers:
+    async def ask_all(
+        self, settings: FrontierSettings, policy_file: Path, broker: Broker | None, *, tiers: bool
+    ) -> Answers:
         """Ask about all texts, several at a time."""
         policy = load_policy(policy_file)
-        policy.check_host(settings.region, settings.host)
+        if tiers and not policy.tiers:
+            raise UserError(f"--tiers: {policy_file} has no `tiers`; name a model by --frontier URL instead")
         async with AsyncExitStack() as stack:
             redactor = Redactor.load(settings.tagger, policy.perimeter, settings.masking_threads)
             stack.callback(redactor.close)
-            provider = OpenAIProvider(settings)
-            stack.push_async_callback(provider.close)
+            asked = await self._tiers(settings, policy, stack, of_policy=tiers)
             handler = FrontierHandler(
                 settings,
                 topics=Topics() if broker is None else broker.kafka.topics,
@@ -147,7 +155,7 @@ class _BulkEscalation:
                 guard=TenantGuard(policy, {}),
                 masker=redactor,
                 store=_MemoryStore(),
-                tiers=Tiers.one(settings, provider),
+                tiers=asked,
                 audit=await _audit(broker, stack),
                 # Without a broker, hashes are only keys of this run's store.
                 hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,
@@ -160,7 +168,18 @@ class _BulkEscalation:
                         group.create_task(self._work(handler, settings))
             except* SpratError as errors:
                 raise errors.exceptions[0] from errors.exceptions[0].__cause__
-        return self._answers, self._costs
+        return self._answers, self._costs, self._steps
+
+    async def _tiers(
+        self, settings: FrontierSettings, policy: Policy, stack: AsyncExitStack, *, of_policy: bool
+    ) -> Tiers:
+        """Return those of the policy, else the model of the settings, which is never inside the house."""
+        if of_policy:
+            return open_tiers(policy, settings, environment(), stack)
+        policy.check_host(settings.region, settings.host)
+        provider = OpenAIProvider(settings)
+        stack.push_async_callback(provider.close)
+        return Tiers.one(settings, provider)
 
     async def _work(self, handler: FrontierHandler, settings: FrontierSettings) -> None:
         for place in self._remaining:
@@ -171,6 +190,7 @@ class _BulkEscalation:
 
     def _record(self, place: int, answered: FrontierAnswered, url: str) -> None:
         self._costs[place] = answered.cost_eur
+        self._steps[place] = answered.tiers
         declined = answered.declined
         if declined is None and isinstance(answered.output, IntentOutput):
             label = answered.output.label
@@ -178,13 +198,14 @@ class _BulkEscalation:
             self._failures = 0
         elif declined is not None and declined.code == ReasonCode.POLICY:
             raise UserError(f"--policy: nothing may leave for the tenant {self._tenant}: {declined.detail}")
-        elif declined is not None and declined.code != ReasonCode.MASKING:
+        elif declined is not None and declined.code not in {ReasonCode.MASKING, ReasonCode.UNSURE}:
             self._failures += 1
             if self._failures >= _MAX_FAILURES:
                 last = (
                     declined.detail if declined.code == ReasonCode.PROVIDER else f"{declined.code}: {declined.detail}"
                 )
-                raise UserError(f"--frontier {url}: {self._failures} calls in a row failed, the last with {last}")
+                where = "--tiers" if answered.tiers else f"--frontier {url}"
+                raise UserError(f"{where}: {self._failures} calls in a row failed, the last with {last}")
 
     def _request(self, place: int, max_wait_s: float) -> FrontierRequested:
         """Return what the router would send for this text. The text asks for masking; a stricter policy holds."""
@@ -250,12 +271,24 @@ class _AuditSettings(VariableSettings):
     audit: AuditSettings = AuditSettings()
 
 
+class _FrontierVariables(VariableSettings):
+    """The service's settings, for a tier that is the model of the settings, and for what no tier says."""
+
+    frontier: FrontierSettings = FrontierSettings()
+
+
 class _Environment(VariableSettings):
     """The service's own variables: a key on the command line would be visible in the list of processes."""
 
     model_config = SettingsConfigDict(env_prefix="SPRAT_FRONTIER__")
 
     api_key: SecretStr | None = None
+
+
+def _own_settings() -> FrontierSettings:
+    """Return the settings of the environment, as the service has them, for the tiers of the policy."""
+    own = load_settings(_FrontierVariables).frontier
+    return own.model_copy(update={"breaker": _PATIENT, "max_retries": 2, "retry_base_s": 1.0})
 
 
 def _settings(endpoint: Endpoint) -> FrontierSettings:
@@ -266,8 +299,7 @@ def _settings(endpoint: Endpoint) -> FrontierSettings:
         "prices": {endpoint.model: _price(endpoint.price)},
         "max_retries": 2,
         "retry_base_s": 1.0,
-        # A person waits: an unavailable server ends the run after some failures, so the breaker must not hide them.
-        "breaker": BreakerSettings(failures=1000),
+        "breaker": _PATIENT,
     }
     if endpoint.region is not None:
         given["region"] = endpoint.region

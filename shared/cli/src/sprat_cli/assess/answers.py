@@ -15,6 +15,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
+from sprat_contracts import ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.lexical import BY_WORDS
@@ -24,6 +25,7 @@ from sprat_training.datasets.rows import look_like_texts
 from sprat_training.evaluation.frontier_answers import FrontierAnswers, read_answers, write_answers
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.evaluation.routing import GIVE_COSTS, UNKNOWN_COSTS, TextOutcomes
+from sprat_training.evaluation.tier_comparison import TierAnswer, TierResult, compare_tiers
 
 _TEXTS_PER_BATCH: Final = 500
 _MIN_SECRET: Final = 16
@@ -70,6 +72,8 @@ class FrontierResult:
     """Where there are no answers."""
     assumed_eur: float
     description: str
+    tiers: tuple[TierResult, ...] = ()
+    """What each tier of the policy did, where they were asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class FrontierSource:
     bootstrap: str | None = None
     """Kafka, for the egress records."""
     prefix: str | None = None
+    tiers: bool = False
+    """Ask the tiers of the policy."""
 
     def check(self, *, budget: bool) -> None:
         """Check that exactly one source is given and, for a budget, that costs are.
@@ -100,20 +106,21 @@ class FrontierSource:
         Raises:
             UserError: the options contradict each other, or one is missing.
         """
-        given = [self.answers is not None, self.url is not None, self.accuracy is not None]
+        given = [self.answers is not None, self.url is not None, self.accuracy is not None, self.tiers]
         if sum(given) != 1:
             raise UserError(
-                "say what the frontier answers: --frontier-answers FILE, or --frontier URL to ask it now, or "
-                "--frontier-accuracy 0.98 to assume so much"
+                "say what the frontier answers: --frontier-answers FILE, or --frontier URL to ask it now, or --tiers "
+                "to ask those of the policy, or --frontier-accuracy 0.98 to assume so much"
             )
         if self.url is not None and self.model is None:
             raise UserError("--frontier needs --frontier-model NAME")
         asked_without_price = self.url is not None and self.price == UNKNOWN_PRICE
         if budget and (asked_without_price or (self.accuracy is not None and self.eur == 0)):
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
-        if self.url is not None and self.policy is None:
+        if (self.url is not None or self.tiers) and self.policy is None:
             raise UserError(
-                "--frontier sends texts to a provider: it needs --policy FILE or SPRAT_POLICY, which says "
+                f"{'--tiers' if self.tiers else '--frontier'} sends texts to a provider: it needs --policy FILE or "
+                "SPRAT_POLICY, which says "
                 f"what may be sent, and --tenant NAME whose rules hold ({DEFAULT_TENANT} otherwise)"
             )
 
@@ -200,14 +207,13 @@ def frontier_result(
             f"the frontier: assumed to be right {source.accuracy:.1%} of the time, at {source.eur:g} EUR an answer"
         )
         return FrontierResult(None, source.accuracy, source.eur, description)
-    answers = _ask_frontier(source, data, labels, language, outside_label)
+    answers, tiers = _ask_frontier(source, data, labels, language, outside_label)
     if source.save is not None:
         write_answers(source.save, data, answers)
     unusable = sum(label is None for label in answers.labels)
-    description = (
-        f"the frontier: {source.model} at {source.url}, asked now; {counted(unusable, 'text')} got no usable answer"
-    )
-    return FrontierResult(answers, 0.0, 0.0, description)
+    who = f"the tiers of {source.policy}" if source.tiers else f"{source.model} at {source.url}"
+    description = f"the frontier: {who}, asked now; {counted(unusable, 'text')} got no usable answer"
+    return FrontierResult(answers, 0.0, 0.0, description, tiers)
 
 
 def text_outcomes(
@@ -239,24 +245,37 @@ def text_outcomes(
 
 def _ask_frontier(
     source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
-) -> FrontierAnswers:
+) -> tuple[FrontierAnswers, tuple[TierResult, ...]]:
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
     recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
-    remark(f"{counted(len(data), 'text')} sent to {source.url}, masked by the policy of {source.tenant}; {recorded}")
+    if source.tiers:
+        remark(f"{counted(len(data), 'text')} put to the tiers by the policy of {source.tenant}; {recorded}")
+    else:
+        remark(
+            f"{counted(len(data), 'text')} sent to {source.url}, masked by the policy of {source.tenant}; {recorded}"
+        )
     with ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         if broker is not None:
             stack.enter_context(explain_kafka_errors(broker[0]))
-        answers: tuple[list[str | None], list[float]] = provider.ask_all(
+        answers = provider.ask_all(
             data.texts,
             labels,
             language=language,
-            endpoint=provider.Endpoint(source.url, source.model, source.price, source.region),
+            endpoint=None if source.tiers else provider.Endpoint(source.url, source.model, source.price, source.region),
             policy=source.policy,
             tenant=source.tenant,
             broker=None if broker is None else provider.Broker(*broker),
             outside=outside_label,
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )
-    return FrontierAnswers(tuple(answers[0]), tuple(answers[1]))
+    steps = [[_tier_answer(step, outside_label) for step in each] for each in answers[2]]
+    return FrontierAnswers(tuple(answers[0]), tuple(answers[1])), compare_tiers(steps, data.labels)
+
+
+def _tier_answer(step: TierStep, outside_label: str) -> TierAnswer:
+    answered = step.outcome in {"kept", ReasonCode.UNSURE}
+    label = (outside_label if step.label is None else step.label) if answered else None
+    asked = step.outcome not in {ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.TASK}
+    return TierAnswer(step.tier, label, step.outcome == "kept", step.cost_eur, asked)

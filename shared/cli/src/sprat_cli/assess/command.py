@@ -36,6 +36,7 @@ from sprat_training.evaluation.routing import (
     within_budget,
 )
 from sprat_training.evaluation.routing import assess as assess_routing
+from sprat_training.evaluation.tier_comparison import TierResult
 from sprat_training.record import SeenRows, read_record, seen_by
 
 EPILOG = """\b
@@ -43,6 +44,7 @@ Examples:
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 \
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
+  sprat assess hr-test.csv --model hr --tiers --policy policy.yaml --tenant acme
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
@@ -54,11 +56,12 @@ to --output. --write changes the keep_at of the model that texts ask for by the 
 only for the shipped model.
 
 \b
---frontier takes the same path as the frontier service: it needs --policy or SPRAT_POLICY, and sends a text only as the
-rules of --tenant allow, to a region that they name, always masked, also by the policy's own terms and patterns. A text
-that cannot be masked is not sent. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has
-its egress records on Kafka, the first before anything is sent; without a broker there are none. The API key is read
-from SPRAT_FRONTIER__API_KEY.
+--frontier and --tiers take the same path as the frontier service: they need --policy or SPRAT_POLICY, and send a text
+only as the rules of --tenant allow, to a region that they name, masked, also by the policy's own terms and patterns. A
+text that cannot be masked is not sent; hosts inside the house get texts as they are. --tiers asks about every text of
+FILE, also about those that the model would keep. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and
+SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is sent; without a broker there are
+none. The API key is read from SPRAT_FRONTIER__API_KEY.
 
 \b
 Exit codes:
@@ -92,6 +95,9 @@ def assess(
             "--frontier", metavar="URL", show_default=False, help="Ask an OpenAI-compatible API now; needs a policy."
         ),
     ] = None,
+    tiers: Annotated[
+        bool, typer.Option("--tiers", help="Ask the tiers of the policy now, and compare them; needs a policy.")
+    ] = False,
     frontier_model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Which model to ask there.")
     ] = None,
@@ -169,6 +175,7 @@ def assess(
         tenant,
         bootstrap,
         prefix,
+        tiers,
     )
     source.check(budget=budget is not None)
     escalates = policy is not None and _escalates_outside(policy, name)
@@ -188,6 +195,7 @@ def assess(
         *([] if by_words is None else [f"by words: {by_words}"]),
         frontier.description,
         *_said(seen),
+        *map(_tier_note, frontier.tiers),
     ]
     if not assessment.costs_known:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
@@ -198,7 +206,7 @@ def assess(
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, by_words, choice, page, change, seen))
+        say_json(_as_json(assessment, by_words, choice, page, change, seen) | _tiers_json(frontier.tiers))
         return
     for line in _summary(assessment, choice, notes):
         say(line)
@@ -207,6 +215,20 @@ def assess(
     say(f"{page}: the report")
     if change is not None:
         say(str(change))
+
+
+def _tier_note(tier: TierResult) -> str:
+    """Return what a tier did, for the terminal and the report."""
+    return (
+        f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
+        f"{tier.right_of_kept}; right of all {tier.answered} answers {tier.right_of_answered}; "
+        f"{tier.eur_per_million.value:.2f} EUR per million texts asked ({tier.eur_per_million.low:.2f} to "
+        f"{tier.eur_per_million.high:.2f})"
+    )
+
+
+def _tiers_json(tiers: tuple[TierResult, ...]) -> dict[str, Any]:
+    return {"tiers": [tier.as_json for tier in tiers]} if tiers else {}
 
 
 def _said(seen: SeenRows | None) -> list[str]:

@@ -179,6 +179,12 @@ def _results(outcomes: TextOutcomes, escalated: Flags, seed: int) -> list[Strate
     return [StrategyResult(float(share), wilson(float(count), len(outcomes)), euros) for share, count, euros in columns]
 
 
+def mean_interval(values: Doubles, seed: int = 0) -> Interval:
+    """Return the mean with its 95 % interval by bootstrap; `values` is one-dimensional and not empty."""
+    (interval,) = _intervals(values[:, None], _draw_counts(len(values), seed))
+    return interval
+
+
 def _draw_counts(count: int, seed: int) -> NDArray[np.float32]:
     """Return how often each text is drawn: resamples × texts."""
     random = np.random.default_rng(seed)
