@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from sprat_training.evaluation.metrics import wilson
+
 Figures = Mapping[str, Any]
 
 ASKED: Final = 75
@@ -129,18 +131,29 @@ def ner(figures: Figures) -> str:
 
 
 def _kept_apart(figures: Figures) -> str:
-    """Return what is kept of texts with and without a name, by language."""
-    scores = figures["scores"]
+    """Return what is kept of texts with and without a name, by language, with intervals."""
+    scores, keep_at = figures["scores"], figures["keep_at"]
+    german = "German, the half not calibrated on"
+    sets = (
+        ("", "English, all tests", keep_at),
+        ("_german", german, figures["keep_at_by_language"].get("de", keep_at)),
+        ("_german_as_english", german, keep_at),
+    )
     rows = []
-    for suffix, language in (("", "English, all tests"), ("_german", "German, the half not calibrated on")):
+    for suffix, language, at in sets:
         for part, what in KEPT_APART.items():
             share, right = (scores[f"kept_{one}_{part}{suffix}"] for one in ("share", "right"))
             among = share["protocol"].rpartition(", the ")[2].split()[0]
-            kept = right["protocol"].partition(" of the ")[2].split()[0]
-            rows.append(
-                [language, f"{int(among):,} {what}", _percent(share["value"]), f"{_percent(right['value'])} of {kept}"]
-            )
-    return _table([f"kept at {figures['keep_at']:.2f}", "texts that", "kept, %", "wholly right of those, %"], rows)
+            kept = _kept_count(right)
+            sure = wilson(right["value"] * kept, kept)
+            said = f"{_percent(right['value'])} ({_percent(sure.low)} to {_percent(sure.high)}) of {kept:,}"
+            rows.append([f"{language}, at {at:.2f}", f"{int(among):,} {what}", _percent(share["value"]), said])
+    return _table(["kept", "texts that", "kept, %", "wholly right of those, % (95 % interval)"], rows)
+
+
+def _kept_count(right: Mapping[str, Any]) -> int:
+    """Return of how many texts kept a share is right, as its protocol says."""
+    return int(right["protocol"].partition(" of the ")[2].split()[0])
 
 
 def translation(figures: Figures) -> str:
@@ -216,12 +229,12 @@ def summary(figures: Figures) -> str:
         other = f"spaCy {_percent(each['spacy'])}" if "spacy" in each else ""
         beside = ", ".join(filter(None, (other, PUBLISHED_NER.get(key, ""))))
         rows.append(["ner", f"{each['what']}, F1", _percent(each["sprat"]), beside])
-    ner = {name: each["value"] for name, each in figures["ner"]["scores"].items()}
-    for suffix, language in (("", "English"), ("_german", "German")):
-        share, right = (ner[f"kept_{one}_with_name{suffix}"] for one in ("share", "right"))
-        rows.append(
-            ["ner", f"{language} texts with a name, wholly right of the {_percent(share)} % kept", _percent(right), ""]
-        )
+    for suffix, language in (("", "English"), ("_german", "German"), ("_german_as_english", "German")):
+        ner = figures["ner"]
+        own = ner["keep_at_by_language"].get("de") if suffix == "_german" else None
+        share, right = (ner["scores"][f"kept_{one}_with_name{suffix}"] for one in ("share", "right"))
+        kept = f"the {_kept_count(right):,} ({_percent(share['value'])} %) kept at {own or ner['keep_at']:.2f}"
+        rows.append(["ner", f"{language} texts with a name, wholly right of {kept}", _percent(right["value"]), ""])
     values = {name: each["value"] for name, each in figures["translation"]["scores"].items()}
     for test, what in TESTS.items():
         share = values[f"{test}_kept_share"]

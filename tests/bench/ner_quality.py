@@ -85,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "model": model.card.name,
             "version": model.card.version,
             "keep_at": model.card.keep_at,
+            "keep_at_by_language": model.card.keep_at_by_language,
             "scores": {score.name: {"value": score.value, "protocol": score.protocol} for score in scores},
             "missed": complaints,
         }

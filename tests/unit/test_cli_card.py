@@ -38,6 +38,12 @@ def test_a_model_without_a_lexical_stage_says_nothing_of_one():
     assert not any("by words" in line for line in card_lines(card, "hr"))
 
 
+def test_a_threshold_for_a_language_stands_beside_the_one_for_all_others():
+    card = load_artefact(SHIPPED).card.model_copy(update={"keep_at": 0.9, "keep_at_by_language": {"de": 0.95}})
+    shown = " ".join(" ".join(card_lines(card, "hr")).split())
+    assert f"keep_at 0.90, de:0.95, {card.keep_at_rule}" in shown
+
+
 def test_the_command_shows_a_folder_for_people_and_for_machines():
     assert show(SHIPPED).stdout.startswith("intent/en-fast, version ")
     assert json.loads(show(SHIPPED, "--json").stdout)["name"] == "en-fast"

@@ -63,6 +63,50 @@ def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
     )
 
 
+NER_CARD = {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95}}
+GERMAN = "ner/default, texts in de: keep_at"
+
+
+@pytest.mark.parametrize(
+    ("ner", "mark", "said"),
+    [
+        ({"keep_at": 0.9}, CheckStatus.warning, f"{GERMAN} 0.90 holds, its card advises 0.95"),
+        (
+            {"keep_at": 0.9, "keep_at_by_language": {"de": 0.8}},
+            CheckStatus.ok,
+            f"{GERMAN} 0.80 holds, as you set it; its card advises 0.95",
+        ),
+        (
+            {"keep_at": 0.9, "models": {"default": {"keep_at_by_language": {"de": 0.8}}}},
+            CheckStatus.ok,
+            f"{GERMAN} 0.80 holds, as you set it; its card advises 0.95",
+        ),
+        (
+            {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95, "fr": 0.99}},
+            CheckStatus.ok,
+            "ner/default, texts in fr: keep_at 0.99 holds, as you set it; its card advises 0.90",
+        ),
+    ],
+)
+def test_a_languages_threshold_is_compared_with_the_cards(ner, mark, said):
+    announced = ModelAnnounced(task="ner", model="default", version="1", owns_from=1, card=NER_CARD)
+    (line,) = check_policy(Policy.model_validate({"tasks": {"ner": ner}}), [announced])
+    assert (line.status, line.finding) == (mark, said)
+    advice = (
+        "`sprat assess` finds the one for your texts; or write tasks.ner.models.default.keep_at_by_language.de: 0.95"
+    )
+    assert line.fix == ("" if mark is CheckStatus.ok else advice)
+
+
+def test_who_set_another_threshold_for_all_languages_has_chosen_it_for_german_too():
+    announced = ModelAnnounced(task="ner", model="default", version="1", owns_from=1, card=NER_CARD)
+    lines = list(check_policy(Policy.model_validate({"tasks": {"ner": {"keep_at": 0.6}}}), [announced]))
+    assert [(line.status, line.finding) for line in lines] == [
+        (CheckStatus.ok, "ner/default: keep_at 0.60 holds, as you set it; its card advises 0.90"),
+        (CheckStatus.ok, f"{GERMAN} 0.60 holds, as you set it; its card advises 0.95"),
+    ]
+
+
 @pytest.mark.parametrize("advised", [0.72, None, "high", True])
 def test_where_policy_and_card_agree_or_the_card_says_nothing_no_line_is_needed(advised):
     assert list(check_policy(named(keep_at=0.72), [advising("hr", advised)])) == []

@@ -237,3 +237,13 @@ def test_a_folder_in_another_form_says_which_command_takes_it(
     (tmp_path / file).write_text(json.dumps(content), "utf-8")
     with pytest.raises(BrokenArtefact, match=re.escape(advice.format(tmp_path))):
         load_artefact(tmp_path)
+
+
+def test_a_card_without_thresholds_by_language_is_written_as_before_and_one_with_them_reads_them(
+    folder: Path,
+) -> None:
+    card = load_artefact(folder).card
+    assert "keep_at_by_language" not in card.model_dump()
+    german = card.model_copy(update={"keep_at_by_language": {"de": 0.95}})
+    assert Card.model_validate(german.model_dump(mode="json")) == german
+    assert [german.keep_at_of(tag) for tag in ("de", "de-AT", "DE", "en")] == [0.95, 0.95, 0.95, card.keep_at]

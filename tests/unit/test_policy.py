@@ -35,14 +35,39 @@ def test_the_policy_of_sprat_up_is_the_shipped_one_and_lets_texts_without_a_tena
 
 def test_the_shipped_file_has_the_defaults_except_for_the_models_recommendation() -> None:
     shipped = load_policy(SHIPPED).tasks
-    plain = {task: getattr(shipped, task).model_copy(update={"keep_at": 0.8}) for task in TASKS}
+    recommended = {"keep_at": 0.8, "keep_at_by_language": {}}
+    plain = {task: getattr(shipped, task).model_copy(update=recommended) for task in TASKS}
     assert shipped.model_copy(update=plain) == Policy().tasks
 
 
 @pytest.mark.parametrize("settings", [IntentSection, NerSection, TranslationSection])
 def test_each_task_has_the_keep_at_of_the_shipped_models_card(settings: type[Section]) -> None:
     card = load_artefact(settings().artefact).card
-    assert load_policy(SHIPPED).task(card.task).keep_at == card.keep_at
+    rules = load_policy(SHIPPED).task(card.task)
+    assert (rules.keep_at, rules.keep_at_by_language) == (card.keep_at, card.keep_at_by_language)
+
+
+def test_a_language_has_its_own_threshold_whatever_its_region(write_policy: WritePolicy) -> None:
+    rules = load_policy(write_policy("tasks: {ner: {keep_at: 0.9, keep_at_by_language: {de: 0.95}}}")).task("ner")
+    assert [rules.keep_at_in(tag) for tag in ("de", "de-AT", "DE_ch", "en", "auto")] == [0.95, 0.95, 0.95, 0.9, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("own", "thresholds"),
+    [
+        pytest.param("{uncalibrated: keep}", (0.9, 0.95), id="what is left out is the task's"),
+        pytest.param("{keep_at: 0.6}", (0.6, 0.6), id="the task's German number is of another model"),
+        pytest.param("{keep_at_by_language: {de: 0.7}}", (0.9, 0.7), id="its own German number"),
+        pytest.param("{keep_at_by_language: {fr: 0.7}}", (0.9, 0.95), id="a number for a third language"),
+        pytest.param("{keep_at: 0.6, keep_at_by_language: {de: 0.7}}", (0.6, 0.7), id="both its own"),
+    ],
+)
+def test_a_named_model_has_its_own_thresholds_by_language(
+    write_policy: WritePolicy, own: str, thresholds: tuple[float, float]
+) -> None:
+    task = f"{{keep_at: 0.9, keep_at_by_language: {{de: 0.95}}, models: {{hr: {own}}}}}"
+    rules = load_policy(write_policy(f"tasks: {{ner: {task}}}")).task("ner", "hr")
+    assert (rules.keep_at_in("en"), rules.keep_at_in("de-CH")) == thresholds
 
 
 def test_a_whole_file_is_read(write_policy: WritePolicy) -> None:

@@ -28,7 +28,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
             ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? "
-            "known here: keep_at, uncalibrated, out_",
+            "known here: keep_at, keep_at_by_language, uncalibrated, out_",
             id="a typo below a model",
         ),
         pytest.param(
@@ -57,7 +57,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks: {intent: {models: {hr: 0.65}}}",
             ":1:31: tasks.intent.models.hr: '0.65': not a section with fields below it; "
-            "expected: the fields keep_at, uncalibrated, out_of_scope",
+            "expected: the fields keep_at, keep_at_by_language, uncalibrated, out_of_scope",
             id="a model without a section",
         ),
         pytest.param(
@@ -79,7 +79,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    keepat: 1\n",
             ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? "
-            "known here: keep_at, uncalibrated, models, out_of_scope",
+            "known here: keep_at, keep_at_by_language, uncalibrated, models, out_of_scope",
             id="a typo",
         ),
         pytest.param(

@@ -6,7 +6,7 @@ import pytest
 
 from sprat_contracts import FrontierRequested, ModelAnnounced, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies
+from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies, TaskPolicy
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -43,6 +43,32 @@ def test_a_sure_prediction_is_kept(task: str, confidence: float) -> None:
     assert (result.confidence, result.model, result.cached) == (confidence, ModelRef(**MODEL), True)
     assert (result.cost_eur, result.egress, result.declined) == (0.0, None, None)
     assert result.timings_ms == sure.timings_ms
+
+
+GERMAN = Policy(tasks=TaskPolicies(ner=TaskPolicy(keep_at=0.6, keep_at_by_language={"de": 0.95})))
+
+
+@pytest.mark.parametrize(
+    ("language", "detected", "threshold"),
+    [
+        ("en", None, 0.6),
+        ("de-AT", None, 0.95),
+        ("auto", {"language": "de", "confidence": 0.9}, 0.95),
+        ("auto", {"language": "en", "confidence": 0.9}, 0.6),
+    ],
+)
+def test_the_threshold_is_that_of_the_language_that_the_text_was_read_in(
+    language: str, detected: dict[str, Any] | None, threshold: float
+) -> None:
+    submitted = text(tasks={"ner": {}}, language=language)
+    made = prediction("ner", confidence=0.9, submitted=submitted, language_detected=detected)
+    outcome = router(announced("ner"), policy=GERMAN).receive(received(made))
+    if threshold > 0.9:
+        (request,) = requests(outcome)
+        assert (request.reasons, request.threshold) == (("low_confidence",), threshold)
+    else:
+        (result,) = results(outcome)
+        assert result.route == Route(decision="kept", reason="confident", threshold=threshold)
 
 
 NULL_LABEL = {"output": {"label": None}}

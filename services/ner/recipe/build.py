@@ -79,7 +79,7 @@ def build(options: argparse.Namespace, folder: Path) -> None:
     card = card.model_copy(update={"calibration": calibration})
     model = write_and_load(folder, card)
     say("calibrated")
-    card = card.model_copy(update={"keep_at": recommended(model, development, german)})
+    card = card.model_copy(update=recommended(model, development, german))
     model = write_and_load(folder, card)
     scores, _ = measure(model, tests)
     write_and_load(folder, card.model_copy(update={"scores": scores}))
@@ -111,17 +111,36 @@ def write_and_load(folder: Path, card: Card) -> NerModel:
     return NerModel.load(folder)
 
 
-def recommended(model: NerModel, development: dict[str, list[Sentence]], german: list[Sentence]) -> float:
-    """Return the lowest threshold, in hundredths, at which the answers kept that hold a name are right often enough.
+def recommended(
+    model: NerModel, development: dict[str, list[Sentence]], german: list[Sentence]
+) -> dict[str, float | str | dict[str, float]]:
+    """Return the card's thresholds, that of English for every language without one of its own, and how they were found.
 
-    English decides: of the 119 German answers with a name in the calibration half too few are above any threshold.
+    A threshold is the lowest, in hundredths, at which the answers kept that hold a name are right often enough.
     """
     english = quality.pooled([quality.see(model, sentences) for sentences in development.values()])
+    own = quality.see(model, german, "de")
     show_kept(english, "English")
-    show_kept(quality.see(model, german, "de"), "German")
-    among = english.answered_with_name
+    show_kept(own, "German")
+    keep_at, german_keep_at = least_keep_at(english), least_keep_at(own)
+    rule = about.keep_at_rule(kept_with_name(english, keep_at), kept_with_name(own, german_keep_at))
+    return {"keep_at": keep_at, "keep_at_by_language": {"de": german_keep_at}, "keep_at_rule": rule}
+
+
+def least_keep_at(seen: quality.ReadSentence) -> float:
+    """Return the least hundredth at which enough of the answers kept that hold a name are wholly right.
+
+    Shares are rounded to a tenth of a percent: int8 products differ a little between processors.
+    """
     hundredths = (step / 100 for step in range(100))
-    return next(at for at in hundredths if quality.kept(english, at, among)[1] >= about.KEPT_RIGHT)
+    shares = ((at, quality.kept(seen, at, seen.answered_with_name)[1]) for at in hundredths)
+    return next(at for at, right in shares if round(right, 3) >= about.KEPT_RIGHT)
+
+
+def kept_with_name(seen: quality.ReadSentence, keep_at: float) -> tuple[int, int, int]:
+    """Return how many answers hold a name, how many of them are kept, and how many of those are wholly right."""
+    enough = seen.answered_with_name & (seen.confidence >= keep_at)
+    return int(seen.answered_with_name.sum()), int(enough.sum()), int(seen.right[enough].sum())
 
 
 def show_kept(seen: quality.ReadSentence, language: str) -> None:
@@ -129,11 +148,12 @@ def show_kept(seen: quality.ReadSentence, language: str) -> None:
     among = seen.answered_with_name
     for step in range(70, 100, 2):
         share, right = quality.kept(seen, step / 100, among)
-        say(f"{language}, answers with a name, kept at {step / 100:.2f}: {share:.1%}, {right:.1%} of them right")
+        count = kept_with_name(seen, step / 100)[1]
+        say(f"{language}, answers with a name, kept at {step / 100:.2f}: {share:.1%} or {count}, {right:.1%} right")
 
 
 def describe(longest: int) -> Card:
-    """Return the card without calibration, keep_at, scores, files and version."""
+    """Return the card without calibration, thresholds, scores, files and version."""
     calibration = Calibration(
         method=METHOD,
         fitted_on=about.FITTED_ON,
@@ -155,7 +175,7 @@ def describe(longest: int) -> Card:
         scores=(),
         calibration=calibration,
         keep_at=1.0,
-        keep_at_rule=about.KEEP_AT_RULE,
+        keep_at_rule="none yet",
         limits=about.LIMITS,
         files={},
     )

@@ -51,10 +51,14 @@ def measure(model: NerModel, tests: Mapping[str, list[Sentence]]) -> tuple[tuple
     scores = [
         (f"f1_{name}", each.counts.f1, f"{NAMES[name]}, {len(each.gold)} texts: {rule}") for name, each in seen.items()
     ]
-    scores += _confidence(quality.pooled([seen[name] for name in POOLED]), model.card.keep_at, "", "all English tests")
+    english = quality.pooled([seen[name] for name in POOLED])
+    scores += _confidence(english, model.card.keep_at_of("en"), "", "all English tests")
     if GERMAN in tests:
         reported = quality.see(model, german_half(tests[GERMAN], calibrating=False), "de")
-        scores += _confidence(reported, model.card.keep_at, "_german", f"{NAMES[GERMAN]}, the half not calibrated on")
+        sets = f"{NAMES[GERMAN]}, the half not calibrated on"
+        scores += _confidence(reported, model.card.keep_at_of("de"), "_german", sets)
+        sets += ", at the keep_at of English"
+        scores += _kept_apart(reported, model.card.keep_at_of("en"), "_german_as_english", sets)
     return tuple(Score(name=name, value=round(value, 4), protocol=rule) for name, value, rule in scores), seen
 
 

@@ -39,7 +39,7 @@ class Decision:
     reasons: tuple[str, ...]
     """At least one; a Result shows the first."""
     threshold: float
-    """The `keep_at` that was applied."""
+    """The `keep_at` that was applied, that of the text's language."""
 
 
 def decide(
@@ -53,22 +53,23 @@ def decide(
         policy: of the task and the model that the text asks for.
         announced: the labels of that model, and whether it is calibrated.
     """
+    threshold = policy.keep_at_in(prediction.text_language)
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
-        return Decision(kept=False, reasons=(DECLINED,), threshold=policy.keep_at)
+        return Decision(kept=False, reasons=(DECLINED,), threshold=threshold)
     if isinstance(output, IntentOutput) and _has_unknown_label(prediction, output, announced):
-        return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=policy.keep_at)
+        return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
     out_of_scope = isinstance(output, IntentOutput) and output.label is None
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
     if policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
         reasons.append(UNCALIBRATED)
-    if prediction.confidence < policy.keep_at:
+    if prediction.confidence < threshold:
         reasons.append(LOW_CONFIDENCE)
     if reasons:
-        return Decision(kept=False, reasons=tuple(reasons), threshold=policy.keep_at)
-    return Decision(kept=True, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), threshold=policy.keep_at)
+        return Decision(kept=False, reasons=tuple(reasons), threshold=threshold)
+    return Decision(kept=True, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), threshold=threshold)
 
 
 def answer_of(form: type[Output], output: Output | None, declined: Declined | None) -> Output | None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from sprat_contracts.languages import primary_subtag
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 VERSION: Final = r"^[0-9a-f]{16}$"
@@ -114,7 +116,15 @@ class Card(PartCard):
         None
     )
     keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
-    keep_at_rule: Annotated[str, Field(min_length=1, description="How keep_at was found.")]
+    keep_at_by_language: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], Share],
+        Field(description="What is recommended for a language instead of keep_at; absent where nothing is."),
+    ] = {}
+    keep_at_rule: Annotated[str, Field(min_length=1, description="How they were found.")]
+
+    def keep_at_of(self, language: str) -> float:
+        """Return the recommended least confidence for texts in a language, BCP 47: `de` also stands for `de-AT`."""
+        return self.keep_at_by_language.get(primary_subtag(language), self.keep_at)
 
     @model_validator(mode="after")
     def _labels_match_their_hash(self) -> Self:
@@ -124,9 +134,9 @@ class Card(PartCard):
 
     @model_serializer(mode="wrap")
     def _omit_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `built_on` and `lexical` out where they are None: cards of before they existed keep their version."""
+        """Leave out what a card of before it existed does not have, so that such a card keeps its version."""
         fields: dict[str, Any] = serialize(self)
-        absent = {name for name in ("built_on", "lexical") if fields.get(name) is None}
+        absent = {name for name in ("built_on", "lexical", "keep_at_by_language") if not fields.get(name)}
         return {name: value for name, value in fields.items() if name not in absent}
 
 

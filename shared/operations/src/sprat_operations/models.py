@@ -61,8 +61,18 @@ def serving_advice(announced: ModelAnnounced) -> str:
 
 def advised_keep_at(announced: ModelAnnounced) -> float | None:
     """Return the `keep_at` that a model's card advises; None where it advises none."""
-    advised = announced.card.get("keep_at")
-    return float(advised) if isinstance(advised, int | float) and not isinstance(advised, bool) else None
+    return _number(announced.card.get("keep_at"))
+
+
+def advised_by_language(announced: ModelAnnounced) -> dict[str, float]:
+    """Return what a model's card advises instead of its `keep_at`, by language."""
+    advised = announced.card.get("keep_at_by_language")
+    numbers = {name: _number(value) for name, value in advised.items()} if isinstance(advised, dict) else {}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 async def serving(

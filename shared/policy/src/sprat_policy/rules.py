@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
 from sprat_contracts import TASKS, ModelAnnounced
+from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import FrontierRule, ModelName
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
@@ -26,6 +27,8 @@ _OUT_OF_SCOPE: Final = "keep: a confident 'no known intent' is an answer like an
 _UNCALIBRATED: Final = (
     "escalate: what a model without a calibration says is not kept, however sure it is; keep: keep_at decides"
 )
+_TASK_FIELDS: Final = "the fields keep_at, keep_at_by_language, uncalibrated, models"
+_BY_LANGUAGE: Final = "a line for each language with a keep_at of its own, without region, as de: 0.95"
 _BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
 MODEL_NAME: Final = (
     "a model's name as texts ask for it: a letter or digit, then letters, digits, '.', '_' and '-', at most 64 in all, "
@@ -33,6 +36,7 @@ MODEL_NAME: Final = (
 )
 
 KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="a language without region, as de")]
 OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
 Uncalibrated = Annotated[Literal["escalate", "keep"], Field(description=_UNCALIBRATED)]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
@@ -93,6 +97,7 @@ class ModelPolicy(PolicySection):
 
     # Repeated, because pydantic reads the description next to the union, not inside it.
     keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
+    keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
     uncalibrated: Annotated[Uncalibrated | None, Field(description=_UNCALIBRATED)] = None
 
 
@@ -106,13 +111,25 @@ class TaskPolicy(PolicySection):
     """When the small model's answer is good enough."""
 
     keep_at: KeepAt = 0.8
+    keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
     uncalibrated: Uncalibrated = "escalate"
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
 
     def of(self, model: str) -> Self:
-        """Return the policy for the model that texts request by this name."""
+        """Return the policy for the model that texts request by this name.
+
+        Where the model has its own `keep_at`, that of a language under the task is another model's, and does not hold.
+        """
         own: ModelPolicy | None = self.models.get(model)
-        return self if own is None else self.model_copy(update=own.model_dump(exclude_none=True))
+        if own is None:
+            return self
+        shared = self.keep_at_by_language if own.keep_at is None else {}
+        by_language = {**shared, **own.keep_at_by_language}
+        return self.model_copy(update=own.model_dump(exclude_none=True) | {"keep_at_by_language": by_language})
+
+    def keep_at_in(self, language: str) -> float:
+        """Return the threshold for texts in a language, BCP 47: `de` also stands for `de-AT`."""
+        return self.keep_at_by_language.get(primary_subtag(language), self.keep_at)
 
 
 class IntentPolicy(TaskPolicy):
@@ -122,9 +139,7 @@ class IntentPolicy(TaskPolicy):
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
 
 
-_FIELDS: dict[str, Any] = {
-    "language-id": (Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")], TaskPolicy())
-}
+_FIELDS: dict[str, Any] = {"language-id": (Annotated[TaskPolicy, Field(description=_TASK_FIELDS)], TaskPolicy())}
 _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_FIELDS)
 """The sections of the tasks whose names cannot be written as attributes."""
 
@@ -132,11 +147,9 @@ _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_F
 class TaskPolicies(_HyphenatedTasks):
     """One section for each task; a missing task has the defaults."""
 
-    intent: Annotated[IntentPolicy, Field(description="the fields keep_at, out_of_scope, uncalibrated, models")] = (
-        IntentPolicy()
-    )
-    ner: Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")] = TaskPolicy()
-    translation: Annotated[TaskPolicy, Field(description="the fields keep_at, uncalibrated, models")] = TaskPolicy()
+    intent: Annotated[IntentPolicy, Field(description=f"{_TASK_FIELDS}, out_of_scope")] = IntentPolicy()
+    ner: Annotated[TaskPolicy, Field(description=_TASK_FIELDS)] = TaskPolicy()
+    translation: Annotated[TaskPolicy, Field(description=_TASK_FIELDS)] = TaskPolicy()
 
 
 class TenantPolicy(PolicySection):

@@ -20,11 +20,18 @@ class KeepAtChange:
     now: float
     was: str | None
     """As it was written in the file; None where it was not."""
+    others: tuple[str, ...] = ()
+    """The languages for which another number holds."""
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
-        return f"{self.file}: {self.field} is now {self.now:.2f}, was {self.was or 'not set'}; restart the router"
+        before = f"{self.was or 'not set'}{self._but}"
+        return f"{self.file}: {self.field} is now {self.now:.2f}, was {before}; restart the router"
+
+    @property
+    def _but(self) -> str:
+        return f"; texts in {', '.join(self.others)} keep their own, keep_at_by_language" if self.others else ""
 
     @property
     def changed(self) -> bool:
@@ -70,7 +77,9 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     Raises:
         UserError: see :func:`sprat_policy.set_keep_at`.
     """
-    return KeepAtChange(policy, _field(name), keep_at, set_keep_at(policy, _TASK, keep_at, name))
+    before = set_keep_at(policy, _TASK, keep_at, name)
+    others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
+    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)))
 
 
 def _field(name: str | None) -> str:

@@ -7,7 +7,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import ModelAnnounced
-from sprat_operations.models import advised_keep_at, group_of, serving_advice
+from sprat_operations.models import advised_by_language, advised_keep_at, group_of, serving_advice
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
 
@@ -86,15 +86,32 @@ def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
 
 
 def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iterator[Check]:
+    """Compare the threshold of the model, then those of the languages for which the file or the card has another."""
     task, model = announced.task, announced.model
-    holds = policy.task(task, model).keep_at
-    if f"{holds:.2f}" == f"{advised:.2f}":
+    rules = policy.task(task, model)
+    place = f"tasks.{task}.models.{model}"
+    chosen = _chosen(policy, task, model)
+    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{place}.keep_at", chosen=chosen)
+    by_language = advised_by_language(announced)
+    # Who set another number than the card's for all languages has chosen it for these, too.
+    for_all = chosen and not _same(rules.keep_at, advised)
+    for language in sorted({*rules.keep_at_by_language, *by_language}):
+        yield from _difference(
+            f"{task}/{model}, texts in {language}",
+            rules.keep_at_in(language),
+            by_language.get(language, advised),
+            f"{place}.keep_at_by_language.{language}",
+            chosen=for_all or language in rules.keep_at_by_language,
+        )
+
+
+def _difference(name: str, holds: float, advised: float, place: str, *, chosen: bool) -> Iterator[Check]:
+    if _same(holds, advised):
         return
-    said = f"{task}/{model}: keep_at {holds:.2f} holds"
-    if _chosen(policy, task, model):
+    said = f"{name}: keep_at {holds:.2f} holds"
+    if chosen:
         yield ok("policy", f"{said}, as you set it; its card advises {advised:.2f}")
         return
-    place = f"tasks.{task}.models.{model}.keep_at"
     yield warning(
         "policy",
         f"{said}, its card advises {advised:.2f}",
@@ -102,9 +119,13 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
     )
 
 
+def _same(one: float, other: float) -> bool:
+    return f"{one:.2f}" == f"{other:.2f}"
+
+
 def _chosen(policy: Policy, task: str, model: str) -> bool:
     """Return whether the file sets it for this model; a task's own value is set for the default model only."""
-    rules = getattr(policy.tasks, task)
+    rules = policy.task(task, "")
     own = rules.models.get(model)
     if own is not None and own.keep_at is not None:
         return True

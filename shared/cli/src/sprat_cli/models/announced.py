@@ -12,7 +12,7 @@ from sprat.errors import Fatal, SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
-from sprat_cli.models.card import card_lines
+from sprat_cli.models.card import by_language, card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
@@ -21,6 +21,7 @@ from sprat_inference.card import Card
 from sprat_operations.models import (
     RegisteredModels,
     ServingState,
+    advised_by_language,
     advised_keep_at,
     read_registered_models,
     serving,
@@ -31,8 +32,9 @@ LIST = """\b
 Example:
   sprat models list --json | jq 'select(.serves == "nobody") | .model'
 
-ADVISED is the keep_at of the model's card; your policy's is used, see `sprat doctor --policy FILE`. SERVES is `nobody`
-if a model is announced but its service does not run: texts that ask for it wait.
+ADVISED is the keep_at of the model's card, and what it advises for a language instead; your policy's is used, see
+`sprat doctor --policy FILE`. SERVES is `nobody` if a model is announced but its service does not run: texts that ask
+for it wait.
 
 \b
 Exit codes:
@@ -64,7 +66,11 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
-            state = {"keep_at": advised_keep_at(each), "serves": serves.value}
+            state = {
+                "keep_at": advised_keep_at(each),
+                "keep_at_by_language": advised_by_language(each),
+                "serves": serves.value,
+            }
             say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **state})
     elif found:
         head, *rows = table([_HEAD, *(_row(*each) for each in found)])
@@ -154,6 +160,6 @@ def _row(each: ModelAnnounced, serves: ServingState) -> tuple[str, ...]:
         each.version,
         "-" if each.labels is None else str(len(each.labels)),
         ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
-        "-" if advised is None else f"{advised:.2f}",
+        "-" if advised is None else ",".join([f"{advised:.2f}", *by_language(advised_by_language(each))]),
         serves.value,
     )

@@ -1,7 +1,7 @@
 """A model's card in words: facts, scores, works it is made of, limits."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sprat_cli.terminal import faint, printable, table
@@ -22,6 +22,11 @@ def card_lines(card: Card, name: str) -> Iterator[str]:
     yield from _chapter("what it cannot do", [f"- {limit}" for limit in card.limits])
 
 
+def by_language(keep_at: Mapping[str, float]) -> list[str]:
+    """Return the thresholds of languages, as `de:0.95`, in alphabetical order."""
+    return [f"{language}:{at:.2f}" for language, at in sorted(keep_at.items())]
+
+
 def _facts(card: Card) -> list[str]:
     facts = [("reads", f"{', '.join(card.languages)}; the first {card.max_tokens} tokens of a text")]
     if card.targets:
@@ -34,7 +39,7 @@ def _facts(card: Card) -> list[str]:
         read, least = ", ".join(card.lexical.languages), card.lexical.answers_from
         facts.append(("by words", f"texts in {read}, without the encoder, from {least:.3f} on, {card.lexical.rule}"))
     facts += [
-        ("keep_at", f"{card.keep_at:.2f}, {card.keep_at_rule}"),
+        ("keep_at", ", ".join([f"{card.keep_at:.2f}", *by_language(card.keep_at_by_language), card.keep_at_rule])),
         ("calibrated on", f"{card.calibration.fitted_on}; {card.calibration.outside_share:.0%} outside assumed"),
         ("licence", card.licence),
     ]

@@ -12,7 +12,16 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, say, say_json, table
 from sprat_contracts import TASKS
-from sprat_policy import ALL_OTHERS, IntentPolicy, Policy, TenantPolicy, TierPolicy, load_guarded_policy, load_policy
+from sprat_policy import (
+    ALL_OTHERS,
+    IntentPolicy,
+    Policy,
+    TaskPolicy,
+    TenantPolicy,
+    TierPolicy,
+    load_guarded_policy,
+    load_policy,
+)
 
 app = make_app(epilog=group_help("policy", "check policy.yaml"))
 _CHECK = """\b
@@ -63,7 +72,7 @@ def describe(policy: Policy) -> Iterator[str]:
     """Return what a policy says, in words."""
     for task in TASKS:
         rules = policy.task(task)
-        yield f"  {task:11}  kept at {rules.keep_at * 100:.4g} % or above{_models(rules)}"
+        yield f"  {task:11}  kept at {kept_from(rules)}{_models(rules)}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy.tenant(name))) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))
@@ -72,6 +81,12 @@ def describe(policy: Policy) -> Iterator[str]:
     if policy.tiers:
         yield "tiers, in this order"
         yield from table([(f"  {tier.label}", *_tier(policy, tier)) for tier in policy.tiers])
+
+
+def kept_from(rules: TaskPolicy) -> str:
+    """Return from which confidence on answers are kept, as `90 % or above, de at 95 %`."""
+    own = [f", {language} at {at * 100:.4g} %" for language, at in sorted(rules.keep_at_by_language.items())]
+    return f"{rules.keep_at * 100:.4g} % or above{''.join(own)}"
 
 
 def _models(rules: object) -> str:

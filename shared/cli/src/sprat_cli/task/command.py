@@ -12,6 +12,7 @@ from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
+from sprat_cli.policy.command import kept_from
 from sprat_cli.terminal import printable, say, say_json
 from sprat_policy import TaskFile, TaskKind, check_task_name, load_task_file
 
@@ -169,7 +170,7 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     yield printable(f"  labels     {', '.join(task.labels)}")
     yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")
     yield printable(f"  model      {task.artefact or 'none: the nearest label answers'}")
-    yield f"  kept at    {task.keep_at * 100:.4g} % or above"
+    yield f"  kept at    {kept_from(task)}"
 
 
 def _meanings(labels: str | None, described: tuple[str, ...] | list[str]) -> dict[str, str]:
