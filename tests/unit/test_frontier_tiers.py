@@ -317,7 +317,8 @@ async def test_a_tier_that_hangs_takes_its_share_of_the_time_and_its_answer_is_s
 
 
 async def test_nobody_waits_for_the_breaker_of_a_tier_that_another_follows():
-    first = tier("local", LIMITED)
+    for_a_while = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=3)
+    first = tier("local", for_a_while)  # the case has time to wait for it
     frontier = climbing(first, tier("large", said("balance")))
     await frontier.answer(parts.request())
     async with asyncio.timeout(1):
