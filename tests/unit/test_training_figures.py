@@ -9,6 +9,7 @@ import pytest
 from sprat_inference.label_calibration import LabelCalibrator, features
 from sprat_training.config import no_progress
 from sprat_training.data import prepare
+from sprat_training.evaluation.metrics import ModelReadings, wilson
 from sprat_training.figures import NEAR_OUTSIDE, measure, readings_of
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
@@ -104,3 +105,26 @@ def test_the_share_kept_is_at_most_everything():
     for share in np.arange(0.01, 0.9, 0.01):
         figures = measure(readings, validation.logits.argmax(axis=1), gold, tuple("abcdefghijkl"), float(share))
         assert f"{1 - figures.at(0.0).share:.1%}" == "0.0%"
+
+
+def test_where_all_that_is_kept_is_right_the_share_right_is_one_however_the_weights_round():
+    """The weights of 287 texts and of the 80 outside are no binary fractions: sums in two orders may differ."""
+    inside, outside = 287, 80
+    of_traffic = np.random.default_rng(1).permutation(np.repeat([0.1, 0.9], [inside - 41, 41]))
+    confidence = np.concatenate([of_traffic, np.full(outside, 0.2)])
+    for sure in range(1, 41):
+        kept = confidence.copy()
+        kept[np.flatnonzero(confidence == 0.9)[sure:]] = 0.1
+        readings = ModelReadings(
+            in_scope=np.arange(inside + outside) < inside,
+            best_right=kept == 0.9,
+            best_logit=kept,
+            outside_probability=1 - kept,
+            is_rejected=np.zeros(inside + outside, bool),
+            confidence=kept,
+        )
+        gold = np.zeros(inside, np.int64)
+        at = measure(readings, gold, gold, ("a", "b"), 0.1).at(0.5)
+        assert at.right.value == 1
+        assert at.right.low == pytest.approx(wilson(sure, sure).low)
+        assert (at.right.high, at.sure) == pytest.approx((1, 1))

@@ -224,7 +224,8 @@ def _kept(
     total = float(kept.sum())
     if total == 0:
         return KeptAnswers(keep_at, 0.0, Interval(1.0, 0.0, 1.0), 0.0)
-    share = float(kept[readings.right].sum()) / total
+    # Added up in the same order as the total, so that it never exceeds it by rounding.
+    share = float(np.where(readings.right, kept, 0.0).sum()) / total
     # The part of each text in the error of the share; texts of one group are added up first.
     parts = kept * (readings.right - share) / total
     variance = float((parts[readings.in_scope] ** 2).sum())
