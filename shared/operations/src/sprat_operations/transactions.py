@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -63,15 +64,15 @@ async def find_open_transactions(
             if isinstance(count, int)
             for number in range(count)
         ]
-        held = await _held(cluster, partitions)
+        held = await cluster.settled(lambda: _held(cluster, partitions))
         until = time.monotonic() + patience_s
         while held and time.monotonic() < until:
             await asyncio.sleep(_POLL_S)
-            now = await _held(cluster, held)
+            now = await cluster.settled(partial(_held, cluster, tuple(held)))
             held = {each: offset for each, offset in held.items() if now.get(each) == offset}
         if not held:
             return []
-        appended, _ = await cluster.append_times(held, READ_UNCOMMITTED)
+        appended, _ = await cluster.settled(lambda: cluster.append_times(held, READ_UNCOMMITTED))
         now_ms = await _now_ms(cluster)
     return [
         OpenTransaction(

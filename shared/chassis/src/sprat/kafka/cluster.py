@@ -5,16 +5,21 @@ aiokafka would need a connection for each isolation level, a fetch in the backgr
 for each question about a group, and they ignore some of the brokers' error codes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
     IncompatibleBrokerVersion,
     LeaderNotAvailableError,
+    NotCoordinatorError,
+    NotLeaderForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
     for_code,
@@ -33,7 +38,19 @@ _PARTITION_BYTES: Final = 32 * 1024
 """How much of a partition is read at once for its first batch. The first partition of a request returns its batch
 whatever its size; another one whose batch is larger returns nothing, and is asked again as the first."""
 
+_MOVED: Final = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    LeaderNotAvailableError,
+    NotCoordinatorError,
+    NotLeaderForPartitionError,
+)
+"""A leader or a coordinator has changed, or a broker without any group first creates the topic of offsets."""
+_TRIES: Final = 10
+_RETRY_S: Final = 0.5
+
 Isolation = Literal[0, 1]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,20 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         await close_in_time(self._client.close)
+
+    async def settled(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer to questions, asked again while leaders or coordinators move, for five seconds at most.
+
+        Raises:
+            KafkaError: they still move, or one of the questions fails otherwise.
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                return await ask()
+            except _MOVED:
+                await asyncio.sleep(_RETRY_S)
+                await self.refresh()
+        return await ask()
 
     async def refresh(self) -> None:
         """Ask again for leaders and coordinators: one of them has moved."""

@@ -3,7 +3,6 @@
 `sprat lag` and the router, which publishes them as metrics, measure with this code, so their numbers agree.
 """
 
-import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +11,7 @@ from typing import Any, Final, Self
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
-    LeaderNotAvailableError,
-    NotCoordinatorError,
-    NotLeaderForPartitionError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -28,17 +22,6 @@ from sprat_contracts import Topics
 
 REQUIRED_GROUPS: Final = (ROUTER, FRONTIER)
 """The groups, without the prefix, that every installation needs: without them texts get no Result."""
-
-_MOVED: Final = (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    LeaderNotAvailableError,
-    NotCoordinatorError,
-    NotLeaderForPartitionError,
-)
-"""A leader or a coordinator has changed, or a broker without any group first creates the topic of offsets."""
-_TRIES: Final = 10
-_RETRY_S: Final = 0.5
 
 OwnTexts = Mapping[str, Mapping[int, int] | None]
 """The group of a withdrawn model, without the prefix → the offsets before which texts are its own, by partition; None:
@@ -161,13 +144,7 @@ class LagMeter:
         if not self._connected:
             await self._cluster.__aenter__()
             self._connected = True
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._measure(known)
-            except _MOVED:
-                await asyncio.sleep(_RETRY_S)
-                await self._cluster.refresh()
-        return await self._measure(known)
+        return await self._cluster.settled(lambda: self._measure(known))
 
     async def with_ages(self, measured: LagSnapshot) -> LagSnapshot:
         """Return the measurement with the age of the oldest record that waits, where there is one.
