@@ -18,7 +18,7 @@ from support.up_process import UpProcess, have_ended
 REQUIREMENT = "sprat[all]"
 MAX_BYTES = 60_000_000
 WEIGHTS = {
-    "sprat-encoder": ["e5-small"],
+    "sprat-encoder": ["e5-small", "zero-shot"],
     "sprat-intent": ["default", "en-fast"],
     "sprat-ner": ["default"],
     "sprat-privacy": ["rampart"],
