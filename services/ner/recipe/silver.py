@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-import foreign
 import numpy as np
 from tokenizers import Tokenizer
 
+from services.ner.recipe import foreign
 from services.ner.recipe.examples import Text, TrainingExample, encode, varied
 from services.ner.recipe.gold import Span
 from sprat_inference.words import find_units
