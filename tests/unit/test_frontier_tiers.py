@@ -206,6 +206,12 @@ async def test_the_tier_before_one_that_may_not_get_the_text_is_the_last():
     assert len(questions(inside)) == 1 + parts.settings().max_retries, "because no other may be asked"
 
 
+async def test_the_tier_before_one_that_can_never_answer_the_task_is_the_last():
+    first, unable = tier("local", UNAVAILABLE), tier("large", said("transfer"), keep_at=0.8)
+    await climbing(first, unable).answer(parts.request(task="ner", deadline_ms=2_000))
+    assert (len(questions(first)), questions(unable)) == (1 + parts.settings().max_retries, [])
+
+
 async def test_inside_the_text_is_whole_and_outside_masked():
     inside = tier("local", said("transfer", 0.1), inside=True, keep_at=0.8)
     outside = tier("large", said("transfer"))
@@ -239,6 +245,16 @@ async def test_inside_nothing_counts_for_the_quota_and_each_tier_outside_does():
     tiers = inside, tier("a", REFUSED), tier("b", said("balance"))
     answered = await climbing(*tiers).answer(parts.request(tenant="limited"))
     assert [step.outcome for step in answered.tiers] == ["unsure", "refused", "quota"]
+
+
+async def test_a_tier_that_is_not_asked_takes_nothing_from_the_quota():
+    first, last = tier("local", LIMITED), tier("large", said("balance"))
+    frontier = climbing(first, last)
+    await frontier.answer(parts.request())  # opens the breaker of the first
+    answered = await frontier.answer(parts.request("another", tenant="limited", id="t-2"))
+    assert [(step.tier, step.outcome) for step in answered.tiers] == [("local", "provider"), ("large", "kept")]
+    third = await frontier.answer(parts.request("a third", tenant="limited", id="t-3"))
+    assert third.declined.code == "quota"
 
 
 async def test_a_simulator_inside_the_house_is_named_as_one():

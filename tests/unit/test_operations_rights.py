@@ -6,7 +6,7 @@ import pytest
 
 from sprat.channels import Channels, service_channels
 from sprat.errors import UserError
-from sprat_contracts import TASKS, Message, Topics
+from sprat_contracts import TASKS, IntentOutput, Message, TaskTable, Topics
 from sprat_operations import rights
 from sprat_operations.rights import (
     CLUSTER,
@@ -57,6 +57,12 @@ def test_a_topic_that_a_service_declares_tomorrow_is_among_its_rights(monkeypatc
 def test_every_service_that_uses_kafka_has_a_role() -> None:
     assert {channels.service for channels in service_channels(TOPICS)} <= ROLES.keys()
     assert ROLES.keys() - {"router", "frontier", *TASKS} == {"upstream", "consumer", "reviewer", "auditor", "operator"}
+
+
+def test_no_task_can_take_the_name_of_a_role() -> None:
+    for name in ROLES.keys() | {"classify", "simulator", "kafka", "redis", "all"}:
+        with pytest.raises(ValueError, match="cannot be the name of an added task"):
+            TaskTable({name: IntentOutput})
 
 
 def test_a_right_that_another_one_includes_is_not_granted() -> None:

@@ -92,7 +92,8 @@ def test_a_folder_with_something_else_in_it_is_told_with_the_setting_for_another
 def test_a_name_must_be_one_of_a_new_task(folder: Path) -> None:
     assert "intent is a task of Sprat itself" in refusal(folder, SENTIMENT, "intent.yaml")
     assert "no name of a task" in refusal(folder, SENTIMENT, "Mood.yaml")
-    for name in ("ner", "Mood", "a" * 33):
+    assert "frontier is the name of a role, service or process" in refusal(folder, SENTIMENT, "frontier.yaml")
+    for name in ("ner", "Mood", "a" * 33, "router", "classify"):
         with pytest.raises(ValueError, match="cannot be the name of an added task"):
             TaskTable({name: IntentOutput})
 

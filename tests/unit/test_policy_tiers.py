@@ -79,9 +79,17 @@ def test_the_providers_of_a_group_stand_together(write_policy: WritePolicy) -> N
         load_policy(tiers_of(write_policy, local("a", "g"), local("c"), local("b", "g")))
 
 
-@pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "kimi-k2:cloud"])
-def test_a_model_that_ollama_runs_elsewhere_is_not_inside(write_policy: WritePolicy, model: str) -> None:
-    tier = f"{{preset: 'ollama:{model}', region: eu}}"
+@pytest.mark.parametrize(
+    "tier",
+    [
+        "{preset: 'ollama:gpt-oss:120b-cloud', region: eu}",
+        "{preset: 'ollama:kimi-k2:cloud', region: eu}",
+        "{preset: 'ollama:gpt-oss:120b-CLOUD', region: eu}",
+        "{preset: 'vllm:http://127.0.0.1:11434/v1', model: 'gpt-oss:120b-cloud', region: eu}",
+        f"{{preset: 'openai:gpt-oss:120b-cloud', url: 'http://127.0.0.1:11434/v1', region: eu, {PRICE}}}",
+    ],
+)
+def test_a_model_that_ollama_runs_elsewhere_is_not_inside(write_policy: WritePolicy, tier: str) -> None:
     load_policy(tiers_of(write_policy, tier))
     with pytest.raises(UserError, match=r"to ollama\.com, so it is not inside"):
         load_policy(tiers_of(write_policy, tier, more="inside: [127.0.0.1]\n"))
@@ -140,6 +148,18 @@ async def test_without_tiers_there_is_the_one_of_the_settings_and_its_host_is_ch
     pinned = Policy.model_validate({"tenants": {}, "regions": {"eu": ["api.mistral.ai"]}})
     with pytest.raises(UserError, match=r"does not list the host 127\.0\.0\.1 in the region eu"):
         await opened(pinned)
+
+
+@pytest.mark.parametrize("tiers", [[], [{"preset": "frontier"}]], ids=["no tiers", "frontier"])
+async def test_the_model_of_the_settings_is_not_inside_where_ollama_runs_it_elsewhere(tiers: list[object]) -> None:
+    model = "gpt-oss:120b-Cloud"
+    settings = parts.settings(region="eu", model=model, prices={model: {"input_eur": 0, "output_eur": 0}})
+    sections = {"tenants": {}, "tiers": tiers}
+    async with AsyncExitStack() as stack:
+        open_tiers(Policy.model_validate(sections), settings, {}, stack)
+        inside = Policy.model_validate(sections | {"inside": [settings.host]})
+        with pytest.raises(UserError, match=r"to ollama\.com, so it is not inside; name a model that runs on 127"):
+            open_tiers(inside, settings, {}, stack)
 
 
 def test_the_tiers_of_the_documentation_are_valid(tmp_path: Path) -> None:

@@ -6,6 +6,14 @@ from typing import Final
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.predictions import OUTPUTS, Output
 
+RESERVED: Final = frozenset(
+    {
+        *("upstream", "router", "frontier", "consumer", "reviewer", "auditor", "operator"),
+        *("all", "classify", "kafka", "redis", "simulator"),
+    }
+)
+"""What no added task can be called: the roles of Kafka's users, and the services and processes of an installation."""
+
 
 class TaskTable(Mapping[str, type[Output]]):
     """Name of a task → form of its output: the tasks of this version first, then those that an installation adds.
@@ -13,7 +21,7 @@ class TaskTable(Mapping[str, type[Output]]):
     Immutable and hashable.
 
     Raises:
-        ValueError: an added task has the name of one of this version, or no name of a task.
+        ValueError: an added task has the name of one of this version or a reserved one, or no name of a task.
     """
 
     __slots__ = ("_forms",)
@@ -21,7 +29,7 @@ class TaskTable(Mapping[str, type[Output]]):
     def __init__(self, added: Mapping[str, type[Output]] | None = None) -> None:
         own = dict(added or {})
         for name in own:
-            if name in OUTPUTS or not TASK_NAME.fullmatch(name):
+            if name in OUTPUTS or name in RESERVED or not TASK_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be the name of an added task")
         self._forms: dict[str, type[Output]] = {**OUTPUTS, **own}
 

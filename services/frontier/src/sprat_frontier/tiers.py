@@ -21,7 +21,7 @@ from sprat_frontier.protocols import Provider
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
-from sprat_policy import INSIDE, Policy, TierPolicy, variable_of
+from sprat_policy import INSIDE, Policy, TierPolicy, is_relayed, variable_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +137,8 @@ def open_tiers(
     """Return the tiers of the policy, else the only one of the settings; the stack closes their connections.
 
     Raises:
-        UserError: a setting or a variable is missing, or the policy lets nothing go to a host.
+        UserError: a setting or a variable is missing, the policy lets nothing go to a host, or a model inside the house
+            is one that its server sends elsewhere.
     """
     if not policy.tiers:
         return Tiers([(_open(settings.provider, settings, policy, None, stack), None)])
@@ -155,6 +156,11 @@ def _open(
     if problem := settings.problem():
         raise UserError(f"settings: {problem}")
     inside = policy.is_inside(settings.host)
+    if inside and is_relayed(settings.model):
+        raise UserError(
+            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model that "
+            f"runs on {settings.host}, or take that host out of `inside` in the policy"
+        )
     if not inside:
         policy.check_host(settings.region, settings.host)
     keep_at = None if tier is None else tier.keep_at

@@ -32,7 +32,7 @@ from sprat_policy.task_files import (
     tasks_folder,
 )
 from sprat_policy.tenant_guard import TenantGuard
-from sprat_policy.tiers import FRONTIER, INSIDE, TierPolicy
+from sprat_policy.tiers import FRONTIER, INSIDE, TierPolicy, is_relayed
 
 __all__ = [
     "ALL_OTHERS",
@@ -60,6 +60,7 @@ __all__ = [
     "check_task_name",
     "compile_pattern",
     "effective_rule",
+    "is_relayed",
     "keep_at_location",
     "load_guarded_policy",
     "load_policy",

@@ -12,6 +12,7 @@ from sprat.errors import UserError
 from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
+from sprat_contracts.tasks import RESERVED
 from sprat_policy.load import read_file, section_of
 from sprat_policy.rules import IntentPolicy
 
@@ -162,10 +163,12 @@ def check_task_name(name: str, where: Path | str) -> None:
     """Check that a task can be called so.
 
     Raises:
-        UserError: it is the name of a task of this version, or of none.
+        UserError: it is the name of a task of this version, a reserved one, or the name of none.
     """
     if name in OUTPUTS:
         raise UserError(f"{where}: {name} is a task of Sprat itself ({', '.join(TASKS)}); give yours another name")
+    if name in RESERVED:
+        raise UserError(f"{where}: {name} is the name of a role, service or process of Sprat; give the task another name")
     if not TASK_NAME.fullmatch(name):
         raise UserError(
             f"{where}: no name of a task; a small letter, then small letters, digits, '-' and '_', at most 32 in all"

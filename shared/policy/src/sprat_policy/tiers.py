@@ -174,7 +174,7 @@ class TierPolicy(PolicySection):
     @property
     def is_relayed(self) -> bool:
         """Whether its server is known to send what it gets to somebody else."""
-        return self.scheme == "ollama" and (self.model_name or "").endswith(_CLOUD)
+        return is_relayed(self.model_name or "")
 
     def is_for(self, section: str, task: str) -> bool:
         """Return whether it is for the texts of a section of the policy, and a task."""
@@ -209,6 +209,11 @@ class TierPolicy(PolicySection):
             yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
         if self.keep_at is not None and not known.logprobs:
             yield f"{self.scheme} tells no probabilities, so nothing would be kept; take keep_at out"
+
+
+def is_relayed(model: str) -> bool:
+    """Return whether a model has the name of one that Ollama sends to ollama.com, whatever API it is asked by."""
+    return model.strip().lower().endswith(_CLOUD)
 
 
 def _wrong(problem: str) -> PydanticCustomError:
