@@ -156,7 +156,9 @@ class FrontierHandler:
         for place, tier in enumerate(tiers):
             if tier.group is not None and any(step.tier.group == tier.group and step.is_said for step in steps):
                 continue  # another provider of the same tier has said something
-            followed = any(escalation.bar(other) is None for other in tiers[place + 1 :])
+            followed = any(
+                escalation.bar(other) is None and other.problem(question) is None for other in tiers[place + 1 :]
+            )
             case = escalation.within(tier.share) if followed else escalation
             if tier.masks(escalation.rule) and (tier.inside or escalation.rule != "deny"):
                 # Mask, once for all tiers. First, because stored answers are keyed by the masked text; masking is
@@ -260,22 +262,17 @@ class FrontierHandler:
             ProviderError: the last call failed, and another makes no sense.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
-        if not tier.inside:
-            await self._quota.spend(escalation.sender.section)
+        spends = not tier.inside
+        if spends:
+            self._quota.check(escalation.sender.section)
         prepared = tier.provider.prepare(escalation.question)
         failures = 0
         while True:
             async with tier.limiter.permit(escalation.sender, key, escalation.deadline, patient=not followed) as permit:
-                attempt = self._attempt_record(escalation, tier, prepared)
-                try:
-                    await self._record(tier, attempt)
-                except asyncio.CancelledError:  # nobody waits any longer; the attempt is written all the same
-                    await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
-                    raise
-                if escalation.deadline.passed:
-                    # Whoever asked may have been told already that nothing left.
-                    await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
-                    raise DeadlinePassedError("the record of the call was not acknowledged in time")
+                if spends:  # only here: a tier that is not asked, because its breaker is open, takes nothing
+                    await self._quota.spend(escalation.sender.section)
+                    spends = False
+                attempt = await self._attempt(escalation, tier, prepared)
                 call_id = None if tier.inside else attempt.call_id
                 call.begin(call_id)
                 if not tier.inside:
@@ -308,6 +305,25 @@ class FrontierHandler:
                     return answer_paid
             failures += not permit.probe
             await tier.limiter.pause_before_retry(failure, failures, escalation.deadline, patient=not followed)
+
+    async def _attempt(self, escalation: Escalation, tier: Tier, prepared: PreparedRequest) -> EgressRecord:
+        """Write the record of a call that is about to be made, and return it.
+
+        Raises:
+            DeadlinePassedError: it was not acknowledged in time.
+            SpratError: as the audit raises it.
+        """
+        attempt = self._attempt_record(escalation, tier, prepared)
+        try:
+            await self._record(tier, attempt)
+        except asyncio.CancelledError:  # nobody waits any longer; the attempt is written all the same
+            await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
+            raise
+        if escalation.deadline.passed:
+            # Whoever asked may have been told already that nothing left.
+            await self._record(tier, _outcome_record(attempt, tier, "not_sent"))
+            raise DeadlinePassedError("the record of the call was not acknowledged in time")
+        return attempt
 
     async def _record(self, tier: Tier, record: EgressRecord) -> None:
         """Write an egress record, unless nothing leaves.

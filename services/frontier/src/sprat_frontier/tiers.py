@@ -158,8 +158,8 @@ def _open(
     inside = policy.is_inside(settings.host)
     if inside and is_relayed(settings.model):
         raise UserError(
-            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model that "
-            f"runs on {settings.host}, or take that host out of `inside` in the policy"
+            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model "
+            f"that runs on {settings.host}, or take that host out of `inside` in the policy"
         )
     if not inside:
         policy.check_host(settings.region, settings.host)

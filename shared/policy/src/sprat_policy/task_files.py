@@ -168,7 +168,9 @@ def check_task_name(name: str, where: Path | str) -> None:
     if name in OUTPUTS:
         raise UserError(f"{where}: {name} is a task of Sprat itself ({', '.join(TASKS)}); give yours another name")
     if name in RESERVED:
-        raise UserError(f"{where}: {name} is the name of a role, service or process of Sprat; give the task another name")
+        raise UserError(
+            f"{where}: {name} is the name of a role, service or process of Sprat; give the task another name"
+        )
     if not TASK_NAME.fullmatch(name):
         raise UserError(
             f"{where}: no name of a task; a small letter, then small letters, digits, '-' and '_', at most 32 in all"
