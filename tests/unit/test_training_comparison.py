@@ -30,6 +30,26 @@ def test_the_better_version_is_named_only_where_the_paired_interval_excludes_0(g
     assert difference.low <= difference.value <= difference.high
 
 
+@pytest.mark.parametrize(
+    ("gained", "kept_before", "kept_now", "keeps", "worse"),
+    [
+        (0, 100, 60, "less", True),
+        (40, 100, 60, "less", False),  # it gets clearly more texts right
+        (0, 60, 100, "more", False),
+        (0, 100, 99, "alike", False),
+        (-40, 60, 100, "more", True),
+    ],
+)
+def test_a_version_that_gets_no_more_right_and_keeps_clearly_less_is_worse(gained, kept_before, kept_now, keeps, worse):
+    def keeping(right, kept):
+        first = np.arange(300)
+        rights, keeps_it = first < right, first < kept
+        return VersionAnswers(rights, keeps_it, rights & keeps_it, np.zeros(300, bool))
+
+    found = compare(keeping(200, kept_before), keeping(200 + gained, kept_now))
+    assert (found.keeps, found.is_worse) == (keeps, worse)
+
+
 def test_what_an_answer_is_worth():
     def answer(label, best, confidence):
         output = SimpleNamespace(label=label, alternatives=(SimpleNamespace(label=best),))

@@ -482,7 +482,13 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
     subject = _count(len(rows), f"{kind} repeats a text", f"{kinds} repeat texts")
     right = figures.readings.best_right[: figures.texts][~found.test]
     without = f"without {'it' if len(rows) == 1 else 'them'}"
-    others = f"{wilson(int(right.sum()), len(right))} of {_count(len(right), 'text', 'texts')} get their label"
+    share, left_over = wilson(int(right.sum()), len(right)), _count(len(right), "text", "texts")
+    new = result.config.hold_out
+    others = (
+        f"the new version gives {share} of {left_over} their label"
+        if new
+        else f"{share} of {left_over} get their label"
+    )
     left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
     are = "is" if len(rows) == 1 else "are"
     listed = "" if result.config.hold_out else f": {_rows(rows)}"

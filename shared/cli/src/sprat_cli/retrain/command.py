@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,18 +29,18 @@ from sprat_cli.options import (
 )
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import AskedModel, add_corrections, new_corrections
-from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
+from sprat_cli.retrain.summary import Retrained, summary_json, summary_lines
+from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_contracts import IntentOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.evaluation.comparison import Comparison, Measured, VersionAnswers, answers_of, compare
+from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare
 from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
 from sprat_training.record import Reading, read_record
-from sprat_training.report import findings, training_html
+from sprat_training.report import training_html
 from sprat_training.train import TrainingResult, train
-from sprat_training.verdict import Verdict
 
 EPILOG = """\b
 Examples:
@@ -62,35 +62,16 @@ on Kafka, and it is read at the next time. It holds texts as they are, and is re
 A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
 served version was trained on it (by `sprat train`), a version trained alike, without corrections and without the
 fifth, stands for it. Intervals of differences are paired, by bootstrap.
+A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it.
 Without --output or --replace nothing is written but --corrections.
 
 \b
 Exit codes:
   0  done
-  1  there is no correction; or the new version keeps nothing, and is not written over the served one
+  1  there is no correction; or the new version keeps nothing, or is worse, and is not written over the served one
   2  an option or a file is wrong, or Kafka cannot be reached"""
 
 _TEXTS_PER_BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Retrained:
-    """What was trained, and how it compares."""
-
-    model: AskedModel
-    served: Card
-    result: TrainingResult
-    comparison: Comparison
-    clean: bool
-    """Whether the served version itself was compared, not one trained alike."""
-    kept_in: Path
-    """The file of corrections."""
-    total: int
-    """Corrections in it."""
-    new: int
-    """Of them, those that this run has read."""
-    left_out: Counter[str]
-    """Corrections that this run could not use, by the reason."""
 
 
 def retrain(
@@ -230,19 +211,25 @@ def retrain(
         lexical=reading.lexical,
         threads=threads,
     )
-    result, comparison, clean = _compared(config, folder, card, threads)
-    retrained = _Retrained(asked, card, result, comparison, clean, kept_in, total, len(rows), left_out)
+    result, comparison, stand_in = _compared(config, folder, card, threads)
+    retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
     if as_json:
-        say_json(_as_json(retrained))
+        say_json(summary_json(retrained))
     else:
-        for line in _summary(retrained):
+        for line in summary_lines(retrained):
             say(line)
     if replace_served and result.verdict.grade == "poor":
         raise SpratError(
             f"the new version keeps nothing, so {folder} stays as it is; --output DIR writes it all the same"
         )
+    if replace_served and yes and comparison.is_worse:
+        raise SpratError(
+            f"the new version is worse, so {folder} stays as it is; without --yes you are asked, and --output DIR "
+            "writes it all the same"
+        )
     target = folder if replace_served else output
-    if target is not None and (not replace_served or yes or typer.confirm(f"Replace {folder}?", err=True)):
+    question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
+    if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
         _write(config, target, as_json=as_json, model=asked)
     elif not as_json:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
@@ -259,8 +246,8 @@ def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: boo
 
 def _compared(
     config: TrainingConfig, folder: Path, card: Card, threads: int
-) -> tuple[TrainingResult, Comparison, bool]:
-    """Train in a temporary folder, and compare; the last value says whether the served version itself is compared.
+) -> tuple[TrainingResult, Comparison, Card | None]:
+    """Train in a temporary folder, and compare; the last value is the card of the version that stands for the served.
 
     A served version that was trained on the texts that are held out now would seem better than it is.
     """
@@ -268,10 +255,11 @@ def _compared(
     with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
         new, alike = Path(temporary) / "new", Path(temporary) / "alike"
         result = train(replace(config, output=new), bar.show)
+        stand_in = None
         if not clean:
-            train(replace(config, files=config.files[:-1], output=alike), bar.show)
+            stand_in = train(replace(config, files=config.files[:-1], output=alike), bar.show).card
         served, trained = (_answers(each, result, threads, bar) for each in (folder if clean else alike, new))
-    return result, compare(served, trained), clean
+    return result, compare(served, trained), stand_in
 
 
 def _asked(model: str, tasks: TaskTable) -> AskedModel:
@@ -400,98 +388,6 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
     say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
 
 
-def _summary(retrained: _Retrained) -> list[str]:
-    result, comparison = retrained.result, retrained.comparison
-    version, outside = retrained.served.version, len(result.sources.outside_test)
-    served = f"served: version {version}, which was not trained on these texts"
-    if not retrained.clean:
-        served = f"served: version {version} was trained on these texts; one trained alike, without them, stands for it"
-    head, *rest = table(
-        [
-            ("", "SERVED", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
-            *(
-                (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
-                for each in comparison.all
-            ),
-        ]
-    )
-    corrections, fitted = counted(retrained.total, "correction"), counted(len(result.data.texts), "text")
-    colour = {"new": "green", "served": "red", "neither": "yellow"}[comparison.better]
-    return [
-        f"{printable(str(retrained.kept_in))}: {corrections}, {retrained.new:,} of them read now",
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
-        f"trained on {fitted} and {len(result.sources.outside):,} outside every label",
-        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them outside every label",
-        printable(served),
-        "",
-        faint(head),
-        *rest,
-        "",
-        f"keep_at: {retrained.served.keep_at:.2f} served, {result.card.keep_at:.2f} new, chosen on held-out folds",
-        paint(_verdict(retrained.model, comparison), colour),
-        *_new_version(result.verdict),
-    ]
-
-
-def _verdict(model: AskedModel, comparison: Comparison) -> str:
-    if comparison.better == "new":
-        return f"The new version of {model} is better: {_difference(comparison.right)} of the texts."
-    if comparison.better == "served":
-        return f"The served version of {model} is better: keep it. {_difference(comparison.right)} of the texts."
-    return (
-        f"No difference can be shown on {counted(comparison.texts, 'text')} ({_difference(comparison.right)}): more "
-        "corrections and more texts narrow the interval."
-    )
-
-
-def _new_version(verdict: Verdict) -> list[str]:
-    """Return what a training would say of the new version."""
-    colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
-    said = f"The new version: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
-    return [paint(printable(each), colour) for each in (said, *([f"Why: {verdict.reason}."] if verdict.reason else []))]
-
-
-def _difference(measured: Measured) -> str:
-    value = measured.difference
-    return f"{100 * value.value:+.1f} points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
-
-
 def _why(left_out: Counter[str]) -> str:
     reasons = ", ".join(f"{code} {count:,}" for code, count in left_out.items() if count)
     return f" (left out: {reasons})" if reasons else ""
-
-
-def _as_json(retrained: _Retrained) -> dict[str, Any]:
-    result, comparison = retrained.result, retrained.comparison
-    return {
-        "type": "retrained",
-        "task": retrained.model.task,
-        "model": retrained.model.name,
-        "served_version": retrained.served.version,
-        "served_saw_the_test": not retrained.clean,
-        "corrections": retrained.total,
-        "new_corrections": retrained.new,
-        "left_out": {code: count for code, count in retrained.left_out.items() if count},
-        "trained_on": len(result.data.texts),
-        "trained_outside": len(result.sources.outside),
-        "tested_on": comparison.texts,
-        "tested_outside": len(result.sources.outside_test),
-        "better": comparison.better,
-        "keep_at": result.card.keep_at,
-        "verdict": {
-            "grade": result.verdict.grade,
-            "sentence": result.verdict.sentence,
-            "reason": result.verdict.reason,
-        },
-        **{
-            each.name.replace(" ", "_"): {
-                "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
-                "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
-                "difference": [
-                    round(share, 4) for share in (each.difference.value, each.difference.low, each.difference.high)
-                ],
-                "differing": each.differing,
-            }
-            for each in comparison.all
-        },
-    }

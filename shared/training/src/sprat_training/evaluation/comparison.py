@@ -10,6 +10,7 @@ from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
 
 RESAMPLES: Final = 2_000
 Better = Literal["new", "served", "neither"]
+Keeps = Literal["more", "less", "alike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,18 @@ class Comparison:
         if self.right.difference.low > 0:
             return "new"
         return "served" if self.right.difference.high < 0 else "neither"
+
+    @property
+    def keeps(self) -> Keeps:
+        """Return whether the new version keeps more right answers, or fewer, where the interval excludes 0."""
+        if self.kept_right.difference.low > 0:
+            return "more"
+        return "less" if self.kept_right.difference.high < 0 else "alike"
+
+    @property
+    def is_worse(self) -> bool:
+        """Return whether the new version gets clearly fewer texts right, or no more of them and keeps clearly less."""
+        return self.better == "served" or (self.better == "neither" and self.keeps == "less")
 
 
 def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: float) -> VersionAnswers:

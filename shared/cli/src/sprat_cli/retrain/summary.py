@@ -1,0 +1,158 @@
+"""The outcome of `sprat retrain` for a terminal, and as JSON."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sprat_cli.retrain.corrections import AskedModel
+from sprat_cli.terminal import counted, faint, paint, printable, table
+from sprat_inference.card import Card
+from sprat_training.evaluation.comparison import Comparison, Measured
+from sprat_training.report import findings
+from sprat_training.train import TrainingResult
+from sprat_training.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What was trained, and how it compares."""
+
+    model: AskedModel
+    served: Card
+    result: TrainingResult
+    comparison: Comparison
+    stand_in: Card | None
+    """Of the version trained alike that was compared; None where the served version itself was."""
+    kept_in: Path
+    """The file of corrections."""
+    total: int
+    """Corrections in it."""
+    new: int
+    """Of them, those that this run has read."""
+    left_out: Counter[str]
+    """Corrections that this run could not use, by the reason."""
+
+
+def summary_lines(retrained: Retrained) -> list[str]:
+    """Return the lines for a terminal."""
+    result, comparison = retrained.result, retrained.comparison
+    version, outside = retrained.served.version, len(result.sources.outside_test)
+    stand_in, keep_ats = retrained.stand_in, f"{retrained.served.keep_at:.2f} served"
+    compared = f"SERVED, KEEP_AT {retrained.served.keep_at:.2f}"
+    served = [f"served: version {version}, which was not trained on these texts"]
+    if stand_in is not None:
+        keep_ats += f", {stand_in.keep_at:.2f} its stand-in"
+        compared = f"STAND-IN, KEEP_AT {stand_in.keep_at:.2f}"
+        served = [
+            f"served: version {version} was trained on these texts; one trained alike, without them, stands for it",
+            "both learn from less than the served version, as a fifth of the texts is held out: they may keep less",
+        ]
+    head, *rest = table(
+        [
+            ("", compared, f"NEW, KEEP_AT {result.card.keep_at:.2f}", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
+            *(
+                (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
+                for each in comparison.all
+            ),
+        ]
+    )
+    corrections, fitted = counted(retrained.total, "correction"), counted(len(result.data.texts), "text")
+    colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
+    return [
+        f"{printable(str(retrained.kept_in))}: {corrections}, {retrained.new:,} of them read now",
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
+        f"trained on {fitted} and {len(result.sources.outside):,} outside every label",
+        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them outside every label",
+        *map(printable, served),
+        "",
+        faint(head),
+        *rest,
+        "",
+        f"keep_at: {keep_ats}, {result.card.keep_at:.2f} new, chosen on held-out folds",
+        paint(comparison_sentence(retrained.model, comparison), colour),
+        *_new_version(result.verdict),
+        _why_figures_differ(result),
+    ]
+
+
+def summary_json(retrained: Retrained) -> dict[str, Any]:
+    """Return the fields of `--json`."""
+    result, comparison = retrained.result, retrained.comparison
+    return {
+        "type": "retrained",
+        "task": retrained.model.task,
+        "model": retrained.model.name,
+        "served_version": retrained.served.version,
+        "served_saw_the_test": retrained.stand_in is not None,
+        "stand_in_keep_at": None if retrained.stand_in is None else retrained.stand_in.keep_at,
+        "corrections": retrained.total,
+        "new_corrections": retrained.new,
+        "left_out": {code: count for code, count in retrained.left_out.items() if count},
+        "trained_on": len(result.data.texts),
+        "trained_outside": len(result.sources.outside),
+        "tested_on": comparison.texts,
+        "tested_outside": len(result.sources.outside_test),
+        "better": comparison.better,
+        "keeps": comparison.keeps,
+        "worse": comparison.is_worse,
+        "keep_at": result.card.keep_at,
+        "verdict": {
+            "grade": result.verdict.grade,
+            "sentence": result.verdict.sentence,
+            "reason": result.verdict.reason,
+        },
+        **{
+            each.name.replace(" ", "_"): {
+                "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
+                "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
+                "difference": [
+                    round(share, 4) for share in (each.difference.value, each.difference.low, each.difference.high)
+                ],
+                "differing": each.differing,
+            }
+            for each in comparison.all
+        },
+    }
+
+
+def comparison_sentence(model: AskedModel, comparison: Comparison) -> str:
+    """Return which version is better, in what is right and in what is kept."""
+    kept, escalated = _difference(comparison.kept_right), _difference(comparison.escalated)
+    keeps = {
+        "alike": f"kept and right: no difference shown ({kept})",
+        "more": f"the new one keeps clearly more: {kept} kept and right, {escalated} escalated",
+        "less": f"the new one keeps clearly less: {kept} kept and right, {escalated} escalated",
+    }[comparison.keeps]
+    if comparison.better == "new":
+        return f"The new version of {model} is better: right: {_difference(comparison.right)}; {keeps}."
+    if comparison.better == "served":
+        right = _difference(comparison.right)
+        return f"The served version of {model} is better: keep it. Right: {right}; {keeps}."
+    shown = f"right: no difference shown ({_difference(comparison.right)}); {keeps}"
+    if comparison.is_worse:
+        return f"The new version of {model} is worse on {counted(comparison.texts, 'text')}: {shown}."
+    more = "more corrections and more texts narrow the intervals"
+    return f"On {counted(comparison.texts, 'text')}, {shown}; {more}."
+
+
+def _why_figures_differ(result: TrainingResult) -> str:
+    """Return why what the new version keeps by its own training is another share than that of the table."""
+    outside = result.figures.outside_share
+    weighed = f", of which {outside:.0%} is outside every label" if outside else ""
+    return faint(
+        f"These figures are of the {counted(len(result.data.texts), 'text')} that it was trained on, by heads that had "
+        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are."
+    )
+
+
+def _new_version(verdict: Verdict) -> list[str]:
+    """Return what a training would say of the new version."""
+    colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
+    said = f"The new version: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
+    return [paint(printable(each), colour) for each in (said, *([f"Why: {verdict.reason}."] if verdict.reason else []))]
+
+
+def _difference(measured: Measured) -> str:
+    value = measured.difference
+    return f"{100 * value.value:+.1f} points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
