@@ -123,10 +123,15 @@ def writes_the_one_number(desk: Desk) -> None:
     policy = person.folder / "policy.yaml"
     before = policy.read_text("utf-8")
     assert before.count("keep_at: 0.65") == 1
-    said = person.follow(
+    command = (
         "sprat assess hr-test.csv --model hr --frontier-answers answers.jsonl --accuracy 0.97 --policy policy.yaml "
         "--write --as hr"
-    ).out
+    )
+    refused = person.run(command, code=2).err
+    assert "--write: 1 of " in refused
+    assert "trained on by this model (row 2)" in refused
+    owner_files.write_unseen(person.folder)
+    said = person.follow(command).out
     for way in ("small alone", "frontier alone", "keep_at 0.", "95 % INTERVAL", "AT RANDOM"):
         assert way in said
     told = said.rpartition("policy.yaml: tasks.intent.models.hr.keep_at is now ")[2]

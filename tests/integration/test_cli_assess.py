@@ -14,7 +14,10 @@ from support import frontier_parts as parts
 from support import training_files
 from support.stream import SECRET, read_all
 
-POLICY = "tasks:\n  intent:\n    keep_at: 0.75 # as shipped\n    out_of_scope: keep\n"
+POLICY = (
+    "tenants:\n  default: {frontier: allow, regions: [eu]}\n"
+    "tasks:\n  intent:\n    keep_at: 0.75 # as shipped\n    out_of_scope: keep\n"
+)
 
 
 def run(*arguments):
@@ -61,6 +64,49 @@ def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
     assert "2 of 3 texts were trained on by this model" in (tmp_path / "page.html").read_text("utf-8")
     assert "trained on by this model" not in assess(folder, *more).output
     assert json.loads(assess(folder, *more, "--json").stdout)["trained_on_rows"] == []
+
+
+def test_a_keep_at_from_rows_that_the_model_was_trained_on_is_written_only_with_force(folder, tmp_path):
+    rows = training_files.rows()
+    training_files.write(tmp_path / "seen.csv", [rows[3], rows[0], rows[2]])
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    more = ["--model", folder / "hr", "--frontier-accuracy", "1", "--accuracy", "0.9", "--policy", policy]
+    more += ["--write", "--as", "hr", "--output", tmp_path / "page.html"]
+    result = run("assess", tmp_path / "seen.csv", *more)
+    assert (result.exit_code, policy.read_text()) == (2, POLICY)
+    assert "--write: 2 of 3 texts were trained on by this model (rows 3, 4)" in result.stderr
+    assert "or add --force" in result.stderr
+    result = run("assess", tmp_path / "seen.csv", *more, "--force")
+    assert result.exit_code == 0, result.output
+    assert "hr:" in policy.read_text()
+
+
+@pytest.mark.parametrize(
+    ("tenants", "tenant", "denied"),
+    [
+        ("default: {frontier: deny}", "default", True),
+        ("default: {frontier: deny}\n  acme: {frontier: allow, regions: [eu]}", "default", False),
+        ("default: {frontier: deny}\n  acme: {frontier: allow, regions: [eu]}", "default2", True),
+    ],
+)
+def test_where_the_policy_denies_the_frontier_the_kept_answers_are_judged(folder, tmp_path, tenants, tenant, denied):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"tenants:\n  {tenants}\n")
+    more = ["--frontier-accuracy", "1", "--accuracy", "0.9", "--policy", policy, "--tenant", tenant]
+    result = assess(folder, *more, "--output", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    note = f"policy.yaml denies the frontier to the tenant {tenant}: escalated texts end as the small model's answers"
+    assert (note in result.stderr) == (note in result.stdout) == denied
+    assert ("frontier alone" in result.stdout) != denied
+    found = json.loads(assess(folder, *more, "--json", "--output", tmp_path / "page.html").stdout)
+    assert found["frontier_denied"] == denied
+    chosen = found["routed"][round(found["keep_at"] * 100)]
+    if denied:
+        assert chosen["right_of_kept"][0] >= 0.9
+        assert {each["accuracy"][0] for each in found["routed"]} == {found["small"]["accuracy"][0]}
+    else:
+        assert chosen["accuracy"][0] >= 0.9
 
 
 def test_what_the_lexical_stage_answers_is_shown_and_how_often_it_is_right(folder, tmp_path):

@@ -48,6 +48,11 @@ def write_all(folder: Path) -> None:
     (folder / "policy.yaml").write_text(programs()["policy"].replace("[eu]  ", "[eu, local]"), "utf-8")
 
 
+def write_unseen(folder: Path) -> None:
+    """Write hr-test.csv again without the row that is in hr.csv, too."""
+    training_files.write(folder / "hr-test.csv", held_out()[1:])
+
+
 def correct(folder: Path) -> None:
     """Write hr.csv again with the wrong label corrected."""
     rows = labelled()

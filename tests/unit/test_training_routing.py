@@ -1,5 +1,7 @@
 """Accuracy and cost of the ways to divide the work, computed by hand beside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,32 @@ def test_a_budget_below_the_cost_of_what_the_policy_escalates_is_refused():
     texts.confidence[:40] = -1
     with pytest.raises(UserError, match=r"the least is 100\.00 EUR"):
         within_budget(assess(texts), 50)
+
+
+def test_of_what_is_kept_the_share_right_is_shown_at_each_threshold():
+    assessment = assess(outcomes())
+    assert assessment.small.right_of_kept == wilson(300, 400) == assessment.at(0.3).result.right_of_kept
+    assert assessment.at(0.5).result.right_of_kept == wilson(300, 300)
+    assert assessment.frontier.right_of_kept is None
+    assert "100.0% (98.7% to 100.0%) right of those kept" in recommendation(for_accuracy(assessment, 0.9))
+
+
+def test_where_the_policy_denies_the_frontier_escalated_texts_end_as_the_small_models_answers():
+    """The share right of all is that of the small model at each threshold, so the kept answers are judged."""
+    denied = assess(replace(outcomes(), denied=True))
+    assert {each.result.accuracy.value for each in denied.routed} == {0.75}
+    assert {each.result.eur_per_million.value for each in denied.routed} == {0.0}
+    choice = for_accuracy(denied, 0.97)
+    assert (choice.chosen.keep_at, choice.safe.keep_at) == (0.9, 0.9)
+    html = assessment_html(denied, "denied", [], choice)
+    assert "frontier alone" not in html
+    with pytest.raises(UserError, match="--budget: the policy denies the frontier, so nothing is paid"):
+        within_budget(denied, 300)
+    unsure = replace(outcomes(), confidence=np.full(400, 0.5), denied=True)
+    with pytest.raises(
+        UserError, match=r"no keep_at reaches it of the kept answers on these texts; the best is 75\.0%"
+    ):
+        for_accuracy(assess(unsure), 0.8)
 
 
 @pytest.mark.parametrize(("budget", "eur"), [("20EUR/1M", 20), ("0.5 EUR / 10k", 50), ("€3/1000", 3000), ("20/1M", 20)])

@@ -217,7 +217,13 @@ def frontier_result(
 
 
 def text_outcomes(
-    data: LabelledTexts, small: SmallModelAnswers, frontier: FrontierResult, outside_label: str, *, escalates: bool
+    data: LabelledTexts,
+    small: SmallModelAnswers,
+    frontier: FrontierResult,
+    outside_label: str,
+    *,
+    escalates: bool,
+    denied: bool,
 ) -> TextOutcomes:
     """Compare the answers of both models with the right labels.
 
@@ -227,6 +233,7 @@ def text_outcomes(
         frontier: the frontier's.
         outside_label: the label that means outside every label.
         escalates: whether the policy escalates texts without a label, however confident the small model is.
+        denied: whether the policy denies the frontier, so that no text gets its answer.
     """
     gold = [None if label == outside_label else label for label in data.labels]
     confidence = np.array(small.confidences, dtype=np.float64)
@@ -240,7 +247,7 @@ def text_outcomes(
         frontier_right = np.array([label == right for label, right in pairs], dtype=np.float64)
         eur = np.array(frontier.answers.eur, dtype=np.float64)
     small_right = np.array([output == label for output, label in zip(small.outputs, gold, strict=True)])
-    return TextOutcomes(small_right, confidence, frontier_right, eur)
+    return TextOutcomes(small_right, confidence, frontier_right, eur, denied)
 
 
 def _ask_frontier(

@@ -25,7 +25,7 @@ from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import assessment_html, recommendation, terminal_rows
+from sprat_training.evaluation.report import assessment_html, recommendation, shown, terminal_rows
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
@@ -53,7 +53,12 @@ FILE holds texts with their right labels that the model was not trained on. The 
 it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Intervals of
 shares are Wilson's, those of costs are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or
 to --output. --write changes the keep_at of the model that texts ask for by the name after --as, which may be left out
-only for the shipped model.
+only for the shipped model; it refuses texts that the model was trained on, unless you add --force.
+
+\b
+--accuracy is the share right of all answers, the frontier's included. Where --policy denies the frontier to --tenant,
+escalated texts end as the small model's answers: they are counted so, and --accuracy is the share right of those kept,
+as in `sprat train`.
 
 \b
 --frontier and --tiers take the same path as the frontier service: they need --policy or SPRAT_POLICY, and send a text
@@ -119,7 +124,7 @@ def assess(
     ] = 0.0,
     accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=False, help="Find the cheapest keep_at with this accuracy."),
+        typer.Option(min=0, max=1, show_default=False, help="Find the cheapest keep_at with this share right of all."),
     ] = None,
     budget: Annotated[
         str | None,
@@ -137,6 +142,9 @@ def assess(
         str, typer.Option(metavar="NAME", help="The tenant whose rules hold for --frontier.")
     ] = DEFAULT_TENANT,
     write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into --policy.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it also where texts of FILE were trained on by the model.")
+    ] = False,
     name: Annotated[
         str | None,
         typer.Option(
@@ -179,14 +187,15 @@ def assess(
     )
     source.check(budget=budget is not None)
     escalates = policy is not None and _escalates_outside(policy, name)
+    denied = policy is not None and _denies_frontier(policy, tenant)
     data = read_labelled(file, columns, encoding=encoding)
     loaded = load_small_model(model, threads)
-    if write and policy and name is None:
-        check_task_keep_at(policy, loaded.card.name)
+    seen = seen_by(read_record(model), data.texts, data.rows)
+    if write and policy:
+        _check_write(policy, name, loaded.card.name, None if force else seen)
     small = small_model_answers(loaded, data, language, outside_label)
     frontier = frontier_result(source, data, small.labels, language, outside_label)
-    seen = seen_by(read_record(model), data.texts, data.rows)
-    outcomes = text_outcomes(data, small, frontier, outside_label, escalates=escalates)
+    outcomes = text_outcomes(data, small, frontier, outside_label, escalates=escalates, denied=denied)
     assessment, by_words = assess_routing(outcomes), answered_by_words(small, outcomes)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
@@ -195,9 +204,10 @@ def assess(
         *([] if by_words is None else [f"by words: {by_words}"]),
         frontier.description,
         *_said(seen),
+        *([_said_denied(policy, tenant)] if policy and denied else []),
         *map(_tier_note, frontier.tiers),
     ]
-    if not assessment.costs_known:
+    if not assessment.costs_known and not denied:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
     choice: ThresholdChoice | None = None
     try:
@@ -239,6 +249,16 @@ def _said(seen: SeenRows | None) -> list[str]:
     return [str(seen)]
 
 
+def _said_denied(policy: Path, tenant: str) -> str:
+    """Return, and say at once, how texts end where the policy denies the frontier."""
+    note = (
+        f"{policy.name} denies the frontier to the tenant {tenant}: escalated texts end as the small model's answers, "
+        "marked as degraded, and are counted so here; --accuracy is the share right of those kept"
+    )
+    remark(note)
+    return note
+
+
 def _check_name(name: str) -> None:
     try:
         check_model_name(name)
@@ -246,9 +266,33 @@ def _check_name(name: str) -> None:
         raise UserError(f"--as {error}") from None
 
 
+def _check_write(policy: Path, name: str | None, model: str, seen: SeenRows | None) -> None:
+    if name is None:
+        check_task_keep_at(policy, model)
+    if seen is not None:
+        raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
+
+
 def _escalates_outside(policy: Path, name: str | None) -> bool:
     task = load_policy(policy).tasks.intent
     return (task if name is None else task.of(name)).out_of_scope == "escalate"
+
+
+def _denies_frontier(policy: Path, tenant: str) -> bool:
+    """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house.
+
+    The default tenant may stand for others: nothing is denied where the policy lets texts of another one leave.
+    """
+    rules = load_policy(policy)
+    tenants = [rules.tenant(tenant), *(rules.tenants.values() if tenant == DEFAULT_TENANT else ())]
+    inside = (
+        tier.host is not None
+        and rules.is_inside(tier.host)
+        and (not tier.tasks or "intent" in tier.tasks)
+        and (not tier.tenants or tenant in tier.tenants)
+        for tier in rules.tiers
+    )
+    return all(each.frontier == "deny" for each in tenants) and not any(inside)
 
 
 def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
@@ -265,15 +309,25 @@ def _write_page(page: Path, html: str) -> None:
 
 
 def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list[str]) -> list[str]:
-    shown = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
+    steps = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
+    alone = [("small alone", assessment.small)]
+    if not assessment.denied:
+        alone.append(("frontier alone", assessment.frontier))
     head, *rest = table(
         [
-            ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "EUR PER MILLION", "AT RANDOM"),
+            ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "RIGHT OF THOSE KEPT", "EUR PER MILLION", "AT RANDOM"),
             *(
-                (name, f"{each.escalated:.1%}", str(each.accuracy), f"{each.eur_per_million.value:.2f}", "")
-                for name, each in (("small alone", assessment.small), ("frontier alone", assessment.frontier))
+                (
+                    name,
+                    f"{each.escalated:.1%}",
+                    str(each.accuracy),
+                    shown(each.right_of_kept),
+                    f"{each.eur_per_million.value:.2f}",
+                    "",
+                )
+                for name, each in alone
             ),
-            *terminal_rows(assessment, shown),
+            *terminal_rows(assessment, steps),
         ]
     )
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
@@ -295,6 +349,7 @@ def _as_json(
         "texts": assessment.texts,
         "trained_on_rows": [] if seen is None else seen.rows,
         "costs_known": assessment.costs_known,
+        "frontier_denied": assessment.denied,
         "small": _result_json(assessment.small),
         "by_words": None
         if by_words is None
@@ -320,6 +375,7 @@ def _result_json(result: StrategyResult) -> dict[str, Any]:
     return {
         "escalated": round(result.escalated, 4),
         "accuracy": _interval_json(accuracy),
+        "right_of_kept": None if result.right_of_kept is None else _interval_json(result.right_of_kept),
         "eur_per_million": [round(each, 2) for each in (euros.value, euros.low, euros.high)],
     }
 

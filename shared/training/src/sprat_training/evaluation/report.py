@@ -24,12 +24,13 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     if choice is not None:
         page.add_heading("Recommended")
         page.add_paragraph(recommendation(choice))
-    page.add_heading("Accuracy against the share escalated")
-    page.add_picture(
-        accuracy_against_share(assessment, choice).svg(),
-        "A router that escalates at random lies on the straight line between the small model and the frontier. "
-        "The band is the 95 % interval (Wilson).",
-    )
+    if not assessment.denied:
+        page.add_heading("Accuracy against the share escalated")
+        page.add_picture(
+            accuracy_against_share(assessment, choice).svg(),
+            "A router that escalates at random lies on the straight line between the small model and the frontier. "
+            "The band is the 95 % interval (Wilson).",
+        )
     if assessment.costs_known:
         page.add_heading("Accuracy against cost")
         page.add_picture(
@@ -42,22 +43,28 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
             (name, *_cells(each.result), f"{each.random_accuracy:.1%}")
             for name, each in distinct(assessment, _TABLE_STEPS)
         ),
-        ("the frontier alone", *_cells(assessment.frontier), ""),
+        *([] if assessment.denied else [("the frontier alone", *_cells(assessment.frontier), "")]),
     ]
-    head = ("", "escalated", "right (95 % interval)", "EUR per million", "right, as many escalated at random")
-    page.add_table(head, rows, numbers=(1, 3, 4))
+    head = ("", "escalated", "right (95 % interval)", "right of those kept", "EUR per million")
+    page.add_table((*head, "right, as many escalated at random"), rows, numbers=(1, 4, 5))
     return page.html()
 
 
 def recommendation(choice: ThresholdChoice) -> str:
     """Return the sentence on the recommended threshold, without its cost where no costs are known."""
     result = choice.chosen.result
-    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} escalated"
+    kept = f"{shown(result.right_of_kept)} right of those kept"
+    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} escalated, {kept}"
     if result.eur_per_million.high > 0 or not result.escalated:
         sentence += f", {_euros(result.eur_per_million)} EUR per million texts"
     if choice.safe is None:
         return sentence
     return f"{sentence}. To be sure beyond these texts: keep_at {choice.safe.keep_at:.2f}"
+
+
+def shown(share: Interval | None) -> str:
+    """Return a share with its interval; a dash where there is none."""
+    return "–" if share is None else str(share)
 
 
 def terminal_rows(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ...]]:
@@ -67,6 +74,7 @@ def terminal_rows(assessment: Assessment, steps: Iterable[float]) -> list[tuple[
             name,
             f"{each.result.escalated:.1%}",
             str(each.result.accuracy),
+            shown(each.result.right_of_kept),
             f"{each.result.eur_per_million.value:.2f}",
             f"{each.random_accuracy:.1%}",
         )
@@ -137,8 +145,13 @@ def _accuracy_scale(assessment: Assessment) -> Scale:
     return Scale("right", max(0.0, int(low * 20) / 20 - 0.05), 1.0)
 
 
-def _cells(result: StrategyResult) -> tuple[str, str, str]:
-    return f"{result.escalated:.1%}", str(result.accuracy), _euros(result.eur_per_million)
+def _cells(result: StrategyResult) -> tuple[str, str, str, str]:
+    return (
+        f"{result.escalated:.1%}",
+        str(result.accuracy),
+        shown(result.right_of_kept),
+        _euros(result.eur_per_million),
+    )
 
 
 def _euros(interval: Interval) -> str:

@@ -5,7 +5,7 @@ reaches an accuracy at the least cost, or the best accuracy within a budget.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,8 @@ class TextOutcomes:
     """1 or 0; without answers, the accuracy that is assumed, for every text."""
     frontier_eur: Doubles
     """Cost of the frontier's answer."""
+    denied: bool = False
+    """The policy denies the frontier: escalated texts end as the small model's answers."""
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -55,6 +57,9 @@ class StrategyResult:
     escalated: float
     """Share of the texts."""
     accuracy: Interval
+    """Of all answers, the frontier's included."""
+    right_of_kept: Interval | None
+    """Of the small model's answers that are kept; None where none is."""
     eur_per_million: Interval
     """Euros per million texts, kept ones included."""
 
@@ -78,6 +83,8 @@ class Assessment:
     frontier: StrategyResult
     routed: tuple[ThresholdResult, ...]
     """For keep_at 0, 0.01, … 1."""
+    denied: bool = False
+    """The policy denies the frontier: `frontier` and what is escalated are the small model's answers, too."""
 
     @property
     def costs_known(self) -> bool:
@@ -107,6 +114,9 @@ def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
     Costs have no known distribution, so theirs are bootstrapped: the texts are drawn with replacement, `RESAMPLES`
     times.
     """
+    if outcomes.denied:
+        small_again = outcomes.small_right.astype(np.float64)
+        outcomes = replace(outcomes, frontier_right=small_again, frontier_eur=np.zeros(len(outcomes)))
     count = len(outcomes)
     thresholds = [step / STEPS for step in range(STEPS + 1)]
     escalated = [np.zeros(count, bool), np.ones(count, bool), *(outcomes.confidence < at for at in thresholds)]
@@ -120,23 +130,29 @@ def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
             ThresholdResult(keep_at, result, small.accuracy.value + result.escalated * gain)
             for keep_at, result in zip(thresholds, routed, strict=True)
         ),
+        outcomes.denied,
     )
 
 
 def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
     """Return the cheapest threshold that reaches an accuracy; where no costs are known, the one that escalates least.
 
+    The accuracy is that of all answers; where the policy denies the frontier, no threshold changes it, and it is that
+    of the kept ones.
+
     Raises:
         UserError: no threshold reaches it; the message says what the best one reaches.
     """
-    enough = [each for each in assessment.routed if each.result.accuracy.value >= accuracy]
+    reached = [(each, share) for each in assessment.routed if (share := _judged(assessment, each)) is not None]
+    enough = [each for each, share in reached if share.value >= accuracy]
     if not enough:
-        best = max(assessment.routed, key=lambda each: each.result.accuracy.value)
+        of = "of the kept answers " if assessment.denied else ""
+        best, share = max(reached, key=lambda each: each[1].value)
         raise UserError(
-            f"--accuracy {accuracy:g}: no keep_at reaches it on these texts; the best is "
-            f"{best.result.accuracy.value:.1%}, at keep_at {best.keep_at:.2f}"
+            f"--accuracy {accuracy:g}: no keep_at reaches it {of}on these texts; the best is "
+            f"{share.value:.1%}, at keep_at {best.keep_at:.2f}"
         )
-    safe = [each for each in enough if each.result.accuracy.low >= accuracy]
+    safe = [each for each, share in reached if share.low >= accuracy]
     return ThresholdChoice(min(enough, key=_cost), min(safe, key=_cost) if safe else None)
 
 
@@ -144,8 +160,11 @@ def within_budget(assessment: Assessment, eur_per_million: float) -> ThresholdCh
     """Return the threshold with the best accuracy that costs no more than the budget; of equal ones the cheapest.
 
     Raises:
-        UserError: no costs are known; or every threshold costs more, as the policy escalates some texts always.
+        UserError: no costs are known, or the policy denies the frontier; or every threshold costs more, as the policy
+            escalates some texts always.
     """
+    if assessment.denied:
+        raise UserError("--budget: the policy denies the frontier, so nothing is paid; choose by --accuracy")
     if not assessment.costs_known:
         raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
     affordable = [each for each in assessment.routed if each.result.eur_per_million.value <= eur_per_million]
@@ -174,9 +193,23 @@ def _results(outcomes: TextOutcomes, escalated: Flags, seed: int) -> list[Strate
     draws = _draw_counts(len(outcomes), seed)
     right = np.where(escalated, outcomes.frontier_right[:, None], outcomes.small_right[:, None])
     cost = np.where(escalated, outcomes.frontier_eur[:, None], 0.0) * _MILLION
-    columns = zip(escalated.mean(axis=0), right.sum(axis=0), _intervals(cost, draws), strict=True)
+    columns = zip(escalated.T, right.sum(axis=0), _intervals(cost, draws), strict=True)
     # Where the frontier's accuracy is assumed, `count` is a fraction: the interval is that of as many real answers.
-    return [StrategyResult(float(share), wilson(float(count), len(outcomes)), euros) for share, count, euros in columns]
+    return [
+        StrategyResult(
+            float(sent.mean()), wilson(float(count), len(outcomes)), _right_of(outcomes.small_right[~sent]), euros
+        )
+        for sent, count, euros in columns
+    ]
+
+
+def _right_of(kept: Flags) -> Interval | None:
+    return wilson(int(kept.sum()), len(kept)) if len(kept) else None
+
+
+def _judged(assessment: Assessment, each: ThresholdResult) -> Interval | None:
+    """Return the share that must reach the accuracy that was asked for."""
+    return each.result.right_of_kept if assessment.denied else each.result.accuracy
 
 
 def mean_interval(values: Doubles, seed: int = 0) -> Interval:
