@@ -104,6 +104,31 @@ def test_the_report_is_one_file_with_charts_and_without_texts(file, trained):
     assert not re.search(r"(src|href)=", html)
 
 
+def test_figures_say_what_they_are_of(tmp_path):
+    """Texts of held-out labels that stand in, labels without texts of the test, the test file, the smallest labels."""
+    sizes = {"aa": 12, "bb": 11, "cc": 10, "dd": 9, "ee": 8, "yy": 7, "zz": 6}
+    few = [
+        (f"{label} {word} {number}", label)
+        for label, size in sizes.items()
+        for number in range(size)
+        for word in (f"matter of {label * 3}",)
+    ]
+    file = training_files.write(tmp_path / "hr.csv", [*training_files.rows(), *few])
+    test = training_files.write(tmp_path / "test.csv", [("please, two days of holiday", "leave")])
+    result = train(file, "--output", tmp_path / "hr", "--test", test, "--no-lexical")
+    assert result.exit_code == 0, result.output
+    assert "7 labels have few texts, so little is known of them: zz 6, yy 7, ee 8, dd 9, cc 10, bb 11 and 1 more" in (
+        result.stdout
+    )
+    assert re.search(
+        r"% of \d+ texts of labels held out in turn, which stand in for texts outside every label, are recognised",
+        result.stdout,
+    )
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "made of all-MiniLM-L6-v2, hr.csv; measured on test.csv; licence" in html
+    assert re.search(r"<td[^>]*>zz</td><td[^>]*>0</td><td[^>]*>–</td><td[^>]*>–</td>", html)
+
+
 def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_path):
     phrases = [
         ("please, two days of holiday", "leave"),

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from sprat_inference.label_calibration import LabelCalibrator, features
-from sprat_training.config import no_progress
+from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import prepare
 from sprat_training.evaluation.metrics import ModelReadings, wilson
 from sprat_training.figures import NEAR_OUTSIDE, measure, readings_of
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
+from sprat_training.verdict import conclude
 from support.training_data import NO_VECTORS, clusters, labelled
 
 
@@ -55,6 +56,42 @@ def test_wrong_labels_are_listed_with_the_likely_label():
     assert len(found) >= 11
     assert all(each.likely_label == f"label {gold[each.index]}" for each in found)
     assert all(each.row == each.index + 2 for each in issues)
+
+
+def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_first_step():
+    vectors, gold = clusters(labels=6, each=40)
+    wrong = np.random.default_rng(2).choice(len(gold), 12, replace=False)
+    changed = gold.copy()
+    changed[wrong] = (gold[wrong] + 1) % 6
+    spelt = [f"{'Label' if place % 2 and label < 3 else 'label'} {label}" for place, label in enumerate(changed)]
+    data, summary = prepare(labelled([(f"text {place}", label) for place, label in enumerate(spelt)]))
+    assert len(summary.similar_labels) == 3
+    validation = cross_validate(vectors, data.gold, len(data.labels), NO_VECTORS, no_progress)
+    issues = find_label_issues(data, validation.logits)
+    assert not [each for each in issues if each.label.lower() == each.likely_label.lower()]
+    found = [each for each in issues[:12] if each.index in wrong]
+    assert len(found) >= 11
+    assert all(each.likely_label.lower() == f"label {gold[each.index]}" for each in found)
+    best = validation.logits.argmax(axis=1)
+    calibrator = fit_calibrator(validation.inside, best == data.gold, validation.outside, 0.1)
+    readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, calibrator)
+    figures = measure(readings, best, data.gold, data.labels, 0.1)
+    config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr", accuracy=0.6)
+    verdict = conclude(config, data, summary, issues, figures, None, None, labels_held_out=False)
+    assert verdict.steps[0].startswith("Labels differ by case or white space alone")
+    assert "likely wrong" in verdict.steps[1]
+
+
+def test_of_what_is_not_kept_and_of_labels_without_texts_nothing_is_said():
+    logits = np.array([[5, 0, 0], [5, 0, 0], [0, 5, 0], [0, 5, 0]], np.float32)
+    gold = np.array([0, 0, 1, 1])
+    calibrator = LabelCalibrator(np.array([[1.0, 0.0, -1.0], [0.0, 0.0, 0.0]]), np.zeros(3))
+    readings = readings_of(logits, features(logits), gold, np.zeros((0, 2)), calibrator)
+    figures = measure(readings, logits.argmax(axis=1), gold, ("a", "b", "c"), 0.1)
+    assert figures.macro_f1 == 1  # of the two labels that have texts
+    assert figures.at(1.0).share == 0
+    assert figures.at(1.0).shown_right == "–"
+    assert figures.at(0.5).shown_right.startswith("100.0% (")
 
 
 def test_figures_equal_those_counted_by_hand():

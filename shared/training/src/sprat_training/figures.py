@@ -60,10 +60,15 @@ class KeptAnswers:
     share: float
     """Of the traffic."""
     right: Interval
-    """Accuracy of the kept answers."""
+    """Accuracy of the kept answers; without meaning where none is kept."""
     sure: float
     """The kept answers are at least so accurate with a probability of 95 %, also for labels that the texts outside do
     not come from."""
+
+    @property
+    def shown_right(self) -> str:
+        """Return the share right with its interval; a dash where nothing is kept."""
+        return str(self.right) if self.share else "–"
 
 
 OUTCOMES: Final = (
@@ -97,6 +102,7 @@ class TrainingFigures:
     accuracy: Interval
     """The most likely label is right, whatever the confidence."""
     macro_f1: float
+    """Mean over the labels that have texts."""
     outside_texts: int
     outside_recall: float | None
     """Share of the texts outside that are recognised; None where there are none."""
@@ -198,7 +204,8 @@ def measure(
     table = np.bincount(gold * len(labels) + best, minlength=len(labels) ** 2).reshape(len(labels), len(labels))
     bins = reliability_bins(readings, share)
     by_label = _label_figures(table, labels)
-    f1 = [2 * of.recall * of.precision / (of.recall + of.precision) if of.recall else 0.0 for of in by_label]
+    measured = [of for of in by_label if of.texts]
+    f1 = [2 * of.recall * of.precision / (of.recall + of.precision) if of.recall else 0.0 for of in measured]
     return TrainingFigures(
         texts=len(gold),
         accuracy=wilson(int(np.trace(table)), len(gold)),

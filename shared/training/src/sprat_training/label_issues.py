@@ -2,6 +2,7 @@
 
 A row is listed when a head that was not fitted on it gives another label at least the probability that this label has
 on average in the rows that carry it. Each label has its own threshold, so the heads' overall confidence is irrelevant.
+Spellings of one label count as one: that a row has one of them, and not another, is no wrong label.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
 from sprat_training.data import TrainingData
+from sprat_training.datasets.rows import normalised_text
 
 MAX_ISSUES: Final = 5_000
 
@@ -41,13 +43,17 @@ def find_label_issues(data: TrainingData, logits: Floats) -> tuple[LabelIssue, .
         data: what was fitted.
         logits: texts × labels, each row by a head that was not fitted on the text.
     """
-    probabilities = softmax(logits)
-    indexes = np.arange(len(data.gold))
-    own = probabilities[indexes, data.gold]
-    others = np.where(probabilities >= _thresholds(own, data.gold, len(data.labels)), probabilities, -1.0)
-    others[indexes, data.gold] = -1.0
-    likely = others.argmax(axis=1)
-    margin = others[indexes, likely] - own
+    of_spelling = softmax(logits)
+    forms, number = np.unique([normalised_text(label) for label in data.labels], return_inverse=True)
+    probabilities = np.zeros((len(of_spelling), len(forms)), of_spelling.dtype)
+    np.add.at(probabilities.T, number, of_spelling.T)
+    indexes, gold = np.arange(len(data.gold)), number[data.gold]
+    own = probabilities[indexes, gold]
+    others = np.where(probabilities >= _thresholds(own, gold, len(forms)), probabilities, -1.0)
+    others[indexes, gold] = -1.0
+    likely_form = others.argmax(axis=1)
+    likely = np.where(number == likely_form[:, None], of_spelling, -1.0).argmax(axis=1)
+    margin = others[indexes, likely_form] - own
     found = np.flatnonzero(margin > 0)
     return tuple(
         LabelIssue(

@@ -29,6 +29,7 @@ HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not t
 OWN_FILE: Final = "a file of the owner's"
 """The source of the files that a model was trained on, in its card; the two below say what for."""
 FITTED: Final = "head, calibration, scores"
+TESTED: Final = "scores"
 OUTSIDE_TEXTS: Final = "calibration: texts outside every label"
 _NO_VERSION: Final = "0" * 16
 """Until the artefact is written and hashed."""
@@ -203,9 +204,10 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
         ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
         ("ece", figures.calibration_error, f"{traffic}: expected calibration error, 15 equal bins"),
         ("kept_share", kept.share, f"{traffic}: answers with confidence ≥ keep_at"),
-        ("kept_right", kept.right.value, f"{traffic}: of those kept, right as published"),
-        ("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"),
     ]
+    if kept.share:
+        rows.append(("kept_right", kept.right.value, f"{traffic}: of those kept, right as published"))
+        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
     if figures.outside_recall is not None:
         noun = "text" if figures.outside_texts == 1 else "texts"
         rule = f"{figures.outside_texts:,} {noun} outside: the share that is published without a label"
@@ -228,7 +230,7 @@ def _works(config: TrainingConfig) -> list[Work]:
     if config.outside_file is not None:
         files.append((config.outside_file, OUTSIDE_TEXTS))
     if config.test_file is not None:
-        files.append((config.test_file, "scores"))
+        files.append((config.test_file, TESTED))
     return [
         Work(
             name=path.name,

@@ -5,7 +5,7 @@ Texts of the file are shown only where the user asks for it with `--show-texts`.
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,11 @@ import numpy as np
 
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.figures import OUTCOMES, TrainingFigures
+from sprat_training.figures import OUTCOMES, LabelFigures, TrainingFigures
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
 from sprat_training.label_issues import LabelIssue
 from sprat_training.lexical_gate import LEAST_SHARE
+from sprat_training.model_card import TESTED
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
@@ -66,6 +67,14 @@ def lexical_sentence(result: TrainingResult) -> str:
         f"{gate.error:.1%} of them wrongly (the encoder: {gate.encoder_error:.1%}), and {gate.outside_share:.1%} of "
         "those outside"
     )
+
+
+def outside_texts_said(figures: TrainingFigures, result: TrainingResult) -> str:
+    """Return how many texts outside every label were read, and whether texts of labels held out stood in for them."""
+    texts = _count(figures.outside_texts, "text", "texts")
+    if figures is result.figures and result.labels_held_out:
+        return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
+    return f"{texts} outside every label"
 
 
 def serve_command(result: TrainingResult) -> str:
@@ -147,9 +156,12 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     """Return the report, an HTML file."""
     card, config = result.card, result.config
     page = HtmlPage(f"intent/{card.name}, trained on {config.source}")
+    tests = [work.name for work in card.made_of if work.used_for == TESTED]
+    measured = f"; measured on {', '.join(tests)}" if tests else ""
     page.add_paragraph(
         f"Version {card.version}; {len(result.data.texts):,} texts, {len(result.data.labels)} labels; "
-        f"made of {', '.join(work.name for work in card.made_of)}; licence {card.licence}."
+        f"made of {', '.join(work.name for work in card.made_of if work.used_for != TESTED)}{measured}; "
+        f"licence {card.licence}."
     )
     verdict = result.verdict
     why = f" Why: {verdict.reason}." if verdict.reason else ""
@@ -173,12 +185,18 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     page.add_heading("Each label")
     page.add_table(
         ("label", "texts", "recall", "precision"),
-        [(each.label, f"{each.texts:,}", f"{each.recall:.1%}", f"{each.precision:.1%}") for each in figures.labels],
+        [_label_cells(each) for each in figures.labels],
         numbers=(1, 2, 3),
     )
     page.add_heading("Limits")
     page.add_list(card.limits)
     return page.html()
+
+
+def _label_cells(figures: LabelFigures) -> tuple[str, ...]:
+    if not figures.texts:
+        return figures.label, "0", "–", "–"
+    return figures.label, f"{figures.texts:,}", f"{figures.recall:.1%}", f"{figures.precision:.1%}"
 
 
 def reliability_plot(figures: TrainingFigures) -> Plot:
@@ -328,7 +346,7 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
                 str(figures.accuracy),
                 f"{figures.macro_f1:.1%}",
                 f"{kept.share:.1%}",
-                str(kept.right),
+                kept.shown_right,
                 f"{figures.calibration_error:.3f}",
             )
         )
@@ -336,8 +354,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
-            count = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
-            outside += f" Of {count} outside every label, {figures.outside_recall:.1%} are recognised, however unsure."
+            texts = outside_texts_said(figures, result).removesuffix(",")
+            outside += f" Of {texts}{where}, {figures.outside_recall:.1%} are recognised, however unsure."
     said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
@@ -441,9 +459,13 @@ def _small(summary: DataSummary) -> Iterator[str]:
         subject = _count(len(summary.dropped_labels), "label is", "labels are")
         yield f"{subject} left out for having too few texts: {', '.join(summary.dropped_labels)}"
     if small := summary.small_labels:
-        shown = ", ".join(f"{label} {count}" for label, count in list(small.items())[:_MAX_ROWS])
+        shown = ", ".join(f"{label} {count}" for label, count in _fewest(small))
         more = f" and {len(small) - _MAX_ROWS} more" if len(small) > _MAX_ROWS else ""
         yield f"{_count(len(small), 'label has', 'labels have')} few texts, so little is known of them: {shown}{more}"
+
+
+def _fewest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: each[1])[:_MAX_ROWS]
 
 
 def _unused(result: TrainingResult) -> Iterator[str]:
@@ -467,7 +489,7 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
             f"{found.different:,} different sentences"
         )
         if found.few:
-            shown = ", ".join(f"{label} {count}" for label, count in list(found.few.items())[:_MAX_ROWS])
+            shown = ", ".join(f"{label} {count}" for label, count in _fewest(found.few))
             more = f" and {len(found.few) - _MAX_ROWS} more" if len(found.few) > _MAX_ROWS else ""
             yield (
                 f"{_count(len(found.few), 'label has', 'labels have')} fewer than {MIN_TEXTS} different sentences, so "

@@ -146,12 +146,12 @@ def _reason(
 def _steps(
     config: TrainingConfig, summary: DataSummary, issues: tuple[LabelIssue, ...], figures: TrainingFigures
 ) -> Iterator[str]:
+    if summary.similar_labels:
+        yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
     if issues:
         rows = "the row whose label is" if len(issues) == 1 else f"the {len(issues):,} rows whose labels are"
         step = f"Check {rows} likely wrong, correct the file and train again"
         yield step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
-    if summary.similar_labels:
-        yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
     if small := summary.small_labels:
         shown = ", ".join(f"{label} ({count})" for label, count in sorted(small.items(), key=_count)[:_MAX_LABELS])
         more = " …" if len(small) > _MAX_LABELS else ""

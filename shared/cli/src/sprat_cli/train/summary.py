@@ -8,7 +8,15 @@ from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_training.data import RepeatedText
 from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.label_issues import LabelIssue
-from sprat_training.report import excerpt, findings, lexical_sentence, misread_texts, outcome_table, serve_command
+from sprat_training.report import (
+    excerpt,
+    findings,
+    lexical_sentence,
+    misread_texts,
+    outcome_table,
+    outside_texts_said,
+    serve_command,
+)
 from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 
@@ -177,12 +185,13 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
     traffic = "of the traffic is" if figures.outside_texts else "is"
     lines = [
         f"{name + ':':12}{figures.accuracy} of {texts} get their label if all are kept; macro F1 {f1:.1%}",
-        f"{'':12}at keep_at {result.card.keep_at:.2f} {kept.share:.1%} {traffic} kept, {kept.right} of them right",
+        f"{'':12}at keep_at {kept.keep_at:.2f} {kept.share:.1%} {traffic} kept, {kept.shown_right} of them right",
     ]
     if figures.outside_recall is not None:
+        outside = outside_texts_said(figures, result)
         lines.append(
-            f"{'':12}{figures.outside_recall:.1%} of {counted(figures.outside_texts, 'text')} outside every label are "
-            f"recognised, however unsure; such texts count as {figures.outside_share:.0%} of the traffic"
+            f"{'':12}{figures.outside_recall:.1%} of {outside} are recognised, however unsure; such texts count as "
+            f"{figures.outside_share:.0%} of the traffic"
         )
     return lines
 
@@ -239,7 +248,7 @@ def _keep_at_table(figures: TrainingFigures, result: TrainingResult) -> list[str
     for at in sorted({*_TABLE_KEEP_AT, keep_at}):
         kept = figures.at(at)
         mark = f"  ← {note}" if at == keep_at else ""
-        rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.right if kept.share else '–'}{mark}"))
+        rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.shown_right}{mark}"))
     head, *rest = table(rows)
     return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
 
