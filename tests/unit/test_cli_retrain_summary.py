@@ -1,10 +1,16 @@
 """What `sprat retrain` says of two versions."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from sprat.errors import SpratError
+from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.corrections import AskedModel
 from sprat_cli.retrain.summary import comparison_sentence
 from sprat_training.evaluation.comparison import VersionAnswers, compare
+from sprat_training.verdict import Verdict
 
 MODEL = AskedModel("intent", "fm")
 
@@ -37,3 +43,15 @@ def test_of_the_better_version_too_it_is_said_how_much_it_keeps():
     said = comparison_sentence(MODEL, compare(version(56, 14), version(40, 24)))
     assert said.startswith("The served version of intent/fm is better: keep it. Right: -23.9 points (")
     assert "the new one keeps clearly more" in said
+
+
+def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
+    fair = Verdict("fair", "", None, (), keep_at_holds=True)
+    worse, alike = compare(version(56, 24), version(54, 14)), compare(version(56, 24), version(55, 24))
+    check_replaces(Path("fm"), fair, alike, unasked=True)
+    check_replaces(Path("fm"), fair, worse, unasked=False)
+    with pytest.raises(SpratError, match="the new version is worse, so fm stays as it is; without --yes you are asked"):
+        check_replaces(Path("fm"), fair, worse, unasked=True)
+    poor = Verdict("poor", "", None, (), keep_at_holds=True)
+    with pytest.raises(SpratError, match="the new version keeps nothing, so fm stays as it is"):
+        check_replaces(Path("fm"), poor, alike, unasked=False)

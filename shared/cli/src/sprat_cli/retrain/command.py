@@ -41,6 +41,7 @@ from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE,
 from sprat_training.record import Reading, read_record
 from sprat_training.report import training_html
 from sprat_training.train import TrainingResult, train
+from sprat_training.verdict import Verdict
 
 EPILOG = """\b
 Examples:
@@ -218,21 +219,31 @@ def retrain(
     else:
         for line in summary_lines(retrained):
             say(line)
-    if replace_served and result.verdict.grade == "poor":
-        raise SpratError(
-            f"the new version keeps nothing, so {folder} stays as it is; --output DIR writes it all the same"
-        )
-    if replace_served and yes and comparison.is_worse:
-        raise SpratError(
-            f"the new version is worse, so {folder} stays as it is; without --yes you are asked, and --output DIR "
-            "writes it all the same"
-        )
+    if replace_served:
+        check_replaces(folder, result.verdict, comparison, unasked=yes)
     target = folder if replace_served else output
     question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
     if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
         _write(config, target, as_json=as_json, model=asked)
     elif not as_json:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
+
+
+def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:
+    """Check that the new version may be written over the served one.
+
+    Raises:
+        SpratError: it keeps nothing; or it is worse, and the user is not asked.
+    """
+    if verdict.grade == "poor":
+        raise SpratError(
+            f"the new version keeps nothing, so {folder} stays as it is; --output DIR writes it all the same"
+        )
+    if unasked and comparison.is_worse:
+        raise SpratError(
+            f"the new version is worse, so {folder} stays as it is; without --yes you are asked, and --output DIR "
+            "writes it all the same"
+        )
 
 
 def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: bool) -> None:
