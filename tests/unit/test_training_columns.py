@@ -102,3 +102,27 @@ def test_another_column_is_read_by_row(tmp_path):
     assert read_column(write_file(tmp_path, "b.tsv", "text\tlabel\nhi\ta\n"), "cost_eur") == {}
     lines = write_file(tmp_path, "c.jsonl", '{"text": "hi", "cost_eur": 0.5}\n\n{"text": "ho"}\n')
     assert read_column(lines, "cost_eur") == {1: 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Meldung", "Kategorie"),
+        ("Anfrage", "Thema"),
+        ("Nachricht", "Kategorie"),
+        ("Betreff", "Thema"),
+        ("Beschreibung", "Kategorie"),
+        ("Description", "Catégorie"),
+        ("Objet", "Thème"),
+        ("Descripción", "Categoría"),
+        ("Asunto", "Tema"),
+    ],
+)
+def test_usual_names_in_other_languages_are_known(tmp_path, text, label):
+    read = read_labelled(write_file(tmp_path, "a.csv", f"Nr,{text},{label}\n1,hello,greeting\n"))
+    assert (read.texts, read.labels) == (("hello",), ("greeting",))
+
+
+def test_the_error_lists_all_known_names(tmp_path):
+    message = error_of(write_file(tmp_path, "a.csv", "Nr,Xyz,label\n1,hi,a\n"))
+    assert all(name in message for name in ("text", "meldung", "betreff", "objet", "asunto"))

@@ -7,6 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
+from sprat_training.datasets.columns import ColumnNames
 from sprat_training.sources import read_sources
 from support.dataset_files import write_file
 from support.training_data import enough
@@ -102,3 +103,61 @@ def test_labels_are_merged_in_all_files_and_in_the_test(tmp_path):
     assert sources.test is not None
     assert sources.test.labels == ("Pay",)
     assert sources.summary.similar_labels == ()
+
+
+GERMAN = ("die Heizung in Raum {} bleibt seit gestern kalt", "der Aufzug im Gebäude {} steht schon wieder still")
+
+
+def german():
+    return csv_of(*((text.format(n), "a" if at else "b") for n in range(6) for at, text in enumerate(GERMAN)))
+
+
+def test_texts_in_another_language_than_the_stated_one_are_named_with_the_option(tmp_path):
+    (note,) = read_sources(config(tmp_path, german())).notes
+    assert note == "the texts look German (de), and the model is trained for en: --language de"
+    assert read_sources(config(tmp_path, german(), languages=("de-AT",))).notes == ()
+
+
+def test_texts_in_two_languages_keep_the_stated_one(tmp_path):
+    english = csv_of(*((f"the lift in building {n} has stopped working again", "a") for n in range(12)))
+    (note,) = read_sources(config(tmp_path, german(), english)).notes
+    assert note.endswith("--language de --language en")
+
+
+def test_a_named_column_that_a_further_file_lacks_is_found_there(tmp_path):
+    columns = ColumnNames("Was", "label")
+    rows = csv_of(*enough("a"), *enough("b")).replace("text,label", "Was,label")
+    test = write_file(tmp_path, "test.csv", "label,Text\na,a new one\n")
+    sources = read_sources(config(tmp_path, rows, columns=columns, test_file=test))
+    assert sources.test is not None
+    assert sources.test.texts == ("a new one",)
+    assert sources.notes == (
+        f'{test}: there is no column "Was" (--text-column); the texts are in a column with a well-known name',
+    )
+    unknown = write_file(tmp_path, "unknown.csv", "label,Xyz\na,a new one\n")
+    with pytest.raises(UserError, match=r'unknown\.csv: row 1, column "Was": there is no such column'):
+        read_sources(config(tmp_path, rows, columns=columns, test_file=unknown))
+
+
+def test_a_number_of_a_column_counts_in_every_file(tmp_path):
+    rows = "Message,Text,label\n" + "".join(f"{text},nothing,{label}\n" for text, label in [*enough("a"), *enough("b")])
+    test = write_file(tmp_path, "test.csv", "Message,Text,label\na new one,nothing,a\n")
+    sources = read_sources(config(tmp_path, rows, columns=ColumnNames("1", "3"), test_file=test))
+    assert sources.test is not None
+    assert sources.test.texts == ("a new one",)
+    assert sources.notes == ()
+
+
+def test_oos_means_outside_beside_the_label_that_the_user_names(tmp_path):
+    rows = csv_of(*enough("a"), *enough("b"), ("joke", "Sonstiges"))
+    test = write_file(tmp_path, "test.csv", csv_of(("hey", "a"), ("weather", "oos"), ("cup final", "Sonstiges")))
+    sources = read_sources(config(tmp_path, rows, outside_label="Sonstiges", test_file=test))
+    assert sources.outside == ("joke",)
+    assert sources.outside_test == ("weather", "cup final")
+    assert sources.notes == ()
+
+
+@pytest.mark.parametrize("label", ["Sonstiges", "Other", "autres", "otros"])
+def test_a_label_for_what_is_left_raises_a_hint(tmp_path, label):
+    note = read_sources(config(tmp_path, csv_of(*enough("a"), *enough(label)))).notes[-1]
+    assert note.startswith(f'"{label}" may hold texts that belong to no other label; if it does: --outside-label ')

@@ -36,7 +36,7 @@ class TrainingConfig:
     outside_file: Path | None = None
     """Texts outside every label."""
     outside_label: str = "oos"
-    """The label that means "outside every label", in the file itself and in the test file."""
+    """The label that means "outside every label", in the file itself and in the test file; `oos` does so, too."""
     test_file: Path | None = None
     hold_out: bool = False
     """Leave a fixed fifth of the texts out, see :func:`sprat_training.data.is_held_out`, and test on it."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
+from sprat_training.datasets.columns import folded
 from sprat_training.datasets.reader import JSON_SUFFIXES, FileFindings, LabelledTexts
 from sprat_training.datasets.rows import look_like_texts, normalised_text
 
@@ -20,6 +21,9 @@ FEW_TEXTS: Final = 20
 """Below it, the figures of a label are uncertain."""
 MAX_TEXTS: Final = 100_000
 HELD_OUT_PARTS: Final = 5
+OUTSIDE: Final = "oos"
+"""The label that means "outside every label" in every file, beside the one that the user names."""
+_REMAINDERS: Final = {"sonstiges", "sonstige", "other", "others", "autre", "autres", "otro", "otros"}
 _MAX_LISTED: Final = 8
 
 
@@ -181,6 +185,16 @@ def hold_out(
     )
     found = replace(summary, dropped_labels={**summary.dropped_labels, **few})
     return renumbered.take(np.flatnonzero(~held_out & enough)), found, tested
+
+
+def is_remainder(label: str) -> bool:
+    """Return whether a label is called like one for what belongs to no other label."""
+    return folded(label) in _REMAINDERS
+
+
+def with_one_outside_label(data: LabelledTexts, outside_label: str) -> LabelledTexts:
+    """Return the rows with `outside_label` in place of `OUTSIDE`, which means the same in every file."""
+    return replace(data, labels=tuple(outside_label if label == OUTSIDE else label for label in data.labels))
 
 
 def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:

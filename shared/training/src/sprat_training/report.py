@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
 from sprat_training.evaluation.metrics import wilson
 from sprat_training.figures import OUTCOMES, LabelFigures, TrainingFigures
@@ -44,6 +45,7 @@ def findings(result: TrainingResult) -> list[str]:
     """Return what was found in the data, one sentence each; empty where nothing was."""
     summary = result.sources.summary
     return [
+        *result.sources.notes,
         *_files(result.sources),
         *_repeats(summary),
         *_similar(summary),
@@ -75,6 +77,13 @@ def outside_texts_said(figures: TrainingFigures, result: TrainingResult) -> str:
     if figures is result.figures and result.labels_held_out:
         return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
     return f"{texts} outside every label"
+
+
+def send_command(result: TrainingResult) -> str:
+    """Return the command that sends the model a text; its language is needed where that is not the default one."""
+    languages = result.config.languages
+    language = "" if DEFAULT_LANGUAGE in languages else f" --language {languages[0]}"
+    return f'sprat send "…" --task intent@{result.card.name}{language}'
 
 
 def serve_command(result: TrainingResult) -> str:

@@ -1,6 +1,7 @@
 """The files of a training: read, checked against each other, and refused with all that is wrong in them at once."""
 
 import csv
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,14 +19,18 @@ from sprat_training.data import (
     drop_moved,
     hold_out,
     is_held_out,
+    is_remainder,
     merge_spellings,
     outside_texts,
     prepare,
     split_outside,
+    with_one_outside_label,
     without_corrected,
 )
-from sprat_training.datasets.reader import LabelledTexts, joined, read_labelled, read_texts
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts, columns_of_further, joined, read_labelled, read_texts
 from sprat_training.datasets.rows import RowProblem, problem_lines, protected_cell
+from sprat_training.languages import language_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Sources:
     """Distinct texts outside every label that are held out, or that the test file has."""
     bad_rows: tuple[RowProblem, ...]
     """Rows that were left out, as the user asked."""
+    notes: tuple[str, ...]
+    """What else the user should know of the files, a sentence each."""
 
 
 def read_sources(config: TrainingConfig) -> Sources:
@@ -54,17 +61,21 @@ def read_sources(config: TrainingConfig) -> Sources:
     """
     errors: list[str] = []
     bad_rows: list[RowProblem] = []
-    read = partial(read_labelled, columns=config.columns, encoding=config.encoding, bad_rows=bad_rows)
+    notes: list[str] = []
+    read = partial(read_labelled, encoding=config.encoding, bad_rows=bad_rows)
     files, test, given_outside = [], None, None
     for file in config.files:
         with _collected(errors):
-            files.append(read_labelled(file, bad_rows=bad_rows) if file == config.corrections else read(file))
+            if file == config.corrections:
+                files.append(read_labelled(file, bad_rows=bad_rows))
+            else:
+                files.append(read(file, _columns(file, config, notes)))
     if config.test_file is not None:
         with _collected(errors):
-            test = read(config.test_file)
+            test = read(config.test_file, _columns(config.test_file, config, notes))
     if config.outside_file is not None:
         with _collected(errors):
-            column = config.columns.text
+            column = _columns(config.outside_file, config, notes, with_labels=False).text
             given_outside = read_texts(config.outside_file, column, encoding=config.encoding, bad_rows=bad_rows)
     if bad_rows and config.skip_bad_rows is None:
         for _, of_file in groupby(bad_rows, key=lambda problem: problem.path):
@@ -78,7 +89,34 @@ def read_sources(config: TrainingConfig) -> Sources:
         raise UserError("\n".join(errors or [f"{config.files[0]}: no row of it can be used"]))
     if config.skip_bad_rows is not None:
         _write_bad_rows(config.skip_bad_rows, bad_rows)
-    return Sources(*sources, tuple(bad_rows))
+    return Sources(*sources, tuple(bad_rows), (*notes, *_notes_of(sources[0], config)))
+
+
+def _notes_of(data: TrainingData, config: TrainingConfig) -> Iterator[str]:
+    """Yield what the user may have forgotten to say of the texts and of the labels."""
+    if (language := language_note(data.texts, config.languages)) is not None:
+        yield language
+    yield from map(_may_mean_outside, filter(is_remainder, data.labels))
+
+
+def _columns(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
+    """Return the columns to read of a file; in a further one, those that are missing there are found by their names."""
+    named = config.columns
+    if file == config.files[0] or file.suffix.lower() == ".txt":
+        return named
+    found = columns_of_further(file, named, config.encoding)
+    for option, column, taken in (("text", named.text, found.text), ("label", named.label, found.label)):
+        if column != taken and (with_labels or option == "text"):
+            notes.append(
+                f'{file}: there is no column "{column}" (--{option}-column); the {option}s are in a column with a '
+                "well-known name"
+            )
+    return found
+
+
+def _may_mean_outside(label: str) -> str:
+    option = shlex.join(["--outside-label", label])
+    return f'"{label}" may hold texts that belong to no other label; if it does: {option}, so it is not learnt'
 
 
 def _checked(
@@ -89,6 +127,7 @@ def _checked(
     errors: list[str],
 ) -> tuple[TrainingData, DataSummary, tuple[str, ...], LabelledTexts | None, tuple[int, ...], tuple[str, ...]]:
     """Check the files against each other; problems of the test are added to `errors`, those of the rest are raised."""
+    rows = with_one_outside_label(rows, config.outside_label)
     if config.merge_case:
         rows = merge_spellings(rows, [config.outside_label])
     rows, moved = drop_moved(rows, config.outside_label)
@@ -106,6 +145,7 @@ def _checked(
     tested_outside: LabelledTexts | None = None
     if test is not None:
         with _collected(errors):
+            test = with_one_outside_label(test, config.outside_label)
             if config.merge_case:
                 test = merge_spellings(test, [*data.labels, config.outside_label])
             labelled, tested_outside = split_outside(test, config.outside_label)

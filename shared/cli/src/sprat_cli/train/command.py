@@ -78,7 +78,7 @@ def intent(
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
     ] = None,
     outside_label: Annotated[
-        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in FILE.")
+        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`; oos always does.")
     ] = "oos",
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")

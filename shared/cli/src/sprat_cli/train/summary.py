@@ -15,6 +15,7 @@ from sprat_training.report import (
     misread_texts,
     outcome_table,
     outside_texts_said,
+    send_command,
     serve_command,
 )
 from sprat_training.train import TrainingResult
@@ -92,6 +93,7 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
             }
             for file in summary.files
         ],
+        "notes": result.sources.notes,
         "repeated": [text.rows for text in summary.repeats],
         "several_labels": [_repeated(text) for text in summary.conflicts],
         "corrected": [_repeated(text) for text in summary.corrected],
@@ -261,7 +263,7 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         "",
         "serve it beside the shipped model:",
         f"  {serve_command(result)}",
-        f'  sprat send "…" --task intent@{card.name}',
+        f"  {send_command(result)}",
     ]
     if not result.verdict.keep_at_holds:
         lines.append(

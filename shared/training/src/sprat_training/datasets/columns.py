@@ -9,10 +9,10 @@ from typing import Final
 from sprat_training.datasets.rows import FileProblems, TableRow
 
 _TEXT_WORDS: Final = """
-    text utterance message sentence query question instruction body comment
-    nachricht anfrage frage satz äußerung kommentar
-    texte phrase énoncé demande requête commentaire
-    texto mensaje frase pregunta consulta comentario
+    text utterance message sentence query question instruction body comment description subject
+    nachricht meldung anfrage frage satz äußerung kommentar beschreibung betreff
+    texte message phrase énoncé demande requête question commentaire description objet
+    texto mensaje frase pregunta consulta solicitud comentario descripción asunto
 """
 _LABEL_WORDS: Final = """
     label intent category class topic target tag
@@ -37,7 +37,6 @@ HEAD_ROWS: Final = 2_000
 _NAME_SHAPE: Final = re.compile(r"[^\W\d]+(?:[ ./-][^\W\d]+){0,2}[ _-]?\d{0,2}")
 """One to three words of letters, then at most a small number: Thema, customer_text, Text der Mail, Q 12."""
 _MAX_NAME: Final = 32
-_SHOWN_NAMES: Final = 7
 _MAX_SHOWN: Final = 300
 _NAME_THEM: Final = "name them: --text-column NAME --label-column NAME, or by number, from 1"
 _HIDDEN: Final = (
@@ -156,7 +155,7 @@ def _undetermined(head: Sequence[TableRow], text: int | None, *, with_labels: bo
             "or name the file .tsv where it is a tab"
         )
     missing, known = ("texts", TEXT_NAMES) if text is None else ("labels", LABEL_NAMES)
-    known_names = f"known: {', '.join(known[:_SHOWN_NAMES])}, …"
+    known_names = f"known: {', '.join(dict.fromkeys(known))}"
     listing = _listing(head)
     if listing is None:
         return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} ({known_names})"

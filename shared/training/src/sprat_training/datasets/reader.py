@@ -167,6 +167,29 @@ def existing_columns(path: Path, columns: ColumnNames) -> ColumnNames:
     return ColumnNames(existing(columns.text, known_text), existing(columns.label, known_label))
 
 
+def columns_of_further(path: Path, columns: ColumnNames, encoding: str = AUTO) -> ColumnNames:
+    """Return the columns that the user named for several files, as they are read in `path`.
+
+    One that `path` does not have, and whose place another with a well-known name can take, is None: to be found.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if columns == ColumnNames():
+        return columns
+    names, are_numbered = _first_row(path, encoding)
+    folded = [name.strip().casefold() for name in names]
+    known_text, known_label = known_columns(names)
+
+    def there(column: str | None, known: int | None) -> str | None:
+        if column is None or known is None or column in names:
+            return column
+        by_number = column.isdecimal() and 1 <= int(column) <= len(names)
+        return column if are_numbered and (column.strip().casefold() in folded or by_number) else None
+
+    return ColumnNames(there(columns.text, known_text), there(columns.label, known_label))
+
+
 def _read(
     path: Path, columns: ColumnNames, encoding: str, bad_rows: list[RowProblem] | None, *, with_labels: bool
 ) -> LabelledTexts:
@@ -306,9 +329,9 @@ def _json_string(row: int, line: str, name: str, fields: dict[str, Any], problem
     return None
 
 
-def _first_row(path: Path) -> tuple[list[str], bool]:
+def _first_row(path: Path, encoding: str = AUTO) -> tuple[list[str], bool]:
     """Return the cells of row 1, or the names of the first object's fields; and whether columns have numbers, too."""
-    text, suffix = read_text(path).text, path.suffix.lower()
+    text, suffix = read_text(path, encoding).text, path.suffix.lower()
     if suffix in JSON_SUFFIXES:
         return list(_fields(next(line for line in text.split("\n") if line.strip()))), False
     first = next(table_rows(text, suffix, FileProblems(path)), None)

@@ -1,0 +1,35 @@
+"""Whether the texts are in the languages that the model is trained for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from sprat_langid import LEAST_CONFIDENCE, detect
+
+READ_TEXTS: Final = 300
+"""Texts whose language is detected: evenly spread over the file."""
+LEAST_SHARE: Final = 1 / 3
+"""Share of these from which a language counts: single short texts are often taken for another language."""
+_LEAST_TEXTS: Final = 5
+
+_NAMES: Final = {
+    "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "et": "Estonian", "fi": "Finnish", "fr": "French", "hu": "Hungarian", "it": "Italian", "nl": "Dutch",
+    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish",
+}  # fmt: skip
+
+
+def language_note(texts: Sequence[str], languages: Sequence[str]) -> str | None:
+    """Return what to say where many texts look like another language than `languages`, BCP 47; else None."""
+    chosen = texts[:: max(1, len(texts) // READ_TEXTS)]
+    guesses = [guess for guess in map(detect, chosen) if guess.confidence >= LEAST_CONFIDENCE]
+    found = Counter(guess.language for guess in guesses if guess.language is not None)
+    stated = {tag.split("-")[0].lower() for tag in languages}
+    least = max(_LEAST_TEXTS, LEAST_SHARE * len(chosen))
+    others = [tag for tag, count in found.most_common() if count >= least and tag not in stated]
+    if not others:
+        return None
+    named = " and ".join(f"{_NAMES[tag]} ({tag})" if tag in _NAMES else tag for tag in others)
+    kept = [tag for tag in languages if found[tag.split("-")[0].lower()] >= least]
+    options = " ".join(f"--language {tag}" for tag in (*others, *kept))
+    return f"the texts look {named}, and the model is trained for {', '.join(languages)}: {options}"
