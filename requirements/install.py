@@ -18,6 +18,7 @@ from pathlib import Path
 EVERY = 25
 """Packages between two lines where there is no terminal."""
 _FOUND = re.compile(r"^\s*Collecting (\S+?)(?:[=<>!~\[].*)?(?: \(from .*)?$")
+_BUILT = re.compile(r"^\s+Building (?:wheel|editable) for (\S+) .*: started")
 _PINNED = re.compile(r"^[A-Za-z0-9]", re.MULTILINE)
 _LAST_LINES = 40
 _LOOK_S = 0.5
@@ -47,6 +48,8 @@ def main(arguments: list[str]) -> int:
             if found := _FOUND.match(line):
                 count += 1
                 shown.step(count, f"fetching {found[1]}")
+            elif built := _BUILT.match(line):
+                shown.note(count, f"building {built[1]}")
             elif line.startswith(("Building wheel", "Installing collected", "Preparing")):
                 shown.step(count, line.split(":")[0].split(" for ")[0].strip().lower())
     shown.end()
@@ -75,9 +78,19 @@ class Progress:
         self._said = ""
         self._at = self._began = time.monotonic()
 
+    def note(self, count: int, what: str) -> None:
+        """Show a small step: on a terminal, else in the line after a silence."""
+        if self._terminal:
+            self.step(count, what)
+        else:
+            self._said = self._line(count, what)
+
+    def _line(self, count: int, what: str) -> str:
+        return f"  {count} of {self._total} packages: {what}" if self._total else f"  {what}"
+
     def step(self, count: int, what: str) -> None:
         """Show a step."""
-        line = f"  {count} of {self._total} packages: {what}" if self._total else f"  {what}"
+        line = self._line(count, what)
         if self._terminal:
             print(f"\r{line[:78]:78}", end="", flush=True)
         elif line != self._said and (count % EVERY == 0 or not what.startswith("fetching")):

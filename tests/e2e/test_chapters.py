@@ -56,6 +56,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert said.out.startswith("intent@hr    payroll  ")
 
     takes_the_new_version_over(desk)
+    goes_back_to_the_version_before(desk)
     writes_the_one_number(desk)
     said = person.follow(
         "sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M"
@@ -78,6 +79,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--model", "--force", "--write", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
+        *("--language", "--outside-label", "--data", "--replace"),
     }
 
 
@@ -117,6 +119,20 @@ def takes_the_new_version_over(desk: Desk) -> None:
     assert f"small model hr {after[:8]} · kept: confident (needs 65 %)" in said
 
 
+def goes_back_to_the_version_before(desk: Desk) -> None:
+    """`A running sprat up takes the folder over; the same line undoes it`."""
+    folder = desk.person.folder
+    after, before = (load_artefact(folder / name).card.version for name in ("hr", "hr.previous"))
+    line = "mv hr hr.previous.aside && mv hr.previous hr && mv hr.previous.aside hr.previous"
+    for run, version in ((desk.person.follow, before), (desk.person.run, after)):
+        taken_over = desk.up.output.count(f"intent.hr: version {version} is in use")
+        run(line)
+        assert load_artefact(folder / "hr").card.version == version
+        desk.up.wait_for(
+            lambda said=f"intent.hr: version {version} is in use", at=taken_over: desk.up.output.count(said) > at, 90
+        )
+
+
 def writes_the_one_number(desk: Desk) -> None:
     """`every comment stays, and the router follows once it is started again`."""
     person, up = desk.person, desk.up
@@ -135,7 +151,8 @@ def writes_the_one_number(desk: Desk) -> None:
     for way in ("small alone", "frontier alone", "keep_at 0.", "95 % INTERVAL", "AT RANDOM"):
         assert way in said
     told = said.rpartition("policy.yaml: tasks.intent.models.hr.keep_at is now ")[2]
-    assert told.endswith(", was 0.65; restart the router\n")
+    assert ", was 0.65; your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again" in told
+    assert told.endswith("with the same options, --data among them: without --data it begins anew\n")
     assert policy.read_text("utf-8") == before.replace("0.65", told[:4])
     router = up.pid_of("sprat_router")
     assert router is not None
@@ -168,7 +185,7 @@ def test_when_something_is_wrong(desk: Desk) -> None:
         "--model",
         *("--bootstrap", "--prefix", "--json", "--help", "--since", "--raw"),
         *("--reason", "--service", "--yes", "--at-most", "--again", "--from"),
-        *("--text-id", "--tenant", "--dry-run", "--allow-new-labels"),
+        *("--text-id", "--tenant", "--dry-run", "--allow-new-label", "--allow-new-labels"),
     }
 
 

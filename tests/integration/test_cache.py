@@ -231,14 +231,16 @@ async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_agai
         for _ in range(3):
             assert await kept.get("a") == b"1"
         assert caplog.messages == [
-            "the cache answers fails: timeout (TimeoutError); continuing without it",
-            "the cache answers works again",
+            "the cache of answers does not answer: timeout (TimeoutError); continuing without it",
+            "the cache of answers works again",
         ]
         await kept.close()
     caplog.clear()
     away = cache(f"redis://127.0.0.1:{free_port()}/0")
     await away.get("a")
-    assert caplog.messages == ["the cache answers fails: unreachable (ConnectionError); continuing without it"]
+    assert caplog.messages == [
+        "the cache of answers does not answer: unreachable (ConnectionError); continuing without it"
+    ]
     await away.close()
 
 

@@ -7,8 +7,11 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from sprat_cli.assess.policy_file import write_keep_at
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
+from sprat_operations import local_run
+from sprat_operations.local_run import LocalRun
 from sprat_policy import load_policy
 from support import frontier_parts as parts
 from support import training_files
@@ -498,3 +501,31 @@ def test_an_accuracy_out_of_reach_is_exit_code_two_and_the_report_is_written(fol
     assert result.exit_code == 2
     assert "no keep_at reaches it" in result.stderr
     assert page.is_file()
+
+
+def test_a_file_is_read_as_the_model_was_trained(tmp_path):
+    rows = training_files.rows()
+    own = training_files.write(tmp_path / "own.csv", [*rows, ("who won the cup", "Rest")], names=("Was", "Wohin"))
+    named = ["--text-column", "Was", "--label-column", "Wohin", "--outside-label", "Rest", "--no-lexical"]
+    encoder = ["--encoder", training_files.EN_FAST]
+    trained = run("train", "intent", own, "--output", tmp_path / "hr", "--name", "hr", *named, *encoder)
+    assert trained.exit_code == 0, trained.output
+    new = [("may I take a week off", "leave"), ("tell me a joke", "oos"), ("how tall is a giraffe", "Rest")]
+    for names in (("Was", "Wohin"), ("Text", "Label")):
+        test = training_files.write(tmp_path / "test.csv", new, names=names)
+        result = run("assess", test, "--model", tmp_path / "hr", "--frontier-accuracy", "1", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["texts"] == 3
+        columns = "--text-column Was --label-column Wohin " if names[0] == "Was" else ""
+        assert f"as at the training of the model: {columns}--outside-label Rest\n" in result.stderr
+
+
+def test_how_to_apply_a_written_keep_at_depends_on_who_runs_the_router(tmp_path, monkeypatch):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tasks:\n  intent:\n    keep_at: 0.5\n")
+    monkeypatch.setattr(local_run, "for_commands", list)
+    assert str(write_keep_at(policy, 0.6, None)).endswith("is now 0.60, was 0.5; restart the router")
+    monkeypatch.setattr(local_run, "for_commands", lambda: [LocalRun(1, "/data", "")])
+    assert "was 0.60; your `sprat up` reads it when it starts: stop it (Ctrl-C)" in str(
+        write_keep_at(policy, 0.7, None)
+    )

@@ -93,12 +93,21 @@ async def test_a_label_that_no_model_knows_is_refused_unless_it_is_meant(kafka, 
     rows = lines({"text_id": "t-2", "label": "balance"}, {"text_id": "t-1", "label": "trasnfer"})
     code, _, err = await run("--from", "-", *COMMON, stdin=rows)
     unknown = "no announced model knows the intent trasnfer; did you mean transfer?\n"
-    advice = "correct it, or publish it as a new label with --allow-new-labels; nothing is published\n"
+    advice = (
+        "correct it; or publish a new label with --allow-new-label LABEL, repeatable, or all of them with "
+        "--allow-new-labels; nothing is published\n"
+    )
     assert (code, err) == (2, f"sprat: {unknown}{advice}")
     assert await read_all(kafka.bootstrap, topics.feedback) == []
     code, _, err = await run("--from", "-", *COMMON, "--allow-new-labels", stdin=rows)
     assert (code, err) == (0, unknown)
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
+    meant = lines({"text_id": "t-1", "label": "fees"}, {"text_id": "t-2", "label": "trasnfer"})
+    code, _, err = await run("--from", "-", *COMMON, "--allow-new-label", "fees", stdin=meant)
+    assert (code, err) == (2, f"sprat: {unknown}{advice}")  # a new label that is meant lets no other one pass
+    meant = lines({"text_id": "t-1", "label": "fees"}, {"text_id": "t-2", "label": "transfer"})
+    code, _, err = await run("--from", "-", *COMMON, "--allow-new-label", "fees", stdin=meant)
+    assert (code, err) == (0, "")
 
 
 async def test_texts_that_are_not_there_are_counted(kafka, topics, run):

@@ -100,6 +100,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert result.exit_code == 0, result.output
     card = load_artefact(Path("hr")).card
     assert card.version != before
+    assert load_artefact(Path("hr.previous")).card.version == before
+    assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
     assert HELD_OUT in card.limits
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
     assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout

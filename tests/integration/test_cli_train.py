@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import subprocess
 
 import pytest
 from typer.testing import CliRunner
@@ -377,3 +378,46 @@ def test_rows_that_differ_by_opening_and_ending_alone_are_counted_and_the_test_i
         r"[\d.]+% \(.*\) of 1 text get their label",
         result.stdout,
     )
+
+
+def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_put_back(tmp_path):
+    rows = training_files.rows()
+    versions, reports = [], []
+    for kept in (rows, rows[:-4], rows[:-8]):
+        file = training_files.write(tmp_path / "hr.csv", kept)
+        result = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical")
+        assert result.exit_code == 0, result.output
+        versions.append(load_artefact(tmp_path / "hr").card)
+        reports.append((tmp_path / "hr-report.html").read_bytes())
+    assert len({card.version for card in versions}) == 3
+    before = tmp_path / "hr.previous"
+    assert load_artefact(before).card == versions[1]  # one version is kept
+    assert (tmp_path / "hr.previous-report.html").read_bytes() == reports[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "hr", "hr-report.html", "hr.csv", "hr.previous", "hr.previous-report.html"
+    ]  # fmt: skip
+    said = f"{before}: the version before, {versions[1].version}, keep_at {versions[1].keep_at:.2f}; back to it"
+    assert said in result.stdout
+    subprocess.run(result.stdout.splitlines()[-1].strip(), shell=True, check=True)
+    assert load_artefact(tmp_path / "hr").card == versions[1]
+    assert load_artefact(before).card == versions[2]
+
+
+def test_a_folder_of_others_is_not_taken_for_the_version_before(file, tmp_path):
+    (tmp_path / "hr.previous").mkdir()
+    (tmp_path / "hr.previous" / "mine.txt").write_text("x")
+    assert train(file, "--output", tmp_path / "hr", "--no-lexical").exit_code == 0
+    result = train(file, "--output", tmp_path / "hr", "--no-lexical", "--force")
+    assert result.exit_code == 2
+    assert "hr.previous: not an artefact, and the version before would be kept there; move it away" in result.stderr
+    assert (tmp_path / "hr.previous" / "mine.txt").exists()
+
+
+def test_the_command_that_sends_a_text_names_the_language(file, tmp_path):
+    shipped = [
+        "train", "intent", str(file), "--output", str(tmp_path / "hr"), "--language", "de", "--no-lexical",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, shipped)
+    assert result.exit_code == 0, result.output
+    assert 'sprat send "…" --task intent@hr --language de\n' in result.stdout
+    assert "the texts look English (en), and the model is trained for de: --language en" in result.stdout

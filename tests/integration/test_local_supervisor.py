@@ -163,3 +163,50 @@ def test_one_that_still_works_at_the_end_of_the_grace_is_not_called_killed(
     assert supervised.notices[-1].text == (
         "did not stop within 0.3 s: it was at work, and was ended; its texts wait in Kafka"
     )
+
+
+BUSY = """
+import http.server, os, time
+end = time.monotonic() + float(os.environ["WORK_S"])
+while time.monotonic() < end:
+    until = time.thread_time() + 0.005
+    while time.thread_time() < until:
+        pass
+    time.sleep(0.02)
+end = time.monotonic() + float(os.environ["IDLE_S"])
+while time.monotonic() < end:
+    time.sleep(0.05)
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SPRAT_SIMULATOR_PORT"])), Ready).serve_forever()
+"""
+
+
+def busy(supervised: Supervised, tmp_path: Path, **env: str) -> ServiceProcess:
+    (tmp_path / "busy_service.py").write_text(BUSY)
+    return supervised.start("busy_service", PYTHONPATH=str(tmp_path), **env)
+
+
+def test_what_is_at_work_when_its_time_is_over_is_given_more(supervised: Supervised, tmp_path: Path) -> None:
+    process = busy(supervised, tmp_path, WORK_S="3.5", IDLE_S="0")
+    supervised.supervisor.wait_ready([process], 1.5)
+    (notice,) = supervised.notices
+    assert (notice.service, notice.level) == ("simulator", "warning")
+    assert notice.text.startswith("not ready after 2 s, but at work")
+    assert notice.text.endswith("; waiting on")
+
+
+def test_what_does_nothing_when_its_time_is_over_is_not_waited_for(supervised: Supervised, tmp_path: Path) -> None:
+    process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="60")
+    with pytest.raises(StartError, match=r"simulator is not ready after [1234] s"):
+        supervised.supervisor.wait_ready([process], 1)
+
+
+def test_what_never_ends_its_work_is_not_waited_for_for_ever(supervised: Supervised, tmp_path: Path) -> None:
+    process = busy(supervised, tmp_path, WORK_S="60", IDLE_S="0")
+    with pytest.raises(StartError, match=r"simulator is not ready after [78] s"):
+        supervised.supervisor.wait_ready([process], 1.5)

@@ -7,6 +7,8 @@ from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
 from sprat_policy import Policy
 
+READ = "; the router reads the file when it starts"
+
 
 def named(**intent):
     return Policy.model_validate({"tasks": {"intent": intent}})
@@ -34,17 +36,17 @@ def test_an_unannounced_model_of_the_policy_is_reported_with_a_suggestion(name, 
 @pytest.mark.parametrize(
     ("intent", "mark", "said"),
     [
-        ({"keep_at": 0.72}, CheckStatus.warning, "intent/hr: keep_at 0.72 holds, its card advises 0.50"),
-        ({}, CheckStatus.warning, "intent/hr: keep_at 0.80 holds, its card advises 0.50"),
+        ({"keep_at": 0.72}, CheckStatus.warning, "intent/hr: keep_at 0.72 in this file, its card advises 0.50"),
+        ({}, CheckStatus.warning, "intent/hr: keep_at 0.80 in this file, its card advises 0.50"),
         (
             {"keep_at": 0.72, "models": {"hr": {"keep_at": 0.61}}},
             CheckStatus.ok,
-            "intent/hr: keep_at 0.61 holds, as you set it; its card advises 0.50",
+            f"intent/hr: keep_at 0.61 in this file, as you set it; its card advises 0.50{READ}",
         ),
         (
             {"keep_at": 0.72, "models": {"hr": {"out_of_scope": "escalate"}}},
             CheckStatus.warning,
-            "intent/hr: keep_at 0.72 holds, its card advises 0.50",
+            "intent/hr: keep_at 0.72 in this file, its card advises 0.50",
         ),
     ],
 )
@@ -59,7 +61,7 @@ def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
     (line,) = check_policy(named(keep_at=0.72), [advising("default", 0.5)])
     assert (line.status, line.finding) == (
         CheckStatus.ok,
-        "intent/default: keep_at 0.72 holds, as you set it; its card advises 0.50",
+        f"intent/default: keep_at 0.72 in this file, as you set it; its card advises 0.50{READ}",
     )
 
 
@@ -70,21 +72,21 @@ GERMAN = "ner/default, texts in de: keep_at"
 @pytest.mark.parametrize(
     ("ner", "mark", "said"),
     [
-        ({"keep_at": 0.9}, CheckStatus.warning, f"{GERMAN} 0.90 holds, its card advises 0.95"),
+        ({"keep_at": 0.9}, CheckStatus.warning, f"{GERMAN} 0.90 in this file, its card advises 0.95"),
         (
             {"keep_at": 0.9, "keep_at_by_language": {"de": 0.8}},
             CheckStatus.ok,
-            f"{GERMAN} 0.80 holds, as you set it; its card advises 0.95",
+            f"{GERMAN} 0.80 in this file, as you set it; its card advises 0.95{READ}",
         ),
         (
             {"keep_at": 0.9, "models": {"default": {"keep_at_by_language": {"de": 0.8}}}},
             CheckStatus.ok,
-            f"{GERMAN} 0.80 holds, as you set it; its card advises 0.95",
+            f"{GERMAN} 0.80 in this file, as you set it; its card advises 0.95{READ}",
         ),
         (
             {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95, "fr": 0.99}},
             CheckStatus.ok,
-            "ner/default, texts in fr: keep_at 0.99 holds, as you set it; its card advises 0.90",
+            f"ner/default, texts in fr: keep_at 0.99 in this file, as you set it; its card advises 0.90{READ}",
         ),
     ],
 )
@@ -92,9 +94,7 @@ def test_a_languages_threshold_is_compared_with_the_cards(ner, mark, said):
     announced = ModelAnnounced(task="ner", model="default", version="1", owns_from=1, card=NER_CARD)
     (line,) = check_policy(Policy.model_validate({"tasks": {"ner": ner}}), [announced])
     assert (line.status, line.finding) == (mark, said)
-    advice = (
-        "`sprat assess` finds the one for your texts; or write tasks.ner.models.default.keep_at_by_language.de: 0.95"
-    )
+    advice = "write tasks.ner.models.default.keep_at_by_language.de: 0.95"  # `sprat assess` takes intent models alone
     assert line.fix == ("" if mark is CheckStatus.ok else advice)
 
 
@@ -102,8 +102,8 @@ def test_who_set_another_threshold_for_all_languages_has_chosen_it_for_german_to
     announced = ModelAnnounced(task="ner", model="default", version="1", owns_from=1, card=NER_CARD)
     lines = list(check_policy(Policy.model_validate({"tasks": {"ner": {"keep_at": 0.6}}}), [announced]))
     assert [(line.status, line.finding) for line in lines] == [
-        (CheckStatus.ok, "ner/default: keep_at 0.60 holds, as you set it; its card advises 0.90"),
-        (CheckStatus.ok, f"{GERMAN} 0.60 holds, as you set it; its card advises 0.95"),
+        (CheckStatus.ok, f"ner/default: keep_at 0.60 in this file, as you set it; its card advises 0.90{READ}"),
+        (CheckStatus.ok, f"{GERMAN} 0.60 in this file, as you set it; its card advises 0.95{READ}"),
     ]
 
 

@@ -102,7 +102,7 @@ tiers:
   - {preset: frontier}
 """)
     said = run("policy", "check", str(file)).splitlines()
-    assert "  intent       kept at 80 % or above; of their own: hr" in said
+    assert "  intent       kept at 80 % or above; models with rules of their own: hr 60 % or above" in said
     assert "  ner          kept at 99.9 % or above" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
     house = "  vllm      phi-4 at gpu.internal, inside the house  keeps labels at 80 % or above  for intent of crm"

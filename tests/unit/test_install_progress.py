@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from requirements import install
-from requirements.install import _FOUND, Progress
+from requirements.install import _BUILT, _FOUND, Progress
 
 SCRIPT = Path(__file__).parents[2] / "requirements" / "install.py"
 
@@ -71,3 +71,18 @@ def test_a_failure_is_pips_and_shown_whole() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "No matching distribution found for there-is-none" in done.stderr
+
+
+def test_what_is_being_built_is_named_after_a_silence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(install.time, "monotonic", lambda: now[0])
+    progress = Progress(0)
+    for name in ("sprat-cli", "sprat-local"):
+        built = _BUILT.match(f"  Building editable for {name} (pyproject.toml): started\n")
+        assert built is not None
+        progress.note(0, f"building {built[1]}")
+    now[0] += 16
+    progress.wait(installed=3)
+    assert capsys.readouterr().out.splitlines() == ["  building sprat-local; 3 installed, 16 s"]

@@ -267,7 +267,7 @@ class RedisCache:
                 self._pauses = 0
                 if self._reported:
                     self._reported = False
-                    log.info("the cache %s works again", self._name)
+                    log.info("the cache of %s works again", self._name)
                 return found
             if left:
                 await asyncio.sleep(_RETRY_S)
@@ -279,7 +279,7 @@ class RedisCache:
         now = self._clock()
         if self._failure.due():
             cause = f"{_code(error)} ({type(error).__name__})"
-            log.warning("the cache %s fails: %s; continuing without it", self._name, cause)
+            log.warning("the cache of %s does not answer: %s; continuing without it", self._name, cause)
             self._reported = True
         if now >= self._resume_at:  # several may have failed at once
             self._resume_at = now + min(_MAX_PAUSE_S, _PAUSE_S * 2.0**self._pauses)

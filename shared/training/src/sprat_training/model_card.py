@@ -137,14 +137,28 @@ def check_output(output: Path, *, force: bool) -> None:
     """Check, before anything is computed, that the folder can be written.
 
     Raises:
-        UserError: it exists already, or its parent folder does not.
+        UserError: it exists already, or its parent folder does not; or what stands in the place of the version before
+            is no artefact.
     """
     if output.exists() and not force:
         raise UserError(f"{output}: exists already; name another --output, or replace it with --force")
     if output.exists() and not (output / CARD).is_file():
         raise UserError(f"{output}: not an artefact, so --force does not replace it; name another --output")
+    before = previous_folder(output)
+    if output.exists() and before.exists() and not (before / CARD).is_file():
+        raise UserError(f"{before}: not an artefact, and the version before would be kept there; move it away")
     if not os.access(output.resolve().parent, os.W_OK):
         raise UserError(f"{output}: its parent folder does not exist or is not writable; name another --output")
+
+
+def report_file(folder: Path) -> Path:
+    """Return the report of the artefact in a folder."""
+    return folder.with_name(f"{folder.resolve().name}-report.html")
+
+
+def previous_folder(folder: Path) -> Path:
+    """Return where the version is kept that an artefact replaced."""
+    return folder.with_name(f"{folder.resolve().name}.previous")
 
 
 def write_model(
@@ -158,7 +172,8 @@ def write_model(
     """Write the artefact whole or not at all, and return its final card.
 
     It has the head, the card, what it remembers of its training and, where there are any, the lexical stage and the
-    files of an encoder of its own. It is loaded once as the service loads it before it replaces the output.
+    files of an encoder of its own. It is loaded once as the service loads it before it replaces the output. The version
+    that it replaces is kept beside it, with its report, in place of an earlier one.
 
     Args:
         config: what the user asked for; names the output.
@@ -186,12 +201,42 @@ def write_model(
             write_artefact(folder, card.model_dump(mode="json"))
             model: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
             model.probe()
-            if output.exists():
-                output.rename(Path(name) / "before")
-            folder.rename(output)
+            _replace(output, folder, Path(name) / "earlier")
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
+
+
+def _replace(output: Path, new: Path, earlier: Path) -> None:
+    """Put a folder in the place of the output, whose version becomes the previous one; each step is a rename.
+
+    Between two of them, the output may be missing for a moment: a service has loaded what it reads, and a running
+    `sprat up` looks again a second later.
+
+    Args:
+        output: the artefact, if there is one.
+        new: the folder that takes its place.
+        earlier: where the previous version goes; to be removed.
+
+    Raises:
+        OSError: a folder cannot be renamed; the output is then as it was.
+    """
+    if not output.exists():
+        new.rename(output)
+        return
+    before = previous_folder(output)
+    if before.exists():
+        before.rename(earlier)
+    output.rename(before)
+    try:
+        new.rename(output)
+    except OSError:
+        before.rename(output)
+        raise
+    if report_file(output).exists():
+        report_file(output).replace(report_file(before))
+    else:
+        report_file(before).unlink(missing_ok=True)
 
 
 def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float) -> Sequence[Score]:

@@ -17,13 +17,13 @@ from sprat_cli.assess.answers import (
     small_model_answers,
     text_outcomes,
 )
+from sprat_cli.assess.as_trained import language_of, read_as_trained
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import read_labelled
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import assessment_html, recommendation, shown, terminal_rows
 from sprat_training.evaluation.routing import (
@@ -85,9 +85,21 @@ def assess(
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
     outside_label: Annotated[
-        str, typer.Option(metavar="LABEL", help="The label that means `outside every label`, in FILE and in answers.")
-    ] = "oos",
-    language: Annotated[str, typer.Option(metavar="TAG", help="Of the texts, BCP 47.")] = "en",
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            show_default=False,
+            help="The label that means `outside every label`, in FILE and in answers. [default: as trained, else oos]",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            show_default=False,
+            help="Of the texts, BCP 47. [default: en, or the model's first where it does not serve en]",
+        ),
+    ] = None,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -168,7 +180,8 @@ def assess(
     if name is not None:
         _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
-    columns = ColumnNames(text_column, label_column)
+    record, named = read_record(model), ColumnNames(text_column, label_column)
+    data, columns, outside = read_as_trained(file, record, named, outside_label, encoding)
     source = FrontierSource(
         answers,
         url,
@@ -188,14 +201,14 @@ def assess(
     source.check(budget=budget is not None)
     escalates = policy is not None and _escalates_outside(policy, name)
     denied = policy is not None and _denies_frontier(policy, tenant)
-    data = read_labelled(file, columns, encoding=encoding)
     loaded = load_small_model(model, threads)
-    seen = seen_by(read_record(model), data.texts, data.rows)
+    language = language_of(language, loaded.card.languages)
+    seen = seen_by(record, data.texts, data.rows)
     if write and policy:
         _check_write(policy, name, loaded.card.name, None if force else seen)
-    small = small_model_answers(loaded, data, language, outside_label)
-    frontier = frontier_result(source, data, small.labels, language, outside_label)
-    outcomes = text_outcomes(data, small, frontier, outside_label, escalates=escalates, denied=denied)
+    small = small_model_answers(loaded, data, language, outside)
+    frontier = frontier_result(source, data, small.labels, language, outside)
+    outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied)
     assessment, by_words = assess_routing(outcomes), answered_by_words(small, outcomes)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [

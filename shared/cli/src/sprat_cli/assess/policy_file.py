@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat_operations import local_run
 from sprat_policy import keep_at_location, load_policy, set_keep_at
 
 _TASK: Final = "intent"
@@ -22,12 +23,14 @@ class KeepAtChange:
     """As it was written in the file; None where it was not."""
     others: tuple[str, ...] = ()
     """The languages for which another number holds."""
+    restart: str = "restart the router"
+    """What applies it."""
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
         before = f"{self.was or 'not set'}{self._but}"
-        return f"{self.file}: {self.field} is now {self.now:.2f}, was {before}; restart the router"
+        return f"{self.file}: {self.field} is now {self.now:.2f}, was {before}; {self.restart}"
 
     @property
     def _but(self) -> str:
@@ -79,7 +82,17 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     """
     before = set_keep_at(policy, _TASK, keep_at, name)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)))
+    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)), _restart())
+
+
+def _restart() -> str:
+    """Return what makes the router read the file: the router of a `sprat up` is started again with all of it."""
+    if not local_run.for_commands():
+        return "restart the router"
+    return (
+        "your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
+        "among them: without --data it begins anew"
+    )
 
 
 def _field(name: str | None) -> str:

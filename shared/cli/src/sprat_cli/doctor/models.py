@@ -11,6 +11,9 @@ from sprat_operations.models import advised_by_language, advised_keep_at, group_
 from sprat_policy import Policy, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
 
+_ASSESSED = "tasks.intent."
+"""The place of the thresholds that `sprat assess` finds: it takes intent models alone."""
+
 
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
     """Check the announced models, and the group of each."""
@@ -108,15 +111,14 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
 def _difference(name: str, holds: float, advised: float, place: str, *, chosen: bool) -> Iterator[Check]:
     if _same(holds, advised):
         return
-    said = f"{name}: keep_at {holds:.2f} holds"
+    said = f"{name}: keep_at {holds:.2f} in this file, "
     if chosen:
-        yield ok("policy", f"{said}, as you set it; its card advises {advised:.2f}")
+        read = "the router reads the file when it starts"
+        yield ok("policy", f"{said}as you set it; its card advises {advised:.2f}; {read}")
         return
-    yield warning(
-        "policy",
-        f"{said}, its card advises {advised:.2f}",
-        f"`sprat assess` finds the one for your texts; or write {place}: {advised:.2f}",
-    )
+    write = f"write {place}: {advised:.2f}"
+    fix = f"`sprat assess` finds the one for your texts; or {write}" if place.startswith(_ASSESSED) else write
+    yield warning("policy", f"{said}its card advises {advised:.2f}", fix)
 
 
 def _same(one: float, other: float) -> bool:

@@ -59,8 +59,14 @@ def feedback(
     bulk: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", show_default=False, help="Corrections, one JSON a line.")
     ] = None,
+    allow_new_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL", show_default=False, help="Publish this label though no announced model knows it."
+        ),
+    ] = None,
     allow_new_labels: Annotated[
-        bool, typer.Option("--allow-new-labels", help="Publish labels that no announced model knows, too.")
+        bool, typer.Option("--allow-new-labels", help="Publish all labels that no announced model knows.")
     ] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -75,7 +81,7 @@ def feedback(
     options.check()
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     with explain_kafka_errors(kafka):
-        asyncio.run(check_corrections(kafka, messages, new_labels=allow_new_labels))
+        asyncio.run(check_corrections(kafka, messages, new_labels=allow_new_label or (), all_new=allow_new_labels))
         asyncio.run(publish(kafka, messages, as_json=as_json))
 
 

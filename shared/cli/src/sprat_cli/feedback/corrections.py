@@ -143,6 +143,7 @@ def _show(message: FeedbackGiven, topic: str, record: Acknowledged, *, as_json: 
         names = {"text_id": message.text_id, "text_source": message.text_source, "task": message.task}
         say_json({"type": "feedback", **names, **place, "given_at": record.timestamp_ms})
         return
-    right = message.output.label or "none of the known intents" if isinstance(message.output, IntentOutput) else ""
-    what = f"{message.task} {right}".strip()
+    what = message.task
+    if isinstance(message.output, IntentOutput):
+        what += f" {message.output.label}" if message.output.label else ": none of the known labels"
     say(f"published: {printable(message.text_id)} is {printable(what)}  · {topic} {record.partition}@{record.offset}")

@@ -41,7 +41,7 @@ Exit codes:
 OUTSIDE = "outside"
 UNTRAINABLE = "untrainable"
 OTHER_MODEL = "other_model"
-_WHY = {
+LEFT_OUT_WHY = {
     **WHY,
     OTHER_MODEL: "the text asked for another model than --model",
     OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
@@ -175,7 +175,7 @@ def _say_end(
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:
         say(f"{out_of_scope}: {counted(len(outside), 'row')} outside every known intent")
-    for code, why in _WHY.items():
+    for code, why in LEFT_OUT_WHY.items():
         if left_out[code]:
             say(f"left out: {left_out[code]:,}  {why}")
     if conflicts:

@@ -28,7 +28,9 @@ _LOOK_S: Final = 10.0
 _SHOWN: Final = 5
 
 
-async def check_corrections(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, new_labels: bool) -> None:
+async def check_corrections(
+    kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, new_labels: Collection[str] = (), all_new: bool = False
+) -> None:
     """Refuse labels that no model knows, and print a remark for texts that are not found.
 
     What cannot be read (announcements, texts) is not checked: a correction does not depend on it.
@@ -36,10 +38,11 @@ async def check_corrections(kafka: KafkaSettings, messages: Sequence[FeedbackGiv
     Args:
         kafka: where models are announced and texts are.
         messages: the corrections.
-        new_labels: publish labels that are not known, and print a remark of each.
+        new_labels: the labels that may be published though they are not known.
+        all_new: publish every label that is not known, and print a remark of each.
 
     Raises:
-        UserError: the requested model, or every model, does not know a label, and `new_labels` is False.
+        UserError: the requested model, or every model, does not know a label, and it may not be published.
     """
     try:
         announced = await _announced_labels(kafka) if any(map(_label, messages)) else {}
@@ -52,11 +55,15 @@ async def check_corrections(kafka: KafkaSettings, messages: Sequence[FeedbackGiv
     notes: list[str] = []
     for task, known in announced.items():
         asked = {identity: requested_model(found.text, task) for identity, found in search.found.items()}
-        found_problems, found_notes = judge_labels([each for each in messages if each.task == task], known, asked)
+        judged = [each for each in messages if each.task == task and _label(each) not in new_labels]
+        found_problems, found_notes = judge_labels(judged, known, asked)
         problems += found_problems
         notes += found_notes
-    if problems and not new_labels:
-        advice = "correct it, or publish it as a new label with --allow-new-labels; nothing is published"
+    if problems and not all_new:
+        advice = (
+            "correct it; or publish a new label with --allow-new-label LABEL, repeatable, or all of them with "
+            "--allow-new-labels; nothing is published"
+        )
         raise UserError("\n".join([*problems, advice]))
     for line in (*problems, *notes):
         remark(line)

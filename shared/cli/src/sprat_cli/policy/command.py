@@ -92,7 +92,8 @@ def kept_from(rules: TaskPolicy) -> str:
 def _models(rules: object) -> str:
     if not isinstance(rules, IntentPolicy) or not rules.models:
         return ""
-    return f"; of their own: {', '.join(map(printable, sorted(rules.models)))}"
+    own = (f"{printable(name)} {kept_from(rules.of(name))}" for name in sorted(rules.models))
+    return f"; models with rules of their own: {'; '.join(own)}"
 
 
 def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:

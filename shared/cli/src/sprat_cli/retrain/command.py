@@ -28,9 +28,10 @@ from sprat_cli.options import (
     time_before_now,
 )
 from sprat_cli.progress import ProgressBar
-from sprat_cli.retrain.corrections import AskedModel, add_corrections, new_corrections
+from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections, waiting
 from sprat_cli.retrain.summary import Retrained, summary_json, summary_lines
 from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_cli.train.written import previous_lines, write_report
 from sprat_contracts import IntentOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
@@ -39,7 +40,6 @@ from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare
 from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
 from sprat_training.record import Reading, read_record
-from sprat_training.report import training_html
 from sprat_training.train import TrainingResult, train
 from sprat_training.verdict import Verdict
 
@@ -96,7 +96,7 @@ def retrain(
         Path | None, typer.Option(metavar="DIR", show_default=False, help="Write the new version into a new folder.")
     ] = None,
     replace_served: Annotated[
-        bool, typer.Option("--replace", help="Ask, then write the new version over the served one.")
+        bool, typer.Option("--replace", help="Ask, then write it over the served one, which becomes DIR.previous.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     text_column: TextColumn = None,
@@ -191,6 +191,8 @@ def retrain(
             f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
             f"{_why(left_out)}"
         )
+    for line in left_out_lines(left_out):
+        remark(line)
     config = TrainingConfig(
         files=(*(file for file in files if file != kept_in), kept_in),
         output=Path(),
@@ -213,6 +215,8 @@ def retrain(
         threads=threads,
     )
     result, comparison, stand_in = _compared(config, folder, card, threads)
+    if (waits := waiting(kept_in, result.sources.summary.dropped_labels)) is not None:
+        remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
     if as_json:
         say_json(summary_json(retrained))
@@ -253,6 +257,8 @@ def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: boo
         raise UserError(f"--replace without a terminal needs --yes: it writes over {folder}")
     if output is not None:
         check_output(output, force=False)
+    if replaces:
+        check_output(folder, force=True)
 
 
 def _compared(
@@ -385,18 +391,17 @@ def _answers(folder: Path, result: TrainingResult, threads: int, bar: ProgressBa
 
 def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel) -> None:
     """Train once more into the folder: the same files give the same bytes."""
+    replaces = target.exists()
     with ProgressBar() as bar:
         result = train(replace(config, output=target), bar.show)
-    page = target.with_name(f"{target.resolve().name}-report.html")
-    try:
-        page.write_text(training_html(result, show_texts=False), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
+    page = write_report(result, show_texts=False)
     if as_json:
         say_json({"type": "written", "folder": str(target), "version": result.card.version, "report": str(page)})
         return
     say(f"{target}: {model}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report")
     say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
+    for line in previous_lines(target) if replaces else []:
+        say(line)
 
 
 def _why(left_out: Counter[str]) -> str:

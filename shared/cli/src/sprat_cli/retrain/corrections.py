@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors
-from sprat_cli.feedback.export import joined_corrections
+from sprat_cli.feedback.export import LEFT_OUT_WHY, OTHER_MODEL, UNTRAINABLE, joined_corrections
 from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
+from sprat_cli.terminal import counted, printable
 from sprat_operations.feedback import requested_model
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
@@ -45,10 +47,10 @@ def new_corrections(
     with explain_kafka_errors(kafka):
         examples, left_out = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
     own = [each for each in examples if requested_model(each.text, asked.task) == asked.name]
-    left_out["other_model"] += len(examples) - len(own)
+    left_out[OTHER_MODEL] += len(examples) - len(own)
     rows = [{"text": row["text"], "label": row["label"] or outside_label} for row in rows_of(own)]
     good = [row for row in rows if trainable(path, row)]
-    left_out["untrainable"] += len(rows) - len(good)
+    left_out[UNTRAINABLE] += len(rows) - len(good)
     return good, left_out
 
 
@@ -71,3 +73,28 @@ def add_corrections(path: Path, rows: list[dict[str, Any]]) -> int:
     if rows:
         write_rows(path, list(kept.values()), overwrite=True)
     return len(kept)
+
+
+def left_out_lines(left_out: Counter[str]) -> list[str]:
+    """Return how many corrections are not learnt from, and why; those of other models need no line."""
+    return [
+        f"left out: {counted(left_out[code], 'correction')}: {why}"
+        for code, why in LEFT_OUT_WHY.items()
+        if left_out[code] and code != OTHER_MODEL
+    ]
+
+
+def waiting(path: Path, dropped_labels: Iterable[str]) -> str | None:
+    """Return how many of the corrections in a file have a label that a training left out; None where none has.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    dropped = set(dropped_labels)
+    found = Counter(label for label in read_labelled(path, _COLUMNS).labels if label in dropped)
+    if not found:
+        return None
+    named = ", ".join(f"{printable(label, 60)} {count}" for label, count in found.items())
+    stay = "stays" if found.total() == 1 else "stay"
+    few = f"{counted(found.total(), 'correction')} with a label that has too few texts"
+    return f"{few} {stay} in {path} for the next time: {named}"

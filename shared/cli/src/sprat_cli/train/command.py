@@ -12,10 +12,10 @@ from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRow
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.summary import summary_json, summary_lines
+from sprat_cli.train.written import previous_lines, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.model_card import check_output
-from sprat_training.report import training_html
 from sprat_training.train import train
 
 EPILOG = """\b
@@ -116,7 +116,7 @@ def intent(
     licence: Annotated[str, typer.Option(metavar="SPDX", help="Of your data, for the card.")] = "LicenseRef-own-data",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
     show_texts: Annotated[bool, typer.Option("--show-texts", help="Show texts in the lists of rows, too.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the artefact of that folder.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
@@ -125,6 +125,7 @@ def intent(
     model_name = name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
     folder = output or Path(model_name)
     check_output(folder, force=force)
+    replaces = folder.exists()
     config = TrainingConfig(
         files=tuple(files),
         output=folder,
@@ -150,13 +151,11 @@ def intent(
     )
     with ProgressBar() as bar:
         result = train(config, bar.show)
-    page = folder.with_name(f"{folder.resolve().name}-report.html")
-    try:
-        page.write_text(training_html(result, show_texts=show_texts), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
+    page = write_report(result, show_texts=show_texts)
     if as_json:
         say_json(summary_json(result, page))
         return
     for line in summary_lines(result, page, show_texts=show_texts):
+        say(line)
+    for line in previous_lines(folder) if replaces else []:
         say(line)

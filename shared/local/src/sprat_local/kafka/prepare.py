@@ -83,7 +83,7 @@ def prepare(on_progress: OnProgress = discard_progress) -> BrokerFiles:
         if not _has_template(files.template):
             _make_template(files.template, class_path)
         if not files.archive.exists():
-            on_progress("preparing fast starts of the broker, once (about 8 s)")
+            on_progress("preparing fast starts of the broker, once (about 8 s; may be interrupted)")
             _make_archive(files)
     return files
 

@@ -24,7 +24,7 @@ _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
 """A process that has run for so long did not die of its start: its next restart is quick again."""
 _PROBE_EVERY_S = 5.0
-_AT_WORK = 0.02
+AT_WORK = 0.02
 """Share of a core above which a process that does not answer is at work."""
 USER_ERROR = 2
 """The exit code of a service with wrong settings; a restart cannot fix that."""
@@ -152,8 +152,8 @@ class ServiceProcess:
         if since is None:
             return False
         used_s = (self.cpu_s() or 0.0) - since
-        idle = used_s < _AT_WORK * window_s and http_status(self.port, self._launch.ready_path) is None
-        return idle and not self._is_runnable()
+        idle = used_s < AT_WORK * window_s and http_status(self.port, self._launch.ready_path) is None
+        return idle and not self.is_runnable()
 
     def cpu_s(self) -> float | None:
         """Return the seconds of a core that it has used; None where it does not run."""
@@ -163,7 +163,7 @@ class ServiceProcess:
             return None
         return None if used is None else float(used.user + used.system)
 
-    def _is_runnable(self) -> bool:
+    def is_runnable(self) -> bool:
         """Return whether one of its threads runs, or would on a free core. False where this is not Linux."""
         for thread in Path(f"/proc/{self.pid}/task").glob("*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile

@@ -14,10 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from sprat.retry import Backoff
 from sprat_local.notices import LocalError, Notice, OnNotice, StartError
 from sprat_local.processes.embedded_server import EmbeddedServer
-from sprat_local.processes.service_process import ProcessState, ServiceProcess
+from sprat_local.processes.service_process import AT_WORK, ProcessState, ServiceProcess
 
 _BUSY_S = 0.05
 _CALM_S = 0.25
+_BUSY_FACTOR = 5
+"""Services that are at work have so many times the time that is usual for their start."""
+_BUSY_LOOK_S = 10.0
 _LOOK_S = 0.8
 """Time before the end of the grace in which is looked at what still runs: does it work, or hang?"""
 _ANSWER_S = 0.5
@@ -143,22 +146,39 @@ class Supervisor:
         self._wake.set()
 
     def wait_ready(self, processes: Iterable[ServiceProcess], timeout_s: float) -> None:
-        """Wait until all of them are ready.
+        """Wait until all of them are ready; those that are still at work after `timeout_s` are given more time.
 
         Raises:
             StartError: one has stopped, keeps dying, or is not ready in time; with the last lines of its log.
         """
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline, latest = began + timeout_s, began + _BUSY_FACTOR * timeout_s
+        worked: dict[str, float] = {}
+        told = ""
         waiting = list(processes)
         while waiting := [process for process in waiting if process.state is not ProcessState.READY]:
             for process in waiting:
                 if process.state is ProcessState.STOPPED or process.restarts >= _MAX_FAILED_STARTS:
                     reason = f"{process.name} does not start: {process.last_exit}"
                     raise StartError(reason, process.log, process.last_lines())
-            if time.monotonic() > deadline:
-                late = waiting[0]
-                reason = f"{late.name} is not ready after {timeout_s:.0f} s"
-                raise StartError(reason, late.log, late.last_lines())
+            if (now := time.monotonic()) > deadline:
+                window_s = min(_BUSY_LOOK_S, timeout_s / 4)
+                cpu_s = {process.name: process.cpu_s() or 0.0 for process in waiting}
+                least = AT_WORK * window_s
+                # One that waits for a core, on a busy machine, has work and cannot do it.
+                idle = [
+                    each
+                    for each in waiting
+                    if worked and cpu_s[each.name] < worked[each.name] + least and not each.is_runnable()
+                ]
+                if idle or now > latest:
+                    late = (idle or waiting)[0]
+                    reason = f"{late.name} is not ready after {now - began:.0f} s{_busy_machine()}"
+                    raise StartError(reason, late.log, late.last_lines())
+                if worked and not told:
+                    told = f"not ready after {now - began:.0f} s, but at work{_busy_machine()}; waiting on"
+                    self._on_notice(Notice(", ".join(cpu_s), "warning", told))
+                worked, deadline = cpu_s, now + window_s
             time.sleep(0.01)
 
     def stop_services(self, names: Iterable[str], grace_s: float) -> None:
@@ -232,3 +252,9 @@ class Supervisor:
                 busy = any(process.state is ProcessState.STARTING for process in self.services.values())
             self._wake.wait(_BUSY_S if busy else _CALM_S)
             self._wake.clear()
+
+
+def _busy_machine() -> str:
+    """Return what to say of a machine on which more wants to run than it has cores; empty where that is not so."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f" (the machine is busy: load {load:.1f} on {cores} cores)" if load > cores else ""

@@ -1,0 +1,57 @@
+"""How a file is read for a model: as the files that the model was trained on, where the user does not say otherwise."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from sprat_cli.terminal import printable, remark
+from sprat_langid import DEFAULT
+from sprat_training.data import OUTSIDE, with_one_outside_label
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts, columns_of_further, read_labelled
+from sprat_training.record import TrainingRecord
+
+
+def read_as_trained(
+    path: Path, record: TrainingRecord | None, given: ColumnNames, outside_label: str | None, encoding: str
+) -> tuple[LabelledTexts, ColumnNames, str]:
+    """Return the rows of a file, its columns and the label of texts outside; say what of it the model remembers.
+
+    Args:
+        path: of the file.
+        record: what the model remembers of its training; None where it has none.
+        given: the columns that the user named.
+        outside_label: as the user gave it.
+        encoding: of the file, as `read_text` takes it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    columns, outside = given, outside_label or OUTSIDE
+    if record is not None:
+        columns, outside = _remembered(path, record, given, outside_label, encoding)
+    rows = read_labelled(path, columns, encoding=encoding)
+    return (rows if outside_label else with_one_outside_label(rows, outside)), columns, outside
+
+
+def _remembered(
+    path: Path, record: TrainingRecord, given: ColumnNames, outside_label: str | None, encoding: str
+) -> tuple[ColumnNames, str]:
+    reading = record.reading
+    trained = columns_of_further(path, ColumnNames(reading.text_column, reading.label_column), encoding)
+    columns = ColumnNames(given.text or trained.text, given.label or trained.label)
+    outside = outside_label or reading.outside_label
+    reused = (
+        ("--text-column", columns.text, given.text),
+        ("--label-column", columns.label, given.label),
+        ("--outside-label", None if outside == OUTSIDE else outside, outside_label),
+    )
+    options = [word for option, used, said in reused if used is not None and said is None for word in (option, used)]
+    if options:
+        remark(f"as at the training of the model: {printable(shlex.join(options))}")
+    return columns, outside
+
+
+def language_of(given: str | None, languages: Sequence[str]) -> str:
+    """Return the language of the texts: as given, else the default one or, where the model lacks that, its first."""
+    return given or (DEFAULT if DEFAULT in languages or not languages else languages[0])

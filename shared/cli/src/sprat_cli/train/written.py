@@ -1,0 +1,39 @@
+"""What a training leaves beside the artefact: its report, and the version before."""
+
+import shlex
+from pathlib import Path
+
+from sprat.errors import UserError
+from sprat_inference.artefact import load_artefact
+from sprat_training.model_card import previous_folder, report_file
+from sprat_training.report import training_html
+from sprat_training.train import TrainingResult
+
+
+def write_report(result: TrainingResult, *, show_texts: bool) -> Path:
+    """Write the report beside the artefact, and return its path.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    page = report_file(result.config.output)
+    try:
+        page.write_text(training_html(result, show_texts=show_texts), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
+    return page
+
+
+def previous_lines(folder: Path) -> list[str]:
+    """Return where the version is that the artefact of a folder replaced, and how to go back to it.
+
+    Raises:
+        BrokenArtefact: it cannot be read.
+    """
+    before = previous_folder(folder)
+    card = load_artefact(before).card
+    aside = folder.with_name(f"{before.name}.aside")
+    moves = ((folder, aside), (before, folder), (aside, before))
+    commands = " && ".join(shlex.join(["mv", str(source), str(target)]) for source, target in moves)
+    version = f"{card.version}, keep_at {card.keep_at:.2f}"
+    return [f"{before}: the version before, {version}; back to it, with its keep_at in the policy:", f"  {commands}"]
