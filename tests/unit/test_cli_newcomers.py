@@ -115,6 +115,15 @@ tiers:
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)
 
 
+def test_the_tasks_of_a_tier_are_those_of_sprat_and_of_the_task_files(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("tenants: {}\ntiers: [{preset: frontier, tasks: [mood]}]\n")
+    assert f"{file}:2:36: tiers.0.tasks.0: no task 'mood'" in run("policy", "check", str(file), code=2)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mood.yaml").write_text("{kind: classification, labels: {good: , bad: }}")
+    assert "for mood" in run("policy", "check", str(file))
+
+
 def test_a_policy_that_is_wrong_is_refused_with_line_and_field(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("tenants:\n  acme:\n    frontier: perhaps\n")

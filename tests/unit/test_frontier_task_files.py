@@ -71,12 +71,18 @@ def test_another_instruction_is_another_question() -> None:
     [
         (TaskFile(kind="text", instruction="Write as anna.weber@example.org would."), "instruction"),
         (TaskFile(kind="classification", labels={"a": "x", "b": "mail to anna.weber@example.org"}), "labels.b"),
+        (TaskFile(kind="classification", labels={"a": "", "anna.weber@example.org": ""}), "the name of label 2"),
+        (TaskFile(kind="classification", labels={"a": "", "Project_Heron": ""}), "the name of label 2"),
     ],
-    ids=["instruction", "meaning"],
+    ids=["instruction", "meaning", "name", "term"],
 )
 def test_what_is_told_to_a_large_model_holds_nothing_personal(file: TaskFile, place: str) -> None:
-    with pytest.raises(UserError, match=f"tasks/mine.yaml: {place} holds a term of the policy or a personal value"):
-        check_task_files(TaskFiles({"mine": file}, Path("tasks")), PrivacyPolicy())
+    policy = PrivacyPolicy(terms=[{"type": "PROJECT", "words": ["project heron"]}])
+    with pytest.raises(
+        UserError, match=f"tasks/mine.yaml: {place} holds a term of the policy or a personal value"
+    ) as caught:
+        check_task_files(TaskFiles({"mine": file}, Path("tasks")), policy)
+    assert "anna" not in str(caught.value)
 
 
 def test_ordinary_words_may_be_told() -> None:

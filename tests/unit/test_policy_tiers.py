@@ -7,10 +7,11 @@ import pytest
 
 from conftest import WritePolicy
 from sprat.errors import UserError
+from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_frontier.prompts import question_of
 from sprat_frontier.settings import Price
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
-from sprat_policy import Policy, load_policy
+from sprat_policy import Policy, load_guarded_policy, load_policy
 from support import frontier_parts as parts
 from support.readme import programs
 
@@ -67,6 +68,16 @@ def test_a_host_that_its_region_does_not_list_is_refused(write_policy: WritePoli
         load_policy(tiers_of(write_policy, tier, more="regions: {eu: [api.mistral.ai]}\n"))
     load_policy(tiers_of(write_policy, tier, more="regions: {eu: [gpu.internal]}\n"))
     load_policy(tiers_of(write_policy, tier, more="regions: {eu: []}\ninside: [gpu.internal]\n"))
+
+
+def test_a_task_that_nobody_knows_is_refused_with_its_place(write_policy: WritePolicy) -> None:
+    file = tiers_of(write_policy, "{preset: 'ollama:x', region: eu, tasks: [intent, intnet]}")
+    load_policy(file)  # who does not know the task files cannot tell
+    with pytest.raises(UserError, match=r":3:\d+: tiers\.0\.tasks\.1: no task 'intnet'; did you mean intent\?"):
+        load_policy(file, BUILT_IN)
+    with pytest.raises(UserError, match="no task 'intnet'"):
+        load_guarded_policy(file, {}, BUILT_IN)
+    load_policy(file, TaskTable({"intnet": IntentOutput}))
 
 
 def test_the_providers_of_a_group_stand_together(write_policy: WritePolicy) -> None:

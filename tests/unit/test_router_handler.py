@@ -22,6 +22,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import RESULT, derive, plain_text_identity
 from sprat_policy import Policy
+from sprat_router import decisions
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -152,6 +153,20 @@ def test_unknown_tasks_are_one_dead_letter_beside_their_siblings(unknown: list[s
     assert outcome.rejected.code == "unknown_task"
     assert outcome.rejected.detail == f"tasks: {told}; known are intent, ner, translation, language-id"
     assert not outcome.rejected.own_fault
+
+
+def test_many_unknown_tasks_are_counted_and_the_first_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def similar(name: str, *_: Any, **__: Any) -> list[str]:
+        compared.append(name)
+        return ["intent"]
+
+    monkeypatch.setattr(decisions, "get_close_matches", similar)
+    outcome = router().receive(received(text(tasks={f"intent-{number}": {} for number in range(1_000)})))
+    assert outcome.rejected is not None
+    assert "1000 unknown, did you mean intent?" in outcome.rejected.detail
+    assert compared == [f"intent-{number}" for number in range(8)]
 
 
 def test_an_unknown_task_beside_a_served_one_is_a_dead_letter_alone() -> None:

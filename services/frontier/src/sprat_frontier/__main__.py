@@ -48,7 +48,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     Raises:
         UserError: a setting is missing; the message names all that are.
     """
-    policy, guard = load_guarded_policy(settings.policy, environment())
+    policy, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
     tiers = open_tiers(policy, settings.frontier, environment(), context.stack)
     audit = await KafkaEgressAudit.open(
         context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
@@ -91,12 +91,16 @@ def check_task_files(files: TaskFiles, perimeter: PrivacyPolicy) -> None:
     """Check that what the files tell a large model may leave: it is not masked.
 
     Raises:
-        UserError: an instruction or a description holds a term of the policy or a personal value.
+        UserError: an instruction, a label or its meaning holds a term of the policy or a personal value.
     """
     for name, file in files.items():
-        told = (file.instruction, *file.labels.values())
-        if kept := labels_to_keep(told, perimeter):
-            place = "instruction" if kept[0] == 1 else f"labels.{list(file.labels)[kept[0] - 2]}"
+        told = [
+            ("instruction", file.instruction),
+            *((f"the name of label {number}", label) for number, label in enumerate(file.labels, 1)),
+            *((f"labels.{label}", meaning) for label, meaning in file.labels.items()),
+        ]
+        if kept := labels_to_keep([text for _, text in told], perimeter):
+            place, _ = told[kept[0] - 1]
             raise UserError(
                 f"{files.folder}/{name}.yaml: {place} holds a term of the policy or a personal value, and it would "
                 "leave with every hard case; take it out"

@@ -43,7 +43,7 @@ async def build(
     def apply(announcement: Announcement) -> None:
         table.apply(announcement.key, announcement.announced, announcement.retirement.until)
 
-    policy, guard = load_guarded_policy(settings.policy, environment())
+    policy, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
     policy = policy.with_added(settings.task_files)
     context.name_tenants(policy.named_tenants)
     reader = ModelsReader(settings.kafka, context.signatures, apply)

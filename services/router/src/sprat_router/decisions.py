@@ -28,6 +28,8 @@ NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 UNCALIBRATED = "uncalibrated"
 NO_SMALL_MODEL = "the task has no small model; a large one answers it"
+_MOST_HINTS = 8
+"""So many unknown task names are compared with the known ones: a text may name tens of thousands."""
 UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
@@ -147,7 +149,7 @@ def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
         return None
     problems = [f"tasks.{name}: its options are no object as {{}}, or name no model" for name in unread]
     if unknown:
-        similar = {task: None for name in unknown for task in get_close_matches(name, tasks, n=1)}
+        similar = {task: None for name in unknown[:_MOST_HINTS] for task in get_close_matches(name, tasks, n=1)}
         hint = f", did you mean {' or '.join(similar)}?" if similar else ""
         problems.append(f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(tasks)}")
     code = ReasonCode.UNKNOWN_TASK if known else ReasonCode.NO_KNOWN_TASK

@@ -42,6 +42,15 @@ def chosen_tasks(run: LocalRun | None = None) -> TaskFiles:
     return load_task_files(tasks_folder(variables.tasks, variables.policy))
 
 
+def tasks_beside(policy: Path) -> TaskFiles:
+    """Return the task files that services with this policy file read: those of SPRAT_TASKS, else those beside it.
+
+    Raises:
+        UserError: one of them is not valid, or the setting names no folder.
+    """
+    return load_task_files(tasks_folder(_PolicyVariable().tasks, policy))
+
+
 def folder_for_tasks() -> Path:
     """Return the folder of task files, where it may be that none is yet."""
     variables = _PolicyVariable()

@@ -1,6 +1,6 @@
 """Read a policy file. Errors name file, line, column, field, the problem and what to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -35,22 +35,33 @@ _MESSAGES = {
 """Type of a pydantic error → message; for errors whose own message speaks of Python or shows a regular expression."""
 
 
-def load_policy(path: Path | str) -> Policy:
+def load_policy(path: Path | str, tasks: Collection[str] | None = None) -> Policy:
     """Read the policy file.
+
+    Args:
+        path: the file.
+        tasks: the names of all tasks of the installation; None: not known, and those of tiers are not checked.
 
     Raises:
         UserError: one line for each problem, at most five, as `policy.yaml:7:15: tenants.acme-bank.frontier: …`.
     """
-    return policy_of(read_file(Path(path)), path)
+    return _read_policy(read_file(Path(path)), path, tasks)[0]
 
 
-def load_guarded_policy(path: Path | str, environment: Mapping[str, str]) -> tuple[Policy, TenantGuard]:
+def load_guarded_policy(
+    path: Path | str, environment: Mapping[str, str], tasks: Collection[str] | None = None
+) -> tuple[Policy, TenantGuard]:
     """Read the policy file, and the tenants' keys from the environment, for a service that judges texts.
+
+    Args:
+        path: the file.
+        environment: the variables with the keys.
+        tasks: as for :func:`load_policy`.
 
     Raises:
         UserError: as :func:`load_policy`, and where a variable is missing or no key; the message never has its value.
     """
-    policy, document = _read_policy(read_file(Path(path)), path)
+    policy, document = _read_policy(read_file(Path(path)), path, tasks)
     return policy, TenantGuard(policy, _signing_keys(policy, environment, document, path))
 
 
@@ -63,9 +74,10 @@ def policy_of(raw: bytes, path: Path | str) -> Policy:
     return _read_policy(raw, path)[0]
 
 
-def _read_policy(raw: bytes, path: Path | str) -> tuple[Policy, Document]:
+def _read_policy(raw: bytes, path: Path | str, tasks: Collection[str] | None = None) -> tuple[Policy, Document]:
     policy, document = section_of(raw, path, Policy)
-    _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path)])
+    unknown = () if tasks is None else _unknown_tasks(policy, tasks, document, path)
+    _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path), *unknown])
     return policy, document
 
 
@@ -118,6 +130,19 @@ def _bad_tiers(policy: Policy, document: Document, path: Path | str) -> Iterator
     for place, problem in policy.tier_problems():
         location: Location = ("tiers", place)
         yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
+
+
+def _unknown_tasks(policy: Policy, tasks: Collection[str], document: Document, path: Path | str) -> Iterator[str]:
+    """Return a line for each task of a tier that the installation does not have: its cases would pass the tier by."""
+    for place, tier in enumerate(policy.tiers):
+        for number, name in enumerate(tier.tasks):
+            if name in tasks:
+                continue
+            location: Location = ("tiers", place, "tasks", number)
+            matches = get_close_matches(name, tasks, n=1)
+            hint = f"did you mean {matches[0]}? " if matches else ""
+            problem = f"no task {name!r}; {hint}known here: {', '.join(tasks)}"
+            yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
 
 
 def _signing_keys(policy: Policy, environment: Mapping[str, str], document: Document, path: Path | str) -> SigningKeys:

@@ -9,6 +9,7 @@ import typer
 from sprat.errors import UserError
 from sprat.settings import environment
 from sprat_cli.app import group_help, make_app
+from sprat_cli.chosen_policy import tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, say, say_json, table
 from sprat_contracts import TASKS
@@ -55,7 +56,8 @@ def check(
     `sprat doctor --policy FILE` also compares it with a running installation.
     """
     try:
-        policy = load_guarded_policy(file, environment())[0] if keys else load_policy(file)
+        tasks = tasks_beside(file).table
+        policy = load_guarded_policy(file, environment(), tasks)[0] if keys else load_policy(file, tasks)
     except UserError as error:
         if not file.is_file():
             raise
