@@ -70,7 +70,7 @@ def generated() -> dict[str, str]:
         "models": model_tables.summary(models),
         "intent": model_tables.intent(models["intent"]),
         "lexical": lexical_tables.markdown(models["lexical"]),
-        "ner": model_tables.ner(models["ner"]),
+        "ner": model_tables.ner(models["ner"], read("names-left-out")),
         "translation": model_tables.translation(models["translation"]),
         "languages": language_tables.markdown(read("languages")),
         "privacy": privacy_tables.markdown(privacy),

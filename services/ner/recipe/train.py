@@ -9,7 +9,7 @@ import argparse
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from services.ner.recipe.batches import LabelledBatch, batches
 from services.ner.recipe.examples import Text, TrainingExample, encode, varied, written
 from services.ner.recipe.gold import named
 from services.ner.recipe.network import Network, loss
-from services.ner.recipe.sets import DEVELOPMENT, TRAINING, WITH_MISC, read_set
+from services.ner.recipe.sets import DEVELOPMENT, TRAINING, WITH_MISC, SetPart, read_set
 from services.ner.recipe.silver import silver
 from sprat_ner.decoding import HEAD_LABELS, TYPES
 
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--silver-from", type=int, default=SILVER_FROM, help="epochs before it is used")
     parser.add_argument("--start", type=Path, help="a checkpoint with more layers, to begin with its lower ones")
+    parser.add_argument("--without", choices=TRAINING, help="a set that is not read: see left_out.py")
     parser.add_argument("--stop", type=float, help="end after so many epochs, with a checkpoint and no outcome")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -97,7 +98,8 @@ class TrainingRun:
                 return
             self.progress = Progress(self.progress.epoch + 1)
             self.save()
-            say(f"epoch {self.progress.epoch} of {self.options.epochs}: development F1 {self.development()}")
+            figures = ", ".join(f"{name} {f1:.1f}" for name, f1 in self.word_f1(DEVELOPMENT).items())
+            say(f"epoch {self.progress.epoch} of {self.options.epochs}: development F1 {figures}")
         save_file(
             {name: each.contiguous() for name, each in self.network.state_dict().items()},
             self.options.work / "ner.safetensors",
@@ -149,6 +151,8 @@ class TrainingRun:
     def _texts(self, chance: random.Random) -> list[Text]:
         texts = []
         for name, parts in TRAINING.items():
+            if name == self.options.without:
+                continue
             for sentence in read_set(self.options.data, parts):
                 if name == "uner_ewt" and set(sentence.labels) == {"O"} and chance.random() > PLAIN_SHARE:
                     continue
@@ -169,19 +173,19 @@ class TrainingRun:
                     outcome[place] = chances[row, : len(examples[place].ids)]
         return outcome
 
-    def development(self) -> str:
-        """Return the entity micro-F1 of each development set by words: fast, and close to the score of the service."""
-        figures = []
-        for name, parts in DEVELOPMENT.items():
-            texts = [written(one, natural=False, with_misc=False) for one in read_set(self.options.data, parts)]
+    def word_f1(self, sets: Mapping[str, Sequence[SetPart]]) -> dict[str, float]:
+        """Return the entity micro-F1 of each set by words, per cent: fast, and close to the score of the service."""
+        figures = {}
+        for name, parts in sets.items():
+            texts = [written(one, natural=False, with_misc=False) for one in read_set(self.options.data, tuple(parts))]
             examples = encode(texts, self.tokenizer)
             right = found = gold = 0
             for example, chances in zip(examples, self.labelled(examples), strict=True):
                 at = example.labels >= 0
                 wanted, given = (_names(rows) for rows in (example.labels[at], chances[at].argmax(axis=-1)))
                 right, found, gold = right + len(wanted & given), found + len(given), gold + len(wanted)
-            figures.append(f"{name} {200 * right / max(found + gold, 1):.1f}")
-        return ", ".join(figures)
+            figures[name] = 200 * right / max(found + gold, 1)
+        return figures
 
     def save(self) -> None:
         """Write the checkpoint."""
