@@ -208,7 +208,7 @@ def test_t5_is_told_what_to_do_by_words_that_the_user_may_name(tmp_path: Path) -
         ({"activation_function": "mish"}, "activation mish"),
         ({"decoder_layers": 3}, "the weights lack model.decoder.layers.2"),
         ({"encoder_attention_heads": None}, "has no encoder_attention_heads"),
-        ({"d_model": 18}, "CTranslate2 cannot take this model"),
+        ({"d_model": 20}, "d_model is 20; the embeddings have the form"),
     ],
 )
 def test_a_model_that_cannot_be_converted_is_refused(

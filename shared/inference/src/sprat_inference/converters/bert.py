@@ -12,6 +12,8 @@ from ctranslate2.specs.common_spec import Activation
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from sprat.errors import UserError
+
 Weights = Mapping[str, NDArray[np.float32]]
 """Name → array, named as `BertModel` names them (`encoder.layer.0.output.dense.weight`); matrices are out × in."""
 
@@ -42,6 +44,7 @@ def write_bert(
 
     Raises:
         KeyError: when an array is missing.
+        UserError: when the tokenizer cannot be read, or has a token without a row of the embeddings.
     """
     spec = TransformerEncoderModelSpec(_encoder(weights, shape), pooling_layer=False)
     spec.register_vocabulary(_vocabulary(tokenizer, len(weights["embeddings.word_embeddings.weight"])))
@@ -55,9 +58,14 @@ def write_bert(
 
 def _vocabulary(tokenizer: Path, rows: int) -> list[str]:
     """Return a name for each row of the embeddings; rows that no token uses, which some models have, get one, too."""
-    ids = Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True)
+    try:
+        ids = Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True)
+    except Exception as error:  # noqa: BLE001 - the library raises nothing more special
+        raise UserError(f"{tokenizer}: cannot be read ({error})") from None
+    if (last := max(ids.values(), default=0)) >= rows:
+        raise UserError(f"{tokenizer}: has the id {last:,}; the embeddings have {rows:,} rows")
     by_id = {id: token for token, id in ids.items()}
-    return [by_id.get(id, f"<unused{id}>") for id in range(max(rows, len(by_id)))]
+    return [by_id.get(id, f"<unused{id}>") for id in range(rows)]
 
 
 def _unknown(tokenizer: Path) -> str:

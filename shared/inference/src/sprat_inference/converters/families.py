@@ -14,7 +14,7 @@ from ctranslate2.specs.common_spec import Activation
 
 from sprat.errors import UserError
 from sprat_inference.converters.bert import LAYER_NORM_EPSILON, BertShape
-from sprat_inference.converters.saved_model import SavedModel, Weights
+from sprat_inference.converters.saved_model import MOST_LAYERS, SavedModel, Weights
 
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
     "gelu": Activation.GELU,
@@ -27,6 +27,8 @@ _WORDS: Final = "embeddings.word_embeddings.weight"
 _POSITIONS: Final = "embeddings.position_embeddings.weight"
 _TYPES: Final = "embeddings.token_type_embeddings.weight"
 _POOLER: Final = "pooler.dense"
+_LEAST_POSITIONS: Final = 3
+"""One token between the two special ones."""
 
 _DISTILBERT: Final = (
     (r"^transformer\.layer\.", "encoder.layer."),
@@ -130,7 +132,7 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
     activation = str(saved.config.get(family.activation, "gelu"))
     if activation not in ACTIVATIONS:
         raise UserError(f"{saved.folder}: the activation {activation} cannot be converted")
-    layers = saved.number(family.layers, "num_hidden_layers")
+    layers = saved.number(family.layers, "num_hidden_layers", most=MOST_LAYERS)
     prefix = family.prefix if any(name.startswith(family.prefix) for name in weights) else ""  # none without a head
     renamed = {
         _bert_name(name.removeprefix(prefix), family): array
@@ -143,13 +145,14 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
             f"as {missing[0]}; download the model again"
         )
     if family.positions_after_padding:
-        renamed[_POSITIONS] = renamed[_POSITIONS][saved.number("pad_token_id") + 1 :]
+        most = len(renamed[_POSITIONS]) - 1 - _LEAST_POSITIONS
+        renamed[_POSITIONS] = renamed[_POSITIONS][saved.number("pad_token_id", least=0, most=most) + 1 :]
     width = renamed[_WORDS].shape[1]
     renamed.setdefault(_TYPES, np.zeros((1, width), np.float32))  # DistilBERT has no types
     shape = BertShape(
         layers,
-        saved.number(family.heads, "num_attention_heads"),
-        float(saved.config.get("layer_norm_eps", LAYER_NORM_EPSILON)),
+        saved.heads(family.heads, "num_attention_heads", width=width),
+        saved.epsilon("layer_norm_eps", LAYER_NORM_EPSILON),
         ACTIVATIONS[activation],
     )
     return Encoder(renamed, shape, len(renamed[_POSITIONS]))

@@ -5,7 +5,8 @@ both could do anything on this machine.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -27,8 +28,15 @@ _ONLY_PICKLES: Final = (
     "write them yourself where you trust the file: AutoModel….from_pretrained(DIR).save_pretrained(NEW)"
 )
 _FLOATS: Final[Mapping[str, Any]] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": None}
+_LONGEST_REASON: Final = 200
 _LONGEST: Final = 1 << 20
 """Tokenizers without a limit state a number above this one."""
+
+MOST_LAYERS: Final = 512
+MOST_HEADS: Final = 1_024
+MOST_WIDTH: Final = 1 << 16
+MOST_POSITIONS: Final = 1 << 14
+"""Limits of what a configuration may ask for, far above those of known models: memory is taken by these numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,14 @@ class SavedModel:
 
     @property
     def architecture(self) -> str:
-        """The class that transformers would load, such as `BertForSequenceClassification`; empty if it is not named."""
+        """The class that transformers would load, such as `BertForSequenceClassification`; empty if it is not named.
+
+        Raises:
+            UserError: the field is no list of names.
+        """
         named = self.config.get("architectures") or [""]
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            raise UserError(f"{self.folder / CONFIG}: architectures must be a list of names")
         return str(named[0])
 
     @property
@@ -105,16 +119,62 @@ class SavedModel:
             raise UserError(f"{self.folder / CONFIG}: id2label has an empty or a repeated label; name each differently")
         return labels
 
-    def number(self, *names: str) -> int:
-        """Return the first of these fields of the configuration that there is, as an integer.
+    def number(self, *names: str, least: int = 1, most: int, default: int | None = None) -> int:
+        """Return the first of these fields of the configuration that there is, else `default`, as an integer.
 
         Raises:
-            UserError: there is none.
+            UserError: there is none, or it is no integer from `least` to `most`.
         """
-        for name in names:
-            if isinstance(value := self.config.get(name), int) and not isinstance(value, bool):
-                return value
-        raise UserError(f"{self.folder / CONFIG}: has no {' or '.join(names)}")
+        name = next((name for name in names if self.config.get(name) is not None), names[0])
+        value = self.config.get(name, default)
+        if value is None:
+            raise UserError(f"{self.folder / CONFIG}: has no {' or '.join(names)}")
+        return bounded(self.folder / CONFIG, name, value, least=least, most=most)
+
+    def heads(self, *names: str, width: int) -> int:
+        """Return how many heads of attention share vectors of `width` numbers.
+
+        Raises:
+            UserError: none is stated, or their number does not divide the width.
+        """
+        heads = self.number(*names, most=MOST_HEADS)
+        if width % heads:
+            raise UserError(f"{self.folder / CONFIG}: {names[0]} is {heads}, which does not divide the width {width}")
+        return heads
+
+    def epsilon(self, name: str, default: float) -> float:
+        """Return the epsilon of the layer normalisation.
+
+        Raises:
+            UserError: it is no number from 0 to 1.
+        """
+        value = self.config.get(name, default)
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UserError(f"{self.folder / CONFIG}: {name} must be a number from 0 to 1")
+        return float(value)
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """Turn what a conversion raises, where configuration, tokenizer and weights do not fit together, to an error.
+
+        Raises:
+            UserError: names the folder, and what was raised.
+        """
+        try:
+            yield
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
+            raise UserError(
+                f"{self.folder}: {CONFIG}, tokenizer and weights do not fit together ({what}); download the model again"
+            ) from None
 
     def longest_input(self, positions: int) -> int:
         """Return the most tokens of a text: what the tokenizer's configuration says, no more than `positions`."""
@@ -152,6 +212,17 @@ class SavedModel:
         return sorted(set(index.values()))
 
 
+def bounded(path: Path, name: str, value: object, *, least: int, most: int) -> int:
+    """Return `value`, which the field `name` of the file states.
+
+    Raises:
+        UserError: it is no integer from `least` to `most`.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise UserError(f"{path}: {name} must be an integer from {least:,} to {most:,}")
+    return value
+
+
 def _float32(tensor: Mapping[str, Any]) -> NDArray[np.float32]:
     """Return an array that safetensors has read; bfloat16, which numpy lacks, is the upper half of a float32."""
     data, shape = tensor["data"], tensor["shape"]
@@ -168,7 +239,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: not found; DIR is a folder that save_pretrained wrote, or a download of one"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, not an object")

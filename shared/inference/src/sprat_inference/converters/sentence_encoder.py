@@ -14,7 +14,7 @@ from sprat_inference.artefact import write_part
 from sprat_inference.card import PartCard
 from sprat_inference.converters.bert import Quantization, write_bert
 from sprat_inference.converters.families import encoder_of, family_of
-from sprat_inference.converters.saved_model import SavedModel, Weights
+from sprat_inference.converters.saved_model import SavedModel, Weights, bounded
 from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.encoder import Pooling
 
@@ -48,13 +48,13 @@ def convert_encoder(
     Raises:
         UserError: the model is of another kind, or cannot be converted; the message says what to do.
     """
-    family_of(saved)
-    pooling = Pooling(_pooling(saved), _stated_prefix(saved) if prefix is None else prefix)
-    encoder = encoder_of(saved, weights)
-    write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
+    with saved.refused():
+        family_of(saved)
+        pooling = Pooling(_pooling(saved), _stated_prefix(saved) if prefix is None else prefix)
+        encoder = encoder_of(saved, weights)
+        write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     pooling.save(folder)
-    stated = saved.object_in("sentence_bert_config.json", missing_ok=True).get("max_seq_length")
-    longest = min(saved.longest_input(encoder.positions), LONGEST, stated if isinstance(stated, int) else LONGEST)
+    longest = min(saved.longest_input(encoder.positions), _stated_longest(saved), LONGEST)
     work = {
         "name": provenance.name,
         "authors": provenance.authors,
@@ -74,6 +74,12 @@ def convert_encoder(
             "scores": (),
         },
     )
+
+
+def _stated_longest(saved: SavedModel) -> int:
+    file, name = "sentence_bert_config.json", "max_seq_length"
+    stated = saved.object_in(file, missing_ok=True).get(name)
+    return LONGEST if stated is None else bounded(saved.folder / file, name, stated, least=3, most=1 << 20)
 
 
 def _pooling(saved: SavedModel) -> Any:

@@ -53,11 +53,12 @@ def convert_classifier(
     Raises:
         UserError: the model is of another kind, or cannot be converted; the message says what to do.
     """
-    _check_kind(saved)
-    weights = saved.weights()
-    encoder = encoder_of(saved, weights)
-    labels, head = _labels_and_head(saved, weights, provenance.outside_label)
-    write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
+    with saved.refused():
+        _check_kind(saved)
+        weights = saved.weights()
+        encoder = encoder_of(saved, weights)
+        labels, head = _labels_and_head(saved, weights, provenance.outside_label)
+        write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     head.save(folder)
     max_tokens = saved.longest_input(encoder.positions)
     card = uncalibrated_card(saved, provenance, task, labels, max_tokens, quantization)

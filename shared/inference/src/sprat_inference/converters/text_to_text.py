@@ -26,7 +26,17 @@ from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.families import ACTIVATIONS
 from sprat_inference.converters.language_codes import M2M_100, languages_in, tag_of
 from sprat_inference.converters.opus_mt import LONGEST_SENTENCE, uncalibrated_card
-from sprat_inference.converters.saved_model import TOKENIZER, SavedModel, Weights
+from sprat_inference.converters.saved_model import (
+    CONFIG,
+    MOST_HEADS,
+    MOST_LAYERS,
+    MOST_POSITIONS,
+    MOST_WIDTH,
+    TOKENIZER,
+    SavedModel,
+    Weights,
+    bounded,
+)
 from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.text_to_text import (
     SOURCE_PIECES,
@@ -45,6 +55,8 @@ _NEVER: Final = -1e9
 """Logit of a token that must not be written."""
 _AROUND_TRANSLATION: Final = 12
 """Positions that a translation may need beyond twice those of its source: 10 pieces, its language, the start."""
+_LEAST_POSITIONS: Final = _AROUND_TRANSLATION + 2 * 3
+"""For a sentence of three pieces, and its translation."""
 _SIDES: Final = ("encoder", "decoder")
 
 
@@ -82,10 +94,29 @@ class _Model:
                 return array.copy()
         raise UserError(f"{self.saved.folder}: the weights lack {names[0]}; download the model again")
 
+    def embeddings(self, *names: str) -> Floats:
+        """Return a copy of the first of these arrays, which must have a row for each id, and `d_model` columns.
+
+        Raises:
+            UserError: there is none, or it is of another form.
+        """
+        array, width = self.take(*names), self.saved.number("d_model", most=MOST_WIDTH)
+        if array.shape != (len(self.vocabulary), width):
+            raise UserError(
+                f"{self.saved.folder / CONFIG}: d_model is {width}; the embeddings have the form {array.shape}"
+            )
+        return array
+
     def token(self, field: str, default: int) -> str:
-        """Return the token whose id a field of the settings states."""
+        """Return the token whose id a field of the settings states.
+
+        Raises:
+            UserError: there is no such id.
+        """
         stated = self.settings.get(field)
-        return self.vocabulary[stated if isinstance(stated, int) else default]
+        file = self.saved.folder / (CONFIG if field in self.saved.config else "generation_config.json")
+        most = len(self.vocabulary) - 1
+        return self.vocabulary[bounded(file, field, stated if isinstance(stated, int) else default, least=0, most=most)]
 
 
 def convert_text_to_text(
@@ -111,25 +142,21 @@ def convert_text_to_text(
     Raises:
         UserError: the model is of another kind, or cannot be converted; the message says what to do.
     """
-    family = _family_of(saved)
-    vocabulary = _vocabulary_of(saved)
-    weights = saved.weights()
-    shared = weights.get("model.shared.weight", weights.get("shared.weight"))
-    rows = len(next((a for name, a in weights.items() if name.endswith("embed_tokens.weight")), vocabulary))
-    rows = len(shared) if shared is not None else rows
-    vocabulary += [f"<unused{id}>" for id in range(len(vocabulary), rows)]
-    model = _Model(saved, weights, vocabulary[:rows], family, saved.settings)
-    _copy_tokenizer(saved, folder)
-    marks, languages, targets = _marks(model, pairs or _stated_pair(saved, provenance), prefix, folder)
-    spec = family.write(model)
-    for register in (spec.register_source_vocabulary, spec.register_target_vocabulary):
-        register(model.vocabulary)
-    spec.config.unk_token = "<unk>"  # noqa: S105 - a token of a vocabulary
-    spec.config.eos_token = model.token("eos_token_id", 1 if family.start == "pad_token_id" else 2)
-    spec.config.bos_token = spec.config.decoder_start_token = model.token(
-        "decoder_start_token_id", saved.number(family.start)
-    )
-    try:
+    with saved.refused():
+        family = _family_of(saved)
+        weights = saved.weights()
+        vocabulary = _vocabulary_of(saved, _rows(saved, weights))
+        model = _Model(saved, weights, vocabulary, family, saved.settings)
+        _copy_tokenizer(saved, folder)
+        marks, languages, targets = _marks(model, pairs or _stated_pair(saved, provenance), prefix, folder)
+        spec = family.write(model)
+        for register in (spec.register_source_vocabulary, spec.register_target_vocabulary):
+            register(vocabulary)
+        spec.config.unk_token = "<unk>"  # noqa: S105 - a token of a vocabulary
+        spec.config.eos_token = model.token("eos_token_id", 1 if family.start == "pad_token_id" else 2)
+        spec.config.bos_token = spec.config.decoder_start_token = model.token(
+            "decoder_start_token_id", saved.number(family.start, least=0, most=len(vocabulary) - 1)
+        )
         spec.validate()
         spec.optimize(quantization=None if quantization == "float32" else quantization)
         spec.save(str(folder))
@@ -137,8 +164,6 @@ def convert_text_to_text(
         marks.save(folder)
         translator = ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=1)
         translator.score_batch([[vocabulary[-1]] * longest], [[vocabulary[-1]] * (2 * longest + 10)])
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{saved.folder}: CTranslate2 cannot take this model ({error})") from None
     return write_artefact(folder, _card(saved, provenance, languages, targets, longest, quantization))
 
 
@@ -175,8 +200,17 @@ def _tokenizer_files(saved: SavedModel) -> tuple[str, ...]:
     return next(files for files in TOKENIZERS if all((saved.folder / name).is_file() for name in files))
 
 
-def _vocabulary_of(saved: SavedModel) -> list[str]:
-    """Return the names of the ids from 0 on, without gaps."""
+def _rows(saved: SavedModel, weights: Weights) -> int:
+    """Return how many ids the embeddings have rows for."""
+    shared = [array for name in ("model.shared.weight", "shared.weight") if (array := weights.get(name)) is not None]
+    own = [array for name, array in weights.items() if name.endswith("embed_tokens.weight")]
+    if not (found := [*shared, *own]):
+        raise UserError(f"{saved.folder}: the weights lack model.shared.weight; download the model again")
+    return len(found[0])
+
+
+def _vocabulary_of(saved: SavedModel, rows: int) -> list[str]:
+    """Return a name for each row of the embeddings; rows that no token uses, which some models have, get one, too."""
     files = _tokenizer_files(saved)
     try:
         if files == (TOKENIZER,):
@@ -185,12 +219,15 @@ def _vocabulary_of(saved: SavedModel) -> list[str]:
         else:
             ids = saved.object_in("vocab.json")
             ids |= {token: len(ids) + place for place, token in enumerate(_languages_beside(saved))}
-        names = {int(id): token for token, id in ids.items()}
+        file = saved.folder / files[-1]
+        names = {
+            bounded(file, f"the id of {token!r:.40}", id, least=0, most=rows - 1): token for token, id in ids.items()
+        }
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - the library raises nothing more special
         raise UserError(f"{saved.folder}: its tokenizer cannot be read ({error})") from None
-    return [names.get(id, f"<unused{id}>") for id in range(max(names, default=-1) + 1)]
+    return [names.get(id, f"<unused{id}>") for id in range(rows)]
 
 
 def _languages_beside(saved: SavedModel) -> list[str]:
@@ -208,9 +245,9 @@ def _copy_tokenizer(saved: SavedModel, folder: Path) -> None:
 
 def _longest_sentence(saved: SavedModel) -> int:
     """Return the most pieces of a sentence whose translation, twice as long, still has positions."""
-    positions = saved.config.get("max_position_embeddings")
-    if not isinstance(positions, int):
+    if saved.config.get("max_position_embeddings") is None:
         return LONGEST_SENTENCE
+    positions = saved.number("max_position_embeddings", least=_LEAST_POSITIONS, most=MOST_POSITIONS)
     return max(3, min(LONGEST_SENTENCE, (positions - _AROUND_TRANSLATION) // 2))
 
 
@@ -300,7 +337,9 @@ def _write_bart(model: _Model) -> TransformerSpec:
     """Return the specification of a model of the form of BART: Marian, M2M-100 and mBART."""
     saved, family = model.saved, model.family
     activation = _activation(saved, str(saved.config.get("activation_function", "gelu")))
-    layers, heads = ([saved.number(f"{side}_{what}") for side in _SIDES] for what in ("layers", "attention_heads"))
+    width = saved.number("d_model", most=MOST_WIDTH)
+    layers = [saved.number(f"{side}_layers", most=MOST_LAYERS) for side in _SIDES]
+    heads = [saved.heads(f"{side}_attention_heads", width=width) for side in _SIDES]
     shape: dict[str, Any] = {
         "pre_norm": family.pre_norm,
         "activation": activation,
@@ -311,8 +350,8 @@ def _write_bart(model: _Model) -> TransformerSpec:
     for side, spec in zip(_SIDES, (encoder, decoder), strict=True):
         at = f"model.{side}"
         embeddings = spec.embeddings[0] if side == "encoder" else spec.embeddings
-        embeddings.weight = model.take(f"{at}.embed_tokens.weight", "model.shared.weight", *_EMBEDDINGS)
-        spec.scale_embeddings = math.sqrt(saved.number("d_model")) if saved.config.get("scale_embedding") else False
+        embeddings.weight = model.embeddings(f"{at}.embed_tokens.weight", "model.shared.weight", *_EMBEDDINGS)
+        spec.scale_embeddings = math.sqrt(width) if saved.config.get("scale_embedding") else False
         spec.position_encodings.encodings = _positions(model, side)
         if family.pre_norm:
             _norm(spec.layer_norm, model, f"{at}.layer_norm")
@@ -320,10 +359,10 @@ def _write_bart(model: _Model) -> TransformerSpec:
             _norm(spec.layernorm_embedding, model, f"{at}.layernorm_embedding")
         for number, layer in enumerate(spec.layer):
             _bart_layer(layer, model, f"{at}.layers.{number}", crosses=side == "decoder")
-    decoder.projection.weight = model.take("lm_head.weight", "model.shared.weight", *_EMBEDDINGS)
+    decoder.projection.weight = model.embeddings("lm_head.weight", "model.shared.weight", *_EMBEDDINGS)
     bias = model.weights.get("final_logits_bias", np.zeros((1, len(model.vocabulary)), np.float32)).reshape(-1).copy()
     if starts_with_padding(saved):
-        bias[saved.number("pad_token_id")] = _NEVER  # Marian itself does not have it
+        bias[saved.number("pad_token_id", least=0, most=len(bias) - 1)] = _NEVER  # Marian itself does not have it
     if bias.any():
         decoder.projection.bias = bias
     return TransformerSpec(encoder, decoder)
@@ -355,7 +394,8 @@ def _norm(spec: Any, model: _Model, name: str) -> None:
 
 def _positions(model: _Model, side: str) -> Floats:
     """Return the vectors of the positions, positions × width: learnt by mBART, computed by the others."""
-    count, width = model.saved.number("max_position_embeddings"), model.saved.number("d_model")
+    count = model.saved.number("max_position_embeddings", least=_LEAST_POSITIONS, most=MOST_POSITIONS)
+    width = model.saved.number("d_model", most=MOST_WIDTH)
     kind = model.saved.config["model_type"]
     if kind == "mbart":
         return model.take(f"model.{side}.embed_positions.weight")[2:]  # its first position is 2
@@ -380,28 +420,37 @@ def _write_t5(model: _Model) -> TransformerSpec:
         "ffn_glu": gated,
         "relative_attention_bias": True,
         "rms_norm": True,
-        "head_dim": saved.number("d_kv"),
+        "head_dim": saved.number("d_kv", most=MOST_WIDTH),
     }
-    heads, layers = saved.number("num_heads"), saved.number("num_layers")
+    heads, layers = saved.number("num_heads", most=MOST_HEADS), saved.number("num_layers", most=MOST_LAYERS)
     encoder = TransformerEncoderSpec(layers, heads, **shape)
-    decoder = TransformerDecoderSpec(saved.number("num_decoder_layers", "num_layers"), heads, **shape)
+    decoder = TransformerDecoderSpec(saved.number("num_decoder_layers", "num_layers", most=MOST_LAYERS), heads, **shape)
     for side, spec in zip(_SIDES, (encoder, decoder), strict=True):
         embeddings = spec.embeddings[0] if side == "encoder" else spec.embeddings
-        embeddings.weight = model.take(f"{side}.embed_tokens.weight", "shared.weight")
+        embeddings.weight = model.embeddings(f"{side}.embed_tokens.weight", "shared.weight")
         spec.scale_embeddings = False
         spec.layer_norm.gamma = model.take(f"{side}.final_layer_norm.weight")
         bias = model.take(f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
-        farthest = np.int32(saved.config.get("relative_attention_max_distance", 128))
+        query = model.take(f"{side}.block.0.layer.0.SelfAttention.q.weight")
+        if bias.shape[1] != heads or len(query) != heads * shape["head_dim"]:
+            raise UserError(
+                f"{saved.folder / CONFIG}: num_heads is {heads} and d_kv {shape['head_dim']}; the weights have "
+                f"{bias.shape[1]} heads and {len(query)} numbers in them all"
+            )
+        # Distances up to half the buckets have one each; the others share the rest by their logarithm.
+        farthest = np.int32(
+            saved.number("relative_attention_max_distance", least=len(bias) // 2 + 1, most=1 << 20, default=128)
+        )
         for number, layer in enumerate(spec.layer):
             layer.self_attention.relative_attention_bias = bias
             layer.self_attention.relative_attention_max_distance = farthest
             _t5_layer(layer, model, f"{side}.block.{number}.layer", crosses=side == "decoder", gated=gated)
-    decoder.projection.weight = model.take("lm_head.weight", "shared.weight")
+    decoder.projection.weight = model.embeddings("lm_head.weight", "shared.weight")
     stated = saved.config.get("scale_decoder_outputs", saved.config.get("tie_word_embeddings", True))
     if stated is not False:
-        decoder.scale_outputs = saved.number("d_model") ** -0.5
+        decoder.scale_outputs = saved.number("d_model", most=MOST_WIDTH) ** -0.5
     spec = TransformerSpec(encoder, decoder)
-    spec.config.layer_norm_epsilon = float(saved.config.get("layer_norm_epsilon", 1e-6))
+    spec.config.layer_norm_epsilon = saved.epsilon("layer_norm_epsilon", 1e-6)
     return spec
 
 

@@ -39,20 +39,21 @@ def convert_token_classifier(
     Raises:
         UserError: the model is of another kind, or cannot be converted; the message says what to do.
     """
-    family = family_of(saved)
-    if not saved.architecture.endswith(_SUFFIX):
-        named = saved.architecture or "no architecture"
-        raise UserError(f"{saved.folder}: config.json names {named}; a model that labels tokens is a …{_SUFFIX}")
-    tags = parse_tags(saved.labels)
-    if not (types := types_of(tags)):
-        raise UserError(f"{saved.folder}: id2label names no type beside O")
-    weights = saved.weights()
-    encoder = encoder_of(saved, weights)
-    (layer,) = family.tagger.layers
-    last, bias = (array_of(saved, weights, f"{layer}.{kind}") for kind in ("weight", "bias"))
-    if last.shape[0] != len(tags):
-        raise UserError(f"{saved.folder}: has {last.shape[0]} outputs and {len(tags)} labels in id2label")
-    write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
+    with saved.refused():
+        family = family_of(saved)
+        if not saved.architecture.endswith(_SUFFIX):
+            named = saved.architecture or "no architecture"
+            raise UserError(f"{saved.folder}: config.json names {named}; a model that labels tokens is a …{_SUFFIX}")
+        tags = parse_tags(saved.labels)
+        if not (types := types_of(tags)):
+            raise UserError(f"{saved.folder}: id2label names no type beside O")
+        weights = saved.weights()
+        encoder = encoder_of(saved, weights)
+        (layer,) = family.tagger.layers
+        last, bias = (array_of(saved, weights, f"{layer}.{kind}") for kind in ("weight", "bias"))
+        if last.shape[0] != len(tags):
+            raise UserError(f"{saved.folder}: has {last.shape[0]} outputs and {len(tags)} labels in id2label")
+        write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     TokenHead(np.ascontiguousarray(last.T), bias).save(folder)
     text = json.dumps(saved.labels, ensure_ascii=False, indent=1)
     (folder / TAGS_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
