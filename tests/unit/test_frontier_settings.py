@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 from pydantic import ValidationError
 
@@ -56,6 +58,24 @@ def test_white_space_around_a_key_is_removed_and_an_empty_key_is_none():
 def test_the_default_endpoint_without_a_key_is_refused_at_the_start():
     with pytest.raises(UserError, match="SPRAT_FRONTIER__API_KEY"):
         OpenAIProvider(FrontierSettings())
+
+
+@pytest.mark.parametrize("proxies", [True, False], ids=["outside", "inside"])
+async def test_the_certificates_of_the_environment_are_trusted_and_inside_no_proxy_is_used(
+    proxies, tmp_path, monkeypatch
+):
+    authority = tmp_path / "own.crt"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", tmp_path / "own.key"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *key, "-subj", "/CN=own", "-out", authority], check=True, capture_output=True
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    provider = OpenAIProvider(parts.settings(base_url="https://gpu.internal/v1"), proxies=proxies)
+    client = provider._client._client
+    assert client._transport._pool._ssl_context.cert_store_stats()["x509"] == 1, "the one of SSL_CERT_FILE alone"
+    assert any(client._mounts.values()) == proxies
+    await provider.close()
 
 
 def test_a_model_without_a_price_is_refused_with_the_setting_to_change():

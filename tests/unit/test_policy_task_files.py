@@ -74,10 +74,31 @@ def test_without_a_folder_there_are_the_tasks_of_sprat_alone() -> None:
             "mood.yaml:3:1: keep: no such field; did you",
         ),
         ("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 2\n", "mood.yaml:3:10: keep_at: "),
+        ("kind: classification\nlabels: {' a': x, b: y}\n", "labels. a: begins or ends with a blank"),
+        ('kind: classification\nlabels: {"a\\u200b": x, b: y}\n', "holds a character that cannot be seen"),
+        ("kind: classification\nlabels: {'[PERSON_1]': x, b: y}\n", "looks like the placeholder of a masked value"),
+        ("kind: classification\nlabels: {'an [e-mail 2 ]': x, b: y}\n", "looks like the placeholder of a masked value"),
+        ("kind: text\ninstruction: '  '\n", "the instruction is blank"),
+        ("kind: classification\nlabels: {a: x, b: y}\ninstruction: ' '\n", "the instruction is blank"),
         ("", "mood.yaml: the file is empty"),
         ("kind: {", "mood.yaml:1:"),
     ],
-    ids=["no labels", "one label", "a list", "kind", "typo", "keep_at", "empty", "no YAML"],
+    ids=[
+        "no labels",
+        "one label",
+        "a list",
+        "kind",
+        "typo",
+        "keep_at",
+        "blank",
+        "invisible",
+        "placeholder",
+        "like one",
+        "blank text",
+        "blank instruction",
+        "empty",
+        "no YAML",
+    ],
 )
 def test_a_mistake_is_told_by_line_and_field(folder: Path, content: str, said: str) -> None:
     assert said in refusal(folder, content)
@@ -86,6 +107,14 @@ def test_a_mistake_is_told_by_line_and_field(folder: Path, content: str, said: s
 def test_a_folder_with_something_else_in_it_is_told_with_the_setting_for_another(folder: Path) -> None:
     (folder / "main.yaml").write_text("- name: install\n", encoding="utf-8")
     with pytest.raises(UserError, match="SPRAT_TASKS names another"):
+        load_task_files(folder)
+
+
+def test_a_file_that_ends_in_yml_is_named_and_a_hidden_one_left_alone(folder: Path) -> None:
+    (folder / ".mood.yaml").write_text("what an editor left", encoding="utf-8")
+    assert list(load_task_files(folder)) == ["sentiment"]
+    (folder / "mood.yml").write_text(SENTIMENT, encoding="utf-8")
+    with pytest.raises(UserError, match=r"mood\.yml: a task file ends in \.yaml; rename it to mood\.yaml"):
         load_task_files(folder)
 
 

@@ -40,7 +40,13 @@ def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
         ("{preset: 'vllm:gpu:8000', model: x}", "its URL is not of the form"),
         ("{preset: 'vllm:http://u:sesame@gpu:8000/v1', model: x}", "its URL holds credentials"),
         ("{preset: 'vllm:http://[gpu/v1', model: x}", "its URL cannot be read"),
+        ("{preset: 'vllm:http://gpu:abc/v1', model: x}", "its URL cannot be read"),
+        ("{preset: 'vllm:http://gpu:99999/v1', model: x}", "its URL cannot be read"),
+        ("{preset: 'vllm:http://gpu:0/v1', model: x}", "its URL cannot be read"),
+        ("{preset: 'vllm:http://gpu: 8000/v1', model: x}", "its URL holds blanks or control characters"),
+        ('{preset: "vllm:http://gpu\\n.evil/v1", model: x}', "its URL holds blanks or control characters"),
         ("{preset: 'vllm:http://gpu:8000/v1'}", "vllm needs `model`"),
+        ("{preset: 'ollama:x', region: inside}", "the region inside is that of the hosts under `inside`"),
         ("{preset: 'openai:x'}", "openai needs `price`"),
         (f"{{preset: 'openai:x', {PRICE}}}", "it needs `region`: where api.openai.com runs; or name the host under"),
         ("{preset: 'ollama:x', region: eu, keep_at: 2}", "keep_at: '2': input should be less than or equal to 1"),
@@ -151,6 +157,21 @@ async def test_a_key_that_is_not_there_is_named_and_one_that_is_none_is_not_show
         await opened(policy, KEY="sesame open")
     assert "do not fit a header" in str(caught.value)
     assert "sesame" not in str(caught.value)
+
+
+def test_the_signing_key_of_a_tenant_is_no_key_of_a_tier(write_policy: WritePolicy) -> None:
+    tenants = "tenants: {acme: {frontier: redact, regions: [eu], signing_keys: ['${KEY}']}}\n"
+    with pytest.raises(UserError, match=r"tiers\.0: KEY is a signing key of tenant 'acme', which no provider may know"):
+        load_policy(write_policy(f"{tenants}tiers:\n  - {MISTRAL}\n"))
+    load_policy(write_policy(f"{tenants.replace('KEY', 'OTHER')}tiers:\n  - {MISTRAL}\n"))
+
+
+async def test_the_region_inside_is_kept_for_hosts_inside() -> None:
+    settings = parts.settings(region="inside")
+    async with AsyncExitStack() as stack:
+        with pytest.raises(UserError, match="the region inside is that of the hosts under `inside`"):
+            open_tiers(Policy.model_validate({"tenants": {}}), settings, {}, stack)
+        open_tiers(Policy.model_validate({"tenants": {}, "inside": [settings.host]}), settings, {}, stack)
 
 
 async def test_without_tiers_there_is_the_one_of_the_settings_and_its_host_is_checked() -> None:

@@ -118,7 +118,10 @@ class FrontierQuestion:
                 code=ReasonCode.TASK, detail="the frontier is not asked for languages: what may leave depends on it"
             )
         if self.output is None:
-            return Declined(code=ReasonCode.TASK, detail="the frontier does not know this task")
+            return Declined(
+                code=ReasonCode.TASK,
+                detail="the frontier does not know this task; give the frontier the same task files and restart it",
+            )
         if self.output is IntentOutput and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:

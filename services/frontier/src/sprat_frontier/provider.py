@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 from openai import AsyncOpenAI
 
@@ -81,7 +82,9 @@ class OpenAIProvider:
             max_retries=0,
             # A redirect would send the text to a host that no policy allows. Loopback needs no proxy.
             http_client=BoundedClient(
-                follow_redirects=False, trust_env=proxies and urlsplit(settings.base_url).hostname not in _LOOPBACK
+                follow_redirects=False,
+                trust_env=proxies and urlsplit(settings.base_url).hostname not in _LOOPBACK,
+                verify=httpx2.create_ssl_context(),  # by SSL_CERT_FILE and SSL_CERT_DIR, also without proxies
             ),
         )
         # The client reads these from OPENAI_* variables, which are not meant for another provider.

@@ -162,6 +162,11 @@ def _open(
             f"that runs on {settings.host}, or take that host out of `inside` in the policy"
         )
     if not inside:
+        if settings.region == INSIDE:
+            raise UserError(
+                f"tier {name}: the region {INSIDE} is that of the hosts under `inside` in the policy, and "
+                f"{settings.host} is none; name its region"
+            )
         policy.check_host(settings.region, settings.host)
     keep_at = None if tier is None else tier.keep_at
     api = _api(None if tier is None else tier.known.api, settings, logprobs=keep_at is not None)

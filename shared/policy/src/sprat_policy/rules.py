@@ -16,7 +16,7 @@ from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import FrontierRule, ModelName
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
-from sprat_policy.tiers import MAX_TIERS, TierPolicy
+from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -338,13 +338,23 @@ class Policy(PolicySection):
                 yield f"no tenant {tenant!r} has a section of its own; name one that has, or take it out"
         if tier.host is None:
             return
+        yield from self._problems_of_key(tier)
         if self.is_inside(tier.host):
             if tier.is_relayed:
                 yield f"ollama sends what {tier.model_name} gets to ollama.com, so it is not inside"
         elif tier.region_name is None:
             yield f"it needs `region`: where {tier.host} runs; or name the host under `inside`, if it is your own"
+        elif tier.region_name == INSIDE:
+            yield f"the region {INSIDE} is that of the hosts under `inside`, and {tier.host} is none; name its region"
         elif self.regions and tier.host not in self.regions.get(tier.region_name, ()):
             yield f"the host {tier.host} is not listed in the region {tier.region_name} under `regions`"
+
+    def _problems_of_key(self, tier: TierPolicy) -> Iterator[str]:
+        """Return whose signing key would go to a provider as that of a tier."""
+        variable = None if tier.api_key is None else variable_of(tier.api_key)
+        for name, tenant in self.tenants.items():
+            if variable in tenant.key_variables:
+                yield f"{variable} is a signing key of tenant {name!r}, which no provider may know; name another one"
 
     @property
     def named_tenants(self) -> tuple[str, ...]:

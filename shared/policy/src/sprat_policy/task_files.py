@@ -1,11 +1,13 @@
 """Task files: `tasks/NAME.yaml` beside the policy adds the task NAME to an installation."""
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
@@ -25,8 +27,23 @@ TaskKind = Literal["classification", "text"]
 FORMS: Final[Mapping[str, type[Output]]] = {"classification": IntentOutput, "text": TextOutput}
 """Kind of a task → form of its output."""
 
+_LIKE_A_PLACEHOLDER: Final = re.compile(r"\[\s*[a-z][a-z0-9_-]*[\s_-]+[0-9]+\s*\]", re.IGNORECASE)
+
+
+def _check_label(label: str) -> str:
+    if label != label.strip():
+        raise PydanticCustomError("label", "begins or ends with a blank")
+    if not label.isprintable():
+        raise PydanticCustomError("label", "holds a character that cannot be seen")
+    if _LIKE_A_PLACEHOLDER.search(unicodedata.normalize("NFKC", label)):
+        raise PydanticCustomError("label", "looks like the placeholder of a masked value, as [PERSON_1]")
+    return label
+
+
 Label = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="a label's name")
+    str,
+    Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", description="a label's name"),
+    AfterValidator(_check_label),
 ]
 Description = Annotated[str, BeforeValidator(lambda given: "" if given is None else given), Field(max_length=500)]
 
@@ -66,6 +83,8 @@ class TaskFile(IntentPolicy):
             raise PydanticCustomError(
                 "labels", "labels are needed, two or more: a section with a line for each, as refund: money back"
             )
+        if self.instruction and not self.instruction.strip():
+            raise PydanticCustomError("instruction", "the instruction is blank; say something, or leave it out")
         if not self.has_labels and not self.instruction:
             raise PydanticCustomError("instruction", "an instruction is needed: it says what is to be written")
         if not self.has_labels and (self.labels or self.artefact):
@@ -134,7 +153,7 @@ def tasks_folder(named: Path | None, policy: Path | None) -> Path | None:
 
 
 def load_task_files(folder: Path | None) -> TaskFiles:
-    """Read every task file of a folder; None: there is none.
+    """Read every task file of a folder, but hidden ones; None: there is none.
 
     Raises:
         UserError: one line for each problem, as `tasks/mood.yaml:2:1: labels: …`.
@@ -142,7 +161,9 @@ def load_task_files(folder: Path | None) -> TaskFiles:
     if folder is None:
         return NO_FILES
     try:
-        return TaskFiles({path.stem: load_task_file(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}, folder)
+        named = (path for path in sorted(folder.glob("*")) if not path.name.startswith("."))
+        paths = [path for path in named if path.suffix.lower() in {SUFFIX, ".yml"}]
+        return TaskFiles({path.stem: load_task_file(path) for path in paths}, folder)
     except UserError as error:
         raise UserError(f"{error}\n{folder} is read as the folder of task files; SPRAT_TASKS names another") from None
 
@@ -153,6 +174,8 @@ def load_task_file(path: Path) -> TaskFile:
     Raises:
         UserError: its name is that of no new task, or what is wrong in it, by line and field.
     """
+    if path.suffix != SUFFIX:
+        raise UserError(f"{path}: a task file ends in {SUFFIX}; rename it to {path.stem}{SUFFIX}")
     check_task_name(path.stem, path)
     data: Any = read_file(path)
     task, _ = section_of(data, path, TaskFile)

@@ -222,11 +222,16 @@ def _wrong(problem: str) -> PydanticCustomError:
 
 def _problem_of_url(url: str) -> str | None:
     """Return why the address of an API cannot be used; it does not quote it, for somebody may write a key there."""
+    if not url.isprintable() or any(map(str.isspace, url)):  # some of which urlsplit takes out
+        return "its URL holds blanks or control characters"
     try:
         parts = urlsplit(url)
         host = parts.hostname
+        readable = parts.port != 0
     except ValueError:
-        return "its URL cannot be read"
+        readable = False
+    if not readable:
+        return "its URL cannot be read; its port is a number from 1 to 65535"
     if parts.scheme not in {"http", "https"} or not host:
         return "its URL is not of the form http://host:port/v1"
     if parts.username or parts.password or parts.query or parts.fragment:
