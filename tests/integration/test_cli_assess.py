@@ -518,6 +518,14 @@ def test_a_file_is_read_as_the_model_was_trained(tmp_path):
         assert json.loads(result.stdout)["texts"] == 3
         columns = "--text-column Was --label-column Wohin " if names[0] == "Was" else ""
         assert f"as at the training of the model: {columns}--outside-label Rest\n" in result.stderr
+    test = training_files.write(tmp_path / "newer.csv", [*new, ("the wifi is down", "wifi")])
+    asked = ["assess", test, "--model", tmp_path / "hr", "--frontier-accuracy", "1", "--json"]
+    result = run(*asked)
+    assert result.exit_code == 2
+    assert 'the model has no label "wifi"; correct it, or add --outside-label wifi where it is outside' in result.stderr
+    result = run(*asked, "--outside-label", "Rest", "--outside-label", "wifi", "--outside-label", "oos")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["texts"] == 4
 
 
 def test_how_to_apply_a_written_keep_at_depends_on_who_runs_the_router(tmp_path, monkeypatch):

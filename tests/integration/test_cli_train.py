@@ -398,9 +398,12 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_
     ]  # fmt: skip
     said = f"{before}: the version before, {versions[1].version}, keep_at {versions[1].keep_at:.2f}; back to it"
     assert said in result.stdout
-    subprocess.run(result.stdout.splitlines()[-1].strip(), shell=True, check=True)
+    for line in result.stdout.splitlines()[-2:]:
+        subprocess.run(line.strip(), shell=True, check=True)
     assert load_artefact(tmp_path / "hr").card == versions[1]
     assert load_artefact(before).card == versions[2]
+    assert (tmp_path / "hr-report.html").read_bytes() == reports[1], "a report stays beside its version"
+    assert (tmp_path / "hr.previous-report.html").read_bytes() == reports[2]
 
 
 def test_a_folder_of_others_is_not_taken_for_the_version_before(file, tmp_path):

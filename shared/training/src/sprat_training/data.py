@@ -192,9 +192,11 @@ def is_remainder(label: str) -> bool:
     return folded(label) in _REMAINDERS
 
 
-def with_one_outside_label(data: LabelledTexts, outside_label: str) -> LabelledTexts:
-    """Return the rows with `outside_label` in place of `OUTSIDE`, which means the same in every file."""
-    return replace(data, labels=tuple(outside_label if label == OUTSIDE else label for label in data.labels))
+def with_one_outside_label(
+    data: LabelledTexts, outside_label: str, others: Sequence[str] = (OUTSIDE,)
+) -> LabelledTexts:
+    """Return the rows with `outside_label` in place of `others`, by default `OUTSIDE`, which means it in every file."""
+    return replace(data, labels=tuple(outside_label if label in others else label for label in data.labels))
 
 
 def split_outside(data: LabelledTexts, outside_label: str) -> tuple[LabelledTexts, LabelledTexts]:

@@ -76,6 +76,8 @@ def outside_texts_said(figures: TrainingFigures, result: TrainingResult) -> str:
     texts = _count(figures.outside_texts, "text", "texts")
     if figures is result.figures and result.labels_held_out:
         return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
+    if figures is result.figures:
+        return f"{texts} outside every label, each read by the head of every fold,"
     return f"{texts} outside every label"
 
 

@@ -1,5 +1,6 @@
 """The answers that `sprat assess` compares: the small model's, and the frontier's (read, requested or assumed)."""
 
+import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +165,11 @@ def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_
     known = {*labels, outside_label}
     for row, label in zip(data.rows, data.labels, strict=True):
         if label not in known:
-            shown = "no such label" if look_like_texts(data.labels) else f'no label "{label}"'
+            texts = look_like_texts(data.labels)
+            shown, named = ("no such label", "LABEL") if texts else (f'no label "{label}"', shlex.quote(label))
             raise UserError(
                 f'{data.path}: row {row}, column "{data.columns[1]}": the model has {shown}; correct it, or '
-                "name with --outside-label the label that means outside every label"
+                f"add --outside-label {named} where it is outside for this model, after the one that means that already"
             )
     if primary_subtag(language) not in model.card.languages:
         raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")

@@ -13,7 +13,7 @@ from sprat_training.record import TrainingRecord
 
 
 def read_as_trained(
-    path: Path, record: TrainingRecord | None, given: ColumnNames, outside_label: str | None, encoding: str
+    path: Path, record: TrainingRecord | None, given: ColumnNames, outside_labels: Sequence[str], encoding: str
 ) -> tuple[LabelledTexts, ColumnNames, str]:
     """Return the rows of a file, its columns and the label of texts outside; say what of it the model remembers.
 
@@ -21,17 +21,18 @@ def read_as_trained(
         path: of the file.
         record: what the model remembers of its training; None where it has none.
         given: the columns that the user named.
-        outside_label: as the user gave it.
+        outside_labels: as the user gave them; the further ones become the first.
         encoding: of the file, as `read_text` takes it.
 
     Raises:
         UserError: the file cannot be read.
     """
-    columns, outside = given, outside_label or OUTSIDE
+    first = outside_labels[0] if outside_labels else None
+    columns, outside = given, first or OUTSIDE
     if record is not None:
-        columns, outside = _remembered(path, record, given, outside_label, encoding)
+        columns, outside = _remembered(path, record, given, first, encoding)
     rows = read_labelled(path, columns, encoding=encoding)
-    return (rows if outside_label else with_one_outside_label(rows, outside)), columns, outside
+    return with_one_outside_label(rows, outside, outside_labels or (OUTSIDE,)), columns, outside
 
 
 def _remembered(

@@ -85,11 +85,12 @@ def assess(
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
     outside_label: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="LABEL",
             show_default=False,
-            help="The label that means `outside every label`, in FILE and in answers. [default: as trained, else oos]",
+            help="The label that means `outside every label`, in FILE and in answers; further ones mean it in FILE. "
+            "[default: as trained, else oos]",
         ),
     ] = None,
     language: Annotated[
@@ -181,7 +182,7 @@ def assess(
         _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
     record, named = read_record(model), ColumnNames(text_column, label_column)
-    data, columns, outside = read_as_trained(file, record, named, outside_label, encoding)
+    data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding)
     source = FrontierSource(
         answers,
         url,

@@ -58,11 +58,13 @@ def summary_lines(retrained: Retrained) -> list[str]:
         ]
     )
     corrections, fitted = counted(retrained.total, "correction"), counted(len(result.data.texts), "text")
+    found = list(findings(result))
+    counting = "; what is said of labels above counts those held out, too" if found else ""
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
         f"{printable(str(retrained.kept_in))}: {corrections}, {retrained.new:,} of them read now",
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
-        f"trained on {fitted} and {len(result.sources.outside):,} outside every label",
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in found),
+        f"trained on {fitted} and {len(result.sources.outside):,} outside every label{counting}",
         f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them outside every label",
         *map(printable, served),
         "",
@@ -142,7 +144,8 @@ def _why_figures_differ(result: TrainingResult) -> str:
     weighed = f", of which {outside:.0%} is outside every label" if outside else ""
     return faint(
         f"These figures are of the {counted(len(result.data.texts), 'text')} that it was trained on, by heads that had "
-        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are."
+        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are. Expect the lower "
+        "one, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
     )
 
 

@@ -32,8 +32,13 @@ def previous_lines(folder: Path) -> list[str]:
     """
     before = previous_folder(folder)
     card = load_artefact(before).card
-    aside = folder.with_name(f"{before.name}.aside")
-    moves = ((folder, aside), (before, folder), (aside, before))
-    commands = " && ".join(shlex.join(["mv", str(source), str(target)]) for source, target in moves)
     version = f"{card.version}, keep_at {card.keep_at:.2f}"
-    return [f"{before}: the version before, {version}; back to it, with its keep_at in the policy:", f"  {commands}"]
+    lines = [f"{before}: the version before, {version}; back to it, with its keep_at in the policy:"]
+    reports = report_file(folder), report_file(before)
+    return lines + [f"  {_exchange(*pair)}" for pair in ((folder, before), reports) if all(map(Path.exists, pair))]
+
+
+def _exchange(one: Path, other: Path) -> str:
+    aside = one.with_name(f"{other.name}.aside")
+    moves = ((one, aside), (other, one), (aside, other))
+    return " && ".join(shlex.join(["mv", str(source), str(target)]) for source, target in moves)
