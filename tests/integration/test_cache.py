@@ -209,7 +209,9 @@ async def test_a_long_outage_is_in_the_log_each_minute_also_soon_after_a_short_o
             finally:
                 server.resume()
             assert await kept.get("a") == b"1"
-        assert sum("fails: timeout" in each for each in caplog.messages) == 4, "once, and then at 60, 120 and 180 s"
+        assert sum("does not answer: timeout" in each for each in caplog.messages) == 4, (
+            "once, and then at 60, 120 and 180 s"
+        )
         await kept.close()
 
 

@@ -71,9 +71,9 @@ def lexical_sentence(result: TrainingResult) -> str:
     )
 
 
-def outside_texts_said(figures: TrainingFigures, result: TrainingResult) -> str:
+def outside_texts_said(figures: TrainingFigures, result: TrainingResult, where: str = "") -> str:
     """Return how many texts outside every label were read, and whether texts of labels held out stood in for them."""
-    texts = _count(figures.outside_texts, "text", "texts")
+    texts = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
     if figures is result.figures and result.labels_held_out:
         return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
     if figures is result.figures:
@@ -365,8 +365,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
-            texts = outside_texts_said(figures, result).removesuffix(",")
-            outside += f" Of {texts}{where}, {figures.outside_recall:.1%} are recognised, however unsure."
+            texts = outside_texts_said(figures, result, where).removesuffix(",")
+            outside += f" Of {texts}, {figures.outside_recall:.1%} are recognised, however unsure."
     said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")

@@ -181,6 +181,8 @@ def assess(
     if name is not None:
         _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
+    escalates = policy is not None and _escalates_outside(policy, name)
+    denied = policy is not None and _denies_frontier(policy, tenant)
     record, named = read_record(model), ColumnNames(text_column, label_column)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding)
     source = FrontierSource(
@@ -200,8 +202,6 @@ def assess(
         tiers,
     )
     source.check(budget=budget is not None)
-    escalates = policy is not None and _escalates_outside(policy, name)
-    denied = policy is not None and _denies_frontier(policy, tenant)
     loaded = load_small_model(model, threads)
     language = language_of(language, loaded.card.languages)
     seen = seen_by(record, data.texts, data.rows)
