@@ -80,6 +80,7 @@ def generated() -> dict[str, str]:
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "near-outside": "\n".join(_near_outside(read("training")["near outside"])),
+        "latency": speed_tables.latency(read("latency")),
         **speed_tables.peers(read("peers")),
         "machine": "\n".join(_machine(read("machine"))),
         **sizing_tables.markdown(read("sizing")),
